@@ -1,0 +1,38 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help sweep test test-all lint clean
+
+help:
+	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about 5 minutes)"
+	@echo "make test      install, lint, check types, run the test suite"
+	@echo "make test-all  the same with the tests marked slow"
+	@echo "make lint      lint and types alone"
+	@echo "make clean     remove .venv and caches (not runs/)"
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ $(PYTHON) --version; echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --progress-bar off --editable '.[dev]'
+	@touch $@
+
+sweep: $(INSTALLED)
+	$(VENV)/bin/python run_sweep.py launch quick
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: lint
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-all: lint
+	$(VENV)/bin/python -m pytest
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,35 @@
+"""Configuration: frozen typed sections, their rules, and TOML files.
+
+``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole ·
+``files`` TOML and overrides · ``problems`` messages.
+"""
+
+from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
+from iafsweep.config.evaluation import EvaluationConfig, HaisConfig, ImportanceSamplingConfig
+from iafsweep.config.files import dump_config, load_config
+from iafsweep.config.model import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
+from iafsweep.config.run import RunConfig
+from iafsweep.config.section import Section, field_paths, get_path
+from iafsweep.config.training import TrainingConfig
+
+__all__ = [
+    "SOURCES",
+    "DataConfig",
+    "DecoderConfig",
+    "EncoderConfig",
+    "EvaluationConfig",
+    "FlowConfig",
+    "HaisConfig",
+    "ImportanceSamplingConfig",
+    "MadeConfig",
+    "MlpConfig",
+    "ModelConfig",
+    "RunConfig",
+    "Section",
+    "SourceFacts",
+    "TrainingConfig",
+    "dump_config",
+    "field_paths",
+    "get_path",
+    "load_config",
+]

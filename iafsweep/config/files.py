@@ -1,0 +1,181 @@
+"""Configurations as TOML files, with a base file and overrides."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from iafsweep.config.problems import KNOWN_PATHS, explain, unknown_key
+from iafsweep.config.run import RunConfig
+from iafsweep.errors import ConfigError
+
+SPACE_TABLES = ("search", "fixed", "sweep")
+_MAXIMUM_BASES = 8
+_MAXIMUM_NESTING = 20
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        ConfigError: the file is missing, unreadable or not TOML; the message names it and the place.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no such configuration: {path}{_bundled_hint()}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    except (ValueError, RecursionError) as error:  # tomllib lets some of Python's own errors through
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    if _nested_too_deep(values):
+        raise ConfigError(f"{path}: tables and lists are nested more than {_MAXIMUM_NESTING} deep; write it flatter")
+    return values
+
+
+def _nested_too_deep(values: dict[str, Any]) -> bool:
+    level: list[Any] = [values]
+    for _ in range(_MAXIMUM_NESTING):
+        children = [child for part in level for child in (part.values() if isinstance(part, dict) else part)]
+        level = [child for child in children if isinstance(child, dict | list)]
+    return bool(level)
+
+
+def find_config(name: str | Path) -> Path:
+    """Return the path of a configuration: a file as named, or one shipped (``quick`` or ``quick.toml``)."""
+    path = Path(name)
+    if path.exists() or len(path.parts) > 1:
+        return path
+    bundled = bundled_folder() / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
+    return bundled if bundled.exists() else path
+
+
+def bundled_folder() -> Path:
+    """Folder of the search spaces: inside an installed package, or beside it in a checkout."""
+    installed = Path(str(resources.files("iafsweep"))) / "search_spaces"
+    return installed if installed.exists() else installed.parent.parent / "search_spaces"
+
+
+def _bundled_hint() -> str:
+    names = sorted(file.stem for file in bundled_folder().glob("*.toml"))
+    return f"; give a path, or one of those shipped: {', '.join(names)}" if names else "; give the path of a TOML file"
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the values of ``over``, tables merged key by key."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the tables of a configuration file merged over those of its ``base`` files.
+
+    ``base`` is a path relative to the file that names it. Tables that only a search space has (``search``, ``fixed``,
+    ``sweep``) are returned as they stand in ``path`` itself; a base may not have them.
+
+    Raises:
+        ConfigError: a file cannot be read, a base is a search space, or the bases go in a circle.
+    """
+    values = read_toml(path)
+    chain = [path]
+    while (base := values.pop("base", None)) is not None:
+        if not isinstance(base, str):
+            raise ConfigError(f"{chain[-1]}: `base` must be the path of a TOML file, found {base!r}")
+        if len(chain) > _MAXIMUM_BASES:
+            raise ConfigError(f"{path}: more than {_MAXIMUM_BASES} bases, one on the other; do they go in a circle?")
+        chain.append(chain[-1].parent / base)
+        below = read_toml(chain[-1])
+        if spaces := [table for table in SPACE_TABLES if table in below]:
+            raise ConfigError(f"{path}: base {chain[-1].name} is a search space (it has [{spaces[0]}]); a base is not")
+        below.pop("title", None) if "title" in values else None
+        values = merge(below, values)
+    return values
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any TOML value
+    """Return ``{"a": {"b": value}}`` for the dotted path ``a.b``."""
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def with_values(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with each dotted path of ``changes`` set.
+
+    Raises:
+        ConfigError: a path is no field of the configuration.
+    """
+    merged = dict(values)
+    for path, value in changes.items():
+        if path not in KNOWN_PATHS:
+            raise ConfigError(unknown_key(path))
+        merged = merge(merged, nested(path, value))
+    return merged
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Parse ``KEY=VALUE`` texts, the value read as TOML and otherwise taken as a string.
+
+    Raises:
+        ConfigError: a text has no ``=``, or its key is unknown.
+    """
+    changes: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        key, text = key.strip(), text.strip()
+        if not equals or not text:
+            raise ConfigError(f"override {override!r} is not KEY=VALUE; write for example model.latent_size=32")
+        if key not in KNOWN_PATHS:
+            raise ConfigError(f"override {override!r}: {unknown_key(key)}")
+        try:
+            changes[key] = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, RecursionError):
+            changes[key] = text
+    return changes
+
+
+def build_config(values: Mapping[str, Any], origin: str) -> RunConfig:
+    """Check ``values`` and return them as a configuration.
+
+    Raises:
+        ConfigError: with every rule broken, and ``origin`` (a file's name, say) in front.
+    """
+    try:
+        return RunConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise explain(error, origin) from None
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read one configuration from a TOML file.
+
+    Args:
+        path: the file, or the name of one shipped with the package.
+        overrides: ``KEY=VALUE`` texts that win over the file.
+
+    Raises:
+        ConfigError: the file or an override breaks a rule, or the file is a search space.
+    """
+    found = find_config(path)
+    values = read_values(found)
+    if "search" in values:
+        raise ConfigError(
+            f"{found} is a search space (it has [search]), not a single configuration; "
+            f"use `run_sweep.py launch {found}`, or `run_sweep.py preview {found}` to see its configurations"
+        )
+    return build_config(with_values(values, parse_overrides(overrides)), str(found))
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return ``config`` as TOML with every field that is set, so that later defaults change nothing."""
+    return tomli_w.dumps(json.loads(config.model_dump_json(exclude_none=True)))

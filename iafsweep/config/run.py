@@ -1,0 +1,60 @@
+"""The whole configuration of one run, and the rules that hold between its sections."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from iafsweep.config.data import DataConfig
+from iafsweep.config.evaluation import EvaluationConfig
+from iafsweep.config.model import ModelConfig
+from iafsweep.config.section import Section
+from iafsweep.config.training import TrainingConfig
+
+
+class RunConfig(Section):
+    """One configuration: what to train, on what, how, and how to score it."""
+
+    title: str = Field("", description="What this configuration is, in a line; shown, never computed with.")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> RunConfig:
+        if self.evaluation.checkpoint == "best" and self.data.held_out == 0:
+            raise ValueError(
+                "evaluation.checkpoint = 'best' is chosen by validation images, but data.validation_images = 0; "
+                "set evaluation.checkpoint = 'last' or hold out validation images"
+            )
+        if self.training.batch_size > self.data.training_images:
+            raise ValueError(
+                f"training.batch_size = {self.training.batch_size} is more than the {self.data.training_images:,} "
+                f"training images; take a smaller batch"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _images_can_be_halved_twice(self) -> RunConfig:
+        _, height, width = self.data.facts.image_shape
+        kinds = {self.model.encoder.kind, self.model.decoder.kind} - {"mlp"}
+        if kinds and (height % 4 or width % 4):
+            raise ValueError(
+                f"{' and '.join(sorted(kinds))} halve the image twice, so height and width must be multiples of 4; "
+                f"`{self.data.source}` is {height}x{width}; take kind = 'mlp'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _enough_test_images(self) -> RunConfig:
+        available = self.data.facts.test_images
+        asked = {
+            "evaluation.importance_sampling.images": self.evaluation.importance_sampling.images,
+            "evaluation.hais.images": self.evaluation.hais.images,
+        }
+        for key, count in asked.items():
+            if count is not None and count > available:
+                raise ValueError(
+                    f"{key} = {count:,} is more than the {available:,} test images of {self.data.source}; ask for fewer"
+                )
+        return self

@@ -1,0 +1,39 @@
+"""The base of every configuration section: frozen, typed, no unknown keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """One table of the configuration file.
+
+    Frozen after construction; an unknown key, a wrong type or a value outside its range is an error on construction.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
+
+
+def field_paths(section: type[Section], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted path of every leaf field below ``section``, in the order of definition."""
+    for name, field in section.model_fields.items():
+        path = f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from field_paths(field.annotation, f"{path}.")
+        else:
+            yield path
+
+
+def get_path(section: Section, path: str) -> Any:  # noqa: ANN401 - a leaf may have any field's type
+    """Return the value at a dotted path such as ``model.flow.depth``.
+
+    Raises:
+        AttributeError: there is no such field.
+    """
+    value: Any = section
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value

@@ -1,0 +1,23 @@
+"""Data: images as uint8 tensors, fixed splits, the binarisation rule.
+
+``splits`` the way in · ``mnist``, ``mnist_mini`` a module a source · ``idx`` their file format · ``binarisation`` bits.
+"""
+
+from iafsweep.data.binarisation import binarise, fixed_binarisation
+from iafsweep.data.splits import (
+    SOURCES,
+    Source,
+    TrainingImages,
+    load_test_images,
+    load_training_images,
+)
+
+__all__ = [
+    "SOURCES",
+    "Source",
+    "TrainingImages",
+    "binarise",
+    "fixed_binarisation",
+    "load_test_images",
+    "load_training_images",
+]

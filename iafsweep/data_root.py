@@ -1,0 +1,14 @@
+"""Where downloaded data sets are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def default_data_root() -> Path:
+    """Return where downloaded sets are kept: ``IAFSWEEP_DATA`` if set, else a cache folder of the user's."""
+    named = os.environ.get("IAFSWEEP_DATA")
+    return Path(named).expanduser().absolute() if named else user_cache_path("iafsweep") / "data"

@@ -1,0 +1,25 @@
+"""Shared by all tests: what is skipped where, one Ray for the whole run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    root = os.environ.get("IAFSWEEP_DATA")
+    if root and (Path(root) / "MNIST" / "raw").is_dir():
+        return
+    skip = pytest.mark.skip(reason="IAFSWEEP_DATA does not name a folder with the full MNIST files")
+    for item in items:
+        if item.get_closest_marker("full_mnist"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """One Ray for the whole run: two CPUs, token authentication on, as a sweep starts it."""
+    from iafsweep.sweep.cluster import Node, running_ray
+
+    with running_ray(Node("this machine", 2, 0)) as nodes:
+        yield nodes

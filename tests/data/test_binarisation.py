@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from iafsweep.data import binarise, fixed_binarisation
+from iafsweep.seeds import derive_seed, generator
+
+
+def grey(count=250, size=8):
+    return torch.randint(0, 256, (count, 1, size, size), dtype=torch.uint8, generator=generator("cpu", 5))
+
+
+def test_black_and_white_never_flip():
+    pixels = torch.tensor([0, 255], dtype=torch.uint8).repeat(100_000)
+    bits = binarise(pixels, generator("cpu", 0))
+    assert torch.equal(bits, pixels.float() / 255)
+
+
+@pytest.mark.parametrize("pixel", [1, 64, 128, 254])
+def test_a_bit_is_one_with_probability_pixel_over_255(pixel):
+    count = 200_000
+    bits = binarise(torch.full((count,), pixel, dtype=torch.uint8), generator("cpu", 1))
+    p = pixel / 255
+    assert set(bits.unique().tolist()) <= {0.0, 1.0}
+    assert abs(bits.double().mean().item() - p) < 4 * (p * (1 - p) / count) ** 0.5
+
+
+def test_each_epoch_draws_afresh_and_a_seed_repeats():
+    images = grey()
+    noise = generator("cpu", 0)
+    first, second = binarise(images, noise), binarise(images, noise)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, binarise(images, generator("cpu", 0)))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (30, 70), (99, 101), (100, 200), (150, 250), (0, 250)])
+def test_a_part_has_the_bits_it_has_in_the_whole(first, last):
+    images = grey()
+    whole = fixed_binarisation(images, "test", 3)
+    assert torch.equal(fixed_binarisation(images[first:last], "test", 3, first), whole[first:last])
+
+
+def test_seed_and_split_give_other_bits():
+    images = grey()
+    bits = fixed_binarisation(images, "test", 3)
+    assert not torch.equal(bits, fixed_binarisation(images, "test", 4))
+    assert not torch.equal(bits, fixed_binarisation(images, "validation", 3))
+    assert fixed_binarisation(images[:0], "test", 3).shape == (0, 1, 8, 8)
+
+
+def test_seeds_tell_numbers_from_names_and_parts_from_joins():
+    assert derive_seed(1, "epoch", 2) == derive_seed(1, "epoch", 2)
+    assert len({derive_seed(1, 2), derive_seed("1", 2), derive_seed(12), derive_seed(2, 1), derive_seed("1", "2")}) == 5
+    assert 0 <= derive_seed("x") < 2**63

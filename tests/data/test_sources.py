@@ -1,0 +1,102 @@
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from iafsweep.config import DataConfig
+from iafsweep.data import load_test_images, load_training_images, mnist, mnist_mini
+from iafsweep.data.idx import image_header
+from iafsweep.errors import DataError
+
+MNIST = DataConfig()
+MINI = DataConfig(source="mnist_mini")
+
+
+def write_mnist(root, training=None, test=None):
+    raw = root / mnist.RAW
+    raw.mkdir(parents=True)
+    zeros = image_header(60_000, 28, 28) + bytes(60_000 * 784)
+    (raw / mnist.TRAINING_FILE).write_bytes(zeros if training is None else training)
+    (raw / mnist.TEST_FILE).write_bytes(image_header(10_000, 28, 28) + bytes(10_000 * 784) if test is None else test)
+    return raw
+
+
+def test_a_truncated_file_is_named_with_the_remedy(tmp_path):
+    raw = write_mnist(tmp_path, training=image_header(60_000, 28, 28) + bytes(1000))
+    with pytest.raises(DataError, match="train-images-idx3-ubyte is truncated: 1,016 bytes, expected") as info:
+        load_training_images(MNIST, tmp_path)
+    assert str(raw) in str(info.value)
+    assert "--data-root" in str(info.value)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    write_mnist(tmp_path, training=b"<html>not found</html>")
+    with pytest.raises(DataError, match="is not the file it should be"):
+        load_training_images(MNIST, tmp_path)
+
+
+def test_another_set_of_the_same_size_is_refused(tmp_path):
+    write_mnist(tmp_path)
+    with pytest.raises(DataError, match="has the right size but is not MNIST"):
+        load_training_images(MNIST, tmp_path)
+    with pytest.raises(DataError, match="t10k-images-idx3-ubyte has the right size but is not MNIST"):
+        load_test_images(MNIST, tmp_path)
+
+
+def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):
+    def fail(root):
+        raise OSError("no network")
+
+    monkeypatch.setattr(mnist, "_download", fail)
+    with pytest.raises(DataError, match=r"cannot put MNIST under .*no network.*mnist_mini"):
+        load_training_images(MNIST, tmp_path)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot put MNIST under"):
+        load_training_images(MNIST, tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-1000], lambda content: b"junk" + content])
+def test_a_damaged_package_says_so(tmp_path, monkeypatch, damage):
+    good = mnist_mini.FOLDER / mnist_mini.TRAINING_NAME
+    (tmp_path / mnist_mini.TRAINING_NAME).write_bytes(damage(good.read_bytes()))
+    monkeypatch.setattr(mnist_mini, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match="cannot be unpacked .* install the package again"):
+        load_training_images(MINI, tmp_path)
+    (tmp_path / mnist_mini.TRAINING_NAME).unlink()
+    with pytest.raises(DataError, match="is missing; the installation is damaged"):
+        load_training_images(MINI, tmp_path)
+
+
+def test_too_few_images_in_the_package(tmp_path, monkeypatch):
+    content = lzma.compress(image_header(10_000, 28, 28) + bytes(784))
+    (tmp_path / mnist_mini.TRAINING_NAME).write_bytes(content)
+    monkeypatch.setattr(mnist_mini, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match="truncated"):
+        load_training_images(MINI, tmp_path)
+
+
+def test_mnist_mini_is_small_and_says_where_it_is_from():
+    assert sum(file.stat().st_size for file in mnist_mini.FOLDER.iterdir()) < 2_000_000
+    text = (mnist_mini.FOLDER / "README.md").read_text()
+    assert "CC BY-SA 3.0" in text
+    assert "LeCun" in text
+
+
+@pytest.mark.full_mnist
+def test_mnist_mini_is_the_beginning_of_mnist():
+    root = Path(os.environ["IAFSWEEP_DATA"])
+    assert torch.equal(mnist_mini.training_images(root), mnist.training_images(root)[:10_000])
+    assert torch.equal(mnist_mini.test_images(root), mnist.test_images(root)[:1_000])
+
+
+@pytest.mark.full_mnist
+def test_full_mnist_has_its_sizes():
+    root = Path(os.environ["IAFSWEEP_DATA"])
+    images = load_training_images(MNIST, root)
+    assert [len(part) for part in images] == [55_000, 5_000]
+    assert load_test_images(MNIST, root).shape == (10_000, 1, 28, 28)
