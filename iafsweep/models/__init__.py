@@ -1,0 +1,31 @@
+"""Models: variational autoencoders whose posterior is an inverse autoregressive flow.
+
+``build`` from a configuration to a model · ``vae`` what a model can do · ``encoders``, ``decoders``, ``flows`` a family
+a folder, a member a file · ``made``, ``masks``, ``context`` the masked network inside a flow · ``priors`` ·
+``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``shapes`` sizes from an image ·
+``initialise`` starting weights · ``mode`` eval mode for a while · ``registry`` how a
+member is found by name.
+
+A new member: a file in its family's folder, a line in the family's dict, its name in the configuration's Literal.
+"""
+
+from iafsweep.models.build import build_model
+from iafsweep.models.context import CONTEXT_ENTRIES
+from iafsweep.models.decoders import DECODERS
+from iafsweep.models.densities import bernoulli_log_density, diagonal_normal_log_density, standard_normal_log_density
+from iafsweep.models.encoders import ENCODERS
+from iafsweep.models.flows import FLOWS
+from iafsweep.models.vae import VAE, PosteriorParameters
+
+__all__ = [
+    "CONTEXT_ENTRIES",
+    "DECODERS",
+    "ENCODERS",
+    "FLOWS",
+    "VAE",
+    "PosteriorParameters",
+    "bernoulli_log_density",
+    "build_model",
+    "diagonal_normal_log_density",
+    "standard_normal_log_density",
+]

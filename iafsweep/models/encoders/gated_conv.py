@@ -1,0 +1,48 @@
+"""The `gated_conv` encoder: six gated convolutions, no batch norm (van den Berg et al. 2018, arXiv:1803.05649)."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor, nn
+
+from iafsweep.config import EncoderConfig
+from iafsweep.models.encoders.base import Encoder, EncoderOutput, split_output
+from iafsweep.models.gated import gated_conv, gated_valid_conv
+from iafsweep.models.shapes import ImageShape, quarter_size
+
+_KERNEL = 5
+
+
+@final
+class GatedConvEncoder(Encoder):
+    """Gated convolutions down to one position, the last hidden layer; mean and log std are linear in it, with bias.
+
+    Raises:
+        ValueError: height or width of the image is not a multiple of four.
+    """
+
+    def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.convolutions = nn.Sequential(
+            gated_conv(image_shape[0], maps, _KERNEL),
+            gated_conv(maps, maps, _KERNEL, stride=2),
+            gated_conv(maps, 2 * maps, _KERNEL),
+            gated_conv(2 * maps, 2 * maps, _KERNEL, stride=2),
+            gated_conv(2 * maps, 2 * maps, _KERNEL),
+            gated_valid_conv(2 * maps, hidden_size, quarter_size(image_shape)),
+        )
+        self.output = nn.Linear(hidden_size, 2 * latent_size)
+
+    @classmethod
+    def from_config(
+        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+    ) -> GatedConvEncoder:
+        """Make the encoder with the sizes in ``config.gated_conv``; it has no batch norm to give the momentum to."""
+        return cls(image_shape, latent_size, config.gated_conv.maps, config.gated_conv.hidden_size)
+
+    def forward(self, x: Tensor) -> EncoderOutput:
+        """Encode x [B, *image_shape]."""
+        hidden: Tensor = self.convolutions(x).flatten(1)
+        return split_output(self.output(hidden), hidden)

@@ -1,0 +1,104 @@
+"""Inverse autoregressive flow (Kingma et al. 2016, arXiv:1606.04934).
+
+One step, with outputs m and s of a cMADE that for coordinate i sees only the coordinates before i:
+``g = sigmoid(s)``, ``z' = g * z + (1 - g) * m``, ``log|det| = sum log g``; or shift only: ``z' = z + m``,
+``log|det| = 0``. The Jacobian is triangular with g (or ones) on its diagonal. Forward is one pass; the inverse is D
+passes, one a coordinate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iafsweep.models.flows.base import Flow
+from iafsweep.models.made import ConditionalMade, MadeOutput
+
+
+@final
+class IAFStep(nn.Module):
+    """One step; gated or shift-only, forwards or reversed, as its cMADE is."""
+
+    def __init__(self, made: ConditionalMade) -> None:
+        super().__init__()
+        self.made = made
+
+    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z [..., B, D] with context [B, C] to ``z' [..., B, D]`` and ``log|det| [..., B]``."""
+        output: MadeOutput = self.made(z, self.made.embed(context))
+        if output.gate is None:
+            return z + output.shift, z.new_zeros(z.shape[:-1])
+        # g z + (1 - g) m, written with one product less.
+        moved = output.shift + torch.sigmoid(output.gate) * (z - output.shift)
+        return moved, F.logsigmoid(output.gate).sum(-1)
+
+    def inverse(self, z: Tensor, context: Tensor) -> Tensor:
+        """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D], in D passes."""
+        embedded = self.made.embed(context)
+        size = self.made.latent_size
+        coordinates = torch.arange(size, device=z.device)
+        source = torch.zeros_like(z)
+        for i in reversed(range(size)) if self.made.reverse else range(size):
+            output: MadeOutput = self.made(source, embedded)
+            # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
+            # behind a mask into NaN.
+            column = _undo(z[..., i], output, i)
+            source = torch.where(coordinates == i, column.unsqueeze(-1), source)
+        return source
+
+
+def _undo(moved: Tensor, output: MadeOutput, i: int) -> Tensor:
+    """Return coordinate i before the step, [..., B], from the one after it."""
+    shift = output.shift[..., i]
+    if output.gate is None:
+        return moved - shift
+    return shift + (moved - shift) * torch.exp(-F.logsigmoid(output.gate[..., i]))
+
+
+@final
+class InverseAutoregressiveFlow(Flow):
+    """Steps one after the other.
+
+    Args:
+        steps: in the order in which they are applied; orders of dependency should alternate.
+        context_size: C.
+    """
+
+    def __init__(self, steps: Sequence[IAFStep], context_size: int) -> None:
+        super().__init__()
+        self.context_size = context_size
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return ``z' [..., B, D]`` and ``log|det dz'/dz| [..., B]``.
+
+        Raises:
+            ValueError: no context.
+        """
+        given = _required(context)
+        log_det = z.new_zeros(z.shape[:-1])
+        for step in self.steps:
+            z, step_log_det = step(z, given)
+            log_det = log_det + step_log_det
+        return z, log_det
+
+    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
+        """Return the point [..., B, D] that ``forward`` maps to z, in D passes a step.
+
+        Raises:
+            ValueError: no context.
+        """
+        given = _required(context)
+        for step in reversed(cast("list[IAFStep]", list(self.steps))):
+            z = step.inverse(z, given)
+        return z
+
+
+def _required(context: Tensor | None) -> Tensor:
+    if context is None:
+        raise ValueError("an inverse autoregressive flow needs a context [B, C], got None")
+    return context

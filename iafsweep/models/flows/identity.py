@@ -1,0 +1,26 @@
+"""The flow that changes nothing: with it the posterior is a plain Gaussian."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from iafsweep.models.flows.base import Flow
+
+
+@final
+class IdentityFlow(Flow):
+    """``z' = z``, ``log|det| = 0``; takes no context."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.context_size = None
+
+    def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return z and zeros [..., B]."""
+        return z, z.new_zeros(z.shape[:-1])
+
+    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
+        """Return z."""
+        return z

@@ -1,0 +1,122 @@
+"""The cMADE: a masked autoregressive network with a context (Germain et al. 2015, MADE, arXiv:1502.03509)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iafsweep.models.context import ContextEntry
+from iafsweep.models.layers import BatchNorm
+from iafsweep.models.masks import autoregressive_masks
+
+GATE_SHIFT_WITH_BATCH_NORM = 3.0
+GATE_SHIFT_WITHOUT_BATCH_NORM = 2.0
+"""Gates start nearly open (sigmoid(3) = 0.95, sigmoid(2) = 0.88), so a new flow is close to the identity."""
+
+
+class MadeOutput(NamedTuple):
+    """What a cMADE says about each latent variable, from those before it and the context.
+
+    Attributes:
+        shift: m, [..., B, D].
+        gate: s, the gate before its sigmoid, [..., B, D]; None for a network without gates.
+    """
+
+    shift: Tensor
+    gate: Tensor | None
+
+
+@final
+class MaskedLayer(nn.Module):
+    """``BN((mask * W) x)``, or ``(mask * W) x + bias`` without batch norm; x [..., inputs] to [..., outputs].
+
+    The weight is stored dense and the mask is left out of checkpoints, since it follows from the sizes.
+
+    Attributes:
+        initial_bias: where the bias (or the shift of the batch norm) starts.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0) -> None:
+        super().__init__()
+        outputs, inputs = mask.shape
+        self.initial_bias = initial_bias
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
+        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+        self.bias: nn.Parameter | None = None
+        self.norm: BatchNorm | None = None
+        if batch_norm_momentum is None:
+            self.bias = nn.Parameter(torch.full((outputs,), initial_bias))
+        else:
+            self.norm = BatchNorm(outputs, batch_norm_momentum, initial_bias)
+
+    def masked_weight(self) -> Tensor:
+        """Return ``mask * W``, [outputs, inputs]."""
+        return self.weight * self.mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the masked map and what follows it."""
+        y = F.linear(x, self.masked_weight(), self.bias)
+        return y if self.norm is None else self.norm(y)
+
+
+@final
+class ConditionalMade(nn.Module):
+    """Hidden layers of masked maps with ELU, and two masked output layers: shift m and gate s.
+
+    Output i depends on the inputs before i (after i when ``reverse``) and on the context, never on input i itself.
+
+    Args:
+        latent_size: D.
+        width: H, units of every hidden layer, at least D - 1.
+        hidden_layers: number of hidden layers, at least 1.
+        entry: how the context enters; made for this width.
+        batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
+        gated: whether there is a layer for s.
+        reverse: the order of dependencies runs from the last latent variable to the first.
+
+    Raises:
+        ValueError: too few units or layers.
+    """
+
+    def __init__(
+        self,
+        latent_size: int,
+        width: int,
+        hidden_layers: int,
+        entry: ContextEntry,
+        *,
+        batch_norm_momentum: float | None,
+        gated: bool,
+        reverse: bool,
+    ) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.reverse = reverse
+        *hidden_masks, output_mask = autoregressive_masks(latent_size, width, hidden_layers, reverse=reverse)
+        self.entry = entry
+        self.first = MaskedLayer(hidden_masks[0], batch_norm_momentum)
+        self.hidden = nn.ModuleList(MaskedLayer(mask, batch_norm_momentum) for mask in hidden_masks[1:])
+        self.shift = MaskedLayer(output_mask, batch_norm_momentum)
+        open_gate = GATE_SHIFT_WITHOUT_BATCH_NORM if batch_norm_momentum is None else GATE_SHIFT_WITH_BATCH_NORM
+        self.gate = MaskedLayer(output_mask, batch_norm_momentum, open_gate) if gated else None
+
+    def embed(self, context: Tensor) -> Tensor:
+        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples."""
+        return self.entry.embed(context)
+
+    def forward(self, z: Tensor, embedded: Tensor) -> MadeOutput:
+        """Compute m and s.
+
+        Args:
+            z: latent variables, [..., B, D].
+            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z.
+        """
+        hidden = self.entry.activate(self.first(z), embedded)
+        for layer in self.hidden:
+            hidden = F.elu(layer(hidden))
+        return MadeOutput(self.shift(hidden), None if self.gate is None else self.gate(hidden))

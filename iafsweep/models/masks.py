@@ -1,0 +1,54 @@
+"""Masks that make a network autoregressive (Germain et al. 2015, MADE, arXiv:1502.03509).
+
+Unit u of a hidden layer has a degree d(u): it sees the first d(u) latent variables of the step's order, nothing else.
+Degrees are sorted and spread evenly, the same in every layer, so that each mask is block-triangular. With at least D
+units they run from 0 to D - 1: units of degree 0 see only the context, and carry it to every output, the first one too.
+With D - 1 units they run from 1, and the first output is a constant that learns without the context.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def hidden_degrees(latent_size: int, width: int) -> Tensor:
+    """Return the degrees of a hidden layer's units, sorted: integers [width].
+
+    Raises:
+        ValueError: fewer units than degrees needed, so that some allowed dependence would be missing.
+    """
+    needed = max(latent_size - 1, 1)
+    if width < needed:
+        raise ValueError(
+            f"width {width} is too narrow for {latent_size} latent variables: complete autoregressive masks need a "
+            f"width of at least {needed}"
+        )
+    lowest = 0 if width >= latent_size else 1
+    return lowest + torch.arange(width) * (latent_size - lowest) // width
+
+
+def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, reverse: bool) -> list[Tensor]:
+    """Return the masks of all layers, input to output, as booleans [outputs, inputs].
+
+    Their product is positive exactly where output i may depend on input j: j < i, or j > i when ``reverse``.
+
+    Args:
+        latent_size: D, number of inputs and of outputs.
+        width: units of every hidden layer, at least D - 1.
+        hidden_layers: number of hidden layers, at least 1.
+        reverse: the order of dependencies runs from the last latent variable to the first.
+
+    Raises:
+        ValueError: too few units or layers.
+    """
+    if hidden_layers < 1:
+        raise ValueError(f"a masked network needs at least 1 hidden layer, got {hidden_layers}")
+    hidden = hidden_degrees(latent_size, width)
+    position = torch.arange(1, latent_size + 1)
+    if reverse:
+        position = position.flip(0)
+    first = hidden[:, None] >= position[None, :]
+    between = hidden[:, None] >= hidden[None, :]
+    last = position[:, None] > hidden[None, :]
+    return [first, *[between] * (hidden_layers - 1), last]

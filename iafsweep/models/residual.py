@@ -1,0 +1,85 @@
+"""Pre-activation residual blocks of two 3x3 convolutions (He et al. 2016, arXiv:1603.05027)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iafsweep.models.layers import image_batch_norm
+
+RESIDUAL_SCALE = 0.1
+"""What a block adds to its shortcut is scaled by this."""
+
+
+@final
+class ResidualBlock(nn.Module):
+    """``shortcut(x) + 0.1 * conv2(ELU(BN(conv1(ELU(BN(x))))))``: [B, maps_in, h, w] to [B, maps, h', w']."""
+
+    def __init__(
+        self,
+        first: nn.Conv2d,
+        second: nn.Conv2d | nn.ConvTranspose2d,
+        shortcut: Callable[[Tensor], Tensor],
+        batch_norm_momentum: float,
+    ) -> None:
+        super().__init__()
+        self.first_norm = image_batch_norm(first.in_channels, batch_norm_momentum)
+        self.first = first
+        self.second_norm = image_batch_norm(second.in_channels, batch_norm_momentum)
+        self.second = second
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        hidden: Tensor = self.first(F.elu(self.first_norm(x)))
+        hidden = self.second(F.elu(self.second_norm(hidden)))
+        shortcut = self.shortcut(x)
+        return shortcut + RESIDUAL_SCALE * hidden
+
+
+def entry_block(channels: int, maps: int, batch_norm_momentum: float) -> ResidualBlock:
+    """The block that reads the image: its shortcut is the image itself, broadcast over the maps.
+
+    An image of several channels is averaged over them first, unless there are as many channels as maps.
+    """
+    shortcut = _same if channels == maps else _channel_mean
+    return ResidualBlock(_conv(channels, maps), _conv(maps, maps), shortcut, batch_norm_momentum)
+
+
+def plain_block(maps: int, batch_norm_momentum: float) -> ResidualBlock:
+    """A block that keeps the size."""
+    return ResidualBlock(_conv(maps, maps), _conv(maps, maps), _same, batch_norm_momentum)
+
+
+def halving_block(maps: int, batch_norm_momentum: float) -> ResidualBlock:
+    """A block that halves the size: stride 2 in its first convolution, nearest-neighbour shortcut."""
+    return ResidualBlock(_conv(maps, maps, stride=2), _conv(maps, maps), _halved, batch_norm_momentum)
+
+
+def doubling_block(maps: int, batch_norm_momentum: float) -> ResidualBlock:
+    """A block that doubles the size: its second convolution is transposed with stride 2, nearest-neighbour shortcut."""
+    second = nn.ConvTranspose2d(maps, maps, 3, stride=2, padding=1, output_padding=1, bias=False)
+    return ResidualBlock(_conv(maps, maps), second, _doubled, batch_norm_momentum)
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _channel_mean(x: Tensor) -> Tensor:
+    return x.mean(dim=1, keepdim=True)
+
+
+def _halved(x: Tensor) -> Tensor:
+    return x[..., ::2, ::2]
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,170 @@
+"""The variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114) with a flow in its posterior.
+
+The posterior is written in whitened noise: ``e ~ N(0, I)``, ``z = flow(mean + std * e; context)``, hence
+``log q(z|x) = log N(e; 0, I) - log|det dz/de|``. Sampling, importance weights and annealing all go through the noise,
+and only reverse chains ever invert the flow.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from iafsweep.models.decoders import Decoder
+from iafsweep.models.densities import bernoulli_log_density
+from iafsweep.models.encoders import Encoder, EncoderOutput
+from iafsweep.models.flows import Flow
+from iafsweep.models.priors import Prior
+from iafsweep.models.shapes import ImageShape
+
+_IMAGE_DIMENSIONS = 3
+
+
+class PosteriorParameters(NamedTuple):
+    """All the posterior q(z|x) takes from an image: one encoder pass serves any number of samples.
+
+    Attributes:
+        mean: mean of the base Gaussian, [B, D].
+        log_std: logarithm of its standard deviation, the posterior offset added, [B, D].
+        context: what the flow is conditioned on, [B, C]; None when the flow takes no context.
+    """
+
+    mean: Tensor
+    log_std: Tensor
+    context: Tensor | None
+
+
+@final
+class VAE(nn.Module):
+    """Encoder, flow, decoder and prior, and the densities they make together, in nats.
+
+    In training mode batch norm ties the images of a batch together; densities are those of a proper model only in eval
+    mode. ``sample``, ``reconstruct`` and ``invert_noise`` insist on it, the caller chooses it: ``model.eval()``.
+
+    Args:
+        encoder: images to the base Gaussian's parameters and a hidden layer.
+        context_map: hidden layer [B, H] to context [B, C]; None when the flow takes no context.
+        flow: from the base Gaussian to the posterior.
+        decoder: latent variables to logits.
+        prior: of the latent variables.
+        image_shape: channels, height, width.
+        latent_size: D.
+        posterior_offset: added to the encoder's log standard deviation.
+
+    Raises:
+        ValueError: a context map without a flow that takes a context, or the reverse.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        context_map: nn.Module | None,
+        flow: Flow,
+        decoder: Decoder,
+        prior: Prior,
+        *,
+        image_shape: ImageShape,
+        latent_size: int,
+        posterior_offset: float,
+    ) -> None:
+        super().__init__()
+        if (context_map is None) != (flow.context_size is None):
+            raise ValueError("a flow that takes a context needs a context map, one that takes none must have none")
+        self.encoder = encoder
+        self.context_map = context_map
+        self.flow = flow
+        self.decoder = decoder
+        self.prior = prior
+        self.image_shape = image_shape
+        self.latent_size = latent_size
+        self.posterior_offset = posterior_offset
+
+    def encode(self, x: Tensor) -> PosteriorParameters:
+        """Return the parameters of q(z|x) for images x [B, *image_shape] of the model's own dtype.
+
+        Raises:
+            ValueError: images of another shape.
+        """
+        if tuple(x.shape[1:]) != self.image_shape:
+            raise ValueError(f"expected images of shape [B, {self._shape_text()}], got {list(x.shape)}")
+        output: EncoderOutput = self.encoder(x)
+        context = None if self.context_map is None else self.context_map(output.hidden)
+        return PosteriorParameters(output.mean, output.log_std + self.posterior_offset, context)
+
+    def transform_noise(self, noise: Tensor, parameters: PosteriorParameters) -> tuple[Tensor, Tensor]:
+        """Turn whitened noise into a posterior sample.
+
+        Args:
+            noise: e, [..., B, D], a draw of N(0, I) or any other point.
+            parameters: of B images; shared by all leading sample dimensions.
+
+        Returns:
+            z [..., B, D] and ``log|det dz/de|`` [..., B].
+        """
+        base = parameters.mean + parameters.log_std.exp() * noise
+        z, log_det = self.flow(base, parameters.context)
+        return z, log_det + parameters.log_std.sum(-1)
+
+    def invert_noise(self, z: Tensor, parameters: PosteriorParameters) -> Tensor:
+        """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; D passes a flow step.
+
+        Raises:
+            RuntimeError: the model is in training mode.
+        """
+        self._require_eval_mode("invert_noise")
+        base = self.flow.inverse(z, parameters.context)
+        return (base - parameters.mean) * (-parameters.log_std).exp()
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the logits [..., *image_shape] of p(x|z) for z [..., D], all leading dimensions in one batch."""
+        logits: Tensor = self.decoder(z.reshape(-1, self.latent_size))
+        return logits.reshape(*z.shape[:-1], *self.image_shape)
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z), Bernoulli, nats per image: x [B, *image_shape], z [..., B, D] to [..., B]."""
+        logits = self.decode(z)
+        return bernoulli_log_density(x.flatten(-_IMAGE_DIMENSIONS), logits.flatten(-_IMAGE_DIMENSIONS))
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats: z [..., D] to [...]."""
+        return self.prior.log_density(z)
+
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x, z) = log p(x|z) + log p(z), nats: x [B, *image_shape], z [..., B, D] to [..., B]."""
+        return self.log_likelihood(x, z) + self.log_prior(z)
+
+    @torch.no_grad()
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw from the prior and decode: pixel probabilities [count, *image_shape].
+
+        Raises:
+            RuntimeError: the model is in training mode.
+        """
+        self._require_eval_mode("sample")
+        reference = next(self.parameters())
+        z = self.prior.sample(count, generator, reference.dtype)
+        return self.decode(z.to(reference.device)).sigmoid()
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Encode x [B, *image_shape], draw one posterior sample each, decode: pixel probabilities [B, *image_shape].
+
+        Raises:
+            RuntimeError: the model is in training mode.
+        """
+        self._require_eval_mode("reconstruct")
+        parameters = self.encode(x)
+        mean = parameters.mean
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
+        z, _ = self.transform_noise(noise.to(mean.device), parameters)
+        return self.decode(z).sigmoid()
+
+    def _require_eval_mode(self, method: str) -> None:
+        # In training mode this would not only mix the images of a batch but move the averages of the batch norms.
+        if self.training:
+            raise RuntimeError(f"{method} needs a model in eval mode, this one is in training mode: call model.eval()")
+
+    def _shape_text(self) -> str:
+        return ", ".join(str(size) for size in self.image_shape)

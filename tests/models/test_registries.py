@@ -1,0 +1,52 @@
+"""Every member of every family can be named in a configuration, and is tested."""
+
+from typing import get_args
+
+import pytest
+from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS
+
+from iafsweep.config import DecoderConfig, EncoderConfig, MadeConfig
+from iafsweep.models import CONTEXT_ENTRIES, DECODERS, ENCODERS, FLOWS
+from iafsweep.models.context import ContextEntry
+from iafsweep.models.decoders import Decoder
+from iafsweep.models.encoders import Encoder
+from iafsweep.models.flows import Flow, build_flow
+from iafsweep.models.registry import find_member
+
+
+@pytest.mark.parametrize(
+    ("registry", "section", "field"),
+    [
+        (ENCODERS, EncoderConfig, "kind"),
+        (DECODERS, DecoderConfig, "kind"),
+        (CONTEXT_ENTRIES, MadeConfig, "context_mode"),
+    ],
+)
+def test_registry_has_exactly_the_names_of_the_configuration(registry, section, field):
+    assert set(registry) == set(get_args(section.model_fields[field].annotation))
+
+
+@pytest.mark.parametrize(
+    ("registry", "base"), [(ENCODERS, Encoder), (DECODERS, Decoder), (FLOWS, Flow), (CONTEXT_ENTRIES, ContextEntry)]
+)
+def test_registry_has_every_member_and_members_are_final(registry, base):
+    assert set(registry.values()) == set(base.__subclasses__())
+    assert all(member.__final__ for member in registry.values())
+    with pytest.raises(TypeError, match="abstract"):
+        base()
+
+
+def test_every_member_has_a_case():
+    assert set(ENCODER_CASES) == set(ENCODERS)
+    assert set(DECODER_CASES) == set(DECODERS)
+    assert {type(build_flow(config, 4, 0.1)) for config in FLOW_CONFIGS.values()} == set(FLOWS.values())
+
+
+def test_sizes_of_every_kind_have_a_section():
+    assert set(EncoderConfig.model_fields) - {"kind"} == set(ENCODERS)
+    assert set(DecoderConfig.model_fields) - {"kind"} == set(DECODERS)
+
+
+def test_unknown_name_lists_known_ones():
+    with pytest.raises(ValueError, match="unknown encoder 'vit'; known: gated_conv, mlp, resnet"):
+        find_member(ENCODERS, "encoder", "vit")
