@@ -1,0 +1,21 @@
+"""Training: knows torch, not Ray.
+
+``trainer`` the loop · ``objective`` the bound · ``schedules`` learning rate and KL weight · ``checkpoint`` files to go
+on from · ``run_folder`` names and paths · ``metrics_file``, ``run_log``, ``figures`` what a run leaves behind ·
+``comparison`` what may change on resume · ``trained`` models read back · ``device`` where to compute.
+"""
+
+from iafsweep.training.device import device_name, resolve_device
+from iafsweep.training.run_folder import RunFolder
+from iafsweep.training.trained import TrainedModel, load_trained_model
+from iafsweep.training.trainer import DivergedError, Trainer
+
+__all__ = [
+    "DivergedError",
+    "RunFolder",
+    "TrainedModel",
+    "Trainer",
+    "device_name",
+    "load_trained_model",
+    "resolve_device",
+]

@@ -1,0 +1,134 @@
+"""Checkpoints: written atomically, read without running code, checked before use.
+
+``last.pt`` holds all that training goes on from; ``best.pt`` the weights of the best epoch. A new best is first written
+to ``best.next.pt`` and takes its name only after ``last.pt`` has been replaced, so that a process killed at any moment
+leaves a ``last.pt`` and a ``best.pt`` that belong together.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iafsweep.atomic import replacing
+from iafsweep.errors import RunFolderError
+from iafsweep.records import Best
+from iafsweep.training.run_folder import RunFolder
+
+FORMAT = "iafsweep checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What ``last.pt`` holds.
+
+    Attributes:
+        config: the configuration as TOML.
+        epoch: epochs done.
+        model: state of the model.
+        optimiser: state of the optimiser.
+        best: the best epoch so far.
+        seconds: training seconds so far.
+        threads: CPU threads it was trained with; another number may round differently.
+        device: kind of device it was trained on.
+        torch_version: the PyTorch that wrote it.
+    """
+
+    config: str
+    epoch: int
+    model: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    best: Best | None
+    seconds: float
+    threads: int
+    device: str
+    torch_version: str
+
+
+@dataclass(frozen=True)
+class BestWeights:
+    """What ``best.pt`` holds.
+
+    Attributes:
+        config: the configuration as TOML.
+        epoch: the epoch after which these weights were taken.
+        model: state of the model.
+    """
+
+    config: str
+    epoch: int
+    model: dict[str, Tensor]
+
+
+def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None) -> None:
+    """Write ``last.pt`` and, if there is a new best, ``best.pt``; at every moment the two on disk belong together."""
+    if new_best is not None:
+        _write(folder.pending_best, vars(new_best))
+    best = None if checkpoint.best is None else checkpoint.best.model_dump()
+    _write(folder.last, {**vars(checkpoint), "best": best})
+    if new_best is not None:
+        folder.pending_best.replace(folder.best)
+
+
+def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
+    """Read ``last.pt``, and settle a new best that was being written when the process was killed.
+
+    Raises:
+        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+    """
+    content = _read(folder.last, device, fields=set(Checkpoint.__dataclass_fields__))
+    best = None if content["best"] is None else Best.model_validate(content["best"])
+    checkpoint = Checkpoint(**{**content, "best": best})
+    _settle_pending_best(folder, checkpoint)
+    return checkpoint
+
+
+def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
+    """Read ``best.pt``.
+
+    Raises:
+        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+    """
+    if folder.pending_best.exists():
+        load_last(folder, torch.device("cpu"))
+    return BestWeights(**_read(folder.best, device, fields=set(BestWeights.__dataclass_fields__)))
+
+
+def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
+    """Give a pending best its name if ``last.pt`` knows of it; otherwise training will find it again."""
+    if not folder.pending_best.exists():
+        return
+    pending = _read(folder.pending_best, torch.device("cpu"), fields={"config", "epoch", "model"})
+    if last.best is not None and pending["epoch"] == last.best.epoch:
+        folder.pending_best.replace(folder.best)
+    else:
+        folder.pending_best.unlink()
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        torch.save({"format": FORMAT, **content}, temporary)
+
+
+def _read(path: Path, device: torch.device, fields: set[str]) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing: there is no checkpoint to go on from or to score") from None
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != fields:
+        raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds more than tensors and plain values, or is cut off"
+    text = str(error).strip().splitlines()
+    return text[0][:120] if text else type(error).__name__

@@ -1,0 +1,55 @@
+"""``metrics.jsonl``: one line an epoch, appended, cut back on resume to the epochs of the checkpoint."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from iafsweep.atomic import write_text
+from iafsweep.errors import RunFolderError
+from iafsweep.records import EpochMetrics
+
+
+def append(path: Path, metrics: EpochMetrics) -> None:
+    """Append one line and make sure it is on disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(metrics.model_dump_json() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[EpochMetrics]:
+    """Return all complete lines; a last line that was cut off while being written is left out.
+
+    Raises:
+        RunFolderError: the file is missing, or a line other than the last is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing") from None
+    # What follows the last newline is empty, or a line that was never finished.
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            rows.append(EpochMetrics.model_validate_json(line))
+        except ValidationError:
+            raise RunFolderError(f"{path}, line {number} is damaged: {line[:60]!r}") from None
+    return rows
+
+
+def cut(path: Path, epochs: int) -> list[EpochMetrics]:
+    """Drop every line beyond ``epochs`` and return those kept.
+
+    Raises:
+        RunFolderError: the lines are not those of epochs 1, 2, ..., ``epochs``.
+    """
+    kept = [row for row in read(path) if row.epoch <= epochs]
+    if [row.epoch for row in kept] != list(range(1, epochs + 1)):
+        raise RunFolderError(
+            f"{path} does not hold epochs 1 to {epochs}, a line each, as its checkpoint says it should"
+        )
+    write_text(path, "".join(row.model_dump_json() + "\n" for row in kept))
+    return kept

@@ -1,0 +1,156 @@
+"""Where a run keeps its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from iafsweep.atomic import write_text
+from iafsweep.config import RunConfig, dump_config, load_config
+from iafsweep.errors import RunFolderError
+from iafsweep.records import Evaluation, RunState
+
+StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run: names and paths of its files.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration as trained, every field written out."""
+        return self.path / "config.toml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What happened, with times."""
+        return self.path / "run.log"
+
+    @property
+    def state(self) -> Path:
+        """How far the run is."""
+        return self.path / "state.json"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch by validation."""
+        return self.path / "best.pt"
+
+    @property
+    def pending_best(self) -> Path:
+        """A newer best checkpoint, until ``last.pt`` knows of it."""
+        return self.path / "best.next.pt"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint, from which a run goes on."""
+        return self.path / "last.pt"
+
+    @property
+    def evaluation(self) -> Path:
+        """The figures measured at the end."""
+        return self.path / "evaluation.json"
+
+    @property
+    def per_image(self) -> Path:
+        """The figures of each image, as Parquet."""
+        return self.path / "per_image.parquet"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def samples(self) -> Path:
+        """New images from the prior."""
+        return self.path / "samples.png"
+
+    @property
+    def reconstructions(self) -> Path:
+        """Inputs beside their reconstructions."""
+        return self.path / "reconstructions.png"
+
+    @property
+    def data(self) -> Path:
+        """Binarised training images."""
+        return self.path / "data.png"
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder and write the configuration into it.
+
+        Raises:
+            RunFolderError: there are files in it already, or it cannot be written.
+        """
+        try:
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise RunFolderError(
+                    f"{self.path} is not empty; add --resume to go on with the run in it, or name another folder"
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_text(self.config, dump_config(config))
+        except OSError as error:
+            raise RunFolderError(f"cannot write the run folder {self.path}: {error}; name another folder") from error
+
+    def rewrite_config(self, config: RunConfig) -> None:
+        """Replace ``config.toml`` by the configuration a resumed run goes on with."""
+        write_text(self.config, dump_config(config))
+
+    def read_config(self) -> RunConfig:
+        """Return the configuration of the run.
+
+        Raises:
+            RunFolderError: this is no run folder.
+            ConfigError: the file in it breaks a rule.
+        """
+        if not self.config.is_file():
+            raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
+        return load_config(self.config.absolute())
+
+    def read_state(self) -> RunState:
+        """Return how far the run is.
+
+        Raises:
+            RunFolderError: the file is missing or damaged.
+        """
+        return _read_record(self.state, RunState)
+
+    def read_evaluation(self) -> Evaluation:
+        """Return the figures measured at the end.
+
+        Raises:
+            RunFolderError: the file is missing or damaged.
+        """
+        return _read_record(self.evaluation, Evaluation)
+
+    def write_state(self, state: RunState) -> None:
+        """Replace ``state.json``."""
+        write_text(self.state, state.model_dump_json(indent=2) + "\n")
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """Replace ``evaluation.json``."""
+        write_text(self.evaluation, evaluation.model_dump_json(indent=2) + "\n")
+
+
+def _read_record(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation:
+    try:
+        return record.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing; has this run got so far?") from None
+    except ValidationError as error:
+        raise RunFolderError(f"{path} is damaged: {error.errors()[0]['msg']}") from None

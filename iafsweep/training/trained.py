@@ -1,0 +1,45 @@
+"""Trained models read back from their run folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from iafsweep.config import RunConfig
+from iafsweep.errors import RunFolderError
+from iafsweep.models import VAE, build_model
+from iafsweep.training.checkpoint import load_best, load_last
+from iafsweep.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model as it was after some epoch of its training.
+
+    Attributes:
+        model: the autoencoder, in eval mode.
+        config: its configuration.
+        epoch: epochs it had been trained.
+    """
+
+    model: VAE
+    config: RunConfig
+    epoch: int
+
+
+def load_trained_model(folder: RunFolder, checkpoint: Literal["best", "last"], device: torch.device) -> TrainedModel:
+    """Read a model from its run folder; no code from the folder is run.
+
+    Raises:
+        RunFolderError: the checkpoint is missing, damaged, or does not fit ``config.toml`` beside it.
+    """
+    config = folder.read_config()
+    saved = load_best(folder, device) if checkpoint == "best" else load_last(folder, device)
+    model = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
+    try:
+        model.load_state_dict(saved.model)
+    except RuntimeError as error:
+        raise RunFolderError(f"the checkpoint in {folder.path} does not fit its config.toml: {error}") from error
+    return TrainedModel(model.eval(), config, saved.epoch)

@@ -1,0 +1,312 @@
+"""The one trainer: ``run_single.py`` and every trial of a sweep train through it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from iafsweep.config import RunConfig, dump_config
+from iafsweep.data import TrainingImages, binarise, fixed_binarisation
+from iafsweep.errors import RunFolderError
+from iafsweep.models import VAE, build_model
+from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
+from iafsweep.seeds import generator
+from iafsweep.training import checkpoint as checkpoints
+from iafsweep.training import metrics_file
+from iafsweep.training.comparison import refuse_other_training
+from iafsweep.training.device import device_name
+from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
+from iafsweep.training.objective import bound_terms, fixed_noise, mean_negative_elbo
+from iafsweep.training.run_folder import RunFolder
+from iafsweep.training.run_log import Curves, close_log, open_log
+from iafsweep.training.schedules import kl_weight, learning_rate
+
+_VALIDATION_BATCH = 500
+_SHOWN = 50
+
+
+class DivergedError(Exception):
+    """The loss or the validation bound is not a finite number; the last good checkpoint is kept."""
+
+    def __init__(self, metrics: EpochMetrics) -> None:
+        super().__init__(
+            f"diverged in epoch {metrics.epoch}: training loss {metrics.train_loss}, "
+            f"validation bound {metrics.validation_negative_elbo}"
+        )
+        self.metrics = metrics
+
+
+class Trainer:
+    """Trains one configuration epoch by epoch in its run folder.
+
+    All that is random in an epoch (order of images, binarisation, posterior noise) is a function of the training seed
+    and of the epoch's number, so that a run that was killed goes on exactly as if it had not been. An incomplete last
+    batch is left out; which images fall into it changes with every epoch.
+    """
+
+    def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
+        """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
+        self.config = config
+        self.folder = folder
+        self.device = device
+        self.images = images.to(device)
+        self.model: VAE = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.training.learning_rate, fused=True)
+        self.epochs_done = 0
+        self.best: Best | None = None
+        self.seconds = 0.0
+        self._new_best: checkpoints.BestWeights | None = None
+        self._saved_epoch: int | None = None
+        latent, seed = config.model.latent_size, config.data.binarisation_seed
+        self._validation = fixed_binarisation(self.images.validation, "validation", seed)
+        self._validation_noise = fixed_noise(len(self._validation), latent, device, seed, "validation noise")
+
+    @classmethod
+    def start(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
+        """Start a new run in an empty or new folder.
+
+        Raises:
+            RunFolderError: the folder is not empty or cannot be written.
+        """
+        folder.create(config)
+        trainer = cls(config, images, folder, device)
+        trainer._open()
+        trainer._curves.add_config(dump_config(config))
+        shown = fixed_binarisation(images.training[:_SHOWN], "train", config.data.binarisation_seed)
+        save_png(folder.data, data_grid(shown))
+        trainer._log.info("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
+        # Killed before the end of its first epoch, a run can go on too.
+        trainer.save()
+        return trainer
+
+    @classmethod
+    def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
+        """Go on from ``last.pt``; lines of ``metrics.jsonl`` beyond it are cut.
+
+        More epochs, another evaluation or title may be asked for; any other difference is an error.
+
+        Raises:
+            RunFolderError: there is no checkpoint, it or the metrics are damaged, or the configuration is another.
+        """
+        refuse_other_training(folder.read_config(), config, folder)
+        saved = checkpoints.load_last(folder, device)
+        if saved.epoch > config.training.epochs:
+            raise RunFolderError(
+                f"{folder.path} has trained {saved.epoch} epochs, more than the {config.training.epochs} asked for; "
+                f"ask for at least {saved.epoch}"
+            )
+        metrics_file.cut(folder.metrics, saved.epoch)
+        folder.rewrite_config(config)
+        trainer = cls(config, images, folder, device)
+        trainer._restore(saved)
+        trainer._open()
+        trainer._log.info("resumed after epoch %d on %s", saved.epoch, device_name(device))
+        if saved.threads != torch.get_num_threads() and device.type == "cpu":
+            trainer._log.warning(
+                "trained with %d threads before, %d now: figures may differ in the last digits",
+                saved.threads,
+                torch.get_num_threads(),
+            )
+        trainer._write_state("running")
+        return trainer
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of the model."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def state(self) -> RunState:
+        """How far the run is, as if it went on."""
+        return self._state("running")
+
+    def run_epoch(self, progress: Callable[[int], None] | None = None) -> EpochMetrics:
+        """Train one epoch, measure the validation bound, and keep what is due to be kept.
+
+        Args:
+            progress: called after every batch with its number of images.
+
+        Raises:
+            DivergedError: the loss or the validation bound is not finite.
+        """
+        started = time.perf_counter()
+        sums, trained = self._train(progress)
+        training_seconds = time.perf_counter() - started
+        metrics = self._metrics(sums, trained, training_seconds, started)
+        metrics_file.append(self.folder.metrics, metrics)
+        self._curves.add_metrics(metrics)
+        self.seconds += metrics.seconds
+        if not _is_finite(metrics):
+            self._write_state("diverged")
+            self._log.error("diverged in epoch %d", metrics.epoch)
+            raise DivergedError(metrics)
+        self.epochs_done = metrics.epoch
+        self._keep_best(metrics)
+        self._log.info("%s", _summary(metrics))
+        if _is_round(metrics.epoch):
+            self._draw(metrics.epoch)
+        if self._checkpoint_is_due():
+            self.save()
+        return metrics
+
+    def save(self) -> None:
+        """Write the checkpoints and ``state.json`` as of the last complete epoch; nothing if they are there already."""
+        if self._saved_epoch == self.epochs_done:
+            return
+        last = checkpoints.Checkpoint(
+            config=dump_config(self.config),
+            epoch=self.epochs_done,
+            model=self.model.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            best=self.best,
+            seconds=self.seconds,
+            threads=torch.get_num_threads(),
+            device=self.device.type,
+            torch_version=str(torch.__version__),
+        )
+        checkpoints.save(self.folder, last, self._new_best)
+        self._new_best = None
+        self._saved_epoch = self.epochs_done
+        self._write_state("running")
+
+    def finish(self, status: RunStatus = "completed") -> None:
+        """Save, draw the figures, write the last state and close all files."""
+        self.save()
+        self._draw(self.epochs_done)
+        self._write_state(status)
+        self._log.info("%s after epoch %d", status, self.epochs_done)
+        self.close()
+
+    def interrupt(self) -> None:
+        """Mark the run as interrupted and close all files; it will go on from its last checkpoint.
+
+        The epoch that was interrupted is half trained and is thrown away.
+        """
+        self._write_state("interrupted")
+        self._log.info("interrupted after epoch %d", self.epochs_done)
+        self.close()
+
+    def close(self) -> None:
+        """Close log and event file; what was not saved is lost."""
+        self._curves.close()
+        close_log(self._log)
+
+    def _open(self) -> None:
+        self._log = open_log(self.folder.log)
+        self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
+
+    def _restore(self, saved: checkpoints.Checkpoint) -> None:
+        self.model.load_state_dict(saved.model)
+        self.optimiser.load_state_dict(saved.optimiser)
+        self.epochs_done = self._saved_epoch = saved.epoch
+        self.best = saved.best
+        self.seconds = saved.seconds
+
+    def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
+        """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
+
+        Nothing here waits for the device: sums stay on it until the epoch ends.
+        """
+        training = self.config.training
+        epoch = self.epochs_done
+        draws = generator(self.device, training.seed, "epoch", epoch)
+        order = torch.randperm(len(self.images.training), generator=draws, device=self.device)
+        batches = [batch for batch in order.split(training.batch_size) if len(batch) == training.batch_size]
+        weight = kl_weight(training, epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(training, epoch)
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self.model.train()
+        for batch in batches:
+            x = binarise(self.images.training[batch], draws)
+            noise = torch.randn((len(batch), self.model.latent_size), generator=draws, device=self.device)
+            terms = bound_terms(self.model, x, noise)
+            reconstruction, kl = terms.reconstruction.mean(), terms.kl.mean()
+            loss = reconstruction + weight * kl
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            sums += torch.stack([loss.detach(), reconstruction.detach(), kl.detach()])
+            if progress is not None:
+                progress(len(batch))
+        return sums, len(batches)
+
+    def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
+        loss, reconstruction, kl = (sums / batches).tolist()
+        validation = None
+        if len(self._validation):
+            validation = mean_negative_elbo(self.model, self._validation, self._validation_noise, _VALIDATION_BATCH)
+        training = self.config.training
+        return EpochMetrics(
+            epoch=self.epochs_done + 1,
+            kl_weight=kl_weight(training, self.epochs_done),
+            learning_rate=learning_rate(training, self.epochs_done),
+            train_loss=loss,
+            train_negative_elbo=reconstruction + kl,
+            train_reconstruction=reconstruction,
+            train_kl=kl,
+            validation_negative_elbo=validation,
+            images_per_second=batches * training.batch_size / training_seconds,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _keep_best(self, metrics: EpochMetrics) -> None:
+        bound = metrics.validation_negative_elbo
+        if bound is None or (self.best is not None and bound >= self.best.validation_negative_elbo):
+            return
+        self.best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
+        weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        self._new_best = checkpoints.BestWeights(dump_config(self.config), metrics.epoch, weights)
+
+    def _checkpoint_is_due(self) -> bool:
+        every = self.config.training.checkpoint_every_epochs
+        return self.epochs_done % every == 0 or self.epochs_done == self.config.training.epochs
+
+    def _draw(self, epoch: int) -> None:
+        seed = self.config.training.seed
+        inputs = self._validation[:_SHOWN]
+        if not len(inputs):
+            grey = self.images.training[:_SHOWN]
+            inputs = fixed_binarisation(grey, "train", self.config.data.binarisation_seed)
+        grids = {
+            self.folder.samples: sample_grid(self.model, self.device, seed),
+            self.folder.reconstructions: reconstruction_grid(self.model, inputs, seed),
+        }
+        for path, grid in grids.items():
+            save_png(path, grid)
+            self._curves.add_image(path.stem, grid, epoch)
+
+    def _state(self, status: RunStatus) -> RunState:
+        return RunState(
+            status=status,
+            epochs=self.epochs_done,
+            best=self.best,
+            seconds=self.seconds,
+            parameters=self.parameters,
+        )
+
+    def _write_state(self, status: RunStatus) -> None:
+        self.folder.write_state(self._state(status))
+
+
+def _is_finite(metrics: EpochMetrics) -> bool:
+    bound = metrics.validation_negative_elbo
+    return math.isfinite(metrics.train_loss) and (bound is None or math.isfinite(bound))
+
+
+def _is_round(epoch: int) -> bool:
+    """Whether images are drawn after this epoch: 1, 2, 5, 10, 20, 50, 100, ..."""
+    return epoch in {digit * 10**power for digit in (1, 2, 5) for power in range(len(str(epoch)))}
+
+
+def _summary(metrics: EpochMetrics) -> str:
+    validation = metrics.validation_negative_elbo
+    return (
+        f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}"
+        + ("" if validation is None else f", validation {validation:.2f}")
+        + f" nats, {metrics.images_per_second:.0f} images/s"
+    )

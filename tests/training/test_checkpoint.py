@@ -1,0 +1,88 @@
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from iafsweep.errors import RunFolderError
+from iafsweep.training import RunFolder, Trainer, load_trained_model
+from iafsweep.training.checkpoint import load_last
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, images):
+    from iafsweep.config import RunConfig
+
+    from .conftest import TINY
+
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "run")
+    trainer = Trainer.start(RunConfig.model_validate(TINY), images, folder, torch.device("cpu"))
+    for _ in range(3):
+        trainer.run_epoch()
+    trainer.close()
+    return folder
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    return RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
+def test_a_truncated_checkpoint_is_named(folder, cpu, part):
+    content = folder.last.read_bytes()
+    folder.last.write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(RunFolderError, match=r"last\.pt is truncated or not a checkpoint"):
+        load_last(folder, cpu)
+
+
+def test_a_foreign_checkpoint_is_refused(folder, cpu):
+    torch.save({"model": {}}, folder.last)
+    with pytest.raises(RunFolderError, match="is not a checkpoint of this program"):
+        load_last(folder, cpu)
+    torch.save([1, 2], folder.best)
+    with pytest.raises(RunFolderError, match="is not a checkpoint of this program"):
+        load_trained_model(folder, "best", cpu)
+
+
+class Hostile:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (open, (str(self.target), "w"))
+
+
+def test_a_hostile_checkpoint_runs_no_code(folder, cpu, tmp_path):
+    target = tmp_path / "was here"
+    torch.save({"format": Hostile(target)}, folder.last)
+    with pytest.raises(RunFolderError, match="not a checkpoint"):
+        load_last(folder, cpu)
+    folder.last.write_bytes(pickle.dumps(Hostile(target), protocol=2))
+    with pytest.raises(RunFolderError, match="not a checkpoint"):
+        load_last(folder, cpu)
+    assert not target.exists()
+
+
+def test_a_checkpoint_of_another_model_does_not_fit(folder, cpu):
+    text = folder.config.read_text()
+    folder.config.write_text(text.replace("latent_size = 4", "latent_size = 5"))
+    with pytest.raises(RunFolderError, match=r"does not fit its config\.toml"):
+        load_trained_model(folder, "last", cpu)
+
+
+def test_killed_between_the_new_best_and_the_new_last(folder, cpu):
+    """The pending best belongs to an epoch that last.pt does not know: it is dropped, the old best stands."""
+    saved = torch.load(folder.best, weights_only=True)
+    torch.save({**saved, "epoch": 99}, folder.pending_best)
+    assert load_trained_model(folder, "best", cpu).epoch == saved["epoch"]
+    assert not folder.pending_best.exists()
+
+
+def test_killed_between_the_new_last_and_the_rename_of_the_best(folder, cpu):
+    """last.pt knows the pending best: it takes its name."""
+    shutil.move(folder.best, folder.pending_best)
+    torch.save({**torch.load(folder.pending_best, weights_only=True), "epoch": 1}, folder.best)
+    known = load_last(folder, cpu).best.epoch
+    assert load_trained_model(folder, "best", cpu).epoch == known
+    assert not folder.pending_best.exists()

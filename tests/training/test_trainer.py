@@ -1,0 +1,189 @@
+import json
+
+import pytest
+import torch
+
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages
+from iafsweep.errors import RunFolderError
+from iafsweep.training import DivergedError, RunFolder, Trainer, load_trained_model
+from iafsweep.training.metrics_file import read
+
+CLOCK = {"seconds", "images_per_second"}
+
+
+def metrics(folder):
+    """All metrics of a run but the clock's."""
+    return [row.model_dump(exclude=CLOCK) for row in read(folder.metrics)]
+
+
+def train(config, images, path, epochs=None):
+    trainer = Trainer.start(config, images, RunFolder(path), torch.device("cpu"))
+    for _ in range(config.training.epochs if epochs is None else epochs):
+        trainer.run_epoch()
+    return trainer
+
+
+def changed(config, **sections):
+    values = config.model_dump()
+    for section, fields in sections.items():
+        values[section].update(fields)
+    return RunConfig.model_validate(values)
+
+
+def test_the_bound_falls_and_the_folder_is_complete(config, images, tmp_path):
+    trainer = train(changed(config, training={"epochs": 15, "kl_warmup_epochs": 0}), images, tmp_path / "run")
+    trainer.finish()
+    folder = RunFolder(tmp_path / "run")
+    rows = read(folder.metrics)
+    assert rows[-1].validation_negative_elbo < rows[0].validation_negative_elbo - 100
+    assert rows[-1].train_negative_elbo == pytest.approx(rows[-1].train_reconstruction + rows[-1].train_kl)
+    written = {path.name for path in folder.path.iterdir()}
+    assert written == {
+        "config.toml", "metrics.jsonl", "run.log", "state.json", "best.pt", "last.pt", "tensorboard",
+        "samples.png", "reconstructions.png", "data.png",
+    }  # fmt: skip
+    state = folder.read_state()
+    assert (state.status, state.epochs, state.parameters) == ("completed", 15, trainer.parameters)
+    assert state.best is not None
+    assert state.best.validation_negative_elbo == min(row.validation_negative_elbo for row in rows)
+    assert folder.read_config() == trainer.config
+
+
+def test_one_batch_can_be_overfitted(config, images, tmp_path):
+    few = TrainingImages(images.training[:50], images.validation)
+    recipe = {"epochs": 60, "kl_warmup_epochs": 0, "learning_rate": 0.02, "checkpoint_every_epochs": 60}
+    trainer = Trainer.start(changed(config, training=recipe), few, RunFolder(tmp_path / "run"), torch.device("cpu"))
+    bounds = [trainer.run_epoch().train_negative_elbo for _ in range(60)]
+    trainer.close()
+    assert bounds[-1] < bounds[0] / 3
+
+
+def test_same_seed_same_numbers_other_seed_others(config, images, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(changed(config, training={"seed": seed}), images, tmp_path / name).finish()
+    a, b, c = (metrics(RunFolder(tmp_path / name)) for name in "abc")
+    assert a == b
+    assert a[0]["train_loss"] != c[0]["train_loss"]
+
+
+def test_training_leaves_the_global_generator_alone(config, images, tmp_path):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    train(config, images, tmp_path / "run", epochs=1).finish()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_resume_equals_uninterrupted(config, images, tmp_path, cpu, stop_after):
+    train(config, images, tmp_path / "whole").finish()
+    train(config, images, tmp_path / "parts", epochs=stop_after).close()
+    folder = RunFolder(tmp_path / "parts")
+    trainer = Trainer.resume(config, images, folder, cpu)
+    assert trainer.epochs_done == stop_after
+    while trainer.epochs_done < config.training.epochs:
+        trainer.run_epoch()
+    trainer.finish()
+    whole = RunFolder(tmp_path / "whole")
+    assert metrics(folder) == metrics(whole)
+    for name in ("last", "best"):
+        one, two = (load_trained_model(each, name, cpu) for each in (folder, whole))
+        assert one.epoch == two.epoch
+        ours, theirs = one.model.state_dict(), two.model.state_dict()
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_lines_beyond_the_checkpoint_are_cut(config, images, tmp_path, cpu):
+    recipe = changed(config, training={"checkpoint_every_epochs": 3})
+    train(config=changed(recipe), images=images, path=tmp_path / "whole").finish()
+    train(recipe, images, tmp_path / "run", epochs=2).close()
+    folder = RunFolder(tmp_path / "run")
+    again = Trainer.resume(recipe, images, folder, cpu)
+    assert (again.epochs_done, read(folder.metrics)) == (0, [])
+    again.close()
+    folder.last.unlink()
+    with pytest.raises(RunFolderError, match=r"last\.pt is missing"):
+        Trainer.resume(recipe, images, folder, cpu)
+    train(recipe, images, tmp_path / "other", epochs=3).close()
+    other = RunFolder(tmp_path / "other")
+    text = other.metrics.read_text()
+    other.metrics.write_text(text + text.splitlines()[0].replace('"epoch":1', '"epoch":4') + '\n{"epo')
+    trainer = Trainer.resume(recipe, images, other, cpu)
+    assert [row.epoch for row in read(other.metrics)] == [1, 2, 3]
+    trainer.run_epoch()
+    trainer.close()
+    assert metrics(other) == metrics(RunFolder(tmp_path / "whole"))
+
+
+def test_more_epochs_and_another_evaluation_may_be_asked_for(config, images, tmp_path, cpu):
+    train(config, images, tmp_path / "run").finish()
+    longer = changed(config, training={"epochs": 5}, evaluation={"seed": 9})
+    trainer = Trainer.resume(longer, images, RunFolder(tmp_path / "run"), cpu)
+    assert trainer.run_epoch().epoch == 5
+    trainer.finish()
+    assert RunFolder(tmp_path / "run").read_config() == longer
+    train(longer, images, tmp_path / "whole").finish()
+    assert metrics(RunFolder(tmp_path / "run")) == metrics(RunFolder(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": {"learning_rate": 0.5}}, r"training\.learning_rate = 0\.5 \(trained with 0\.002\)"),
+        ({"training": {"epochs": 2}}, "has trained 4 epochs, more than the 2 asked for"),
+        ({"data": {"split_seed": 3}}, r"data\.split_seed = 3 \(trained with 0\)"),
+        ({"model": {"latent_size": 5}}, r"model\.latent_size = 5 \(trained with 4\)"),
+    ],
+)
+def test_any_other_difference_is_an_error(config, images, tmp_path, cpu, change, message):
+    train(config, images, tmp_path / "run").finish()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=message):
+        Trainer.resume(changed(config, **change), images, RunFolder(tmp_path / "run"), cpu)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_that_is_not_empty_is_an_error(config, images, tmp_path, cpu):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="is not empty; add --resume"):
+        Trainer.start(config, images, RunFolder(tmp_path / "run"), cpu)
+    with pytest.raises(RunFolderError, match=r"is not a run folder: it has no config\.toml"):
+        Trainer.resume(config, images, RunFolder(tmp_path / "run"), cpu)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(config, images, tmp_path, cpu):
+    trainer = train(config, images, tmp_path / "run", epochs=2)
+    folder = RunFolder(tmp_path / "run")
+    good = folder.last.read_bytes()
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(float("nan"))
+    with pytest.raises(DivergedError, match="diverged in epoch 3"):
+        trainer.run_epoch()
+    trainer.close()
+    assert folder.last.read_bytes() == good
+    assert folder.read_state().status == "diverged"
+    assert folder.read_state().epochs == 2
+    line = json.loads(folder.metrics.read_text().splitlines()[-1])
+    assert line["train_loss"] == "NaN"
+    assert load_trained_model(folder, "last", cpu).epoch == 2
+
+
+def test_without_validation_there_is_only_the_last(config, images, tmp_path, cpu):
+    alone = changed(config, data={"validation_images": 0}, evaluation={"checkpoint": "last"})
+    trainer = train(alone, TrainingImages(images.training, images.validation[:0]), tmp_path / "run")
+    trainer.finish()
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.best.exists()
+    assert read(folder.metrics)[0].validation_negative_elbo is None
+    with pytest.raises(RunFolderError, match=r"best\.pt is missing"):
+        load_trained_model(folder, "best", cpu)
+
+
+def test_incomplete_batches_are_left_out(config, images, tmp_path):
+    seen = []
+    trainer = Trainer.start(config, images, RunFolder(tmp_path / "run"), torch.device("cpu"))
+    trainer.run_epoch(seen.append)
+    trainer.close()
+    assert seen == [50] * 7
