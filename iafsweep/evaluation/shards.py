@@ -1,0 +1,111 @@
+"""A shard: one method on a contiguous range of images; the unit that is computed, stored and resumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from iafsweep.evaluation.log_weights import LogWeightSummary
+from iafsweep.records import Method, Record, Split
+
+SHARD_IMAGES = 100
+"""Images a shard. Without influence on any figure: each image has its own random numbers."""
+
+
+class Shard(Record):
+    """One method on a range of images of a split.
+
+    Attributes:
+        method: how the images are scored.
+        split: which images.
+        first: place of the first image in the split.
+        count: number of images.
+    """
+
+    method: Method
+    split: Split
+    first: int
+    count: int
+
+
+class ShardResult(Record):
+    """What scoring a shard gave; each tuple has one entry an image.
+
+    Attributes:
+        shard: what was scored.
+        log_likelihood: estimates of log p(x) (of the ELBO for ``negative_elbo``), nats.
+        standard_error: the estimator's own standard error of each.
+        effective_sample_size: (sum w)^2 / sum w^2.
+        log_weight_variance: variance of the log-weights.
+        pareto_k: Pareto k-hat; NaN below 25 weights.
+        untrusted: variance above 1, k-hat above 0.7, or no finite estimate.
+        acceptance_rate: mean over moves, chains and images; None without moves.
+        network_evaluations: evaluations of flow and decoder an image.
+        gradient_evaluations: how many of them with a gradient.
+        seconds: wall-clock seconds.
+    """
+
+    shard: Shard
+    log_likelihood: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    effective_sample_size: tuple[float, ...]
+    log_weight_variance: tuple[float, ...]
+    pareto_k: tuple[float, ...]
+    untrusted: tuple[bool, ...]
+    acceptance_rate: float | None
+    network_evaluations: int
+    gradient_evaluations: int
+    seconds: float
+
+
+def plan_shards(method: Method, split: Split, images: int, size: int = SHARD_IMAGES) -> list[Shard]:
+    """Return the shards that cover the first ``images`` images of a split."""
+    return [
+        Shard(method=method, split=split, first=first, count=min(size, images - first))
+        for first in range(0, images, size)
+    ]
+
+
+def shard_result(
+    shard: Shard,
+    summary: LogWeightSummary,
+    *,
+    acceptance_rate: float | None,
+    network_evaluations: int,
+    gradient_evaluations: int,
+    seconds: float,
+) -> ShardResult:
+    """Pack the summary of a shard's log-weights."""
+    return ShardResult(
+        shard=shard,
+        log_likelihood=_floats(summary.log_likelihood),
+        standard_error=_floats(summary.standard_error),
+        effective_sample_size=_floats(summary.effective_sample_size),
+        log_weight_variance=_floats(summary.log_weight_variance),
+        pareto_k=_floats(summary.pareto_k),
+        untrusted=tuple(bool(each) for each in summary.untrusted.tolist()),
+        acceptance_rate=acceptance_rate,
+        network_evaluations=network_evaluations,
+        gradient_evaluations=gradient_evaluations,
+        seconds=seconds,
+    )
+
+
+def mean_acceptance(results: Sequence[ShardResult]) -> float | None:
+    """Mean acceptance rate over shards, weighted by their images; None if there were no moves."""
+    moved = [(result.acceptance_rate, result.shard.count) for result in results if result.acceptance_rate is not None]
+    if not moved:
+        return None
+    return math.fsum(rate * count for rate, count in moved) / sum(count for _, count in moved)
+
+
+def column(results: Sequence[ShardResult], name: str) -> Tensor:
+    """Return one figure of every image of all shards in order, float64 [N]."""
+    return torch.tensor([value for result in results for value in getattr(result, name)], dtype=torch.float64)
+
+
+def _floats(values: Tensor) -> tuple[float, ...]:
+    return tuple(values.double().tolist())

@@ -1,0 +1,116 @@
+"""Go on until an estimate is good enough, by what it can know of its own error.
+
+A standard error alone says nothing of bias: importance sampling can be nats below log p(x) with a tiny one. Half the
+effort, however, is biased more than all of it; where doubling the effort hardly moves the estimate any more, little
+bias is left that more of the same effort could remove. Both must be small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from iafsweep.evaluation.diagnostics import estimator_error
+from iafsweep.evaluation.log_weights import LogWeightStatistics
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an effort gave: figures of a set of images, nats per image.
+
+    Attributes:
+        effort: all effort so far, in whatever is counted: samples, chains, temperatures.
+        estimate: mean over images of the estimated log p(x), from all of it.
+        half_estimate: the same from half of it.
+        standard_error: the estimator's own standard error of `estimate` (that over images no effort can mend).
+    """
+
+    effort: int
+    estimate: float
+    half_estimate: float
+    standard_error: float
+
+    @classmethod
+    def from_halves(cls, effort: int, first: LogWeightStatistics, second: LogWeightStatistics) -> Progress:
+        """The progress of weights gathered in two halves, for more samples or more chains.
+
+        The estimate of half the effort is the mean of both halves' own: never above the estimate of all (log-mean-exp
+        is concave in the weights), and less noisy than that of either.
+
+        Raises:
+            ValueError: the halves are not of the same size.
+        """
+        if first.count != second.count:
+            raise ValueError(f"halves must hold as many weights each: got {first.count} and {second.count}.")
+        both = first.merge(second)
+        half = (first.log_likelihood + second.log_likelihood) / 2
+        return cls(
+            effort=effort,
+            estimate=float(both.log_likelihood.mean()),
+            half_estimate=float(half.mean()),
+            standard_error=estimator_error(both.standard_error),
+        )
+
+    @property
+    def difference(self) -> float:
+        """Absolute difference between all and half of the effort; NaN if an estimate is infinite."""
+        return abs(self.estimate - self.half_estimate)
+
+    def is_within(self, target: float) -> bool:
+        """Whether both the standard error and the difference are below a target; a NaN never is."""
+        return self.standard_error < target and self.difference < target
+
+
+@dataclass(frozen=True)
+class UntilError:
+    """How a search for a small error ended.
+
+    Attributes:
+        rounds: the progress after each round; each has twice the effort of the one before.
+        target: the error aimed at, nats per image.
+        stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed.
+    """
+
+    rounds: tuple[Progress, ...]
+    target: float
+    stopped_by: Literal["target", "budget"]
+
+    @property
+    def last(self) -> Progress:
+        """The round with all the effort."""
+        return self.rounds[-1]
+
+
+def until_error(
+    work_up_to: Callable[[int], Progress],
+    *,
+    target: float,
+    first_effort: int,
+    may_spend: Callable[[int], bool],
+) -> UntilError:
+    """Double the effort until standard error and difference are both below a target, or the budget ends.
+
+    Args:
+        work_up_to: brings all effort up to a number and reports. It may keep what it has (more samples, more chains) or
+            start afresh (more temperatures); the search does not know.
+        target: the error to come below, nats per image.
+        first_effort: effort of the first round, which is always made.
+        may_spend: whether so much effort in all is still within the budget, of whatever kind; asked before each further
+            round.
+
+    Raises:
+        ValueError: `target` is not positive or `first_effort` is below 1.
+    """
+    if not 0 < target < math.inf:
+        raise ValueError(f"target must be positive and finite: got {target}.")
+    if first_effort < 1:
+        raise ValueError(f"first_effort must be at least 1: got {first_effort}.")
+    rounds = [work_up_to(first_effort)]
+    while not rounds[-1].is_within(target):
+        effort = first_effort * 2 ** len(rounds)
+        if not may_spend(effort):
+            return UntilError(tuple(rounds), target, "budget")
+        rounds.append(work_up_to(effort))
+    return UntilError(tuple(rounds), target, "target")
