@@ -1,0 +1,51 @@
+"""How a command line ends: one message for a user's mistake, and an exit code that says what happened.
+
+0 done · 1 a fault of the program's (with a traceback) · 2 a mistake of the user's · 3 the training diverged ·
+130 interrupted by Ctrl-C · 143 terminated by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from iafsweep.errors import UserError
+
+USER_ERROR = 2
+DIVERGED = 3
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
+
+
+INTERRUPTS = (KeyboardInterrupt, Terminated)
+
+
+def run(app: typer.Typer, program: str) -> None:
+    """Run a command line; a user's mistake is one message on standard error, without a traceback."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        app(prog_name=program)
+    except UserError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print("[bold red]error:[/] ", end="")
+        console.print(str(error), markup=False)
+        sys.exit(USER_ERROR)
+    except Terminated:
+        sys.exit(TERMINATED)
+
+
+def code_of(interrupt: BaseException) -> int:
+    """Return the exit code for Ctrl-C or SIGTERM."""
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+
+
+def _raise_terminated(signum: int, frame: FrameType | None) -> None:
+    raise Terminated

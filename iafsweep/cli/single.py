@@ -1,0 +1,106 @@
+"""`run_single.py`: train one configuration and score it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from iafsweep.cli import exits
+from iafsweep.config import RunConfig, load_config
+from iafsweep.config.files import find_config
+from iafsweep.data_root import default_data_root
+from iafsweep.errors import RunFolderError, UserError
+from iafsweep.records import DeviceChoice
+
+if TYPE_CHECKING:
+    from iafsweep.training import RunFolder
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+PROGRAM = "run_single.py"
+
+
+@app.command()
+def single(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's."
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a field: `--set model.latent_size=32`. Repeatable.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Score the run again; no training.")] = False,
+    device: Annotated[DeviceChoice, typer.Option(help="Where to compute; `auto`: a GPU if there is one.")] = "auto",
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+) -> None:
+    """Train one configuration, score it, and print its figures.
+
+    Examples:
+    - `run_single.py reference` trains the reference recipe into `runs/reference`
+    - `run_single.py my.toml --set training.epochs=50 --run runs/short`
+    - `run_single.py --run runs/short --resume --set training.epochs=100` goes on with it
+    - `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true` scores it again
+    - `run_single.py runs/my-sweep/best.toml` trains a sweep's best configuration
+
+    Exit codes: 0 done, 2 a mistake in what was asked, 3 diverged, 130 Ctrl-C, 143 SIGTERM.
+    """
+    from iafsweep.cli.train_and_score import train_and_score
+
+    settings, folder = _settings(config, overrides or [], run, is_old=resume or evaluate_only)
+    code = train_and_score(
+        settings,
+        folder,
+        device=device,
+        threads=threads,
+        root=(data_root or default_data_root()).expanduser().absolute(),
+        resume=resume,
+        evaluate_only=evaluate_only,
+        again=_resume_command(folder, device, data_root, threads),
+        console=Console(highlight=False),
+    )
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point."""
+    exits.run(app, PROGRAM)
+
+
+def _settings(
+    config: str | None, overrides: list[str], run: Path | None, *, is_old: bool
+) -> tuple[RunConfig, RunFolder]:
+    """Return configuration and folder; one of the two names may be left out and follows from the other."""
+    from iafsweep.training import RunFolder
+
+    if config is None:
+        if run is None or not is_old:
+            raise UserError(
+                "no configuration given; name a TOML file (or `reference`), "
+                "or an earlier run with --run DIR and --resume or --evaluate-only"
+            )
+        folder = RunFolder(run)
+        folder.read_config()
+        return load_config(folder.config.absolute(), overrides), folder
+    settings = load_config(config, overrides)
+    folder = RunFolder(run if run is not None else Path("runs") / find_config(config).stem)
+    if is_old and not folder.config.is_file():
+        raise RunFolderError(f"{folder.path} is not a run folder: it has no {folder.config.name}; name one with --run")
+    return settings, folder
+
+
+def _resume_command(folder: RunFolder, device: str, data_root: Path | None, threads: int | None) -> str:
+    words = ["python", PROGRAM, "--run", str(folder.path), "--resume"]
+    words += ["--device", device] if device != "auto" else []
+    words += ["--data-root", str(data_root)] if data_root is not None else []
+    words += ["--threads", str(threads)] if threads is not None else []
+    return shlex.join(words)

@@ -1,0 +1,246 @@
+"""`run_single.py` as its users run it: a process of its own, killed for real."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from iafsweep.cli import single
+from iafsweep.training import RunFolder
+from iafsweep.training.metrics_file import read
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = """
+title = "tiny"
+[data]
+source = "mnist_mini"
+validation_images = 2000
+[model]
+latent_size = 4
+posterior_offset = -1.0
+batch_norm_momentum = 0.1
+encoder = { kind = "mlp", mlp.hidden_sizes = [16] }
+decoder = { kind = "mlp", mlp.hidden_sizes = [16] }
+flow = { depth = 1, made = { width = 8, hidden_layers = 1 } }
+[training]
+epochs = 4
+batch_size = 100
+kl_warmup_epochs = 2
+[evaluation]
+bound_images = 100
+importance_sampling = { samples = 10, images = 50 }
+hais = { enabled = true, images = 20, chains = 2, temperatures = 3, pilot_passes = 1 }
+"""
+CLOCK = {"seconds", "images_per_second"}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("configs") / "tiny.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def command(*words):
+    return [sys.executable, str(ROOT / "run_single.py"), *map(str, words), "--threads", "1"]
+
+
+def run(*words, cwd=ROOT, code=0):
+    done = subprocess.run(command(*words), capture_output=True, text=True, cwd=cwd, timeout=240, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "whole")
+    printed = run(config, "--run", folder.path).stdout
+    return folder, printed
+
+
+@pytest.fixture(autouse=True)
+def keep_signal_handlers():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def metrics(folder):
+    return [row.model_dump(exclude=CLOCK) for row in read(folder.metrics)]
+
+
+def test_one_command_trains_and_scores(whole):
+    folder, printed = whole
+    written = {path.name for path in folder.path.iterdir()}
+    assert written == {
+        "config.toml", "metrics.jsonl", "run.log", "tensorboard", "best.pt", "last.pt", "state.json", "samples.png",
+        "reconstructions.png", "data.png", "evaluation.json", "per_image.parquet",
+    }  # fmt: skip
+    evaluation = folder.read_evaluation()
+    assert [(each.method, each.split, each.images) for each in evaluation.estimates] == [
+        ("negative_elbo", "train", 100),
+        ("negative_elbo", "validation", 100),
+        ("negative_elbo", "test", 100),
+        ("importance_sampling", "test", 50),
+        ("importance_sampling", "test", 20),
+        ("hais", "test", 20),
+    ]
+    for estimate in evaluation.estimates:
+        assert f"{estimate.nll:.2f} ± {estimate.standard_error:.2f}" in printed
+    assert str(folder.path) in printed
+    assert "epoch 4/4" in printed
+    assert folder.read_state().status == "completed"
+    assert len(list(folder.tensorboard.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "epochs", [pytest.param(0, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
+def test_killed_in_the_middle_of_an_epoch(config, whole, tmp_path, epochs):
+    folder = RunFolder(tmp_path / "run")
+    process = subprocess.Popen(command(config, "--run", folder.path), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder.metrics.exists() and len(folder.metrics.read_text().splitlines()) >= epochs):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    time.sleep(0.03)
+    process.kill()
+    process.wait()
+    run(config, "--run", folder.path, "--resume")
+    assert metrics(folder) == metrics(whole[0])
+    ours, theirs = folder.read_evaluation(), whole[0].read_evaluation()
+    assert [each.nll for each in ours.estimates] == [each.nll for each in theirs.estimates]
+
+
+KILLED_IN_A_WRITE = """
+import os, signal, sys
+import torch
+from iafsweep.cli.single import main
+
+calls, save = [], torch.save
+wanted = int(sys.argv.pop(1))
+
+def save_half_and_die(content, path):
+    calls.append(path)
+    save(content, path)
+    if len(calls) == wanted:
+        os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = save_half_and_die
+main()
+"""
+
+
+@pytest.mark.parametrize("write", [pytest.param(4, marks=pytest.mark.slow), 5])
+def test_killed_in_the_middle_of_a_write(config, whole, tmp_path, write):
+    """One file at the start, then two an epoch while the bound improves: the fourth is a best.pt, the fifth a last.pt."""
+    folder = RunFolder(tmp_path / "run")
+    words = command(config, "--run", folder.path)
+    died = subprocess.run([words[0], "-c", KILLED_IN_A_WRITE, str(write), *words[2:]], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert len(read(folder.metrics)) == 2
+    run(config, "--run", folder.path, "--resume")
+    assert metrics(folder) == metrics(whole[0])
+    assert folder.read_state().best == whole[0].read_state().best
+    assert {path.name for path in folder.path.iterdir()} - {path.name for path in whole[0].path.iterdir()} == {
+        path.name for path in folder.path.glob(".*.tmp")
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
+def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path, number, code):
+    folder = RunFolder(tmp_path / "my run")
+    process = subprocess.Popen(
+        command(config, "--run", folder.path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (folder.metrics.exists() and folder.metrics.read_text().count("\n") >= 2):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == code, printed + errors
+    assert "Traceback" not in errors
+    assert folder.read_state().status == "interrupted"
+    again = printed.split("To go on:\n")[1].strip()
+    assert again == f"python run_single.py --run '{folder.path}' --resume --threads 1"
+    done = subprocess.run(again.replace("python", sys.executable, 1), shell=True, cwd=ROOT, check=False, timeout=120)
+    assert done.returncode == 0
+    assert metrics(folder) == metrics(whole[0])
+
+
+def test_evaluate_only_scores_again_and_trains_nothing(whole, tmp_path):
+    folder, _ = whole
+    before = folder.last.read_bytes()
+    earlier = folder.read_evaluation()
+    run("--run", folder.path, "--evaluate-only", "--set", "evaluation.seed=3")
+    later = folder.read_evaluation()
+    assert folder.last.read_bytes() == before
+    assert [each.seed for each in later.estimates] == [3] * 6
+    assert later.estimates[3].nll != earlier.estimates[3].nll
+    assert later.estimates[3].nll == pytest.approx(earlier.estimates[3].nll, abs=20)
+
+
+def test_divergence_has_its_own_exit_code(config, tmp_path):
+    words = ("--run", tmp_path / "run", "--set", "training.learning_rate=1e30", "--set", "training.kl_warmup_epochs=0")
+    done = run(config, *words, code=3)
+    assert "diverged in epoch" in done.stdout
+    assert RunFolder(tmp_path / "run").read_state().status == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.toml"], "no such configuration: nowhere.toml; give a path, or one of those shipped"),
+        (["quick"], "is a search space (it has [search]), not a single configuration; use `run_sweep.py launch"),
+        (["CONFIG", "--set", "model.latent=3"], "unknown key `model.latent`: did you mean `model.latent_size`?"),
+        (["CONFIG", "--set", "training.epochs=0"], "training.epochs: Input should be greater than or equal to 1"),
+        (["CONFIG", "--set", "training.epochs"], "is not KEY=VALUE"),
+        (["CONFIG", "--device", "cuda"], "--device cuda: no CUDA device is visible"),
+        (["CONFIG", "--run", "RUN"], "is not empty; add --resume"),
+        (["CONFIG", "--run", "nowhere", "--resume"], "nowhere is not a run folder"),
+        (["CONFIG", "--run", "RUN", "--resume", "--set", "training.seed=1"], "training.seed = 1 (trained with 0)"),
+        (["CONFIG", "--run", "RUN", "--resume", "--set", "training.epochs=3"], "has trained 4 epochs"),
+        (
+            ["CONFIG", "--run", "RUN", "--evaluate-only", "--set", "training.seed=1"],
+            "training.seed = 1 (trained with 0)",
+        ),
+        ([], "no configuration given"),
+        (["--threads", "0", "CONFIG"], "Invalid value for '--threads'"),
+        (["reference", "--data-root", "/proc/nowhere"], "cannot put MNIST under /proc/nowhere"),
+    ],
+)
+def test_mistakes_are_one_message_and_leave_nothing_behind(
+    config, whole, tmp_path, monkeypatch, capsys, words, message
+):
+    names = {"CONFIG": str(config), "RUN": str(whole[0].path)}
+    before = {path: path.stat().st_mtime_ns for path in whole[0].path.iterdir()}
+    monkeypatch.setattr(sys, "argv", ["run_single.py", *(names.get(word, word) for word in words)])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        single.main()
+    shown = capsys.readouterr()
+    assert end.value.code == 2, shown
+    assert message in shown.err
+    assert list(tmp_path.iterdir()) == []
+    assert {path: path.stat().st_mtime_ns for path in whole[0].path.iterdir()} == before
+
+
+def test_a_truncated_checkpoint_is_never_trained_over(config, whole, tmp_path):
+    folder = RunFolder(Path(shutil.copytree(whole[0].path, tmp_path / "run")))
+    folder.last.write_bytes(folder.last.read_bytes()[:1000])
+    done = run(config, "--run", folder.path, "--resume", "--set", "training.epochs=6", code=2)
+    assert "last.pt is truncated or not a checkpoint" in done.stderr
+    assert json.loads(folder.metrics.read_text().splitlines()[-1])["epoch"] == 4
