@@ -74,13 +74,14 @@ class Trainer:
         """
         folder.create(config)
         trainer = cls(config, images, folder, device)
-        trainer._open()
-        trainer._curves.add_config(dump_config(config))
         shown = fixed_binarisation(images.training[:_SHOWN], "train", config.data.binarisation_seed)
         save_png(folder.data, data_grid(shown))
-        trainer._log.info("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
+        folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
         trainer.save()
+        trainer._open()
+        trainer._curves.add_config(dump_config(config))
+        trainer._log.info("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
         return trainer
 
     @classmethod
@@ -103,6 +104,7 @@ class Trainer:
         folder.rewrite_config(config)
         trainer = cls(config, images, folder, device)
         trainer._restore(saved)
+        trainer._write_state("running")
         trainer._open()
         trainer._log.info("resumed after epoch %d on %s", saved.epoch, device_name(device))
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
@@ -111,7 +113,6 @@ class Trainer:
                 saved.threads,
                 torch.get_num_threads(),
             )
-        trainer._write_state("running")
         return trainer
 
     @property

@@ -37,6 +37,12 @@ bound_images = 100
 importance_sampling = { samples = 10, images = 50 }
 hais = { enabled = true, images = 20, chains = 2, temperatures = 3, pilot_passes = 1 }
 """
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 CLOCK = {"seconds", "images_per_second"}
 
 
@@ -100,9 +106,7 @@ def test_one_command_trains_and_scores(whole):
     assert len(list(folder.tensorboard.iterdir())) == 1
 
 
-@pytest.mark.parametrize(
-    "epochs", [pytest.param(0, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("epochs", [slow(0), 2, slow(3)])
 def test_killed_in_the_middle_of_an_epoch(config, whole, tmp_path, epochs):
     folder = RunFolder(tmp_path / "run")
     process = subprocess.Popen(command(config, "--run", folder.path), stdout=subprocess.DEVNULL)
@@ -140,9 +144,9 @@ main()
 """
 
 
-@pytest.mark.parametrize("write", [pytest.param(4, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("write", [slow(4), 5])
 def test_killed_in_the_middle_of_a_write(config, whole, tmp_path, write):
-    """One file at the start, then two an epoch while the bound improves: the fourth is a best.pt, the fifth a last.pt."""
+    """One file at the start, then two an epoch while the bound improves: first best.pt, then last.pt."""
     folder = RunFolder(tmp_path / "run")
     words = command(config, "--run", folder.path)
     died = subprocess.run([words[0], "-c", KILLED_IN_A_WRITE, str(write), *words[2:]], cwd=ROOT, check=False)
@@ -156,9 +160,7 @@ def test_killed_in_the_middle_of_a_write(config, whole, tmp_path, write):
     }
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), slow(signal.SIGINT, 130)])
 def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path, number, code):
     folder = RunFolder(tmp_path / "my run")
     process = subprocess.Popen(
@@ -220,9 +222,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
         (["reference", "--data-root", "/proc/nowhere"], "cannot put MNIST under /proc/nowhere"),
     ],
 )
-def test_mistakes_are_one_message_and_leave_nothing_behind(
-    config, whole, tmp_path, monkeypatch, capsys, words, message
-):
+def test_mistakes_leave_nothing_behind(config, whole, tmp_path, monkeypatch, capsys, words, message):
     names = {"CONFIG": str(config), "RUN": str(whole[0].path)}
     before = {path: path.stat().st_mtime_ns for path in whole[0].path.iterdir()}
     monkeypatch.setattr(sys, "argv", ["run_single.py", *(names.get(word, word) for word in words)])
