@@ -93,3 +93,40 @@ class ScoringProgress:
     def __call__(self, what: str, done: int, images: int) -> None:
         """Take what is being scored, the images done, and of how many."""
         self._bar.update(self._task, description=what, completed=done, total=images)
+
+
+class UnitsProgress:
+    """Shows how much of a rerun is done."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        """Begin with nothing done."""
+        self._console = console
+        self._title = title
+        self._last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn(title),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} shards"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=1)
+
+    @contextmanager
+    def shown(self) -> Iterator[UnitsProgress]:
+        """Show the bar inside the block."""
+        if not self._console.is_terminal:
+            self._console.print(self._title, markup=False)
+        with self._bar:
+            yield self
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        """Take the units done, of how many, and the name of the last one."""
+        self._bar.update(self._task, completed=done, total=total)
+        is_due = time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS or done == total
+        if not self._console.is_terminal and is_due:
+            self._last_line = time.monotonic()
+            self._console.print(f"  {done}/{total} shards", markup=False)

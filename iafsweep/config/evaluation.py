@@ -30,7 +30,8 @@ class HaisConfig(Section):
     images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
     chains: Size = Field(16, description="Chains an image, C.")
     temperatures: Size | None = Field(
-        None, description="Weight increments T; unset: 20 from the posterior, 500 from prior or base."
+        None,
+        description="Weight increments T; unset: 20 from the posterior, 499 (a grid of 500 points) from prior or base.",
     )
     leapfrog_steps: Size | None = Field(
         None, description="Leapfrog steps of one HMC move; unset: 4 from the posterior, 10 from prior or base."
@@ -51,7 +52,7 @@ class HaisConfig(Section):
     @property
     def resolved_temperatures(self) -> int:
         """Number of weight increments with its default resolved."""
-        default = 20 if self.start == "posterior" else 500
+        default = 20 if self.start == "posterior" else 499
         return default if self.temperatures is None else self.temperatures
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -90,6 +91,19 @@ class RunFolder:
     def data(self) -> Path:
         """Binarised training images."""
         return self.path / "data.png"
+
+    def checkpoint_digest(self, checkpoint: Literal["best", "last"]) -> str:
+        """Return the SHA-256 of a checkpoint file, to tell figures of one from those of another.
+
+        Raises:
+            RunFolderError: it is missing.
+        """
+        path = self.best if checkpoint == "best" else self.last
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise RunFolderError(f"{path} is missing: there is no checkpoint to score") from None
 
     def create(self, config: RunConfig) -> None:
         """Make the folder and write the configuration into it.

@@ -1,0 +1,259 @@
+"""The work behind `run_sweep.py`: each function is one of its commands and returns an exit code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from rich.console import Console
+
+from iafsweep.cli.hais_option import with_hais
+from iafsweep.cli.progress import UnitsProgress
+from iafsweep.cli.publish import print_leaderboard, print_table, publish
+from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
+from iafsweep.config.problems import explain
+from iafsweep.data import load_test_images, load_training_images
+from iafsweep.errors import SweepError, UserError
+from iafsweep.leaderboard import ranked
+from iafsweep.models import build_model
+from iafsweep.records import LeaderboardRow
+from iafsweep.sweep.cluster import plan_trials, running_ray, this_machine
+from iafsweep.sweep.finalists import plan_finalist, score_finalists
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.outcome import SweepOutcome
+from iafsweep.sweep.preview import preview_table, sample_configurations
+from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
+from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.space_file import load_space
+from iafsweep.sweep.tuner import LaunchOptions, launch_sweep, load_sweep_space
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """On what a command runs.
+
+    Attributes:
+        address: a Ray cluster to join; None: this machine alone.
+        ray_folder: folder for Ray's sockets and logs; None: Ray's own.
+        data_root: folder of data sets.
+        asked_data_root: the same if it was asked for on the command line.
+    """
+
+    address: str | None
+    ray_folder: Path | None
+    data_root: Path
+    asked_data_root: Path | None
+
+    @property
+    def options(self) -> LaunchOptions:
+        """As the sweep takes them."""
+        return LaunchOptions(address=self.address, temporary=None if self.ray_folder is None else str(self.ray_folder))
+
+
+def show_samples(space: str, overrides: list[str], count: int, seed: int, console: Console) -> None:
+    """Print sample configurations of a space with their sizes."""
+    loaded = load_space(space, overrides)
+    table = preview_table(loaded, sample_configurations(loaded, count, seed), _count_parameters)
+    if loaded.title:
+        console.print(loaded.title, markup=False, style="bold")
+    print_table(console, table, [parameter.path for parameter in loaded.parameters])
+
+
+def launch_new(
+    space: str,
+    overrides: list[str],
+    epochs: int | None,
+    sweep: Mapping[str, object],
+    name: str | None,
+    runs: Path,
+    machine: Machine,
+    console: Console,
+) -> int:
+    """Begin a sweep in a new folder and see it through to its leaderboard."""
+    loaded = load_space(space, overrides, epochs=epochs, sweep=sweep)
+    folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
+    return _see_through(loaded, folder, machine, console)
+
+
+def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
+    """Go on with a sweep and see it through to its leaderboard."""
+    old = SweepFolder(folder)
+    return _see_through(_with_sweep(load_sweep_space(old), changes), old, machine, console)
+
+
+def rerun_best(
+    folder: Path,
+    changes: Mapping[str, object],
+    samples: int | None,
+    hais: str | None,
+    images: int | None,
+    overrides: list[str],
+    machine: Machine,
+    console: Console,
+) -> int:
+    """Score the best trials with other settings than the sweep did, or more of them."""
+    old = SweepFolder(folder)
+    space = _with_sweep(load_sweep_space(old), changes)
+    evaluation = _evaluation(space.base, samples, hais, images, overrides)
+    if machine.address is None:
+        plan_trials([this_machine()], space.sweep, space.sweep.top)
+    again = shlex.join(["python", *sys.argv])
+    with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
+        code = _rerun(space, old, evaluation, machine, console, again)
+    _show(old, console)
+    return code
+
+
+def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None:
+    """Write the leaderboard from what is on disk."""
+    old = SweepFolder(folder)
+    load_sweep_space(old)
+    try:
+        rows = publish(old, csv)
+    except OSError as error:
+        raise UserError(f"cannot write the leaderboard: {error}") from error
+    print_leaderboard(console, old, rows)
+    console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)
+
+
+def _see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
+    """Train, score the best again, publish; whatever is done already is not done again."""
+    if machine.address is None:
+        plan_trials([this_machine()], space.sweep, space.sweep.trials)
+    images = load_training_images(space.base.data, machine.data_root)
+    again = _resume_command(folder, machine)
+    console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
+    with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
+        outcome = launch_sweep(space, folder, images, machine.options, _progress(console))
+        if outcome.status in ("interrupted", "aborted"):
+            publish(folder)
+            return _explain_end(outcome, again, console)
+        if outcome.status == "exhausted":
+            console.print("The space holds no further configurations; the sweep is exhausted.")
+        code = _rerun(space, folder, space.base.evaluation, machine, console, again)
+    _show(folder, console)
+    return code
+
+
+def _rerun(
+    space: SearchSpace,
+    folder: SweepFolder,
+    evaluation: EvaluationConfig,
+    machine: Machine,
+    console: Console,
+    again: str,
+) -> int:
+    """Score the best trials on the test images; return the exit code."""
+    best = [row.trial for row in ranked(publish(folder)) if row.rank is not None][: space.sweep.top]
+    if not best:
+        return 0
+    test = load_test_images(space.base.data, machine.data_root)
+    finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
+    units = sum(len(finalist.all_units) for finalist in finalists)
+    with running_ray(this_machine(), address=machine.address) as nodes:
+        plan = plan_trials(nodes, space.sweep, units)
+        progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
+        with progress.shown():
+            outcome = score_finalists(finalists, folder, test, plan, progress)
+    for name, error in outcome.errors.items():
+        console.print(f"{name}: {error}", markup=False, style="red")
+    if outcome.signal is not None:
+        publish(folder)
+        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        return 128 + outcome.signal
+    return 1 if outcome.errors else 0
+
+
+def _show(folder: SweepFolder, console: Console) -> list[LeaderboardRow]:
+    rows = publish(folder)
+    print_leaderboard(console, folder, rows)
+    console.print(f"\nLeaderboard: {folder.leaderboard_csv}", markup=False, soft_wrap=True)
+    console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
+    if folder.best.exists():
+        console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
+    return rows
+
+
+def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
+    if outcome.status == "aborted":
+        console.print("Trial after trial failed in the same place; the sweep is stopped:", style="red")
+        console.print(outcome.error, markup=False)
+        console.print(f"When that is mended:\n  {again}", markup=False, soft_wrap=True)
+    else:
+        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+    return outcome.exit_code
+
+
+def _evaluation(
+    base: RunConfig, samples: int | None, hais: str | None, images: int | None, overrides: Sequence[str]
+) -> EvaluationConfig:
+    """Return the sweep's evaluation with what the command line asks for."""
+    changes = parse_overrides(overrides)
+    if other := [key for key in changes if not key.startswith("evaluation.")]:
+        raise UserError(f"--set {other[0]}: a rerun changes nothing but [evaluation]; the trials are trained already")
+    if samples is not None:
+        changes["evaluation.importance_sampling.samples"] = samples
+    if images is not None:
+        changes["evaluation.importance_sampling.images"] = images
+        changes["evaluation.hais.images"] = images
+    evaluation = (
+        base.evaluation
+        if hais is None
+        else base.evaluation.model_copy(update={"hais": with_hais(base.evaluation.hais, hais)})
+    )
+    values = base.model_dump(exclude_none=True) | {"evaluation": evaluation.model_dump(exclude_none=True)}
+    return build_config(with_values(values, changes), "rerun").evaluation
+
+
+def _with_sweep(space: SearchSpace, changes: Mapping[str, object]) -> SearchSpace:
+    given = {key: value for key, value in changes.items() if value is not None}
+    try:
+        return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
+    except ValidationError as error:
+        raise explain(error, "options") from None
+
+
+def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
+    """Return a folder that does not exist yet; without a name the space's with the first free number."""
+    if name is None:
+        return next(path for number in range(1, 10**9) if not (path := runs / f"{stem}-{number}").exists())
+    if _NAME.fullmatch(name) is None:
+        raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
+    if (runs / name).exists():
+        raise SweepError(f"{runs / name} exists; take another --name, or go on: run_sweep.py resume {runs / name}")
+    return runs / name
+
+
+def _resume_command(folder: SweepFolder, machine: Machine) -> str:
+    words = ["python", "run_sweep.py", "resume", _shown(folder.path)]
+    words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
+    words += ["--address", machine.address] if machine.address is not None else []
+    return shlex.join(words)
+
+
+def _shown(path: Path) -> str:
+    """A path below the working directory is shown relative to it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _progress(console: Console) -> SweepProgress:
+    if console.is_terminal:
+        return LiveProgress(console)
+    return PlainProgress(lambda line: console.print(line, markup=False, soft_wrap=True))
+
+
+def _count_parameters(config: RunConfig) -> int:
+    with torch.device("meta"):
+        model = build_model(config.model, config.data.facts.image_shape, seed=0)
+    return sum(parameter.numel() for parameter in model.parameters())

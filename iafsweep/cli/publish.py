@@ -1,0 +1,91 @@
+"""What a sweep leaves for people: leaderboard as CSV and Markdown, the best configuration, a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from iafsweep.atomic import write_text
+from iafsweep.config import dump_config
+from iafsweep.leaderboard import best_row, leaderboard_table, write_csv, write_markdown
+from iafsweep.records import LeaderboardRow, TextTable
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.results import leaderboard_rows
+from iafsweep.sweep.space_file import read_stored_space
+from iafsweep.training import RunFolder
+
+_LEFT = {"trial", "status"}
+
+
+def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow]:
+    """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return the rows.
+
+    Args:
+        folder: the sweep folder.
+        csv: another place for the CSV.
+
+    Raises:
+        SweepError: the folder holds no readable ledger.
+    """
+    space = read_stored_space(folder.space)
+    rows = leaderboard_rows(folder, read_ledger(folder.ledger))
+    order = [parameter.path for parameter in space.parameters]
+    write_csv(rows, csv or folder.leaderboard_csv, order)
+    write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
+    if (best := best_row(rows)) is not None:
+        config = RunFolder(folder.trial(best.trial)).read_config()
+        titled = config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
+        write_text(folder.best, dump_config(titled))
+    return rows
+
+
+def print_leaderboard(console: Console, folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> None:
+    """Print the ranked table, with the last parts of parameter names, and its notes."""
+    space = read_stored_space(folder.space)
+    order = [parameter.path for parameter in space.parameters]
+    print_table(console, leaderboard_table(rows, order), order, keys=2)
+
+
+def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:
+    """Print a table of texts; one too wide for the terminal is printed as several, each with the key columns.
+
+    Args:
+        console: where to.
+        table: the texts.
+        paths: configuration paths among the headings; they are cut to what tells them apart.
+        keys: how many columns in front say which row it is.
+    """
+    headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
+    widths = [max(len(text) for text in column) for column in zip(headings, *table.rows, strict=True)]
+    for block in _blocks(widths, keys, console.width):
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in block:
+            drawn.add_column(headings[column], justify="left" if headings[column] in _LEFT else "right", no_wrap=True)
+        for row in table.rows:
+            drawn.add_row(*(row[column] for column in block))
+        console.print(drawn)
+    for note in table.notes:
+        console.print(note, markup=False, style="dim", soft_wrap=True)
+
+
+def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
+    """Columns of each table: the keys, then as many others in turn as fit."""
+    blocks = [list(range(keys))]
+    for column in range(keys, len(widths)):
+        taken = sum(widths[each] + 2 for each in blocks[-1])
+        if taken + widths[column] > width and len(blocks[-1]) > keys:
+            blocks.append(list(range(keys)))
+        blocks[-1].append(column)
+    return blocks
+
+
+def short_name(path: str, others: Sequence[str]) -> str:
+    """Return the shortest end of a dotted path that is no other path's end."""
+    parts = path.split(".")
+    ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in others) == 1), path)

@@ -1,0 +1,59 @@
+"""The order of the leaderboard: completed trials by their validation bound, the others below."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from iafsweep.records import LeaderboardRow, TrialStatus
+
+_ORDER: tuple[TrialStatus, ...] = (
+    "completed", "running", "pending", "interrupted", "stopped", "diverged", "oom", "failed",
+)  # fmt: skip
+
+
+def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
+    """Return the rows in order, with ranks.
+
+    Completed trials with a finite validation bound come first, smallest bound first, and get the ranks 1, 2, ...; equal
+    bounds are ordered by trial. Below, without rank, stand completed trials without a finite bound and the other
+    statuses, each by bound, then trial. Figures of the test set play no part, nor does the order of ``rows``.
+
+    Raises:
+        ValueError: two rows are of one trial.
+    """
+    ordered = sorted(rows, key=_position)
+    for trial, count in Counter(row.trial for row in ordered).items():
+        if count > 1:
+            raise ValueError(f"a leaderboard has one row a trial, got {count} of {trial!r}")
+    return tuple(
+        row.model_copy(update={"rank": number if _has_rank(row) else None})
+        for number, row in enumerate(ordered, start=1)
+    )
+
+
+def best_row(rows: Iterable[LeaderboardRow]) -> LeaderboardRow | None:
+    """Return the row of rank 1, or None if no trial has completed with a finite validation bound."""
+    return next((row for row in ranked(rows) if row.rank == 1), None)
+
+
+def _bound(row: LeaderboardRow) -> float:
+    """The validation bound; infinity for one that is missing or not finite."""
+    bound = row.validation_negative_elbo
+    return math.inf if bound is None or not math.isfinite(bound) else bound
+
+
+def _has_rank(row: LeaderboardRow) -> bool:
+    return row.status == "completed" and _bound(row) < math.inf
+
+
+def _position(row: LeaderboardRow) -> tuple[bool, int, float, tuple[tuple[bool, int, str], ...]]:
+    return not _has_rank(row), _ORDER.index(row.status), _bound(row), _natural(row.trial)
+
+
+def _natural(text: str) -> tuple[tuple[bool, int, str], ...]:
+    """Key that sorts ``t9`` before ``t10``."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", text)
+    return tuple((part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts)

@@ -1,0 +1,123 @@
+"""The leaderboard as a table for people: the figures that matter, with their errors and what they rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from iafsweep.leaderboard.ranking import ranked
+from iafsweep.records import LeaderboardRow, TextTable
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """One column of figures, with the fields of a row it is made of."""
+
+    title: str
+    value: str
+    images: str
+    error: str | None = None
+    untrusted: str | None = None
+
+
+_FIGURES = (
+    _Figure("validation -ELBO", "validation_negative_elbo", "validation_images"),
+    _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images"),
+    _Figure(
+        "test NLL, IS",
+        "nll_importance_sampling",
+        "nll_importance_sampling_images",
+        "nll_importance_sampling_error",
+        "nll_importance_sampling_untrusted",
+    ),
+    _Figure("test NLL, HAIS", "nll_hais", "nll_hais_images", "nll_hais_error", "nll_hais_untrusted"),
+    _Figure(
+        "test NLL, IS beside HAIS",
+        "nll_importance_sampling_on_hais_images",
+        "nll_hais_images",
+        "nll_importance_sampling_on_hais_images_error",
+    ),
+)
+
+
+def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> TextTable:
+    """Return the ranked leaderboard as text; figures that no trial has are left out.
+
+    Each column of figures says on how many images they rest: in its header if all rest on as many, else in each cell.
+
+    Args:
+        rows: one a trial, in any order.
+        parameters: paths of the searched parameters, in the order of their columns; None: those in the rows, sorted.
+    """
+    ordered = ranked(rows)
+    paths = searched_parameters(ordered, parameters)
+    figures = [figure for figure in _FIGURES if any(getattr(row, figure.value) is not None for row in ordered)]
+    header = ["rank", "trial", "status", *paths, "epochs", *(_title(figure, ordered) for figure in figures)]
+    body = [
+        (
+            "-" if row.rank is None else str(row.rank),
+            row.trial,
+            row.status,
+            *(_scalar(row.parameters.get(path)) for path in paths),
+            str(row.epochs),
+            *(_cell(figure, row, ordered) for figure in figures),
+            "-" if row.parameters_count is None else f"{row.parameters_count:,}",
+            "-" if row.seconds is None else f"{row.seconds:,.0f}",
+        )
+        for row in ordered
+    ]
+    return TextTable(header=(*header, "parameters", "seconds"), rows=tuple(body), notes=_notes(ordered))
+
+
+def searched_parameters(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the paths of parameter columns: those given, then any others that the rows have, sorted."""
+    given = tuple(parameters or ())
+    return (*given, *sorted({path for row in rows for path in row.parameters} - set(given)))
+
+
+def _image_counts(figure: _Figure, rows: Iterable[LeaderboardRow]) -> set[int]:
+    return {getattr(row, figure.images) for row in rows if getattr(row, figure.value) is not None} - {None}
+
+
+def _title(figure: _Figure, rows: Iterable[LeaderboardRow]) -> str:
+    counts = _image_counts(figure, rows)
+    return f"{figure.title} ({counts.pop():,} images)" if len(counts) == 1 else figure.title
+
+
+def _cell(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) -> str:
+    value = getattr(row, figure.value)
+    if value is None:
+        return "-"
+    text = f"{value:.2f}" if math.isfinite(value) else str(value)
+    error = getattr(row, figure.error) if figure.error else None
+    if error is not None:
+        text += f" ± {error:.2f}"
+    untrusted = getattr(row, figure.untrusted) if figure.untrusted else None
+    if untrusted:
+        text += f", {untrusted:.0%} untrusted"
+    if len(_image_counts(figure, rows)) > 1 and (images := getattr(row, figure.images)) is not None:
+        text += f" ({images:,} images)"
+    return text
+
+
+def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
+    """Return what the table cannot say in its cells."""
+    notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
+    samples = sorted({row.nll_importance_sampling_samples for row in rows} - {None}, key=lambda count: count or 0)
+    if samples:
+        notes.append(f"IS: importance sampling, {' or '.join(f'{count:,}' for count in samples)} samples an image.")
+    if settings := sorted({row.nll_hais_settings for row in rows if row.nll_hais_settings}):
+        notes.append(f"HAIS: {'; or '.join(settings)}.")
+    if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
+        notes.append("±: standard error over images.")
+    return tuple(notes)
+
+
+def _scalar(value: bool | int | float | str | None) -> str:
+    """Text of a parameter's value; a dash where it was inactive."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,50 @@
+"""From the ledger to rows of the leaderboard."""
+
+from __future__ import annotations
+
+from iafsweep.records import LeaderboardRow, TrialStatus
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.state import LedgerState, TrialState
+
+
+def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[LeaderboardRow, ...]:
+    """Return a row for every trial, ended or not, by number of proposal; without ranks and without test figures.
+
+    Args:
+        state: the ledger.
+        space: the search space, for the number of validation images.
+    """
+    return tuple(leaderboard_row(trial, space.base.data.held_out) for trial in state.trials)
+
+
+def leaderboard_row(trial: TrialState, validation_images: int) -> LeaderboardRow:
+    """Return a trial's row: what training tells of it."""
+    proposed, end = trial.proposed, trial.finished
+    if end is None:
+        status: TrialStatus = "interrupted" if trial.starts else "pending"
+        return LeaderboardRow(trial=trial.trial, status=status, parameters=proposed.parameters, seed=proposed.seed)
+    return LeaderboardRow(
+        trial=trial.trial,
+        status=end.status,
+        parameters=proposed.parameters,
+        epochs=end.epochs,
+        best_epoch=end.best_epoch,
+        validation_negative_elbo=end.best_value,
+        validation_images=None if end.best_value is None else validation_images,
+        parameters_count=end.parameters,
+        seconds=end.seconds,
+        gpu_seconds=end.gpu_seconds,
+        seed=proposed.seed,
+        checkpoint=None if end.best_epoch is None else f"trials/{trial.trial}/best.pt",
+        error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
+    )
+
+
+def best_trials(state: LedgerState, count: int) -> tuple[TrialState, ...]:
+    """Return the completed trials with the lowest validation bounds, best first, the earlier of equal ones first."""
+    ranked = [
+        (end.best_value, trial.proposed.number, trial)
+        for trial in state.finished
+        if (end := trial.finished) is not None and end.status == "completed" and end.best_value is not None
+    ]
+    return tuple(trial for _, _, trial in sorted(ranked, key=lambda entry: entry[:2])[:count])

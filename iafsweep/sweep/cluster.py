@@ -1,0 +1,196 @@
+"""Ray's environment and start, and the check that what is asked for can be given before anything waits for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+import torch
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.settings import SweepConfig
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "10",
+}
+"""What Ray and Tune are told through the environment, unless the user set it: no reports to Ray's makers, workers that
+stay in the driver's directory, none of Tune's own files and prints, its state (never read back here) written rarely.
+RAY_AUTH_MODE is left alone: unset, Ray 2.60 turns token authentication on for a cluster it starts; set to ``token``
+after ``import ray`` it would find no token."""
+_OBJECT_STORE_BYTES = 512 * 2**20
+_LONGEST_TEMPORARY = 60
+"""Ray puts sockets below its temporary folder, and a socket's path may have some 107 characters."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes:
+        name: its address, or ``this machine``.
+        cpus: CPU cores that trials may use.
+        gpus: GPUs that trials may use.
+    """
+
+    name: str
+    cpus: int
+    gpus: int
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.cpus} CPU, {self.gpus} GPU"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How trials are laid out.
+
+    Attributes:
+        at_a_time: trials that run at once.
+        limited_by: what keeps it from being more.
+        cpus: CPU cores a trial.
+        gpus: GPUs a trial.
+    """
+
+    at_a_time: int
+    limited_by: str
+    cpus: int
+    gpus: float
+
+    def __str__(self) -> str:
+        trials = "1 trial" if self.at_a_time == 1 else f"{self.at_a_time} trials"
+        return f"{trials} at a time, limited by {self.limited_by} ({self.cpus} CPU, {self.gpus:g} GPU a trial)"
+
+
+def this_machine() -> Node:
+    """Return what this machine offers: the cores this process may run on, and the GPUs PyTorch sees."""
+    return Node("this machine", len(os.sched_getaffinity(0)), torch.cuda.device_count())
+
+
+def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int) -> Plan:
+    """Return how many trials run at a time; a trial never spans two nodes.
+
+    Args:
+        nodes: the machines.
+        sweep: what a trial asks for.
+        waiting: trials there still are to run.
+
+    Raises:
+        SweepError: no node can give what one trial asks for.
+    """
+    gpus = sweep.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
+    cpus = sweep.cpus_per_trial
+    by_cpu = [node.cpus // cpus for node in nodes]
+    by_gpu = [_gpu_slots(node.gpus, gpus) if gpus else slots for node, slots in zip(nodes, by_cpu, strict=True)]
+    fitting = sum(min(pair) for pair in zip(by_cpu, by_gpu, strict=True))
+    if fitting == 0:
+        offered = "; ".join(str(node) for node in nodes) or "no node"
+        raise SweepError(
+            f"a trial asks for {cpus} CPU and {gpus:g} GPU on one node, but there is only {offered}; "
+            f"lower cpus_per_trial or gpus_per_trial"
+        )
+    limits = {"GPU" if gpus and sum(by_gpu) < sum(by_cpu) else "CPU": fitting}
+    if sweep.max_concurrent is not None:
+        limits["max_concurrent"] = sweep.max_concurrent
+    limits["the number of trials"] = max(waiting, 1)
+    limited_by = min(limits, key=lambda name: limits[name])
+    return Plan(limits[limited_by], limited_by, cpus, gpus)
+
+
+def _gpu_slots(gpus: int, wanted: float) -> int:
+    """Trials that fit: a fraction never straddles two GPUs."""
+    if wanted >= 1:
+        return gpus // int(wanted)
+    return gpus * int(1 / wanted + 1e-9)
+
+
+@contextmanager
+def running_ray(
+    node: Node, *, address: str | None = None, temporary: str | None = None, allow_no_authentication: bool = False
+) -> Iterator[list[Node]]:
+    """Start Ray on this machine, or join a cluster; yields its nodes, and leaves it at the end.
+
+    A Ray that runs in this process already is used and left running.
+
+    Args:
+        node: what this machine may use.
+        address: a running cluster to join, such as ``10.0.0.1:6379`` or ``auto``.
+        temporary: folder for Ray's sockets and logs, on a disk with room; None: Ray's own.
+        allow_no_authentication: start even though the environment turns token authentication off.
+
+    Raises:
+        SweepError: authentication is off, the temporary folder's path is too long, or Ray does not start.
+    """
+    _check_environment(temporary, allow_no_authentication)
+    if ray.is_initialized():
+        yield _ray_nodes()
+        return
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _start(node, address, temporary)
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        what = "start Ray" if address is None else f"join the Ray cluster at {address}"
+        raise SweepError(f"cannot {what}: {error}") from error
+    try:
+        yield _ray_nodes()
+    finally:
+        ray.shutdown()
+
+
+def _check_environment(temporary: str | None, allow_no_authentication: bool) -> None:
+    mode = os.environ.get("RAY_AUTH_MODE", "token")
+    if mode.lower() != "token" and not allow_no_authentication:
+        raise SweepError(
+            f"RAY_AUTH_MODE={mode} turns Ray's token authentication off, while its services listen on all interfaces: "
+            f"anyone who reaches this machine could run code on it; unset RAY_AUTH_MODE"
+        )
+    if temporary is not None and len(os.path.abspath(temporary)) > _LONGEST_TEMPORARY:
+        raise SweepError(
+            f"the path of the temporary folder {temporary} has {len(os.path.abspath(temporary))} characters, Ray's "
+            f"sockets allow {_LONGEST_TEMPORARY}; name a shorter one"
+        )
+
+
+def _start(node: Node, address: str | None, temporary: str | None) -> None:
+    # Ray says that authentication is on before it looks at logging_level.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(
+        address="local",
+        num_cpus=node.cpus,
+        num_gpus=node.gpus,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _temp_dir=None if temporary is None else os.path.abspath(temporary),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+
+
+def _ray_nodes() -> list[Node]:
+    nodes = []
+    for entry in ray.nodes():  # type: ignore[no-untyped-call]
+        resources = entry["Resources"]
+        if entry["Alive"] and resources.get("CPU", 0) >= 1:
+            nodes.append(Node(entry["NodeManagerAddress"], int(resources["CPU"]), int(resources.get("GPU", 0))))
+    return nodes

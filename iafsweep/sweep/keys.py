@@ -1,0 +1,63 @@
+"""The key that tells whether two configurations train the same model the same way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from iafsweep.config import RunConfig
+
+
+def configuration_key(config: RunConfig) -> str:
+    """Return 16 hexadecimal digits: equal for configurations that train identically but for the seed, else different.
+
+    Fields that do nothing in ``config`` are left out (:func:`relevant_values` says which), defaults are resolved.
+    """
+    text = json.dumps(relevant_values(config), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def relevant_values(config: RunConfig) -> dict[str, Any]:
+    """Return the values of ``config`` that the trained weights depend on, the seed apart.
+
+    Left out: title, evaluation, the interval of checkpoints, the seed; sizes of encoders and decoders of other kinds;
+    the flow's values at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never
+    comes; the split's seeds without validation images.
+    """
+    values = config.model_dump(mode="json", include={"data", "model", "training"})
+    return {
+        "data": _data(config, values["data"]),
+        "model": _model(config, values["model"]),
+        "training": _training(config, values["training"]),
+    }
+
+
+def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    values["validation_images"] = config.data.held_out
+    if config.data.held_out == 0:
+        del values["split_seed"], values["binarisation_seed"]
+    return values
+
+
+def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    model = config.model
+    for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
+        values[part] = {"kind": kind, kind: values[part][kind]}
+    if model.flow.depth == 0:
+        values["flow"] = {"depth": 0}
+    else:
+        values["flow"]["context_size"] = model.flow.resolved_context_size
+    # The context map of a flow has batch norm whatever the encoder is, gated convolutions have none.
+    if model.flow.depth == 0 and model.encoder.kind == model.decoder.kind == "gated_conv":
+        del values["batch_norm_momentum"]
+    return values
+
+
+def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    training = config.training
+    del values["seed"], values["checkpoint_every_epochs"]
+    decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
+    if not decays:
+        del values["learning_rate_decay"], values["learning_rate_decay_epochs"]
+    return values

@@ -1,0 +1,187 @@
+"""The ledger of a sweep: an append-only file of JSON lines, each on disk before anything follows from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.rows import LEDGER_SCHEMA, Event, Header, parse_row
+from iafsweep.sweep.state import LedgerState, Replay, replay
+
+
+def read_ledger(path: Path, sweep: str | None = None) -> LedgerState:
+    """Read a ledger that may be in use, cut off or damaged; nothing is written.
+
+    A last line without its end is left out (its writer was killed, or is about to finish it). A damaged line in the
+    middle is left out and named in ``problems``.
+
+    Args:
+        path: the file.
+        sweep: the sweep it must belong to; None takes any.
+
+    Raises:
+        SweepError: no such file, no usable header, another version of the rows, or another sweep.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SweepError(f"{path} does not exist: this is no sweep folder, or its sweep never started") from None
+    except OSError as error:
+        raise SweepError(f"cannot read {path}: {error}") from None
+    lines = content.split(b"\n")[:-1]
+    header = _read_header(path, lines, sweep)
+    events, problems = _read_events(path, lines)
+    if not content.endswith(b"\n"):
+        problems.append(f"{path.name} line {len(lines) + 1} is cut off and left out")
+    return replay(header, events, problems)
+
+
+def _read_header(path: Path, lines: Sequence[bytes], sweep: str | None) -> Header:
+    version = _version(lines[0]) if lines else None
+    if version is not None and version != LEDGER_SCHEMA:
+        raise SweepError(
+            f"{path} is a ledger of version {version}, this program reads version {LEDGER_SCHEMA}; "
+            f"use the program that wrote it"
+        )
+    try:
+        header = Header.model_validate_json(lines[0] if lines else b"")
+    except ValidationError:
+        raise SweepError(f"{path} line 1 is no header: the file is damaged or not a ledger; restore it") from None
+    if sweep is not None and header.sweep != sweep:
+        raise SweepError(f"{path} belongs to sweep {header.sweep}, not to {sweep}; put the right ledger back")
+    return header
+
+
+def _version(line: bytes) -> int | None:
+    """The version a header states, whatever else that version may hold; None if there is none."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    version = values.get("ledger") if isinstance(values, dict) else None
+    return version if isinstance(version, int) else None
+
+
+def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[str]]:
+    events: list[Event] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            row = parse_row(line)
+        except ValidationError:
+            problems.append(f"{path.name} line {number} is damaged and left out")
+            continue
+        if isinstance(row, Header):
+            problems.append(f"{path.name} line {number} is a second header and left out")
+        else:
+            events.append(row)
+    return events, problems
+
+
+class Ledger:
+    """An open ledger; one process at a time writes (see ``SweepFolder.lock``). Use :meth:`create` or :meth:`open`.
+
+    Args:
+        path: the file, which has a header and ends with a line end.
+        state: what the file says.
+    """
+
+    def __init__(self, path: Path, state: LedgerState) -> None:
+        self.path = path
+        self._state: LedgerState | None = state
+        self._rows = Replay(state.header, state.problems)
+        for event in state.events:
+            self._rows.take(event)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    @classmethod
+    def create(cls, path: Path, header: Header) -> Ledger:
+        """Begin a ledger.
+
+        The file appears with its header or not at all.
+
+        Raises:
+            SweepError: the file exists.
+        """
+        if path.exists():
+            raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
+        temporary = path.with_name(f".{path.name}.tmp")
+        with temporary.open("wb") as file:
+            file.write(_encode(header))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+        return cls(path, replay(header, ()))
+
+    @classmethod
+    def open(cls, path: Path, sweep: str | None = None) -> Ledger:
+        """Read a ledger and open it for more rows; a cut-off last line is removed from the file first.
+
+        Raises:
+            SweepError: as :func:`read_ledger`.
+        """
+        state = read_ledger(path, sweep)
+        with path.open("r+b") as file:
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            os.fsync(file.fileno())
+        return cls(path, state)
+
+    @property
+    def state(self) -> LedgerState:
+        """What the ledger says now."""
+        if self._state is None:
+            self._state = self._rows.state()
+        return self._state
+
+    def append(self, event: Event) -> None:
+        """Write one row and wait until it is on disk.
+
+        Raises:
+            OSError: the row could not be written whole; what was written of it is removed again.
+        """
+        line = _encode(event)
+        before = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, line)
+            if written != len(line):
+                raise OSError(f"{self.path}: {written} of {len(line)} bytes written; is the disk full?")
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, before)
+            raise
+        self._rows.take(event)
+        self._state = None
+
+    def close(self) -> None:
+        """Close the file; doing so twice is allowed."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _encode(row: Header | Event) -> bytes:
+    return row.model_dump_json().encode() + b"\n"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

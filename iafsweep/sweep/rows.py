@@ -1,0 +1,149 @@
+"""The rows of a sweep's ledger: one versioned schema, typed, to and from JSON lines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from iafsweep.records import Record
+
+LEDGER_SCHEMA = 1
+"""Version of the rows below; a ledger of another version is refused, never guessed at."""
+
+TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
+"""``t0001`` is the first proposal; the pattern also keeps names read from files inside the sweep folder."""
+ParameterValue = bool | int | float | str
+"""What a sampler proposes."""
+EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
+"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of GPU memory, an error in it."""
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def trial_name(number: int) -> str:
+    """Return the name of the ``number``-th proposal, counted from 1."""
+    return f"t{number:04d}"
+
+
+class Header(Record):
+    """First row: which sweep this ledger belongs to.
+
+    Attributes:
+        ledger: the schema's version.
+        sweep: name drawn once for the sweep, so that ledgers cannot be mixed up.
+        created: when, UTC.
+        seed: the sweep's seed.
+        space: hash of the search space.
+    """
+
+    row: Literal["header"] = "header"
+    ledger: int = LEDGER_SCHEMA
+    sweep: str
+    created: str
+    seed: int
+    space: str
+
+
+class Proposed(Record):
+    """The sampler proposed a configuration.
+
+    Attributes:
+        trial: the trial's name.
+        number: which proposal it is, from 1.
+        parameters: searched values by configuration path; inactive ones are absent.
+        seed: the trial's own training seed.
+        key: hash of the configuration without what cannot matter; equal keys are not trained twice.
+        time: when, UTC.
+    """
+
+    row: Literal["proposed"] = "proposed"
+    trial: TrialId
+    number: int = Field(ge=1)
+    parameters: dict[str, ParameterValue]
+    seed: int
+    key: str
+    time: str
+
+
+class Started(Record):
+    """A process began (or went on with) a trial; more than one row means interruptions.
+
+    Attributes:
+        trial: the trial's name.
+        time: when, UTC.
+    """
+
+    row: Literal["started"] = "started"
+    trial: TrialId
+    time: str
+
+
+class Rung(Record):
+    """A trial reached a rung of the scheduler and went on; kept so that rungs can be filled again.
+
+    Attributes:
+        trial: the trial's name.
+        epoch: the rung.
+        value: validation bound there, nats per image.
+        time: when, UTC.
+    """
+
+    row: Literal["rung"] = "rung"
+    trial: TrialId
+    epoch: int = Field(ge=1)
+    value: float
+    time: str
+
+
+class Finished(Record):
+    """A trial ended.
+
+    Attributes:
+        trial: the trial's name.
+        status: how it ended.
+        epochs: epochs done.
+        value: validation bound of the last epoch, None if there is none that is finite.
+        best_epoch: the epoch with the best validation bound.
+        best_value: that bound, nats per image; ranks the trial.
+        seconds: training seconds, interruptions not counted.
+        gpu_seconds: seconds times GPUs of the trial.
+        device: where it trained.
+        parameters: trainable parameters of the model.
+        error: the traceback of a failed trial, or what went wrong in a line.
+        time: when, UTC.
+    """
+
+    row: Literal["finished"] = "finished"
+    trial: TrialId
+    status: EndStatus
+    epochs: int
+    value: float | None = None
+    best_epoch: int | None = None
+    best_value: float | None = None
+    seconds: float
+    gpu_seconds: float
+    device: str = ""
+    parameters: int | None = None
+    error: str = ""
+    time: str
+
+
+Event = Proposed | Started | Rung | Finished
+"""Every row but the header."""
+Row = Annotated[Header | Event, Field(discriminator="row")]
+
+_ADAPTER: TypeAdapter[Header | Event] = TypeAdapter(Row)
+
+
+def parse_row(line: str | bytes) -> Header | Event:
+    """Return the row a ledger line holds.
+
+    Raises:
+        pydantic.ValidationError: the line is no JSON, or none of the rows.
+    """
+    return _ADAPTER.validate_json(line)

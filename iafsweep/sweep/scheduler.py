@@ -1,0 +1,43 @@
+"""The scheduler Tune asks after every epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from iafsweep.records import METRIC
+from iafsweep.sweep.rungs import Rungs
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.state import LedgerState
+
+
+def make_rungs(space: SearchSpace, state: LedgerState) -> Rungs | None:
+    """Return the rungs of ``space``, filled from the ledger; None when it has no scheduler."""
+    if space.sweep.scheduler == "none":
+        return None
+    rungs = Rungs(space.grace_epochs, space.sweep.reduction_factor, space.most_epochs)
+    rungs.refill(state.events)
+    return rungs
+
+
+class RungScheduler(FIFOScheduler):
+    """Asynchronous successive halving over :class:`Rungs`.
+
+    Ray's own scheduler keeps its rungs under Tune's names of trials, which are new after every resume, and in no place
+    they could be given back through; this one keeps them under ours.
+
+    Args:
+        rungs: the rungs, filled from the ledger; None stops nobody.
+    """
+
+    def __init__(self, rungs: Rungs | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._rungs = rungs
+
+    def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:
+        """Return whether the trial goes on."""
+        if self._rungs is not None and self._rungs.record(trial.config["trial"], result["epoch"], result[METRIC]):
+            return str(TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE)

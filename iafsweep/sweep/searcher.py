@@ -1,0 +1,89 @@
+"""The searcher Tune asks for trials: first those a ledger holds unfinished, then new ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from iafsweep.errors import SweepError
+from iafsweep.records import METRIC, MODE
+from iafsweep.sweep.ledger import Ledger
+from iafsweep.sweep.proposals import Proposer, candidate
+from iafsweep.sweep.rows import Proposed, now, trial_name
+from iafsweep.sweep.space import SearchSpace
+
+
+class LedgerSearcher(Searcher):
+    """Gives Tune its trials; the ledger is its only memory.
+
+    Ray's ``OptunaSearch`` tells trials stopped early as complete, leaves those without a finite bound running for ever
+    and forgets failed ones; here the rows of the ledger say how a trial ended, and every proposal is drawn from them.
+
+    Args:
+        space: the search space.
+        ledger: the ledger, open.
+        proposer: who proposes.
+        trials: proposals to reach.
+
+    Attributes:
+        exhausted: whether the proposer found nothing new before ``trials`` were reached.
+    """
+
+    def __init__(self, space: SearchSpace, ledger: Ledger, proposer: Proposer, trials: int) -> None:
+        super().__init__(metric=METRIC, mode=MODE)
+        self._space = space
+        self._ledger = ledger
+        self._proposer = proposer
+        self._trials = trials
+        self._again = deque(trial.proposed for trial in ledger.state.unfinished)
+        self.exhausted = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
+        return {}
+
+    @property
+    def waiting(self) -> int:
+        """Trials there still are to run at most: unfinished ones and proposals not made yet."""
+        return len(self._again) + max(self._trials - len(self._ledger.state.trials), 0)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """Return the next trial's name and configuration, or that there is none."""
+        if self._again:
+            return self._issue(self._again.popleft())
+        state = self._ledger.state
+        if len(state.trials) >= self._trials:
+            return str(self.FINISHED)
+        found = self._proposer.propose(state)
+        if found is None:
+            self.exhausted = True
+            return str(self.FINISHED)
+        row = Proposed(
+            trial=trial_name(state.last_number + 1),
+            number=state.last_number + 1,
+            parameters=dict(found.values),
+            seed=found.config.training.seed,
+            key=found.key,
+            time=now(),
+        )
+        self._ledger.append(row)
+        return self._issue(row)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to do: the ledger has it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: the ledger has it."""
+
+    def _issue(self, row: Proposed) -> dict[str, Any]:
+        found = candidate(self._space, row.parameters)
+        if found is None or found.key != row.key or found.config.training.seed != row.seed:
+            raise SweepError(
+                f"{row.trial} of the ledger is not a configuration of this search space; put the right sweep.toml back"
+            )
+        return {"trial": row.trial, "config": found.config.model_dump_json()}

@@ -1,0 +1,43 @@
+"""The ``[sweep]`` table: how many trials, who proposes them, who stops them, on what they run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from iafsweep.config.data import Seed
+from iafsweep.config.section import Section
+
+
+class SweepConfig(Section):
+    """How a search space is searched."""
+
+    trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier when it is used up.")
+    seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
+    sampler: Literal["tpe", "random", "grid", "quasi_random"] = Field(
+        "tpe", description="Who proposes: Optuna's `tpe`, `random`, `grid` (finite spaces) or `quasi_random` (Sobol)."
+    )
+    scheduler: Literal["asha", "none"] = Field("asha", description="Who stops weak trials early: `asha` or `none`.")
+    grace_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="No trial is stopped before so many epochs; must exceed the longest KL warm-up. Unset: the longest "
+        "warm-up + 1, or the fewest epochs divided by the reduction factor squared where that is more.",
+    )
+    reduction_factor: int = Field(3, ge=2, description="Each rung lets about one in so many trials go on.")
+    max_concurrent: int | None = Field(None, ge=1, description="Trials at a time at most; unset: as many as fit.")
+    top: int = Field(3, ge=0, description="Best trials that are scored again after the sweep; 0: none.")
+    gpus_per_trial: float | None = Field(
+        None, ge=0, description="GPUs a trial, fractions allowed; unset: 1 where there are GPUs, else 0."
+    )
+    cpus_per_trial: int = Field(1, ge=1, description="CPU cores a trial, and its threads.")
+
+    @model_validator(mode="after")
+    def _gpus_whole_above_one(self) -> SweepConfig:
+        if self.gpus_per_trial is not None and self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
+            raise ValueError(
+                f"gpus_per_trial = {self.gpus_per_trial} splits a GPU beside whole ones; take a fraction below 1 or a "
+                f"whole number"
+            )
+        return self

@@ -1,0 +1,133 @@
+"""What a ledger says, as a pure function of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from iafsweep.sweep.rows import Event, Finished, Header, Proposed, Rung, Started
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """One trial, as its rows tell it.
+
+    Attributes:
+        proposed: what was proposed.
+        starts: how many processes began or went on with it.
+        rungs: rungs it passed, in order.
+        finished: how it ended; None while it has not.
+    """
+
+    proposed: Proposed
+    starts: int = 0
+    rungs: tuple[Rung, ...] = ()
+    finished: Finished | None = None
+
+    @property
+    def trial(self) -> str:
+        """The trial's name."""
+        return self.proposed.trial
+
+
+@dataclass(frozen=True)
+class LedgerState:
+    """A ledger read to its end.
+
+    Attributes:
+        header: which sweep it is.
+        trials: every trial, by number of proposal.
+        events: the usable rows in their order, which is the order in which things happened.
+        problems: what was wrong with other rows, a sentence each.
+        last_number: highest number of proposal seen anywhere, so that no name is given twice.
+    """
+
+    header: Header
+    trials: tuple[TrialState, ...]
+    events: tuple[Event, ...]
+    problems: tuple[str, ...]
+    last_number: int
+
+    @cached_property
+    def finished(self) -> tuple[TrialState, ...]:
+        """Trials that ended, one way or another."""
+        return tuple(trial for trial in self.trials if trial.finished is not None)
+
+    @cached_property
+    def unfinished(self) -> tuple[TrialState, ...]:
+        """Trials that were proposed and have not ended."""
+        return tuple(trial for trial in self.trials if trial.finished is None)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Keys of all configurations proposed."""
+        return frozenset(trial.proposed.key for trial in self.trials)
+
+    @property
+    def best(self) -> TrialState | None:
+        """The completed trial with the lowest validation bound, the earliest of equal ones."""
+        best: TrialState | None = None
+        lowest = float("inf")
+        for trial in self.finished:
+            end = trial.finished
+            if end is not None and end.status == "completed" and end.best_value is not None and end.best_value < lowest:
+                best, lowest = trial, end.best_value
+        return best
+
+
+class Replay:
+    """Takes a ledger's rows one after the other.
+
+    A row that contradicts those before it (a trial never proposed, ended twice, proposed twice) is left out and named.
+
+    Args:
+        header: the ledger's header.
+        problems: what reading the file already found.
+    """
+
+    def __init__(self, header: Header, problems: Iterable[str] = ()) -> None:
+        self._header = header
+        self._trials: dict[str, TrialState] = {}
+        self._kept: list[Event] = []
+        self._problems = list(problems)
+        self._last_number = 0
+
+    def take(self, event: Event) -> None:
+        """Take the next row."""
+        self._last_number = max(self._last_number, int(event.trial[1:]))
+        after = _apply(self._trials.get(event.trial), event)
+        if isinstance(after, str):
+            self._problems.append(f"{event.row} row of {event.trial} left out: {after}")
+            return
+        self._trials[event.trial] = after
+        self._kept.append(event)
+
+    def state(self) -> LedgerState:
+        """Return what the rows so far say."""
+        trials = sorted(self._trials.values(), key=lambda trial: trial.proposed.number)
+        return LedgerState(self._header, tuple(trials), tuple(self._kept), tuple(self._problems), self._last_number)
+
+
+def replay(header: Header, events: Iterable[Event], problems: Iterable[str] = ()) -> LedgerState:
+    """Return what the rows say, a pure function of them; each prefix of a ledger gives the state at that moment."""
+    rows = Replay(header, problems)
+    for event in events:
+        rows.take(event)
+    return rows.state()
+
+
+def _apply(before: TrialState | None, event: Event) -> TrialState | str:
+    """Return the trial after ``event``, or why the event cannot be."""
+    if isinstance(event, Proposed):
+        return TrialState(event) if before is None else "it was proposed before"
+    if before is None:
+        return "the trial was never proposed"
+    if before.finished is not None:
+        return "the trial had ended"
+    if isinstance(event, Started):
+        return replace(before, starts=before.starts + 1)
+    if isinstance(event, Rung):
+        known = any(rung.epoch == event.epoch for rung in before.rungs)
+        return before if known else replace(before, rungs=(*before.rungs, event))
+    return replace(before, finished=event)

@@ -1,0 +1,278 @@
+"""A trial: the one trainer as Tune drives it, an epoch a step."""
+
+from __future__ import annotations
+
+import gc
+import math
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from ray import tune
+
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages
+from iafsweep.errors import SweepError
+from iafsweep.records import EpochMetrics, RunState, RunStatus
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.report import TrialReport, bound_of
+from iafsweep.sweep.rows import EndStatus
+from iafsweep.sweep.shared import tensor_over
+from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
+
+_KEPT_BYTES = 256 * 2**20
+"""GPU memory that libraries keep for themselves; more than this after a trial is a leak."""
+_LOCK_SECONDS = 20.0
+_TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
+
+
+class RunningTrainer(Protocol):
+    """What a trial needs of :class:`iafsweep.training.Trainer`."""
+
+    epochs_done: int
+    config: RunConfig
+
+    @property
+    def state(self) -> RunState:
+        """How far the run is."""
+
+    def run_epoch(self) -> EpochMetrics:
+        """Train one epoch."""
+
+    def save(self) -> None:
+        """Write the checkpoints."""
+
+    def finish(self, status: RunStatus = ...) -> None:
+        """Save, draw, and close."""
+
+    def close(self) -> None:
+        """Close all files."""
+
+
+OpenTrainer = Callable[[RunConfig, TrainingImages, Path, torch.device], tuple[RunningTrainer, str]]
+"""Starts or goes on with the run in a folder; returns the trainer and a remark for the sweep's log."""
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """What all trials of a sweep share.
+
+    Attributes:
+        folder: the sweep folder.
+        cpus: CPU cores of a trial, which are its threads.
+        gpus: GPUs of a trial.
+        milestones: epochs after which the scheduler may stop it; it saves before it reports them.
+        open_trainer: opens the trainer of a run folder.
+    """
+
+    folder: Path
+    cpus: int
+    gpus: float
+    milestones: tuple[int, ...]
+    open_trainer: OpenTrainer
+
+
+class ActorNotReusableError(RuntimeError):
+    """The process could not be cleaned of the trial before; the trial is to be tried again in a new one."""
+
+
+def open_trainer(
+    config: RunConfig, images: TrainingImages, path: Path, device: torch.device
+) -> tuple[RunningTrainer, str]:
+    """Go on from the run folder's ``last.pt``; without one (killed before its first checkpoint) start afresh."""
+    folder = RunFolder(path)
+    if folder.last.exists():
+        trainer = Trainer.resume(config, images, folder, device)
+        return trainer, f"goes on after epoch {trainer.epochs_done}"
+    interrupted = path.exists()
+    if interrupted:
+        shutil.rmtree(path)
+    note = "was interrupted before its first checkpoint; starts afresh" if interrupted else ""
+    return Trainer.start(config, images, folder, device), note
+
+
+class SweepTrial(tune.Trainable):
+    """One trial after the other in one process, each in its own run folder.
+
+    The run folder is all there is to go on from: Tune's checkpoints hold nothing. Whatever can fail happens inside
+    :meth:`step`, because Tune loses a trial whose process fails while it is being reset for it.
+
+    Its configuration is ``{"trial": name, "config": RunConfig as JSON}``.
+    """
+
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, settings: TrialSettings
+    ) -> None:
+        """Take what all trials share; nothing is opened before the first step.
+
+        Args:
+            config: the trial's name and configuration.
+            training: uint8 images, shared memory.
+            validation: uint8 images, shared memory.
+            settings: what all trials of the sweep share.
+        """
+        self._images = TrainingImages(tensor_over(training), tensor_over(validation))
+        self._settings = settings
+        self._held = ExitStack()
+        self._trainer: RunningTrainer | None = None
+        self._device = torch.device("cuda" if settings.gpus else "cpu")
+        self._device_name = self._device.type
+        self._assign(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take another trial; the one before is put away in the first step."""
+        self._assign(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and report it; the last report of a trial says how it ended.
+
+        Raises:
+            OSError, RuntimeError: a file or the GPU failed, which may go better in a new process; Tune tries again.
+        """
+        try:
+            if not self._is_open:
+                self._release()
+                self._open()
+            return self._epoch().result()
+        except DivergedError as error:
+            return self._end("diverged", str(error)).result()
+        except torch.cuda.OutOfMemoryError as error:
+            return self._end("oom", str(error).splitlines()[0]).result()
+        except Exception as error:
+            if is_transient(error):
+                self._held.close()
+                raise
+            return self._end("failed", "".join(traceback.format_exception(error))).result()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Save into the run folder; the folder Tune gives holds only the trial's name."""
+        if self._trainer is not None:
+            self._trainer.save()
+        (Path(checkpoint_dir) / "trial.txt").write_text(self._trial, encoding="utf-8")
+
+    def load_checkpoint(self, checkpoint: object) -> None:
+        """Nothing to do: the first step goes on from the run folder."""
+
+    def cleanup(self) -> None:
+        """Save and close what is open; called when the process ends in peace."""
+        self._release()
+
+    def _assign(self, config: dict[str, Any]) -> None:
+        self._trial = str(config["trial"])
+        self._config = RunConfig.model_validate_json(config["config"])
+        self._is_open = False
+        self._note = ""
+        self._last_bound: float | None = None
+
+    def _open(self) -> None:
+        settings = self._settings
+        if self._device.type == "cuda":
+            self._check_gpu()
+        torch.set_num_threads(settings.cpus)
+        self._device_name = device_name(self._device)
+        folder = SweepFolder(settings.folder)
+        _hold_run_folder(self._held, folder, self._trial)
+        path = folder.trial(self._trial)
+        self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
+        self._note = "; ".join(part for part in (self._note, note) if part)
+        self._is_open = True
+
+    def _check_gpu(self) -> None:
+        if not torch.cuda.is_available():
+            raise SweepError(
+                "the trial was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES on its node, "
+                "or set gpus_per_trial = 0"
+            )
+        if (kept := torch.cuda.memory_allocated()) > _KEPT_BYTES:
+            raise ActorNotReusableError(f"{kept / 2**20:.0f} MiB of GPU memory are still held by the trial before")
+        if self._settings.gpus < 1:
+            torch.cuda.set_per_process_memory_fraction(0.95 * self._settings.gpus)
+
+    def _epoch(self) -> TrialReport:
+        trainer = self._trainer
+        assert trainer is not None
+        epochs = trainer.config.training.epochs
+        if trainer.epochs_done < epochs:
+            self._last_bound = trainer.run_epoch().validation_negative_elbo
+        if trainer.epochs_done >= epochs:
+            trainer.finish()
+            return self._end("completed")
+        if trainer.epochs_done in self._settings.milestones:
+            trainer.save()
+        return self._report("running")
+
+    def _end(self, status: EndStatus, error: str = "") -> TrialReport:
+        """Return the last report, and let go of everything, so that the next trial finds its GPU empty."""
+        report = self._report(status, error)
+        if self._trainer is not None:
+            self._trainer.close()
+        self._trainer = None
+        self._is_open = True
+        self._free()
+        return report
+
+    def _report(self, status: Any, error: str = "") -> TrialReport:  # noqa: ANN401 - checked by the record
+        state = None if self._trainer is None else self._trainer.state
+        best = None if state is None else state.best
+        note, self._note = self._note, ""
+        failed = status not in ("running", "completed") or state is None
+        return TrialReport(
+            trial=self._trial,
+            status=status,
+            epoch=0 if state is None else state.epochs,
+            epochs=self._config.training.epochs,
+            validation_negative_elbo=math.inf if failed or state is None else bound_of(state, self._last_bound),
+            best_epoch=None if best is None else best.epoch,
+            best_value=None if best is None else best.validation_negative_elbo,
+            seconds=0.0 if state is None else state.seconds,
+            gpus=self._settings.gpus,
+            device=self._device_name,
+            parameters=None if state is None else state.parameters,
+            error=error,
+            note=note,
+        )
+
+    def _release(self) -> None:
+        """Save and close a trial that was stopped from outside; a fault in that is not the next trial's."""
+        try:
+            if self._trainer is not None:
+                self._trainer.finish("interrupted")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the ledger has that trial's figures already
+            self._note = f"the trial before it in this process could not be put away: {error!r}"
+        self._trainer = None
+        self._free()
+
+    def _free(self) -> None:
+        self._held.close()
+        gc.collect()
+        if self._device.type == "cuda" and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether a new process may get further: a file, or a CUDA fault other than too little memory."""
+    if isinstance(error, ActorNotReusableError | OSError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _TRANSIENT)
+
+
+def _hold_run_folder(held: ExitStack, folder: SweepFolder, trial: str) -> None:
+    """Take the lock on a run folder; a process that outlived its driver holds it for some seconds more."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            held.enter_context(folder.trial_lock(trial))
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

@@ -1,0 +1,234 @@
+"""Configurations as TOML: round trip, bases, overrides, and the errors of each."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from iafsweep.config import RunConfig, dump_config, field_paths, get_path, load_config
+from iafsweep.config.files import bundled_folder
+from iafsweep.errors import ConfigError, UserError
+from tests.config.test_no_dead_key import CHANGES, config_of
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_survive_a_round_trip(tmp_path):
+    assert load_config(write(tmp_path, "a.toml", dump_config(RunConfig()))) == RunConfig()
+
+
+@pytest.mark.parametrize("path", sorted(field_paths(RunConfig)))
+def test_each_field_survives_a_round_trip(tmp_path, path):
+    change = CHANGES[path]
+    config = config_of(change, **{path: change.value})
+    again = load_config(write(tmp_path, "a.toml", dump_config(config)))
+    assert again == config
+    assert get_path(again, path) == get_path(config, path)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(bundled_folder().glob("reference*.toml"))])
+def test_shipped_configurations_survive_a_round_trip(tmp_path, name):
+    config = load_config(name)
+    assert load_config(write(tmp_path, "a.toml", dump_config(config))) == config
+
+
+def test_a_written_configuration_leans_on_no_default():
+    dumped = dump_config(RunConfig())
+    for path in field_paths(RunConfig):
+        if get_path(RunConfig(), path) is not None:
+            assert f"{path.rsplit('.', 1)[-1]} = " in dumped
+
+
+def test_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().title = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().model.flow.made.width = 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model]\nlatent = 3", "unknown key `model.latent`: did you mean `model.latent_size`"),
+        ("[modle]\nlatent_size = 3", "unknown key `modle`"),
+        (
+            "[training]\nlearning_rat = 1e-3",
+            "unknown key `training.learning_rat`: did you mean `training.learning_rate`",
+        ),
+        ("[model.flow]\nwidth = 3", "unknown key `model.flow.width`: did you mean `model.flow.made.width`"),
+        ("[model]\nlatent_size = '3'", "model.latent_size: Input should be a valid integer, found '3'"),
+        ("[model]\nlatent_size = 3.0", "model.latent_size: .*found 3.0"),
+        ("[model]\nlatent_size = true", "model.latent_size: .*found True"),
+        ("[training]\nlearning_rate = inf", "training.learning_rate: .*finite"),
+        ("[training]\nlearning_rate = nan", "training.learning_rate: "),
+        (
+            "[model.encoder]\nkind = 'cnn'",
+            "model.encoder.kind: Input should be 'resnet', 'gated_conv' or 'mlp', found 'cnn'",
+        ),
+        ("model = 3", "model: "),
+        ("title = [", "not valid TOML: "),
+        ("[search]", "is a search space.*run_sweep.py launch"),
+    ],
+)
+def test_errors_of_a_file_name_it(tmp_path, text, message):
+    path = write(tmp_path, "wrong.toml", text)
+    with pytest.raises(ConfigError, match=f"(?s){re.escape(str(path))}.*{message}"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "[" * 100_000,
+        "x = " + "{a=" * 5000,
+        "x = " + "9" * 5000,
+        "[" + "a." * 500 + "a]",
+        "training.epochs." + "a." * 500 + "a = 3",
+        "base = '" + "a" * 5000 + "'",
+        'base = "\\u0000"',
+    ],
+    ids=lambda text: text[:12],
+)
+def test_hostile_files_are_refused(tmp_path, text):
+    with pytest.raises(ConfigError):
+        load_config(write(tmp_path, "hostile.toml", text))
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "{a=" * 5000, "inf", "nan"], ids=lambda value: value[:6])
+def test_hostile_overrides_are_refused(value):
+    with pytest.raises(ConfigError):
+        load_config("reference", [f"model.latent_size={value}"])
+
+
+def test_every_broken_rule_is_told_at_once(tmp_path):
+    path = write(tmp_path, "wrong.toml", "[model]\nlatent_size = 0\n[training]\nepochs = 0")
+    with pytest.raises(ConfigError, match="(?s)model.latent_size: .*training.epochs: "):
+        load_config(path)
+
+
+def test_missing_file_names_those_shipped():
+    with pytest.raises(UserError, match="no such configuration: nothing.toml; .*reference_full"):
+        load_config("nothing.toml")
+
+
+def test_folder_and_binary_files_are_told(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(tmp_path)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(tmp_path / "binary.toml")
+
+
+def test_base_is_relative_to_its_file_and_merged_key_by_key(tmp_path):
+    (tmp_path / "below").mkdir()
+    write(tmp_path / "below", "grand.toml", "title = 'grand'\n[model]\nlatent_size = 3\nposterior_offset = -1.0")
+    write(tmp_path, "base.toml", "base = 'below/grand.toml'\n[model.flow]\ndepth = 2")
+    config = load_config(write(tmp_path, "a.toml", "base = 'base.toml'\n[model]\nlatent_size = 5"))
+    assert (config.title, config.model.latent_size, config.model.posterior_offset) == ("grand", 5, -1.0)
+    assert config.model.flow.depth == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a.toml": "base = 'gone.toml'"}, "no such configuration: .*gone.toml"),
+        ({"a.toml": "base = 'a.toml'"}, "circle"),
+        ({"a.toml": "base = 'b.toml'", "b.toml": "base = 'a.toml'"}, "circle"),
+        ({"a.toml": "base = 3"}, "`base` must be the path of a TOML file, found 3"),
+        ({"a.toml": "base = 'b.toml'", "b.toml": "[search]"}, r"base b.toml is a search space \(it has \[search\]\)"),
+        ({"a.toml": "base = 'b.toml'", "b.toml": "[sweep]"}, r"base b.toml is a search space"),
+    ],
+)
+def test_errors_of_bases(tmp_path, files, message):
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "a.toml")
+
+
+def test_overrides_win(tmp_path):
+    path = write(tmp_path, "a.toml", "[model]\nlatent_size = 3")
+    config = load_config(
+        path,
+        ["model.latent_size=5", "model.encoder.kind = mlp", "title=a = b", "model.encoder.mlp.hidden_sizes=[4, 5]"],
+    )
+    assert (config.model.latent_size, config.model.encoder.kind, config.title) == (5, "mlp", "a = b")
+    assert config.model.encoder.mlp.hidden_sizes == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.latent_size", "'model.latent_size' is not KEY=VALUE"),
+        ("model.latent_size=", "is not KEY=VALUE"),
+        ("model.latent=3", "unknown key `model.latent`: did you mean `model.latent_size`"),
+        ("__class__=3", "unknown key `__class__`"),
+        ("model.latent_size=many", "model.latent_size: .*found 'many'"),
+        ("model=3", "unknown key `model`"),
+    ],
+)
+def test_errors_of_overrides(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config("reference", [override])
+
+
+def test_reference_recipe_is_the_defaults():
+    full = load_config("reference_full")
+    defaults = RunConfig()
+    exceptions = {"title", "data.validation_images", "evaluation.checkpoint"}
+    for path in field_paths(RunConfig):
+        if path not in exceptions and not path.startswith("evaluation.hais."):
+            assert get_path(full, path) == get_path(defaults, path), path
+    assert (full.data.held_out, full.data.training_images, full.evaluation.checkpoint) == (0, 60_000, "last")
+
+
+def test_reference_recipe_to_the_letter():
+    config = load_config("reference_full")
+    recipe = {
+        "data.source": "mnist",
+        "model.latent_size": 64,
+        "model.posterior_offset": -3.0,
+        "model.batch_norm_momentum": 0.001,
+        "model.encoder.kind": "resnet",
+        "model.encoder.resnet.maps": 64,
+        "model.encoder.resnet.hidden_size": 450,
+        "model.decoder.kind": "resnet",
+        "model.decoder.resnet.maps": 64,
+        "model.flow.depth": 8,
+        "model.flow.gated": True,
+        "model.flow.made.width": 1920,
+        "model.flow.made.hidden_layers": 2,
+        "model.flow.made.context_mode": "add",
+        "model.flow.made.batch_norm": True,
+        "training.epochs": 2500,
+        "training.batch_size": 200,
+        "training.learning_rate": 1e-3,
+        "training.learning_rate_decay": 0.5,
+        "training.learning_rate_decay_epochs": 800,
+        "training.kl_warmup_epochs": 200,
+        "evaluation.importance_sampling.samples": 1000,
+        "evaluation.importance_sampling.images": None,
+        "evaluation.hais.start": "prior",
+        "evaluation.hais.chains": 16,
+        "evaluation.hais.initial_step_size": 0.01,
+        "evaluation.hais.minimum_step_size": 1e-4,
+        "evaluation.hais.maximum_step_size": 0.5,
+    }
+    assert {path: get_path(config, path) for path in recipe} == recipe
+    hais = config.evaluation.hais
+    assert hais.resolved_temperatures == 499  # 500 grid points
+    assert hais.resolved_leapfrog_steps == 10
+    assert hais.resolved_schedule == "sigmoid"
+    assert hais.resolved_target_acceptance == 0.65
+    assert config.model.flow.resolved_context_size == 1920
+
+
+def test_reference_differs_from_reference_full_in_what_is_held_out():
+    full, held_out = load_config("reference_full"), load_config("reference")
+    different = {path for path in field_paths(RunConfig) if get_path(full, path) != get_path(held_out, path)}
+    assert different == {"title", "data.validation_images", "evaluation.checkpoint"}
+    assert (held_out.data.held_out, held_out.evaluation.checkpoint) == (5000, "best")

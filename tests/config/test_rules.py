@@ -1,0 +1,116 @@
+"""Every rule on values, by its message; and just inside each rule all is well."""
+
+import pytest
+
+from iafsweep.config import RunConfig
+from iafsweep.config.files import build_config, with_values
+from iafsweep.errors import ConfigError
+
+
+def build(**changes):
+    return build_config(with_values({}, {key.replace("__", "."): value for key, value in changes.items()}), "test")
+
+
+RULES = [
+    # changes that break a rule, message, changes that just keep it
+    ({"model__latent_size": 0}, "model.latent_size: .*greater than or equal to 1", {"model__latent_size": 1}),
+    ({"model__flow__depth": -1}, "model.flow.depth: .*greater than or equal to 0", {"model__flow__depth": 0}),
+    ({"model__flow__made__hidden_layers": 0}, "hidden_layers: ", {"model__flow__made__hidden_layers": 1}),
+    (
+        {"model__flow__made__width": 62},
+        "flow.made.width = 62 is too narrow for latent_size = 64: .*at least 63",
+        {"model__flow__made__width": 63},
+    ),
+    (
+        {"model__flow__made__width": 62, "model__flow__depth": 1},
+        "too narrow",
+        {"model__flow__made__width": 62, "model__flow__depth": 0},
+    ),
+    (
+        {"model__flow__context_size": 100},
+        "context_mode = 'add' needs context_size = made.width, got 100 and 1920",
+        {"model__flow__context_size": 100, "model__flow__made__context_mode": "linear"},
+    ),
+    ({"model__batch_norm_momentum": 0.0}, "batch_norm_momentum: .*greater than 0", {"model__batch_norm_momentum": 1.0}),
+    ({"model__batch_norm_momentum": 1.1}, "batch_norm_momentum: .*less than", {"model__batch_norm_momentum": 1.0}),
+    ({"model__encoder__mlp__hidden_sizes": []}, "hidden_sizes: ", {"model__encoder__mlp__hidden_sizes": [1]}),
+    ({"model__encoder__mlp__hidden_sizes": [0]}, "hidden_sizes.0: ", {"model__encoder__mlp__hidden_sizes": [1]}),
+    (
+        {"data__validation_images": 60_000},
+        "validation_images = 60000 leaves no training image",
+        {"data__validation_images": 59_800},
+    ),
+    (
+        {"data__source": "cifar"},
+        "data.source: .*'mnist' or 'mnist_mini', found 'cifar'",
+        {"data__source": "mnist_mini"},
+    ),
+    ({"data__split_seed": -1}, "split_seed", {"data__split_seed": 2**31 - 1}),
+    ({"data__split_seed": 2**31}, "split_seed", {"data__split_seed": 0}),
+    (
+        {"data__validation_images": 0},
+        "evaluation.checkpoint = 'best' is chosen by validation images",
+        {"data__validation_images": 0, "evaluation__checkpoint": "last"},
+    ),
+    ({"training__batch_size": 1}, "batch_size: ", {"training__batch_size": 2}),
+    (
+        {"training__batch_size": 55_001},
+        "training.batch_size = 55001 is more than the 55,000 training images",
+        {"training__batch_size": 55_000},
+    ),
+    ({"training__epochs": 0}, "epochs: ", {"training__epochs": 1}),
+    ({"training__learning_rate": 0.0}, "learning_rate: ", {"training__learning_rate": 1e-12}),
+    ({"training__learning_rate_decay": 1.5}, "learning_rate_decay: ", {"training__learning_rate_decay": 1.0}),
+    ({"training__learning_rate_decay_epochs": 0}, "decay_epochs: ", {"training__learning_rate_decay_epochs": 1}),
+    ({"training__kl_warmup_epochs": -1}, "kl_warmup_epochs: ", {"training__kl_warmup_epochs": 0}),
+    ({"training__checkpoint_every_epochs": 0}, "checkpoint_every", {"training__checkpoint_every_epochs": 1}),
+    (
+        {"evaluation__importance_sampling__images": 10_001},
+        "importance_sampling.images = 10,001 is more than the 10,000 test images",
+        {"evaluation__importance_sampling__images": 10_000},
+    ),
+    (
+        {"evaluation__hais__images": 1001, "data__source": "mnist_mini"},
+        "hais.images = 1,001 is more than the 1,000 test images of .*mnist_mini",
+        {"evaluation__hais__images": 1000, "data__source": "mnist_mini"},
+    ),
+    (
+        {"evaluation__hais__initial_step_size": 2.0},
+        "minimum_step_size <= initial_step_size <= maximum_step_size must hold, got 0.0001, 2.0, 1.0",
+        {"evaluation__hais__initial_step_size": 1.0},
+    ),
+    (
+        {"evaluation__hais__target_acceptance": 1.0},
+        "target_acceptance: ",
+        {"evaluation__hais__target_acceptance": 0.99},
+    ),
+    ({"evaluation__hais__start": "flow"}, "hais.start: .*found 'flow'", {"evaluation__hais__start": "base"}),
+]
+
+
+@pytest.mark.parametrize(("broken", "message", "kept"), RULES, ids=[str(sorted(rule[0].items())) for rule in RULES])
+def test_rule(broken, message, kept):
+    with pytest.raises(ConfigError, match=message):
+        build(**broken)
+    build(**kept)
+
+
+def test_defaults_of_hais_follow_its_start():
+    posterior = build(evaluation__hais__start="posterior").evaluation.hais
+    assert (posterior.resolved_temperatures, posterior.resolved_leapfrog_steps) == (20, 4)
+    assert (posterior.resolved_schedule, posterior.resolved_target_acceptance) == ("linear", 0.9)
+    for start in ("prior", "base"):
+        hais = build(evaluation__hais__start=start).evaluation.hais
+        assert (hais.resolved_temperatures, hais.resolved_leapfrog_steps) == (499, 10)
+        assert (hais.resolved_schedule, hais.resolved_target_acceptance) == ("sigmoid", 0.65)
+
+
+@pytest.mark.parametrize(("source", "held_out", "training"), [("mnist", 5000, 55_000), ("mnist_mini", 1000, 9000)])
+def test_default_validation_split(source, held_out, training):
+    data = build(data__source=source).data
+    assert (data.held_out, data.training_images) == (held_out, training)
+
+
+def test_context_size_follows_the_width():
+    assert build(model__flow__made__width=320).model.flow.resolved_context_size == 320
+    assert RunConfig().model.flow.resolved_context_size == 1920

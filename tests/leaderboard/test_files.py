@@ -1,0 +1,227 @@
+"""The leaderboard as table, Markdown and CSV."""
+
+import csv
+import math
+import random
+
+import pandas as pd
+import pytest
+
+from iafsweep.leaderboard import leaderboard_frame, leaderboard_table, markdown_table, write_csv, write_markdown
+from iafsweep.records import LeaderboardRow, TextTable
+
+PARAMETERS = (
+    "model.flow.depth",
+    "model.flow.made.width",
+    "training.learning_rate",
+    "model.encoder.kind",
+    "model.flow.gated",
+)
+BEST = LeaderboardRow(
+    trial="t0002",
+    status="completed",
+    parameters={
+        "model.flow.depth": 2,
+        "model.flow.made.width": 64,
+        "training.learning_rate": 1.23456789e-3,
+        "model.encoder.kind": "mlp",
+        "model.flow.gated": True,
+    },
+    epochs=10,
+    best_epoch=9,
+    validation_negative_elbo=101.23456789,
+    validation_images=1000,
+    test_negative_elbo=102.5,
+    test_negative_elbo_images=1000,
+    nll_importance_sampling=98.5,
+    nll_importance_sampling_error=0.75,
+    nll_importance_sampling_images=1000,
+    nll_importance_sampling_samples=1000,
+    nll_importance_sampling_untrusted=0.25,
+    nll_hais=97.25,
+    nll_hais_error=2.5,
+    nll_hais_images=100,
+    nll_hais_settings="prior, 100 x 5 x 8",
+    nll_importance_sampling_on_hais_images=97.5,
+    nll_importance_sampling_on_hais_images_error=2.25,
+    parameters_count=1234567,
+    seconds=61.4,
+    gpu_seconds=0.0,
+    seed=7,
+    checkpoint="trials/t0002/best.pt",
+)
+ROWS = [
+    LeaderboardRow(
+        trial="t0001",
+        status="completed",
+        parameters={
+            "model.flow.depth": 0,
+            "training.learning_rate": 1e-3,
+            "model.encoder.kind": "resnet",
+            "model.flow.gated": False,
+        },
+        epochs=10,
+        validation_negative_elbo=105.0,
+        validation_images=1000,
+        test_negative_elbo=106.0,
+        test_negative_elbo_images=1000,
+        nll_importance_sampling=101.0,
+        nll_importance_sampling_error=0.5,
+        nll_importance_sampling_images=1000,
+        nll_importance_sampling_samples=1000,
+        nll_hais=100.0,
+        nll_hais_error=1.0,
+        nll_hais_images=50,
+        nll_hais_settings="prior, 100 x 5 x 8",
+    ),
+    BEST,
+    LeaderboardRow(
+        trial="t0003", status="diverged", validation_negative_elbo=math.nan, epochs=3, error="not finite\nline 2"
+    ),
+    LeaderboardRow(trial="t0004", status="failed", error='=HYPERLINK("http://x")', checkpoint="@x"),
+]
+
+
+def read(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_holds_every_trial_and_figure(tmp_path):
+    write_csv(ROWS, tmp_path / "leaderboard.csv", PARAMETERS)
+    rows = read(tmp_path / "leaderboard.csv")
+    assert [found["trial"] for found in rows] == ["t0002", "t0001", "t0003", "t0004"]
+    assert [found["rank"] for found in rows] == ["1", "2", "", ""]
+    assert list(rows[0])[:8] == ["rank", "trial", "status", *PARAMETERS]
+    fields = set(LeaderboardRow.model_fields) - {"parameters_count"}
+    assert set(rows[0]) == fields | set(PARAMETERS)
+    best = rows[0]
+    assert best["validation_negative_elbo"] == "101.23456789"
+    assert best["training.learning_rate"] == "0.00123456789"
+    assert (best["model.flow.depth"], best["model.flow.made.width"], best["model.flow.gated"]) == ("2", "64", "true")
+    assert (best["parameters"], best["seed"], best["nll_hais_settings"]) == ("1234567", "7", "prior, 100 x 5 x 8")
+    assert (best["nll_hais_images"], best["nll_importance_sampling_images"]) == ("100", "1000")
+    assert best["checkpoint"] == "trials/t0002/best.pt"
+
+
+def test_csv_tells_missing_from_not_finite(tmp_path):
+    write_csv(ROWS, tmp_path / "leaderboard.csv", PARAMETERS)
+    found = {each["trial"]: each for each in read(tmp_path / "leaderboard.csv")}
+    assert found["t0003"]["validation_negative_elbo"] == "NaN"
+    assert found["t0004"]["validation_negative_elbo"] == ""
+    assert found["t0001"]["model.flow.made.width"] == ""  # inactive
+
+
+def test_csv_holds_no_formulas_and_one_line_a_trial(tmp_path):
+    path = tmp_path / "leaderboard.csv"
+    hostile = [
+        LeaderboardRow(
+            trial=f"{mark}1", status="failed", error=f"{mark}cmd|' /C calc'!A0", parameters={f"{mark}p": f"{mark}v"}
+        )
+        for mark in ("=", "+", "-", "@", "\t=", "\r=", "\n=", " =")
+    ]
+    write_csv([*hostile, *ROWS], path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 1 + len(hostile) + len(ROWS)
+    for found in read(path):
+        for name, cell in found.items():
+            for text in (name, cell):
+                assert not text.startswith(("=", "+", "-", "@", "\t", "\r")), text
+    numbers = {each["trial"]: each["error"] for each in read(path)}
+    assert numbers["t0004"] == '\'=HYPERLINK("http://x")'
+    assert numbers["t0003"] == "not finite line 2"
+
+
+def test_negative_numbers_are_no_formulas(tmp_path):
+    write_csv(
+        [LeaderboardRow(trial="t1", status="completed", parameters={"offset": -1.0}, hais_gap=-0.5)], tmp_path / "l.csv"
+    )
+    assert (read(tmp_path / "l.csv")[0]["offset"], read(tmp_path / "l.csv")[0]["hais_gap"]) == ("-1.0", "-0.5")
+
+
+def test_csv_reads_back_with_pandas(tmp_path):
+    write_csv(ROWS, tmp_path / "leaderboard.csv", PARAMETERS)
+    frame = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert frame["nll_hais"].tolist()[:2] == [97.25, 100.0]
+    assert frame["model.flow.depth"].tolist()[:2] == [2, 0]
+
+
+def test_files_do_not_depend_on_the_order_of_rows(tmp_path):
+    generator = random.Random(0)
+    write_csv(ROWS, tmp_path / "a.csv")
+    write_markdown(ROWS, tmp_path / "a.md")
+    for _ in range(10):
+        shuffled = generator.sample(ROWS, len(ROWS))
+        write_csv(shuffled, tmp_path / "b.csv")
+        write_markdown(shuffled, tmp_path / "b.md")
+        assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+        assert (tmp_path / "a.md").read_bytes() == (tmp_path / "b.md").read_bytes()
+
+
+def test_writing_fails_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "leaderboard.csv"
+    write_csv(ROWS[:1], path)
+    before = path.read_bytes()
+
+    def fail(*args, **kwargs):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_csv(ROWS, path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["leaderboard.csv"]
+
+
+def test_frame_keeps_types():
+    frame = leaderboard_frame(ROWS, PARAMETERS)
+    assert frame["rank"].tolist()[:2] == [1, 2]
+    assert str(frame["rank"].dtype) == str(frame["model.flow.made.width"].dtype) == "Int64"
+    assert str(frame["model.flow.gated"].dtype) == "boolean"
+    assert str(frame["nll_hais"].dtype) == "float64"
+    assert frame["trial"].tolist() == ["t0002", "t0001", "t0003", "t0004"]
+    assert leaderboard_frame([]).empty
+
+
+def test_table_says_how_many_images_each_figure_rests_on():
+    table = leaderboard_table(ROWS, PARAMETERS)
+    assert "validation -ELBO (1,000 images)" in table.header
+    assert "test NLL, IS (1,000 images)" in table.header
+    assert "test NLL, HAIS" in table.header  # not the same for all: in the cells
+    cells = dict(zip(table.header, table.rows[0], strict=True))
+    assert cells["test NLL, HAIS"] == "97.25 ± 2.50 (100 images)"
+    assert cells["test NLL, IS (1,000 images)"] == "98.50 ± 0.75, 25% untrusted"
+    assert cells["test NLL, IS beside HAIS (100 images)"] == "97.50 ± 2.25"
+    assert cells["parameters"] == "1,234,567"
+    second = dict(zip(table.header, table.rows[1], strict=True))
+    assert second["test NLL, HAIS"] == "100.00 ± 1.00 (50 images)"
+    assert second["model.flow.made.width"] == "-"
+    assert [each[:3] for each in table.rows] == [
+        ("1", "t0002", "completed"),
+        ("2", "t0001", "completed"),
+        ("-", "t0003", "diverged"),
+        ("-", "t0004", "failed"),
+    ]
+    assert table.notes[1:3] == (
+        "IS: importance sampling, 1,000 samples an image.",
+        "HAIS: prior, 100 x 5 x 8.",
+    )
+
+
+def test_table_leaves_out_figures_that_no_trial_has():
+    table = leaderboard_table([ROWS[3]])
+    assert table.header == ("rank", "trial", "status", "epochs", "parameters", "seconds")
+    assert leaderboard_table([]).rows == ()
+
+
+def test_markdown():
+    text = markdown_table(TextTable(header=("a", "b"), rows=(("1", "x|y\n<b>"), ("2", "`z`")), notes=("*n*",)), "T_1")
+    assert text == "# T\\_1\n\n| a | b |\n| --- | --- |\n| 1 | x\\|y &lt;b&gt; |\n| 2 | \\`z\\` |\n\n\\*n\\*\n"
+
+
+def test_markdown_file(tmp_path):
+    write_markdown(ROWS, tmp_path / "leaderboard.md", "How deep?", PARAMETERS)
+    lines = (tmp_path / "leaderboard.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# How deep?"
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + len(ROWS)
+    assert len({line.replace("\\|", "").count("|") for line in table}) == 1

@@ -1,0 +1,77 @@
+import time
+
+import pytest
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.cluster import Node, plan_trials, running_ray
+from iafsweep.sweep.settings import SweepConfig
+
+
+def plan(nodes, waiting=100, **settings):
+    return plan_trials([Node(f"n{i}", *node) for i, node in enumerate(nodes)], SweepConfig(**settings), waiting)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "settings", "at_a_time", "limited_by"),
+    [
+        ([(2, 0)], {}, 2, "CPU"),
+        ([(8, 4)], {}, 4, "GPU"),
+        ([(8, 4)], {"gpus_per_trial": 0.5}, 8, "CPU"),
+        ([(16, 4)], {"gpus_per_trial": 0.4}, 8, "GPU"),
+        ([(16, 4)], {"gpus_per_trial": 0.33}, 12, "GPU"),
+        ([(16, 1)], {"gpus_per_trial": 0.1}, 10, "GPU"),
+        ([(8, 4)], {"gpus_per_trial": 2.0}, 2, "GPU"),
+        ([(8, 4)], {"gpus_per_trial": 0.0}, 8, "CPU"),
+        ([(8, 4)], {"cpus_per_trial": 4}, 2, "CPU"),
+        ([(8, 4)], {"max_concurrent": 3}, 3, "max_concurrent"),
+        ([(4, 3), (4, 3)], {"gpus_per_trial": 2.0}, 2, "GPU"),
+        ([(0, 0), (2, 2), (2, 2)], {}, 4, "CPU"),
+    ],
+)
+def test_plan_states_how_many_and_what_limits(nodes, settings, at_a_time, limited_by):
+    found = plan(nodes, **settings)
+    assert (found.at_a_time, found.limited_by) == (at_a_time, limited_by)
+    assert f"limited by {limited_by}" in str(found)
+
+
+def test_no_more_at_a_time_than_trials():
+    assert str(plan([(8, 0)], waiting=1)) == "1 trial at a time, limited by the number of trials (1 CPU, 0 GPU a trial)"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "settings", "message"),
+    [
+        ([(2, 0)], {"gpus_per_trial": 1.0}, "asks for 1 CPU and 1 GPU on one node, but there is only n0: 2 CPU, 0 GPU"),
+        ([(4, 1), (4, 1)], {"gpus_per_trial": 2.0}, "2 GPU on one node, but there is only n0: 4 CPU, 1 GPU; n1"),
+        ([(2, 8)], {"cpus_per_trial": 3}, "asks for 3 CPU"),
+        ([], {}, "there is only no node"),
+    ],
+)
+def test_what_no_node_can_give_is_refused_with_the_numbers(nodes, settings, message):
+    with pytest.raises(SweepError, match=message):
+        plan(nodes, **settings)
+
+
+def test_ray_does_not_start_without_authentication(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    started = time.monotonic()
+    with pytest.raises(SweepError, match="RAY_AUTH_MODE=disabled turns Ray's token authentication off"):
+        with running_ray(Node("this machine", 1, 0)):
+            pass
+    assert time.monotonic() - started < 1
+
+
+def test_long_temporary_folder_is_refused(tmp_path):
+    with pytest.raises(SweepError, match="sockets allow 60"):
+        with running_ray(Node("this machine", 1, 0), temporary=str(tmp_path / ("x" * 80))):
+            pass
+
+
+def test_authentication_is_on(ray_cluster):
+    import os
+
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    assert is_token_auth_enabled()
+    assert os.environ.get("RAY_AUTH_MODE") == "token"
+    assert [(node.cpus, node.gpus) for node in ray_cluster] == [(2, 0)]

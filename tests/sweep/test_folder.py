@@ -1,0 +1,59 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.folder import SweepFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["..", "t1", "/etc", "t0001/../..", "", "t0001\n"])
+def test_names_of_trials_cannot_leave_the_folder(folder, name):
+    with pytest.raises(SweepError, match="is no trial"):
+        folder.trial(name)
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/etc/passwd", ".hidden", "", "a/b", "a\n"])
+def test_names_of_results_cannot_leave_the_folder(folder, name):
+    with pytest.raises(SweepError, match="is no name of a result file"):
+        folder.result(name)
+
+
+def test_paths_are_stated_relative(folder):
+    assert folder.relative(folder.trial("t0001") / "best.pt") == "trials/t0001/best.pt"
+
+
+def test_second_driver_is_refused_and_told_who_holds_the_folder(folder):
+    with folder.lock():
+        with pytest.raises(SweepError, match=f"in use by another driver .process {os.getpid()} on"):
+            with folder.lock():
+                pass
+    with folder.lock():
+        pass
+
+
+def test_lock_of_a_killed_driver_is_free(folder):
+    code = (
+        "import os, signal, sys; from iafsweep.sweep.folder import SweepFolder\n"
+        "with SweepFolder(sys.argv[1]).lock(): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder.path)], check=False)
+    with folder.lock():
+        pass
+
+
+def test_run_folder_has_one_writer(folder):
+    with folder.trial_lock("t0001"):
+        with pytest.raises(OSError, match="still in use"):
+            with folder.trial_lock("t0001"):
+                pass
+        with folder.trial_lock("t0002"):
+            pass

@@ -1,0 +1,134 @@
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from iafsweep.sweep.keys import configuration_key
+from iafsweep.sweep.proposals import candidate, make_proposer
+from iafsweep.sweep.rows import Finished, Header, Proposed, trial_name
+from iafsweep.sweep.state import replay
+from iafsweep.sweep.tpe import BAD_BOUND, frozen_trial
+from tests.sweep.tiny import DEPTH, RATE, WIDTH, finite_space, tiny_space
+
+HEADER = Header(sweep="abc", created="t", seed=0, space="s")
+SAMPLERS = ["tpe", "random", "quasi_random"]
+
+
+def row_of(found, number):
+    return Proposed(
+        trial=trial_name(number),
+        number=number,
+        parameters=dict(found.values),
+        seed=found.config.training.seed,
+        key=found.key,
+        time="t",
+    )
+
+
+def end_of(proposed, number):
+    status = "stopped" if number % 3 == 0 else "diverged" if number % 7 == 0 else "completed"
+    value = 100.0 + proposed.parameters[DEPTH] + abs(1e3 * proposed.parameters.get(RATE, 0.0) - 3)
+    return Finished(
+        trial=proposed.trial,
+        status=status,
+        epochs=2 if status == "stopped" else 4,
+        value=None if status == "diverged" else value,
+        best_epoch=2,
+        best_value=value,
+        seconds=1.0,
+        gpu_seconds=0.0,
+        time="t",
+    )
+
+
+def run(space, count, events=(), proposer=None, resumed_at=None):
+    """Propose and end ``count`` trials one after the other; with a fresh proposer from ``resumed_at`` on."""
+    events = list(events)
+    proposer = proposer or make_proposer(space)
+    for number in range(1, count + 1):
+        if resumed_at == number:
+            proposer = make_proposer(space)
+        found = proposer.propose(replay(HEADER, events))
+        if found is None:
+            return events, number - 1
+        proposed = row_of(found, number)
+        events += [proposed, end_of(proposed, number)]
+    return events, count
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_resumed_proposals_equal_uninterrupted_ones(sampler):
+    space = tiny_space(sampler=sampler, trials=24)
+    whole, _ = run(space, 24)
+    for resumed_at in (2, 11, 24):
+        assert run(space, 24, resumed_at=resumed_at)[0] == whole
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_seed_decides(sampler):
+    assert run(tiny_space(sampler=sampler, seed=1), 6)[0] == run(tiny_space(sampler=sampler, seed=1), 6)[0]
+    assert run(tiny_space(sampler=sampler, seed=1), 6)[0] != run(tiny_space(sampler=sampler, seed=2), 6)[0]
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "grid"])
+def test_finite_space_is_tried_once_each_and_then_exhausted(sampler):
+    space = finite_space(sampler=sampler, trials=50)
+    events, count = run(space, 50)
+    assert count == space.size == 7
+    keys = [event.key for event in events if isinstance(event, Proposed)]
+    assert len(set(keys)) == 7
+
+
+def test_grid_is_the_product_set_in_order_also_after_a_resume():
+    space = finite_space(sampler="grid", trials=50)
+    events, _ = run(space, 7, resumed_at=4)
+    assert [event.parameters for event in events if isinstance(event, Proposed)] == list(space.grid())
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_inactive_parameters_are_not_proposed_and_do_not_count_as_a_difference(sampler):
+    events, _ = run(finite_space(sampler=sampler, trials=50), 7)
+    proposals = [event.parameters for event in events if isinstance(event, Proposed)]
+    assert [WIDTH in values for values in proposals] == [values[DEPTH] > 0 for values in proposals]
+
+
+def test_tpe_learns():
+    space = tiny_space(trials=40)
+    events, _ = run(space, 40)
+    depths = [event.parameters[DEPTH] for event in events if isinstance(event, Proposed)]
+    assert sum(depths[20:]) < sum(depths[:10]) * 2  # depth costs a nat each
+
+
+def test_trial_seed_is_a_function_of_sweep_seed_and_configuration():
+    space, other = tiny_space(seed=1), tiny_space(seed=2)
+    values = {DEPTH: 1, WIDTH: 8, RATE: 2e-3}
+    same = candidate(space, dict(reversed(values.items())))
+    assert candidate(space, values).config == same.config
+    assert candidate(space, values).config.training.seed != candidate(other, values).config.training.seed
+    assert candidate(space, values).key == configuration_key(space.config(values))
+
+
+def told(**changes):
+    space = tiny_space()
+    proposed = row_of(candidate(space, {DEPTH: 0, RATE: 2e-3}), 1)
+    end = end_of(proposed, 1).model_copy(update=changes)
+    events = [proposed] if changes.get("status") == "running" else [proposed, end]
+    return frozen_trial(space, replay(HEADER, events).trials[0])
+
+
+def test_what_the_estimator_is_told():
+    complete = told(status="completed", best_value=97.0, value=99.0)
+    assert (complete.state, complete.value) == (OptunaState.COMPLETE, 97.0)
+    stopped = told(status="stopped", epochs=3, value=99.0)
+    assert (stopped.state, stopped.intermediate_values) == (OptunaState.PRUNED, {3: 99.0})
+    for status in ("diverged", "oom", "failed"):
+        bad = told(status=status, value=None, best_value=50.0)
+        assert (bad.state, bad.intermediate_values) == (OptunaState.PRUNED, {0: BAD_BOUND})
+    assert told(status="running").state == OptunaState.RUNNING
+    assert told(status="completed", best_value=None).state == OptunaState.PRUNED
+    assert set(complete.params) == {DEPTH, RATE}
+
+
+def test_row_of_another_space_is_not_told():
+    proposed = row_of(candidate(tiny_space(), {DEPTH: 0, RATE: 2e-3}), 1)
+    for values in ({DEPTH: 0}, {DEPTH: 9, RATE: 2e-3}, {DEPTH: 0, RATE: 2e-3, WIDTH: 4}, {DEPTH: 0, RATE: "fast"}):
+        foreign = proposed.model_copy(update={"parameters": values})
+        assert frozen_trial(tiny_space(), replay(HEADER, [foreign]).trials[0]) is None

@@ -1,0 +1,95 @@
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.cluster import Plan
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.rerun import Unit, read_result, run_units
+
+PLAN = Plan(at_a_time=2, limited_by="CPU", cpus=1, gpus=0.0)
+IMAGES = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1, 1)
+
+
+class Adder:
+    """Adds the images of a range to what the units before it gave; counts its calls in files."""
+
+    def __init__(self, images, device):
+        assert device.type == "cpu"
+        self._images = images
+
+    def run(self, payload, needed):
+        start, end, folder, fault = payload
+        calls = Path(folder) / f"calls-{start}-{end}"
+        calls.write_text(f"{calls.read_text() if calls.exists() else ''}x")
+        if fault == "raise":
+            raise ZeroDivisionError("a bug")
+        if fault == "die" and calls.read_text() == "x":
+            os.kill(os.getpid(), signal.SIGKILL)
+        before = sum(json.loads(text)["sum"] for text in needed.values())
+        return json.dumps({"sum": before + int(self._images[start:end].sum())})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return SweepFolder(tmp_path / "sweep")
+
+
+def unit(start, end, tmp_path, fault=None, needs=()):
+    return Unit(f"t0001-{start}-{end}.json", (start, end, str(tmp_path), fault), tuple(needs))
+
+
+def run(units, folder, heard=None):
+    said = [] if heard is None else heard
+    return run_units(units, folder, IMAGES, Adder, PLAN, lambda done, total, name: said.append((done, total, name)))
+
+
+def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, tmp_path):
+    pilot, bad = unit(0, 5, tmp_path), unit(5, 6, tmp_path, "raise")
+    units = [
+        unit(1, 2, tmp_path, needs=[pilot.name]),
+        bad,
+        unit(2, 3, tmp_path, needs=[bad.name]),
+        pilot,
+        unit(6, 10, tmp_path, "die"),
+    ]
+    heard = []
+    outcome = run(units, folder, heard)
+    sums = {name: json.loads(text)["sum"] for name, text in outcome.results.items()}
+    assert sums == {pilot.name: 10, units[0].name: 11, units[4].name: 30}
+    assert set(outcome.errors) == {bad.name, units[2].name}
+    assert "a bug" in outcome.errors[bad.name]
+    assert f"it needs {bad.name}, which failed" in outcome.errors[units[2].name]
+    assert outcome.signal is None
+    assert [entry[:2] for entry in heard] == [(0, 5), (1, 5), (2, 5), (3, 5)]
+    assert (tmp_path / "calls-6-10").read_text() == "xx"
+    done = [units[0], pilot, units[4]]
+    assert run(done, folder).results == outcome.results
+    assert (tmp_path / "calls-0-5").read_text() == "x"
+
+
+def test_finished_units_need_no_ray_and_damaged_results_are_made_again(folder, tmp_path):
+    folder.create()
+    first = unit(0, 3, tmp_path)
+    folder.result(first.name).write_text('{"sum": 3}')
+    assert run([first], folder).results == {first.name: '{"sum": 3}'}
+    folder.result(first.name).write_text('{"su')
+    assert read_result(folder, first.name) is None
+
+
+def test_second_driver_is_refused(folder, tmp_path):
+    folder.create()
+    with folder.lock(), pytest.raises(SweepError, match="in use by another driver"):
+        run([unit(0, 3, tmp_path)], folder)
+
+
+def test_wrong_units_are_refused(folder, tmp_path):
+    first = unit(0, 3, tmp_path)
+    with pytest.raises(ValueError, match="same name"):
+        run([first, first], folder)
+    with pytest.raises(ValueError, match="not among them"):
+        run([unit(0, 3, tmp_path, needs=["other.json"])], folder)

@@ -1,0 +1,153 @@
+"""Sweeps under Ray: whole, disturbed, resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.cluster import Node
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.progress import NoProgress, PlainProgress
+from iafsweep.sweep.proposals import candidate
+from iafsweep.sweep.rows import Finished, Proposed
+from iafsweep.sweep.tuner import LaunchOptions, launch_sweep, load_sweep_space
+from iafsweep.training import RunFolder, Trainer
+from tests.sweep.test_trial import metrics_of
+from tests.sweep.tiny import DEPTH, finite_space, open_fake, open_faulty, open_killed_once, tiny_images, tiny_space
+
+IMAGES = tiny_images()
+NODE = Node("this machine", 2, 0)
+
+
+def extended(space, trials):
+    return replace(space, sweep=space.sweep.model_copy(update={"trials": trials}))
+
+
+def test_killed_worker_resume_and_extension(ray_cluster, tmp_path):
+    """A trial's process is killed with SIGKILL in the middle of an epoch; its metrics are those of a run left alone."""
+    folder = SweepFolder(tmp_path / "sweep")
+    space = tiny_space(trials=2)
+    options = LaunchOptions(node=NODE, open_trainer=open_killed_once)
+    lines = []
+    outcome = launch_sweep(space, folder, IMAGES, options, PlainProgress(lines.append))
+    assert (outcome.status, outcome.exit_code) == ("completed", 0)
+    assert [trial.finished.status for trial in outcome.state.trials] == ["completed"] * 2
+    first = outcome.state.trials[0]
+    assert first.starts == 2
+    assert any("t0001 lost its process and goes on" in line for line in lines)
+    assert "t0001 goes on after epoch 2" in lines
+
+    config = candidate(space, first.proposed.parameters).config
+    alone = Trainer.start(config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
+    for _ in range(4):
+        alone.run_epoch()
+    alone.finish()
+    assert metrics_of(folder.trial("t0001")) == metrics_of(tmp_path / "alone")
+    assert first.finished.best_value == alone.best.validation_negative_elbo
+
+    assert not folder.scratch.exists()
+    assert launch_sweep(space, folder, IMAGES, options, NoProgress()).state == read_ledger(folder.ledger)
+    more = launch_sweep(extended(load_sweep_space(folder), 3), folder, IMAGES, options, NoProgress())
+    assert more.state.trials[:2] == outcome.state.trials
+    assert len(more.state.finished) == 3
+
+
+def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    space = finite_space(trials=20, sampler="grid", max_concurrent=1)
+    outcome = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_faulty), NoProgress())
+    assert outcome.status == "exhausted"
+    ends = {trial.proposed.parameters[DEPTH]: trial.finished for trial in outcome.state.trials}
+    assert {depth: end.status for depth, end in ends.items()} == {0: "completed", 1: "diverged", 2: "failed", 3: "oom"}
+    assert "ZeroDivisionError" in ends[2].error
+    assert all(trial.starts == 1 for trial in outcome.state.trials)  # none of them was tried again
+    assert len(outcome.state.finished) == space.size
+    again = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), NoProgress())
+    assert (again.status, again.state) == ("exhausted", outcome.state)
+
+    with pytest.raises(SweepError, match="is a sweep of another search space"):
+        launch_sweep(tiny_space(), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+    with folder.lock(), pytest.raises(SweepError, match="in use by another driver"):
+        launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+
+
+def test_more_than_there_is_is_refused_before_anything_is_made(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    started = time.monotonic()
+    with pytest.raises(
+        SweepError, match="asks for 1 CPU and 4 GPU on one node, but there is only this machine: 2 CPU, 0"
+    ):
+        launch_sweep(tiny_space(gpus_per_trial=4.0), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+    assert time.monotonic() - started < 1
+    assert not folder.path.exists()
+
+
+DRIVER = """
+import sys
+from iafsweep.sweep.cluster import Node
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.progress import NoProgress
+from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
+from tests.sweep.tiny import tiny_images, tiny_space
+space = tiny_space(trials=6, epochs=12, scheduler="asha", grace_epochs=3, reduction_factor=2)
+options = LaunchOptions(node=Node("m", 2, 0))
+outcome = launch_sweep(space, SweepFolder(sys.argv[1]), tiny_images(), options, NoProgress())
+sys.exit(outcome.exit_code)
+"""
+
+
+def start_driver(folder, tmp_path):
+    script = tmp_path / "driver.py"
+    script.write_text(textwrap.dedent(DRIVER))
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, str(script), str(folder.path)], env=environment)
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def what_counts(state):
+    """Proposals and ends in their order, without clocks."""
+    rows = [event for event in state.events if isinstance(event, Proposed | Finished)]
+    return [row.model_dump(exclude={"time", "seconds", "gpu_seconds"}) for row in rows]
+
+
+@pytest.mark.slow
+def test_killed_driver_and_signals_change_nothing(tmp_path):
+    """SIGKILL, SIGTERM and SIGINT, one after the other, against a sweep that nobody disturbs."""
+    whole = SweepFolder(tmp_path / "whole")
+    assert start_driver(whole, tmp_path).wait(200) == 0
+
+    folder = SweepFolder(tmp_path / "disturbed")
+    for number, (signum, code) in enumerate(
+        [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143), (signal.SIGINT, 130)], start=1
+    ):
+        driver = start_driver(folder, tmp_path)
+        running = folder.trial(f"t{2 * number - 1:04d}") / "metrics.jsonl"
+        wait_for(lambda running=running: running.exists() and running.read_text().count("\n") >= 2)
+        driver.send_signal(signum)
+        assert driver.wait(60) == code
+    with folder.ledger.open("ab") as file:
+        file.write(b'{"row":"rung","tri')  # as a kill in the middle of a line leaves it
+    assert start_driver(folder, tmp_path).wait(200) == 0
+
+    assert what_counts(read_ledger(folder.ledger)) == what_counts(read_ledger(whole.ledger))
+    for trial in read_ledger(whole.ledger).trials:
+        assert metrics_of(folder.trial(trial.trial)) == metrics_of(whole.trial(trial.trial))
+    statuses = {trial.finished.status for trial in read_ledger(whole.ledger).trials}
+    assert statuses == {"completed", "stopped"}
+    lines = [json.loads(line) for line in folder.ledger.read_text().splitlines()]
+    assert sum(line["row"] == "started" for line in lines) > 6

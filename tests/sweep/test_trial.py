@@ -1,0 +1,242 @@
+import json
+import math
+
+import pytest
+import torch
+from ray.tune.schedulers import TrialScheduler
+
+from iafsweep.records import METRIC
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.proposals import candidate
+from iafsweep.sweep.report import TrialReport, read_report
+from iafsweep.sweep.trial import SweepTrial, TrialSettings, is_transient, open_trainer
+from iafsweep.training import RunFolder, Trainer
+from tests.sweep.tiny import DEPTH, RATE, WIDTH, open_fake, open_faulty, tiny_images, tiny_space
+
+IMAGES = tiny_images()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    return folder
+
+
+def config_of(trial="t0001", depth=0, epochs=3):
+    values = {DEPTH: depth, RATE: 2e-3, **({WIDTH: 8} if depth else {})}
+    return {"trial": trial, "config": candidate(tiny_space(epochs), values).config.model_dump_json()}
+
+
+@pytest.fixture
+def make(folder):
+    """Makes trials as Tune would, without Ray, and closes them in the end."""
+    made = []
+
+    def make(opener=open_fake, milestones=(), gpus=0.0, **changes):
+        trial = SweepTrial.__new__(SweepTrial)
+        settings = TrialSettings(folder.path, 1, gpus, milestones, opener)
+        trial.setup(config_of(**changes), IMAGES.training.numpy(), IMAGES.validation.numpy(), settings)
+        made.append(trial)
+        return trial
+
+    yield make
+    for trial in made:
+        kill(trial)
+
+
+def kill(trial):
+    """Let go of everything without saving, as a kill does."""
+    if trial._trainer is not None:
+        trial._trainer.close()
+    trial._trainer = None
+    trial._held.close()
+
+
+def test_every_report_has_every_field_and_the_last_says_done(make):
+    trial = make(epochs=3)
+    results = [trial.step() for _ in range(3)]
+    assert [result["done"] for result in results] == [False, False, True]
+    assert [result["status"] for result in results] == ["running", "running", "completed"]
+    assert [result["training_iteration"] for result in results] == [1, 2, 3]
+    fields = {*TrialReport.model_fields, "training_iteration", "done"}
+    assert all(set(result) == fields and METRIC in result for result in results)
+    assert read_report(results[-1]).finished("completed").best_epoch == 3
+
+
+def test_real_trial_gives_the_metrics_of_a_single_run(make, folder, tmp_path):
+    trial = make(open_trainer, depth=1)
+    trial.step(), trial.step(), trial.step()
+    single = Trainer.start(trial._config, IMAGES, RunFolder(tmp_path / "single"), torch.device("cpu"))
+    for _ in range(3):
+        single.run_epoch()
+    single.finish()
+    assert metrics_of(folder.trial("t0001")) == metrics_of(tmp_path / "single")
+
+
+def metrics_of(path):
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in line.items() if name not in ("seconds", "images_per_second")} for line in lines
+    ]
+
+
+def test_new_process_goes_on_from_the_run_folder(make, folder):
+    first = make(open_trainer, depth=1)
+    first.step(), first.step()
+    whole = make(open_trainer, trial="t0002", depth=1)
+    ends = [whole.step() for _ in range(3)]
+    kill(first)
+    second = make(open_trainer, depth=1).step()
+    assert second["note"] == "goes on after epoch 2"
+    assert second["done"]
+    assert second[METRIC] == ends[-1][METRIC]
+    assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
+
+
+def test_run_folder_without_a_checkpoint_starts_afresh_and_says_so(make, folder):
+    path = folder.trial("t0001")
+    path.mkdir()
+    (path / "config.toml").write_text("half of a fi")
+    result = make(open_trainer).step()
+    assert result["epoch"] == 1
+    assert result["note"] == "was interrupted before its first checkpoint; starts afresh"
+
+
+def test_damaged_checkpoint_fails_the_trial_and_names_the_file(make, folder):
+    trial = make(open_trainer)
+    trial.step()
+    kill(trial)
+    last = folder.trial("t0001") / "last.pt"
+    last.write_bytes(last.read_bytes()[:100])
+    result = make(open_trainer).step()
+    assert result["status"] == "failed"
+    assert "last.pt" in result["error"]
+
+
+def test_complete_run_folder_is_reported_without_training(make):
+    for _ in range(2):
+        trial = make(epochs=1)
+        result = trial.step()
+        assert (result["status"], result["epoch"]) == ("completed", 1)
+
+
+@pytest.mark.parametrize(
+    ("depth", "status", "error"),
+    [
+        (1, "diverged", "diverged in epoch 2"),
+        (2, "failed", "ZeroDivisionError: a bug in the network"),
+        (3, "oom", "CUDA"),
+    ],
+)
+def test_ends_that_are_no_success(make, depth, status, error):
+    trial = make(open_faulty, depth=depth)
+    assert trial.step()["status"] == "running"
+    result = trial.step()
+    assert (result["status"], result["done"], result[METRIC]) == (status, True, math.inf)
+    assert error in result["error"]
+    assert trial._trainer is None
+
+
+def test_transient_errors_are_left_to_tune_and_let_go_of_the_folder(make, folder):
+    def opener(config, images, path, device):
+        raise OSError("stale file handle")
+
+    trial = make(opener)
+    with pytest.raises(OSError, match="stale"):
+        trial.step()
+    with folder.trial_lock("t0001"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (OSError("disk"), True),
+        (RuntimeError("CUDA error: unspecified launch failure"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_only_files_and_cuda_faults_are_tried_again(error, transient):
+    assert is_transient(error) == transient
+
+
+def test_process_takes_another_trial_and_puts_the_first_away(make, folder):
+    trial = make(open_trainer, milestones=(1,))
+    trial.step()
+    first = trial._trainer
+    assert trial.reset_config(config_of("t0002", depth=1))
+    assert trial.step()["trial"] == "t0002"
+    assert first.folder.read_state().status == "interrupted"
+    fresh = make(open_trainer, trial="t0003", depth=1)
+    trial.step()
+    fresh.step(), fresh.step()
+    assert metrics_of(folder.trial("t0002")) == metrics_of(folder.trial("t0003"))
+
+
+def test_fault_in_putting_a_trial_away_is_not_the_next_ones(make):
+    trial = make()
+    trial.step()
+
+    def finish(status):
+        raise ValueError("no picture")
+
+    trial._trainer.finish = finish
+    trial.reset_config(config_of("t0002"))
+    result = trial.step()
+    assert result["status"] == "running"
+    assert "could not be put away: ValueError('no picture')" in result["note"]
+
+
+def test_trial_saves_before_it_reports_a_rung(make):
+    trial = make(milestones=(2,))
+    trial.step()
+    calls = trial._trainer.calls
+    calls.clear()
+    trial.step()
+    assert calls == ["save", "save"]  # the fake's own, and the rung's
+
+
+def test_trial_given_a_gpu_that_is_not_there_fails_with_the_reason(make, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = make(gpus=1.0).step()
+    assert result["status"] == "failed"
+    assert "was given a GPU but sees none" in result["error"]
+
+
+def test_memory_that_is_not_given_back_asks_for_a_new_process(make, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 10**9)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    with pytest.raises(RuntimeError, match="954 MiB of GPU memory are still held"):
+        make(gpus=1.0).step()
+
+
+def test_tunes_checkpoint_holds_nothing_but_a_name(make, tmp_path):
+    trial = make()
+    trial.step()
+    assert trial.save_checkpoint(str(tmp_path)) is None
+    assert (tmp_path / "trial.txt").read_text() == "t0001"
+    trial.load_checkpoint(str(tmp_path))
+
+
+def test_scheduler_keeps_our_names():
+    from types import SimpleNamespace
+
+    from iafsweep.sweep.rungs import Rungs
+    from iafsweep.sweep.scheduler import RungScheduler
+
+    scheduler = RungScheduler(Rungs(1, 2, 8))
+
+    def decide(name, value):
+        tunes = SimpleNamespace(trial_id="a1b2", config={"trial": name})
+        return scheduler.on_trial_result(None, tunes, {"epoch": 1, METRIC: value})
+
+    assert [decide("t0001", 5.0), decide("t0002", 6.0), decide("t0002", 6.0)] == [
+        TrialScheduler.CONTINUE,
+        TrialScheduler.STOP,
+        TrialScheduler.CONTINUE,
+    ]
+    assert RungScheduler(None).on_trial_result(None, None, {}) == TrialScheduler.CONTINUE
