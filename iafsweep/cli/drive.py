@@ -21,19 +21,21 @@ from iafsweep.config.files import build_config, find_config, parse_overrides, wi
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
 from iafsweep.errors import SweepError, UserError
-from iafsweep.leaderboard import ranked
 from iafsweep.models import build_model
 from iafsweep.records import LeaderboardRow
+from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials, running_ray, this_machine
 from iafsweep.sweep.finalists import plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep, load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -154,7 +156,7 @@ def _rerun(
     again: str,
 ) -> int:
     """Score the best trials on the test images; return the exit code."""
-    best = [row.trial for row in ranked(publish(folder)) if row.rank is not None][: space.sweep.top]
+    best = [trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top)]
     if not best:
         return 0
     test = load_test_images(space.base.data, machine.data_root)

@@ -72,11 +72,12 @@ class UnitsOutcome:
 class _Actor:
     """The process of a worker."""
 
-    def __init__(self, make_worker: MakeWorker, images: np.ndarray, plan: Plan) -> None:
+    def __init__(self, make_worker: MakeWorker, images: list[Any], plan: Plan) -> None:
+        """``images`` is a list of one reference: Ray warns of a bare one, which a restarted actor might not find."""
         torch.set_num_threads(plan.cpus)
         if plan.gpus and not torch.cuda.is_available():
             raise SweepError("the rerun was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES")
-        self._worker = make_worker(tensor_over(images), torch.device("cuda" if plan.gpus else "cpu"))
+        self._worker = make_worker(tensor_over(ray.get(images[0])), torch.device("cuda" if plan.gpus else "cpu"))
 
     def run(self, payload: object, needed: Mapping[str, str]) -> str:
         """Do one unit."""
@@ -177,7 +178,7 @@ class _Pool:
         options = remote.options(
             num_cpus=self.plan.cpus, num_gpus=self.plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        return options.remote(self.make_worker, images, self.plan)
+        return options.remote(self.make_worker, [images], self.plan)
 
     def _next(self, waiting: deque[Unit]) -> Unit | None:
         """Take the first unit that can be done now; those that never can be are given up."""
