@@ -72,15 +72,22 @@ class UnitsOutcome:
 class _Actor:
     """The process of a worker."""
 
-    def __init__(self, make_worker: MakeWorker, images: list[Any], plan: Plan) -> None:
-        """``images`` is a list of one reference: Ray warns of a bare one, which a restarted actor might not find."""
+    def __init__(self, make_worker: MakeWorker, plan: Plan) -> None:
         torch.set_num_threads(plan.cpus)
         if plan.gpus and not torch.cuda.is_available():
             raise SweepError("the rerun was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES")
-        self._worker = make_worker(tensor_over(ray.get(images[0])), torch.device("cuda" if plan.gpus else "cpu"))
+        self._make_worker = make_worker
+        self._device = torch.device("cuda" if plan.gpus else "cpu")
+        self._worker: UnitWorker | None = None
 
-    def run(self, payload: object, needed: Mapping[str, str]) -> str:
-        """Do one unit."""
+    def run(self, payload: object, needed: Mapping[str, str], images: np.ndarray) -> str:
+        """Do one unit.
+
+        The images come with every unit, by reference into shared memory: a process that died and was started again has
+        them at once, which it would not if they had come with its start.
+        """
+        if self._worker is None:
+            self._worker = self._make_worker(tensor_over(images), self._device)
         return self._worker.run(payload, needed)
 
 
@@ -154,7 +161,7 @@ class _Pool:
     def work(self, waiting: deque[Unit]) -> None:
         """Do the units, those that need others once these are done."""
         images = ray.put(self.images)
-        actors = [self._start(images) for _ in range(min(self.plan.at_a_time, len(waiting)))]
+        actors = [self._start() for _ in range(min(self.plan.at_a_time, len(waiting)))]
         idle = deque(actors)
         busy: dict[Any, tuple[Any, Unit]] = {}
         try:
@@ -162,7 +169,7 @@ class _Pool:
                 while idle and (unit := self._next(waiting)) is not None:
                     actor = idle.popleft()
                     needed = {name: self.outcome.results[name] for name in unit.needs}
-                    busy[actor.run.remote(unit.payload, needed)] = (actor, unit)
+                    busy[actor.run.remote(unit.payload, needed, images)] = (actor, unit)
                 if not busy:
                     return
                 for reference in ray.wait(list(busy), timeout=_LOOK_SECONDS)[0]:
@@ -173,12 +180,12 @@ class _Pool:
             for actor in actors:
                 ray.kill(actor)
 
-    def _start(self, images: object) -> Any:  # noqa: ANN401 - Ray's handles have no useful type
+    def _start(self) -> Any:  # noqa: ANN401 - Ray's handles have no useful type
         remote: Any = ray.remote(_Actor)
         options = remote.options(
             num_cpus=self.plan.cpus, num_gpus=self.plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        return options.remote(self.make_worker, [images], self.plan)
+        return options.remote(self.make_worker, self.plan)
 
     def _next(self, waiting: deque[Unit]) -> Unit | None:
         """Take the first unit that can be done now; those that never can be are given up."""
