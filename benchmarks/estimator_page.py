@@ -62,9 +62,9 @@ def draw(results: Results, path: Path) -> None:
 
 
 def _curve(panel: Axes, label: str, costs: Sequence[float], rows: Sequence[Figures]) -> None:
-    gaps = [max(row["gap"], SMALLEST_GAP) for row in rows]
-    low = [gap - max(gap - row["gap_error"], SMALLEST_GAP / 2) for gap, row in zip(gaps, rows, strict=True)]
-    high = [row["gap_error"] for row in rows]
+    gaps = [max(row["best_gap"], SMALLEST_GAP) for row in rows]
+    high = [row["best_gap_error"] for row in rows]
+    low = [gap - max(gap - error, SMALLEST_GAP / 2) for gap, error in zip(gaps, high, strict=True)]
     marker = MARKERS[label.split()[0]]
     panel.errorbar(costs, gaps, yerr=(low, high), marker=marker, markersize=4, label=label, linewidth=1, capsize=2)
 
@@ -94,7 +94,8 @@ def _reference(results: Results) -> str:
 
 def _methods(results: Results) -> str:
     header = (
-        "method", "weights", "evaluations", "CPU s", "images", "runs", "NLL", "gap", "one run", "untrusted",
+        "method", "weights", "evaluations", "CPU s", "images", "runs", "NLL", "gap", "one run", "gap, controlled",
+        "untrusted",
     )  # fmt: skip
     return _table(header, (_method_cells(row) for row in results["rows"] if _is_shown(row)))
 
@@ -112,10 +113,16 @@ def _method_cells(row: Figures) -> Sequence[str]:
         str(row["images"]),
         f"{row['runs']:,}",
         f"{row['nll']:.3f}",
-        f"{row['gap']:.4f} ± {row['gap_error']:.4f}",
+        f"{row['gap']:.3f} ± {row['gap_error']:.3f}",
         f"{row['one_run_error']:.3f}",
+        _controlled(row),
         "" if row["weights"] == 1 else f"{row['untrusted']:.0%}",
     )
+
+
+def _controlled(row: Figures) -> str:
+    """The gap with its control variate, where there are runs enough to fit it."""
+    return _best_gap(row) if row["best_gap"] == row["controlled_gap"] else ""
 
 
 def _settings(results: Results) -> str:
@@ -144,10 +151,10 @@ def _equal_gap(results: Results) -> str:
             (
                 _run_name(other),
                 str(other["images"]),
-                f"{other['gap']:.3f} ± {other['gap_error']:.3f}",
+                _best_gap(other),
                 text(other[cost]),
                 _run_name(ours),
-                f"{ours['gap']:.3f} ± {ours['gap_error']:.3f}",
+                _best_gap(ours),
                 text(ours[cost]),
                 f"{other[cost] / ours[cost]:,.0f}",
             )
@@ -167,7 +174,7 @@ def _quarters(results: Results) -> str:
 
 
 def _sandwiches(results: Results) -> str:
-    header = ("setting", "chains", "gradients each way", "images", "lower bound", "upper bound", "gap", "CPU s")
+    header = ("setting", "chains", "gradients each way", "images", "lower bound", "upper bound", "gap")
     rows = [
         (
             each["label"],
@@ -177,9 +184,50 @@ def _sandwiches(results: Results) -> str:
             f"{each['lower']:.3f}",
             f"{each['upper']:.3f}",
             f"{each['gap']:.3f} ± {each['gap_error']:.3f}",
-            _seconds(each["cpu_seconds"]),
         )
         for each in results["sandwiches"]
+    ]
+    return _table(header, rows)
+
+
+def _budgets(results: Results) -> str:
+    """The most exact posterior-start run within each budget, and the cheapest within each gap."""
+    header = ("asked", "run", "gradients", "gap")
+    ours = [row for row in results["rows"] if row["label"].startswith("posterior")]
+    found = [
+        (f"at most {most:,} gradients", min(within, key=lambda row: row["best_gap"]))
+        for most in (1000, 2500)
+        if (within := [row for row in ours if row["gradients"] <= most])
+    ]
+    found += [
+        (f"gap at most {most}", min(within, key=lambda row: row["gradients"]))
+        for most in (0.05, 0.02)
+        if (within := [row for row in ours if row["best_gap"] <= most])
+    ]
+    return _table(header, ((asked, _run_name(row), f"{row['gradients']:,}", _best_gap(row)) for asked, row in found))
+
+
+def _seconds_of(results: Results) -> str:
+    seconds = {kind: f"{1e6 * each:.0f}" for kind, each in results["seconds"].items()}
+    return (
+        f"CPU time of one evaluation of one image, in microseconds: forward (IS) {seconds['sampling']}; with gradients "
+        f"from the posterior {seconds['posterior']}, from the prior {seconds['prior']}, from the base "
+        f"{seconds['base']}."
+    )
+
+
+def _pilots(results: Results) -> str:
+    header = ("start", "pilot", "images", "passes", "step size", "acceptance")
+    rows = [
+        (
+            each["start"],
+            each["settings"],
+            str(each["images"]),
+            str(each["passes"]),
+            f"{each['step_size']:.3f}",
+            _decimals(each["acceptance_rate"], 2),
+        )
+        for each in results["pilots"]
     ]
     return _table(header, rows)
 
@@ -187,8 +235,11 @@ def _sandwiches(results: Results) -> str:
 TABLES: dict[str, Callable[[Results], str]] = {
     "model": _model,
     "reference": _reference,
+    "seconds": _seconds_of,
+    "pilots": _pilots,
     "methods": _methods,
     "settings": _settings,
+    "budgets": _budgets,
     "equal_gap": _equal_gap,
     "quarters": _quarters,
     "sandwiches": _sandwiches,
@@ -207,6 +258,10 @@ def _run_name(row: Figures) -> str:
 
 def _decimals(value: float | None, decimals: int) -> str:
     return "" if value is None else f"{value:.{decimals}f}"
+
+
+def _best_gap(row: Figures) -> str:
+    return f"{row['best_gap']:.3f} ± {row['best_gap_error']:.3f}"
 
 
 def _seconds(value: float) -> str:

@@ -1,13 +1,15 @@
 """What is measured, piece by piece: each piece is one file of the cache, so that a stopped measurement goes on.
 
-Shapes: S samples, C chains, B images, D latent; nats per image. One process, one thread; the time is CPU time of the
-process, which does not count waiting for a core.
+Shapes: S samples, C chains, B images, D latent; nats per image. One thread; times are CPU time of the process, which
+does not count waiting for a core.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import platform
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,7 +104,7 @@ class Bench:
         test: all test images, uint8 [N, X...].
         config: of the run.
         first: place of the first test image scored.
-        pilots: settings of the pilot runs, one for each start; they use the first test images.
+        pilots: settings of the pilot runs, one for each start and number of leapfrog steps; on the first test images.
     """
 
     cache: Path
@@ -121,11 +123,12 @@ class Bench:
         """Return the bridge of a start for some images."""
         return BRIDGES[start](self.model, x, encode(self.model, x))
 
-    def step_size(self, start: Start) -> FrozenStepSize:
+    def step_size(self, start: Start, leapfrog_steps: int) -> FrozenStepSize:
         """Return what the pilot of a start found, from the cache if it is there."""
-        path = self.cache / f"pilot-{start}.json"
+        path = self.cache / f"pilot-{start}-{leapfrog_steps}.json"
         if not path.is_file():
-            settings = next(pilot for pilot in self.pilots if pilot.start == start)
+            wanted = (start, leapfrog_steps)
+            settings = next(each for each in self.pilots if (each.start, each.resolved_leapfrog_steps) == wanted)
             evaluation = EvaluationConfig(seed=SEED, hais=settings)
             frozen = tune(self.model, self.test[: self.first], evaluation, self.config.data.binarisation_seed)
             write_text(path, frozen.model_dump_json(indent=1) + "\n")
@@ -158,6 +161,26 @@ def run_all(bench: Bench, runs: Sequence[Sampling | Annealing], sandwiches: Sequ
         _cached(bench, each, 0)
 
 
+def evaluation_seconds(bench: Bench, images: int, rounds: int) -> dict[str, float]:
+    """Return CPU seconds of one network evaluation of one image: of ``sampling``, and with gradients of each start.
+
+    Short runs of all of them in turn, so that whatever else the machine does slows all alike; the median over rounds.
+    """
+    path = bench.cache / "seconds.json"
+    if not path.is_file():
+        starts = {pilot.start: pilot.resolved_leapfrog_steps for pilot in bench.pilots}
+        short = [Annealing(start, 3, steps, chains=16, runs=1, images=images) for start, steps in starts.items()]
+        kinds = {"sampling": Sampling(100, 1, images), **{each.start: each for each in short}}
+        evaluations = {"sampling": 100, **{each.start: each.chains * each.gradients for each in short}}
+        seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for run in range(rounds):
+            for kind, what in kinds.items():
+                seconds[kind].append(_measure(bench, what, run).cpu_seconds / (images * evaluations[kind]))
+        write_text(path, json.dumps({kind: statistics.median(each) for kind, each in seconds.items()}) + "\n")
+    found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 def pieces(bench: Bench, what: Sampling | Annealing | Sandwiched) -> list[Piece]:
     """Return all pieces of one setting."""
     return [_cached(bench, what, run) for run in range(1 if isinstance(what, Sandwiched) else what.runs)]
@@ -183,7 +206,7 @@ def _cached(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) -> 
 
 
 def _measure(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) -> Piece:
-    step_size = 0.0 if isinstance(what, Sampling) else bench.step_size(what.start).step_size
+    step_size = 0.0 if isinstance(what, Sampling) else bench.step_size(what.start, what.leapfrog_steps).step_size
     noise = _generators(what.name, run, what.images)
     simulated = _simulate(bench.model, noise) if isinstance(what, Sandwiched) else None
     started, cpu_started = time.perf_counter(), time.process_time()

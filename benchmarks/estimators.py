@@ -18,7 +18,7 @@ from rich.console import Console
 
 from benchmarks.estimator_figures import Results, collect
 from benchmarks.estimator_page import draw, fill_page
-from benchmarks.estimator_runs import Annealing, Bench, Sampling, Sandwiched, processor, run_all
+from benchmarks.estimator_runs import Annealing, Bench, Sampling, Sandwiched, evaluation_seconds, processor, run_all
 from iafsweep.atomic import write_text
 from iafsweep.cli.train_and_score import train_and_score
 from iafsweep.config import HaisConfig, RunConfig, load_config
@@ -39,11 +39,12 @@ class Plan:
     Attributes:
         overrides: of `benchmarks/mnist_mlp.toml`.
         first_image: place of the first test image scored; the ones before it tune step sizes.
-        pilots: settings of the pilot runs, one for each start.
+        pilots: settings of the pilot runs, one for each start and number of leapfrog steps.
         reference: the long run that all gaps refer to.
         sampling: importance sampling.
         annealing: the runs that are compared.
         sandwiches: forward and reverse runs on simulated images.
+        timing_rounds: how often the time of one evaluation is measured.
     """
 
     overrides: tuple[str, ...]
@@ -53,6 +54,7 @@ class Plan:
     sampling: Sampling
     annealing: tuple[Annealing, ...]
     sandwiches: tuple[Sandwiched, ...]
+    timing_rounds: int
 
 
 FULL = Plan(
@@ -60,30 +62,28 @@ FULL = Plan(
     first_image=1000,
     pilots=(
         HaisConfig(start="posterior"),
+        HaisConfig(start="posterior", leapfrog_steps=3, target_acceptance=0.8),
         HaisConfig(start="prior", chains=4, pilot_images=10, pilot_passes=2),
         HaisConfig(start="base", chains=4, pilot_images=10, pilot_passes=2),
     ),
-    reference=Annealing("posterior", 200, 4, chains=8, runs=6, images=100),
+    reference=Annealing("posterior", 200, 4, chains=8, runs=4, images=100),
     sampling=Sampling(samples=5000, runs=10, images=100),
     annealing=(
-        Annealing("posterior", 20, 4, chains=16, runs=24, images=100),
+        Annealing("posterior", 10, 4, chains=16, runs=6, images=100),
+        Annealing("posterior", 20, 4, chains=16, runs=19, images=100),
+        Annealing("posterior", 80, 3, chains=20, runs=4, images=100),
+        Annealing("prior", 499, 10, chains=16, runs=1, images=10),
         Annealing("prior", 2000, 10, chains=8, runs=1, images=25),
-        Annealing("posterior", 40, 4, chains=16, runs=12, images=100),
-        Annealing("posterior", 10, 4, chains=16, runs=16, images=100),
-        Annealing("posterior", 5, 4, chains=16, runs=8, images=100),
-        Annealing("prior", 499, 10, chains=16, runs=1, images=25),
-        Annealing("base", 499, 10, chains=16, runs=1, images=25),
+        Annealing("base", 499, 10, chains=16, runs=1, images=10),
     ),
     sandwiches=(
+        Sandwiched("posterior", 1, 1, chains=1000, images=100),
+        Sandwiched("posterior", 20, 4, chains=16, images=100),
         Sandwiched("posterior", 100, 4, chains=10, images=100),
         Sandwiched("prior", 50, 10, chains=8, images=100),
         Sandwiched("base", 50, 10, chains=8, images=100),
-        Sandwiched("posterior", 20, 4, chains=16, images=100),
-        Sandwiched("posterior", 40, 4, chains=16, images=100),
-        Sandwiched("posterior", 10, 4, chains=16, images=100),
-        Sandwiched("posterior", 1, 1, chains=1000, images=100),
-        Sandwiched("prior", 499, 10, chains=16, images=10),
     ),
+    timing_rounds=9,
 )
 
 QUICK = Plan(
@@ -111,6 +111,7 @@ QUICK = Plan(
         Annealing("base", 4, 2, chains=8, runs=1, images=4),
     ),
     sandwiches=(Sandwiched("posterior", 4, 2, chains=4, images=4), Sandwiched("prior", 4, 2, chains=4, images=4)),
+    timing_rounds=2,
 )
 
 
@@ -148,10 +149,11 @@ def measure(plan: Plan, cache: Path, root: Path) -> Results:
     trained.model.requires_grad_(requires_grad=False)
     bench = Bench(cache, trained.model, load_test_images(config.data, root), config, plan.first_image, plan.pilots)
     run_all(bench, (plan.reference, plan.sampling, *plan.annealing), plan.sandwiches)
+    seconds = evaluation_seconds(bench, plan.reference.images, plan.timing_rounds)
     return {
         "model": _model_figures(folder, config),
         "machine": {"processor": processor(), "threads": 1, "torch": torch.__version__.split("+")[0]},
-        **collect(bench, plan.reference, plan.sampling, plan.annealing, plan.sandwiches),
+        **collect(bench, plan.reference, plan.sampling, plan.annealing, plan.sandwiches, seconds),
     }
 
 
