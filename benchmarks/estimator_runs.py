@@ -206,7 +206,9 @@ def _cached(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) -> 
 
 
 def _measure(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) -> Piece:
-    step_size = 0.0 if isinstance(what, Sampling) else bench.step_size(what.start, what.leapfrog_steps).step_size
+    # Without moves there is no step size to tune.
+    has_moves = not isinstance(what, Sampling) and what.temperatures > 1
+    step_size = bench.step_size(what.start, what.leapfrog_steps).step_size if has_moves else 1.0
     noise = _generators(what.name, run, what.images)
     simulated = _simulate(bench.model, noise) if isinstance(what, Sandwiched) else None
     started, cpu_started = time.perf_counter(), time.process_time()
