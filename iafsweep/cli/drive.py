@@ -16,6 +16,7 @@ from rich.console import Console
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
+from iafsweep.cli.tables import search_lines
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
@@ -34,6 +35,7 @@ from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
 from iafsweep.sweep.tuner import LaunchOptions, launch_sweep, load_sweep_space
+from iafsweep.training import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -94,9 +96,8 @@ def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, co
 def rerun_best(
     folder: Path,
     changes: Mapping[str, object],
-    samples: int | None,
+    asked: Mapping[str, object],
     hais: str | None,
-    images: int | None,
     overrides: list[str],
     machine: Machine,
     console: Console,
@@ -104,7 +105,7 @@ def rerun_best(
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
     space = _with_sweep(load_sweep_space(old), changes)
-    evaluation = _evaluation(space.base, samples, hais, images, overrides)
+    evaluation = _evaluation(space.base, asked, hais, overrides)
     if machine.address is None:
         plan_trials([this_machine()], space.sweep, space.sweep.top)
     again = shlex.join(["python", *sys.argv])
@@ -159,7 +160,7 @@ def _rerun(
         return 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
-    units = sum(len(finalist.all_units) for finalist in finalists)
+    units = sum(finalist.first_tasks for finalist in finalists)
     with running_ray(this_machine(), address=machine.address) as nodes:
         plan = plan_trials(nodes, space.sweep, units)
         progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
@@ -167,6 +168,10 @@ def _rerun(
             outcome = score_finalists(finalists, folder, test, plan, progress)
     for name, error in outcome.errors.items():
         console.print(f"{name}: {error}", markup=False, style="red")
+    for trial in best:
+        run = RunFolder(folder.trial(trial))
+        for line in search_lines(run.read_evaluation().estimates) if run.evaluation.exists() else ():
+            console.print(f"{trial} {line}", markup=False, soft_wrap=True)
     if outcome.signal is not None:
         publish(folder)
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
@@ -195,17 +200,13 @@ def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
 
 
 def _evaluation(
-    base: RunConfig, samples: int | None, hais: str | None, images: int | None, overrides: Sequence[str]
+    base: RunConfig, asked: Mapping[str, object], hais: str | None, overrides: Sequence[str]
 ) -> EvaluationConfig:
     """Return the sweep's evaluation with what the command line asks for."""
     changes = parse_overrides(overrides)
     if other := [key for key in changes if not key.startswith("evaluation.")]:
         raise UserError(f"--set {other[0]}: a rerun changes nothing but [evaluation]; the trials are trained already")
-    if samples is not None:
-        changes["evaluation.importance_sampling.samples"] = samples
-    if images is not None:
-        changes["evaluation.importance_sampling.images"] = images
-        changes["evaluation.hais.images"] = images
+    changes |= {key: value for key, value in asked.items() if value is not None}
     evaluation = (
         base.evaluation
         if hais is None

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli import exits
+from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 from iafsweep.data_root import default_data_root
 
 if TYPE_CHECKING:
@@ -132,6 +133,13 @@ def rerun(
         ),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Score the first so many test images.")] = None,
+    sandwich: Annotated[
+        int | None,
+        typer.Option(min=1, help="Measure lower and upper bound on so many images simulated from each model."),
+    ] = None,
+    until_error: UntilError = None,
+    budget_seconds: BudgetSeconds = None,
+    budget_evaluations: BudgetEvaluations = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override a field of [evaluation]. Repeatable.")
     ] = None,
@@ -146,9 +154,18 @@ def rerun(
 
     - `run_sweep.py rerun runs/quick-1 --top 5 --samples 5000`
     - `run_sweep.py rerun runs/quick-1 --hais posterior:40x4x16 --images 200`
+    - `run_sweep.py rerun runs/quick-1 --hais posterior --sandwich 100 --until-error 0.02 --budget-seconds 3600`
     """
     from iafsweep.cli.drive import rerun_best
 
+    asked = {
+        "evaluation.importance_sampling.samples": samples,
+        "evaluation.importance_sampling.images": images,
+        "evaluation.hais.images": images,
+        "evaluation.sandwich.images": sandwich,
+        "evaluation.sandwich.enabled": None if sandwich is None else True,
+        **until_error_changes(until_error, budget_seconds, budget_evaluations),
+    }
     changes = {
         "top": top,
         "gpus_per_trial": gpus_per_trial,
@@ -156,7 +173,7 @@ def rerun(
         "max_concurrent": max_concurrent,
     }
     machine = _machine(address, ray_folder, data_root)
-    raise typer.Exit(rerun_best(folder, changes, samples, hais, images, overrides or [], machine, _console()))
+    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, _console()))
 
 
 @app.command()
@@ -171,6 +188,23 @@ def export(
     from iafsweep.cli.drive import export_leaderboard
 
     export_leaderboard(folder, csv, _console())
+
+
+@app.command()
+def compare(
+    folder: Folder,
+    trials: Annotated[
+        list[str] | None, typer.Argument(help="Trials to compare with the first of them; default: all with figures.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the differences to this file too.")] = None,
+) -> None:
+    """Compare scored trials image by image: their differences are known far better than their figures.
+
+    Example: `run_sweep.py compare runs/quick-1 t0003 t0007`
+    """
+    from iafsweep.cli.compare import compare_trials
+
+    compare_trials(folder, trials or [], csv, _console())
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ _FIGURES = (
         "nll_hais_images",
         "nll_importance_sampling_on_hais_images_error",
     ),
+    _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
 )
 
 
@@ -109,6 +110,8 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append(f"IS: importance sampling, {' or '.join(f'{count:,}' for count in samples)} samples an image.")
     if settings := sorted({row.nll_hais_settings for row in rows if row.nll_hais_settings}):
         notes.append(f"HAIS: {'; or '.join(settings)}.")
+    if any(row.hais_gap is not None for row in rows):
+        notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
     if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
         notes.append("±: standard error over images.")
     return tuple(notes)

@@ -6,7 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import ray
@@ -34,11 +34,13 @@ class Unit:
             hash of checkpoint, settings and seed), so that a file that is there never has to be made again.
         payload: what the worker is told; it travels pickled.
         needs: names of units whose results the worker is given, a pilot's step size for example.
+        cost: how much work it is, in whatever is counted, to say how much is left.
     """
 
     name: str
     payload: object
     needs: tuple[str, ...] = ()
+    cost: int = 1
 
 
 class UnitWorker(Protocol):
@@ -50,8 +52,28 @@ class UnitWorker(Protocol):
 
 MakeWorker = Callable[[Tensor, torch.device], UnitWorker]
 """Makes a worker for images (uint8, on the CPU) and a device; it travels pickled, so it is a class or a function."""
-UnitProgress = Callable[[int, int, str], None]
-"""Hears how many units are done, of how many, and the name of the last one."""
+
+
+class UnitsDone(NamedTuple):
+    """How far the work is.
+
+    Attributes:
+        done: units done, by earlier calls too.
+        total: of how many.
+        cost_done: their cost.
+        cost_total: of how much.
+        name: the last unit done; empty at the beginning.
+    """
+
+    done: int
+    total: int
+    cost_done: int
+    cost_total: int
+    name: str
+
+
+UnitProgress = Callable[[UnitsDone], None]
+"""Hears at the beginning, and after each unit, how far the work is."""
 
 
 @dataclass
@@ -103,7 +125,7 @@ def run_units(
         images: uint8 [N, channels, height, width].
         make_worker: makes each process's worker.
         plan: how many processes, with what.
-        progress: hears of each unit done.
+        progress: hears at the beginning and of each unit done.
 
     Raises:
         SweepError: another driver holds the folder, or actors keep dying.
@@ -119,9 +141,14 @@ def run_units(
     with folder.lock(), stop.on_signals():
         outcome = UnitsOutcome({unit.name: text for unit in units if (text := read_result(folder, unit.name))})
         waiting = deque(unit for unit in units if unit.name not in outcome.results)
-        progress(len(outcome.results), len(units), "")
+
+        def told(name: str) -> None:
+            done = sum(unit.cost for unit in units if unit.name in outcome.results)
+            progress(UnitsDone(len(outcome.results), len(units), done, sum(unit.cost for unit in units), name))
+
+        told("")
         if waiting:
-            _Pool(folder, images.numpy(), make_worker, plan, len(units), progress, outcome, stop).work(waiting)
+            _Pool(folder, images.numpy(), make_worker, plan, told, outcome, stop).work(waiting)
         outcome.signal = stop.signal
         return outcome
 
@@ -145,8 +172,7 @@ class _Pool:
     images: np.ndarray
     make_worker: MakeWorker
     plan: Plan
-    total: int
-    progress: UnitProgress
+    told: Callable[[str], None]
     outcome: UnitsOutcome
     stop: StopRequest
 
@@ -204,4 +230,4 @@ class _Pool:
             return
         write_text(self.folder.result(unit.name), text)
         self.outcome.results[unit.name] = text
-        self.progress(len(self.outcome.results), self.total, unit.name)
+        self.told(unit.name)

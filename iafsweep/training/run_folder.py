@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "per_image.parquet"
 
     @property
+    def simulated(self) -> Path:
+        """The bounds of each image simulated from the model, as Parquet."""
+        return self.path / "simulated.parquet"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.path / "tensorboard"
