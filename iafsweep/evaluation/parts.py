@@ -59,7 +59,7 @@ def _variance(first: ShardResult, second: ShardResult, count: int) -> Tensor:
     shift = _tensor(second.mean_log_weight) - _tensor(first.mean_log_weight)
     between = shift.square() * first.shard.samples * second.shard.samples / count
     # A zero weight makes a mean infinite, and the difference of two such means no number.
-    return ((deviations + between) / (count - 1)).nan_to_num(nan=torch.inf)
+    return ((deviations + between) / (count - 1)).nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 
 def _log_sum(part: ShardResult) -> Tensor:
