@@ -119,6 +119,7 @@ class UnitsProgress:
         self._console = console
         self._title = title
         self._rate = Rate()
+        self._cost_done = 0
         self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn(title),
@@ -140,9 +141,10 @@ class UnitsProgress:
             yield self
 
     def __call__(self, done: UnitsDone) -> None:
-        """Take how far the rerun is; a round that begins without a name begins the measurement of speed afresh."""
-        if not done.name:
+        """Take how far the rerun is; what earlier calls have done counts as done, not as speed."""
+        if not done.name and done.cost_done != self._cost_done:
             self._rate = Rate()
+        self._cost_done = done.cost_done
         self._rate.update(done.cost_done, done.cost_total)
         units = f"{done.done}/{done.total} shards"
         self._bar.update(

@@ -117,35 +117,33 @@ def score_finalists(
 ) -> UnitsOutcome:
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
-    All figures of all trials go on side by side, round after round; most have but one round.
+    All figures of all trials go on side by side, each round when the one before is done; most have but one.
 
     Args:
         finalists: from :func:`plan_finalist`, the best first.
         folder: the sweep folder.
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
-        progress: hears of each unit done, round by round.
+        progress: hears of each unit done; searches for a small error add to the units there are.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
     """
-    everything = UnitsOutcome()
     runs = [_Run(finalist, course(job, finalist.config)) for finalist in finalists for job in finalist.jobs]
-    while any(run.tasks for run in runs):
-        units = [run.finalist.unit(task) for run in runs for task in run.tasks]
-        # Others wait for pilots.
-        units.sort(key=lambda unit: not (isinstance(unit.payload, ScoringTask) and _is_pilot(unit.payload.task)))
-        outcome = run_units(units, folder, images, ScoringWorker, plan, progress)
-        everything.results |= outcome.results
-        everything.errors |= outcome.errors
-        everything.signal = outcome.signal
+    device = "cuda" if plan.gpus else "cpu"
+
+    def following(outcome: UnitsOutcome) -> list[Unit]:
+        units = []
         for run in runs:
-            run.take(outcome)
-        for finalist in finalists:
-            _write_if_done(finalist, [run for run in runs if run.finalist is finalist], "cuda" if plan.gpus else "cpu")
-        if outcome.signal is not None:
-            break
-    return everything
+            if run.take(outcome):
+                units += run.units()
+                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], device)
+        return units
+
+    first = [unit for run in runs for unit in run.units()]
+    # Others wait for pilots.
+    first.sort(key=lambda unit: not (isinstance(unit.payload, ScoringTask) and _is_pilot(unit.payload.task)))
+    return run_units(first, folder, images, ScoringWorker, plan, progress, following)
 
 
 class _Run:
@@ -153,7 +151,7 @@ class _Run:
 
     Attributes:
         finalist: whose figure it makes.
-        tasks: what has to be done next; empty when it has ended or failed.
+        tasks: what has to be done next; empty when it has ended.
         scored: what it came to.
     """
 
@@ -163,17 +161,21 @@ class _Run:
         self.scored: Scored | None = None
         self._steps = steps
 
-    def take(self, outcome: UnitsOutcome) -> None:
-        """Go on with the results of the tasks, if they are all there."""
+    def units(self) -> list[Unit]:
+        """The tasks as units of the rerun."""
+        return [self.finalist.unit(task) for task in self.tasks]
+
+    def take(self, outcome: UnitsOutcome) -> bool:
+        """Go on if the results of all tasks are there; returns whether they were."""
         names = {task.name: self.finalist.name(task.name) for task in self.tasks}
         if not names or not all(name in outcome.results for name in names.values()):
-            self.tasks = []
-            return
+            return False
         results = {task.name: read_result(task, outcome.results[names[task.name]]) for task in self.tasks}
         try:
             self.tasks = self._steps.send(results)
         except StopIteration as end:
             self.tasks, self.scored = [], end.value
+        return True
 
 
 def _is_pilot(task: Task) -> bool:

@@ -1,37 +1,27 @@
 import pytest
 import torch
 
-from iafsweep.config import EvaluationConfig, ModelConfig
+from iafsweep.config import EvaluationConfig
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.figures import first_images, per_image_table, settings_text, summarise, write_per_image
 from iafsweep.evaluation.report import evaluate, plan_jobs
 from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, plan_shards
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
-from iafsweep.models import build_model
 from iafsweep.seeds import generator
+from tests.scoring.small import GREY, small_model
 
-MODEL = ModelConfig.model_validate(
-    {
-        "latent_size": 3,
-        "posterior_offset": 0.0,
-        "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [12]}},
-        "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [12]}},
-        "flow": {"depth": 2, "made": {"width": 6, "hidden_layers": 1}},
-    }
-)
 SETTINGS = EvaluationConfig.model_validate(
     {
         "importance_sampling": {"samples": 60},
         "hais": {"enabled": True, "chains": 4, "temperatures": 5, "leapfrog_steps": 2, "images": 7, "pilot_images": 3},
     }
 )
-GREY = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=generator("cpu", 1))
 
 
 @pytest.fixture(scope="module")
 def model():
-    return build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+    return small_model()
 
 
 def score(model, method, first, count, settings=SETTINGS, step_size=None, **changes):
@@ -114,8 +104,8 @@ def test_seeds_change_figures_and_repeat_them(model):
 def test_hais_without_a_step_size_and_a_wrong_number_of_images_are_errors(model):
     with pytest.raises(ValueError, match="needs a frozen step size"):
         score(model, "hais", 0, 4)
+    shard = Shard(method="hais", split="test", binarisation_seed=0, first=0, count=5, samples=4)
     with pytest.raises(ValueError, match="the shard has 5 images, got 4"):
-        shard = Shard(method="hais", split="test", binarisation_seed=0, first=0, count=5, samples=4)
         score_shard(model, GREY[:4], shard, SETTINGS, 0.1)
 
 
