@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
@@ -109,7 +110,7 @@ def rerun_best(
     evaluation = _evaluation(space.base, samples, hais, images, overrides)
     if machine.address is None:
         plan_trials([this_machine()], space.sweep, space.sweep.top)
-    again = shlex.join(["python", *sys.argv])
+    again = shlex.join([*exits.program(), *sys.argv[1:]])
     with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
         code = _rerun(space, old, evaluation, machine, console, again)
     _show(old, console)
@@ -164,7 +165,7 @@ def _rerun(
     units = sum(len(finalist.all_units) for finalist in finalists)
     with running_ray(this_machine(), address=machine.address) as nodes:
         plan = plan_trials(nodes, space.sweep, units)
-        progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
+        progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress)
     for name, error in outcome.errors.items():
@@ -237,7 +238,7 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
 
 
 def _resume_command(folder: SweepFolder, machine: Machine) -> str:
-    words = ["python", "run_sweep.py", "resume", _shown(folder.path)]
+    words = [*exits.program(), "resume", _shown(folder.path)]
     words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
     words += ["--address", machine.address] if machine.address is not None else []
     return shlex.join(words)

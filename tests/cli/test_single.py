@@ -175,7 +175,7 @@ def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path
     assert "Traceback" not in errors
     assert folder.read_state().status == "interrupted"
     again = printed.split("To go on:\n")[1].strip()
-    assert again == f"python run_single.py --run '{folder.path}' --resume --threads 1"
+    assert again == f"python {ROOT / 'run_single.py'} --run '{folder.path}' --resume --threads 1"
     done = subprocess.run(again.replace("python", sys.executable, 1), shell=True, cwd=ROOT, check=False, timeout=120)
     assert done.returncode == 0
     assert metrics(folder) == metrics(whole[0])
