@@ -15,7 +15,8 @@ from iafsweep.leaderboard import ranked
 from iafsweep.records import PairedDifference, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
-from iafsweep.sweep.results import leaderboard_rows
+from iafsweep.sweep.results import scored_rows
+from iafsweep.sweep.stored import load_sweep_space
 from iafsweep.training import RunFolder
 
 _NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
@@ -34,7 +35,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written.
     """
     sweep = SweepFolder(folder)
-    rows = ranked(leaderboard_rows(sweep, read_ledger(sweep.ledger)))
+    space = load_sweep_space(sweep)
+    rows = ranked(scored_rows(sweep, read_ledger(sweep.ledger), space))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
     if len(set(chosen)) < 2:
         raise UserError(

@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
@@ -22,19 +23,21 @@ from iafsweep.config.files import build_config, find_config, parse_overrides, wi
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
 from iafsweep.errors import SweepError, UserError
-from iafsweep.leaderboard import ranked
 from iafsweep.models import build_model
 from iafsweep.records import LeaderboardRow
+from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials, running_ray, this_machine
 from iafsweep.sweep.finalists import plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep, load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
 from iafsweep.training import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -108,7 +111,7 @@ def rerun_best(
     evaluation = _evaluation(space.base, asked, hais, overrides)
     if machine.address is None:
         plan_trials([this_machine()], space.sweep, space.sweep.top)
-    again = shlex.join(["python", *sys.argv])
+    again = shlex.join([*exits.program(), *sys.argv[1:]])
     with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
         code = _rerun(space, old, evaluation, machine, console, again)
     _show(old, console)
@@ -155,7 +158,7 @@ def _rerun(
     again: str,
 ) -> int:
     """Score the best trials on the test images; return the exit code."""
-    best = [row.trial for row in ranked(publish(folder)) if row.rank is not None][: space.sweep.top]
+    best = [trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top)]
     if not best:
         return 0
     test = load_test_images(space.base.data, machine.data_root)
@@ -163,7 +166,7 @@ def _rerun(
     units = sum(finalist.first_tasks for finalist in finalists)
     with running_ray(this_machine(), address=machine.address) as nodes:
         plan = plan_trials(nodes, space.sweep, units)
-        progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
+        progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress)
     for name, error in outcome.errors.items():
@@ -236,7 +239,7 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
 
 
 def _resume_command(folder: SweepFolder, machine: Machine) -> str:
-    words = ["python", "run_sweep.py", "resume", _shown(folder.path)]
+    words = [*exits.program(), "resume", _shown(folder.path)]
     words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
     words += ["--address", machine.address] if machine.address is not None else []
     return shlex.join(words)

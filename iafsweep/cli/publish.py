@@ -15,7 +15,7 @@ from iafsweep.leaderboard import best_row, leaderboard_table, write_csv, write_m
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
-from iafsweep.sweep.results import leaderboard_rows
+from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.space_file import read_stored_space
 from iafsweep.training import RunFolder
 
@@ -33,7 +33,7 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow
         SweepError: the folder holds no readable ledger.
     """
     space = read_stored_space(folder.space)
-    rows = leaderboard_rows(folder, read_ledger(folder.ledger))
+    rows = scored_rows(folder, read_ledger(folder.ledger), space)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from iafsweep.training import RunFolder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-PROGRAM = "run_single.py"
 
 
 @app.command()
@@ -80,7 +79,7 @@ def single(
 
 def main() -> None:
     """Entry point."""
-    exits.run(app, PROGRAM)
+    exits.run(app)
 
 
 def _settings(
@@ -106,7 +105,7 @@ def _settings(
 
 
 def _resume_command(folder: RunFolder, device: str, data_root: Path | None, threads: int | None) -> str:
-    words = ["python", PROGRAM, "--run", str(folder.path), "--resume"]
+    words = [*exits.program(), "--run", str(folder.path), "--resume"]
     words += ["--device", device] if device != "auto" else []
     words += ["--data-root", str(data_root)] if data_root is not None else []
     words += ["--threads", str(threads)] if threads is not None else []

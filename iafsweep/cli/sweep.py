@@ -23,7 +23,6 @@ app = typer.Typer(
     help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
     "Exit codes: 0 done, 1 trials keep failing, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM.",
 )
-PROGRAM = "run_sweep.py"
 
 Space = Annotated[str, typer.Argument(help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.")]
 Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
@@ -209,7 +208,7 @@ def compare(
 
 def main() -> None:
     """Entry point."""
-    exits.run(app, PROGRAM)
+    exits.run(app)
 
 
 def _machine(address: str | None, ray_folder: Path | None, data_root: Path | None) -> Machine:

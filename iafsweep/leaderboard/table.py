@@ -19,6 +19,8 @@ class _Figure:
     images: str
     error: str | None = None
     untrusted: str | None = None
+    settings: str | None = None
+    unit: str = ""
 
 
 _FIGURES = (
@@ -30,8 +32,12 @@ _FIGURES = (
         "nll_importance_sampling_images",
         "nll_importance_sampling_error",
         "nll_importance_sampling_untrusted",
+        "nll_importance_sampling_samples",
+        " samples",
     ),
-    _Figure("test NLL, HAIS", "nll_hais", "nll_hais_images", "nll_hais_error", "nll_hais_untrusted"),
+    _Figure(
+        "test NLL, HAIS", "nll_hais", "nll_hais_images", "nll_hais_error", "nll_hais_untrusted", "nll_hais_settings"
+    ),
     _Figure(
         "test NLL, IS beside HAIS",
         "nll_importance_sampling_on_hais_images",
@@ -97,9 +103,19 @@ def _cell(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) 
     untrusted = getattr(row, figure.untrusted) if figure.untrusted else None
     if untrusted:
         text += f", {untrusted:.0%} untrusted"
-    if len(_image_counts(figure, rows)) > 1 and (images := getattr(row, figure.images)) is not None:
-        text += f" ({images:,} images)"
+    if details := _details(figure, row, rows):
+        text += f" ({', '.join(details)})"
     return text
+
+
+def _details(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) -> list[str]:
+    """What tells a figure from others of its column that were measured otherwise."""
+    details = []
+    if len(_image_counts(figure, rows)) > 1 and (images := getattr(row, figure.images)) is not None:
+        details.append(f"{images:,} images")
+    if figure.settings is not None and len({getattr(each, figure.settings) for each in rows} - {None}) > 1:
+        details.append(f"{getattr(row, figure.settings)}{figure.unit}")
+    return details
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:

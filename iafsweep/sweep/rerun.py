@@ -94,14 +94,22 @@ class UnitsOutcome:
 class _Actor:
     """The process of a worker."""
 
-    def __init__(self, make_worker: MakeWorker, images: np.ndarray, plan: Plan) -> None:
+    def __init__(self, make_worker: MakeWorker, plan: Plan) -> None:
         torch.set_num_threads(plan.cpus)
         if plan.gpus and not torch.cuda.is_available():
             raise SweepError("the rerun was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES")
-        self._worker = make_worker(tensor_over(images), torch.device("cuda" if plan.gpus else "cpu"))
+        self._make_worker = make_worker
+        self._device = torch.device("cuda" if plan.gpus else "cpu")
+        self._worker: UnitWorker | None = None
 
-    def run(self, payload: object, needed: Mapping[str, str]) -> str:
-        """Do one unit."""
+    def run(self, payload: object, needed: Mapping[str, str], images: np.ndarray) -> str:
+        """Do one unit.
+
+        The images come with every unit, by reference into shared memory: a process that died and was started again has
+        them at once, which it would not if they had come with its start.
+        """
+        if self._worker is None:
+            self._worker = self._make_worker(tensor_over(images), self._device)
         return self._worker.run(payload, needed)
 
 
@@ -242,7 +250,7 @@ class _Pool:
                 while (idle or len(self._actors) < self._plan.at_a_time) and (unit := self._work.next()) is not None:
                     actor = idle.popleft() if idle else self._start()
                     needed = {name: self._work.outcome.results[name] for name in unit.needs}
-                    busy[actor.run.remote(unit.payload, needed)] = (actor, unit)
+                    busy[actor.run.remote(unit.payload, needed, self._images)] = (actor, unit)
                 if not busy:
                     return
                 for reference in ray.wait(list(busy), timeout=_LOOK_SECONDS)[0]:
@@ -258,7 +266,7 @@ class _Pool:
         options = remote.options(
             num_cpus=self._plan.cpus, num_gpus=self._plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        self._actors.append(options.remote(self._make_worker, self._images, self._plan))
+        self._actors.append(options.remote(self._make_worker, self._plan))
         return self._actors[-1]
 
     def _take(self, reference: Any, unit: Unit) -> None:  # noqa: ANN401 - Ray's references have no useful type

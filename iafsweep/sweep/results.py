@@ -1,46 +1,21 @@
-"""What a sweep has come to: its ledger and run folders as rows of a leaderboard."""
+"""What a sweep has come to: the ledger's rows of the leaderboard, with the test figures of the rerun."""
 
 from __future__ import annotations
 
 from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method
+from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.state import LedgerState, TrialState
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.state import LedgerState
 from iafsweep.training import RunFolder
 
 
-def leaderboard_rows(folder: SweepFolder, state: LedgerState) -> list[LeaderboardRow]:
+def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> list[LeaderboardRow]:
     """Return a row a trial, in the order of proposal; trials that were scored again have their test figures."""
-    return [_row(folder, trial) for trial in state.trials]
-
-
-def _row(folder: SweepFolder, trial: TrialState) -> LeaderboardRow:
-    run = RunFolder(folder.trial(trial.trial))
-    end = trial.finished
-    row = LeaderboardRow(
-        trial=trial.trial,
-        status=_unfinished_status(trial) if end is None else end.status,
-        parameters=trial.proposed.parameters,
-        seed=trial.proposed.seed,
-    )
-    if end is None:
-        return row
-    figures = {
-        "epochs": end.epochs,
-        "best_epoch": end.best_epoch,
-        "validation_negative_elbo": end.best_value,
-        "parameters_count": end.parameters,
-        "seconds": end.seconds,
-        "gpu_seconds": end.gpu_seconds,
-        "checkpoint": folder.relative(run.best) if run.best.exists() else None,
-        "error": end.error.strip().splitlines()[-1] if end.error.strip() else None,
-    }
-    if end.best_value is not None and run.config.exists():
-        figures["validation_images"] = run.read_config().data.held_out
-    return row.model_copy(update={**figures, **_test_figures(run)})
-
-
-def _unfinished_status(trial: TrialState) -> str:
-    return "interrupted" if trial.starts else "pending"
+    return [
+        row.model_copy(update=_test_figures(RunFolder(folder.trial(row.trial))))
+        for row in leaderboard_rows(state, space)
+    ]
 
 
 def _test_figures(run: RunFolder) -> dict[str, object]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ray import tune
@@ -16,7 +14,6 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tun
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 
-from iafsweep.atomic import write_text
 from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Node, Plan, plan_trials, running_ray, this_machine
@@ -26,16 +23,16 @@ from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
 from iafsweep.sweep.recorder import Recorder
-from iafsweep.sweep.rows import Header, now
 from iafsweep.sweep.scheduler import RungScheduler, make_rungs
 from iafsweep.sweep.searcher import LedgerSearcher
-from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.signals import StopRequest
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.space_file import dump_space, read_stored_space
 from iafsweep.sweep.state import LedgerState
 from iafsweep.sweep.stopping import STALLED_SECONDS, StallWatch, SweepStopper
+from iafsweep.sweep.stored import load_sweep_space, open_ledger
 from iafsweep.sweep.trial import OpenTrainer, SweepTrial, TrialSettings, open_trainer
+
+__all__ = ["LaunchOptions", "launch_sweep", "load_sweep_space"]
 
 _FAILURES = 3
 """New processes a trial may need (its worker was killed, a file or CUDA fault) before it counts as failed."""
@@ -61,31 +58,6 @@ class LaunchOptions:
     node: Node | None = None
     open_trainer: OpenTrainer = open_trainer
     stalled_seconds: float = STALLED_SECONDS
-
-
-def space_hash(space: SearchSpace) -> str:
-    """Return a hash of what makes two sweeps the same search: everything but its extent and its resources."""
-    sweep = space.sweep
-    search = SweepConfig(
-        seed=sweep.seed,
-        sampler=sweep.sampler,
-        scheduler=sweep.scheduler,
-        grace_epochs=sweep.grace_epochs,
-        reduction_factor=sweep.reduction_factor,
-    )
-    return hashlib.sha256(dump_space(replace(space, sweep=search)).encode()).hexdigest()[:16]
-
-
-def load_sweep_space(folder: SweepFolder) -> SearchSpace:
-    """Return the space a sweep was launched with.
-
-    Raises:
-        SweepError: the folder holds no sweep.
-        ConfigError: the stored space is damaged.
-    """
-    if not folder.space.exists():
-        raise SweepError(f"{folder.path} is no sweep folder: it has no {folder.space.name}; launch a sweep first")
-    return read_stored_space(folder.space)
 
 
 def launch_sweep(
@@ -116,7 +88,7 @@ def launch_sweep(
         plan_trials([node], space.sweep, space.sweep.trials)
     folder.create()
     stop = StopRequest()
-    with folder.lock(), _open_ledger(space, folder) as ledger, _log_file(folder.log) as log, stop.on_signals():
+    with folder.lock(), open_ledger(space, folder) as ledger, _log_file(folder.log) as log, stop.on_signals():
         for problem in ledger.state.problems:
             log.warning("%s", problem)
             progress.remark(problem)
@@ -177,28 +149,12 @@ class _Sweep:
         stopper = SweepStopper(
             lambda: self.stop.signal is not None, lambda: bool(recorder.failed_alike), lambda: watch.stalled
         )
-        if (waiting := searcher.waiting) > 0:
+        if searcher.waiting:
             with _scratch(self.folder) as scratch, _quiet_tune():
                 tuner = Tuner(
                     self._trainable(plan, milestones),
-                    tune_config=TuneConfig(
-                        search_alg=searcher,
-                        scheduler=RungScheduler(rungs),
-                        num_samples=waiting,
-                        max_concurrent_trials=plan.at_a_time,
-                        reuse_actors=True,
-                        trial_name_creator=_trial_name,
-                        trial_dirname_creator=_trial_name,
-                    ),
-                    run_config=RunConfig(
-                        name="tune",
-                        storage_path=str(scratch),
-                        stop=stopper,
-                        callbacks=[recorder],
-                        failure_config=FailureConfig(max_failures=_FAILURES),
-                        checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-                        verbose=0,
-                    ),
+                    tune_config=_tune_config(searcher, RungScheduler(rungs), plan),
+                    run_config=_run_config(scratch, stopper, recorder),
                 )
                 _fit(tuner, recorder, self.folder)
         return self._outcome(searcher, recorder, watch)
@@ -226,6 +182,30 @@ class _Sweep:
         return SweepOutcome("exhausted" if searcher.exhausted else "completed", state)
 
 
+def _tune_config(searcher: LedgerSearcher, scheduler: RungScheduler, plan: Plan) -> TuneConfig:
+    return TuneConfig(
+        search_alg=searcher,
+        scheduler=scheduler,
+        num_samples=searcher.waiting,
+        max_concurrent_trials=plan.at_a_time,
+        reuse_actors=True,
+        trial_name_creator=_trial_name,
+        trial_dirname_creator=_trial_name,
+    )
+
+
+def _run_config(scratch: Path, stopper: SweepStopper, recorder: Recorder) -> RunConfig:
+    return RunConfig(
+        name="tune",
+        storage_path=str(scratch),
+        stop=stopper,
+        callbacks=[recorder],
+        failure_config=FailureConfig(max_failures=_FAILURES),
+        checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+        verbose=0,
+    )
+
+
 def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | None:
     """Return how the sweep had ended before, if it had."""
     if state.unfinished:
@@ -244,25 +224,6 @@ def _fit(tuner: Tuner, recorder: Recorder, folder: SweepFolder) -> None:
         raise SweepError(
             f"cannot write {folder.ledger}: {recorder.fault}; what it holds is whole, so mend that and resume"
         ) from error
-
-
-@contextmanager
-def _open_ledger(space: SearchSpace, folder: SweepFolder) -> Iterator[Ledger]:
-    """Open the folder's ledger, or begin one and store the space beside it."""
-    if folder.ledger.exists():
-        ledger = Ledger.open(folder.ledger)
-        header = ledger.state.header
-        if header.space != space_hash(space):
-            ledger.close()
-            raise SweepError(
-                f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
-            )
-    else:
-        header = Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
-        write_text(folder.space, dump_space(space))
-        ledger = Ledger.create(folder.ledger, header)
-    with ledger:
-        yield ledger
 
 
 @contextmanager

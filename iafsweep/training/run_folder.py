@@ -94,7 +94,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """Binarised training images."""
+        """Binarised images, as the model sees them."""
         return self.path / "data.png"
 
     def checkpoint_digest(self, checkpoint: Literal["best", "last"]) -> str:

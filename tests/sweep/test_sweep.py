@@ -19,7 +19,8 @@ from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.progress import NoProgress, PlainProgress
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.rows import Finished, Proposed
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep, load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.test_trial import metrics_of
 from tests.sweep.tiny import DEPTH, finite_space, open_fake, open_faulty, open_killed_once, tiny_images, tiny_space
@@ -59,6 +60,7 @@ def test_killed_worker_resume_and_extension(ray_cluster, tmp_path):
     more = launch_sweep(extended(load_sweep_space(folder), 3), folder, IMAGES, options, NoProgress())
     assert more.state.trials[:2] == outcome.state.trials
     assert len(more.state.finished) == 3
+    assert load_sweep_space(folder).sweep.trials == 3
 
 
 def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_path):

@@ -1,0 +1,61 @@
+"""What a sweep folder keeps of the sweep itself: its space, and whose ledger it is."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import replace
+
+from iafsweep.atomic import write_text
+from iafsweep.errors import SweepError
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import Ledger
+from iafsweep.sweep.rows import Header, now
+from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.space_file import dump_space, read_stored_space
+
+
+def space_hash(space: SearchSpace) -> str:
+    """Return a hash of what makes two sweeps the same search: everything but its extent and its resources."""
+    sweep = space.sweep
+    search = SweepConfig(
+        seed=sweep.seed,
+        sampler=sweep.sampler,
+        scheduler=sweep.scheduler,
+        grace_epochs=sweep.grace_epochs,
+        reduction_factor=sweep.reduction_factor,
+    )
+    return hashlib.sha256(dump_space(replace(space, sweep=search)).encode()).hexdigest()[:16]
+
+
+def load_sweep_space(folder: SweepFolder) -> SearchSpace:
+    """Return the space a sweep was launched with.
+
+    Raises:
+        SweepError: the folder holds no sweep.
+        ConfigError: the stored space is damaged.
+    """
+    if not folder.space.exists():
+        raise SweepError(f"{folder.path} is no sweep folder: it has no {folder.space.name}; launch a sweep first")
+    return read_stored_space(folder.space)
+
+
+def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
+    """Open the folder's ledger, or begin one; store the space beside it, since its extent may be new.
+
+    Raises:
+        SweepError: the ledger cannot be used, or is of another space.
+    """
+    if not folder.ledger.exists():
+        write_text(folder.space, dump_space(space))
+        header = Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
+        return Ledger.create(folder.ledger, header)
+    ledger = Ledger.open(folder.ledger)
+    if ledger.state.header.space != space_hash(space):
+        ledger.close()
+        raise SweepError(
+            f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
+        )
+    write_text(folder.space, dump_space(space))
+    return ledger
