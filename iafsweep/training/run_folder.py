@@ -175,5 +175,5 @@ def _read_record(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluati
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RunFolderError(
-            f"{path} is damaged, or was written by another version ({where}: {first['msg']}); it is made again by scoring"
+            f"{path} is damaged, or was written by another version ({where}: {first['msg']}); score the run again"
         ) from None
