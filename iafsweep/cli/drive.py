@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -21,21 +20,22 @@ from iafsweep.config.files import build_config, find_config, parse_overrides, wi
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
 from iafsweep.errors import SweepError, UserError
-from iafsweep.models import build_model
 from iafsweep.records import LeaderboardRow
 from iafsweep.sweep.board import best_trials
-from iafsweep.sweep.cluster import plan_trials, running_ray, this_machine
+from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.finalists import plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
 from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.sizes import parameter_count
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
 from iafsweep.sweep.stored import load_sweep_space
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
+from iafsweep.sweep.tuner import check_resources, launch_sweep
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -45,27 +45,20 @@ class Machine:
     """On what a command runs.
 
     Attributes:
-        address: a Ray cluster to join; None: this machine alone.
-        ray_folder: folder for Ray's sockets and logs; None: Ray's own.
         data_root: folder of data sets.
         asked_data_root: the same if it was asked for on the command line.
+        options: as the sweep takes them.
     """
 
-    address: str | None
-    ray_folder: Path | None
     data_root: Path
     asked_data_root: Path | None
-
-    @property
-    def options(self) -> LaunchOptions:
-        """As the sweep takes them."""
-        return LaunchOptions(address=self.address, temporary=None if self.ray_folder is None else str(self.ray_folder))
+    options: LaunchOptions
 
 
 def show_samples(space: str, overrides: list[str], count: int, seed: int, console: Console) -> None:
     """Print sample configurations of a space with their sizes."""
     loaded = load_space(space, overrides)
-    table = preview_table(loaded, sample_configurations(loaded, count, seed), _count_parameters)
+    table = preview_table(loaded, sample_configurations(loaded, count, seed), parameter_count)
     if loaded.title:
         console.print(loaded.title, markup=False, style="bold")
     print_table(console, table, [parameter.path for parameter in loaded.parameters])
@@ -84,13 +77,13 @@ def launch_new(
     """Begin a sweep in a new folder and see it through to its leaderboard."""
     loaded = load_space(space, overrides, epochs=epochs, sweep=sweep)
     folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
-    return _see_through(loaded, folder, machine, console)
+    return see_through(loaded, folder, machine, console)
 
 
 def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
     """Go on with a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
-    return _see_through(_with_sweep(load_sweep_space(old), changes), old, machine, console)
+    return see_through(with_sweep(load_sweep_space(old), changes), old, machine, console)
 
 
 def rerun_best(
@@ -105,12 +98,12 @@ def rerun_best(
 ) -> int:
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
-    space = _with_sweep(load_sweep_space(old), changes)
+    space = with_sweep(load_sweep_space(old), changes)
     evaluation = _evaluation(space.base, samples, hais, images, overrides)
-    if machine.address is None:
-        plan_trials([this_machine()], space.sweep, space.sweep.top)
+    if machine.options.address is None:
+        plan_trials([machine.options.node], space.sweep, space.sweep.top)
     again = shlex.join(["python", *sys.argv])
-    with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
+    with machine.options.ray():
         code = _rerun(space, old, evaluation, machine, console, again)
     _show(old, console)
     return code
@@ -128,20 +121,21 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)
 
 
-def _see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
+def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
     """Train, score the best again, publish; whatever is done already is not done again."""
-    if machine.address is None:
-        plan_trials([this_machine()], space.sweep, space.sweep.trials)
+    check_resources(space, folder, machine.options)
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
-    with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
+    with machine.options.ray():
         outcome = launch_sweep(space, folder, images, machine.options, _progress(console))
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
             console.print("The space holds no further configurations; the sweep is exhausted.")
+        if outcome.status == "stopped":
+            console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
         code = _rerun(space, folder, space.base.evaluation, machine, console, again)
     _show(folder, console)
     return code
@@ -162,17 +156,17 @@ def _rerun(
     test = load_test_images(space.base.data, machine.data_root)
     finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
     units = sum(len(finalist.all_units) for finalist in finalists)
-    with running_ray(this_machine(), address=machine.address) as nodes:
-        plan = plan_trials(nodes, space.sweep, units)
+    with machine.options.ray() as nodes:
+        plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
         progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress)
     for name, error in outcome.errors.items():
         console.print(f"{name}: {error}", markup=False, style="red")
-    if outcome.signal is not None:
+    if outcome.stopped:
         publish(folder)
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
-        return 128 + outcome.signal
+        return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
 
 
@@ -217,7 +211,8 @@ def _evaluation(
     return build_config(with_values(values, changes), "rerun").evaluation
 
 
-def _with_sweep(space: SearchSpace, changes: Mapping[str, object]) -> SearchSpace:
+def with_sweep(space: SearchSpace, changes: Mapping[str, object]) -> SearchSpace:
+    """Return ``space`` with other settings of its sweep; those that are None are left as they are."""
     given = {key: value for key, value in changes.items() if value is not None}
     try:
         return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
@@ -239,7 +234,7 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
 def _resume_command(folder: SweepFolder, machine: Machine) -> str:
     words = ["python", "run_sweep.py", "resume", _shown(folder.path)]
     words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
-    words += ["--address", machine.address] if machine.address is not None else []
+    words += ["--address", machine.options.address] if machine.options.address is not None else []
     return shlex.join(words)
 
 
@@ -253,9 +248,3 @@ def _progress(console: Console) -> SweepProgress:
     if console.is_terminal:
         return LiveProgress(console)
     return PlainProgress(lambda line: console.print(line, markup=False, soft_wrap=True))
-
-
-def _count_parameters(config: RunConfig) -> int:
-    with torch.device("meta"):
-        model = build_model(config.model, config.data.facts.image_shape, seed=0)
-    return sum(parameter.numel() for parameter in model.parameters())

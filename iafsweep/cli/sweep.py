@@ -1,18 +1,33 @@
-"""`run_sweep.py`: preview, launch and resume a sweep, score its best trials again, export its leaderboard."""
+"""`run_sweep.py`: preview, launch and resume a sweep, score its best trials again, export its leaderboard, and more."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from iafsweep.cli import exits
-from iafsweep.data_root import default_data_root
-
-if TYPE_CHECKING:
-    from iafsweep.cli.drive import Machine
+from iafsweep.cli import exits, sweep_later
+from iafsweep.cli.sweep_options import (
+    Address,
+    Concurrent,
+    Cpus,
+    Dashboard,
+    DataRoot,
+    Folder,
+    GpuHours,
+    Gpus,
+    Hours,
+    Overrides,
+    RayFolder,
+    Space,
+    Target,
+    Top,
+    Unauthenticated,
+    Wait,
+    make_console,
+    make_machine,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -23,19 +38,6 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 trials keep failing, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM.",
 )
 PROGRAM = "run_sweep.py"
-
-Space = Annotated[str, typer.Argument(help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.")]
-Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a fixed field: `--set training.epochs=50`. Repeatable.")
-]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")]
-Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]
-Gpus = Annotated[float | None, typer.Option(min=0, help="GPUs a trial, fractions allowed; default 1 if there are any.")]
-Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores a trial.")]
-Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time at most.")]
-Top = Annotated[int | None, typer.Option(min=0, help="Best trials to score again; 0: none.")]
-RayFolder = Annotated[Path | None, typer.Option(help="Folder for Ray's sockets and logs (a short path).")]
 
 
 @app.command()
@@ -51,7 +53,7 @@ def preview(
     """
     from iafsweep.cli.drive import show_samples
 
-    show_samples(space, overrides or [], count, seed, _console())
+    show_samples(space, overrides or [], count, seed, make_console())
 
 
 @app.command()
@@ -66,10 +68,16 @@ def launch(
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler and of the trials.")] = None,
+    hours: Hours = None,
+    gpu_hours: GpuHours = None,
+    target: Target = None,
     address: Address = None,
+    wait: Wait = False,
     overrides: Overrides = None,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
+    dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Train the trials of a search space, score the best again, and print the leaderboard.
 
@@ -86,9 +94,19 @@ def launch(
         "gpus_per_trial": gpus_per_trial,
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
+        "gpu_hours": gpu_hours,
+        "target": target,
     }
-    machine = _machine(address, ray_folder, data_root)
-    raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, machine, _console()))
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        hours=hours,
+        allow_no_authentication=allow_no_authentication,
+    )
+    raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, machine, make_console()))
 
 
 @app.command()
@@ -98,9 +116,14 @@ def resume(
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
+    hours: Hours = None,
+    gpu_hours: GpuHours = None,
+    target: Target = None,
     address: Address = None,
+    wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
+    dashboard: Dashboard = False,
 ) -> None:
     """Go on with a sweep that was interrupted or killed, from its ledger and its run folders.
 
@@ -115,8 +138,11 @@ def resume(
         "gpus_per_trial": gpus_per_trial,
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
+        "gpu_hours": gpu_hours,
+        "target": target,
     }
-    raise typer.Exit(resume_old(folder, changes, _machine(address, ray_folder, data_root), _console()))
+    machine = make_machine(data_root, address, ray_folder, wait=wait, dashboard=dashboard, hours=hours)
+    raise typer.Exit(resume_old(folder, changes, machine, make_console()))
 
 
 @app.command()
@@ -155,8 +181,8 @@ def rerun(
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
     }
-    machine = _machine(address, ray_folder, data_root)
-    raise typer.Exit(rerun_best(folder, changes, samples, hais, images, overrides or [], machine, _console()))
+    machine = make_machine(data_root, address, ray_folder)
+    raise typer.Exit(rerun_best(folder, changes, samples, hais, images, overrides or [], machine, make_console()))
 
 
 @app.command()
@@ -170,19 +196,12 @@ def export(
     """
     from iafsweep.cli.drive import export_leaderboard
 
-    export_leaderboard(folder, csv, _console())
+    export_leaderboard(folder, csv, make_console())
+
+
+sweep_later.register(app)
 
 
 def main() -> None:
     """Entry point."""
     exits.run(app, PROGRAM)
-
-
-def _machine(address: str | None, ray_folder: Path | None, data_root: Path | None) -> Machine:
-    from iafsweep.cli.drive import Machine
-
-    return Machine(address, ray_folder, (data_root or default_data_root()).expanduser().absolute(), data_root)
-
-
-def _console() -> Console:
-    return Console(highlight=False)

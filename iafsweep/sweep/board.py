@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iafsweep.records import LeaderboardRow, TrialStatus
+from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState, TrialState
 
@@ -14,15 +15,18 @@ def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[Leaderboar
         state: the ledger.
         space: the search space, for the number of validation images.
     """
-    return tuple(leaderboard_row(trial, space.base.data.held_out) for trial in state.trials)
+    return tuple(leaderboard_row(trial, space) for trial in state.trials)
 
 
-def leaderboard_row(trial: TrialState, validation_images: int) -> LeaderboardRow:
+def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     """Return a trial's row: what training tells of it."""
     proposed, end = trial.proposed, trial.finished
+    validation_images = space.base.data.held_out
+    found = candidate(space, proposed.parameters, trial.afresh) if trial.afresh else None
+    seed = proposed.seed if found is None else found.config.training.seed
     if end is None:
         status: TrialStatus = "interrupted" if trial.starts else "pending"
-        return LeaderboardRow(trial=trial.trial, status=status, parameters=proposed.parameters, seed=proposed.seed)
+        return LeaderboardRow(trial=trial.trial, status=status, parameters=proposed.parameters, seed=seed)
     return LeaderboardRow(
         trial=trial.trial,
         status=end.status,
@@ -34,7 +38,7 @@ def leaderboard_row(trial: TrialState, validation_images: int) -> LeaderboardRow
         parameters_count=end.parameters,
         seconds=end.seconds,
         gpu_seconds=end.gpu_seconds,
-        seed=proposed.seed,
+        seed=seed,
         checkpoint=None if end.best_epoch is None else f"trials/{trial.trial}/best.pt",
         error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
     )

@@ -43,18 +43,19 @@ def short_seed(*parts: int | str) -> int:
     return derive_seed(*parts) % 2**31
 
 
-def candidate(space: SearchSpace, values: Mapping[str, Scalar]) -> Candidate | None:
+def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0) -> Candidate | None:
     """Return the configuration of ``values``, or None if together they break a rule.
 
     The training seed is a function of the sweep's seed and the configuration alone, so that a configuration trains
-    alike whichever trial it is.
+    alike whichever trial it is; a trial that began ``afresh`` has another one each time.
     """
     try:
         config = space.config(values)
     except ConfigError:
         return None
     key = configuration_key(config)
-    training = config.training.model_copy(update={"seed": short_seed("trial", space.sweep.seed, key)})
+    parts: tuple[int | str, ...] = ("trial", space.sweep.seed, key, *([afresh] if afresh else []))
+    training = config.training.model_copy(update={"seed": short_seed(*parts)})
     return Candidate(dict(values), config.model_copy(update={"training": training}), key)
 
 

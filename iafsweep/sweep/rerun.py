@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -62,11 +63,13 @@ class UnitsOutcome:
         results: JSON text by name, of earlier runs too.
         errors: tracebacks by name; units that need a failed one are named with its error.
         signal: the signal that ended the work early, None if none did.
+        stopped: whether a signal or somebody's wish ended it early.
     """
 
     results: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     signal: int | None = None
+    stopped: bool = False
 
 
 class _Actor:
@@ -116,14 +119,17 @@ def run_units(
     if missing := {need for unit in units for need in unit.needs} - set(names):
         raise ValueError(f"units need {sorted(missing)}, which are not among them")
     folder.create()
-    stop = StopRequest()
-    with folder.lock(), stop.on_signals():
+    with ExitStack() as held:
+        held.enter_context(folder.lock())
+        stop = StopRequest(folder.stop_request)
+        held.enter_context(stop.on_signals())
         outcome = UnitsOutcome({unit.name: text for unit in units if (text := read_result(folder, unit.name))})
         waiting = deque(unit for unit in units if unit.name not in outcome.results)
         progress(len(outcome.results), len(units), "")
         if waiting:
             _Pool(folder, images.numpy(), make_worker, plan, len(units), progress, outcome, stop).work(waiting)
         outcome.signal = stop.signal
+        outcome.stopped = stop.asked
         return outcome
 
 
@@ -158,7 +164,7 @@ class _Pool:
         idle = deque(actors)
         busy: dict[Any, tuple[Any, Unit]] = {}
         try:
-            while self.stop.signal is None:
+            while not self.stop.asked:
                 while idle and (unit := self._next(waiting)) is not None:
                     actor = idle.popleft()
                     needed = {name: self.outcome.results[name] for name in unit.needs}

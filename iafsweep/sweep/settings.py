@@ -32,6 +32,14 @@ class SweepConfig(Section):
         None, ge=0, description="GPUs a trial, fractions allowed; unset: 1 where there are GPUs, else 0."
     )
     cpus_per_trial: int = Field(1, ge=1, description="CPU cores a trial, and its threads.")
+    memory_per_trial: float = Field(1.0, gt=0, description="GiB of main memory a trial's process is counted with.")
+    free_disk: float = Field(1.0, ge=0, description="GiB of disk that stay free: below that no trial begins.")
+    gpu_hours: float | None = Field(
+        None, gt=0, description="Training ends when the trials have used so many hours times GPUs; unset: no limit."
+    )
+    target: float | None = Field(
+        None, description="Training ends when a completed trial's validation bound is so low, nats per image."
+    )
 
     @model_validator(mode="after")
     def _gpus_whole_above_one(self) -> SweepConfig:
