@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help sweep test test-all lint clean
+.PHONY: help sweep test test-faults test-all lint clean
 
 help:
 	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about 5 minutes)"
 	@echo "make test      install, lint, check types, run the test suite"
+	@echo "make test-faults  kill, fill and truncate: every row of the table of faults in docs/sweeps.md"
 	@echo "make test-all  the same with the tests marked slow"
 	@echo "make lint      lint and types alone"
 	@echo "make clean     remove .venv and caches (not runs/)"
@@ -30,6 +31,9 @@ lint: $(INSTALLED)
 
 test: lint
 	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-faults: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -m faults
 
 test-all: lint
 	$(VENV)/bin/python -m pytest
