@@ -10,10 +10,12 @@ from typing import get_args
 from rich.console import Console
 
 from iafsweep.cli.drive import Machine, see_through, with_sweep
+from iafsweep.cli.publish import print_leaderboard, publish
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.retrain import retrain_folder, retrain_space
 from iafsweep.sweep.retry import RETRIED, reopen_trials
 from iafsweep.sweep.rows import EndStatus
 from iafsweep.sweep.stored import load_sweep_space
@@ -58,6 +60,31 @@ def retry(
     names = reopen_trials(old, chosen, gpus_per_trial)
     console.print(f"Opened again: {', '.join(names)}", markup=False, soft_wrap=True)
     return see_through(space, old, machine, console)
+
+
+def retrain(
+    folder: Path,
+    top: int,
+    seeds: int,
+    all_images: bool,
+    changes: Mapping[str, object],
+    machine: Machine,
+    console: Console,
+) -> int:
+    """Train the best configurations again from scratch with several seeds, and score them."""
+    old = SweepFolder(folder)
+    space = load_sweep_space(old)
+    into = retrain_folder(old, top, seeds, all_images=all_images)
+    if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
+        again = load_sweep_space(into)
+    else:
+        again = retrain_space(space, old, top, seeds, all_images=all_images)
+        into.path.parent.mkdir(exist_ok=True)
+    code = see_through(with_sweep(again, changes), into, machine, console)
+    rows = publish(old)
+    console.print()
+    print_leaderboard(console, old, rows)
+    return code
 
 
 def wanted_trials(text: str, now: int) -> int:

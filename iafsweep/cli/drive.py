@@ -36,6 +36,7 @@ from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
 from iafsweep.sweep.stored import load_sweep_space
 from iafsweep.sweep.tuner import check_resources, launch_sweep
+from iafsweep.sweep.warm_start import warm_start
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -71,12 +72,17 @@ def launch_new(
     sweep: Mapping[str, object],
     name: str | None,
     runs: Path,
+    earlier: Path | None,
     machine: Machine,
     console: Console,
 ) -> int:
     """Begin a sweep in a new folder and see it through to its leaderboard."""
     loaded = load_space(space, overrides, epochs=epochs, sweep=sweep)
     folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
+    if earlier is not None:
+        check_resources(loaded, folder, machine.options)
+        known, ended = warm_start(loaded, folder, SweepFolder(earlier))
+        console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
     return see_through(loaded, folder, machine, console)
 
 

@@ -63,6 +63,9 @@ def launch(
     epochs: Annotated[int | None, typer.Option(min=1, help="Short for `--set training.epochs=N`.")] = None,
     top: Top = None,
     name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the space's and a number.")] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="An earlier sweep's folder: the sampler is told what its trials found.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that sweeps are put in.")] = Path("runs"),
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = None,
@@ -106,7 +109,7 @@ def launch(
         hours=hours,
         allow_no_authentication=allow_no_authentication,
     )
-    raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, machine, make_console()))
+    raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, warm_start, machine, make_console()))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands of `run_sweep.py` on a sweep that has begun: extend, retry, status, stop, logs."""
+"""Commands of `run_sweep.py` on a sweep that has begun: extend, retry, retrain, status, stop, logs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from iafsweep.cli.sweep_options import (
     DataRoot,
     Folder,
     GpuHours,
+    Gpus,
     Hours,
     RayFolder,
     Target,
@@ -25,7 +26,7 @@ from iafsweep.cli.sweep_options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `run_sweep.py`."""
-    for command in (extend, retry, status, stop, logs):
+    for command in (extend, retry, retrain, status, stop, logs):
         app.command()(command)
 
 
@@ -80,6 +81,40 @@ def retry(
     changes = {"top": top, "max_concurrent": max_concurrent, "cpus_per_trial": cpus_per_trial}
     machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours)
     raise typer.Exit(retry_trials(folder, status, gpus_per_trial, changes, machine, make_console()))
+
+
+def retrain(
+    folder: Folder,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, help="How often each is trained.")] = 5,
+    with_validation: Annotated[
+        bool,
+        typer.Option("--with-validation", help="Train on the validation images too; the last checkpoint is scored."),
+    ] = False,
+    gpus_per_trial: Gpus = None,
+    cpus_per_trial: Cpus = None,
+    max_concurrent: Concurrent = None,
+    hours: Hours = None,
+    address: Address = None,
+    data_root: DataRoot = None,
+    ray_folder: RayFolder = None,
+    wait: Wait = False,
+) -> None:
+    """Train the best configurations again from scratch with several seeds, and score all of them.
+
+    Mean and spread stand on the sweep's leaderboard. Interrupted, the same command goes on.
+
+    Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
+    """
+    from iafsweep.cli.again import retrain as retrain_best
+
+    changes = {
+        "max_concurrent": max_concurrent,
+        "gpus_per_trial": gpus_per_trial,
+        "cpus_per_trial": cpus_per_trial,
+    }
+    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours)
+    raise typer.Exit(retrain_best(folder, top, seeds, with_validation, changes, machine, make_console()))
 
 
 def status(folder: Folder) -> None:

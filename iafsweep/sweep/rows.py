@@ -62,6 +62,7 @@ class Proposed(Record):
         parameters: searched values by configuration path; inactive ones are absent.
         seed: the trial's own training seed.
         key: hash of the configuration without what cannot matter; equal keys are not trained twice.
+        repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
         time: when, UTC.
     """
 
@@ -71,6 +72,7 @@ class Proposed(Record):
     parameters: dict[str, ParameterValue]
     seed: int
     key: str
+    repeat: int = Field(0, ge=0)
     time: str
 
 
@@ -182,11 +184,34 @@ class Ended(Record):
     time: str
 
 
+class Known(Record):
+    """A trial of an earlier sweep, told to the sampler; no trial of this one.
+
+    Attributes:
+        source: the earlier sweep's name and its trial's.
+        parameters: searched values by configuration path.
+        status: how it ended.
+        epochs: epochs done.
+        value: validation bound of the last epoch.
+        best_value: best validation bound, nats per image.
+        seconds: training seconds.
+    """
+
+    row: Literal["known"] = "known"
+    source: str
+    parameters: dict[str, ParameterValue]
+    status: EndStatus
+    epochs: int
+    value: float | None = None
+    best_value: float | None = None
+    seconds: float = 0.0
+
+
 TrialEvent = Proposed | Started | Rung | Finished | Reopened
 """Rows of one trial."""
 SessionEvent = Began | Ended
 """Rows of one driver."""
-Event = TrialEvent | SessionEvent
+Event = TrialEvent | SessionEvent | Known
 """Every row but the header."""
 Row = Annotated[Header | Event, Field(discriminator="row")]
 

@@ -78,6 +78,7 @@ class LedgerSearcher(Searcher):
             parameters=dict(found.values),
             seed=found.config.training.seed,
             key=found.key,
+            repeat=found.repeat,
             time=now(),
         )
         self._ledger.append(row)
@@ -94,7 +95,7 @@ class LedgerSearcher(Searcher):
 
     def _issue(self, trial: TrialState) -> dict[str, Any]:
         row = trial.proposed
-        found, first = (candidate(self._space, row.parameters, afresh) for afresh in (trial.afresh, 0))
+        found, first = (candidate(self._space, row.parameters, afresh, row.repeat) for afresh in (trial.afresh, 0))
         if found is None or first is None or found.key != row.key or first.config.training.seed != row.seed:
             raise SweepError(
                 f"{row.trial} of the ledger is not a configuration of this search space; put the right sweep.toml back"

@@ -12,6 +12,7 @@ from iafsweep.sweep.rows import (
     Event,
     Finished,
     Header,
+    Known,
     Proposed,
     Reopened,
     Rung,
@@ -31,6 +32,7 @@ class TrialState:
         rungs: rungs it passed, in order.
         finished: how it ended; None while it has not.
         gpus: GPUs asked for it alone when it was opened again; None: as many as the others.
+        reopened: how often it was opened again after it had ended.
         afresh: how often it began again with another seed.
         spent_gpu_seconds: GPU-seconds of attempts that were thrown away.
     """
@@ -40,6 +42,7 @@ class TrialState:
     rungs: tuple[Rung, ...] = ()
     finished: Finished | None = None
     gpus: float | None = None
+    reopened: int = 0
     afresh: int = 0
     spent_gpu_seconds: float = 0.0
 
@@ -60,6 +63,7 @@ class LedgerState:
         problems: what was wrong with other rows, a sentence each.
         last_number: highest number of proposal seen anywhere, so that no name is given twice.
         sessions: when drivers began and ended, in order.
+        known: trials of earlier sweeps, for the sampler.
     """
 
     header: Header
@@ -68,6 +72,7 @@ class LedgerState:
     problems: tuple[str, ...]
     last_number: int
     sessions: tuple[SessionEvent, ...] = ()
+    known: tuple[Known, ...] = ()
 
     @cached_property
     def finished(self) -> tuple[TrialState, ...]:
@@ -117,14 +122,18 @@ class Replay:
         self._trials: dict[str, TrialState] = {}
         self._kept: list[Event] = []
         self._sessions: list[SessionEvent] = []
+        self._known: list[Known] = []
         self._problems = list(problems)
         self._last_number = 0
 
     def take(self, event: Event) -> None:
         """Take the next row."""
-        if isinstance(event, Began | Ended):
-            self._sessions.append(event)
+        if isinstance(event, Began | Ended | Known):
             self._kept.append(event)
+            if isinstance(event, Known):
+                self._known.append(event)
+            else:
+                self._sessions.append(event)
             return
         self._last_number = max(self._last_number, int(event.trial[1:]))
         after = _apply(self._trials.get(event.trial), event)
@@ -144,6 +153,7 @@ class Replay:
             tuple(self._problems),
             self._last_number,
             tuple(self._sessions),
+            tuple(self._known),
         )
 
 
@@ -177,11 +187,12 @@ def _reopened(before: TrialState, event: Reopened) -> TrialState | str:
     if before.finished is None:
         return "the trial had not ended"
     if not event.afresh:
-        return replace(before, finished=None, gpus=event.gpus)
+        return replace(before, finished=None, gpus=event.gpus, reopened=before.reopened + 1)
     return TrialState(
         proposed=before.proposed,
         starts=before.starts,
         gpus=event.gpus,
+        reopened=before.reopened + 1,
         afresh=before.afresh + 1,
         spent_gpu_seconds=before.spent_gpu_seconds + before.finished.gpu_seconds,
     )

@@ -13,6 +13,7 @@ from iafsweep.sweep.budget import BudgetWatch
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.disk import check_room
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.journal import JournalMirror
 from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
@@ -61,7 +62,7 @@ def launch_sweep(
                 progress.remark(problem)
             if (ended := _nothing_to_do(space, ledger.state)) is not None:
                 return ended
-            audience = Audience(budget, progress)
+            audience = Audience(budget, JournalMirror(space, folder, log), progress)
             session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
             with options.ray() as nodes, stop.on_signals():
                 return session.run(nodes)

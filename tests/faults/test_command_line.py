@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,8 @@ def resume_words(output):
 
 def test_killed_and_interrupted_sweeps_have_the_leaderboard_of_an_undisturbed_one(tmp_path):
     space = tmp_path / "space.toml"
+    for name in ("reference.toml", "reference_full.toml"):
+        shutil.copy(ROOT / "search_spaces" / name, tmp_path)
     base = (ROOT / "search_spaces" / "mnist_smoke.toml").read_text().split("[search]")[0]
     fixed = base.split("[fixed]")[1]
     space.write_text(SPACE.format(base="reference.toml").replace("[fixed]\n", "[fixed]" + fixed.replace(
@@ -122,6 +125,17 @@ def test_killed_and_interrupted_sweeps_have_the_leaderboard_of_an_undisturbed_on
     assert len(leaderboard(folder.path)) == 4
     again = {row["trial"]: row["validation_negative_elbo"] for row in leaderboard(folder.path)}
     assert {row["trial"]: row["validation_negative_elbo"] for row in expected}.items() <= again.items()
+
+    anew = run_sweep("retrain", folder.path, "--top", "1", "--seeds", "2", "--with-validation")
+    output = anew.communicate(timeout=250)[0]
+    assert anew.returncode == 0, output
+    rows = [row for row in leaderboard(folder.path) if row["retrained_seeds"]]
+    assert [(row["rank"], row["retrained_seeds"]) for row in rows] == [("1", "2")]
+    seeds = leaderboard(folder.path / "retrain" / "top1-seeds2-all")
+    assert len({row["seed"] for row in seeds} | {rows[0]["seed"]}) == 3
+    assert all(row["checkpoint"].endswith("last.pt") and row["validation_negative_elbo"] == "" for row in seeds)
+    mean = sum(float(row["nll_importance_sampling"]) for row in seeds) / 2
+    assert abs(float(rows[0]["retrained_nll_importance_sampling"]) - mean) < 1e-9
 
 
 def test_stop_from_another_process_and_hours(tmp_path):

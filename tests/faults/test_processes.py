@@ -12,11 +12,10 @@ from iafsweep.sweep.cluster import Node
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.progress import NoProgress
 from iafsweep.sweep.rows import Finished
-from iafsweep.sweep.state import replay
 from iafsweep.sweep.tpe import BAD_BOUND, frozen_trial
 from iafsweep.sweep.trial import SweepTrial, TrialSettings, open_trainer
 from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
-from tests.sweep.test_ledger import HEADER, proposed
+from tests.sweep.test_ledger import proposed
 from tests.sweep.test_trial import config_of
 from tests.sweep.tiny import DEPTH, RATE, tiny_images, tiny_space
 
@@ -69,6 +68,6 @@ def test_a_bound_that_is_not_finite_ends_the_trial_at_once(tmp_path):
 def test_such_ends_are_told_to_the_sampler_as_bad_points(status):
     row = proposed(1).model_copy(update={"parameters": {DEPTH: 0, RATE: 2e-3}})
     end = Finished(trial="t0001", status=status, epochs=1, seconds=1.0, gpu_seconds=0.0, time="t")
-    told = frozen_trial(tiny_space(), replay(HEADER, [row, end]).trials[0])
+    told = frozen_trial(tiny_space(), row.parameters, end)
     assert told.state.name == "PRUNED"
     assert told.intermediate_values == {0: BAD_BOUND}
