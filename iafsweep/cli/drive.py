@@ -28,6 +28,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
+from iafsweep.sweep.packing import automatic_gpus, probe_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
 from iafsweep.sweep.settings import SweepConfig
@@ -77,7 +78,8 @@ def launch_new(
     console: Console,
 ) -> int:
     """Begin a sweep in a new folder and see it through to its leaderboard."""
-    loaded = load_space(space, overrides, epochs=epochs, sweep=sweep)
+    plain = {key: value for key, value in sweep.items() if value != "auto"}
+    loaded = with_sweep(load_space(space, overrides, epochs=epochs, sweep=plain), sweep, console)
     folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
     if earlier is not None:
         check_resources(loaded, folder, machine.options)
@@ -89,7 +91,7 @@ def launch_new(
 def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
     """Go on with a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
-    return see_through(with_sweep(load_sweep_space(old), changes), old, machine, console)
+    return see_through(with_sweep(load_sweep_space(old), changes, console), old, machine, console)
 
 
 def rerun_best(
@@ -217,9 +219,16 @@ def _evaluation(
     return build_config(with_values(values, changes), "rerun").evaluation
 
 
-def with_sweep(space: SearchSpace, changes: Mapping[str, object]) -> SearchSpace:
-    """Return ``space`` with other settings of its sweep; those that are None are left as they are."""
+def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Console | None = None) -> SearchSpace:
+    """Return ``space`` with other settings of its sweep; those that are None are left as they are.
+
+    GPUs a trial may be ``auto``: then the largest configuration is measured, and the console told.
+    """
     given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("gpus_per_trial") == "auto":
+        given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
+        if console is not None:
+            console.print(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")
     try:
         return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
     except ValidationError as error:

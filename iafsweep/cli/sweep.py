@@ -17,6 +17,7 @@ from iafsweep.cli.sweep_options import (
     Folder,
     GpuHours,
     Gpus,
+    GpusOrAuto,
     Hours,
     Overrides,
     RayFolder,
@@ -25,6 +26,7 @@ from iafsweep.cli.sweep_options import (
     Top,
     Unauthenticated,
     Wait,
+    gpus_or_auto,
     make_console,
     make_machine,
 )
@@ -67,7 +69,7 @@ def launch(
         Path | None, typer.Option(help="An earlier sweep's folder: the sampler is told what its trials found.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that sweeps are put in.")] = Path("runs"),
-    gpus_per_trial: Gpus = None,
+    gpus_per_trial: GpusOrAuto = None,
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler and of the trials.")] = None,
@@ -86,6 +88,7 @@ def launch(
 
     - `run_sweep.py launch quick` runs a small sweep on two CPU cores
     - `run_sweep.py launch mnist --trials 64 --gpus-per-trial 0.5` puts two trials on each GPU
+    - `run_sweep.py launch mnist --gpus-per-trial auto --hours 11.5` fills a night of a batch queue
     - `run_sweep.py launch mnist --address auto` runs on the Ray cluster this machine belongs to
     """
     from iafsweep.cli.drive import launch_new
@@ -94,7 +97,7 @@ def launch(
         "trials": trials,
         "top": top,
         "seed": seed,
-        "gpus_per_trial": gpus_per_trial,
+        "gpus_per_trial": gpus_or_auto(gpus_per_trial),
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
         "gpu_hours": gpu_hours,
@@ -116,7 +119,7 @@ def launch(
 def resume(
     folder: Folder,
     top: Top = None,
-    gpus_per_trial: Gpus = None,
+    gpus_per_trial: GpusOrAuto = None,
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
     hours: Hours = None,
@@ -138,7 +141,7 @@ def resume(
 
     changes = {
         "top": top,
-        "gpus_per_trial": gpus_per_trial,
+        "gpus_per_trial": gpus_or_auto(gpus_per_trial),
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
         "gpu_hours": gpu_hours,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from iafsweep.data_root import default_data_root
+from iafsweep.errors import UserError
 
 if TYPE_CHECKING:
     from iafsweep.cli.drive import Machine
@@ -24,6 +25,14 @@ Overrides = Annotated[
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")]
 Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]
 Gpus = Annotated[float | None, typer.Option(min=0, help="GPUs a trial, fractions allowed; default 1 if there are any.")]
+GpusOrAuto = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus-per-trial",
+        help="GPUs a trial, fractions allowed; default 1 if there are any. `auto`: as many trials a GPU as the largest "
+        "configuration fits, measured once.",
+    ),
+]
 Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores a trial.")]
 Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time at most.")]
 Top = Annotated[int | None, typer.Option(min=0, help="Best trials to score again; 0: none.")]
@@ -75,6 +84,19 @@ def make_machine(
         allow_no_authentication=allow_no_authentication,
     )
     return Machine((data_root or default_data_root()).expanduser().absolute(), data_root, options)
+
+
+def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
+    """Return what `--gpus-per-trial` says.
+
+    Raises:
+        UserError: it is neither a number nor `auto`.
+    """
+    if text is None or text == "auto":
+        return "auto" if text else None
+    if _NUMBER.fullmatch(text) is None:
+        raise UserError(f"--gpus-per-trial {text!r}: write a number such as 0.5, or auto")
+    return float(text)
 
 
 def make_console() -> Console:

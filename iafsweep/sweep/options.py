@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from iafsweep.sweep.cluster import Node, running_ray, this_machine
+from iafsweep.sweep.gpu import TakeDevice, take_device
 from iafsweep.sweep.stopping import STALLED_SECONDS
 from iafsweep.sweep.trial import OpenTrainer, open_trainer
 
@@ -23,6 +24,7 @@ class LaunchOptions:
         hours: hours the command may take; None: no limit.
         node: what this machine may use.
         open_trainer: opens the trainer of a run folder.
+        take_device: finds the device of a trial.
         stalled_seconds: so long without a running trial while some wait, Tune is started anew from the ledger.
     """
 
@@ -34,6 +36,7 @@ class LaunchOptions:
     hours: float | None = None
     node: Node = field(default_factory=this_machine)
     open_trainer: OpenTrainer = open_trainer
+    take_device: TakeDevice = take_device
     stalled_seconds: float = STALLED_SECONDS
 
     def ray(self) -> AbstractContextManager[list[Node]]:

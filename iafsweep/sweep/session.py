@@ -27,6 +27,7 @@ from iafsweep.sweep.searcher import LedgerSearcher
 from iafsweep.sweep.signals import StopRequest
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.stopping import StallWatch, SweepStopper
+from iafsweep.sweep.storage import check_shared_folder
 from iafsweep.sweep.trial import SweepTrial, TrialSettings
 from iafsweep.sweep.tune_setup import quiet_tune, run_config, scratch_folder, tune_config
 
@@ -62,6 +63,8 @@ class Session:
     def run(self, nodes: list[Node]) -> SweepOutcome:
         """Run Tune, anew if it stalls, and say how it ended."""
         plan = self._plan(nodes)
+        if self.options.address is not None:
+            check_shared_folder(self.folder.path)
         self._append(Began(at_a_time=plan.at_a_time, time=now()))
         self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
         try:
@@ -121,7 +124,9 @@ class Session:
         return self._outcome(searcher, recorder, watch)
 
     def _trainable(self, plan: Plan, milestones: tuple[int, ...]) -> type[SweepTrial]:
-        settings = TrialSettings(self.folder.path, plan.cpus, milestones, self.options.open_trainer)
+        settings = TrialSettings(
+            self.folder.path, plan.cpus, milestones, self.options.open_trainer, self.options.take_device
+        )
         trainable = tune.with_parameters(
             SweepTrial,
             training=self.images.training.numpy(),

@@ -19,17 +19,15 @@ from ray import tune
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
-from iafsweep.errors import SweepError
 from iafsweep.records import EpochMetrics, RunState, RunStatus
 from iafsweep.sweep.disk import is_out_of_room
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.gpu import ActorNotReusableError, TakeDevice, take_device
 from iafsweep.sweep.report import TrialReport, bound_of
 from iafsweep.sweep.rows import EndStatus
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
 
-_KEPT_BYTES = 256 * 2**20
-"""GPU memory that libraries keep for themselves; more than this after a trial is a leak."""
 _LOCK_SECONDS = 20.0
 _TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
 
@@ -70,16 +68,14 @@ class TrialSettings:
         cpus: CPU cores of a trial, which are its threads.
         milestones: epochs after which the scheduler may stop it; it saves before it reports them.
         open_trainer: opens the trainer of a run folder.
+        take_device: finds the device of a trial.
     """
 
     folder: Path
     cpus: int
     milestones: tuple[int, ...]
     open_trainer: OpenTrainer
-
-
-class ActorNotReusableError(RuntimeError):
-    """The process could not be cleaned of the trial before; the trial is to be tried again in a new one."""
+    take_device: TakeDevice = take_device
 
 
 def open_trainer(
@@ -122,8 +118,8 @@ class SweepTrial(tune.Trainable):
         self._held = ExitStack()
         self._trainer: RunningTrainer | None = None
         self._assign(config)
-        self._device = torch.device("cuda" if self._gpus else "cpu")
-        self._device_name = self._device.type
+        self._device = torch.device("cpu")  # until the first step takes the real one
+        self._device_name = ""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take another trial; the one before is put away in the first step."""
@@ -176,8 +172,7 @@ class SweepTrial(tune.Trainable):
 
     def _open(self) -> None:
         settings = self._settings
-        if self._device.type == "cuda":
-            self._check_gpu()
+        self._device = settings.take_device(self._gpus)
         torch.set_num_threads(settings.cpus)
         self._device_name = device_name(self._device)
         folder = SweepFolder(settings.folder)
@@ -186,17 +181,6 @@ class SweepTrial(tune.Trainable):
         self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
         self._note = "; ".join(part for part in (self._note, note) if part)
         self._is_open = True
-
-    def _check_gpu(self) -> None:
-        if not torch.cuda.is_available():
-            raise SweepError(
-                "the trial was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES on its node, "
-                "or set gpus_per_trial = 0"
-            )
-        if (kept := torch.cuda.memory_allocated()) > _KEPT_BYTES:
-            raise ActorNotReusableError(f"{kept / 2**20:.0f} MiB of GPU memory are still held by the trial before")
-        if self._gpus < 1:
-            torch.cuda.set_per_process_memory_fraction(0.95 * self._gpus)
 
     def _epoch(self) -> TrialReport:
         trainer = self._trainer

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,3 +186,29 @@ def open_filling(config, images, path, device):
 
         trainer.run_epoch = filling
     return trainer, note
+
+
+def open_placed(config, images, path, device):
+    """A trainer that says on which node and GPU it runs, and writes down every epoch it trains."""
+    import ray
+
+    path.mkdir(parents=True, exist_ok=True)
+    context = ray.get_runtime_context()
+    (path / "place").write_text(f"{context.get_node_id()} {context.get_accelerator_ids()['GPU']}")
+    trainer = FakeTrainer(config, images, path)
+    run_epoch = trainer.run_epoch
+
+    def slow() -> EpochMetrics:
+        time.sleep(0.3)
+        with (path / "epochs").open("a") as file:
+            file.write(f"{trainer.epochs_done + 1}\n")
+        return run_epoch()
+
+    trainer.run_epoch = slow
+    return trainer, ""
+
+
+def take_cpu(gpus):
+    """The device of a trial that Ray gave a GPU which is not there."""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] != ""
+    return torch.device("cpu")
