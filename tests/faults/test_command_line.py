@@ -16,7 +16,7 @@ import pytest
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 SPACE = """
 base = "{base}"
@@ -92,9 +92,8 @@ def test_killed_and_interrupted_sweeps_have_the_leaderboard_of_an_undisturbed_on
     steps = [
         (trained(folder, "t0001", 2), signal.SIGKILL, -9),
         (trained(folder, "t0002", 1), signal.SIGTERM, 143),
-        (trained(folder, "t0003", 1), signal.SIGINT, 130),
         (lambda: any(folder.rerun.glob("t*.json")), signal.SIGKILL, -9),
-        (lambda: len(list(folder.rerun.glob("t*.json"))) > 2, signal.SIGTERM, 143),
+        (lambda: len(list(folder.rerun.glob("t*.json"))) > 2, signal.SIGINT, 130),
     ]
     for reached, signum, code in steps:
         driver = run_sweep(*words)
