@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+# Two processes of one thread each: the tests are many and tiny.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
 .PHONY: help sweep test test-faults test-all lint clean
 
@@ -30,13 +32,13 @@ lint: $(INSTALLED)
 	$(VENV)/bin/mypy
 
 test: lint
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-faults: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m faults
 
 test-all: lint
-	$(VENV)/bin/python -m pytest
+	$(PYTEST)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -12,9 +12,11 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
+from iafsweep.cli.tables import search_lines
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
@@ -38,6 +40,7 @@ from iafsweep.sweep.space_file import load_space
 from iafsweep.sweep.stored import load_sweep_space
 from iafsweep.sweep.tuner import check_resources, launch_sweep
 from iafsweep.sweep.warm_start import warm_start
+from iafsweep.training import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -97,9 +100,8 @@ def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, co
 def rerun_best(
     folder: Path,
     changes: Mapping[str, object],
-    samples: int | None,
+    asked: Mapping[str, object],
     hais: str | None,
-    images: int | None,
     overrides: list[str],
     machine: Machine,
     console: Console,
@@ -107,10 +109,10 @@ def rerun_best(
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
     space = with_sweep(load_sweep_space(old), changes)
-    evaluation = _evaluation(space.base, samples, hais, images, overrides)
+    evaluation = _evaluation(space.base, asked, hais, overrides)
     if machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top)
-    again = shlex.join(["python", *sys.argv])
+    again = shlex.join([*exits.program(), *sys.argv[1:]])
     with machine.options.ray():
         code = _rerun(space, old, evaluation, machine, console, again)
     _show(old, console)
@@ -163,14 +165,18 @@ def _rerun(
         return 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
-    units = sum(len(finalist.all_units) for finalist in finalists)
+    units = sum(finalist.first_tasks for finalist in finalists)
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
-        progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
+        progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress)
     for name, error in outcome.errors.items():
         console.print(f"{name}: {error}", markup=False, style="red")
+    for trial in best:
+        run = RunFolder(folder.trial(trial))
+        for line in search_lines(run.read_evaluation().estimates) if run.evaluation.exists() else ():
+            console.print(f"{trial} {line}", markup=False, soft_wrap=True)
     if outcome.stopped:
         publish(folder)
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
@@ -199,17 +205,13 @@ def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
 
 
 def _evaluation(
-    base: RunConfig, samples: int | None, hais: str | None, images: int | None, overrides: Sequence[str]
+    base: RunConfig, asked: Mapping[str, object], hais: str | None, overrides: Sequence[str]
 ) -> EvaluationConfig:
     """Return the sweep's evaluation with what the command line asks for."""
     changes = parse_overrides(overrides)
     if other := [key for key in changes if not key.startswith("evaluation.")]:
         raise UserError(f"--set {other[0]}: a rerun changes nothing but [evaluation]; the trials are trained already")
-    if samples is not None:
-        changes["evaluation.importance_sampling.samples"] = samples
-    if images is not None:
-        changes["evaluation.importance_sampling.images"] = images
-        changes["evaluation.hais.images"] = images
+    changes |= {key: value for key, value in asked.items() if value is not None}
     evaluation = (
         base.evaluation
         if hais is None
@@ -247,7 +249,7 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
 
 
 def _resume_command(folder: SweepFolder, machine: Machine) -> str:
-    words = ["python", "run_sweep.py", "resume", _shown(folder.path)]
+    words = [*exits.program(), "resume", _shown(folder.path)]
     words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
     words += ["--address", machine.options.address] if machine.options.address is not None else []
     return shlex.join(words)

@@ -30,6 +30,7 @@ from iafsweep.cli.sweep_options import (
     make_console,
     make_machine,
 )
+from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 
 app = typer.Typer(
     add_completion=False,
@@ -39,7 +40,6 @@ app = typer.Typer(
     help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
     "Exit codes: 0 done, 1 trials keep failing, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM.",
 )
-PROGRAM = "run_sweep.py"
 
 
 @app.command()
@@ -164,6 +164,13 @@ def rerun(
         ),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Score the first so many test images.")] = None,
+    sandwich: Annotated[
+        int | None,
+        typer.Option(min=1, help="Measure lower and upper bound on so many images simulated from each model."),
+    ] = None,
+    until_error: UntilError = None,
+    budget_seconds: BudgetSeconds = None,
+    budget_evaluations: BudgetEvaluations = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override a field of [evaluation]. Repeatable.")
     ] = None,
@@ -178,9 +185,18 @@ def rerun(
 
     - `run_sweep.py rerun runs/quick-1 --top 5 --samples 5000`
     - `run_sweep.py rerun runs/quick-1 --hais posterior:40x4x16 --images 200`
+    - `run_sweep.py rerun runs/quick-1 --hais posterior --sandwich 100 --until-error 0.02 --budget-seconds 3600`
     """
     from iafsweep.cli.drive import rerun_best
 
+    asked = {
+        "evaluation.importance_sampling.samples": samples,
+        "evaluation.importance_sampling.images": images,
+        "evaluation.hais.images": images,
+        "evaluation.sandwich.images": sandwich,
+        "evaluation.sandwich.enabled": None if sandwich is None else True,
+        **until_error_changes(until_error, budget_seconds, budget_evaluations),
+    }
     changes = {
         "top": top,
         "gpus_per_trial": gpus_per_trial,
@@ -188,7 +204,7 @@ def rerun(
         "max_concurrent": max_concurrent,
     }
     machine = make_machine(data_root, address, ray_folder)
-    raise typer.Exit(rerun_best(folder, changes, samples, hais, images, overrides or [], machine, make_console()))
+    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, make_console()))
 
 
 @app.command()
@@ -205,9 +221,26 @@ def export(
     export_leaderboard(folder, csv, make_console())
 
 
+@app.command()
+def compare(
+    folder: Folder,
+    trials: Annotated[
+        list[str] | None, typer.Argument(help="Trials to compare with the first of them; default: all with figures.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the differences to this file too.")] = None,
+) -> None:
+    """Compare scored trials image by image: their differences are known far better than their figures.
+
+    Example: `run_sweep.py compare runs/quick-1 t0003 t0007`
+    """
+    from iafsweep.cli.compare import compare_trials
+
+    compare_trials(folder, trials or [], csv, make_console())
+
+
 sweep_later.register(app)
 
 
 def main() -> None:
     """Entry point."""
-    exits.run(app, PROGRAM)
+    exits.run(app)

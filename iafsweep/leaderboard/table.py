@@ -19,6 +19,8 @@ class _Figure:
     images: str
     error: str | None = None
     untrusted: str | None = None
+    settings: str | None = None
+    unit: str = ""
 
 
 _FIGURES = (
@@ -30,8 +32,12 @@ _FIGURES = (
         "nll_importance_sampling_images",
         "nll_importance_sampling_error",
         "nll_importance_sampling_untrusted",
+        "nll_importance_sampling_samples",
+        " samples",
     ),
-    _Figure("test NLL, HAIS", "nll_hais", "nll_hais_images", "nll_hais_error", "nll_hais_untrusted"),
+    _Figure(
+        "test NLL, HAIS", "nll_hais", "nll_hais_images", "nll_hais_error", "nll_hais_untrusted", "nll_hais_settings"
+    ),
     _Figure(
         "test NLL, IS beside HAIS",
         "nll_importance_sampling_on_hais_images",
@@ -45,6 +51,7 @@ _FIGURES = (
         "retrained_nll_importance_sampling_spread",
     ),
     _Figure("retrained test NLL, HAIS", "retrained_nll_hais", "nll_hais_images", "retrained_nll_hais_spread"),
+    _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
 )
 
 
@@ -109,14 +116,24 @@ def _cell(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) 
     untrusted = getattr(row, figure.untrusted) if figure.untrusted else None
     if untrusted:
         text += f", {untrusted:.0%} untrusted"
-    if len(_image_counts(figure, rows)) > 1 and (images := getattr(row, figure.images)) is not None:
-        text += f" ({images:,} images)"
+    if details := _details(figure, row, rows):
+        text += f" ({', '.join(details)})"
     return text
 
 
 def _seconds_per_epoch(row: LeaderboardRow) -> str:
     """Text of the cost of an epoch; a star marks the Pareto front."""
     return "-" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.3g}{' *' if row.pareto else ''}"
+
+
+def _details(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) -> list[str]:
+    """What tells a figure from others of its column that were measured otherwise."""
+    details = []
+    if len(_image_counts(figure, rows)) > 1 and (images := getattr(row, figure.images)) is not None:
+        details.append(f"{images:,} images")
+    if figure.settings is not None and len({getattr(each, figure.settings) for each in rows} - {None}) > 1:
+        details.append(f"{getattr(row, figure.settings)}{figure.unit}")
+    return details
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
@@ -132,6 +149,8 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     if seeds := sorted({row.retrained_seeds for row in rows if row.retrained_seeds}):
         counts = " or ".join(map(str, seeds))
         notes.append(f"Retrained: mean over {counts} seeds, ± the standard deviation of one seed's figure.")
+    if any(row.hais_gap is not None for row in rows):
+        notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
     if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
         notes.append("±: standard error over images.")
     return tuple(notes)

@@ -40,7 +40,8 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             "nll_importance_sampling": sampled.nll,
             "nll_importance_sampling_error": sampled.standard_error,
             "nll_importance_sampling_images": sampled.images,
-            "nll_importance_sampling_samples": sampled.network_evaluations,
+            "nll_importance_sampling_samples": sampled.samples,
+            "nll_importance_sampling_estimator_error": sampled.estimator_error,
             "nll_importance_sampling_untrusted": sampled.untrusted_share,
         }
     if hais is not None:
@@ -48,6 +49,7 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             "nll_hais": hais.nll,
             "nll_hais_error": hais.standard_error,
             "nll_hais_images": hais.images,
+            "nll_hais_estimator_error": hais.estimator_error,
             "nll_hais_settings": hais.settings,
             "nll_hais_untrusted": hais.untrusted_share,
         }
@@ -55,7 +57,20 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             if (same.method, same.split, same.images) == ("importance_sampling", "test", hais.images):
                 figures["nll_importance_sampling_on_hais_images"] = same.nll
                 figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
-    return figures
+    return figures | _gap(evaluation, hais)
+
+
+def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
+    """The gap of the sandwich with HAIS's own start; without HAIS the first there is."""
+    start = None if hais is None else hais.settings.split()[0]
+    for sandwich in evaluation.sandwiches:
+        if start in (None, sandwich.start):
+            return {
+                "hais_gap": sandwich.gap,
+                "hais_gap_error": sandwich.gap_error,
+                "hais_gap_images": sandwich.images,
+            }
+    return {}
 
 
 def _largest(evaluation: Evaluation, method: Method) -> Estimate | None:

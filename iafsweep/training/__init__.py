@@ -1,8 +1,9 @@
 """Training: knows torch, not Ray.
 
-``trainer`` the loop · ``objective`` the bound · ``schedules`` learning rate and KL weight · ``checkpoint`` files to go
-on from · ``run_folder`` names and paths · ``metrics_file``, ``run_log``, ``figures`` what a run leaves behind ·
-``comparison`` what may change on resume · ``trained`` models read back · ``device`` where to compute.
+``trainer`` the loop · ``objective`` the bound · ``validation`` the bound that chooses · ``schedules`` learning rate and
+KL weight · ``checkpoint`` files to go on from · ``run_folder`` names and paths · ``metrics_file``, ``run_log``,
+``figures`` what a run leaves behind · ``comparison`` what may change on resume · ``trained`` models read back ·
+``device`` where to compute.
 """
 
 from iafsweep.training.device import device_name, resolve_device

@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "per_image.parquet"
 
     @property
+    def simulated(self) -> Path:
+        """The bounds of each image simulated from the model, as Parquet."""
+        return self.path / "simulated.parquet"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.path / "tensorboard"
@@ -89,7 +94,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """Binarised training images."""
+        """Binarised images, as the model sees them."""
         return self.path / "data.png"
 
     def checkpoint_digest(self, checkpoint: Literal["best", "last"]) -> str:

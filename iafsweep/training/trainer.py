@@ -13,19 +13,19 @@ from iafsweep.config import RunConfig, dump_config
 from iafsweep.data import TrainingImages, binarise, fixed_binarisation
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
-from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
+from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
 from iafsweep.seeds import generator
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
 from iafsweep.training.comparison import refuse_other_training
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
-from iafsweep.training.objective import bound_terms, fixed_noise, mean_negative_elbo
+from iafsweep.training.objective import bound_terms
 from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.run_log import Curves, close_log, open_log
 from iafsweep.training.schedules import kl_weight, learning_rate
+from iafsweep.training.validation import ValidationSet
 
-_VALIDATION_BATCH = 500
 _SHOWN = 50
 
 
@@ -61,9 +61,8 @@ class Trainer:
         self.seconds = 0.0
         self._new_best: checkpoints.BestWeights | None = None
         self._saved_epoch: int | None = None
-        latent, seed = config.model.latent_size, config.data.binarisation_seed
-        self._validation = fixed_binarisation(self.images.validation, "validation", seed)
-        self._validation_noise = fixed_noise(len(self._validation), latent, device, seed, "validation noise")
+        self._validation = ValidationSet.of(images, config, device)
+        self._shown = _shown(images, config).to(device)
 
     @classmethod
     def start(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
@@ -74,8 +73,7 @@ class Trainer:
         """
         folder.create(config)
         trainer = cls(config, images, folder, device)
-        shown = fixed_binarisation(images.training[:_SHOWN], "train", config.data.binarisation_seed)
-        save_png(folder.data, data_grid(shown))
+        save_png(folder.data, data_grid(trainer._shown))
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
         trainer.save()
@@ -238,9 +236,7 @@ class Trainer:
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()
-        validation = None
-        if len(self._validation):
-            validation = mean_negative_elbo(self.model, self._validation, self._validation_noise, _VALIDATION_BATCH)
+        validation = self._validation.negative_elbo(self.model)
         training = self.config.training
         return EpochMetrics(
             epoch=self.epochs_done + 1,
@@ -269,13 +265,9 @@ class Trainer:
 
     def _draw(self, epoch: int) -> None:
         seed = self.config.training.seed
-        inputs = self._validation[:_SHOWN]
-        if not len(inputs):
-            grey = self.images.training[:_SHOWN]
-            inputs = fixed_binarisation(grey, "train", self.config.data.binarisation_seed)
         grids = {
             self.folder.samples: sample_grid(self.model, self.device, seed),
-            self.folder.reconstructions: reconstruction_grid(self.model, inputs, seed),
+            self.folder.reconstructions: reconstruction_grid(self.model, self._shown, seed),
         }
         for path, grid in grids.items():
             save_png(path, grid)
@@ -292,6 +284,13 @@ class Trainer:
 
     def _write_state(self, status: RunStatus) -> None:
         self.folder.write_state(self._state(status))
+
+
+def _shown(images: TrainingImages, config: RunConfig) -> Tensor:
+    """Bits of the images that figures show: the first validation images, or training images where there are none."""
+    split: Split = "validation" if len(images.validation) else "train"
+    grey = images.validation if len(images.validation) else images.training
+    return fixed_binarisation(grey[:_SHOWN], split, config.data.binarisation_seed)
 
 
 def _is_finite(metrics: EpochMetrics) -> bool:

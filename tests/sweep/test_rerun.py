@@ -45,7 +45,7 @@ def unit(start, end, tmp_path, fault=None, needs=()):
 
 def run(units, folder, heard=None):
     said = [] if heard is None else heard
-    return run_units(units, folder, IMAGES, Adder, PLAN, lambda done, total, name: said.append((done, total, name)))
+    return run_units(units, folder, IMAGES, Adder, PLAN, said.append)
 
 
 def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, tmp_path):
@@ -65,7 +65,7 @@ def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, t
     assert "a bug" in outcome.errors[bad.name]
     assert f"it needs {bad.name}, which failed" in outcome.errors[units[2].name]
     assert outcome.signal is None
-    assert [entry[:2] for entry in heard] == [(0, 5), (1, 5), (2, 5), (3, 5)]
+    assert [entry[:4] for entry in heard] == [(0, 5, 0, 5), (1, 5, 1, 5), (2, 5, 2, 5), (3, 5, 3, 5)]
     assert (tmp_path / "calls-6-10").read_text() == "xx"
     done = [units[0], pilot, units[4]]
     assert run(done, folder).results == outcome.results

@@ -1,0 +1,133 @@
+"""Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
+
+import signal
+import sys
+
+import pytest
+
+from iafsweep.cli import exits, sweep
+from iafsweep.cli.hais_option import with_hais
+from iafsweep.cli.publish import _blocks, short_name
+from iafsweep.config import HaisConfig
+from iafsweep.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def keep_signal_handlers():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def run_sweep(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["run_sweep.py", *map(str, words)])
+        try:
+            sweep.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["launch", "nowhere.toml"], "no such configuration: nowhere.toml"),
+        (["launch", "reference"], "is a single configuration (it has no [search]), not a search space"),
+        (["launch", "quick", "--set", "training.epoch=3"], "did you mean `training.epochs`?"),
+        (["launch", "quick", "--set", "model.latent_size=3"], "it is searched; take it out of [search]"),
+        (["launch", "quick", "--epochs", "2"], "grace"),
+        (["launch", "quick", "--cpus-per-trial", "999"], "a trial asks for 999 CPU"),
+        (
+            ["launch", "quick", "--gpus-per-trial", "64"],
+            "a trial asks for 1 CPU and 64 GPU on one node, but there is only",
+        ),
+        (["launch", "quick", "--gpus-per-trial", "1.5"], "take a fraction below 1 or a whole number"),
+        (["launch", "quick", "--name", "../elsewhere"], "take letters, digits and . _ - only"),
+        (["launch", "quick", "--trials", "0"], "Invalid value for '--trials'"),
+        (["resume", "nowhere"], "nowhere is no sweep folder"),
+        (["export", "nowhere"], "nowhere is no sweep folder"),
+        (["rerun", "nowhere"], "nowhere is no sweep folder"),
+        (["rerun", "nowhere", "--sandwich", "0"], "Invalid value for '--sandwich'"),
+        (["compare", "nowhere"], "nowhere is no sweep folder"),
+        (["preview", "reference_full"], "is a single configuration"),
+        (["lunch"], "No such command 'lunch'"),
+    ],
+)
+def test_mistakes_are_one_message(run_sweep, tmp_path, words, message):
+    code, _, errors = run_sweep(*words)
+    assert code == 2
+    assert message in errors
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_preview_shows_configurations_and_starts_nothing(run_sweep, tmp_path):
+    code, shown, _ = run_sweep("preview", "mnist", "--count", "4")
+    assert code == 0
+    assert "Which networks and which posterior?" in shown
+    assert "parameters" in shown
+    assert sum(line.split()[:1] == ["4"] for line in shown.splitlines()) >= 1
+    again = run_sweep("preview", "mnist", "--count", "4")[1]
+    other = run_sweep("preview", "mnist", "--count", "4", "--seed", "1")[1]
+    assert shown == again != other
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_name_is_not_taken_again(run_sweep, tmp_path):
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    code, _, errors = run_sweep("launch", "quick", "--name", "mine")
+    assert code == 2
+    assert "exists; take another --name, or go on: run_sweep.py resume runs/mine" in errors
+
+
+def test_full_mnist_is_missed_before_anything_starts(run_sweep, tmp_path):
+    code, _, errors = run_sweep("launch", "mnist", "--data-root", "/proc/nowhere")
+    assert code == 2
+    assert "cannot put MNIST under /proc/nowhere" in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hais_in_a_word():
+    config = HaisConfig(start="prior", temperatures=100, leapfrog_steps=5, chains=8, schedule="linear")
+    assert with_hais(config, "off").enabled is False
+    posterior = with_hais(config, "posterior")
+    assert (posterior.enabled, posterior.start, posterior.chains) == (True, "posterior", 8)
+    assert (posterior.resolved_temperatures, posterior.resolved_leapfrog_steps) == (20, 4)
+    assert posterior.resolved_schedule == "linear"
+    sizes = with_hais(config, "base:30x2x4")
+    assert (sizes.start, sizes.temperatures, sizes.leapfrog_steps, sizes.chains) == ("base", 30, 2, 4)
+    assert with_hais(config, "prior").resolved_schedule == "sigmoid"
+
+
+@pytest.mark.parametrize("text", ["", "on", "prior:3", "prior:1x2", "prior:axbxc", "flow", "prior:1x2x3x4"])
+def test_hais_that_is_not_understood(text):
+    with pytest.raises(UserError, match="is not understood; write off, posterior, prior or base"):
+        with_hais(HaisConfig(), text)
+    with pytest.raises(UserError, match="greater than or equal to 1"):
+        with_hais(HaisConfig(), "prior:0x1x1")
+
+
+def test_tables_are_split_to_fit_and_names_cut_to_what_tells_them_apart():
+    assert _blocks([2, 10, 10, 10], 1, 80) == [[0, 1, 2, 3]]
+    assert _blocks([2, 10, 10, 10], 1, 30) == [[0, 1, 2], [0, 3]]
+    assert _blocks([2, 50, 10], 1, 30) == [[0, 1], [0, 2]]
+    paths = ["model.encoder.kind", "model.decoder.kind", "model.latent_size"]
+    assert [short_name(path, paths) for path in paths] == ["encoder.kind", "decoder.kind", "latent_size"]
+
+
+@pytest.mark.parametrize(
+    ("called", "words"),
+    [("run_sweep.py", ["python", "run_sweep.py"]), ("/opt/bin/iafsweep-sweep", ["iafsweep-sweep"])],
+)
+def test_commands_to_go_on_with_name_the_program_as_it_was_called(monkeypatch, called, words):
+    monkeypatch.setattr(sys, "argv", [called, "launch"])
+    assert exits.program() == words

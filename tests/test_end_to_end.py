@@ -1,0 +1,165 @@
+"""From a search space to a leaderboard and back to a single run, as a user would: by the two commands."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from iafsweep.training import RunFolder
+from iafsweep.training.metrics_file import read
+
+ROOT = Path(__file__).parent.parent
+CLOCK = {"seconds", "images_per_second"}
+
+
+def run(script, *words, cwd, code=0):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, words)],
+        capture_output=True, text=True, cwd=cwd, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A finished sweep of two tiny trials, and what its launch printed."""
+    home = tmp_path_factory.mktemp("home")
+    done = run("run_sweep.py", "launch", "mnist_smoke", "--top", 1, "--name", "smoke", cwd=home)
+    return home / "runs" / "smoke", done
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sweep_ends_with_a_leaderboard(sweep):
+    folder, done = sweep
+    assert done.stderr == ""
+    board = rows(folder / "leaderboard.csv")
+    assert [row["rank"] for row in board] == ["1", "2"]
+    assert [row["status"] for row in board] == ["completed", "completed"]
+    best, other = board
+    assert float(best["validation_negative_elbo"]) <= float(other["validation_negative_elbo"])
+    for name in ("test_negative_elbo", "nll_importance_sampling", "nll_hais"):
+        assert math.isfinite(float(best[name]))
+        assert int(best[f"{name}_images"]) > 0
+        assert other[name] == ""
+    for name in (
+        "nll_importance_sampling_error",
+        "nll_hais_error",
+        "nll_hais_settings",
+        "seconds",
+        "seed",
+        "parameters",
+    ):
+        assert best[name]
+    assert (folder / best["checkpoint"]).is_file()
+    for text in (best["trial"], "leaderboard.csv", "best.toml", str(folder / "trials")):
+        assert text in done.stdout
+    assert (folder / "leaderboard.md").read_text().startswith("# ")
+
+
+def test_nothing_it_wrote_names_this_machine(sweep):
+    folder, _ = sweep
+    for file in folder.rglob("*"):
+        if file.suffix in {".toml", ".jsonl", ".csv", ".md", ".json"}:
+            assert str(folder) not in file.read_text(), file
+
+
+def test_a_trial_is_what_run_single_would_have_trained(sweep, tmp_path):
+    folder, _ = sweep
+    best = rows(folder / "leaderboard.csv")[0]["trial"]
+    run("run_single.py", folder / "best.toml", "--run", tmp_path / "again", "--threads", 1, cwd=tmp_path)
+    alone, trial = RunFolder(tmp_path / "again"), RunFolder(folder / "trials" / best)
+    assert [row.model_dump(exclude=CLOCK) for row in read(alone.metrics)] == [
+        row.model_dump(exclude=CLOCK) for row in read(trial.metrics)
+    ]
+    ours = {(each.method, each.images): each.nll for each in alone.read_evaluation().estimates if each.split == "test"}
+    theirs = {(each.method, each.images): each.nll for each in trial.read_evaluation().estimates}
+    assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_export_and_resume_of_a_finished_sweep_change_nothing(sweep, tmp_path):
+    folder, _ = sweep
+    before = (folder / "leaderboard.csv").read_bytes()
+    results = {path: path.stat().st_mtime_ns for path in (folder / "rerun").iterdir()}
+    run("run_sweep.py", "export", folder, "--csv", tmp_path / "board.csv", cwd=tmp_path)
+    assert (tmp_path / "board.csv").read_bytes() == before
+    run("run_sweep.py", "resume", folder, "--top", 1, cwd=tmp_path)
+    assert (folder / "leaderboard.csv").read_bytes() == before
+    assert {path: path.stat().st_mtime_ns for path in (folder / "rerun").iterdir()} == results
+
+
+def test_a_rerun_scores_more_trials_with_other_settings(sweep):
+    folder, _ = sweep
+    words = ("--top", 2, "--samples", 7, "--hais", "posterior:3x2x2", "--images", 10)
+    run("run_sweep.py", "rerun", folder, *words, cwd=folder)
+    board = rows(folder / "leaderboard.csv")
+    assert [row["nll_importance_sampling_samples"] for row in board] == ["7", "7"]
+    assert [row["nll_hais_settings"] for row in board] == ["posterior 3x2x2"] * 2
+    assert [row["nll_hais_images"] for row in board] == ["10", "10"]
+    compared = run("run_sweep.py", "compare", folder, "--csv", folder / "differences.csv", cwd=folder)
+    differences = rows(folder / "differences.csv")
+    assert {row["method"] for row in differences} == {"negative_elbo", "importance_sampling", "hais"}
+    for row in differences:
+        nll = {"importance_sampling": "nll_importance_sampling", "hais": "nll_hais"}.get(row["method"])
+        if nll is not None:
+            by_trial = {each["trial"]: float(each[nll]) for each in board}
+            expected = by_trial[row["first"]] - by_trial[row["second"]]
+            assert float(row["difference"]) == pytest.approx(expected, abs=1e-9)
+        assert f"{float(row['difference']):+.3f} ± {float(row['standard_error']):.3f}" in compared.stdout
+    done = run("run_sweep.py", "compare", folder, board[0]["trial"], cwd=folder, code=2)
+    assert "a comparison needs at least two different scored trials" in done.stderr
+    evaluation = json.loads((folder / "trials" / board[0]["trial"] / "evaluation.json").read_text())
+    assert evaluation["checkpoint"] == "best"
+
+
+@pytest.mark.slow
+def test_a_rerun_that_is_killed_goes_on_without_repeating_anything(sweep):
+    """The driver is killed in the middle; the next call does what is left, and the figures are those of one process."""
+    folder, _ = sweep
+    words = ["rerun", folder, "--top", 2, "--samples", 2000, "--images", 1000, "--until-error", 0.3, "--sandwich", 50]
+    words += ["--set", "evaluation.seed=5", "--hais", "posterior:10x3x4", "--budget-evaluations", 20000]
+    command = [sys.executable, str(ROOT / "run_sweep.py"), *map(str, words)]
+    before = set((folder / "rerun").iterdir())
+    driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 200
+    while len(set((folder / "rerun").glob("*.json")) - before) < 4:
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    kept = {path: path.stat().st_mtime_ns for path in set((folder / "rerun").glob("*.json")) - before}
+    done = run("run_sweep.py", *words, cwd=folder)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    board = rows(folder / "leaderboard.csv")
+    assert all(float(row["hais_gap"]) > -3 * float(row["hais_gap_error"]) for row in board)
+    trial = RunFolder(folder / "trials" / board[0]["trial"])
+    pooled = trial.read_evaluation()
+    for estimate in pooled.estimates:
+        if (found := estimate.until_error) is not None:
+            text = "0.3 nats reached" if found.stopped_by == "target" else "0.3 nats NOT reached"
+            assert text in done.stdout
+    sets = [
+        "seed=5", "importance_sampling.samples=2000", "importance_sampling.images=1000", "hais.images=1000",
+        "hais.start=posterior", "hais.temperatures=10", "hais.leapfrog_steps=3", "hais.chains=4",
+        "sandwich.enabled=true", "sandwich.images=50", "until_error.target=0.3", "until_error.budget_evaluations=20000",
+    ]  # fmt: skip
+    options = [word for each in sets for word in ("--set", f"evaluation.{each}")]
+    run("run_single.py", "--run", trial.path, "--evaluate-only", *options, cwd=folder)
+    alone = trial.read_evaluation()
+    ours = {(each.method, each.settings, each.images): each.nll for each in alone.estimates if each.split == "test"}
+    theirs = {(each.method, each.settings, each.images): each.nll for each in pooled.estimates}
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert alone.sandwiches[0].gap == pytest.approx(pooled.sandwiches[0].gap, abs=1e-4)
