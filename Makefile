@@ -35,7 +35,7 @@ test: lint
 	$(PYTEST) -m "not slow"
 
 test-faults: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -m faults
+	$(PYTEST) -m faults
 
 test-all: lint
 	$(PYTEST)

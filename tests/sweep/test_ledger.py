@@ -8,6 +8,8 @@ from iafsweep.sweep.ledger import Ledger, read_ledger
 from iafsweep.sweep.rows import Finished, Header, Proposed, Rung, Started, trial_name
 from iafsweep.sweep.state import replay
 
+pytestmark = pytest.mark.faults
+
 HEADER = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space="s")
 
 

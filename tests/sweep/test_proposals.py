@@ -12,6 +12,8 @@ from iafsweep.sweep.state import replay
 from iafsweep.sweep.tpe import BAD_BOUND, TpeHistory, frozen_trial
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, finite_space, tiny_space
 
+pytestmark = pytest.mark.faults
+
 HEADER = Header(sweep="abc", created="t", seed=0, space="s")
 SAMPLERS = ["tpe", "random", "quasi_random"]
 

@@ -12,6 +12,8 @@ from iafsweep.sweep.state import replay
 from tests.sweep.test_ledger import EVENTS, HEADER, finished
 from tests.sweep.tiny import DEPTH, RATE, tiny_space
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -113,6 +113,8 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.progress import NoProgress
 from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
 from tests.sweep.tiny import tiny_images, tiny_space
+
+pytestmark = pytest.mark.faults
 space = tiny_space(trials=6, epochs=12, scheduler="asha", grace_epochs=3, reduction_factor=2)
 options = LaunchOptions(node=Node("m", 2, 0))
 outcome = launch_sweep(space, SweepFolder(sys.argv[1]), tiny_images(), options, NoProgress())

@@ -13,6 +13,8 @@ from iafsweep.sweep.trial import SweepTrial, TrialSettings, is_transient, open_t
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, open_fake, open_faulty, tiny_images, tiny_space
 
+pytestmark = pytest.mark.faults
+
 IMAGES = tiny_images()
 
 
