@@ -296,10 +296,19 @@ class LeaderboardRow(Record):
         nll_hais_untrusted: share of images whose weights say that the figure should not be trusted.
         nll_importance_sampling_on_hais_images: importance sampling on the very images of HAIS, to compare the two.
         nll_importance_sampling_on_hais_images_error: its standard error over those images.
+        retrained_seeds: seeds that the configuration was trained with again, from scratch.
+        retrained_test_negative_elbo: mean of their one-sample bounds on test images.
+        retrained_test_negative_elbo_spread: standard deviation of one seed's.
+        retrained_nll_importance_sampling: mean of their test NLLs by importance sampling.
+        retrained_nll_importance_sampling_spread: standard deviation of one seed's.
+        retrained_nll_hais: mean of their test NLLs by HAIS.
+        retrained_nll_hais_spread: standard deviation of one seed's.
         hais_gap: upper minus lower bound on images simulated from the model, with HAIS's own settings.
         hais_gap_error: its standard error over those images.
         hais_gap_images: how many images were simulated.
         parameters_count: trainable parameters.
+        seconds_per_epoch: training seconds of an epoch.
+        pareto: whether no completed trial has both a lower bound and faster epochs; set by ``leaderboard.ranked``.
         seconds: training seconds.
         gpu_seconds: training seconds times GPUs held.
         seed: seed of the training.
@@ -331,10 +340,19 @@ class LeaderboardRow(Record):
     nll_hais_untrusted: float | None = None
     nll_importance_sampling_on_hais_images: float | None = None
     nll_importance_sampling_on_hais_images_error: float | None = None
+    retrained_seeds: int | None = None
+    retrained_test_negative_elbo: float | None = None
+    retrained_test_negative_elbo_spread: float | None = None
+    retrained_nll_importance_sampling: float | None = None
+    retrained_nll_importance_sampling_spread: float | None = None
+    retrained_nll_hais: float | None = None
+    retrained_nll_hais_spread: float | None = None
     hais_gap: float | None = None
     hais_gap_error: float | None = None
     hais_gap_images: int | None = None
     parameters_count: int | None = None
+    seconds_per_epoch: float | None = None
+    pareto: bool | None = None
     seconds: float | None = None
     gpu_seconds: float | None = None
     seed: int | None = None

@@ -84,11 +84,13 @@ class UnitsOutcome:
         results: JSON text by name, of earlier runs too.
         errors: tracebacks by name; units that need a failed one are named with its error.
         signal: the signal that ended the work early, None if none did.
+        stopped: whether a signal or somebody's wish ended it early.
     """
 
     results: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     signal: int | None = None
+    stopped: bool = False
 
 
 class _Actor:
@@ -151,14 +153,16 @@ def run_units(
         ValueError: two units have the same name, or one needs a unit that is not there.
     """
     folder.create()
-    stop = StopRequest()
-    with folder.lock(), stop.on_signals():
-        work = _Work(folder, progress, following)
-        work.admit(units)
-        if work.waiting:
-            _Pool(images.numpy(), make_worker, plan, work, stop).empty()
-        work.outcome.signal = stop.signal
-        return work.outcome
+    with folder.lock():
+        stop = StopRequest(folder.stop_request)
+        with stop.on_signals():
+            work = _Work(folder, progress, following)
+            work.admit(units)
+            if work.waiting:
+                _Pool(images.numpy(), make_worker, plan, work, stop).empty()
+            work.outcome.signal = stop.signal
+            work.outcome.stopped = stop.asked
+            return work.outcome
 
 
 def read_result(folder: SweepFolder, name: str) -> str | None:
@@ -246,7 +250,7 @@ class _Pool:
         idle: deque[Any] = deque()
         busy: dict[Any, tuple[Any, Unit]] = {}
         try:
-            while self._stop.signal is None:
+            while not self._stop.asked:
                 while (idle or len(self._actors) < self._plan.at_a_time) and (unit := self._work.next()) is not None:
                     actor = idle.popleft() if idle else self._start()
                     needed = {name: self._work.outcome.results[name] for name in unit.needs}

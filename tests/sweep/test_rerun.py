@@ -11,6 +11,8 @@ from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import Unit, read_result, run_units
 
+pytestmark = pytest.mark.faults
+
 PLAN = Plan(at_a_time=2, limited_by="CPU", cpus=1, gpus=0.0)
 IMAGES = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1, 1)
 
