@@ -125,11 +125,12 @@ def test_a_rerun_scores_more_trials_with_other_settings(sweep):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_rerun_that_is_killed_goes_on_without_repeating_anything(sweep):
     """The driver is killed in the middle; the next call does what is left, and the figures are those of one process."""
     folder, _ = sweep
-    words = ["rerun", folder, "--top", 2, "--samples", 2000, "--images", 1000, "--until-error", 0.3, "--sandwich", 50]
-    words += ["--set", "evaluation.seed=5", "--hais", "posterior:10x3x4", "--budget-evaluations", 20000]
+    words = ["rerun", folder, "--top", 2, "--samples", 500, "--images", 300, "--until-error", 0.3, "--sandwich", 20]
+    words += ["--set", "evaluation.seed=5", "--hais", "posterior:5x2x4", "--budget-evaluations", 1000]
     command = [sys.executable, str(ROOT / "run_sweep.py"), *map(str, words)]
     before = set((folder / "rerun").iterdir())
     driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True)
@@ -152,9 +153,9 @@ def test_a_rerun_that_is_killed_goes_on_without_repeating_anything(sweep):
             text = "0.3 nats reached" if found.stopped_by == "target" else "0.3 nats NOT reached"
             assert text in done.stdout
     sets = [
-        "seed=5", "importance_sampling.samples=2000", "importance_sampling.images=1000", "hais.images=1000",
-        "hais.start=posterior", "hais.temperatures=10", "hais.leapfrog_steps=3", "hais.chains=4",
-        "sandwich.enabled=true", "sandwich.images=50", "until_error.target=0.3", "until_error.budget_evaluations=20000",
+        "seed=5", "importance_sampling.samples=500", "importance_sampling.images=300", "hais.images=300",
+        "hais.start=posterior", "hais.temperatures=5", "hais.leapfrog_steps=2", "hais.chains=4",
+        "sandwich.enabled=true", "sandwich.images=20", "until_error.target=0.3", "until_error.budget_evaluations=1000",
     ]  # fmt: skip
     options = [word for each in sets for word in ("--set", f"evaluation.{each}")]
     run("run_single.py", "--run", trial.path, "--evaluate-only", *options, cwd=folder)
