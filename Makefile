@@ -5,11 +5,12 @@ INSTALLED := $(VENV)/.installed
 # Two processes of one thread each: the tests are many and tiny.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
-.PHONY: help sweep test test-all lint clean
+.PHONY: help sweep test test-faults test-all lint clean
 
 help:
 	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about 5 minutes)"
 	@echo "make test      install, lint, check types, run the test suite"
+	@echo "make test-faults  kill, fill and truncate: every row of the table of faults in docs/sweeps.md"
 	@echo "make test-all  the same with the tests marked slow"
 	@echo "make lint      lint and types alone"
 	@echo "make clean     remove .venv and caches (not runs/)"
@@ -32,6 +33,9 @@ lint: $(INSTALLED)
 
 test: lint
 	$(PYTEST) -m "not slow"
+
+test-faults: $(INSTALLED)
+	$(PYTEST) -m faults
 
 test-all: lint
 	$(PYTEST)

@@ -16,6 +16,47 @@ Shape letters in docstrings: B batch, S importance samples, C chains, T temperat
 units, X pixels. All bounds and likelihoods are in nats per image.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from iafsweep.config import RunConfig, load_config
 
-__all__ = ["RunConfig", "load_config"]
+if TYPE_CHECKING:
+    from iafsweep import config, data, evaluation, models, training
+    from iafsweep.evaluation.load import Run, load_run
+    from iafsweep.models import build_model
+
+__all__ = [
+    "Run",
+    "RunConfig",
+    "build_model",
+    "config",
+    "data",
+    "evaluation",
+    "load_config",
+    "load_run",
+    "models",
+    "training",
+]
+
+# Found when first asked for: PyTorch takes seconds to import, and not every use needs it.
+_LAZY = {
+    "Run": "iafsweep.evaluation.load",
+    "build_model": "iafsweep.models",
+    "load_run": "iafsweep.evaluation.load",
+}
+_FLOORS = {"data", "evaluation", "models", "training"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _FLOORS:
+        return importlib.import_module(f"iafsweep.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'iafsweep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,11 +1,13 @@
 """Shared by all tests: what is skipped where, one Ray for the whole run."""
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         # Tests of a file share its fixtures, and tests of the cluster one Ray: they stay in one process.
@@ -18,6 +20,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("full_mnist"):
             item.add_marker(skip)
+
+
+def pytest_sessionfinish():
+    gc.unfreeze()  # trials made in this process froze what was there; extensions complain if it is left so at exit
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,11 @@
 import csv
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,5 +108,59 @@ def test_a_rerun_scores_more_trials_with_other_settings(sweep):
     assert [row["nll_importance_sampling_samples"] for row in board] == ["7", "7"]
     assert [row["nll_hais_settings"] for row in board] == ["posterior 3x2x2"] * 2
     assert [row["nll_hais_images"] for row in board] == ["10", "10"]
+    compared = run("run_sweep.py", "compare", folder, "--csv", folder / "differences.csv", cwd=folder)
+    differences = rows(folder / "differences.csv")
+    assert {row["method"] for row in differences} == {"negative_elbo", "importance_sampling", "hais"}
+    for row in differences:
+        nll = {"importance_sampling": "nll_importance_sampling", "hais": "nll_hais"}.get(row["method"])
+        if nll is not None:
+            by_trial = {each["trial"]: float(each[nll]) for each in board}
+            expected = by_trial[row["first"]] - by_trial[row["second"]]
+            assert float(row["difference"]) == pytest.approx(expected, abs=1e-9)
+        assert f"{float(row['difference']):+.3f} ± {float(row['standard_error']):.3f}" in compared.stdout
+    done = run("run_sweep.py", "compare", folder, board[0]["trial"], cwd=folder, code=2)
+    assert "a comparison needs at least two different scored trials" in done.stderr
     evaluation = json.loads((folder / "trials" / board[0]["trial"] / "evaluation.json").read_text())
     assert evaluation["checkpoint"] == "best"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_rerun_that_is_killed_goes_on_without_repeating_anything(sweep):
+    """The driver is killed in the middle; the next call does what is left, and the figures are those of one process."""
+    folder, _ = sweep
+    words = ["rerun", folder, "--top", 2, "--samples", 500, "--images", 300, "--until-error", 0.3, "--sandwich", 20]
+    words += ["--set", "evaluation.seed=5", "--hais", "posterior:5x2x4", "--budget-evaluations", 1000]
+    command = [sys.executable, str(ROOT / "run_sweep.py"), *map(str, words)]
+    before = set((folder / "rerun").iterdir())
+    driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 200
+    while len(set((folder / "rerun").glob("*.json")) - before) < 4:
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    kept = {path: path.stat().st_mtime_ns for path in set((folder / "rerun").glob("*.json")) - before}
+    done = run("run_sweep.py", *words, cwd=folder)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    board = rows(folder / "leaderboard.csv")
+    assert all(float(row["hais_gap"]) > -3 * float(row["hais_gap_error"]) for row in board)
+    trial = RunFolder(folder / "trials" / board[0]["trial"])
+    pooled = trial.read_evaluation()
+    for estimate in pooled.estimates:
+        if (found := estimate.until_error) is not None:
+            text = "0.3 nats reached" if found.stopped_by == "target" else "0.3 nats NOT reached"
+            assert text in done.stdout
+    sets = [
+        "seed=5", "importance_sampling.samples=500", "importance_sampling.images=300", "hais.images=300",
+        "hais.start=posterior", "hais.temperatures=5", "hais.leapfrog_steps=2", "hais.chains=4",
+        "sandwich.enabled=true", "sandwich.images=20", "until_error.target=0.3", "until_error.budget_evaluations=1000",
+    ]  # fmt: skip
+    options = [word for each in sets for word in ("--set", f"evaluation.{each}")]
+    run("run_single.py", "--run", trial.path, "--evaluate-only", *options, cwd=folder)
+    alone = trial.read_evaluation()
+    ours = {(each.method, each.settings, each.images): each.nll for each in alone.estimates if each.split == "test"}
+    theirs = {(each.method, each.settings, each.images): each.nll for each in pooled.estimates}
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert alone.sandwiches[0].gap == pytest.approx(pooled.sandwiches[0].gap, abs=1e-4)

@@ -9,33 +9,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from pydantic import ValidationError
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
+from iafsweep.cli.tables import search_lines
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
 from iafsweep.errors import SweepError, UserError
-from iafsweep.models import build_model
 from iafsweep.records import LeaderboardRow
 from iafsweep.sweep.board import best_trials
-from iafsweep.sweep.cluster import plan_trials, running_ray, this_machine
+from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.finalists import plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
+from iafsweep.sweep.packing import automatic_gpus, probe_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
 from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.sizes import parameter_count
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
 from iafsweep.sweep.stored import load_sweep_space
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
+from iafsweep.sweep.tuner import check_resources, launch_sweep
+from iafsweep.sweep.warm_start import warm_start
+from iafsweep.training import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -45,27 +50,20 @@ class Machine:
     """On what a command runs.
 
     Attributes:
-        address: a Ray cluster to join; None: this machine alone.
-        ray_folder: folder for Ray's sockets and logs; None: Ray's own.
         data_root: folder of data sets.
         asked_data_root: the same if it was asked for on the command line.
+        options: as the sweep takes them.
     """
 
-    address: str | None
-    ray_folder: Path | None
     data_root: Path
     asked_data_root: Path | None
-
-    @property
-    def options(self) -> LaunchOptions:
-        """As the sweep takes them."""
-        return LaunchOptions(address=self.address, temporary=None if self.ray_folder is None else str(self.ray_folder))
+    options: LaunchOptions
 
 
 def show_samples(space: str, overrides: list[str], count: int, seed: int, console: Console) -> None:
     """Print sample configurations of a space with their sizes."""
     loaded = load_space(space, overrides)
-    table = preview_table(loaded, sample_configurations(loaded, count, seed), _count_parameters)
+    table = preview_table(loaded, sample_configurations(loaded, count, seed), parameter_count)
     if loaded.title:
         console.print(loaded.title, markup=False, style="bold")
     print_table(console, table, [parameter.path for parameter in loaded.parameters])
@@ -78,39 +76,44 @@ def launch_new(
     sweep: Mapping[str, object],
     name: str | None,
     runs: Path,
+    earlier: Path | None,
     machine: Machine,
     console: Console,
 ) -> int:
     """Begin a sweep in a new folder and see it through to its leaderboard."""
-    loaded = load_space(space, overrides, epochs=epochs, sweep=sweep)
+    plain = {key: value for key, value in sweep.items() if value != "auto"}
+    loaded = with_sweep(load_space(space, overrides, epochs=epochs, sweep=plain), sweep, console)
     folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
-    return _see_through(loaded, folder, machine, console)
+    if earlier is not None:
+        check_resources(loaded, folder, machine.options)
+        known, ended = warm_start(loaded, folder, SweepFolder(earlier))
+        console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
+    return see_through(loaded, folder, machine, console)
 
 
 def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
     """Go on with a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
-    return _see_through(_with_sweep(load_sweep_space(old), changes), old, machine, console)
+    return see_through(with_sweep(load_sweep_space(old), changes, console), old, machine, console)
 
 
 def rerun_best(
     folder: Path,
     changes: Mapping[str, object],
-    samples: int | None,
+    asked: Mapping[str, object],
     hais: str | None,
-    images: int | None,
     overrides: list[str],
     machine: Machine,
     console: Console,
 ) -> int:
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
-    space = _with_sweep(load_sweep_space(old), changes)
-    evaluation = _evaluation(space.base, samples, hais, images, overrides)
-    if machine.address is None:
-        plan_trials([this_machine()], space.sweep, space.sweep.top)
-    again = shlex.join(["python", *sys.argv])
-    with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
+    space = with_sweep(load_sweep_space(old), changes)
+    evaluation = _evaluation(space.base, asked, hais, overrides)
+    if machine.options.address is None:
+        plan_trials([machine.options.node], space.sweep, space.sweep.top)
+    again = shlex.join([*exits.program(), *sys.argv[1:]])
+    with machine.options.ray():
         code = _rerun(space, old, evaluation, machine, console, again)
     _show(old, console)
     return code
@@ -128,20 +131,21 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)
 
 
-def _see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
+def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
     """Train, score the best again, publish; whatever is done already is not done again."""
-    if machine.address is None:
-        plan_trials([this_machine()], space.sweep, space.sweep.trials)
+    check_resources(space, folder, machine.options)
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
-    with running_ray(this_machine(), address=machine.address, temporary=machine.options.temporary):
+    with machine.options.ray():
         outcome = launch_sweep(space, folder, images, machine.options, _progress(console))
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
             console.print("The space holds no further configurations; the sweep is exhausted.")
+        if outcome.status == "stopped":
+            console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
         code = _rerun(space, folder, space.base.evaluation, machine, console, again)
     _show(folder, console)
     return code
@@ -161,18 +165,22 @@ def _rerun(
         return 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
-    units = sum(len(finalist.all_units) for finalist in finalists)
-    with running_ray(this_machine(), address=machine.address) as nodes:
-        plan = plan_trials(nodes, space.sweep, units)
-        progress = UnitsProgress(console, f"Scoring the best {len(best)} trials on test images")
+    units = sum(finalist.first_tasks for finalist in finalists)
+    with machine.options.ray() as nodes:
+        plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
+        progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress)
     for name, error in outcome.errors.items():
         console.print(f"{name}: {error}", markup=False, style="red")
-    if outcome.signal is not None:
+    for trial in best:
+        run = RunFolder(folder.trial(trial))
+        for line in search_lines(run.read_evaluation().estimates) if run.evaluation.exists() else ():
+            console.print(f"{trial} {line}", markup=False, soft_wrap=True)
+    if outcome.stopped:
         publish(folder)
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
-        return 128 + outcome.signal
+        return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
 
 
@@ -197,17 +205,13 @@ def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
 
 
 def _evaluation(
-    base: RunConfig, samples: int | None, hais: str | None, images: int | None, overrides: Sequence[str]
+    base: RunConfig, asked: Mapping[str, object], hais: str | None, overrides: Sequence[str]
 ) -> EvaluationConfig:
     """Return the sweep's evaluation with what the command line asks for."""
     changes = parse_overrides(overrides)
     if other := [key for key in changes if not key.startswith("evaluation.")]:
         raise UserError(f"--set {other[0]}: a rerun changes nothing but [evaluation]; the trials are trained already")
-    if samples is not None:
-        changes["evaluation.importance_sampling.samples"] = samples
-    if images is not None:
-        changes["evaluation.importance_sampling.images"] = images
-        changes["evaluation.hais.images"] = images
+    changes |= {key: value for key, value in asked.items() if value is not None}
     evaluation = (
         base.evaluation
         if hais is None
@@ -217,8 +221,16 @@ def _evaluation(
     return build_config(with_values(values, changes), "rerun").evaluation
 
 
-def _with_sweep(space: SearchSpace, changes: Mapping[str, object]) -> SearchSpace:
+def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Console | None = None) -> SearchSpace:
+    """Return ``space`` with other settings of its sweep; those that are None are left as they are.
+
+    GPUs a trial may be ``auto``: then the largest configuration is measured, and the console told.
+    """
     given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("gpus_per_trial") == "auto":
+        given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
+        if console is not None:
+            console.print(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")
     try:
         return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
     except ValidationError as error:
@@ -237,9 +249,9 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
 
 
 def _resume_command(folder: SweepFolder, machine: Machine) -> str:
-    words = ["python", "run_sweep.py", "resume", _shown(folder.path)]
+    words = [*exits.program(), "resume", _shown(folder.path)]
     words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
-    words += ["--address", machine.address] if machine.address is not None else []
+    words += ["--address", machine.options.address] if machine.options.address is not None else []
     return shlex.join(words)
 
 
@@ -253,9 +265,3 @@ def _progress(console: Console) -> SweepProgress:
     if console.is_terminal:
         return LiveProgress(console)
     return PlainProgress(lambda line: console.print(line, markup=False, soft_wrap=True))
-
-
-def _count_parameters(config: RunConfig) -> int:
-    with torch.device("meta"):
-        model = build_model(config.model, config.data.facts.image_shape, seed=0)
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 import typer
@@ -28,11 +29,17 @@ class Terminated(BaseException):
 INTERRUPTS = (KeyboardInterrupt, Terminated)
 
 
-def run(app: typer.Typer, program: str) -> None:
+def program() -> list[str]:
+    """Return the words this program was called with: ``python run_sweep.py``, or an installed command's name."""
+    called = sys.argv[0]
+    return ["python", called] if called.endswith(".py") else [Path(called).name]
+
+
+def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
-        app(prog_name=program)
+        app(prog_name=Path(sys.argv[0]).name)
     except UserError as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print("[bold red]error:[/] ", end="")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from iafsweep.records import EpochMetrics
+
+if TYPE_CHECKING:
+    from iafsweep.sweep.rerun import UnitsDone
 
 _LINE_EVERY_SECONDS = 10.0
 
@@ -69,20 +74,24 @@ class TrainingProgress:
 
 
 class ScoringProgress:
-    """Shows which figure is being measured and how many images are done."""
+    """Shows which figure is being measured, evaluations of the network a second, and the time left."""
 
     def __init__(self, console: Console) -> None:
         """Begin with nothing measured."""
+        self._console = console
+        self._rate = Rate()
+        self._what = ""
+        self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("scoring {task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} images"),
+            TextColumn("{task.percentage:.0f} %  {task.fields[speed]}  left"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=1)
+        self._task = self._bar.add_task("", total=1, speed="")
 
     @contextmanager
     def shown(self) -> Iterator[ScoringProgress]:
@@ -90,30 +99,38 @@ class ScoringProgress:
         with self._bar:
             yield self
 
-    def __call__(self, what: str, done: int, images: int) -> None:
-        """Take what is being scored, the images done, and of how many."""
-        self._bar.update(self._task, description=what, completed=done, total=images)
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take what is being scored, the evaluations done, and of how many."""
+        if what != self._what or done == 0:
+            self._bar.reset(self._task)
+            self._what, self._rate = what, Rate()
+        self._rate.update(done, total)
+        self._bar.update(self._task, description=what, completed=done, total=total, speed=self._rate.speed)
+        if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"scoring {what}: {self._rate}", markup=False, soft_wrap=True)
 
 
 class UnitsProgress:
-    """Shows how much of a rerun is done."""
+    """Shows how much of a rerun is done, evaluations of the network a second, and the time left."""
 
     def __init__(self, console: Console, title: str) -> None:
         """Begin with nothing done."""
         self._console = console
         self._title = title
+        self._rate = Rate()
+        self._cost_done = 0
         self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn(title),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} shards"),
+            TextColumn("{task.fields[units]}  {task.fields[speed]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("left {task.fields[left]}"),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=1)
+        self._task = self._bar.add_task("", total=1, units="", speed="", left="")
 
     @contextmanager
     def shown(self) -> Iterator[UnitsProgress]:
@@ -123,10 +140,60 @@ class UnitsProgress:
         with self._bar:
             yield self
 
-    def __call__(self, done: int, total: int, name: str) -> None:
-        """Take the units done, of how many, and the name of the last one."""
-        self._bar.update(self._task, completed=done, total=total)
-        is_due = time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS or done == total
+    def __call__(self, done: UnitsDone) -> None:
+        """Take how far the rerun is; what earlier calls have done counts as done, not as speed."""
+        if not done.name and done.cost_done != self._cost_done:
+            self._rate = Rate()
+        self._cost_done = done.cost_done
+        self._rate.update(done.cost_done, done.cost_total)
+        units = f"{done.done}/{done.total} shards"
+        self._bar.update(
+            self._task,
+            completed=done.cost_done,
+            total=max(1, done.cost_total),
+            units=units,
+            speed=self._rate.speed,
+            left=self._rate.left,
+        )
+        is_due = time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS or done.done == done.total
         if not self._console.is_terminal and is_due:
             self._last_line = time.monotonic()
-            self._console.print(f"  {done}/{total} shards", markup=False)
+            self._console.print(f"  {units}, {self._rate}", markup=False, soft_wrap=True)
+
+
+class Rate:
+    """Evaluations a second since the first update, and the time left at that rate."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._first: tuple[float, int] | None = None
+        self._rate = 0.0
+        self._share = 0.0
+        self._left = math.inf
+
+    def update(self, done: int, total: int) -> None:
+        """Take the evaluations done, and of how many; what was done at the first call does not count as speed."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, done
+        seconds, here = now - self._first[0], done - self._first[1]
+        self._rate = here / seconds if seconds > 0 else 0.0
+        self._share = done / total if total else 1.0
+        self._left = 0.0 if done >= total else ((total - done) / self._rate if self._rate else math.inf)
+
+    @property
+    def speed(self) -> str:
+        """Evaluations a second; empty before there are any."""
+        return f"{self._rate:,.0f} evaluations/s" if self._rate else ""
+
+    @property
+    def left(self) -> str:
+        """Time left, h:mm:ss; a question mark before it can be known."""
+        if math.isinf(self._left):
+            return "?"
+        minutes, seconds = divmod(round(self._left), 60)
+        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+    def __str__(self) -> str:
+        """Share done, speed and time left, in a line."""
+        return ", ".join(part for part in (f"{self._share:.0%}", self.speed, f"{self.left} left") if part)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli import exits
+from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
 from iafsweep.data_root import default_data_root
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from iafsweep.training import RunFolder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-PROGRAM = "run_single.py"
 
 
 @app.command()
@@ -37,6 +37,9 @@ def single(
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Score the run again; no training.")] = False,
+    until_error: UntilError = None,
+    budget_seconds: BudgetSeconds = None,
+    budget_evaluations: BudgetEvaluations = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to compute; `auto`: a GPU if there is one.")] = "auto",
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
@@ -50,13 +53,16 @@ def single(
     - `run_single.py my.toml --set training.epochs=50 --run runs/short`
     - `run_single.py --run runs/short --resume --set training.epochs=100` goes on with it
     - `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true` scores it again
+    - `run_single.py --run runs/short --evaluate-only --until-error 0.02 --budget-seconds 600` until it is exact enough
     - `run_single.py runs/my-sweep/best.toml` trains a sweep's best configuration
 
     Exit codes: 0 done, 2 a mistake in what was asked, 3 diverged, 130 Ctrl-C, 143 SIGTERM.
     """
     from iafsweep.cli.train_and_score import train_and_score
 
-    settings, folder = _settings(config, overrides or [], run, is_old=resume or evaluate_only)
+    asked = until_error_changes(until_error, budget_seconds, budget_evaluations)
+    changes = [*(overrides or []), *(f"{key}={value}" for key, value in asked.items() if value is not None)]
+    settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
     code = train_and_score(
         settings,
         folder,
@@ -73,7 +79,7 @@ def single(
 
 def main() -> None:
     """Entry point."""
-    exits.run(app, PROGRAM)
+    exits.run(app)
 
 
 def _settings(
@@ -99,7 +105,7 @@ def _settings(
 
 
 def _resume_command(folder: RunFolder, device: str, data_root: Path | None, threads: int | None) -> str:
-    words = ["python", PROGRAM, "--run", str(folder.path), "--resume"]
+    words = [*exits.program(), "--run", str(folder.path), "--resume"]
     words += ["--device", device] if device != "auto" else []
     words += ["--data-root", str(data_root)] if data_root is not None else []
     words += ["--threads", str(threads)] if threads is not None else []

@@ -1,18 +1,36 @@
-"""`run_sweep.py`: preview, launch and resume a sweep, score its best trials again, export its leaderboard."""
+"""`run_sweep.py`: preview, launch and resume a sweep, score its best trials again, export its leaderboard, and more."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from iafsweep.cli import exits
-from iafsweep.data_root import default_data_root
-
-if TYPE_CHECKING:
-    from iafsweep.cli.drive import Machine
+from iafsweep.cli import exits, sweep_later
+from iafsweep.cli.sweep_options import (
+    Address,
+    Concurrent,
+    Cpus,
+    Dashboard,
+    DataRoot,
+    Folder,
+    GpuHours,
+    Gpus,
+    GpusOrAuto,
+    Hours,
+    Overrides,
+    RayFolder,
+    Space,
+    Target,
+    Top,
+    Unauthenticated,
+    Wait,
+    gpus_or_auto,
+    make_console,
+    make_machine,
+)
+from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 
 app = typer.Typer(
     add_completion=False,
@@ -22,20 +40,6 @@ app = typer.Typer(
     help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
     "Exit codes: 0 done, 1 trials keep failing, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM.",
 )
-PROGRAM = "run_sweep.py"
-
-Space = Annotated[str, typer.Argument(help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.")]
-Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a fixed field: `--set training.epochs=50`. Repeatable.")
-]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")]
-Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]
-Gpus = Annotated[float | None, typer.Option(min=0, help="GPUs a trial, fractions allowed; default 1 if there are any.")]
-Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores a trial.")]
-Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time at most.")]
-Top = Annotated[int | None, typer.Option(min=0, help="Best trials to score again; 0: none.")]
-RayFolder = Annotated[Path | None, typer.Option(help="Folder for Ray's sockets and logs (a short path).")]
 
 
 @app.command()
@@ -51,7 +55,7 @@ def preview(
     """
     from iafsweep.cli.drive import show_samples
 
-    show_samples(space, overrides or [], count, seed, _console())
+    show_samples(space, overrides or [], count, seed, make_console())
 
 
 @app.command()
@@ -61,20 +65,30 @@ def launch(
     epochs: Annotated[int | None, typer.Option(min=1, help="Short for `--set training.epochs=N`.")] = None,
     top: Top = None,
     name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the space's and a number.")] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="An earlier sweep's folder: the sampler is told what its trials found.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that sweeps are put in.")] = Path("runs"),
-    gpus_per_trial: Gpus = None,
+    gpus_per_trial: GpusOrAuto = None,
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler and of the trials.")] = None,
+    hours: Hours = None,
+    gpu_hours: GpuHours = None,
+    target: Target = None,
     address: Address = None,
+    wait: Wait = False,
     overrides: Overrides = None,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
+    dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Train the trials of a search space, score the best again, and print the leaderboard.
 
     - `run_sweep.py launch quick` runs a small sweep on two CPU cores
     - `run_sweep.py launch mnist --trials 64 --gpus-per-trial 0.5` puts two trials on each GPU
+    - `run_sweep.py launch mnist --gpus-per-trial auto --hours 11.5` fills a night of a batch queue
     - `run_sweep.py launch mnist --address auto` runs on the Ray cluster this machine belongs to
     """
     from iafsweep.cli.drive import launch_new
@@ -83,24 +97,39 @@ def launch(
         "trials": trials,
         "top": top,
         "seed": seed,
-        "gpus_per_trial": gpus_per_trial,
+        "gpus_per_trial": gpus_or_auto(gpus_per_trial),
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
+        "gpu_hours": gpu_hours,
+        "target": target,
     }
-    machine = _machine(address, ray_folder, data_root)
-    raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, machine, _console()))
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        hours=hours,
+        allow_no_authentication=allow_no_authentication,
+    )
+    raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, warm_start, machine, make_console()))
 
 
 @app.command()
 def resume(
     folder: Folder,
     top: Top = None,
-    gpus_per_trial: Gpus = None,
+    gpus_per_trial: GpusOrAuto = None,
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
+    hours: Hours = None,
+    gpu_hours: GpuHours = None,
+    target: Target = None,
     address: Address = None,
+    wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
+    dashboard: Dashboard = False,
 ) -> None:
     """Go on with a sweep that was interrupted or killed, from its ledger and its run folders.
 
@@ -112,11 +141,14 @@ def resume(
 
     changes = {
         "top": top,
-        "gpus_per_trial": gpus_per_trial,
+        "gpus_per_trial": gpus_or_auto(gpus_per_trial),
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
+        "gpu_hours": gpu_hours,
+        "target": target,
     }
-    raise typer.Exit(resume_old(folder, changes, _machine(address, ray_folder, data_root), _console()))
+    machine = make_machine(data_root, address, ray_folder, wait=wait, dashboard=dashboard, hours=hours)
+    raise typer.Exit(resume_old(folder, changes, machine, make_console()))
 
 
 @app.command()
@@ -132,6 +164,13 @@ def rerun(
         ),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Score the first so many test images.")] = None,
+    sandwich: Annotated[
+        int | None,
+        typer.Option(min=1, help="Measure lower and upper bound on so many images simulated from each model."),
+    ] = None,
+    until_error: UntilError = None,
+    budget_seconds: BudgetSeconds = None,
+    budget_evaluations: BudgetEvaluations = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override a field of [evaluation]. Repeatable.")
     ] = None,
@@ -146,17 +185,26 @@ def rerun(
 
     - `run_sweep.py rerun runs/quick-1 --top 5 --samples 5000`
     - `run_sweep.py rerun runs/quick-1 --hais posterior:40x4x16 --images 200`
+    - `run_sweep.py rerun runs/quick-1 --hais posterior --sandwich 100 --until-error 0.02 --budget-seconds 3600`
     """
     from iafsweep.cli.drive import rerun_best
 
+    asked = {
+        "evaluation.importance_sampling.samples": samples,
+        "evaluation.importance_sampling.images": images,
+        "evaluation.hais.images": images,
+        "evaluation.sandwich.images": sandwich,
+        "evaluation.sandwich.enabled": None if sandwich is None else True,
+        **until_error_changes(until_error, budget_seconds, budget_evaluations),
+    }
     changes = {
         "top": top,
         "gpus_per_trial": gpus_per_trial,
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
     }
-    machine = _machine(address, ray_folder, data_root)
-    raise typer.Exit(rerun_best(folder, changes, samples, hais, images, overrides or [], machine, _console()))
+    machine = make_machine(data_root, address, ray_folder)
+    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, make_console()))
 
 
 @app.command()
@@ -170,19 +218,29 @@ def export(
     """
     from iafsweep.cli.drive import export_leaderboard
 
-    export_leaderboard(folder, csv, _console())
+    export_leaderboard(folder, csv, make_console())
+
+
+@app.command()
+def compare(
+    folder: Folder,
+    trials: Annotated[
+        list[str] | None, typer.Argument(help="Trials to compare with the first of them; default: all with figures.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the differences to this file too.")] = None,
+) -> None:
+    """Compare scored trials image by image: their differences are known far better than their figures.
+
+    Example: `run_sweep.py compare runs/quick-1 t0003 t0007`
+    """
+    from iafsweep.cli.compare import compare_trials
+
+    compare_trials(folder, trials or [], csv, make_console())
+
+
+sweep_later.register(app)
 
 
 def main() -> None:
     """Entry point."""
-    exits.run(app, PROGRAM)
-
-
-def _machine(address: str | None, ray_folder: Path | None, data_root: Path | None) -> Machine:
-    from iafsweep.cli.drive import Machine
-
-    return Machine(address, ray_folder, (data_root or default_data_root()).expanduser().absolute(), data_root)
-
-
-def _console() -> Console:
-    return Console(highlight=False)
+    exits.run(app)

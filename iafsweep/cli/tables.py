@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from iafsweep.records import Estimate
+from iafsweep.records import Estimate, SandwichEstimate
 
 
 def figures_table(estimates: Sequence[Estimate]) -> Table:
@@ -32,6 +32,33 @@ def figures_table(estimates: Sequence[Estimate]) -> Table:
             _text(estimate.untrusted_share, ".0%"),
         )
     return table
+
+
+def search_lines(estimates: Sequence[Estimate]) -> list[str]:
+    """Return a line on each search for a small error: whether it ended at its target or at the end of its budget."""
+    lines = []
+    for estimate in estimates:
+        if (found := estimate.until_error) is None:
+            continue
+        last = found.rounds[-1]
+        end = "reached" if found.stopped_by == "target" else "NOT reached, the budget has ended"
+        effort = "temperatures" if estimate.method == "hais" else "samples"
+        lines.append(
+            f"{_name(estimate)}: {found.target:g} nats {end} with {last.effort:,} {effort} after {len(found.rounds)} "
+            f"round(s): estimator {last.estimator_error:.3f}, all against half {abs(last.nll - last.half_nll):.3f}, "
+            f"{found.network_evaluations:,} evaluations an image in all"
+        )
+    return lines
+
+
+def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
+    """Return a line on each sandwich."""
+    return [
+        f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: log p(x) between "
+        f"{each.lower:.3f} and {each.upper:.3f}, gap {each.gap:.3f} ± {each.gap_error:.3f} nats, "
+        f"{each.untrusted_share:.0%} untrusted"
+        for each in sandwiches
+    ]
 
 
 def _name(estimate: Estimate) -> str:

@@ -9,11 +9,10 @@ from rich.console import Console
 
 from iafsweep.cli import exits
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
-from iafsweep.cli.tables import figures_table
+from iafsweep.cli.tables import figures_table, sandwich_lines, search_lines
 from iafsweep.config import RunConfig
 from iafsweep.data import load_test_images, load_training_images
-from iafsweep.evaluation.figures import write_per_image
-from iafsweep.evaluation.report import evaluate
+from iafsweep.evaluation.report import evaluate, write_images
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
 from iafsweep.training.comparison import refuse_other_training
@@ -96,7 +95,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     test = load_test_images(config.data, root).to(device)
     progress = ScoringProgress(console)
     with progress.shown():
-        estimates, shards = evaluate(
+        scores = evaluate(
             trained.model,
             {"train": images.training, "validation": images.validation, "test": test},
             config,
@@ -107,11 +106,14 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         epoch=trained.epoch,
         parameters=sum(parameter.numel() for parameter in trained.model.parameters()),
         device=device_name(device),
-        estimates=estimates,
+        estimates=scores.estimates,
+        sandwiches=scores.sandwiches,
     )
-    write_per_image(folder.per_image, shards)
+    write_images(folder, scores)
     folder.write_evaluation(evaluation)
-    console.print(figures_table(estimates))
+    console.print(figures_table(scores.estimates))
+    for line in (*search_lines(scores.estimates), *sandwich_lines(scores.sandwiches)):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(
         f"Checkpoint {evaluation.checkpoint} (epoch {evaluation.epoch}). Run folder: {folder.path}", soft_wrap=True
     )

@@ -5,7 +5,14 @@
 """
 
 from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
-from iafsweep.config.evaluation import EvaluationConfig, HaisConfig, ImportanceSamplingConfig
+from iafsweep.config.evaluation import (
+    EvaluationConfig,
+    HaisConfig,
+    ImportanceSamplingConfig,
+    SandwichConfig,
+    Start,
+    UntilErrorConfig,
+)
 from iafsweep.config.files import dump_config, load_config
 from iafsweep.config.model import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
 from iafsweep.config.run import RunConfig
@@ -25,9 +32,12 @@ __all__ = [
     "MlpConfig",
     "ModelConfig",
     "RunConfig",
+    "SandwichConfig",
     "Section",
     "SourceFacts",
+    "Start",
     "TrainingConfig",
+    "UntilErrorConfig",
     "dump_config",
     "field_paths",
     "get_path",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.data import Seed
 from iafsweep.config.model import Size
 from iafsweep.config.section import Section
+
+Start = Literal["posterior", "prior", "base"]
+Starts = Annotated[tuple[Start, ...], Strict(strict=False), Field(min_length=1)]
 
 
 class ImportanceSamplingConfig(Section):
@@ -22,7 +25,7 @@ class HaisConfig(Section):
     """Hamiltonian annealed importance sampling."""
 
     enabled: bool = Field(default=False, description="Whether `run_single.py` runs HAIS at the end.")
-    start: Literal["posterior", "prior", "base"] = Field(
+    start: Start = Field(
         "posterior",
         description="Where chains start: the full flow `posterior` (annealed in its base noise), the `prior`, "
         "or the Gaussian `base` of the posterior.",
@@ -84,6 +87,43 @@ class HaisConfig(Section):
         return self
 
 
+class SandwichConfig(Section):
+    """Bidirectional Monte Carlo on images simulated from the model: a lower and an upper bound, and their gap."""
+
+    enabled: bool = Field(default=False, description="Whether both bounds are measured.")
+    images: Size = Field(100, description="Images simulated from the model.")
+    starts: Starts | None = Field(
+        None,
+        description="Starts to measure, each with the settings of `evaluation.hais` (those left unset are resolved for "
+        "the start); unset: HAIS's own start.",
+    )
+
+    @model_validator(mode="after")
+    def _starts_differ(self) -> SandwichConfig:
+        if self.starts is not None and len(set(self.starts)) != len(self.starts):
+            raise ValueError(f"starts must differ from each other, got {list(self.starts)}; name each once")
+        return self
+
+
+class UntilErrorConfig(Section):
+    """Go on until test figures are exact enough: more samples, or more temperatures."""
+
+    target: float | None = Field(
+        None,
+        gt=0,
+        description="Double the effort until the estimator's standard error and the difference between all and half of "
+        "the effort are below so many nats; unset: one round with the settings given.",
+    )
+    budget_evaluations: Size = Field(
+        100_000, description="Network evaluations an image that all rounds of a figure may cost together."
+    )
+    budget_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds of computing, added up over shards, that all rounds of a figure may cost; unset: any.",
+    )
+
+
 class EvaluationConfig(Section):
     """How a trained model is scored."""
 
@@ -94,5 +134,33 @@ class EvaluationConfig(Section):
     bound_images: Size | None = Field(
         None, description="Images of each split on which the final negative ELBO is measured; unset: all."
     )
+    binarisations: Size = Field(
+        1,
+        description="Fixed binarisations of the test images that test figures are averaged over; their seeds are "
+        "`data.binarisation_seed` and the numbers after it.",
+    )
     importance_sampling: ImportanceSamplingConfig = ImportanceSamplingConfig()
     hais: HaisConfig = HaisConfig()
+    sandwich: SandwichConfig = SandwichConfig()
+    until_error: UntilErrorConfig = UntilErrorConfig()
+
+    @property
+    def sandwich_starts(self) -> tuple[Start, ...]:
+        """The starts of the sandwich with their default resolved; none where it is off."""
+        if not self.sandwich.enabled:
+            return ()
+        return (self.hais.start,) if self.sandwich.starts is None else self.sandwich.starts
+
+    @model_validator(mode="after")
+    def _an_error_can_be_known(self) -> EvaluationConfig:
+        if self.until_error.target is None:
+            return self
+        counts = {"importance_sampling.samples": self.importance_sampling.samples}
+        if self.hais.enabled:
+            counts["hais.chains"] = self.hais.chains
+        for key, count in counts.items():
+            if count < 2:
+                raise ValueError(
+                    f"until_error.target needs a standard error, and {key} = {count} gives none; take at least 2"
+                )
+        return self

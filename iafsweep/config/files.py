@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -51,10 +52,10 @@ def _nested_too_deep(values: dict[str, Any]) -> bool:
 def find_config(name: str | Path) -> Path:
     """Return the path of a configuration: a file as named, or one shipped (``quick`` or ``quick.toml``)."""
     path = Path(name)
-    if path.exists() or len(path.parts) > 1:
+    if os.path.exists(path) or len(path.parts) > 1:  # unlike Path.exists, no error for a name too long
         return path
     bundled = bundled_folder() / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
-    return bundled if bundled.exists() else path
+    return bundled if os.path.exists(bundled) else path
 
 
 def bundled_folder() -> Path:
@@ -80,8 +81,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def read_values(path: Path) -> dict[str, Any]:
     """Return the tables of a configuration file merged over those of its ``base`` files.
 
-    ``base`` is a path relative to the file that names it. Tables that only a search space has (``search``, ``fixed``,
-    ``sweep``) are returned as they stand in ``path`` itself; a base may not have them.
+    ``base`` is a path relative to the file that names it, or the name of a file shipped with the package. Tables that
+    only a search space has (``search``, ``fixed``, ``sweep``) are returned as they stand in ``path`` itself; a base may
+    not have them.
 
     Raises:
         ConfigError: a file cannot be read, a base is a search space, or the bases go in a circle.
@@ -93,7 +95,8 @@ def read_values(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{chain[-1]}: `base` must be the path of a TOML file, found {base!r}")
         if len(chain) > _MAXIMUM_BASES:
             raise ConfigError(f"{path}: more than {_MAXIMUM_BASES} bases, one on the other; do they go in a circle?")
-        chain.append(chain[-1].parent / base)
+        beside = chain[-1].parent / base
+        chain.append(beside if os.path.exists(beside) else find_config(base))
         below = read_toml(chain[-1])
         if spaces := [table for table in SPACE_TABLES if table in below]:
             raise ConfigError(f"{path}: base {chain[-1].name} is a search space (it has [{spaces[0]}]); a base is not")

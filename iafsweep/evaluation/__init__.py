@@ -20,11 +20,11 @@ from iafsweep.evaluation.log_weights import (
     jackknife_standard_error,
     log_mean_exp,
 )
-from iafsweep.evaluation.noise import NOISE_BLOCK, Generators
+from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, NoiseBlocks
 from iafsweep.evaluation.pareto import pareto_k
 from iafsweep.evaluation.pilot import Pilot, PilotSettings, tune_step_size
 from iafsweep.evaluation.schedules import linear_schedule, sigmoid_schedule
-from iafsweep.evaluation.until_error import Progress, UntilError, until_error
+from iafsweep.evaluation.until_error import Progress, UntilError, search, until_error
 
 __all__ = [
     "NOISE_BLOCK",
@@ -34,6 +34,7 @@ __all__ = [
     "LogWeightStatistics",
     "LogWeightSummary",
     "Mean",
+    "NoiseBlocks",
     "Pilot",
     "PilotSettings",
     "Progress",
@@ -53,6 +54,7 @@ __all__ = [
     "pareto_k",
     "reverse_annealing",
     "sandwich",
+    "search",
     "sigmoid_schedule",
     "tune_step_size",
     "until_error",

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, draw_normal
+from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, draw_normal, generators_of_block
 
 LogDensity = Callable[[Tensor], Tensor]
 """Positions [S, B, D] to log-density [S, B]; every row on its own, differentiable in the position."""
@@ -78,9 +78,9 @@ class Bridge:
 
         return cls.between(draw_start, log_start, log_target)
 
-    def draw_block(self, generator: Generators) -> Tensor:
-        """One block of start samples [`NOISE_BLOCK`, B, D]."""
-        return self.draw_start(NOISE_BLOCK, generator)
+    def draw_block(self, generator: Generators, block: int) -> Tensor:
+        """The `block`-th block of start samples [`NOISE_BLOCK`, B, D]; blocks are drawn in their order."""
+        return self.draw_start(NOISE_BLOCK, generators_of_block(generator, block))
 
     def draw(self, count: int, generator: Generators) -> Tensor:
         """Start samples [count, B, D], drawn in whole blocks: fewer samples are the first ones of more.
@@ -90,7 +90,7 @@ class Bridge:
         """
         if count < 1:
             raise ValueError(f"the number of samples must be at least 1: got {count}.")
-        blocks = [self.draw_block(generator) for _ in range(math.ceil(count / NOISE_BLOCK))]
+        blocks = [self.draw_block(generator, block) for block in range(math.ceil(count / NOISE_BLOCK))]
         return torch.cat(blocks)[:count]
 
 

@@ -52,9 +52,9 @@ def log_weight_blocks(
     """
     if samples < 1:
         raise ValueError(f"the number of samples must be at least 1: got {samples}.")
-    for first in range(0, samples, NOISE_BLOCK):
+    for block, first in enumerate(range(0, samples, NOISE_BLOCK)):
         # A whole block is drawn even where less is used: the first samples of a longer run are these.
-        position = bridge.draw_block(generator)[: samples - first]
+        position = bridge.draw_block(generator, block)[: samples - first]
         with torch.no_grad():
             pieces = [_log_weights(bridge, piece) for piece in split_rows(position, rows_per_chunk)]
         yield torch.cat(pieces)

@@ -5,7 +5,9 @@ Shapes: S samples or chains, B images, D latent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,12 +19,53 @@ NOISE_BLOCK = 50
 long run are the samples of a short one, and a run in which nothing moves is importance sampling draw for draw.
 """
 
-Generators = torch.Generator | Sequence[torch.Generator]
-"""One generator for a whole batch, or one an image: then an image's numbers do not depend on the images beside it.
+
+@dataclass(frozen=True)
+class NoiseBlocks:
+    """Generators that are a pure function of image and block: rows 50 k to 50 k + 49 of S come from those of block k.
+
+    A block always draws all of its `NOISE_BLOCK` rows, whatever is used of them: the first samples or chains of a long
+    run are those of a short one, and a run can go on later at any block, in any process.
+
+    Attributes:
+        of_block: a block's number, from 0, to B generators, one an image, seeded afresh at each call.
+        first: number of the first block.
+    """
+
+    of_block: Callable[[int], Sequence[torch.Generator]]
+    first: int = 0
+
+    def open(self) -> OpenBlocks:
+        """Generators to draw from: each block is seeded once, and then goes on."""
+        return OpenBlocks(self)
+
+
+class OpenBlocks:
+    """`NoiseBlocks` being drawn from."""
+
+    def __init__(self, blocks: NoiseBlocks) -> None:
+        self._blocks = blocks
+        self._opened: list[Sequence[torch.Generator]] = []
+
+    def __getitem__(self, block: int) -> Sequence[torch.Generator]:
+        """The generators of the `block`-th block from the first one on, one an image."""
+        while len(self._opened) <= block:
+            self._opened.append(self._blocks.of_block(self._blocks.first + len(self._opened)))
+        return self._opened[block]
+
+
+Generators = torch.Generator | Sequence[torch.Generator] | OpenBlocks
+"""One generator for a whole batch; or one an image, so that an image's numbers do not depend on the images beside it;
+or `NoiseBlocks.open()`, so that they do not depend on the number of samples or chains either.
 
 Noise is drawn on the generator's own device and moved: a CPU generator gives the same numbers whatever the network
 runs on.
 """
+
+
+def generators_of_block(generator: Generators, block: int) -> Generators:
+    """What draws the `block`-th block of start samples."""
+    return generator[block] if isinstance(generator, OpenBlocks) else generator
 
 
 def draw_normal(
@@ -51,6 +94,10 @@ def _draw(sampler: Callable[..., Tensor], size: tuple[int, ...], generator: Gene
     if isinstance(generator, torch.Generator):
         return sampler(size, generator=generator, device=generator.device, dtype=dtype)
     samples, images, *latent = size
+    if isinstance(generator, OpenBlocks):
+        whole = (NOISE_BLOCK, *size[1:])
+        blocks = [_draw(sampler, whole, generator[block], dtype) for block in range(math.ceil(samples / NOISE_BLOCK))]
+        return torch.cat(blocks)[:samples]
     if len(generator) != images:
         raise ValueError(
             f"generators must be one for the batch or one an image: got {len(generator)} for {images} images."

@@ -1,33 +1,48 @@
-"""The evaluation of one run: every figure of its configuration, one table, one JSON file."""
+"""The evaluation of one run: every figure of its configuration, from one course a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from iafsweep.atomic import replacing
 from iafsweep.config import EvaluationConfig, RunConfig
-from iafsweep.evaluation.figures import first_images, summarise
-from iafsweep.evaluation.scoring import score_shard, tune
-from iafsweep.evaluation.shards import ShardResult, plan_shards
+from iafsweep.evaluation.figures import first_images, summarise, write_per_image
+from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
+from iafsweep.evaluation.scoring import FrozenStepSize
+from iafsweep.evaluation.shards import ShardResult
+from iafsweep.evaluation.simulated import SandwichResult
+from iafsweep.evaluation.tasks import Result, Task, perform
 from iafsweep.models import VAE
-from iafsweep.records import Estimate, Method, Split
+from iafsweep.records import Estimate, SandwichEstimate, Split
+from iafsweep.training import RunFolder
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being scored, how many images are done, and of how many."""
-
-
-class Job(NamedTuple):
-    """One figure to be made: a method on the first images of a split."""
-
-    method: Method
-    split: Split
-    images: int
+Told = Callable[[str, int, int], None]
+"""Hears what is being scored, how many evaluations of the network of that are done, and of how many."""
 
 
-def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job]:
+@dataclass(frozen=True)
+class Scores:
+    """Every figure of a run.
+
+    Attributes:
+        estimates: the figures, in the order of the table.
+        sandwiches: bounds on simulated images, one a start.
+        shards: the scored shards that the figures are made of.
+        simulated: those that the sandwiches are made of.
+    """
+
+    estimates: tuple[Estimate, ...]
+    sandwiches: tuple[SandwichEstimate, ...]
+    shards: tuple[ShardResult, ...]
+    simulated: tuple[SandwichResult, ...]
+
+
+def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
     """Return the figures that a configuration asks for, in the order of the table.
 
     Args:
@@ -35,76 +50,106 @@ def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job]:
         sizes: images there are of each split; splits without images are left out.
     """
     evaluation = config.evaluation
-    jobs = [
+    jobs: list[Job | SandwichJob] = [
         Job("negative_elbo", split, _at_most(evaluation.bound_images, size)) for split, size in sizes.items() if size
     ]
-    test = sizes.get("test", 0)
-    jobs.append(Job("importance_sampling", "test", _at_most(evaluation.importance_sampling.images, test)))
-    if evaluation.hais.enabled:
-        jobs.append(Job("hais", "test", _at_most(evaluation.hais.images, test)))
+    if test := sizes.get("test", 0):
+        jobs.append(Job("importance_sampling", "test", _at_most(evaluation.importance_sampling.images, test)))
+        if evaluation.hais.enabled:
+            jobs.append(Job("hais", "test", _at_most(evaluation.hais.images, test)))
+    jobs += [SandwichJob(start, evaluation.sandwich.images) for start in evaluation.sandwich_starts]
     return jobs
 
 
-def evaluate(
-    model: VAE, images: Mapping[Split, Tensor], config: RunConfig, progress: Progress | None = None
-) -> tuple[tuple[Estimate, ...], list[ShardResult]]:
-    """Make every figure that a configuration asks for.
+def evaluate(model: VAE, images: Mapping[Split, Tensor], config: RunConfig, told: Told | None = None) -> Scores:
+    """Make every figure that a configuration asks for, one task after the other.
 
     Args:
         model: in eval mode.
         images: uint8 [N, X...] of each split, on the model's device.
         config: the run's configuration.
-        progress: called after every shard.
-
-    Returns:
-        The figures, and the scored shards that they were made from.
+        told: called before and after every task.
     """
     model.requires_grad_(requires_grad=False)
-    seed = config.data.binarisation_seed
-    estimates: list[Estimate] = []
-    everything: list[ShardResult] = []
+    scored = []
     for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):
-        estimate, results = run_job(model, images[job.split], job, config.evaluation, seed, progress)
-        if job.method == "hais":
-            estimates += beside(everything, job.images, config.evaluation, seed)
-        estimates.append(estimate)
-        everything += results
-    return tuple(estimates), everything
+        scored.append(_carry_through(course(job, config), model, images, told))
+        if next(model.parameters()).is_cuda:
+            torch.cuda.empty_cache()
+    return assemble(scored)
 
 
-def beside(
-    results: Sequence[ShardResult], images: int, config: EvaluationConfig, binarisation_seed: int
-) -> list[Estimate]:
+def assemble(scored: Sequence[Scored]) -> Scores:
+    """Put the figures of a run in order; importance sampling on the very images of HAIS stands before it."""
+    estimates: list[Estimate] = []
+    shards: list[ShardResult] = []
+    for each in scored:
+        if isinstance(each.figure, Estimate):
+            if each.figure.method == "hais":
+                estimates += beside(shards, each.figure.images, each.config.evaluation)
+            estimates.append(each.figure)
+            shards += [result for result in each.results if isinstance(result, ShardResult)]
+    return Scores(
+        estimates=tuple(estimates),
+        sandwiches=tuple(each.figure for each in scored if isinstance(each.figure, SandwichEstimate)),
+        shards=tuple(shards),
+        simulated=tuple(result for each in scored for result in each.results if isinstance(result, SandwichResult)),
+    )
+
+
+def beside(results: Sequence[ShardResult], images: int, config: EvaluationConfig) -> list[Estimate]:
     """Return importance sampling on the first ``images`` images alone, if it was done on more: to stand beside HAIS."""
     scored = [result for result in results if result.shard.method == "importance_sampling"]
-    if sum(result.shard.count for result in scored) <= images:
+    if all(result.shard.first + result.shard.count <= images for result in scored):
         return []
-    return [summarise(first_images(scored, images), config, binarisation_seed)]
+    return [summarise(first_images(scored, images), config)]
 
 
-def run_job(
-    model: VAE,
-    images: Tensor,
-    job: Job,
-    config: EvaluationConfig,
-    binarisation_seed: int,
-    progress: Progress | None = None,
-) -> tuple[Estimate, list[ShardResult]]:
-    """Make one figure, shard by shard; for HAIS a pilot freezes the step size first."""
-    step_size = None
-    if job.method == "hais":
-        if progress is not None:
-            progress("hais pilot", 0, job.images)
-        step_size = tune(model, images[: job.images], config, binarisation_seed).step_size
-    results = []
-    for shard in plan_shards(job.method, job.split, job.images):
-        part = images[shard.first : shard.first + shard.count]
-        results.append(score_shard(model, part, shard, config, binarisation_seed, step_size))
-        if progress is not None:
-            progress(f"{job.method} ({job.split})", shard.first + shard.count, job.images)
-    if images.device.type == "cuda":
-        torch.cuda.empty_cache()
-    return summarise(results, config, binarisation_seed, step_size), results
+def write_images(folder: RunFolder, scores: Scores) -> None:
+    """Write the figures of each image: ``per_image.parquet``, and with sandwiches ``simulated.parquet``."""
+    write_per_image(folder.per_image, scores.shards)
+    if not scores.simulated:
+        folder.simulated.unlink(missing_ok=True)
+        return
+    with replacing(folder.simulated) as temporary:
+        simulated_table(scores.simulated).to_parquet(temporary, index=False)
+
+
+def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:
+    """Return one row a simulated image and start: start, image, both bounds and the variances of their log-weights."""
+    names = ("lower", "upper", "lower_log_weight_variance", "upper_log_weight_variance")
+    frames = []
+    for result in results:
+        shard = result.shard
+        columns = {name: list(getattr(result, name)) for name in names}
+        places = range(shard.first, shard.first + shard.count)
+        frames.append(pd.DataFrame({"start": shard.start, "image": places, **columns}))
+    return pd.concat(frames, ignore_index=True).sort_values(["start", "image"], ignore_index=True)
+
+
+def _carry_through(steps: Course, model: VAE, images: Mapping[Split, Tensor], told: Told | None) -> Scored:
+    tasks = next(steps)
+    while True:
+        try:
+            tasks = steps.send(_do(tasks, model, images, told))
+        except StopIteration as end:
+            scored: Scored = end.value
+            return scored
+
+
+def _do(tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], told: Told | None) -> dict[str, Result]:
+    """Do tasks in their order; a pilot stands before those that need it."""
+    results: dict[str, Result] = {}
+    total, done = sum(task.evaluations for task in tasks), 0
+    for task in tasks:
+        if told is not None:
+            told(task.label, done, total)
+        needed = None if task.needs is None else results[task.needs]
+        results[task.name] = perform(model, images, task, needed if isinstance(needed, FrozenStepSize) else None)
+        done += task.evaluations
+        if told is not None:
+            told(task.label, done, total)
+    return results
 
 
 def _at_most(asked: int | None, there: int) -> int:

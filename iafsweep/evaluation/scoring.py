@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from iafsweep.config import EvaluationConfig, HaisConfig
+from iafsweep.config import EvaluationConfig, HaisConfig, Start
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.annealing import annealed_importance_sampling
-from iafsweep.evaluation.importance import importance_sampling
+from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.bridge import Bridge
+from iafsweep.evaluation.importance import log_weight_blocks
+from iafsweep.evaluation.log_weights import LogWeightStatistics
+from iafsweep.evaluation.noise import NOISE_BLOCK, NoiseBlocks
 from iafsweep.evaluation.pilot import Pilot, PilotSettings, tune_step_size
 from iafsweep.evaluation.schedules import Schedule, linear_schedule, sigmoid_schedule
 from iafsweep.evaluation.shards import Shard, ShardResult, shard_result
@@ -42,21 +47,19 @@ class FrozenStepSize(Record):
 
 
 def score_shard(
-    model: VAE,
-    images: Tensor,
-    shard: Shard,
-    config: EvaluationConfig,
-    binarisation_seed: int,
-    step_size: float | None = None,
+    model: VAE, images: Tensor, shard: Shard, config: EvaluationConfig, step_size: float | None = None
 ) -> ShardResult:
-    """Score one shard; every image has random numbers of its own, so that the shard's borders change no figure.
+    """Score one shard.
+
+    Noise depends on (evaluation seed, method, split, binarisation, image, block of 50 samples) alone, in full float32:
+    neither the shard's borders nor memory, order, number of workers or device change a figure. It does not depend on
+    the trial: a run has the same figure wherever it is scored, and a trial scored twice differs from itself by nothing.
 
     Args:
         model: in eval mode; its parameters need no gradient (``requires_grad_(False)`` saves memory).
         images: the shard's images, uint8 [B, X...], on the model's device.
         shard: which method, on which range.
         config: settings and seed.
-        binarisation_seed: seed of the split's fixed binarisation.
         step_size: the frozen step size; for HAIS only.
 
     Raises:
@@ -65,56 +68,61 @@ def score_shard(
     if len(images) != shard.count:
         raise ValueError(f"the shard has {shard.count} images, got {len(images)}")
     started = time.perf_counter()
+    x = fixed_binarisation(images, shard.split, shard.binarisation_seed, shard.first)
+    noise = _noise(config.seed, shard.method, shard)
     if shard.method == "hais":
         if step_size is None:
             raise ValueError("HAIS needs a frozen step size: run `tune` first")
-        return _hais(model, images, shard, config, binarisation_seed, step_size, started)
-    samples = 1 if shard.method == "negative_elbo" else config.importance_sampling.samples
-    x = fixed_binarisation(images, shard.split, binarisation_seed, shard.first)
-    statistics = importance_sampling(
-        BRIDGES["posterior"](model, x, encode(model, x)),
-        samples,
-        _generators(config.seed, shard.method, shard),
-        rows_per_chunk=_rows(x.device)[0],
-    )
+        return _hais(model, x, shard, config.hais, noise, step_size, started)
+
+    def sample(rows: int) -> list[LogWeightStatistics]:
+        bridge = BRIDGES["posterior"](model, x, encode(model, x))
+        return halves(log_weight_blocks(bridge, shard.samples, noise.open(), rows_per_chunk=rows), shard.samples)
+
+    with full_precision():
+        statistics = halving_rows(sample, _rows(x.device)[0], shard.count)
     return shard_result(
         shard,
-        statistics.summary(),
+        statistics,
         acceptance_rate=None,
-        network_evaluations=samples,
+        network_evaluations=shard.samples,
         gradient_evaluations=0,
         seconds=time.perf_counter() - started,
     )
 
 
-def tune(model: VAE, images: Tensor, config: EvaluationConfig, binarisation_seed: int) -> FrozenStepSize:
-    """Find the step size of a HAIS run in a pilot on the first test images; its weights are thrown away.
+def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: NoiseBlocks) -> FrozenStepSize:
+    """Find the step size of a HAIS run in a pilot on a few images; its weights are thrown away.
 
     Args:
         model: in eval mode.
-        images: test images, uint8 [N, X...]; the first ``config.hais.pilot_images`` are used.
-        config: settings and seed.
-        binarisation_seed: seed of the split's fixed binarisation.
+        x: bits of the pilot's images, [B, X...].
+        start: where chains start.
+        config: settings.
+        noise: the pilot's own.
     """
-    hais = config.hais
-    shard = Shard(method="hais", split="test", first=0, count=min(hais.pilot_images, len(images)))
     started = time.perf_counter()
-    x = fixed_binarisation(images[: shard.count], shard.split, binarisation_seed)
-    pilot: Pilot = tune_step_size(
-        BRIDGES[hais.start](model, x, encode(model, x)),
-        hais.chains,
-        schedule(hais),
-        PilotSettings(
-            target_acceptance=hais.resolved_target_acceptance,
-            passes=hais.pilot_passes,
-            initial_step_size=hais.initial_step_size,
-            minimum_step_size=hais.minimum_step_size,
-            maximum_step_size=hais.maximum_step_size,
-        ),
-        leapfrog_steps=hais.resolved_leapfrog_steps,
-        generator=_generators(config.seed, "pilot", shard),
-        rows_per_chunk=_rows(x.device)[1],
-    )
+    hais = config.hais.model_copy(update={"start": start})
+
+    def find(rows: int) -> Pilot:
+        return tune_step_size(
+            BRIDGES[start](model, x, encode(model, x)),
+            hais.chains,
+            schedule(hais),
+            PilotSettings(
+                target_acceptance=hais.resolved_target_acceptance,
+                passes=hais.pilot_passes,
+                initial_step_size=hais.initial_step_size,
+                minimum_step_size=hais.minimum_step_size,
+                maximum_step_size=hais.maximum_step_size,
+            ),
+            leapfrog_steps=hais.resolved_leapfrog_steps,
+            generator=noise.open(),
+            rows_per_chunk=rows,
+        )
+
+    with full_precision():
+        pilot = halving_rows(find, _rows(x.device)[1], len(x))
     return FrozenStepSize(
         step_size=pilot.step_size,
         acceptance_rate=pilot.acceptance_rate,
@@ -123,46 +131,96 @@ def tune(model: VAE, images: Tensor, config: EvaluationConfig, binarisation_seed
     )
 
 
+def tune_on_test_images(model: VAE, images: Tensor, config: EvaluationConfig, binarisation_seed: int) -> FrozenStepSize:
+    """Run the pilot of HAIS on the first ``config.hais.pilot_images`` of test images, uint8 [N, X...]."""
+    count = min(config.hais.pilot_images, len(images))
+    x = fixed_binarisation(images[:count], "test", binarisation_seed)
+    noise = noise_blocks(config.seed, "pilot", "test", binarisation_seed, range(count))
+    return tune(model, x, config.hais.start, config, noise)
+
+
 def schedule(config: HaisConfig) -> Tensor:
     """Return the inverse temperatures [T + 1] of a configuration."""
     return SCHEDULES[config.resolved_schedule](config.resolved_temperatures)
 
 
+def noise_blocks(
+    seed: int, purpose: str, split: str, binarisation_seed: int, places: range, first_sample: int = 0
+) -> NoiseBlocks:
+    """Return the noise of some images: a CPU generator for each image and block, from all that is named here.
+
+    Args:
+        seed: of the evaluation.
+        purpose: the method, or another use.
+        split: of the images.
+        binarisation_seed: of their binarisation.
+        places: places of the images in the split.
+        first_sample: sample that the first block begins with.
+    """
+
+    def of_block(block: int) -> list[torch.Generator]:
+        return [generator("cpu", seed, purpose, split, binarisation_seed, place, block) for place in places]
+
+    return NoiseBlocks(of_block, first_sample // NOISE_BLOCK)
+
+
+def halves(blocks: Iterable[Tensor], count: int) -> list[LogWeightStatistics]:
+    """Statistics of the first and the second half of ``count`` log-weights that come in blocks [S, B]; one of one."""
+    border = count // 2
+    gathered: list[LogWeightStatistics | None] = [None, None]
+    place = 0
+    for block in blocks:
+        cut = min(max(border - place, 0), len(block))
+        for half, part in enumerate((block[:cut], block[cut:])):
+            if len(part):
+                statistics, known = LogWeightStatistics.of(part), gathered[half]
+                gathered[half] = statistics if known is None else known.merge(statistics)
+        place += len(block)
+    return [half for half in gathered if half is not None]
+
+
 def _hais(
     model: VAE,
-    images: Tensor,
+    x: Tensor,
     shard: Shard,
-    config: EvaluationConfig,
-    binarisation_seed: int,
+    hais: HaisConfig,
+    noise: NoiseBlocks,
     step_size: float,
     started: float,
 ) -> ShardResult:
-    hais = config.hais
-    x = fixed_binarisation(images, shard.split, binarisation_seed, shard.first)
-    run = annealed_importance_sampling(
-        BRIDGES[hais.start](model, x, encode(model, x)),
-        hais.chains,
-        schedule(hais),
-        step_size=step_size,
-        leapfrog_steps=hais.resolved_leapfrog_steps,
-        generator=_generators(config.seed, "hais", shard),
-        rows_per_chunk=_rows(x.device)[1],
-    )
-    evaluations = hais.chains * run.gradient_evaluations
+    def anneal(rows: int) -> tuple[list[LogWeightStatistics], float | None, int]:
+        bridge: Bridge = BRIDGES[hais.start](model, x, encode(model, x))
+        run = annealed_importance_sampling(
+            bridge,
+            shard.samples,
+            schedule(hais),
+            step_size=step_size,
+            leapfrog_steps=hais.resolved_leapfrog_steps,
+            generator=noise.open(),
+            rows_per_chunk=rows,
+        )
+        return halves([run.log_weights], shard.samples), run.mean_acceptance_rate, run.gradient_evaluations
+
+    with full_precision():
+        statistics, acceptance_rate, evaluations = halving_rows(anneal, rows_with_gradient(x.device), shard.count)
     return shard_result(
         shard,
-        run.statistics.summary(),
-        acceptance_rate=run.mean_acceptance_rate,
-        network_evaluations=evaluations,
-        gradient_evaluations=evaluations,
+        statistics,
+        acceptance_rate=acceptance_rate,
+        network_evaluations=shard.samples * evaluations,
+        gradient_evaluations=shard.samples * evaluations,
         seconds=time.perf_counter() - started,
     )
 
 
-def _generators(seed: int, purpose: str, shard: Shard) -> list[torch.Generator]:
-    """One generator an image, on the CPU: the same numbers on every device, in every order of shards."""
+def _noise(seed: int, purpose: str, shard: Shard) -> NoiseBlocks:
     places = range(shard.first, shard.first + shard.count)
-    return [generator("cpu", seed, purpose, shard.split, place) for place in places]
+    return noise_blocks(seed, purpose, shard.split, shard.binarisation_seed, places, shard.first_sample)
+
+
+def rows_with_gradient(device: torch.device) -> int:
+    """Rows (chains x images) to evaluate at a time where gradients are needed, to begin with."""
+    return _rows(device)[1]
 
 
 def _rows(device: torch.device) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from iafsweep.evaluation.log_weights import LogWeightSummary
+from iafsweep.evaluation.log_weights import LogWeightStatistics
 from iafsweep.records import Method, Record, Split
 
 SHARD_IMAGES = 100
@@ -16,19 +16,25 @@ SHARD_IMAGES = 100
 
 
 class Shard(Record):
-    """One method on a range of images of a split.
+    """One method on a range of images of a split, with a range of samples an image.
 
     Attributes:
         method: how the images are scored.
         split: which images.
+        binarisation_seed: of the fixed binarisation of the split.
         first: place of the first image in the split.
         count: number of images.
+        samples: samples (HAIS: chains) an image.
+        first_sample: how many samples other shards have made already; a multiple of `NOISE_BLOCK`.
     """
 
     method: Method
     split: Split
+    binarisation_seed: int
     first: int
     count: int
+    samples: int
+    first_sample: int = 0
 
 
 class ShardResult(Record):
@@ -37,7 +43,9 @@ class ShardResult(Record):
     Attributes:
         shard: what was scored.
         log_likelihood: estimates of log p(x) (of the ELBO for ``negative_elbo``), nats.
+        half_log_likelihood: the same from half of the samples, the mean over both halves; NaN for one sample.
         standard_error: the estimator's own standard error of each.
+        mean_log_weight: mean of the log-weights.
         effective_sample_size: (sum w)^2 / sum w^2.
         log_weight_variance: variance of the log-weights.
         pareto_k: Pareto k-hat; NaN below 25 weights.
@@ -50,7 +58,9 @@ class ShardResult(Record):
 
     shard: Shard
     log_likelihood: tuple[float, ...]
+    half_log_likelihood: tuple[float, ...]
     standard_error: tuple[float, ...]
+    mean_log_weight: tuple[float, ...]
     effective_sample_size: tuple[float, ...]
     log_weight_variance: tuple[float, ...]
     pareto_k: tuple[float, ...]
@@ -61,28 +71,71 @@ class ShardResult(Record):
     seconds: float
 
 
-def plan_shards(method: Method, split: Split, images: int, size: int = SHARD_IMAGES) -> list[Shard]:
+PER_IMAGE_COLUMNS = (
+    "log_likelihood",
+    "half_log_likelihood",
+    "standard_error",
+    "mean_log_weight",
+    "effective_sample_size",
+    "log_weight_variance",
+    "pareto_k",
+    "untrusted",
+)
+"""The fields of a result that have one entry an image."""
+
+
+def plan_shards(
+    method: Method,
+    split: Split,
+    images: int,
+    samples: int,
+    binarisation_seed: int,
+    first_sample: int = 0,
+    size: int = SHARD_IMAGES,
+) -> list[Shard]:
     """Return the shards that cover the first ``images`` images of a split."""
     return [
-        Shard(method=method, split=split, first=first, count=min(size, images - first))
+        Shard(
+            method=method,
+            split=split,
+            binarisation_seed=binarisation_seed,
+            first=first,
+            count=min(size, images - first),
+            samples=samples,
+            first_sample=first_sample,
+        )
         for first in range(0, images, size)
     ]
 
 
 def shard_result(
     shard: Shard,
-    summary: LogWeightSummary,
+    halves: Sequence[LogWeightStatistics],
     *,
     acceptance_rate: float | None,
     network_evaluations: int,
     gradient_evaluations: int,
     seconds: float,
 ) -> ShardResult:
-    """Pack the summary of a shard's log-weights."""
+    """Pack the statistics of a shard's log-weights.
+
+    Args:
+        shard: what was scored.
+        halves: statistics of the first and the second half of the samples; of a single sample alone.
+        acceptance_rate: mean over moves, chains and images.
+        network_evaluations: an image.
+        gradient_evaluations: an image.
+        seconds: wall-clock seconds.
+    """
+    whole = halves[0] if len(halves) == 1 else halves[0].merge(halves[1])
+    summary = whole.summary()
+    half = torch.stack([each.log_likelihood for each in halves]).mean(0)
     return ShardResult(
         shard=shard,
         log_likelihood=_floats(summary.log_likelihood),
+        half_log_likelihood=_floats(half if len(halves) == 2 else half * torch.nan),
         standard_error=_floats(summary.standard_error),
+        mean_log_weight=_floats(summary.mean_log_weight),
         effective_sample_size=_floats(summary.effective_sample_size),
         log_weight_variance=_floats(summary.log_weight_variance),
         pareto_k=_floats(summary.pareto_k),

@@ -8,7 +8,7 @@ bias is left that more of the same effort could remove. Both must be small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,18 +83,13 @@ class UntilError:
         return self.rounds[-1]
 
 
-def until_error(
-    work_up_to: Callable[[int], Progress],
-    *,
-    target: float,
-    first_effort: int,
-    may_spend: Callable[[int], bool],
-) -> UntilError:
+def search(target: float, first_effort: int, may_spend: Callable[[int], bool]) -> Generator[int, Progress, UntilError]:
     """Double the effort until standard error and difference are both below a target, or the budget ends.
 
+    A generator: yields how much effort to bring all work up to, is sent what that gave, and returns how it ended. So
+    several searches can go on side by side, and a killed one is taken up again by sending it what it has.
+
     Args:
-        work_up_to: brings all effort up to a number and reports. It may keep what it has (more samples, more chains) or
-            start afresh (more temperatures); the search does not know.
         target: the error to come below, nats per image.
         first_effort: effort of the first round, which is always made.
         may_spend: whether so much effort in all is still within the budget, of whatever kind; asked before each further
@@ -107,10 +102,36 @@ def until_error(
         raise ValueError(f"target must be positive and finite: got {target}.")
     if first_effort < 1:
         raise ValueError(f"first_effort must be at least 1: got {first_effort}.")
-    rounds = [work_up_to(first_effort)]
+    rounds = [(yield first_effort)]
     while not rounds[-1].is_within(target):
         effort = first_effort * 2 ** len(rounds)
         if not may_spend(effort):
             return UntilError(tuple(rounds), target, "budget")
-        rounds.append(work_up_to(effort))
+        rounds.append((yield effort))
     return UntilError(tuple(rounds), target, "target")
+
+
+def until_error(
+    work_up_to: Callable[[int], Progress],
+    *,
+    target: float,
+    first_effort: int,
+    may_spend: Callable[[int], bool],
+) -> UntilError:
+    """Carry one `search` through.
+
+    Args:
+        work_up_to: brings all effort up to a number and reports. It may keep what it has (more samples, more chains) or
+            start afresh (more temperatures); the search does not know.
+        target: as in `search`, like the rest and the errors.
+        first_effort: effort of the first round.
+        may_spend: asked before each further round.
+    """
+    steps = search(target, first_effort, may_spend)
+    effort = next(steps)
+    while True:
+        try:
+            effort = steps.send(work_up_to(effort))
+        except StopIteration as end:
+            result: UntilError = end.value
+            return result

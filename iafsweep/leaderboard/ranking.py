@@ -28,9 +28,26 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
     for trial, count in Counter(row.trial for row in ordered).items():
         if count > 1:
             raise ValueError(f"a leaderboard has one row a trial, got {count} of {trial!r}")
+    front = pareto_front(ordered)
     return tuple(
-        row.model_copy(update={"rank": number if _has_rank(row) else None})
+        row.model_copy(
+            update={
+                "rank": number if _has_rank(row) else None,
+                "pareto": row.trial in front if _has_rank(row) else None,
+            }
+        )
         for number, row in enumerate(ordered, start=1)
+    )
+
+
+def pareto_front(rows: Iterable[LeaderboardRow]) -> frozenset[str]:
+    """Return the completed trials that no other beats in bound or seconds per epoch without losing in the other."""
+    points = {row.trial: (_bound(row), row.seconds_per_epoch) for row in rows if _has_rank(row)}
+    known = {trial: (bound, cost) for trial, (bound, cost) in points.items() if cost is not None}
+    return frozenset(
+        trial
+        for trial, (bound, cost) in known.items()
+        if not any(other[0] <= bound and other[1] <= cost and other != (bound, cost) for other in known.values())
     )
 
 

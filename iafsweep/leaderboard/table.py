@@ -44,6 +44,14 @@ _FIGURES = (
         "nll_hais_images",
         "nll_importance_sampling_on_hais_images_error",
     ),
+    _Figure(
+        "retrained test NLL, IS",
+        "retrained_nll_importance_sampling",
+        "nll_importance_sampling_images",
+        "retrained_nll_importance_sampling_spread",
+    ),
+    _Figure("retrained test NLL, HAIS", "retrained_nll_hais", "nll_hais_images", "retrained_nll_hais_spread"),
+    _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
 )
 
 
@@ -60,6 +68,7 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     paths = searched_parameters(ordered, parameters)
     figures = [figure for figure in _FIGURES if any(getattr(row, figure.value) is not None for row in ordered)]
     header = ["rank", "trial", "status", *paths, "epochs", *(_title(figure, ordered) for figure in figures)]
+    timed = any(row.seconds_per_epoch is not None for row in ordered)
     body = [
         (
             "-" if row.rank is None else str(row.rank),
@@ -69,11 +78,16 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
             str(row.epochs),
             *(_cell(figure, row, ordered) for figure in figures),
             "-" if row.parameters_count is None else f"{row.parameters_count:,}",
+            *([_seconds_per_epoch(row)] if timed else []),
             "-" if row.seconds is None else f"{row.seconds:,.0f}",
         )
         for row in ordered
     ]
-    return TextTable(header=(*header, "parameters", "seconds"), rows=tuple(body), notes=_notes(ordered))
+    return TextTable(
+        header=(*header, "parameters", *(["s/epoch"] if timed else []), "seconds"),
+        rows=tuple(body),
+        notes=_notes(ordered),
+    )
 
 
 def searched_parameters(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -> tuple[str, ...]:
@@ -107,6 +121,11 @@ def _cell(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) 
     return text
 
 
+def _seconds_per_epoch(row: LeaderboardRow) -> str:
+    """Text of the cost of an epoch; a star marks the Pareto front."""
+    return "-" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.3g}{' *' if row.pareto else ''}"
+
+
 def _details(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) -> list[str]:
     """What tells a figure from others of its column that were measured otherwise."""
     details = []
@@ -125,6 +144,13 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append(f"IS: importance sampling, {' or '.join(f'{count:,}' for count in samples)} samples an image.")
     if settings := sorted({row.nll_hais_settings for row in rows if row.nll_hais_settings}):
         notes.append(f"HAIS: {'; or '.join(settings)}.")
+    if sum(row.pareto or False for row in rows) > 1:
+        notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
+    if seeds := sorted({row.retrained_seeds for row in rows if row.retrained_seeds}):
+        counts = " or ".join(map(str, seeds))
+        notes.append(f"Retrained: mean over {counts} seeds, ± the standard deviation of one seed's figure.")
+    if any(row.hais_gap is not None for row in rows):
+        notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
     if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
         notes.append("±: standard error over images.")
     return tuple(notes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 import torch
@@ -32,6 +34,8 @@ stay in the driver's directory, none of Tune's own files and prints, its state (
 RAY_AUTH_MODE is left alone: unset, Ray 2.60 turns token authentication on for a cluster it starts; set to ``token``
 after ``import ray`` it would find no token."""
 _OBJECT_STORE_BYTES = 512 * 2**20
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_MANY = 10**9
 _LONGEST_TEMPORARY = 60
 """Ray puts sockets below its temporary folder, and a socket's path may have some 107 characters."""
 
@@ -44,14 +48,17 @@ class Node:
         name: its address, or ``this machine``.
         cpus: CPU cores that trials may use.
         gpus: GPUs that trials may use.
+        memory: main memory, GiB.
     """
 
     name: str
     cpus: int
     gpus: int
+    memory: float = math.inf
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.cpus} CPU, {self.gpus} GPU"
+        memory = "" if math.isinf(self.memory) else f", {self.memory:.0f} GiB"
+        return f"{self.name}: {self.cpus} CPU, {self.gpus} GPU{memory}"
 
 
 @dataclass(frozen=True)
@@ -76,17 +83,24 @@ class Plan:
 
 
 def this_machine() -> Node:
-    """Return what this machine offers: the cores this process may run on, and the GPUs PyTorch sees."""
-    return Node("this machine", len(os.sched_getaffinity(0)), torch.cuda.device_count())
+    """Return what this machine offers: the cores this process may run on, the GPUs PyTorch sees, its memory.
+
+    Of the memory, the limit of the control group (a container's, a batch job's) where that is lower.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no such file outside Linux; it says "max" without a limit
+        memory = min(memory, int(_MEMORY_LIMIT.read_text()))
+    return Node("this machine", len(os.sched_getaffinity(0)), torch.cuda.device_count(), memory / 2**30)
 
 
-def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int) -> Plan:
+def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:
     """Return how many trials run at a time; a trial never spans two nodes.
 
     Args:
         nodes: the machines.
         sweep: what a trial asks for.
         waiting: trials there still are to run.
+        may_grow: the cluster adds nodes when trials wait for them, so nothing is refused.
 
     Raises:
         SweepError: no node can give what one trial asks for.
@@ -94,17 +108,20 @@ def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int) -> Plan
     gpus = sweep.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
-    cpus = sweep.cpus_per_trial
-    by_cpu = [node.cpus // cpus for node in nodes]
-    by_gpu = [_gpu_slots(node.gpus, gpus) if gpus else slots for node, slots in zip(nodes, by_cpu, strict=True)]
-    fitting = sum(min(pair) for pair in zip(by_cpu, by_gpu, strict=True))
-    if fitting == 0:
+    cpus, memory = sweep.cpus_per_trial, sweep.memory_per_trial
+    slots = {
+        "CPU": [node.cpus // cpus for node in nodes],
+        "memory": [_MANY if math.isinf(node.memory) else int(node.memory // memory) for node in nodes],
+        "GPU": [_gpu_slots(node.gpus, gpus) if gpus else _MANY for node in nodes],
+    }
+    fitting = sum(min(node) for node in zip(*slots.values(), strict=True))
+    if fitting == 0 and not may_grow:
         offered = "; ".join(str(node) for node in nodes) or "no node"
         raise SweepError(
-            f"a trial asks for {cpus} CPU and {gpus:g} GPU on one node, but there is only {offered}; "
-            f"lower cpus_per_trial or gpus_per_trial"
+            f"a trial asks for {cpus} CPU, {gpus:g} GPU and {memory:g} GiB of memory on one node, but there is only "
+            f"{offered}; lower cpus_per_trial, gpus_per_trial or memory_per_trial"
         )
-    limits = {"GPU" if gpus and sum(by_gpu) < sum(by_cpu) else "CPU": fitting}
+    limits = {min(slots, key=lambda kind: sum(slots[kind])): _MANY if may_grow else fitting}
     if sweep.max_concurrent is not None:
         limits["max_concurrent"] = sweep.max_concurrent
     limits["the number of trials"] = max(waiting, 1)
@@ -121,7 +138,12 @@ def _gpu_slots(gpus: int, wanted: float) -> int:
 
 @contextmanager
 def running_ray(
-    node: Node, *, address: str | None = None, temporary: str | None = None, allow_no_authentication: bool = False
+    node: Node,
+    *,
+    address: str | None = None,
+    temporary: str | None = None,
+    allow_no_authentication: bool = False,
+    dashboard: bool = False,
 ) -> Iterator[list[Node]]:
     """Start Ray on this machine, or join a cluster; yields its nodes, and leaves it at the end.
 
@@ -132,6 +154,7 @@ def running_ray(
         address: a running cluster to join, such as ``10.0.0.1:6379`` or ``auto``.
         temporary: folder for Ray's sockets and logs, on a disk with room; None: Ray's own.
         allow_no_authentication: start even though the environment turns token authentication off.
+        dashboard: start Ray's dashboard, for this machine's own browsers alone.
 
     Raises:
         SweepError: authentication is off, the temporary folder's path is too long, or Ray does not start.
@@ -145,7 +168,7 @@ def running_ray(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _start(node, address, temporary)
+            _start(node, address, temporary, dashboard)
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
         raise SweepError(f"cannot {what}: {error}") from error
@@ -169,7 +192,7 @@ def _check_environment(temporary: str | None, allow_no_authentication: bool) -> 
         )
 
 
-def _start(node: Node, address: str | None, temporary: str | None) -> None:
+def _start(node: Node, address: str | None, temporary: str | None, dashboard: bool) -> None:
     # Ray says that authentication is on before it looks at logging_level.
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
@@ -181,7 +204,8 @@ def _start(node: Node, address: str | None, temporary: str | None) -> None:
         num_gpus=node.gpus,
         object_store_memory=_OBJECT_STORE_BYTES,
         _temp_dir=None if temporary is None else os.path.abspath(temporary),
-        include_dashboard=False,
+        include_dashboard=dashboard,
+        dashboard_host="127.0.0.1",
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
@@ -192,5 +216,8 @@ def _ray_nodes() -> list[Node]:
     for entry in ray.nodes():  # type: ignore[no-untyped-call]
         resources = entry["Resources"]
         if entry["Alive"] and resources.get("CPU", 0) >= 1:
-            nodes.append(Node(entry["NodeManagerAddress"], int(resources["CPU"]), int(resources.get("GPU", 0))))
+            # Ray counts as memory what was free when it started, besides its object store.
+            memory = (resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0)) / 2**30
+            cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
+            nodes.append(Node(entry["NodeManagerAddress"], cpus, gpus, memory or math.inf))
     return nodes

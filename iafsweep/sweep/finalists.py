@@ -1,23 +1,21 @@
-"""The rerun: the best trials scored on the test images, shard by shard, each shard a file that is made once."""
+"""The rerun: the best trials scored on the test images, task by task, each task a file that is made once."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
-from iafsweep.evaluation.figures import summarise, write_per_image
-from iafsweep.evaluation.report import Job, beside, plan_jobs
-from iafsweep.evaluation.scoring import FrozenStepSize, score_shard, tune
-from iafsweep.evaluation.shards import Shard, ShardResult, plan_shards
-from iafsweep.records import Estimate, Evaluation, Method
+from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
+from iafsweep.evaluation.report import assemble, plan_jobs, write_images
+from iafsweep.evaluation.scoring import FrozenStepSize
+from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
+from iafsweep.records import Evaluation
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import Unit, UnitProgress, UnitsOutcome, run_units
@@ -30,21 +28,17 @@ class ScoringTask:
 
     Attributes:
         run: the trial's run folder.
-        config: its configuration, with the evaluation that was asked for.
-        shard: what to score; None: find the step size of HAIS.
-        images: how many test images HAIS scores, for the pilot to choose from.
-        pilot: name of the unit that finds the step size; None where none is needed.
+        checkpoint: which of its checkpoints.
+        task: what to do.
     """
 
     run: Path
-    config: RunConfig
-    shard: Shard | None
-    images: int
-    pilot: str | None = None
+    checkpoint: Literal["best", "last"]
+    task: Task
 
 
 class ScoringWorker:
-    """Scores shards in one process and keeps the model of the last one.
+    """Does tasks in one process and keeps the model of the last one.
 
     Args:
         images: test images, uint8 [N, X...].
@@ -54,52 +48,50 @@ class ScoringWorker:
     def __init__(self, images: Tensor, device: torch.device) -> None:
         self._images = images.to(device)
         self._device = device
-        self._model_of: Path | None = None
+        self._model_of: tuple[Path, str] | None = None
 
     def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:
-        """Return a `ShardResult`, or for a pilot a `FrozenStepSize`, as JSON."""
-        config = payload.config
-        if self._model_of != payload.run:
-            folder = RunFolder(payload.run)
-            self._model = load_trained_model(folder, config.evaluation.checkpoint, self._device).model
+        """Return the result of a task as JSON."""
+        if self._model_of != (payload.run, payload.checkpoint):
+            self._model = load_trained_model(RunFolder(payload.run), payload.checkpoint, self._device).model
             self._model.requires_grad_(requires_grad=False)
-            self._model_of = payload.run
-        seed = config.data.binarisation_seed
-        if payload.shard is None:
-            return tune(self._model, self._images[: payload.images], config.evaluation, seed).model_dump_json()
-        step_size = None
-        if payload.pilot is not None:
-            step_size = FrozenStepSize.model_validate_json(needed[payload.pilot]).step_size
-        shard = payload.shard
-        part = self._images[shard.first : shard.first + shard.count]
-        return score_shard(self._model, part, shard, config.evaluation, seed, step_size).model_dump_json()
+            self._model_of = payload.run, payload.checkpoint
+        step_size = next((FrozenStepSize.model_validate_json(text) for text in needed.values()), None)
+        return perform(self._model, {"test": self._images}, payload.task, step_size).model_dump_json()
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A trial to be scored, and the units that its figures are made of.
+    """A trial to be scored.
 
     Attributes:
         trial: the trial's name.
         run: its run folder.
         config: its configuration, with the evaluation that was asked for.
         jobs: the figures to be made.
-        units: of every job: its shards, in order.
-        pilot: the unit that finds HAIS's step size, None without HAIS.
+        digest: of the checkpoint, in the name of every unit.
     """
 
     trial: str
     run: RunFolder
     config: RunConfig
-    jobs: tuple[Job, ...]
-    units: Mapping[Method, tuple[Unit, ...]]
-    pilot: Unit | None
+    jobs: tuple[Job | SandwichJob, ...]
+    digest: str
 
     @property
-    def all_units(self) -> list[Unit]:
-        """Every unit, the pilot first: others wait for it."""
-        pilots = [] if self.pilot is None else [self.pilot]
-        return pilots + [unit for units in self.units.values() for unit in units]
+    def first_tasks(self) -> int:
+        """How many tasks there are to begin with; searches for a small error may add to them."""
+        return sum(len(next(course(job, self.config))) for job in self.jobs)
+
+    def unit(self, task: Task) -> Unit:
+        """Return a task as a unit of the rerun."""
+        checkpoint = self.config.evaluation.checkpoint
+        needs = () if task.needs is None else (self.name(task.needs),)
+        return Unit(self.name(task.name), ScoringTask(self.run.path, checkpoint, task), needs, task.evaluations)
+
+    def name(self, task: str) -> str:
+        """Return the name of a task's result file."""
+        return f"{self.trial}.{self.digest}.{task}"
 
 
 def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig, test_images: int) -> Finalist:
@@ -116,97 +108,95 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
     """
     run = RunFolder(folder.trial(trial))
     config = run.read_config().model_copy(update={"evaluation": evaluation})
-    checkpoint = run.checkpoint_digest(evaluation.checkpoint)
-    jobs = tuple(plan_jobs(config, {"test": test_images}))
-    pilot = None
-    if any(job.method == "hais" for job in jobs):
-        images = next(job.images for job in jobs if job.method == "hais")
-        name = f"{trial}.pilot.{_digest(checkpoint, config, 'hais', images)}.json"
-        pilot = Unit(name, ScoringTask(run.path, config, None, images))
-    units = {}
-    for job in jobs:
-        needed = pilot if job.method == "hais" else None
-        digest = _digest(checkpoint, config, job.method, job.images if job.method == "hais" else None)
-        units[job.method] = tuple(
-            _shard_unit(trial, run, config, shard, job.images, needed, digest)
-            for shard in plan_shards(job.method, job.split, job.images)
-        )
-    return Finalist(trial, run, config, jobs, units, pilot)
+    digest = run.checkpoint_digest(evaluation.checkpoint)[:16]
+    return Finalist(trial, run, config, tuple(plan_jobs(config, {"test": test_images})), digest)
 
 
 def score_finalists(
     finalists: Sequence[Finalist], folder: SweepFolder, images: Tensor, plan: Plan, progress: UnitProgress
 ) -> UnitsOutcome:
-    """Score trials and write ``evaluation.json`` and ``per_image.parquet`` into the run folder of each that is done.
+    """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
+
+    All figures of all trials go on side by side, each round when the one before is done; most have but one.
 
     Args:
         finalists: from :func:`plan_finalist`, the best first.
         folder: the sweep folder.
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
-        progress: hears of each unit done.
+        progress: hears of each unit done; searches for a small error add to the units there are.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
     """
-    units = [unit for finalist in finalists for unit in finalist.all_units]
-    outcome = run_units(units, folder, images, ScoringWorker, plan, progress)
-    for finalist in finalists:
-        if all(unit.name in outcome.results for unit in finalist.all_units):
-            _write_evaluation(finalist, outcome.results, "cuda" if plan.gpus else "cpu")
-    return outcome
+    runs = [_Run(finalist, course(job, finalist.config)) for finalist in finalists for job in finalist.jobs]
+    device = "cuda" if plan.gpus else "cpu"
+
+    def following(outcome: UnitsOutcome) -> list[Unit]:
+        units = []
+        for run in runs:
+            if run.take(outcome):
+                units += run.units()
+                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], device)
+        return units
+
+    first = [unit for run in runs for unit in run.units()]
+    # Others wait for pilots.
+    first.sort(key=lambda unit: not (isinstance(unit.payload, ScoringTask) and _is_pilot(unit.payload.task)))
+    return run_units(first, folder, images, ScoringWorker, plan, progress, following)
 
 
-def _shard_unit(
-    trial: str, run: RunFolder, config: RunConfig, shard: Shard, images: int, pilot: Unit | None, digest: str
-) -> Unit:
-    last = shard.first + shard.count
-    name = f"{trial}.{shard.method}.{shard.split}.{shard.first}-{last}.{digest}.json"
-    pilot_name = None if pilot is None else pilot.name
-    task = ScoringTask(run.path, config, shard, images, pilot_name)
-    return Unit(name, task, () if pilot_name is None else (pilot_name,))
+class _Run:
+    """A course on its way.
+
+    Attributes:
+        finalist: whose figure it makes.
+        tasks: what has to be done next; empty when it has ended.
+        scored: what it came to.
+    """
+
+    def __init__(self, finalist: Finalist, steps: Course) -> None:
+        self.finalist = finalist
+        self.tasks = next(steps)
+        self.scored: Scored | None = None
+        self._steps = steps
+
+    def units(self) -> list[Unit]:
+        """The tasks as units of the rerun."""
+        return [self.finalist.unit(task) for task in self.tasks]
+
+    def take(self, outcome: UnitsOutcome) -> bool:
+        """Go on if the results of all tasks are there; returns whether they were."""
+        names = {task.name: self.finalist.name(task.name) for task in self.tasks}
+        if not names or not all(name in outcome.results for name in names.values()):
+            return False
+        results = {task.name: read_result(task, outcome.results[names[task.name]]) for task in self.tasks}
+        try:
+            self.tasks = self._steps.send(results)
+        except StopIteration as end:
+            self.tasks, self.scored = [], end.value
+        return True
 
 
-def _write_evaluation(finalist: Finalist, results: Mapping[str, str], device: str) -> None:
-    evaluation, seed = finalist.config.evaluation, finalist.config.data.binarisation_seed
-    step_size = None
-    if finalist.pilot is not None:
-        step_size = FrozenStepSize.model_validate_json(results[finalist.pilot.name]).step_size
-    estimates: list[Estimate] = []
-    everything: list[ShardResult] = []
-    for job in finalist.jobs:
-        shards = [ShardResult.model_validate_json(results[unit.name]) for unit in finalist.units[job.method]]
-        if job.method == "hais":
-            estimates += beside(everything, job.images, evaluation, seed)
-        estimates.append(summarise(shards, evaluation, seed, step_size if job.method == "hais" else None))
-        everything += shards
-    state = finalist.run.read_state()
+def _is_pilot(task: Task) -> bool:
+    return isinstance(task.work, PilotWork)
+
+
+def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str) -> None:
+    scored = [run.scored for run in runs if run.scored is not None]
+    if len(scored) < len(runs):
+        return
+    scores = assemble(scored)
+    evaluation, state = finalist.config.evaluation, finalist.run.read_state()
     best = state.best
-    write_per_image(finalist.run.per_image, everything)
+    write_images(finalist.run, scores)
     finalist.run.write_evaluation(
         Evaluation(
             checkpoint=evaluation.checkpoint,
             epoch=best.epoch if best is not None and evaluation.checkpoint == "best" else state.epochs,
             parameters=state.parameters,
             device=device,
-            estimates=tuple(estimates),
+            estimates=scores.estimates,
+            sandwiches=scores.sandwiches,
         )
     )
-
-
-def _digest(checkpoint: str, config: RunConfig, method: Method, images: int | None) -> str:
-    """Hash of all that a shard's figures depend on besides its images."""
-    evaluation = config.evaluation
-    settings: dict[str, Any] = {
-        "checkpoint": checkpoint,
-        "source": config.data.source,
-        "binarisation_seed": config.data.binarisation_seed,
-        "seed": evaluation.seed,
-    }
-    if method == "importance_sampling":
-        settings["samples"] = evaluation.importance_sampling.samples
-    if method == "hais":
-        settings["hais"] = evaluation.hais.model_dump(exclude={"enabled", "images"})
-        # The pilot chooses among so many images, and every weight depends on the step size it finds.
-        settings["pilot_images"] = min(evaluation.hais.pilot_images, images or 0)
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,17 @@ from iafsweep.errors import SweepError
 _TRIAL = re.compile(r"t\d{4,9}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
+_LOOKS, _LOOK_SECONDS = 4, 0.1
+"""Who only looks whether a driver runs holds the lock for an instant; a driver looks again before it gives up."""
+
 
 class SweepFolder:
     """The folder of one sweep.
 
     ``sweep.toml`` the space as it was launched · ``trials.jsonl`` the ledger · ``trials/<trial>/`` run folders ·
     ``rerun/`` results of the rerun, a file a unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` ·
-    ``sweep.log`` · ``driver.lock``. Names that come from files are checked before they become paths.
+    ``sweep.log`` · ``optuna.journal`` · ``driver.lock``. Names that come from files are checked
+    before they become paths.
 
     Args:
         path: the folder; made absolute.
@@ -38,6 +43,8 @@ class SweepFolder:
         self.best = self.path / "best.toml"
         self.log = self.path / "sweep.log"
         self.scratch = self.path / ".tune"
+        self.journal = self.path / "optuna.journal"
+        self.stop_request = self.path / ".stop"
         self._driver_lock = self.path / "driver.lock"
         self._trial_locks = self.path / ".locks"
 
@@ -55,6 +62,17 @@ class SweepFolder:
         if _TRIAL.fullmatch(trial) is None:
             raise SweepError(f"{trial!r} is no trial; trials are named t0001, t0002, ...")
         return self.trials / trial
+
+    def trial_stop_request(self, trial: str) -> Path:
+        """Return the file whose being there asks a trial to stop."""
+        return self._trial_locks / f"stop-{self.trial(trial).name}"
+
+    def put_aside(self, trial: str) -> None:
+        """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can begin again."""
+        path = self.trial(trial)
+        if path.exists():
+            aside = (path.with_name(f"{trial}.old-{number}") for number in range(1, 10**6))
+            path.rename(next(name for name in aside if not name.exists()))
 
     def result(self, name: str) -> Path:
         """Return the path of a file of the rerun.
@@ -77,12 +95,26 @@ class SweepFolder:
         Raises:
             SweepError: another process holds it.
         """
-        with _locked(self._driver_lock) as holder:
+        with _locked(self._driver_lock, _LOOKS) as holder:
             if holder is not None:
                 raise SweepError(
                     f"{self.path} is in use by another driver ({holder}); wait for it or stop it, then try again"
                 )
             yield
+
+    def driver(self) -> str | None:
+        """Return the driver that holds the folder, as a process and a host; None if no driver runs."""
+        try:
+            descriptor = os.open(self._driver_lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(descriptor)
+        finally:
+            os.close(descriptor)
+        return None
 
     @contextmanager
     def trial_lock(self, trial: str) -> Iterator[None]:
@@ -98,17 +130,26 @@ class SweepFolder:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[str | None]:
-    """Take a lock without waiting; yields None when it was free, else who holds it."""
+def _locked(path: Path, looks: int = 1) -> Iterator[str | None]:
+    """Take a lock; yields None when it was free, else who holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield os.read(descriptor, 200).decode(errors="replace").strip() or "unknown process"
-            return
+        for look in range(looks):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if look + 1 == looks:
+                    yield _holder(descriptor)
+                    return
+                time.sleep(_LOOK_SECONDS)
+            else:
+                break
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         yield None
     finally:
         os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown process"

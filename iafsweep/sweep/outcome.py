@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from iafsweep.sweep.rows import SweepStatus
 from iafsweep.sweep.state import LedgerState
 
 
@@ -14,14 +14,17 @@ class SweepOutcome:
 
     Attributes:
         status: ``completed``: as many trials as asked for; ``exhausted``: the sampler found nothing new before that;
-            ``interrupted``: a signal; ``aborted``: trial after trial failed in the same place.
+            ``stopped``: a budget is used up or the disk is full; ``interrupted``: a signal, or ``stop``;
+            ``aborted``: trial after trial failed in the same place.
         state: the ledger.
+        reason: what ended it before its last trial, in words.
         signal: the signal's number when interrupted.
         error: the traceback when aborted.
     """
 
-    status: Literal["completed", "exhausted", "interrupted", "aborted"]
+    status: SweepStatus
     state: LedgerState
+    reason: str = ""
     signal: int | None = None
     error: str = ""
 

@@ -31,11 +31,13 @@ class Candidate:
         values: searched values by path, active ones only.
         config: the whole configuration, with the trial's own training seed.
         key: equal for configurations that train the same.
+        repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
     """
 
     values: Mapping[str, Scalar]
     config: RunConfig
     key: str
+    repeat: int = 0
 
 
 def short_seed(*parts: int | str) -> int:
@@ -43,19 +45,25 @@ def short_seed(*parts: int | str) -> int:
     return derive_seed(*parts) % 2**31
 
 
-def candidate(space: SearchSpace, values: Mapping[str, Scalar]) -> Candidate | None:
+def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0, repeat: int = 0) -> Candidate | None:
     """Return the configuration of ``values``, or None if together they break a rule.
 
     The training seed is a function of the sweep's seed and the configuration alone, so that a configuration trains
-    alike whichever trial it is.
+    alike whichever trial it is; a trial that began ``afresh``, and each ``repeat``, has another one.
     """
     try:
         config = space.config(values)
     except ConfigError:
         return None
     key = configuration_key(config)
-    training = config.training.model_copy(update={"seed": short_seed("trial", space.sweep.seed, key)})
-    return Candidate(dict(values), config.model_copy(update={"training": training}), key)
+    parts: list[int | str] = ["trial", space.sweep.seed, key]
+    if repeat:
+        parts += ["repeat", repeat]
+    if afresh:
+        parts.append(afresh)
+    training = config.training.model_copy(update={"seed": short_seed(*parts)})
+    shown = f"{key}.{repeat}" if repeat else key
+    return Candidate(dict(values), config.model_copy(update={"training": training}), shown, repeat)
 
 
 class Proposer(Protocol):
@@ -76,8 +84,11 @@ def make_proposer(space: SearchSpace) -> Proposer:
         "random": lambda space: SequenceProposer(space, _random_values(space)),
         "quasi_random": lambda space: SequenceProposer(space, _quasi_random_values(space)),
         "grid": lambda space: SequenceProposer(space, space.grid()),
+        "listed": ListedProposer,
     }
-    return sources[space.sweep.sampler](space)
+    proposer = sources[space.sweep.sampler](space)
+    listed = space.sweep.sampler == "listed"
+    return FirstProposer(space, proposer) if space.first and not listed else proposer
 
 
 def _random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
@@ -90,6 +101,43 @@ def _quasi_random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
     names = [parameter.path for parameter in space.parameters]
     for point in sobol_points(names, short_seed("quasi_random", space.sweep.seed)):
         yield space.suggest(point)
+
+
+class ListedProposer:
+    """The points of ``[[sweep.try]]`` and no others, each with as many seeds as asked for.
+
+    Args:
+        space: the search space.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        repeats = range(1, space.sweep.repeats + 1) if space.sweep.repeats > 1 else (0,)
+        found = (candidate(space, values, repeat=repeat) for repeat in repeats for values in space.first)
+        self._listed = [each for each in found if each is not None]
+
+    def propose(self, state: LedgerState) -> Candidate | None:
+        """Return the first that was not proposed."""
+        return next((each for each in self._listed if each.key not in state.keys), None)
+
+
+class FirstProposer:
+    """The points of ``[[sweep.try]]`` first, then what another proposes.
+
+    Args:
+        space: the search space.
+        then: who proposes once these are tried.
+    """
+
+    def __init__(self, space: SearchSpace, then: Proposer) -> None:
+        self._first = [candidate(space, values) for values in space.first]
+        self._then = then
+
+    def propose(self, state: LedgerState) -> Candidate | None:
+        """Return the first of the points that was not tried, else what the other proposes."""
+        for found in self._first:
+            if found is not None and found.key not in state.keys:
+                return found
+        return self._then.propose(state)
 
 
 class SequenceProposer:

@@ -33,6 +33,7 @@ class Recorder(Callback):
     Attributes:
         failed_alike: the traceback that the last trials ended with, once there are three in a row; else empty.
         fault: why a row could not be written; Tune passes on only its text.
+        out_of_room: what a trial said that found the disk full; else empty. It stays unfinished, to go on later.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Recorder(Callback):
         self._alike: list[str] = []
         self._last: dict[str, TrialReport] = {}
         self.failed_alike = ""
+        self.out_of_room = ""
         self.fault: OSError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,6 +83,10 @@ class Recorder(Callback):
         if report.note:
             self._log.info("%s %s", report.trial, report.note)
             self._progress.remark(f"{report.trial} {report.note}")
+        if report.status == "interrupted":
+            self._log.error("%s: %s", report.trial, report.error)
+            self.out_of_room = report.error
+            return
         if result["done"]:
             self._finish(report.finished("stopped" if report.status == "running" else report.status))
             return

@@ -16,7 +16,7 @@ class TrialReport(Record):
 
     Attributes:
         trial: the trial's name.
-        status: ``running``, or how it ended.
+        status: ``running``, how it ended, or ``interrupted``: it ends here for now, through no fault of its own.
         epoch: epochs done.
         epochs: epochs asked for.
         validation_negative_elbo: validation bound of the last epoch, nats per image; infinite if there is none.
@@ -31,7 +31,7 @@ class TrialReport(Record):
     """
 
     trial: str
-    status: Literal["running"] | EndStatus
+    status: Literal["running", "interrupted"] | EndStatus
     epoch: int
     epochs: int
     validation_negative_elbo: float

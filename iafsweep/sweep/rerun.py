@@ -6,7 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import ray
@@ -34,11 +34,13 @@ class Unit:
             hash of checkpoint, settings and seed), so that a file that is there never has to be made again.
         payload: what the worker is told; it travels pickled.
         needs: names of units whose results the worker is given, a pilot's step size for example.
+        cost: how much work it is, in whatever is counted, to say how much is left.
     """
 
     name: str
     payload: object
     needs: tuple[str, ...] = ()
+    cost: int = 1
 
 
 class UnitWorker(Protocol):
@@ -50,8 +52,28 @@ class UnitWorker(Protocol):
 
 MakeWorker = Callable[[Tensor, torch.device], UnitWorker]
 """Makes a worker for images (uint8, on the CPU) and a device; it travels pickled, so it is a class or a function."""
-UnitProgress = Callable[[int, int, str], None]
-"""Hears how many units are done, of how many, and the name of the last one."""
+
+
+class UnitsDone(NamedTuple):
+    """How far the work is.
+
+    Attributes:
+        done: units done, by earlier calls too.
+        total: of how many.
+        cost_done: their cost.
+        cost_total: of how much.
+        name: the last unit done; empty at the beginning.
+    """
+
+    done: int
+    total: int
+    cost_done: int
+    cost_total: int
+    name: str
+
+
+UnitProgress = Callable[[UnitsDone], None]
+"""Hears at the beginning, and after each unit, how far the work is."""
 
 
 @dataclass
@@ -62,11 +84,13 @@ class UnitsOutcome:
         results: JSON text by name, of earlier runs too.
         errors: tracebacks by name; units that need a failed one are named with its error.
         signal: the signal that ended the work early, None if none did.
+        stopped: whether a signal or somebody's wish ended it early.
     """
 
     results: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     signal: int | None = None
+    stopped: bool = False
 
 
 class _Actor:
@@ -91,6 +115,15 @@ class _Actor:
         return self._worker.run(payload, needed)
 
 
+Following = Callable[["UnitsOutcome"], Sequence[Unit]]
+"""Takes what is done so far and returns the units that follow from it; each unit is returned once."""
+
+
+def no_more(outcome: UnitsOutcome) -> Sequence[Unit]:
+    """Nothing follows from what is done."""
+    return ()
+
+
 def run_units(
     units: Sequence[Unit],
     folder: SweepFolder,
@@ -98,6 +131,7 @@ def run_units(
     make_worker: MakeWorker,
     plan: Plan,
     progress: UnitProgress,
+    following: Following = no_more,
 ) -> UnitsOutcome:
     """Do all units that have no result file yet; Ray is running.
 
@@ -111,27 +145,24 @@ def run_units(
         images: uint8 [N, channels, height, width].
         make_worker: makes each process's worker.
         plan: how many processes, with what.
-        progress: hears of each unit done.
+        progress: hears at the beginning and of each unit done.
+        following: asked for further units at the beginning and after each unit done.
 
     Raises:
         SweepError: another driver holds the folder, or actors keep dying.
         ValueError: two units have the same name, or one needs a unit that is not there.
     """
-    names = [unit.name for unit in units]
-    if len(set(names)) != len(names):
-        raise ValueError("two units have the same name")
-    if missing := {need for unit in units for need in unit.needs} - set(names):
-        raise ValueError(f"units need {sorted(missing)}, which are not among them")
     folder.create()
-    stop = StopRequest()
-    with folder.lock(), stop.on_signals():
-        outcome = UnitsOutcome({unit.name: text for unit in units if (text := read_result(folder, unit.name))})
-        waiting = deque(unit for unit in units if unit.name not in outcome.results)
-        progress(len(outcome.results), len(units), "")
-        if waiting:
-            _Pool(folder, images.numpy(), make_worker, plan, len(units), progress, outcome, stop).work(waiting)
-        outcome.signal = stop.signal
-        return outcome
+    with folder.lock():
+        stop = StopRequest(folder.stop_request)
+        with stop.on_signals():
+            work = _Work(folder, progress, following)
+            work.admit(units)
+            if work.waiting:
+                _Pool(images.numpy(), make_worker, plan, work, stop).empty()
+            work.outcome.signal = stop.signal
+            work.outcome.stopped = stop.asked
+            return work.outcome
 
 
 def read_result(folder: SweepFolder, name: str) -> str | None:
@@ -145,31 +176,85 @@ def read_result(folder: SweepFolder, name: str) -> str | None:
     return text
 
 
-@dataclass(frozen=True)
+class _Work:
+    """What there is to do, and what is done.
+
+    Attributes:
+        waiting: units to be done, in order.
+        outcome: what became of the others.
+    """
+
+    def __init__(self, folder: SweepFolder, progress: UnitProgress, following: Following) -> None:
+        self.waiting: deque[Unit] = deque()
+        self.outcome = UnitsOutcome()
+        self._folder = folder
+        self._progress = progress
+        self._following = following
+        self._costs: dict[str, int] = {}
+
+    def admit(self, units: Sequence[Unit]) -> None:
+        """Take units in, and those that follow from what earlier calls have done."""
+        while units:
+            names = [unit.name for unit in units]
+            if len({*names, *self._costs}) != len(names) + len(self._costs):
+                raise ValueError("two units have the same name")
+            self._costs |= {unit.name: unit.cost for unit in units}
+            if missing := {need for unit in units for need in unit.needs} - set(self._costs):
+                raise ValueError(f"units need {sorted(missing)}, which are not among them")
+            for unit in units:
+                if (text := read_result(self._folder, unit.name)) is None:
+                    self.waiting.append(unit)
+                else:
+                    self.outcome.results[unit.name] = text
+            self._tell("")
+            units = self._following(self.outcome)
+
+    def keep(self, unit: Unit, text: str) -> None:
+        """Write a result, and take in what follows from it."""
+        write_text(self._folder.result(unit.name), text)
+        self.outcome.results[unit.name] = text
+        self._tell(unit.name)
+        self.admit(self._following(self.outcome))
+
+    def next(self) -> Unit | None:
+        """Take the first unit that can be done now; those that never can be are given up."""
+        for unit in list(self.waiting):
+            failed = next((name for name in unit.needs if name in self.outcome.errors), None)
+            if failed is not None:
+                self.waiting.remove(unit)
+                self.outcome.errors[unit.name] = f"it needs {failed}, which failed: {self.outcome.errors[failed]}"
+            elif all(name in self.outcome.results for name in unit.needs):
+                self.waiting.remove(unit)
+                return unit
+        return None
+
+    def _tell(self, name: str) -> None:
+        results, costs = self.outcome.results, self._costs
+        done = sum(cost for each, cost in costs.items() if each in results)
+        self._progress(UnitsDone(len(results), len(costs), done, sum(costs.values()), name))
+
+
 class _Pool:
-    """The actors of one call, and what they have done."""
+    """The actors of one call."""
 
-    folder: SweepFolder
-    images: np.ndarray
-    make_worker: MakeWorker
-    plan: Plan
-    total: int
-    progress: UnitProgress
-    outcome: UnitsOutcome
-    stop: StopRequest
+    def __init__(self, images: np.ndarray, make_worker: MakeWorker, plan: Plan, work: _Work, stop: StopRequest) -> None:
+        self._images = ray.put(images)
+        self._make_worker = make_worker
+        self._plan = plan
+        self._work = work
+        self._stop = stop
+        self._actors: list[Any] = []
 
-    def work(self, waiting: deque[Unit]) -> None:
-        """Do the units, those that need others once these are done."""
-        images = ray.put(self.images)
-        actors = [self._start() for _ in range(min(self.plan.at_a_time, len(waiting)))]
-        idle = deque(actors)
+    def empty(self) -> None:
+        """Do all there is to do, units that need others once these are done."""
+        idle: deque[Any] = deque()
         busy: dict[Any, tuple[Any, Unit]] = {}
         try:
-            while self.stop.signal is None:
-                while idle and (unit := self._next(waiting)) is not None:
-                    actor = idle.popleft()
-                    needed = {name: self.outcome.results[name] for name in unit.needs}
-                    busy[actor.run.remote(unit.payload, needed, images)] = (actor, unit)
+            while not self._stop.asked:
+                while (idle or len(self._actors) < self._plan.at_a_time) and (unit := self._work.next()) is not None:
+                    actor = idle.popleft() if idle else self._start()
+                    needed = {name: self._work.outcome.results[name] for name in unit.needs}
+                    busy[actor.run.remote(unit.payload, needed, self._images)] = (actor, unit)
                 if not busy:
                     return
                 for reference in ray.wait(list(busy), timeout=_LOOK_SECONDS)[0]:
@@ -177,27 +262,16 @@ class _Pool:
                     self._take(reference, unit)
                     idle.append(actor)
         finally:
-            for actor in actors:
+            for actor in self._actors:
                 ray.kill(actor)
 
     def _start(self) -> Any:  # noqa: ANN401 - Ray's handles have no useful type
         remote: Any = ray.remote(_Actor)
         options = remote.options(
-            num_cpus=self.plan.cpus, num_gpus=self.plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
+            num_cpus=self._plan.cpus, num_gpus=self._plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        return options.remote(self.make_worker, self.plan)
-
-    def _next(self, waiting: deque[Unit]) -> Unit | None:
-        """Take the first unit that can be done now; those that never can be are given up."""
-        for unit in list(waiting):
-            failed = next((name for name in unit.needs if name in self.outcome.errors), None)
-            if failed is not None:
-                waiting.remove(unit)
-                self.outcome.errors[unit.name] = f"it needs {failed}, which failed: {self.outcome.errors[failed]}"
-            elif all(name in self.outcome.results for name in unit.needs):
-                waiting.remove(unit)
-                return unit
-        return None
+        self._actors.append(options.remote(self._make_worker, self._plan))
+        return self._actors[-1]
 
     def _take(self, reference: Any, unit: Unit) -> None:  # noqa: ANN401 - Ray's references have no useful type
         try:
@@ -208,8 +282,6 @@ class _Pool:
                 f"kept, so the same command goes on"
             ) from error
         except RayTaskError as error:
-            self.outcome.errors[unit.name] = str(error)
+            self._work.outcome.errors[unit.name] = str(error)
             return
-        write_text(self.folder.result(unit.name), text)
-        self.outcome.results[unit.name] = text
-        self.progress(len(self.outcome.results), self.total, unit.name)
+        self._work.keep(unit, text)

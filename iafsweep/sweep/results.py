@@ -5,17 +5,25 @@ from __future__ import annotations
 from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.stored import load_sweep_space
 from iafsweep.training import RunFolder
 
 
 def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> list[LeaderboardRow]:
     """Return a row a trial, in the order of proposal; trials that were scored again have their test figures."""
-    return [
+    rows = [
         row.model_copy(update=_test_figures(RunFolder(folder.trial(row.trial))))
         for row in leaderboard_rows(state, space)
     ]
+    again = {
+        each.path: scored_rows(each, read_ledger(each.ledger), load_sweep_space(each)) for each in retrainings(folder)
+    }
+    figures = retrained_figures(again)
+    return [row.model_copy(update=figures.get(parameters_key(row), {})) for row in rows]
 
 
 def _test_figures(run: RunFolder) -> dict[str, object]:
@@ -32,7 +40,8 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             "nll_importance_sampling": sampled.nll,
             "nll_importance_sampling_error": sampled.standard_error,
             "nll_importance_sampling_images": sampled.images,
-            "nll_importance_sampling_samples": sampled.network_evaluations,
+            "nll_importance_sampling_samples": sampled.samples,
+            "nll_importance_sampling_estimator_error": sampled.estimator_error,
             "nll_importance_sampling_untrusted": sampled.untrusted_share,
         }
     if hais is not None:
@@ -40,6 +49,7 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             "nll_hais": hais.nll,
             "nll_hais_error": hais.standard_error,
             "nll_hais_images": hais.images,
+            "nll_hais_estimator_error": hais.estimator_error,
             "nll_hais_settings": hais.settings,
             "nll_hais_untrusted": hais.untrusted_share,
         }
@@ -47,7 +57,20 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             if (same.method, same.split, same.images) == ("importance_sampling", "test", hais.images):
                 figures["nll_importance_sampling_on_hais_images"] = same.nll
                 figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
-    return figures
+    return figures | _gap(evaluation, hais)
+
+
+def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
+    """The gap of the sandwich with HAIS's own start; without HAIS the first there is."""
+    start = None if hais is None else hais.settings.split()[0]
+    for sandwich in evaluation.sandwiches:
+        if start in (None, sandwich.start):
+            return {
+                "hais_gap": sandwich.gap,
+                "hais_gap_error": sandwich.gap_error,
+                "hais_gap_images": sandwich.images,
+            }
+    return {}
 
 
 def _largest(evaluation: Evaluation, method: Method) -> Estimate | None:

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from iafsweep.records import Record
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 """Version of the rows below; a ledger of another version is refused, never guessed at."""
 
 TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
@@ -18,6 +18,10 @@ ParameterValue = bool | int | float | str
 """What a sampler proposes."""
 EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
 """How a trial ended: all epochs, stopped early by the scheduler, not finite, out of GPU memory, an error in it."""
+
+SweepStatus = Literal["completed", "exhausted", "stopped", "interrupted", "aborted"]
+"""How a driver ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` · trial
+after trial failed alike."""
 
 
 def now() -> str:
@@ -58,6 +62,7 @@ class Proposed(Record):
         parameters: searched values by configuration path; inactive ones are absent.
         seed: the trial's own training seed.
         key: hash of the configuration without what cannot matter; equal keys are not trained twice.
+        repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
         time: when, UTC.
     """
 
@@ -67,6 +72,7 @@ class Proposed(Record):
     parameters: dict[str, ParameterValue]
     seed: int
     key: str
+    repeat: int = Field(0, ge=0)
     time: str
 
 
@@ -133,7 +139,79 @@ class Finished(Record):
     time: str
 
 
-Event = Proposed | Started | Rung | Finished
+class Reopened(Record):
+    """A trial that had ended is to be trained further, because somebody asked for it.
+
+    Attributes:
+        trial: the trial's name.
+        gpus: GPUs it gets from now on; None: as many as the other trials.
+        afresh: whether it begins again with another training seed instead of going on from its checkpoint.
+        time: when, UTC.
+    """
+
+    row: Literal["reopened"] = "reopened"
+    trial: TrialId
+    gpus: float | None = Field(None, ge=0)
+    afresh: bool = False
+    time: str
+
+
+class Began(Record):
+    """A driver began to train.
+
+    Attributes:
+        at_a_time: trials that run at once.
+        time: when, UTC.
+    """
+
+    row: Literal["began"] = "began"
+    at_a_time: int
+    time: str
+
+
+class Ended(Record):
+    """A driver ended in good order; after a kill this row is absent.
+
+    Attributes:
+        outcome: how the sweep stood then.
+        reason: what ended it before its last trial.
+        time: when, UTC.
+    """
+
+    row: Literal["ended"] = "ended"
+    outcome: SweepStatus
+    reason: str = ""
+    time: str
+
+
+class Known(Record):
+    """A trial of an earlier sweep, told to the sampler; no trial of this one.
+
+    Attributes:
+        source: the earlier sweep's name and its trial's.
+        parameters: searched values by configuration path.
+        status: how it ended.
+        epochs: epochs done.
+        value: validation bound of the last epoch.
+        best_value: best validation bound, nats per image.
+        seconds: training seconds.
+    """
+
+    row: Literal["known"] = "known"
+    source: str
+    parameters: dict[str, ParameterValue]
+    status: EndStatus
+    epochs: int
+    value: float | None = None
+    best_value: float | None = None
+    seconds: float = 0.0
+
+
+TrialEvent = Proposed | Started | Rung | Finished | Reopened
+"""Rows of one trial."""
+SessionEvent = Began | Ended
+"""Rows of one driver."""
+Event = TrialEvent | SessionEvent | Known
 """Every row but the header."""
 Row = Annotated[Header | Event, Field(discriminator="row")]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from iafsweep.sweep.rows import Event, Finished, Rung
+from iafsweep.sweep.rows import Event, Finished, Reopened, Rung
 
 
 class Rungs:
@@ -60,3 +60,6 @@ class Rungs:
                 self.record(event.trial, event.epoch, event.value)
             elif isinstance(event, Finished) and event.value is not None:
                 self.record(event.trial, event.epochs, event.value)
+            elif isinstance(event, Reopened) and event.afresh:
+                for rung in self._recorded.values():
+                    rung.pop(event.trial, None)

@@ -8,6 +8,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from iafsweep.records import METRIC
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rungs import Rungs
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
@@ -30,14 +31,21 @@ class RungScheduler(FIFOScheduler):
 
     Args:
         rungs: the rungs, filled from the ledger; None stops nobody.
+        folder: where somebody may have put down the wish that a trial stop.
     """
 
-    def __init__(self, rungs: Rungs | None) -> None:
+    def __init__(self, rungs: Rungs | None, folder: SweepFolder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._rungs = rungs
+        self._folder = folder
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:
         """Return whether the trial goes on."""
-        if self._rungs is not None and self._rungs.record(trial.config["trial"], result["epoch"], result[METRIC]):
+        name = trial.config["trial"]
+        asked = self._folder.trial_stop_request(name)
+        if asked.exists():
+            asked.unlink(missing_ok=True)
+            return str(TrialScheduler.STOP)
+        if self._rungs is not None and self._rungs.record(name, result["epoch"], result[METRIC]):
             return str(TrialScheduler.STOP)
         return str(TrialScheduler.CONTINUE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -13,6 +14,7 @@ from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.proposals import Proposer, candidate
 from iafsweep.sweep.rows import Proposed, now, trial_name
 from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.state import TrialState
 
 
 class LedgerSearcher(Searcher):
@@ -25,20 +27,27 @@ class LedgerSearcher(Searcher):
         space: the search space.
         ledger: the ledger, open.
         proposer: who proposes.
-        trials: proposals to reach.
+        gpus: GPUs a trial.
+        obstacle: why no trial may begin now; empty if one may.
 
     Attributes:
-        exhausted: whether the proposer found nothing new before ``trials`` were reached.
+        exhausted: whether the proposer found nothing new before ``space.sweep.trials`` were reached.
+        closed: why no further trial was begun; empty if there was no obstacle.
     """
 
-    def __init__(self, space: SearchSpace, ledger: Ledger, proposer: Proposer, trials: int) -> None:
+    def __init__(
+        self, space: SearchSpace, ledger: Ledger, proposer: Proposer, gpus: float, obstacle: Callable[[], str]
+    ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
         self._space = space
         self._ledger = ledger
         self._proposer = proposer
-        self._trials = trials
-        self._again = deque(trial.proposed for trial in ledger.state.unfinished)
+        self._trials = space.sweep.trials
+        self._obstacle = obstacle
+        self._gpus = gpus
+        self._again = deque(ledger.state.unfinished)
         self.exhausted = False
+        self.closed = ""
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
@@ -51,6 +60,9 @@ class LedgerSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the next trial's name and configuration, or that there is none."""
+        self.closed = self.closed or self._obstacle()
+        if self.closed:
+            return str(self.FINISHED)
         if self._again:
             return self._issue(self._again.popleft())
         state = self._ledger.state
@@ -66,10 +78,11 @@ class LedgerSearcher(Searcher):
             parameters=dict(found.values),
             seed=found.config.training.seed,
             key=found.key,
+            repeat=found.repeat,
             time=now(),
         )
         self._ledger.append(row)
-        return self._issue(row)
+        return self._issue(TrialState(row))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing to do: the ledger has it."""
@@ -80,10 +93,12 @@ class LedgerSearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the ledger has it."""
 
-    def _issue(self, row: Proposed) -> dict[str, Any]:
-        found = candidate(self._space, row.parameters)
-        if found is None or found.key != row.key or found.config.training.seed != row.seed:
+    def _issue(self, trial: TrialState) -> dict[str, Any]:
+        row = trial.proposed
+        found, first = (candidate(self._space, row.parameters, afresh, row.repeat) for afresh in (trial.afresh, 0))
+        if found is None or first is None or found.key != row.key or first.config.training.seed != row.seed:
             raise SweepError(
                 f"{row.trial} of the ledger is not a configuration of this search space; put the right sweep.toml back"
             )
-        return {"trial": row.trial, "config": found.config.model_dump_json()}
+        gpus = self._gpus if trial.gpus is None else trial.gpus
+        return {"trial": row.trial, "config": found.config.model_dump_json(), "gpus": gpus}

@@ -15,8 +15,18 @@ class SweepConfig(Section):
 
     trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier when it is used up.")
     seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
-    sampler: Literal["tpe", "random", "grid", "quasi_random"] = Field(
-        "tpe", description="Who proposes: Optuna's `tpe`, `random`, `grid` (finite spaces) or `quasi_random` (Sobol)."
+    sampler: Literal["tpe", "random", "grid", "quasi_random", "listed"] = Field(
+        "tpe",
+        description="Who proposes: Optuna's `tpe`, `random`, `grid` (finite spaces), `quasi_random` (Sobol), or "
+        "`listed`: the points of [[sweep.try]] and no others.",
+    )
+    repeats: int = Field(
+        1, ge=1, description="Seeds that each configuration is trained with; above 1 for `listed` only."
+    )
+    objective: Literal["bound", "bound_and_time"] = Field(
+        "bound",
+        description="What `tpe` makes small: the validation bound, or that and the seconds of an epoch. Ranks are by "
+        "the bound; the leaderboard marks the Pareto front of both in any case.",
     )
     scheduler: Literal["asha", "none"] = Field("asha", description="Who stops weak trials early: `asha` or `none`.")
     grace_epochs: int | None = Field(
@@ -32,6 +42,14 @@ class SweepConfig(Section):
         None, ge=0, description="GPUs a trial, fractions allowed; unset: 1 where there are GPUs, else 0."
     )
     cpus_per_trial: int = Field(1, ge=1, description="CPU cores a trial, and its threads.")
+    memory_per_trial: float = Field(1.0, gt=0, description="GiB of main memory a trial's process is counted with.")
+    free_disk: float = Field(1.0, ge=0, description="GiB of disk that stay free: below that no trial begins.")
+    gpu_hours: float | None = Field(
+        None, gt=0, description="Training ends when the trials have used so many hours times GPUs; unset: no limit."
+    )
+    target: float | None = Field(
+        None, description="Training ends when a completed trial's validation bound is so low, nats per image."
+    )
 
     @model_validator(mode="after")
     def _gpus_whole_above_one(self) -> SweepConfig:
@@ -39,5 +57,13 @@ class SweepConfig(Section):
             raise ValueError(
                 f"gpus_per_trial = {self.gpus_per_trial} splits a GPU beside whole ones; take a fraction below 1 or a "
                 f"whole number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _repeats_are_for_lists(self) -> SweepConfig:
+        if self.repeats > 1 and self.sampler != "listed":
+            raise ValueError(
+                f"repeats = {self.repeats} needs sampler = 'listed'; `retrain` trains the best with more seeds"
             )
         return self

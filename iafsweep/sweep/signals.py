@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to end in good order."""
+"""Ctrl-C, SIGTERM and the file of ``stop`` as a wish to end in good order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,30 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 
 class StopRequest:
-    """Whether the sweep should end, and which signal said so.
+    """Whether the work should end: a signal came, or somebody put a file down that asks for it.
+
+    Args:
+        file: the file; one left from an earlier time is removed.
 
     Attributes:
         signal: number of the signal; None while there was none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         self.signal: int | None = None
+        self._file = file
+        if file is not None:
+            file.unlink(missing_ok=True)
+
+    @property
+    def asked(self) -> bool:
+        """Whether to end in good order."""
+        return self.signal is not None or (self._file is not None and self._file.exists())
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

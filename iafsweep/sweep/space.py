@@ -47,6 +47,7 @@ class SearchSpace:
     Attributes:
         base: the configuration of all values that are not searched; also what an inactive parameter's field is.
         fixed: the values that the space file (or the command line) put over its base file's, for people to see.
+        first: values to try before the sampler proposes any.
         parameters: the searched fields, in order.
         sweep: how it is searched.
 
@@ -58,6 +59,7 @@ class SearchSpace:
     parameters: tuple[Parameter, ...]
     sweep: SweepConfig = SweepConfig()
     fixed: Mapping[str, ConfigValue] = field(default_factory=dict)
+    first: tuple[Mapping[str, Scalar], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -95,6 +97,10 @@ class SearchSpace:
         for path in values:
             self.parameter(path)
         return self._walk(lambda parameter: values.get(parameter.path))
+
+    def missing(self, values: Mapping[str, Scalar]) -> list[str]:
+        """Return the parameters that are active with ``values`` and have none."""
+        return [each.path for each in self.parameters if each.path not in values and self._is_active(each, values)]
 
     def suggest(self, source: Suggest) -> dict[str, Scalar]:
         """Ask ``source`` for a value of each active parameter, in order, and return them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from iafsweep.config.files import build_config, find_config, parse_overrides, read_toml, read_values, with_values
 from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
 from iafsweep.errors import ConfigError
+from iafsweep.sweep.first_points import check_first_points
 from iafsweep.sweep.ranges import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
 from iafsweep.sweep.rules import check_space
 from iafsweep.sweep.settings import SweepConfig
@@ -74,6 +76,8 @@ def dump_space(space: SearchSpace) -> str:
     tables["fixed"] = {path: list(value) if isinstance(value, tuple) else value for path, value in space.fixed.items()}
     tables["search"] = {parameter.path: _range_table(parameter) for parameter in space.parameters}
     tables["sweep"] = space.sweep.model_dump(exclude_none=True)
+    if space.first:
+        tables["sweep"]["try"] = [dict(point) for point in space.first]
     return tomli_w.dumps(tables)
 
 
@@ -91,7 +95,8 @@ def _space(
             raise ConfigError(
                 f"`{clash[0]}` cannot be set to {changes[clash[0]]!r}: it is searched; take it out of [search]"
             )
-        sweep = _sweep(tables["sweep"], sweep_changes)
+        first = _points(tables["sweep"].get("try", []))
+        sweep = _sweep({key: value for key, value in tables["sweep"].items() if key != "try"}, sweep_changes)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     fixed |= {key: _fixed_value(key, value) for key, value in changes.items()}
@@ -99,6 +104,7 @@ def _space(
     try:
         space = SearchSpace(base=base, parameters=parameters, sweep=sweep, fixed=fixed)
         check_space(space)
+        space = replace(space, first=check_first_points(space, first))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return space
@@ -120,6 +126,12 @@ def _flat(table: str, values: Mapping[str, Any], prefix: str = "") -> Iterator[t
             yield from _flat(table, value, f"{path}.")
         else:
             raise ConfigError(f"[{table}] {unknown_key(path)}")
+
+
+def _points(points: object) -> list[dict[str, object]]:
+    if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
+        raise ConfigError(f"`sweep.try` must be tables, [[sweep.try]], found {points!r}")
+    return [dict(_flat("sweep.try", point)) for point in points]
 
 
 def _fixed_value(key: str, value: object) -> ConfigValue:

@@ -6,7 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from iafsweep.sweep.rows import Event, Finished, Header, Proposed, Rung, Started
+from iafsweep.sweep.rows import (
+    Began,
+    Ended,
+    Event,
+    Finished,
+    Header,
+    Known,
+    Proposed,
+    Reopened,
+    Rung,
+    SessionEvent,
+    Started,
+    TrialEvent,
+)
 
 
 @dataclass(frozen=True)
@@ -18,12 +31,20 @@ class TrialState:
         starts: how many processes began or went on with it.
         rungs: rungs it passed, in order.
         finished: how it ended; None while it has not.
+        gpus: GPUs asked for it alone when it was opened again; None: as many as the others.
+        reopened: how often it was opened again after it had ended.
+        afresh: how often it began again with another seed.
+        spent_gpu_seconds: GPU-seconds of attempts that were thrown away.
     """
 
     proposed: Proposed
     starts: int = 0
     rungs: tuple[Rung, ...] = ()
     finished: Finished | None = None
+    gpus: float | None = None
+    reopened: int = 0
+    afresh: int = 0
+    spent_gpu_seconds: float = 0.0
 
     @property
     def trial(self) -> str:
@@ -41,6 +62,8 @@ class LedgerState:
         events: the usable rows in their order, which is the order in which things happened.
         problems: what was wrong with other rows, a sentence each.
         last_number: highest number of proposal seen anywhere, so that no name is given twice.
+        sessions: when drivers began and ended, in order.
+        known: trials of earlier sweeps, for the sampler.
     """
 
     header: Header
@@ -48,6 +71,8 @@ class LedgerState:
     events: tuple[Event, ...]
     problems: tuple[str, ...]
     last_number: int
+    sessions: tuple[SessionEvent, ...] = ()
+    known: tuple[Known, ...] = ()
 
     @cached_property
     def finished(self) -> tuple[TrialState, ...]:
@@ -63,6 +88,12 @@ class LedgerState:
     def keys(self) -> frozenset[str]:
         """Keys of all configurations proposed."""
         return frozenset(trial.proposed.key for trial in self.trials)
+
+    @cached_property
+    def gpu_seconds(self) -> float:
+        """GPU-seconds of all trials that ended, thrown-away attempts included."""
+        ended = sum(trial.finished.gpu_seconds for trial in self.finished if trial.finished is not None)
+        return ended + sum(trial.spent_gpu_seconds for trial in self.trials)
 
     @property
     def best(self) -> TrialState | None:
@@ -90,11 +121,20 @@ class Replay:
         self._header = header
         self._trials: dict[str, TrialState] = {}
         self._kept: list[Event] = []
+        self._sessions: list[SessionEvent] = []
+        self._known: list[Known] = []
         self._problems = list(problems)
         self._last_number = 0
 
     def take(self, event: Event) -> None:
         """Take the next row."""
+        if isinstance(event, Began | Ended | Known):
+            self._kept.append(event)
+            if isinstance(event, Known):
+                self._known.append(event)
+            else:
+                self._sessions.append(event)
+            return
         self._last_number = max(self._last_number, int(event.trial[1:]))
         after = _apply(self._trials.get(event.trial), event)
         if isinstance(after, str):
@@ -106,7 +146,15 @@ class Replay:
     def state(self) -> LedgerState:
         """Return what the rows so far say."""
         trials = sorted(self._trials.values(), key=lambda trial: trial.proposed.number)
-        return LedgerState(self._header, tuple(trials), tuple(self._kept), tuple(self._problems), self._last_number)
+        return LedgerState(
+            self._header,
+            tuple(trials),
+            tuple(self._kept),
+            tuple(self._problems),
+            self._last_number,
+            tuple(self._sessions),
+            tuple(self._known),
+        )
 
 
 def replay(header: Header, events: Iterable[Event], problems: Iterable[str] = ()) -> LedgerState:
@@ -117,12 +165,14 @@ def replay(header: Header, events: Iterable[Event], problems: Iterable[str] = ()
     return rows.state()
 
 
-def _apply(before: TrialState | None, event: Event) -> TrialState | str:
+def _apply(before: TrialState | None, event: TrialEvent) -> TrialState | str:
     """Return the trial after ``event``, or why the event cannot be."""
     if isinstance(event, Proposed):
         return TrialState(event) if before is None else "it was proposed before"
     if before is None:
         return "the trial was never proposed"
+    if isinstance(event, Reopened):
+        return _reopened(before, event)
     if before.finished is not None:
         return "the trial had ended"
     if isinstance(event, Started):
@@ -131,3 +181,18 @@ def _apply(before: TrialState | None, event: Event) -> TrialState | str:
         known = any(rung.epoch == event.epoch for rung in before.rungs)
         return before if known else replace(before, rungs=(*before.rungs, event))
     return replace(before, finished=event)
+
+
+def _reopened(before: TrialState, event: Reopened) -> TrialState | str:
+    if before.finished is None:
+        return "the trial had not ended"
+    if not event.afresh:
+        return replace(before, finished=None, gpus=event.gpus, reopened=before.reopened + 1)
+    return TrialState(
+        proposed=before.proposed,
+        starts=before.starts,
+        gpus=event.gpus,
+        reopened=before.reopened + 1,
+        afresh=before.afresh + 1,
+        spent_gpu_seconds=before.spent_gpu_seconds + before.finished.gpu_seconds,
+    )

@@ -22,6 +22,8 @@ def space_hash(space: SearchSpace) -> str:
     search = SweepConfig(
         seed=sweep.seed,
         sampler=sweep.sampler,
+        objective=sweep.objective,
+        repeats=sweep.repeats,
         scheduler=sweep.scheduler,
         grace_epochs=sweep.grace_epochs,
         reduction_factor=sweep.reduction_factor,

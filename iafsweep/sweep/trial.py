@@ -8,10 +8,10 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,16 +19,15 @@ from ray import tune
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
-from iafsweep.errors import SweepError
 from iafsweep.records import EpochMetrics, RunState, RunStatus
+from iafsweep.sweep.disk import is_out_of_room
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.gpu import ActorNotReusableError, TakeDevice, take_device
 from iafsweep.sweep.report import TrialReport, bound_of
 from iafsweep.sweep.rows import EndStatus
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
 
-_KEPT_BYTES = 256 * 2**20
-"""GPU memory that libraries keep for themselves; more than this after a trial is a leak."""
 _LOCK_SECONDS = 20.0
 _TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
 
@@ -67,20 +66,16 @@ class TrialSettings:
     Attributes:
         folder: the sweep folder.
         cpus: CPU cores of a trial, which are its threads.
-        gpus: GPUs of a trial.
         milestones: epochs after which the scheduler may stop it; it saves before it reports them.
         open_trainer: opens the trainer of a run folder.
+        take_device: finds the device of a trial.
     """
 
     folder: Path
     cpus: int
-    gpus: float
     milestones: tuple[int, ...]
     open_trainer: OpenTrainer
-
-
-class ActorNotReusableError(RuntimeError):
-    """The process could not be cleaned of the trial before; the trial is to be tried again in a new one."""
+    take_device: TakeDevice = take_device
 
 
 def open_trainer(
@@ -104,7 +99,7 @@ class SweepTrial(tune.Trainable):
     The run folder is all there is to go on from: Tune's checkpoints hold nothing. Whatever can fail happens inside
     :meth:`step`, because Tune loses a trial whose process fails while it is being reset for it.
 
-    Its configuration is ``{"trial": name, "config": RunConfig as JSON}``.
+    Its configuration is ``{"trial": name, "config": RunConfig as JSON, "gpus": number}``.
     """
 
     def setup(  # type: ignore[override]
@@ -121,10 +116,11 @@ class SweepTrial(tune.Trainable):
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
         self._settings = settings
         self._held = ExitStack()
+        gc.freeze()  # what is imported stays; looking through it again after every trial takes a fifth of a second
         self._trainer: RunningTrainer | None = None
-        self._device = torch.device("cuda" if settings.gpus else "cpu")
-        self._device_name = self._device.type
         self._assign(config)
+        self._device = torch.device("cpu")  # until the first step takes the real one
+        self._device_name = ""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take another trial; the one before is put away in the first step."""
@@ -147,6 +143,8 @@ class SweepTrial(tune.Trainable):
         except torch.cuda.OutOfMemoryError as error:
             return self._end("oom", str(error).splitlines()[0]).result()
         except Exception as error:
+            if is_out_of_room(error):
+                return self._end("interrupted", f"no room on the disk: {error}").result()
             if is_transient(error):
                 self._held.close()
                 raise
@@ -168,14 +166,14 @@ class SweepTrial(tune.Trainable):
     def _assign(self, config: dict[str, Any]) -> None:
         self._trial = str(config["trial"])
         self._config = RunConfig.model_validate_json(config["config"])
+        self._gpus = float(config["gpus"])  # a process is given trials with the same demands alone
         self._is_open = False
         self._note = ""
         self._last_bound: float | None = None
 
     def _open(self) -> None:
         settings = self._settings
-        if self._device.type == "cuda":
-            self._check_gpu()
+        self._device = settings.take_device(self._gpus)
         torch.set_num_threads(settings.cpus)
         self._device_name = device_name(self._device)
         folder = SweepFolder(settings.folder)
@@ -184,17 +182,6 @@ class SweepTrial(tune.Trainable):
         self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
         self._note = "; ".join(part for part in (self._note, note) if part)
         self._is_open = True
-
-    def _check_gpu(self) -> None:
-        if not torch.cuda.is_available():
-            raise SweepError(
-                "the trial was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES on its node, "
-                "or set gpus_per_trial = 0"
-            )
-        if (kept := torch.cuda.memory_allocated()) > _KEPT_BYTES:
-            raise ActorNotReusableError(f"{kept / 2**20:.0f} MiB of GPU memory are still held by the trial before")
-        if self._settings.gpus < 1:
-            torch.cuda.set_per_process_memory_fraction(0.95 * self._settings.gpus)
 
     def _epoch(self) -> TrialReport:
         trainer = self._trainer
@@ -209,11 +196,12 @@ class SweepTrial(tune.Trainable):
             trainer.save()
         return self._report("running")
 
-    def _end(self, status: EndStatus, error: str = "") -> TrialReport:
+    def _end(self, status: EndStatus | Literal["interrupted"], error: str = "") -> TrialReport:
         """Return the last report, and let go of everything, so that the next trial finds its GPU empty."""
         report = self._report(status, error)
         if self._trainer is not None:
-            self._trainer.close()
+            with suppress(OSError):  # a full disk; what was not written is not counted on
+                self._trainer.close()
         self._trainer = None
         self._is_open = True
         self._free()
@@ -233,7 +221,7 @@ class SweepTrial(tune.Trainable):
             best_epoch=None if best is None else best.epoch,
             best_value=None if best is None else best.validation_negative_elbo,
             seconds=0.0 if state is None else state.seconds,
-            gpus=self._settings.gpus,
+            gpus=self._gpus,
             device=self._device_name,
             parameters=None if state is None else state.parameters,
             error=error,
@@ -242,9 +230,11 @@ class SweepTrial(tune.Trainable):
 
     def _release(self) -> None:
         """Save and close a trial that was stopped from outside; a fault in that is not the next trial's."""
+        if self._trainer is None:
+            self._held.close()
+            return
         try:
-            if self._trainer is not None:
-                self._trainer.finish("interrupted")
+            self._trainer.finish("interrupted")
         except Exception as error:  # noqa: BLE001 - whatever it is, the ledger has that trial's figures already
             self._note = f"the trial before it in this process could not be put away: {error!r}"
         self._trainer = None

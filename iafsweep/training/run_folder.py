@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "per_image.parquet"
 
     @property
+    def simulated(self) -> Path:
+        """The bounds of each image simulated from the model, as Parquet."""
+        return self.path / "simulated.parquet"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.path / "tensorboard"
@@ -167,4 +172,8 @@ def _read_record(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluati
     except FileNotFoundError:
         raise RunFolderError(f"{path} is missing; has this run got so far?") from None
     except ValidationError as error:
-        raise RunFolderError(f"{path} is damaged: {error.errors()[0]['msg']}") from None
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunFolderError(
+            f"{path} is damaged, or was written by another version ({where}: {first['msg']}); score the run again"
+        ) from None

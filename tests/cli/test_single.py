@@ -175,7 +175,7 @@ def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path
     assert "Traceback" not in errors
     assert folder.read_state().status == "interrupted"
     again = printed.split("To go on:\n")[1].strip()
-    assert again == f"python run_single.py --run '{folder.path}' --resume --threads 1"
+    assert again == f"python {ROOT / 'run_single.py'} --run '{folder.path}' --resume --threads 1"
     done = subprocess.run(again.replace("python", sys.executable, 1), shell=True, cwd=ROOT, check=False, timeout=120)
     assert done.returncode == 0
     assert metrics(folder) == metrics(whole[0])
@@ -191,6 +191,21 @@ def test_evaluate_only_scores_again_and_trains_nothing(whole, tmp_path):
     assert [each.seed for each in later.estimates] == [3] * 6
     assert later.estimates[3].nll != earlier.estimates[3].nll
     assert later.estimates[3].nll == pytest.approx(earlier.estimates[3].nll, abs=20)
+
+
+def test_until_error_says_which_of_the_two_happened(whole, tmp_path):
+    folder = RunFolder(Path(shutil.copytree(whole[0].path, tmp_path / "run")))
+    words = ("--run", folder.path, "--evaluate-only", "--until-error", "0.5", "--budget-evaluations", "1500")
+    printed = run(*words, "--set", "evaluation.sandwich.enabled=true", "--set", "evaluation.sandwich.images=20").stdout
+    evaluation = folder.read_evaluation()
+    searches = {each.method: each.until_error for each in evaluation.estimates if each.until_error is not None}
+    assert set(searches) == {"importance_sampling", "hais"}
+    for found in searches.values():
+        text = "0.5 nats reached" if found.stopped_by == "target" else "0.5 nats NOT reached, the budget has ended"
+        assert text in printed
+    assert len(searches["importance_sampling"].rounds) > 1
+    assert f"gap {evaluation.sandwiches[0].gap:.3f}" in printed
+    assert folder.simulated.exists()
 
 
 def test_divergence_has_its_own_exit_code(config, tmp_path):
@@ -219,6 +234,18 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
         ),
         ([], "no configuration given"),
         (["--threads", "0", "CONFIG"], "Invalid value for '--threads'"),
+        (
+            ["--run", "RUN", "--evaluate-only", "--until-error", "0"],
+            "evaluation.until_error.target: Input should be greater than 0",
+        ),
+        (
+            ["CONFIG", "--until-error", "0.02", "--set", "evaluation.importance_sampling.samples=1"],
+            "until_error.target needs a standard error, and importance_sampling.samples = 1 gives none",
+        ),
+        (
+            ["CONFIG", "--set", 'evaluation.sandwich.starts=["prior", "prior"]'],
+            "starts must differ from each other",
+        ),
         (["reference", "--data-root", "/proc/nowhere"], "cannot put MNIST under /proc/nowhere"),
     ],
 )

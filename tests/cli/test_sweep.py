@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from iafsweep.cli import sweep
+from iafsweep.cli import exits, sweep
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.publish import _blocks, short_name
 from iafsweep.config import HaisConfig
@@ -56,6 +56,8 @@ def run_sweep(monkeypatch, tmp_path, capsys):
         (["resume", "nowhere"], "nowhere is no sweep folder"),
         (["export", "nowhere"], "nowhere is no sweep folder"),
         (["rerun", "nowhere"], "nowhere is no sweep folder"),
+        (["rerun", "nowhere", "--sandwich", "0"], "Invalid value for '--sandwich'"),
+        (["compare", "nowhere"], "nowhere is no sweep folder"),
         (["preview", "reference_full"], "is a single configuration"),
         (["lunch"], "No such command 'lunch'"),
     ],
@@ -120,3 +122,12 @@ def test_tables_are_split_to_fit_and_names_cut_to_what_tells_them_apart():
     assert _blocks([2, 50, 10], 1, 30) == [[0, 1], [0, 2]]
     paths = ["model.encoder.kind", "model.decoder.kind", "model.latent_size"]
     assert [short_name(path, paths) for path in paths] == ["encoder.kind", "decoder.kind", "latent_size"]
+
+
+@pytest.mark.parametrize(
+    ("called", "words"),
+    [("run_sweep.py", ["python", "run_sweep.py"]), ("/opt/bin/iafsweep-sweep", ["iafsweep-sweep"])],
+)
+def test_commands_to_go_on_with_name_the_program_as_it_was_called(monkeypatch, called, words):
+    monkeypatch.setattr(sys, "argv", [called, "launch"])
+    assert exits.program() == words

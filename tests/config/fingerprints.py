@@ -84,8 +84,8 @@ def scores(config, folder):
     """Every figure of the evaluation of a model that was not trained, but for the clock."""
     net = build_model(config.model, config.data.facts.image_shape, seed=0).eval()
     grey = torch.randint(0, 256, (8, 1, 28, 28), generator=generator("cpu", 4), dtype=torch.uint8)
-    estimates, _ = evaluate(net, {"train": grey[:6], "test": grey}, config)
-    return [estimate.model_dump(exclude={"seconds"}) for estimate in estimates]
+    found = evaluate(net, {"train": grey[:6], "test": grey}, config)
+    return [figure.model_dump(exclude={"seconds"}) for figure in (*found.estimates, *found.sandwiches)]
 
 
 def command(config, folder):

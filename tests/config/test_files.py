@@ -232,3 +232,12 @@ def test_reference_differs_from_reference_full_in_what_is_held_out():
     different = {path for path in field_paths(RunConfig) if get_path(full, path) != get_path(held_out, path)}
     assert different == {"title", "data.validation_images", "evaluation.checkpoint"}
     assert (held_out.data.held_out, held_out.evaluation.checkpoint) == (5000, "best")
+
+
+def test_a_base_may_be_one_that_is_shipped(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "reference.toml"\n[model]\nlatent_size = 12\n')
+    config = load_config(path)
+    assert (config.model.latent_size, config.data.held_out) == (12, 5000)
+    (tmp_path / "reference.toml").write_text("[training]\nepochs = 3\n")
+    assert load_config(path).training.epochs == 3

@@ -62,6 +62,9 @@ LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}
 PILOT = {"evaluation.hais.pilot_passes": 3}
+SANDWICH = {"evaluation.sandwich.enabled": True, "evaluation.sandwich.images": 3}
+# The target is out of reach, so that the budget decides.
+SEARCH = {"evaluation.until_error.target": 1e-9, "evaluation.until_error.budget_evaluations": 400}
 
 CHANGES = {
     "title": Change({}, "another", "written"),
@@ -100,6 +103,7 @@ CHANGES = {
     "evaluation.checkpoint": Change(WORSENS, "last", "command"),
     "evaluation.seed": Change({}, 1, "scores"),
     "evaluation.bound_images": Change({}, 5, "scores"),
+    "evaluation.binarisations": Change({}, 2, "scores"),
     "evaluation.importance_sampling.samples": Change({}, 3, "scores"),
     "evaluation.importance_sampling.images": Change({}, 5, "scores"),
     "evaluation.hais.enabled": Change({}, False, "scores"),
@@ -115,6 +119,12 @@ CHANGES = {
     "evaluation.hais.target_acceptance": Change(PILOT, 0.1, "scores"),
     "evaluation.hais.pilot_images": Change({}, 3, "scores"),
     "evaluation.hais.pilot_passes": Change({}, 2, "scores"),
+    "evaluation.sandwich.enabled": Change({}, True, "scores"),
+    "evaluation.sandwich.images": Change(SANDWICH, 4, "scores"),
+    "evaluation.sandwich.starts": Change(SANDWICH, ["prior", "base"], "scores"),
+    "evaluation.until_error.target": Change({}, 1e6, "scores"),
+    "evaluation.until_error.budget_evaluations": Change(SEARCH, 100, "scores"),
+    "evaluation.until_error.budget_seconds": Change(SEARCH, 1e-9, "scores"),
 }
 
 

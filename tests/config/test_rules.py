@@ -84,6 +84,24 @@ RULES = [
         "target_acceptance: ",
         {"evaluation__hais__target_acceptance": 0.99},
     ),
+    (
+        {"evaluation__sandwich__starts": ["prior", "base", "prior"]},
+        r"starts must differ from each other, got \['prior', 'base', 'prior'\]; name each once",
+        {"evaluation__sandwich__starts": ["prior", "base"]},
+    ),
+    ({"evaluation__sandwich__starts": []}, "sandwich.starts: ", {"evaluation__sandwich__starts": ["base"]}),
+    (
+        {"evaluation__until_error__target": 0.02, "evaluation__importance_sampling__samples": 1},
+        "until_error.target needs a standard error, and importance_sampling.samples = 1 gives none; take at least 2",
+        {"evaluation__until_error__target": 0.02, "evaluation__importance_sampling__samples": 2},
+    ),
+    (
+        {"evaluation__until_error__target": 0.02, "evaluation__hais__enabled": True, "evaluation__hais__chains": 1},
+        "and hais.chains = 1 gives none",
+        {"evaluation__until_error__target": 0.02, "evaluation__hais__enabled": False, "evaluation__hais__chains": 1},
+    ),
+    ({"evaluation__until_error__target": 0.0}, "until_error.target: ", {"evaluation__until_error__target": 1e-6}),
+    ({"evaluation__binarisations": 0}, "evaluation.binarisations: ", {"evaluation__binarisations": 5}),
     ({"evaluation__hais__start": "flow"}, "hais.start: .*found 'flow'", {"evaluation__hais__start": "base"}),
 ]
 
@@ -103,6 +121,14 @@ def test_defaults_of_hais_follow_its_start():
         hais = build(evaluation__hais__start=start).evaluation.hais
         assert (hais.resolved_temperatures, hais.resolved_leapfrog_steps) == (499, 10)
         assert (hais.resolved_schedule, hais.resolved_target_acceptance) == ("sigmoid", 0.65)
+
+
+def test_the_sandwich_takes_the_start_of_hais():
+    hais = {"evaluation__hais__start": "base"}
+    assert build(**hais).evaluation.sandwich_starts == ()
+    enabled = {**hais, "evaluation__sandwich__enabled": True}
+    assert build(**enabled).evaluation.sandwich_starts == ("base",)
+    assert build(**enabled, evaluation__sandwich__starts=["prior"]).evaluation.sandwich_starts == ("prior",)
 
 
 @pytest.mark.parametrize(("source", "held_out", "training"), [("mnist", 5000, 55_000), ("mnist_mini", 1000, 9000)])

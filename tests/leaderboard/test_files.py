@@ -225,3 +225,14 @@ def test_markdown_file(tmp_path):
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + len(ROWS)
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+
+
+def test_the_gap_of_the_sandwich_has_its_error_and_its_images():
+    rows = [BEST.model_copy(update={"hais_gap": 0.173, "hais_gap_error": 0.042, "hais_gap_images": 100})]
+    table = leaderboard_table(rows, PARAMETERS)
+    cells = dict(zip(table.header, table.rows[0], strict=True))
+    assert cells["HAIS gap (100 images)"] == "0.17 ± 0.04"
+    assert any("images simulated from the model" in note for note in table.notes)
+    assert leaderboard_frame(rows).hais_gap_error[0] == 0.042
+    infinite = leaderboard_table([BEST.model_copy(update={"hais_gap": math.inf, "hais_gap_error": math.nan})])
+    assert "inf ± nan" in infinite.rows[0]

@@ -103,3 +103,19 @@ def test_record_survives_json():
     for found in [*ROWS, row("t1", parameters={"a": 1, "b": 1.0, "c": "x", "d": True}, error="no, \n no")]:
         again = LeaderboardRow.model_validate_json(found.model_dump_json())
         assert repr(again) == repr(found)
+
+
+def test_pareto_front_is_of_completed_trials_alone():
+    def row(trial, bound, cost, status="completed"):
+        return LeaderboardRow(trial=trial, status=status, validation_negative_elbo=bound, seconds_per_epoch=cost)
+
+    rows = [
+        row("t1", 90.0, 9.0),
+        row("t2", 95.0, 2.0),
+        row("t3", 95.0, 3.0),
+        row("t4", 99.0, 2.0),
+        row("t5", 80.0, 1.0, "stopped"),
+        row("t6", 89.0, None),
+    ]
+    marks = {each.trial: each.pareto for each in ranked(rows)}
+    assert marks == {"t1": True, "t2": True, "t3": False, "t4": False, "t5": None, "t6": False}

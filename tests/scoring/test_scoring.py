@@ -1,42 +1,38 @@
 import pytest
 import torch
 
-from iafsweep.config import EvaluationConfig, ModelConfig
+from iafsweep.config import EvaluationConfig
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.figures import first_images, per_image_table, settings_text, summarise, write_per_image
 from iafsweep.evaluation.report import evaluate, plan_jobs
-from iafsweep.evaluation.scoring import score_shard, tune
+from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, plan_shards
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
-from iafsweep.models import build_model
 from iafsweep.seeds import generator
+from tests.scoring.small import GREY, small_model
 
-MODEL = ModelConfig.model_validate(
-    {
-        "latent_size": 3,
-        "posterior_offset": 0.0,
-        "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [12]}},
-        "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [12]}},
-        "flow": {"depth": 2, "made": {"width": 6, "hidden_layers": 1}},
-    }
-)
 SETTINGS = EvaluationConfig.model_validate(
     {
         "importance_sampling": {"samples": 60},
         "hais": {"enabled": True, "chains": 4, "temperatures": 5, "leapfrog_steps": 2, "images": 7, "pilot_images": 3},
     }
 )
-GREY = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=generator("cpu", 1))
 
 
 @pytest.fixture(scope="module")
 def model():
-    return build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+    return small_model()
 
 
-def score(model, method, first, count, settings=SETTINGS, step_size=None):
-    shard = Shard(method=method, split="test", first=first, count=count)
-    return score_shard(model, GREY[first : first + count], shard, settings, 0, step_size)
+def score(model, method, first, count, settings=SETTINGS, step_size=None, **changes):
+    samples = {
+        "negative_elbo": 1,
+        "importance_sampling": settings.importance_sampling.samples,
+        "hais": settings.hais.chains,
+    }[method]
+    given = {"method": method, "split": "test", "binarisation_seed": 0, "samples": samples} | changes
+    shard = Shard(first=first, count=count, **given)
+    return score_shard(model, GREY[first : first + count], shard, settings, step_size)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +51,7 @@ def test_the_bound_is_importance_sampling_with_one_sample(model):
     x = fixed_binarisation(GREY, "test", 0)
     parameters = encode(model, x)
     noise = torch.stack(
-        [torch.randn(50, 3, generator=generator("cpu", 0, "negative_elbo", "test", i))[0] for i in range(12)]
+        [torch.randn(50, 3, generator=generator("cpu", 0, "negative_elbo", "test", 0, i, 0))[0] for i in range(12)]
     )
     z, log_det = model.transform_noise(noise, parameters)
     log_q = torch.distributions.Normal(0, 1).log_prob(noise).sum(-1) - log_det
@@ -70,7 +66,7 @@ def test_one_temperature_from_the_posterior_is_importance_sampling_draw_for_draw
     hais = score(model, "hais", 0, 12, one, step_size=0.1)
     assert (hais.acceptance_rate, hais.gradient_evaluations) == (None, 60)
     bridge = BRIDGES["posterior"](model, x, encode(model, x))
-    noise = bridge.draw(60, [generator("cpu", 0, "hais", "test", place) for place in range(12)])
+    noise = bridge.draw(60, noise_blocks(0, "hais", "test", 0, range(12)).open())
     log_start, log_target = bridge.log_densities(noise)
     expected = (log_target - log_start).double().logsumexp(0) - torch.tensor(60.0).log()
     assert torch.allclose(torch.tensor(hais.log_likelihood, dtype=torch.float64), expected, atol=1e-4)
@@ -108,14 +104,15 @@ def test_seeds_change_figures_and_repeat_them(model):
 def test_hais_without_a_step_size_and_a_wrong_number_of_images_are_errors(model):
     with pytest.raises(ValueError, match="needs a frozen step size"):
         score(model, "hais", 0, 4)
+    shard = Shard(method="hais", split="test", binarisation_seed=0, first=0, count=5, samples=4)
     with pytest.raises(ValueError, match="the shard has 5 images, got 4"):
-        score_shard(model, GREY[:4], Shard(method="hais", split="test", first=0, count=5), SETTINGS, 0, 0.1)
+        score_shard(model, GREY[:4], shard, SETTINGS, 0.1)
 
 
 def test_the_pilot_freezes_a_step_size_in_its_range(model):
-    frozen = tune(model, GREY, SETTINGS, 0)
+    frozen = tune_on_test_images(model, GREY, SETTINGS, 0)
     assert SETTINGS.hais.minimum_step_size <= frozen.step_size <= SETTINGS.hais.maximum_step_size
-    assert frozen.step_size == tune(model, GREY, SETTINGS, 0).step_size
+    assert frozen.step_size == tune_on_test_images(model, GREY, SETTINGS, 0).step_size
 
 
 def config():
@@ -127,7 +124,8 @@ def config():
 def test_an_evaluation_has_every_figure_asked_for(model, tmp_path):
     told = []
     splits = {"train": GREY[:8], "validation": GREY[:0], "test": GREY}
-    estimates, shards = evaluate(model, splits, config(), lambda *what: told.append(what))
+    scores = evaluate(model, splits, config(), lambda *what: told.append(what))
+    estimates, shards = scores.estimates, scores.shards
     names = [(each.method, each.split, each.images) for each in estimates]
     assert names == [
         ("negative_elbo", "train", 8),
@@ -140,7 +138,9 @@ def test_an_evaluation_has_every_figure_asked_for(model, tmp_path):
     assert hais.settings == "posterior 5x2x4"
     assert hais.gradient_evaluations == hais.network_evaluations == 4 * (1 + 4 * 2)
     assert hais.step_size is not None
-    assert told[-1] == ("hais (test)", 7, 7)
+    chain = 1 + 4 * 2
+    evaluations = 3 * 4 * 3 * chain + 7 * 4 * chain
+    assert told[-1] == ("hais test", evaluations, evaluations)
     write_per_image(tmp_path / "images.parquet", shards)
     table = per_image_table(shards)
     assert len(table) == 8 + 12 + 12 + 7
@@ -150,17 +150,17 @@ def test_an_evaluation_has_every_figure_asked_for(model, tmp_path):
 
 def test_figures_do_not_depend_on_the_order_of_shards(model):
     shards = [score(model, "importance_sampling", first, 4) for first in (0, 4, 8)]
-    one, other = summarise(shards, SETTINGS, 0), summarise(shards[::-1], SETTINGS, 0)
+    one, other = summarise(shards, SETTINGS), summarise(shards[::-1], SETTINGS)
     assert one.model_dump(exclude={"seconds"}) == other.model_dump(exclude={"seconds"})
     with pytest.raises(ValueError, match="image 4 is missing or twice there"):
-        summarise([shards[0], shards[2]], SETTINGS, 0)
+        summarise([shards[0], shards[2]], SETTINGS)
     with pytest.raises(ValueError, match="shards of one method"):
-        summarise([shards[0], score(model, "negative_elbo", 4, 4)], SETTINGS, 0)
+        summarise([shards[0], score(model, "negative_elbo", 4, 4)], SETTINGS)
     assert [result.shard.count for result in first_images(shards, 6)] == [4, 2]
 
 
 def test_plans():
-    assert [(shard.first, shard.count) for shard in plan_shards("hais", "test", 250)] == [
+    assert [(shard.first, shard.count) for shard in plan_shards("hais", "test", 250, 4, 0)] == [
         (0, 100),
         (100, 100),
         (200, 50),
@@ -172,4 +172,4 @@ def test_plans():
         ("importance_sampling", "test", 1_000),
         ("hais", "test", 7),
     ]
-    assert settings_text("importance_sampling", SETTINGS) == "60 samples"
+    assert settings_text("importance_sampling", SETTINGS, 60) == "60 samples"

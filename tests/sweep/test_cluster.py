@@ -25,6 +25,7 @@ def plan(nodes, waiting=100, **settings):
         ([(8, 4)], {"cpus_per_trial": 4}, 2, "CPU"),
         ([(8, 4)], {"max_concurrent": 3}, 3, "max_concurrent"),
         ([(4, 3), (4, 3)], {"gpus_per_trial": 2.0}, 2, "GPU"),
+        ([(8, 8, 3.5)], {}, 3, "memory"),
         ([(0, 0), (2, 2), (2, 2)], {}, 4, "CPU"),
     ],
 )
@@ -34,6 +35,11 @@ def test_plan_states_how_many_and_what_limits(nodes, settings, at_a_time, limite
     assert f"limited by {limited_by}" in str(found)
 
 
+def test_a_cluster_that_grows_is_not_refused():
+    sweep = SweepConfig(gpus_per_trial=4.0, max_concurrent=7)
+    assert plan_trials([Node("n0", 2, 0)], sweep, 100, may_grow=True).at_a_time == 7
+
+
 def test_no_more_at_a_time_than_trials():
     assert str(plan([(8, 0)], waiting=1)) == "1 trial at a time, limited by the number of trials (1 CPU, 0 GPU a trial)"
 
@@ -41,9 +47,18 @@ def test_no_more_at_a_time_than_trials():
 @pytest.mark.parametrize(
     ("nodes", "settings", "message"),
     [
-        ([(2, 0)], {"gpus_per_trial": 1.0}, "asks for 1 CPU and 1 GPU on one node, but there is only n0: 2 CPU, 0 GPU"),
-        ([(4, 1), (4, 1)], {"gpus_per_trial": 2.0}, "2 GPU on one node, but there is only n0: 4 CPU, 1 GPU; n1"),
+        (
+            [(2, 0)],
+            {"gpus_per_trial": 1.0},
+            "asks for 1 CPU, 1 GPU and 1 GiB of memory on one node, but there is only n0: 2 CPU, 0 GPU",
+        ),
+        (
+            [(4, 1), (4, 1)],
+            {"gpus_per_trial": 2.0},
+            "2 GPU and 1 GiB of memory on one node, but there is only n0: 4 CPU, 1 GPU; n1",
+        ),
         ([(2, 8)], {"cpus_per_trial": 3}, "asks for 3 CPU"),
+        ([(2, 8, 3.5)], {"memory_per_trial": 4.0}, "4 GiB of memory on one node, but there is only n0"),
         ([], {}, "there is only no node"),
     ],
 )

@@ -8,6 +8,8 @@ from iafsweep.sweep.ledger import Ledger, read_ledger
 from iafsweep.sweep.rows import Finished, Header, Proposed, Rung, Started, trial_name
 from iafsweep.sweep.state import replay
 
+pytestmark = pytest.mark.faults
+
 HEADER = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space="s")
 
 
@@ -141,9 +143,9 @@ def test_hostile_trial_names_are_damage(path, name):
 
 
 def test_another_version_is_refused(path):
-    content = path.read_text().replace('"ledger":1', '"ledger":2,"novelty":true', 1)
+    content = path.read_text().replace('"ledger":2', '"ledger":3,"novelty":true', 1)
     path.write_text(content)
-    with pytest.raises(SweepError, match="ledger of version 2, this program reads version 1"):
+    with pytest.raises(SweepError, match="ledger of version 3, this program reads version 2"):
         read_ledger(path)
 
 

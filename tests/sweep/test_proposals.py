@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import pytest
 from optuna.trial import TrialState as OptunaState
 
+from iafsweep.errors import ConfigError
+from iafsweep.sweep.first_points import check_first_points
 from iafsweep.sweep.keys import configuration_key
 from iafsweep.sweep.proposals import candidate, make_proposer
-from iafsweep.sweep.rows import Finished, Header, Proposed, trial_name
+from iafsweep.sweep.rows import Finished, Header, Known, Proposed, trial_name
 from iafsweep.sweep.state import replay
-from iafsweep.sweep.tpe import BAD_BOUND, frozen_trial
+from iafsweep.sweep.tpe import BAD_BOUND, TpeHistory, frozen_trial
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, finite_space, tiny_space
+
+pytestmark = pytest.mark.faults
 
 HEADER = Header(sweep="abc", created="t", seed=0, space="s")
 SAMPLERS = ["tpe", "random", "quasi_random"]
@@ -111,7 +117,8 @@ def told(**changes):
     proposed = row_of(candidate(space, {DEPTH: 0, RATE: 2e-3}), 1)
     end = end_of(proposed, 1).model_copy(update=changes)
     events = [proposed] if changes.get("status") == "running" else [proposed, end]
-    return frozen_trial(space, replay(HEADER, events).trials[0])
+    trial = replay(HEADER, events).trials[0]
+    return frozen_trial(space, trial.proposed.parameters, trial.finished)
 
 
 def test_what_the_estimator_is_told():
@@ -131,4 +138,80 @@ def test_row_of_another_space_is_not_told():
     proposed = row_of(candidate(tiny_space(), {DEPTH: 0, RATE: 2e-3}), 1)
     for values in ({DEPTH: 0}, {DEPTH: 9, RATE: 2e-3}, {DEPTH: 0, RATE: 2e-3, WIDTH: 4}, {DEPTH: 0, RATE: "fast"}):
         foreign = proposed.model_copy(update={"parameters": values})
-        assert frozen_trial(tiny_space(), replay(HEADER, [foreign]).trials[0]) is None
+        assert frozen_trial(tiny_space(), foreign.parameters, None) is None
+
+
+def tried(space, *values):
+    return replace(space, first=check_first_points(space, values))
+
+
+def test_first_points_come_first_and_once():
+    space = tried(tiny_space(sampler="random"), {DEPTH: 2, WIDTH: 8, RATE: 2e-3}, {DEPTH: 0, RATE: 5e-3})
+    rows = []
+    for number in (1, 2, 3):
+        found = make_proposer(space).propose(replay(HEADER, rows))
+        rows.append(
+            Proposed(
+                trial=f"t000{number}",
+                number=number,
+                parameters=found.values,
+                seed=found.config.training.seed,
+                key=found.key,
+                time="t",
+            )
+        )
+    assert [row.parameters for row in rows[:2]] == list(space.first)
+    alone = make_proposer(tiny_space(sampler="random")).propose(replay(HEADER, []))
+    assert rows[2].parameters == alone.values
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({DEPTH: 0}, "number 1: `training.learning_rate` has no value; it is"),
+        ({DEPTH: 0, RATE: 2e-3, WIDTH: 8}, "`model.flow.made.width` does nothing here, it needs model.flow.depth > 0"),
+        ({DEPTH: 9, RATE: 2e-3}, "9 is"),
+        ({"model.latent_size": 9}, "`model.latent_size` is not searched"),
+        ({DEPTH: {}, RATE: 2e-3}, "must be one value"),
+    ],
+)
+def test_wrong_first_points_are_refused(point, message):
+    with pytest.raises(ConfigError, match=message):
+        tried(tiny_space(), point)
+
+
+def test_known_trials_are_told_to_the_sampler_and_are_no_trials():
+    space = tiny_space(trials=40)
+    state = replay(HEADER, [])
+    # Low depths were good, in so many trials that chance plays no part.
+    known = [
+        Known(source=f"a/{number}",
+              parameters={DEPTH: depth, RATE: 2e-3 + number * 1e-5, **({WIDTH: 8} if depth else {})},
+              status="completed", epochs=4, value=value, best_value=value, seconds=1.0)
+        for number in range(30)
+        for depth, value in [(number % 4, 100.0 if number % 4 == 1 else 200.0 + number)]
+    ]  # fmt: skip
+    warm = replay(HEADER, known)
+    assert warm.trials == ()
+    assert warm.keys == frozenset()
+    found = [TpeHistory(space).propose(warm, seed)[DEPTH] for seed in range(20)]
+    assert found.count(1) > 12
+    assert [TpeHistory(space).propose(state, seed)[DEPTH] for seed in range(20)].count(1) < 12
+
+
+def test_two_objectives_are_told_bound_and_time():
+    space = tiny_space(trials=40, objective="bound_and_time")
+    end = Finished(trial="t0001", status="completed", epochs=4, best_value=90.0, seconds=8.0, gpu_seconds=0.0, time="t")
+    told = frozen_trial(space, {DEPTH: 0, RATE: 2e-3}, end, objectives=2)
+    assert told.values == [90.0, 2.0]
+    stopped = frozen_trial(
+        space, {DEPTH: 0, RATE: 2e-3}, end.model_copy(update={"status": "stopped", "value": 95.0}), 2
+    )
+    assert (stopped.state.name, stopped.intermediate_values) == ("PRUNED", {})
+    rows = []
+    for number in range(1, 13):
+        values = {DEPTH: 0, RATE: 1e-3 * number / 2 + 1e-3}
+        name = f"t{number:04d}"
+        rows.append(Proposed(trial=name, number=number, parameters=values, seed=0, key=name, time="t"))
+        rows.append(end.model_copy(update={"trial": name, "status": "completed" if number % 3 else "stopped"}))
+    assert RATE in TpeHistory(space).propose(replay(HEADER, rows), 1)

@@ -10,6 +10,8 @@ from iafsweep.sweep.report import TrialReport
 from iafsweep.sweep.rows import Finished, Header, Proposed, Rung, trial_name
 from iafsweep.sweep.stopping import StallWatch
 
+pytestmark = pytest.mark.faults
+
 FIRST = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\nValueError: 1 is too much'
 OTHER = 'Traceback (most recent call last):\n  File "b.py", line 3, in f\nValueError: 1 is too much'
 

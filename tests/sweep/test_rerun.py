@@ -11,6 +11,8 @@ from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import Unit, read_result, run_units
 
+pytestmark = pytest.mark.faults
+
 PLAN = Plan(at_a_time=2, limited_by="CPU", cpus=1, gpus=0.0)
 IMAGES = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1, 1)
 
@@ -45,7 +47,7 @@ def unit(start, end, tmp_path, fault=None, needs=()):
 
 def run(units, folder, heard=None):
     said = [] if heard is None else heard
-    return run_units(units, folder, IMAGES, Adder, PLAN, lambda done, total, name: said.append((done, total, name)))
+    return run_units(units, folder, IMAGES, Adder, PLAN, said.append)
 
 
 def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, tmp_path):
@@ -65,7 +67,7 @@ def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, t
     assert "a bug" in outcome.errors[bad.name]
     assert f"it needs {bad.name}, which failed" in outcome.errors[units[2].name]
     assert outcome.signal is None
-    assert [entry[:2] for entry in heard] == [(0, 5), (1, 5), (2, 5), (3, 5)]
+    assert [entry[:4] for entry in heard] == [(0, 5, 0, 5), (1, 5, 1, 5), (2, 5, 2, 5), (3, 5, 3, 5)]
     assert (tmp_path / "calls-6-10").read_text() == "xx"
     done = [units[0], pilot, units[4]]
     assert run(done, folder).results == outcome.results

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -385,3 +386,19 @@ def test_spaces_and_leaderboards_need_neither_ray_nor_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_first_points_are_read_checked_and_stored(tmp_path):
+    path = tmp_path / "space.toml"
+    shipped = (Path(__file__).parents[2] / "search_spaces" / "mnist_smoke.toml").read_text()
+    for name in ("reference.toml", "reference_full.toml"):
+        (tmp_path / name).write_text((Path(__file__).parents[2] / "search_spaces" / name).read_text())
+    path.write_text(shipped + '\n[[sweep.try]]\n"model.flow.depth" = 1\ntraining.learning_rate = 0.002\n')
+    space = load_space(path)
+    assert space.first == ({"model.flow.depth": 1, "training.learning_rate": 0.002},)
+    stored = tmp_path / "stored.toml"
+    stored.write_text(dump_space(space))
+    assert read_stored_space(stored).first == space.first
+    path.write_text(shipped + '\n[[sweep.try]]\n"model.flow.depth" = 7\n')
+    with pytest.raises(ConfigError, match=r"\[\[sweep.try\]\] number 1: `model.flow.depth`: 7"):
+        load_space(path)

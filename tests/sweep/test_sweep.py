@@ -18,6 +18,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.progress import NoProgress, PlainProgress
 from iafsweep.sweep.proposals import candidate
+from iafsweep.sweep.retry import reopen_trials
 from iafsweep.sweep.rows import Finished, Proposed
 from iafsweep.sweep.stored import load_sweep_space
 from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
@@ -76,6 +77,17 @@ def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_pa
     again = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), NoProgress())
     assert (again.status, again.state) == ("exhausted", outcome.state)
 
+    first = {trial.trial: trial for trial in outcome.state.trials}
+    reopened = reopen_trials(folder, {"oom", "failed", "diverged"}, gpus=0.0)
+    assert len(reopened) == 6
+    retried = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), NoProgress())
+    assert {trial.finished.status for trial in retried.state.trials} == {"completed"}
+    for trial in retried.state.trials:
+        before = first[trial.trial].finished.status
+        assert trial.afresh == (before == "diverged")
+        assert folder.trial(trial.trial).with_name(f"{trial.trial}.old-1").exists() == (before == "diverged")
+        assert trial.starts == 1 + (before != "completed")
+
     with pytest.raises(SweepError, match="is a sweep of another search space"):
         launch_sweep(tiny_space(), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
     with folder.lock(), pytest.raises(SweepError, match="in use by another driver"):
@@ -86,7 +98,8 @@ def test_more_than_there_is_is_refused_before_anything_is_made(tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     started = time.monotonic()
     with pytest.raises(
-        SweepError, match="asks for 1 CPU and 4 GPU on one node, but there is only this machine: 2 CPU, 0"
+        SweepError,
+        match="asks for 1 CPU, 4 GPU and 1 GiB of memory on one node, but there is only this machine: 2 CPU, 0",
     ):
         launch_sweep(tiny_space(gpus_per_trial=4.0), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
     assert time.monotonic() - started < 1
@@ -100,6 +113,8 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.progress import NoProgress
 from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
 from tests.sweep.tiny import tiny_images, tiny_space
+
+pytestmark = pytest.mark.faults
 space = tiny_space(trials=6, epochs=12, scheduler="asha", grace_epochs=3, reduction_factor=2)
 options = LaunchOptions(node=Node("m", 2, 0))
 outcome = launch_sweep(space, SweepFolder(sys.argv[1]), tiny_images(), options, NoProgress())

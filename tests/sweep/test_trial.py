@@ -13,6 +13,8 @@ from iafsweep.sweep.trial import SweepTrial, TrialSettings, is_transient, open_t
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, open_fake, open_faulty, tiny_images, tiny_space
 
+pytestmark = pytest.mark.faults
+
 IMAGES = tiny_images()
 
 
@@ -23,9 +25,9 @@ def folder(tmp_path):
     return folder
 
 
-def config_of(trial="t0001", depth=0, epochs=3):
+def config_of(trial="t0001", depth=0, epochs=3, gpus=0.0):
     values = {DEPTH: depth, RATE: 2e-3, **({WIDTH: 8} if depth else {})}
-    return {"trial": trial, "config": candidate(tiny_space(epochs), values).config.model_dump_json()}
+    return {"trial": trial, "config": candidate(tiny_space(epochs), values).config.model_dump_json(), "gpus": gpus}
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ def make(folder):
 
     def make(opener=open_fake, milestones=(), gpus=0.0, **changes):
         trial = SweepTrial.__new__(SweepTrial)
-        settings = TrialSettings(folder.path, 1, gpus, milestones, opener)
-        trial.setup(config_of(**changes), IMAGES.training.numpy(), IMAGES.validation.numpy(), settings)
+        settings = TrialSettings(folder.path, 1, milestones, opener)
+        trial.setup(config_of(gpus=gpus, **changes), IMAGES.training.numpy(), IMAGES.validation.numpy(), settings)
         made.append(trial)
         return trial
 
@@ -222,13 +224,13 @@ def test_tunes_checkpoint_holds_nothing_but_a_name(make, tmp_path):
     trial.load_checkpoint(str(tmp_path))
 
 
-def test_scheduler_keeps_our_names():
+def test_scheduler_keeps_our_names_and_stops_who_is_asked_to(folder):
     from types import SimpleNamespace
 
     from iafsweep.sweep.rungs import Rungs
     from iafsweep.sweep.scheduler import RungScheduler
 
-    scheduler = RungScheduler(Rungs(1, 2, 8))
+    scheduler = RungScheduler(Rungs(1, 2, 8), folder)
 
     def decide(name, value):
         tunes = SimpleNamespace(trial_id="a1b2", config={"trial": name})
@@ -239,4 +241,8 @@ def test_scheduler_keeps_our_names():
         TrialScheduler.STOP,
         TrialScheduler.CONTINUE,
     ]
-    assert RungScheduler(None).on_trial_result(None, None, {}) == TrialScheduler.CONTINUE
+    tunes = SimpleNamespace(config={"trial": "t0003"})
+    alone = RungScheduler(None, folder)
+    folder.trial_stop_request("t0003").touch()
+    assert alone.on_trial_result(None, tunes, {}) == TrialScheduler.STOP
+    assert alone.on_trial_result(None, tunes, {}) == TrialScheduler.CONTINUE

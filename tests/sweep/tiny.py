@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,3 +166,49 @@ def open_killed_once(config, images, path, device):
 
         trainer.run_epoch = killed
     return trainer, note
+
+
+def open_filling(config, images, path, device):
+    """The real trainer; after the first trial's first epoch the disk is filled but for a few kilobytes, once."""
+    trainer, note = open_trainer(config, images, path, device)
+    ballast = path.parents[2] / "filled"
+    if path.name == "t0001" and not ballast.exists():
+        run_epoch = trainer.run_epoch
+
+        def filling() -> EpochMetrics:
+            metrics = run_epoch()
+            if trainer.epochs_done == 1:
+                with ballast.open("wb") as file:
+                    while (room := shutil.disk_usage(path).free - 16384) > 0:
+                        file.write(b"\0" * min(room, 2**20))
+                        file.flush()
+            return metrics
+
+        trainer.run_epoch = filling
+    return trainer, note
+
+
+def open_placed(config, images, path, device):
+    """A trainer that says on which node and GPU it runs, and writes down every epoch it trains."""
+    import ray
+
+    path.mkdir(parents=True, exist_ok=True)
+    context = ray.get_runtime_context()
+    (path / "place").write_text(f"{context.get_node_id()} {context.get_accelerator_ids()['GPU']}")
+    trainer = FakeTrainer(config, images, path)
+    run_epoch = trainer.run_epoch
+
+    def slow() -> EpochMetrics:
+        time.sleep(0.3)
+        with (path / "epochs").open("a") as file:
+            file.write(f"{trainer.epochs_done + 1}\n")
+        return run_epoch()
+
+    trainer.run_epoch = slow
+    return trainer, ""
+
+
+def take_cpu(gpus):
+    """The device of a trial that Ray gave a GPU which is not there."""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] != ""
+    return torch.device("cpu")

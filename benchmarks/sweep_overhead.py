@@ -1,0 +1,122 @@
+"""What a sweep costs beyond training: seconds a trial, memory of the driver, time to resume.
+
+The real trainable, TPE, ledger and Optuna journal; tiny models on small images, one epoch a trial, one trial at a time.
+Beyond training is the wall clock of the driver minus the seconds that trainers report for their epochs, so it holds
+proposing, starting, checkpoints, figures, TensorBoard, ledger and journal. The driver is a process of its own.
+
+    python benchmarks/sweep_overhead.py --trials 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages
+from iafsweep.sweep.cluster import Node
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.options import LaunchOptions
+from iafsweep.sweep.progress import NoProgress
+from iafsweep.sweep.ranges import FloatRange, IntRange
+from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.space import Parameter, SearchSpace
+from iafsweep.sweep.tuner import launch_sweep
+
+BASE = RunConfig.model_validate(
+    {
+        "data": {"source": "mnist_mini", "validation_images": 1000},
+        "model": {
+            "latent_size": 4,
+            "posterior_offset": -1.0,
+            "batch_norm_momentum": 0.1,
+            "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [16]}},
+            "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [16]}},
+            "flow": {"depth": 1, "made": {"width": 8, "hidden_layers": 1}},
+        },
+        "training": {"epochs": 1, "batch_size": 100, "kl_warmup_epochs": 0},
+    }
+)
+
+
+def space_of(trials: int) -> SearchSpace:
+    """Depth and two continuous parameters, sampled by TPE."""
+    return SearchSpace(
+        base=BASE,
+        parameters=(
+            Parameter("model.flow.depth", IntRange(0, 2)),
+            Parameter("training.learning_rate", FloatRange(1e-4, 1e-2, None, True)),
+            Parameter("training.learning_rate_decay", FloatRange(0.1, 1.0)),
+        ),
+        sweep=SweepConfig(trials=trials, scheduler="none", max_concurrent=1, free_disk=0.1),
+    )
+
+
+def images() -> TrainingImages:
+    """Random pictures; what they show costs nothing."""
+    pixels = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return TrainingImages(pixels[:600], pixels[600:])
+
+
+def memory() -> dict[str, float]:
+    """MiB of this process: resident, of which its own (anonymous), from files, and shared; and the resident peak."""
+    names = {"VmRSS": "resident", "RssAnon": "own", "RssFile": "files", "RssShmem": "shared", "VmHWM": "peak"}
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = {line.split(":")[0]: line.split()[1] for line in lines if ":" in line and len(line.split()) > 1}
+    return {names[key]: round(int(found[key]) / 1024) for key in names}
+
+
+def drive(folder: Path, trials: int) -> None:
+    """Be the driver; print what was measured as JSON."""
+    node = Node("this machine", 2, 0)
+    imported = memory()
+    started = time.perf_counter()
+    outcome = launch_sweep(space_of(trials), SweepFolder(folder), images(), LaunchOptions(node=node), NoProgress())
+    seconds = time.perf_counter() - started
+    print(json.dumps({"status": outcome.status, "seconds": seconds, "imported": imported, "end": memory()}))
+
+
+def run_driver(folder: Path, trials: int) -> dict[str, object]:
+    """Run a driver in a process of its own."""
+    words = [sys.executable, __file__, "--drive", str(folder), "--trials", str(trials)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    measured: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--runs", type=Path, help="where to put the sweep; default: a temporary folder")
+    arguments = parser.parse_args()
+    if arguments.drive is not None:
+        drive(arguments.drive, arguments.trials)
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.runs) as temporary:
+        folder = Path(temporary) / "sweep"
+        first = run_driver(folder, arguments.trials)
+        state = read_ledger(folder / "trials.jsonl")
+        training = sum(trial.finished.seconds for trial in state.finished if trial.finished is not None)
+        wall = first["seconds"]
+        assert isinstance(wall, float)
+        print(f"{len(state.finished)} trials, {wall:.0f} s, of which training {training:.0f} s")
+        print(f"beyond training: {(wall - training) / len(state.finished):.3f} s a trial (start of Ray included)")
+        print(f"memory of the driver, MiB: {first['imported']} after imports, {first['end']} at the end")
+        print(f"ledger {(folder / 'trials.jsonl').stat().st_size / 2**20:.1f} MiB, "
+              f"journal {(folder / 'optuna.journal').stat().st_size / 2**20:.1f} MiB")  # fmt: skip
+        more = run_driver(folder, arguments.trials + 1)
+        print(f"resume with one more trial: {more['seconds']:.1f} s (start of Ray and that trial included)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Sweeps taken up again with more trials, or for those that ended badly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+
+from iafsweep.cli.drive import Machine, see_through, with_sweep
+from iafsweep.cli.publish import print_leaderboard, publish
+from iafsweep.errors import SweepError, UserError
+from iafsweep.sweep.cluster import plan_trials
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.retrain import retrain_folder, retrain_space
+from iafsweep.sweep.retry import RETRIED, reopen_trials
+from iafsweep.sweep.rows import EndStatus
+from iafsweep.sweep.stored import load_sweep_space
+
+_TRIALS = re.compile(r"(\+?)(\d{1,9})")
+
+
+def extend(folder: Path, trials: str, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
+    """Raise the number of trials of a sweep and see it through to its leaderboard."""
+    old = SweepFolder(folder)
+    space = load_sweep_space(old)
+    proposed = len(read_ledger(old.ledger).trials)
+    wanted = wanted_trials(trials, space.sweep.trials)
+    if wanted <= space.sweep.trials:
+        raise UserError(
+            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({proposed} of them proposed); "
+            f"ask for more, as in --trials +50"
+        )
+    return see_through(with_sweep(space, {**changes, "trials": wanted}), old, machine, console)
+
+
+def retry(
+    folder: Path,
+    statuses: Sequence[str],
+    gpus_per_trial: float | None,
+    changes: Mapping[str, object],
+    machine: Machine,
+    console: Console,
+) -> int:
+    """Open trials again that ended badly, and go on with the sweep."""
+    chosen: list[EndStatus] = [status for status in RETRIED if status in statuses]
+    if unknown := set(statuses) - set(RETRIED):
+        hint = " (such trials ended well)" if unknown <= set(get_args(EndStatus)) else ""
+        raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
+    old = SweepFolder(folder)
+    space = with_sweep(load_sweep_space(old), changes)
+    if gpus_per_trial is not None and machine.options.address is None:
+        asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
+        plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
+    if not old.ledger.exists():
+        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+    names = reopen_trials(old, chosen, gpus_per_trial)
+    console.print(f"Opened again: {', '.join(names)}", markup=False, soft_wrap=True)
+    return see_through(space, old, machine, console)
+
+
+def retrain(
+    folder: Path,
+    top: int,
+    seeds: int,
+    all_images: bool,
+    changes: Mapping[str, object],
+    machine: Machine,
+    console: Console,
+) -> int:
+    """Train the best configurations again from scratch with several seeds, and score them."""
+    old = SweepFolder(folder)
+    space = load_sweep_space(old)
+    into = retrain_folder(old, top, seeds, all_images=all_images)
+    if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
+        again = load_sweep_space(into)
+    else:
+        again = retrain_space(space, old, top, seeds, all_images=all_images)
+        into.path.parent.mkdir(exist_ok=True)
+    code = see_through(with_sweep(again, changes), into, machine, console)
+    rows = publish(old)
+    console.print()
+    print_leaderboard(console, old, rows)
+    return code
+
+
+def wanted_trials(text: str, now: int) -> int:
+    """Return how many trials ``--trials`` asks for: ``+50`` more than ``now``, or ``150`` in all.
+
+    Raises:
+        UserError: it is neither.
+    """
+    match = _TRIALS.fullmatch(text)
+    if match is None:
+        raise UserError(f"--trials {text!r}: write +50 for fifty more, or 150 for so many in all")
+    return int(match[2]) + (now if match[1] else 0)

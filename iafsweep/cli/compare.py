@@ -1,0 +1,95 @@
+"""The work behind `run_sweep.py compare`: trials beside each other, image by image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from iafsweep.atomic import replacing
+from iafsweep.cli.publish import print_table
+from iafsweep.errors import UserError
+from iafsweep.evaluation.comparison import compare_images
+from iafsweep.leaderboard import ranked
+from iafsweep.records import PairedDifference, TextTable
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.results import scored_rows
+from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.training import RunFolder
+
+_NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
+
+
+def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: Console) -> None:
+    """Print how the figures of scored trials differ from those of the first of them.
+
+    Args:
+        folder: the sweep folder.
+        trials: names; none: every trial with figures, in the order of the leaderboard.
+        csv: where to write the differences too.
+        console: where to print.
+
+    Raises:
+        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written.
+    """
+    sweep = SweepFolder(folder)
+    space = load_sweep_space(sweep)
+    rows = ranked(scored_rows(sweep, read_ledger(sweep.ledger), space))
+    chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
+    if len(set(chosen)) < 2:
+        raise UserError(
+            f"a comparison needs at least two different scored trials, got {', '.join(chosen) or 'none'}; "
+            f"score more: run_sweep.py rerun {folder} --top 2"
+        )
+    tables = {trial: _images_of(sweep, trial) for trial in chosen}
+    first, *others = tables
+    differences = [
+        difference for other in others for difference in compare_images(tables[other], tables[first], other, first)
+    ]
+    print_table(console, _text(differences, first), [], keys=1)
+    if csv is not None:
+        _write(csv, differences)
+        console.print(f"CSV: {csv}", markup=False, soft_wrap=True)
+
+
+def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
+    path = RunFolder(sweep.trial(trial)).per_image
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(
+            f"{trial} has no figures of each image ({path} is missing); score it first: run_sweep.py rerun"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}; score the trial again: run_sweep.py rerun") from error
+
+
+def _text(differences: list[PairedDifference], first: str) -> TextTable:
+    rows = tuple(
+        (
+            each.first,
+            _NAMES[each.method],
+            f"{each.images:,}",
+            f"{each.difference:+.3f} ± {each.standard_error:.3f}",
+            f"{abs(each.difference) / each.standard_error:.1f}" if each.standard_error > 0 else "-",
+        )
+        for each in differences
+    )
+    return TextTable(
+        header=("trial", "figure", "images", f"nats more than {first}", "standard errors"),
+        rows=rows,
+        notes=(
+            f"Paired over the same test images and bits; negative: better than {first}. ±: standard error.",
+            "Test figures choose nothing: the rank is by validation.",
+        ),
+    )
+
+
+def _write(csv: Path, differences: list[PairedDifference]) -> None:
+    try:
+        with replacing(csv) as temporary:
+            pd.DataFrame([each.model_dump() for each in differences]).to_csv(temporary, index=False)
+    except OSError as error:
+        raise UserError(f"cannot write {csv}: {error}") from error

@@ -1,0 +1,87 @@
+"""Look at a sweep and tell it something while it runs, without importing Ray or PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from iafsweep.errors import SweepError, UserError
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.standing import Standing, standing
+
+_LINES_OF_ERROR = 20
+
+
+def show_status(folder: Path, console: Console) -> None:
+    """Print how a sweep stands."""
+    for line in status_lines(standing(SweepFolder(folder))):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def status_lines(now: Standing) -> list[str]:
+    """Return a sweep's standing in lines."""
+    running = "not running" if now.driver is None else f"running ({now.driver})"
+    lines = [f"{now.folder}: {running}"]
+    counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
+    lines.append(f"{now.ended} of {now.trials} trials ended{': ' + counts if counts else ''}")
+    if now.best is not None:
+        lines.append(f"best: {now.best.trial}, {now.best.best_value:.2f} nats at epoch {now.best.best_epoch}")
+    lines += [f"  {each.trial}: epoch {each.epochs}{_bound(each.best)}" for each in now.running]
+    if now.rerun_files:
+        lines.append(f"{now.rerun_files} results of scoring on disk")
+    if now.seconds_left is not None:
+        lines.append(f"about {_duration(now.seconds_left)} of training left")
+    if now.ended_as is not None and now.driver is None:
+        because = f": {now.ended_as.reason}" if now.ended_as.reason else ""
+        lines.append(f"the last driver ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
+    if now.was_killed:
+        lines.append("the last driver was killed: it left no word of its end")
+    if now.driver is None and now.ended < now.trials:
+        lines.append(f"to go on: run_sweep.py resume {now.folder}")
+    return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
+
+
+def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
+    """Ask a running sweep, or one of its trials, to end in good order."""
+    old = SweepFolder(folder)
+    state = read_ledger(old.ledger)
+    if old.driver() is None:
+        raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
+    if trial is None:
+        old.stop_request.touch()
+        console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
+        return
+    if trial not in {each.trial for each in state.unfinished}:
+        running = ", ".join(each.trial for each in state.unfinished) or "none"
+        raise UserError(f"--trial {trial}: no such trial is unfinished; unfinished are: {running}")
+    old.trial_stop_request(trial).touch()
+    console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
+
+
+def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:
+    """Print the end of the sweep's log or of a trial's, and the error it ended with."""
+    old = SweepFolder(folder)
+    state = read_ledger(old.ledger)
+    path = old.log if trial is None else old.trial(trial) / "run.log"
+    ended = next((each.finished for each in state.trials if each.trial == trial), None)
+    if not path.exists() and ended is None:
+        raise SweepError(f"{path} does not exist (yet)")
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]:
+            console.print(line, markup=False, soft_wrap=True)
+    if ended is not None:
+        console.print(f"{ended.trial} {ended.status} after {ended.epochs} epochs", markup=False)
+        for line in ended.error.splitlines()[-_LINES_OF_ERROR:]:
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f", best bound {value:.2f} nats"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

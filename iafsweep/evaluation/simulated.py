@@ -1,0 +1,206 @@
+"""The sandwich of a trained model: bidirectional Monte Carlo on images simulated from it."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from iafsweep.config import EvaluationConfig, Start
+from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.bidirectional import Sandwich, sandwich
+from iafsweep.evaluation.diagnostics import mean_over_images
+from iafsweep.evaluation.log_weights import VARIANCE_LIMIT, LogWeightStatistics
+from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
+from iafsweep.evaluation.vae_bridges import BRIDGES, encode
+from iafsweep.models import VAE
+from iafsweep.records import Record, SandwichEstimate
+from iafsweep.seeds import generator
+
+_ROUND_TRIP = 1e-6
+"""A latent variable that the float64 inversion does not bring back so closely has no noise to start from."""
+
+
+class SimulatedShard(Record):
+    """A range of simulated images, and where the chains start.
+
+    Attributes:
+        start: of the forward chains.
+        first: number of the first image.
+        count: number of images.
+    """
+
+    start: Start
+    first: int
+    count: int
+
+
+class SandwichResult(Record):
+    """Both bounds of each image of a shard; each tuple has one entry an image, nats.
+
+    Attributes:
+        shard: which images.
+        lower: from forward chains.
+        upper: from reverse chains; infinite where none could be computed.
+        lower_log_weight_variance: variance of the forward log-weights; NaN for one chain.
+        upper_log_weight_variance: variance of the reverse log-weights; NaN for one chain.
+        acceptance_rate: mean over moves, chains, images and both ways; None without moves.
+        gradient_evaluations: an image, each way.
+        seconds: wall-clock seconds.
+    """
+
+    shard: SimulatedShard
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    lower_log_weight_variance: tuple[float, ...]
+    upper_log_weight_variance: tuple[float, ...]
+    acceptance_rate: float | None
+    gradient_evaluations: int
+    seconds: float
+
+
+class SimulatedImages(NamedTuple):
+    """Images drawn from the model, with the latent variables they were made from.
+
+    Attributes:
+        x: bits, [B, X...].
+        z: exact samples of p(z|x), [B, D].
+    """
+
+    x: Tensor
+    z: Tensor
+
+
+@torch.no_grad()
+def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
+    """Draw images from the model: z from the prior, x from p(x|z); each from its own generator.
+
+    Args:
+        model: in eval mode.
+        seed: of the evaluation.
+        places: numbers of the images.
+    """
+    reference = next(model.parameters())
+    draws = [generator("cpu", seed, "simulated", place) for place in places]
+    z = torch.cat([model.prior.sample(1, each, reference.dtype) for each in draws]).to(reference.device)
+    uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in draws]).to(reference.device)
+    with full_precision():
+        return SimulatedImages((uniform < model.decode(z).sigmoid()).to(reference.dtype), z)
+
+
+@torch.no_grad()
+def posterior_start(model: VAE, images: SimulatedImages, start: Start) -> Tensor:
+    """Return each image's exact posterior sample in the space of a bridge, [B, D].
+
+    For ``prior`` and ``base`` that is z itself; for ``posterior`` the noise e = f^{-1}(z), by D passes a flow step in
+    float64 (in float32 the passes add up their rounding). Where f(e) is not z again, it is NaN: the upper bound of such
+    an image is infinite.
+    """
+    if start != "posterior":
+        return images.z
+    double = copy.deepcopy(model).double()
+    parameters = double.encode(images.x.double())
+    z = images.z.double()
+    noise = double.invert_noise(z, parameters)
+    returned = double.transform_noise(noise, parameters)[0]
+    is_exact = ((returned - z).abs() < _ROUND_TRIP).all(-1, keepdim=True)
+    return torch.where(is_exact, noise, torch.nan).to(images.z.dtype)
+
+
+def tune_on_simulated_images(model: VAE, images: int, start: Start, config: EvaluationConfig) -> FrozenStepSize:
+    """Run the pilot of a sandwich on its first images, ``config.hais.pilot_images`` of them, with noise of its own."""
+    places = range(min(config.hais.pilot_images, images))
+    x = simulate(model, config.seed, places).x
+    return tune(model, x, start, config, noise_blocks(config.seed, "pilot", "simulated", 0, places))
+
+
+def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_size: float) -> SandwichResult:
+    """Measure both bounds for a shard of simulated images, forward and reverse with the same settings.
+
+    Args:
+        model: in eval mode.
+        shard: which images, which start.
+        config: settings and seed; the start is the shard's.
+        step_size: the frozen step size.
+    """
+    started = time.perf_counter()
+    places = range(shard.first, shard.first + shard.count)
+    hais = config.hais.model_copy(update={"start": shard.start})
+    images = simulate(model, config.seed, places)
+
+    def both(rows: int) -> Sandwich:
+        return sandwich(
+            BRIDGES[shard.start](model, images.x, encode(model, images.x)),
+            posterior_start(model, images, shard.start),
+            hais.chains,
+            schedule(hais),
+            step_size=step_size,
+            leapfrog_steps=hais.resolved_leapfrog_steps,
+            generator=noise_blocks(config.seed, f"sandwich {shard.start}", "simulated", 0, places).open(),
+            rows_per_chunk=rows,
+        )
+
+    with full_precision():
+        bounds = halving_rows(both, rows_with_gradient(images.x.device), shard.count)
+    rates = [bounds.forward.mean_acceptance_rate, bounds.reverse.mean_acceptance_rate]
+    moved = [rate for rate in rates if rate is not None]
+    return SandwichResult(
+        shard=shard,
+        lower=_floats(bounds.lower),
+        upper=_floats(bounds.upper),
+        lower_log_weight_variance=_variances(bounds.forward.log_weights),
+        upper_log_weight_variance=_variances(bounds.reverse.log_weights),
+        acceptance_rate=math.fsum(moved) / len(moved) if moved else None,
+        gradient_evaluations=hais.chains * bounds.forward.gradient_evaluations,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def summarise_sandwich(
+    results: Sequence[SandwichResult], config: EvaluationConfig, pilot: FrozenStepSize
+) -> SandwichEstimate:
+    """Return the bounds and their gap over all simulated images, in whatever order the shards come."""
+    results = sorted(results, key=lambda result: result.shard.first)
+    start = results[0].shard.start
+    hais = config.hais.model_copy(update={"start": start})
+    lower, upper = _column(results, "lower"), _column(results, "upper")
+    gap = mean_over_images(upper - lower)
+    variances = torch.maximum(
+        _column(results, "lower_log_weight_variance"), _column(results, "upper_log_weight_variance")
+    )
+    untrusted = (variances > VARIANCE_LIMIT) | ~(upper - lower).isfinite()
+    rates = [(each.acceptance_rate, each.shard.count) for each in results if each.acceptance_rate is not None]
+    return SandwichEstimate(
+        start=start,
+        images=gap.images,
+        lower=float(lower.mean()),
+        lower_error=mean_over_images(lower).standard_error,
+        upper=float(upper.mean()),
+        upper_error=mean_over_images(upper).standard_error,
+        gap=gap.value,
+        gap_error=gap.standard_error,
+        untrusted_share=float(untrusted.double().mean()),
+        settings=f"{hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{hais.chains}",
+        seed=config.seed,
+        acceptance_rate=math.fsum(rate * count for rate, count in rates) / gap.images if rates else None,
+        step_size=pilot.step_size,
+        gradient_evaluations=results[0].gradient_evaluations,
+        seconds=math.fsum(each.seconds for each in results) + pilot.seconds,
+    )
+
+
+def _variances(log_weights: Tensor) -> tuple[float, ...]:
+    return _floats(LogWeightStatistics.of(log_weights).log_weight_variance)
+
+
+def _column(results: Sequence[SandwichResult], name: str) -> Tensor:
+    return torch.tensor([value for result in results for value in getattr(result, name)], dtype=torch.float64)
+
+
+def _floats(values: Tensor) -> tuple[float, ...]:
+    return tuple(values.double().tolist())

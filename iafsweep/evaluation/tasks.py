@@ -1,0 +1,141 @@
+"""A task: the smallest piece of an evaluation, whose result depends on nothing but what it says of itself.
+
+A pilot, a shard, or a shard of a sandwich. A task's name holds a hash of all that its result depends on besides the
+model and the images: a result kept under its name never has to be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from iafsweep.config import EvaluationConfig, RunConfig, Start
+from iafsweep.evaluation.annealing import gradient_evaluations
+from iafsweep.evaluation.scoring import FrozenStepSize, score_shard, tune_on_test_images
+from iafsweep.evaluation.shards import Shard, ShardResult
+from iafsweep.evaluation.simulated import SandwichResult, SimulatedShard, squeeze, tune_on_simulated_images
+from iafsweep.models import VAE
+from iafsweep.records import Record, Split
+
+
+class PilotWork(Record):
+    """Find the step size of annealing from a start.
+
+    Attributes:
+        start: where chains start.
+        on: test images, or images simulated from the model.
+        images: how many of them the run to come scores; the pilot takes no more.
+        binarisation_seed: of the test images.
+    """
+
+    start: Start
+    on: Literal["test", "simulated"]
+    images: int
+    binarisation_seed: int
+
+
+Work = PilotWork | Shard | SimulatedShard
+Result = FrozenStepSize | ShardResult | SandwichResult
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work.
+
+    Attributes:
+        name: holds a hash of everything below, the source of the images, and the name of what it needs.
+        label: what it is, for people.
+        work: what to do.
+        evaluation: with which settings.
+        needs: name of the task that finds its step size; None where none is needed.
+        evaluations: evaluations of the network that it takes (samples x images), to show how far the work is.
+    """
+
+    name: str
+    label: str
+    work: Work
+    evaluation: EvaluationConfig
+    needs: str | None
+    evaluations: int
+
+
+def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = None) -> Task:
+    """Return a task with its name.
+
+    Args:
+        label: what it is, for people.
+        work: what to do.
+        config: the run's configuration, with the settings of this task.
+        pilot: the task that finds its step size.
+    """
+    evaluation = config.evaluation
+    needs = None if pilot is None else pilot.name
+    place = "pilot" if isinstance(work, PilotWork) else f"{work.first}-{work.first + work.count}"
+    settings: dict[str, Any] = {
+        "work": work.model_dump(),
+        "source": config.data.source,
+        "seed": evaluation.seed,
+        "needs": needs,
+    }
+    if not isinstance(work, Shard) or work.method == "hais":
+        settings["hais"] = evaluation.hais.model_dump(exclude={"enabled", "images"})
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    name = f"{label.replace(' ', '-')}.{place}.{digest}.json"
+    return Task(name, label, work, evaluation, needs, _evaluations(work, evaluation))
+
+
+def perform(model: VAE, images: Mapping[Split, Tensor], task: Task, needed: FrozenStepSize | None) -> Result:
+    """Do a task.
+
+    Args:
+        model: in eval mode; its parameters need no gradient.
+        images: uint8 [N, X...] of each split, on the model's device.
+        task: what to do.
+        needed: result of the task that it needs.
+
+    Raises:
+        ValueError: it needs a step size and has none.
+    """
+    work, evaluation = task.work, task.evaluation
+    if isinstance(work, PilotWork):
+        if work.on == "test":
+            return tune_on_test_images(model, images["test"][: work.images], evaluation, work.binarisation_seed)
+        return tune_on_simulated_images(model, work.images, work.start, evaluation)
+    step_size = None if needed is None else needed.step_size
+    if isinstance(work, Shard):
+        part = images[work.split][work.first : work.first + work.count]
+        return score_shard(model, part, work, evaluation, step_size)
+    if step_size is None:
+        raise ValueError(f"{task.name} needs the step size of {task.needs}")
+    return squeeze(model, work, evaluation, step_size)
+
+
+def read_result(task: Task, text: str) -> Result:
+    """Return a task's result from its JSON.
+
+    Raises:
+        pydantic.ValidationError: the text is something else.
+    """
+    if isinstance(task.work, PilotWork):
+        return FrozenStepSize.model_validate_json(text)
+    if isinstance(task.work, Shard):
+        return ShardResult.model_validate_json(text)
+    return SandwichResult.model_validate_json(text)
+
+
+def _evaluations(work: Work, evaluation: EvaluationConfig) -> int:
+    hais = evaluation.hais
+    if isinstance(work, Shard) and work.method != "hais":
+        return work.count * work.samples
+    start = hais.start if isinstance(work, Shard) else work.start
+    resolved = hais.model_copy(update={"start": start})
+    chain = gradient_evaluations(resolved.resolved_temperatures, resolved.resolved_leapfrog_steps)
+    if isinstance(work, PilotWork):
+        return min(work.images, hais.pilot_images) * hais.chains * hais.pilot_passes * chain
+    each_way = work.count * hais.chains * chain
+    return each_way if isinstance(work, Shard) else 2 * each_way

@@ -1,0 +1,175 @@
+"""One driver's training of a sweep: Ray runs, the ledger is open."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ray import tune
+from ray.tune import PlacementGroupFactory, Tuner
+
+from iafsweep.data import TrainingImages
+from iafsweep.errors import SweepError
+from iafsweep.sweep.budget import BudgetWatch
+from iafsweep.sweep.cluster import Node, Plan, plan_trials
+from iafsweep.sweep.disk import lack_of_room
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import Ledger
+from iafsweep.sweep.options import LaunchOptions
+from iafsweep.sweep.outcome import SweepOutcome
+from iafsweep.sweep.progress import SweepProgress
+from iafsweep.sweep.proposals import make_proposer
+from iafsweep.sweep.recorder import Recorder
+from iafsweep.sweep.rows import Began, Ended, now
+from iafsweep.sweep.scheduler import RungScheduler, make_rungs
+from iafsweep.sweep.searcher import LedgerSearcher
+from iafsweep.sweep.signals import StopRequest
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.stopping import StallWatch, SweepStopper
+from iafsweep.sweep.storage import check_shared_folder
+from iafsweep.sweep.trial import SweepTrial, TrialSettings
+from iafsweep.sweep.tune_setup import quiet_tune, run_config, scratch_folder, tune_config
+
+_STALLS = 3
+
+
+@dataclass(frozen=True)
+class Session:
+    """Trains the trials that are left.
+
+    Attributes:
+        space: the search space.
+        folder: the sweep folder, whose lock this process holds.
+        images: training and validation images, uint8, on the CPU.
+        options: on what it runs.
+        progress: who hears of it.
+        budget: when enough was spent; hears through ``progress``.
+        ledger: the ledger, open.
+        log: the sweep's log.
+        stop: whether somebody asked for an end.
+    """
+
+    space: SearchSpace
+    folder: SweepFolder
+    images: TrainingImages
+    options: LaunchOptions
+    progress: SweepProgress
+    budget: BudgetWatch
+    ledger: Ledger
+    log: logging.Logger
+    stop: StopRequest
+
+    def run(self, nodes: list[Node]) -> SweepOutcome:
+        """Run Tune, anew if it stalls, and say how it ended."""
+        plan = self._plan(nodes)
+        if self.options.address is not None:
+            check_shared_folder(self.folder.path)
+        self._append(Began(at_a_time=plan.at_a_time, time=now()))
+        self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
+        try:
+            for _ in range(_STALLS):
+                outcome = self._tune(plan)
+                if outcome is not None:
+                    self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
+                    self._append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
+                    return replace(outcome, state=self.ledger.state)
+                self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
+        finally:
+            self.progress.end()
+        raise SweepError(
+            f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then resume"
+        )
+
+    def _plan(self, nodes: list[Node]) -> Plan:
+        """Return the plan; a trial that was opened again may ask for more than the others."""
+        sweep, state = self.space.sweep, self.ledger.state
+        waiting = len(state.unfinished) + max(sweep.trials - len(state.trials), 0)
+        for gpus in {trial.gpus for trial in state.unfinished if trial.gpus is not None}:
+            plan_trials(nodes, sweep.model_copy(update={"gpus_per_trial": gpus}), 1, may_grow=self.options.wait)
+        plan = plan_trials(nodes, sweep, waiting, may_grow=self.options.wait)
+        if sweep.gpu_hours is not None and not plan.gpus:
+            raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+        self.log.info("%d trials to go, %s", waiting, plan)
+        return plan
+
+    def _tune(self, plan: Plan) -> SweepOutcome | None:
+        """Run Tune once from the ledger as it is now; None if it stalled."""
+        searcher = LedgerSearcher(
+            self.space,
+            self.ledger,
+            make_proposer(self.space),
+            plan.gpus,
+            lambda: lack_of_room(self.space, self.folder.path),
+        )
+        rungs = make_rungs(self.space, self.ledger.state)
+        milestones = () if rungs is None else rungs.milestones
+        watch = StallWatch(self.options.stalled_seconds)
+        recorder = Recorder(self.ledger, milestones, self.progress, self.log, watch)
+        stopper = SweepStopper(
+            lambda: self.stop.asked,
+            lambda: bool(recorder.failed_alike),
+            lambda: bool(recorder.out_of_room),
+            lambda: self.budget.used_up,
+            lambda: watch.stalled,
+        )
+        if searcher.waiting and not self.budget.used_up:
+            with scratch_folder(self.folder) as scratch, quiet_tune():
+                tuner = Tuner(
+                    self._trainable(plan, milestones),
+                    tune_config=tune_config(searcher, RungScheduler(rungs, self.folder), plan.at_a_time),
+                    run_config=run_config(scratch, stopper, recorder),
+                )
+                self._fit(tuner, recorder)
+        return self._outcome(searcher, recorder, watch)
+
+    def _trainable(self, plan: Plan, milestones: tuple[int, ...]) -> type[SweepTrial]:
+        settings = TrialSettings(
+            self.folder.path, plan.cpus, milestones, self.options.open_trainer, self.options.take_device
+        )
+        trainable = tune.with_parameters(
+            SweepTrial,
+            training=self.images.training.numpy(),
+            validation=self.images.validation.numpy(),
+            settings=settings,
+        )
+        cpus = plan.cpus
+        resources = tune.with_resources(
+            trainable, lambda config: PlacementGroupFactory([{"CPU": cpus, "GPU": config["gpus"]}])
+        )
+        assert isinstance(resources, type)
+        return resources
+
+    def _fit(self, tuner: Tuner, recorder: Recorder) -> None:
+        try:
+            tuner.fit()
+        except Exception as error:
+            if recorder.fault is not None:
+                raise _unwritable(self.folder.ledger, recorder.fault) from error
+            if recorder.out_of_room:  # Tune's own files, which nobody reads, did not fit either
+                return
+            raise
+
+    def _append(self, row: Began | Ended) -> None:
+        try:
+            self.ledger.append(row)
+        except OSError as error:
+            raise _unwritable(self.folder.ledger, error) from error
+
+    def _outcome(self, searcher: LedgerSearcher, recorder: Recorder, watch: StallWatch) -> SweepOutcome | None:
+        state = self.ledger.state
+        if self.stop.asked:
+            reason = "" if self.stop.signal is not None else "somebody asked it to stop"
+            return SweepOutcome("interrupted", state, reason, signal=self.stop.signal)
+        if recorder.failed_alike:
+            return SweepOutcome("aborted", state, "trial after trial failed alike", error=recorder.failed_alike)
+        waiting = bool(state.unfinished) or (len(state.trials) < self.space.sweep.trials and not searcher.exhausted)
+        if waiting and (reason := recorder.out_of_room or self.budget.reason or searcher.closed):
+            return SweepOutcome("stopped", state, reason)
+        if watch.stalled or state.unfinished:
+            return None
+        return SweepOutcome("exhausted" if searcher.exhausted else "completed", state)
+
+
+def _unwritable(ledger: Path, error: OSError) -> SweepError:
+    return SweepError(f"cannot write {ledger}: {error}; what it holds is whole, so mend that and resume")

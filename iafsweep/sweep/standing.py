@@ -1,0 +1,128 @@
+"""How a sweep stands, read from its folder alone, whether it runs or not; imports neither Ray nor PyTorch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from iafsweep.errors import SweepError
+from iafsweep.records import RunState
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.rows import Began, Ended, Finished
+from iafsweep.sweep.state import LedgerState
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that began and has not ended.
+
+    Attributes:
+        trial: its name.
+        epochs: epochs of its last checkpoint.
+        best: best validation bound until then.
+    """
+
+    trial: str
+    epochs: int
+    best: float | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a sweep stands.
+
+    Attributes:
+        folder: the sweep folder.
+        driver: the process that drives it; None if none does.
+        trials: trials asked for.
+        ended: trials that ended.
+        counts: how they ended.
+        best: the best completed trial.
+        running: trials that began and have not ended.
+        rerun_files: result files of scoring.
+        seconds_left: estimated seconds of training left; None if nothing says.
+        ended_as: how the last driver ended, if it said so.
+        was_killed: whether the last driver went without a word.
+        problems: what is wrong with the ledger.
+    """
+
+    folder: Path
+    driver: str | None
+    trials: int
+    ended: int
+    counts: dict[str, int]
+    best: Finished | None
+    running: tuple[RunningTrial, ...]
+    rerun_files: int
+    seconds_left: float | None
+    ended_as: Ended | None
+    was_killed: bool
+    problems: tuple[str, ...]
+
+
+def standing(folder: SweepFolder, now: datetime | None = None) -> Standing:
+    """Return how a sweep stands.
+
+    Args:
+        folder: the sweep folder.
+        now: the time, UTC; None: the clock's.
+
+    Raises:
+        SweepError: the folder holds no sweep, or its ledger cannot be used.
+    """
+    state = read_ledger(folder.ledger)
+    trials, driver = _trials(folder), folder.driver()
+    last = state.sessions[-1] if state.sessions else None
+    # A line being written at this very moment is no problem of the ledger's.
+    problems = () if driver is not None else state.problems
+    return Standing(
+        folder=folder.path,
+        driver=driver,
+        trials=trials,
+        ended=len(state.finished),
+        counts=dict(Counter(trial.finished.status for trial in state.finished if trial.finished is not None)),
+        best=None if state.best is None else state.best.finished,
+        running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
+        rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
+        seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
+        ended_as=last if isinstance(last, Ended) else None,
+        was_killed=driver is None and isinstance(last, Began),
+        problems=problems,
+    )
+
+
+def _trials(folder: SweepFolder) -> int:
+    """The number of trials asked for, without reading (and checking) the whole space."""
+    try:
+        number = tomllib.loads(folder.space.read_text(encoding="utf-8"))["sweep"]["trials"]
+    except (OSError, ValueError, KeyError, TypeError):
+        number = None
+    if not isinstance(number, int):
+        raise SweepError(f"{folder.space} is missing or damaged; put it back")
+    return number
+
+
+def _running(folder: SweepFolder, trial: str) -> RunningTrial:
+    try:
+        state = RunState.model_validate_json((folder.trial(trial) / "state.json").read_bytes())
+    except (OSError, ValidationError):
+        return RunningTrial(trial, 0, None)
+    return RunningTrial(trial, state.epochs, None if state.best is None else state.best.validation_negative_elbo)
+
+
+def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | None:
+    """Seconds for the trials that are left, as fast as those that ended since the driver began."""
+    began = next((event for event in reversed(state.sessions) if isinstance(event, Began)), None)
+    if began is None:
+        return None
+    ends = sum(trial.finished is not None and trial.finished.time >= began.time for trial in state.finished)
+    if not ends or len(state.finished) >= trials:
+        return None
+    elapsed = (now - datetime.fromisoformat(began.time)).total_seconds()
+    return max(elapsed, 0.0) / ends * (trials - len(state.finished))

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from iafsweep.cli.again import wanted_trials
+from iafsweep.cli.manage import show_logs, show_status, stop_sweep
+from iafsweep.errors import SweepError, UserError
+from iafsweep.records import Best, RunState
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import Ledger
+from iafsweep.sweep.rows import Began, Ended, Started
+from iafsweep.sweep.standing import standing
+from tests.sweep.test_ledger import HEADER, finished, proposed
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    folder.space.write_text("[sweep]\ntrials = 4\n")
+    with Ledger.create(folder.ledger, HEADER) as ledger:
+        ledger.append(Began(at_a_time=2, time="2026-01-01T00:00:00+00:00"))
+        for number in (1, 2, 3):
+            ledger.append(proposed(number))
+            ledger.append(Started(trial=f"t000{number}", time="t"))
+        for row in (finished(1, 91.25), finished(2, 80.0, "stopped")):
+            ledger.append(row.model_copy(update={"time": "2026-01-01T00:01:00+00:00"}))
+    folder.trial("t0003").mkdir()
+    best = Best(epoch=2, validation_negative_elbo=88.0)
+    state = RunState(status="running", epochs=3, best=best, seconds=1.0, parameters=1)
+    (folder.trial("t0003") / "state.json").write_text(state.model_dump_json())
+    return folder
+
+
+@pytest.fixture
+def console():
+    return Console(record=True, width=200, highlight=False)
+
+
+def test_status_of_a_killed_sweep(folder, console, capsys):
+    show_status(folder.path, console)
+    text = console.export_text()
+    assert "not running" in text
+    assert "2 of 4 trials ended: 1 completed, 1 stopped" in text
+    assert "best: t0001, 91.25 nats at epoch 4" in text
+    assert "t0003: epoch 3, best bound 88.00 nats" in text
+    assert "the last driver was killed" in text
+    assert f"run_sweep.py resume {folder.path}" in text
+
+
+def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):
+    from datetime import UTC, datetime
+
+    with folder.lock():
+        now = standing(folder, datetime(2026, 1, 1, 0, 2, tzinfo=UTC))
+    assert now.driver.startswith("process ")
+    assert now.seconds_left == 120.0  # two trials in two minutes, two to go
+    assert not now.was_killed
+
+
+def test_status_tells_how_the_last_driver_ended(folder, console, capsys):
+    with Ledger.open(folder.ledger) as ledger:
+        ledger.append(Ended(outcome="stopped", reason="the 2 hours are used up", time="t"))
+    show_status(folder.path, console)
+    assert "the last driver ended as stopped: the 2 hours are used up" in console.export_text()
+
+
+def test_status_imports_neither_ray_nor_torch():
+    code = (
+        "import sys; import iafsweep.cli.manage, iafsweep.cli.sweep; "
+        "sys.exit(any(name in sys.modules for name in ('ray', 'torch', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_stop_needs_a_running_driver_and_an_unfinished_trial(folder, console, capsys):
+    with pytest.raises(SweepError, match="no driver runs"):
+        stop_sweep(folder.path, None, console)
+    with folder.lock():
+        with pytest.raises(UserError, match="unfinished are: t0003"):
+            stop_sweep(folder.path, "t0001", console)
+        with pytest.raises(UserError, match="no such trial"):
+            stop_sweep(folder.path, "../../x", console)
+        stop_sweep(folder.path, "t0003", console)
+        stop_sweep(folder.path, None, console)
+    assert folder.trial_stop_request("t0003").exists()
+    assert folder.stop_request.exists()
+
+
+def test_logs_show_the_end_of_a_log_and_the_error(folder, console, capsys):
+    folder.log.write_text("\n".join(f"line {number}" for number in range(9)))
+    show_logs(folder.path, None, 2, console)
+    assert console.export_text() == "line 7\nline 8\n"
+    with Ledger.open(folder.ledger) as ledger:
+        ledger.append(finished(3, None, "failed").model_copy(update={"error": "Traceback\nValueError: x"}))
+    (folder.trial("t0003") / "run.log").write_text("epoch 3")
+    show_logs(folder.path, "t0003", 5, console)
+    assert console.export_text().endswith("epoch 3\nt0003 failed after 4 epochs\nTraceback\nValueError: x\n")
+    with pytest.raises(SweepError, match="is no trial"):
+        show_logs(folder.path, "../t0003", 5, console)
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("+50", 66), ("150", 150), ("+0", 16)])
+def test_trials_are_more_or_in_all(text, wanted):
+    assert wanted_trials(text, 16) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "-5", "5.5", "+", "x"])
+def test_other_texts_are_refused(text):
+    with pytest.raises(UserError, match=r"write \+50 for fifty more"):
+        wanted_trials(text, 16)

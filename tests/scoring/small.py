@@ -1,0 +1,29 @@
+"""A network so small that its likelihood can be integrated, and images for it."""
+
+import torch
+
+from iafsweep.config import EvaluationConfig, ModelConfig, RunConfig
+from iafsweep.models import build_model
+from iafsweep.seeds import generator
+
+MODEL = ModelConfig.model_validate(
+    {
+        "latent_size": 3,
+        "posterior_offset": 0.0,
+        "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [12]}},
+        "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [12]}},
+        "flow": {"depth": 2, "made": {"width": 6, "hidden_layers": 1}},
+    }
+)
+GREY = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=generator("cpu", 1))
+
+
+def small_model():
+    return build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+
+
+def run_config(**evaluation):
+    settings = {"importance_sampling": {"samples": 60}} | evaluation
+    return RunConfig.model_validate(
+        {"data": {"source": "mnist_mini"}, "evaluation": EvaluationConfig.model_validate(settings).model_dump()}
+    )

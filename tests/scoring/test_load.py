@@ -1,0 +1,72 @@
+import math
+
+import pytest
+import torch
+
+import iafsweep
+from iafsweep.data import fixed_binarisation
+from iafsweep.errors import RunFolderError
+from iafsweep.records import Evaluation
+from iafsweep.training import RunFolder, Trainer
+from tests.sweep.tiny import BASE, tiny_images
+
+IMAGES = tiny_images()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
+    config = BASE.model_copy(update={"training": BASE.training.model_copy(update={"epochs": 2})})
+    trainer = Trainer.start(config, IMAGES, run, torch.device("cpu"))
+    for _ in range(2):
+        trainer.run_epoch()
+    trainer.finish()
+    return run
+
+
+def test_a_run_is_read_back_and_used(folder):
+    run = iafsweep.load_run(folder.path, device="cpu")
+    assert isinstance(run, iafsweep.Run)
+    assert run.config.model == BASE.model
+    assert [row.epoch for row in run.metrics] == [1, 2]
+    assert run.epoch in (1, 2)
+    assert run.evaluation is None
+    assert not run.model.training
+    assert run.model.sample(3, torch.Generator().manual_seed(0)).shape == (3, 1, 28, 28)
+
+    x = fixed_binarisation(IMAGES.validation[:7], "validation", 0)
+    few, many = run.log_likelihood(x, samples=1), run.log_likelihood(x, samples=300)
+    assert (many.shape, many.dtype) == ((7,), torch.float64)
+    assert few.mean() < many.mean() < 0
+    assert torch.equal(run.log_likelihood(x, samples=300), many)
+    assert torch.allclose(run.log_likelihood(x[:3].bool(), samples=300), many[:3], atol=1e-4)
+    assert not torch.equal(run.log_likelihood(x, samples=300, seed=1), many)
+    assert run.log_likelihood(x[:0]).shape == (0,)
+
+
+def test_a_scored_run_has_its_figures(folder):
+    written = Evaluation(checkpoint="best", epoch=2, parameters=1, device="cpu", estimates=())
+    folder.write_evaluation(written)
+    assert iafsweep.load_run(str(folder.path), device="cpu").evaluation == written
+    folder.evaluation.unlink()
+
+
+def test_mistakes(folder, tmp_path):
+    run = iafsweep.load_run(folder.path, device="cpu")
+    with pytest.raises(ValueError, match="zeros and ones only; binarise grey values first"):
+        run.log_likelihood(IMAGES.validation[:2])
+    with pytest.raises(ValueError, match="zeros and ones only"):
+        run.log_likelihood(torch.full((1, 1, 28, 28), math.nan))
+    with pytest.raises(ValueError, match="expected images of shape"):
+        run.log_likelihood(torch.zeros(2, 28, 28))
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        iafsweep.load_run(tmp_path)
+
+
+def test_public_names():
+    assert iafsweep.build_model.__module__ == "iafsweep.models.build"
+    assert callable(iafsweep.evaluation.importance_sampling)
+    assert callable(iafsweep.evaluation.annealed_importance_sampling)
+    assert set(iafsweep.__all__) <= set(dir(iafsweep))
+    with pytest.raises(AttributeError, match="module 'iafsweep' has no attribute 'load_runs'"):
+        _ = iafsweep.load_runs

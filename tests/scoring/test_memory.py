@@ -1,0 +1,70 @@
+"""Out of memory, injected: the decoder refuses batches above a limit, as a full GPU would."""
+
+import pytest
+import torch
+
+from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.report import evaluate
+from tests.scoring.small import GREY, run_config, small_model
+
+CONFIG = run_config(
+    hais={"enabled": True, "chains": 6, "temperatures": 4, "leapfrog_steps": 2, "pilot_images": 12, "pilot_passes": 1},
+    sandwich={"enabled": True, "images": 12},
+)
+
+
+def limited(rows):
+    """A model whose memory holds so many rows, and the sizes of the batches that it was given."""
+    model, sizes = small_model(), []
+
+    def refuse(module, inputs):
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > rows:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    model.decoder.register_forward_pre_hook(refuse)
+    return model, sizes
+
+
+def figures(model):
+    scores = evaluate(model, {"test": GREY}, CONFIG)
+    return [each.nll for each in scores.estimates] + [
+        bound for each in scores.sandwiches for bound in (each.lower, each.upper)
+    ]
+
+
+def test_the_chunk_is_halved_and_no_figure_changes():
+    model, sizes = limited(rows=30)
+    assert figures(model) == pytest.approx(figures(small_model()), abs=1e-4)
+    assert max(sizes) > 30
+
+
+def test_what_does_not_fit_at_all_is_an_error():
+    model, _ = limited(rows=5)
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="out of memory"):
+        figures(model)
+
+
+def test_rows_are_halved_down_to_one_sample_an_image():
+    tried = []
+
+    def work(rows):
+        tried.append(rows)
+        if rows > 30:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return rows
+
+    assert halving_rows(work, 200, fewest=12) == 25
+    assert tried == [200, 100, 50, 25]
+    tried.clear()
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        halving_rows(work, 200, fewest=40)
+    assert tried == [200, 100, 50, 40]
+
+
+def test_full_precision_is_given_back():
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    with full_precision():
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before

@@ -1,0 +1,132 @@
+"""What ends a sweep before its last trial: budgets and a full disk; without Ray."""
+
+import errno
+import os
+
+import pytest
+import torch
+
+from iafsweep.config import EvaluationConfig
+from iafsweep.config.files import build_config, with_values
+from iafsweep.errors import SweepError
+from iafsweep.sweep import disk
+from iafsweep.sweep.budget import BudgetWatch
+from iafsweep.sweep.cluster import Plan
+from iafsweep.sweep.report import TrialReport
+from iafsweep.sweep.rerun_cost import rerun_seconds
+from iafsweep.sweep.sizes import parameter_count, run_folder_bytes
+from iafsweep.sweep.state import replay
+from iafsweep.training import RunFolder, Trainer
+from tests.sweep.test_ledger import EVENTS, HEADER
+from tests.sweep.tiny import BASE, tiny_images, tiny_space
+
+STATE = replay(HEADER, EVENTS)  # best 100.0
+PLAN = Plan(at_a_time=2, limited_by="CPU", cpus=1, gpus=0.5)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def report(seconds=60.0, epoch=1, trial="t0009"):
+    return TrialReport(
+        trial=trial,
+        status="running",
+        epoch=epoch,
+        epochs=4,
+        validation_negative_elbo=90.0,
+        best_epoch=1,
+        best_value=90.0,
+        seconds=seconds,
+        gpus=0.5,
+        device="cpu",
+        parameters=10,
+    )
+
+
+@pytest.mark.parametrize(("target", "reason"), [(100.0, "the target of 100 nats is reached (100.00)"), (99.9, "")])
+def test_target_is_a_completed_trials_bound(target, reason):
+    watch = BudgetWatch(tiny_space(target=target))
+    watch.begin(PLAN, STATE, 9)
+    assert watch.reason == reason
+    watch.epoch(report(), STATE)  # a running trial at 90 does not count
+    assert watch.used_up == bool(reason)
+
+
+def test_gpu_hours_count_running_trials_and_what_earlier_drivers_spent():
+    watch = BudgetWatch(tiny_space(gpu_hours=1.0))
+    watch.begin(PLAN, STATE, 9)
+    watch.epoch(report(3000), STATE)
+    assert not watch.used_up
+    watch.epoch(report(3000, trial="t0008"), STATE)
+    assert not watch.used_up
+    watch.epoch(report(4300, trial="t0008"), STATE)
+    assert watch.reason.startswith("the 1 GPU-hours are used up (1.01)")
+
+
+def test_hours_keep_time_for_the_rerun():
+    clock = Clock()
+    space = tiny_space(top=2)
+    watch = BudgetWatch(space, 1.0, clock)
+    watch.begin(PLAN, STATE, 9)
+    clock.now += 3599
+    assert not watch.used_up
+    watch.epoch(report(seconds=9.0), STATE)  # 1 ms an image of 9,000
+    one = rerun_seconds(space.base.evaluation, 1000, 0.001)
+    assert one > 60
+    assert watch.used_up
+    assert "minutes of them kept for scoring the best" in watch.reason
+
+
+def test_at_most_half_of_the_hours_is_kept():
+    clock = Clock()
+    watch = BudgetWatch(tiny_space(top=3), 1.0, clock)
+    watch.begin(PLAN, STATE, 9)
+    watch.epoch(report(seconds=9e6), STATE)
+    clock.now += 1799
+    assert not watch.used_up
+    clock.now += 2
+    assert watch.used_up
+
+
+def test_rerun_costs_what_it_counts():
+    evaluation = EvaluationConfig.model_validate(
+        {"bound_images": 10, "importance_sampling": {"samples": 100, "images": 5}}
+    )
+    assert rerun_seconds(evaluation, 1000, 1.0) == pytest.approx(1.5 * (10 + 500) / 3)
+
+
+def test_a_sweep_that_cannot_fit_is_refused_with_the_numbers(tmp_path, monkeypatch):
+    space = tiny_space()
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 1100 * 2**20)
+    disk.check_room(space, tmp_path / "new" / "folder", 4, 1)
+    with pytest.raises(SweepError, match=r"400 trials need about .* 1.0 GiB stay free .* has 1.1 GiB; make room"):
+        disk.check_room(space, tmp_path / "new", 400, 1)
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 1000 * 2**20)
+    assert disk.lack_of_room(space, tmp_path).startswith("only 1000.0 MiB of disk are free")
+    assert disk.lack_of_room(tiny_space(free_disk=0.5), tmp_path) == ""
+
+
+def test_size_of_a_run_folder_is_about_right(tmp_path):
+    changes = {"model.encoder.mlp.hidden_sizes": (600,), "training.epochs": 1}
+    config = build_config(with_values(BASE.model_dump(), changes), "test")
+    trainer = Trainer.start(config, tiny_images(), RunFolder(tmp_path / "run"), torch.device("cpu"))
+    trainer.run_epoch()
+    trainer.finish()
+    assert parameter_count(config) == trainer.parameters
+    real = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file())
+    assert real < run_folder_bytes(config) < real + 2.1 * 2**20
+
+
+def test_a_full_disk_is_told_from_other_faults():
+    full = RuntimeError("saving")
+    full.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert disk.is_out_of_room(full)
+    assert disk.is_out_of_room(OSError(errno.EDQUOT, "quota"))
+    assert disk.is_out_of_room(RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/1"))
+    assert not disk.is_out_of_room(OSError(errno.EACCES, "no"))
+    assert not disk.is_out_of_room(RuntimeError("CUDA error"))

@@ -1,0 +1,54 @@
+import pytest
+
+from iafsweep.cli.sweep_options import gpus_or_auto
+from iafsweep.errors import SweepError, UserError
+from iafsweep.sweep.cluster import Node, plan_trials
+from iafsweep.sweep.packing import automatic_gpus, largest_configuration, probe_gpu
+from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.sizes import parameter_count
+from tests.sweep.tiny import DEPTH, WIDTH, tiny_space
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(("used", "at_a_time"), [(1, 32), (10, 12), (30, 4), (33, 2), (60, 2)])
+def test_so_many_trials_fit_as_were_measured(used, at_a_time):
+    """Two cards of 80 GiB; a fifth is kept in hand, 5 % are not used, at most 16 trials share one."""
+    probed = []
+
+    def probe(config):
+        probed.append(config)
+        return used * GIB, 80 * GIB
+
+    share = automatic_gpus(tiny_space(), probe)
+    plan = plan_trials([Node("n", 64, 2)], SweepConfig(gpus_per_trial=share), 100)
+    assert plan.at_a_time == at_a_time
+    assert len(probed) == 1
+
+
+def test_what_does_not_fit_at_all_is_refused():
+    with pytest.raises(SweepError, match="takes 78.0 GiB of GPU memory .* a GPU has 80.0 GiB"):
+        automatic_gpus(tiny_space(), lambda config: (78 * GIB, 80 * GIB))
+
+
+def test_the_largest_configuration_is_probed():
+    found = largest_configuration(tiny_space())
+    assert (found.model.flow.depth, found.model.flow.made.width) == (3, 8)
+    smaller = tiny_space().config({DEPTH: 3, WIDTH: 4})
+    assert parameter_count(found) > parameter_count(smaller)
+
+
+def test_without_a_gpu_auto_is_refused():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(SweepError, match="measures a GPU, but PyTorch sees none"):
+        automatic_gpus(tiny_space(), probe_gpu)
+
+
+def test_option_is_a_number_or_auto():
+    assert [gpus_or_auto(text) for text in (None, "auto", "0.5", "2", ".25")] == [None, "auto", 0.5, 2.0, 0.25]
+    for text in ("", "-1", "half", "nan"):
+        with pytest.raises(UserError, match="write a number such as 0.5, or auto"):
+            gpus_or_auto(text or "x")

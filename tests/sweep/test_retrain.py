@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from iafsweep.errors import SweepError
+from iafsweep.records import LeaderboardRow
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.proposals import make_proposer
+from iafsweep.sweep.retrain import parameters_key, retrain_folder, retrain_space, retrained_figures
+from iafsweep.sweep.rows import Finished, Proposed
+from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.space_file import dump_space, read_stored_space
+from iafsweep.sweep.state import replay
+from iafsweep.sweep.stored import open_ledger
+from tests.sweep.test_ledger import HEADER
+from tests.sweep.tiny import DEPTH, RATE, tiny_space
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    with open_ledger(tiny_space(), folder) as ledger:
+        for number, bound in enumerate((93.0, 91.0, 92.0), start=1):
+            name, values = f"t000{number}", {DEPTH: 0, RATE: 1e-3 * (number + 1)}
+            ledger.append(Proposed(trial=name, number=number, parameters=values, seed=0, key=name, time="t"))
+            end = Finished(
+                trial=name, status="completed", epochs=4, best_value=bound, seconds=1.0, gpu_seconds=0.0, time="t"
+            )
+            ledger.append(end)
+    return folder
+
+
+def proposals(space):
+    rows = []
+    while (found := make_proposer(space).propose(replay(HEADER, rows))) is not None:
+        number = len(rows) + 1
+        rows.append(
+            Proposed(
+                trial=f"t{number:04d}",
+                number=number,
+                parameters=found.values,
+                seed=found.config.training.seed,
+                key=found.key,
+                repeat=found.repeat,
+                time="t",
+            )
+        )
+    return rows
+
+
+def test_the_best_are_trained_with_seeds_of_their_own(folder):
+    space = retrain_space(tiny_space(), folder, 2, 3, all_images=False)
+    rows = proposals(space)
+    assert len(rows) == space.sweep.trials == 6
+    assert [row.parameters[RATE] for row in rows] == [3e-3, 4e-3] * 3  # the best and the second
+    assert len({row.seed for row in rows}) == 6
+    assert [row.repeat for row in rows] == [1, 1, 2, 2, 3, 3]
+
+
+def test_all_images_leave_none_for_validation_and_the_space_can_be_stored(folder, tmp_path):
+    space = retrain_space(tiny_space(), folder, 1, 2, all_images=True)
+    assert space.base.data.held_out == 0
+    assert space.base.evaluation.checkpoint == "last"
+    stored = tmp_path / "sweep.toml"
+    stored.write_text(dump_space(space))
+    assert read_stored_space(stored) == space
+    names = {retrain_folder(folder, 1, 2, all_images=all_images).path.name for all_images in (True, False)}
+    assert names == {"top1-seeds2", "top1-seeds2-all"}
+
+
+def test_nothing_to_train_again_is_said(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    open_ledger(tiny_space(), folder).close()
+    with pytest.raises(SweepError, match="no trial of .* has completed"):
+        retrain_space(tiny_space(), folder, 1, 2, all_images=False)
+
+
+def test_repeats_are_for_lists():
+    with pytest.raises(ValidationError, match="needs sampler = 'listed'"):
+        SweepConfig(repeats=2)
+
+
+def test_mean_and_spread_are_over_seeds_of_one_configuration():
+    def row(trial, depth, nll, status="completed"):
+        return LeaderboardRow(trial=trial, status=status, parameters={DEPTH: depth}, nll_importance_sampling=nll)
+
+    first = [row("t1", 0, 90.0), row("t2", 0, 92.0), row("t3", 0, None, "failed"), row("t4", 1, 80.0)]
+    found = retrained_figures({Path("a"): first})
+    same = found[parameters_key(row("x", 0, None))]
+    assert same == {
+        "retrained_seeds": 2,
+        "retrained_nll_importance_sampling": 91.0,
+        "retrained_nll_importance_sampling_spread": pytest.approx(2**0.5),
+    }
+    single = found[parameters_key(row("x", 1, None))]
+    assert (single["retrained_seeds"], single["retrained_nll_importance_sampling_spread"]) == (1, None)
+    later = retrained_figures({Path("a"): first, Path("b"): [row("t1", 1, 70.0)]})
+    assert later[parameters_key(row("x", 1, None))]["retrained_nll_importance_sampling"] == 70.0

@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+import pytest
+
+from iafsweep.errors import SweepError
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.ranges import IntRange
+from iafsweep.sweep.rows import Finished, Proposed
+from iafsweep.sweep.space import Parameter
+from iafsweep.sweep.stored import open_ledger
+from iafsweep.sweep.warm_start import warm_start
+from tests.sweep.tiny import DEPTH, RATE, tiny_space
+
+SPACE = tiny_space(sampler="tpe")
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    folder = SweepFolder(tmp_path / "earlier")
+    folder.create()
+    with open_ledger(SPACE, folder) as ledger:
+        for number, rate in enumerate((2e-3, 3e-3, 4e-3), start=1):
+            name = f"t000{number}"
+            values = {DEPTH: 0, RATE: rate}
+            ledger.append(Proposed(trial=name, number=number, parameters=values, seed=0, key=name, time="t"))
+            if number < 3:
+                ledger.append(
+                    Finished(
+                        trial=name,
+                        status="completed",
+                        epochs=4,
+                        best_value=90.0,
+                        seconds=1.0,
+                        gpu_seconds=0.0,
+                        time="t",
+                    )
+                )
+    return folder
+
+
+def test_results_are_copied_into_the_new_ledger(earlier, tmp_path):
+    folder = SweepFolder(tmp_path / "new")
+    assert warm_start(SPACE, folder, earlier) == (2, 2)
+    state = read_ledger(folder.ledger)
+    assert [known.source for known in state.known] == ["earlier/t0001", "earlier/t0002"]
+    assert state.trials == ()
+    with pytest.raises(SweepError, match="has begun; a warm start is for a new sweep"):
+        warm_start(SPACE, folder, earlier)
+
+
+def test_what_does_not_fit_is_left_out_and_nothing_at_all_is_refused(earlier, tmp_path):
+    other = replace(SPACE, parameters=(Parameter(DEPTH, IntRange(1, 3)), *SPACE.parameters[1:]))
+    with pytest.raises(SweepError, match="none of the 2 trials of .* lies in this search space"):
+        warm_start(other, SweepFolder(tmp_path / "new"), earlier)
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_images_and_deaf_samplers_are_refused(earlier, tmp_path):
+    new = SweepFolder(tmp_path / "new")
+    data = SPACE.base.data.model_copy(update={"split_seed": 1})
+    with pytest.raises(SweepError, match="other images or another split"):
+        warm_start(replace(SPACE, base=SPACE.base.model_copy(update={"data": data})), new, earlier)
+    with pytest.raises(SweepError, match="'random' takes no notice of it"):
+        warm_start(tiny_space(sampler="random"), new, earlier)
