@@ -6,7 +6,6 @@ does not count waiting for a core.
 
 from __future__ import annotations
 
-import copy
 import json
 import platform
 import statistics
@@ -31,9 +30,10 @@ from iafsweep.evaluation import (
     sandwich,
     sigmoid_schedule,
 )
-from iafsweep.evaluation.scoring import FrozenStepSize, tune
+from iafsweep.evaluation.scoring import FrozenStepSize, tune_on_test_images
+from iafsweep.evaluation.simulated import SimulatedImages, posterior_start
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
-from iafsweep.models import VAE, PosteriorParameters
+from iafsweep.models import VAE
 from iafsweep.seeds import generator
 
 Start = Literal["posterior", "prior", "base"]
@@ -130,7 +130,9 @@ class Bench:
             wanted = (start, leapfrog_steps)
             settings = next(each for each in self.pilots if (each.start, each.resolved_leapfrog_steps) == wanted)
             evaluation = EvaluationConfig(seed=SEED, hais=settings)
-            frozen = tune(self.model, self.test[: self.first], evaluation, self.config.data.binarisation_seed)
+            frozen = tune_on_test_images(
+                self.model, self.test[: self.first], evaluation, self.config.data.binarisation_seed
+            )
             write_text(path, frozen.model_dump_json(indent=1) + "\n")
         return FrozenStepSize.model_validate_json(path.read_bytes())
 
@@ -230,10 +232,9 @@ def _measure(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) ->
         log_weights = annealed.log_weights
         rates.append(annealed.mean_acceptance_rate or float("nan"))
     else:
-        x, z = simulated
         both = sandwich(
-            bench.bridge(what.start, x),
-            _noise_of(bench.model, x, z) if what.start == "posterior" else z,
+            bench.bridge(what.start, simulated.x),
+            posterior_start(bench.model, simulated, what.start),
             what.chains,
             _schedule(what),
             step_size=step_size,
@@ -263,17 +264,8 @@ def _generators(name: str, run: int, images: int) -> list[torch.Generator]:
 
 
 @torch.no_grad()
-def _simulate(model: VAE, noise: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-    """Draw images x [B, X...] from the model with their latents z [B, D], an exact posterior sample each."""
+def _simulate(model: VAE, noise: Sequence[torch.Generator]) -> SimulatedImages:
+    """Draw images from the model with their latents, an exact posterior sample each."""
     z = torch.cat([model.prior.sample(1, each, torch.float32) for each in noise])
     uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in noise])
-    return (uniform < model.decode(z).sigmoid()).float(), z
-
-
-@torch.no_grad()
-def _noise_of(model: VAE, x: Tensor, z: Tensor) -> Tensor:
-    """Return the noise that the flow maps to z, [B, D], found in float64: D passes a step lose digits."""
-    parameters: PosteriorParameters = encode(model, x)
-    exact = copy.deepcopy(model).double()
-    doubled = PosteriorParameters(*(None if part is None else part.double() for part in parameters))
-    return exact.invert_noise(z.double(), doubled).float()
+    return SimulatedImages((uniform < model.decode(z).sigmoid()).float(), z)

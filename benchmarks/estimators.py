@@ -71,9 +71,9 @@ FULL = Plan(
     annealing=(
         Annealing("posterior", 5, 4, chains=16, runs=8, images=100),
         Annealing("posterior", 10, 4, chains=16, runs=8, images=100),
-        Annealing("posterior", 20, 4, chains=16, runs=19, images=100),
-        Annealing("posterior", 40, 4, chains=16, runs=8, images=100),
-        Annealing("posterior", 80, 3, chains=20, runs=5, images=100),
+        Annealing("posterior", 20, 4, chains=16, runs=24, images=100),
+        Annealing("posterior", 40, 4, chains=16, runs=12, images=100),
+        Annealing("posterior", 80, 3, chains=20, runs=8, images=100),
         Annealing("prior", 499, 10, chains=16, runs=1, images=25),
         Annealing("prior", 2000, 10, chains=8, runs=1, images=25),
         Annealing("base", 499, 10, chains=16, runs=1, images=25),
