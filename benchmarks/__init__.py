@@ -1,0 +1,1 @@
+"""Measurements that the documentation shows; run from the root of the repository."""
