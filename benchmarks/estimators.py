@@ -1,4 +1,4 @@
-"""Make every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (about an hour on one core).
+"""Make every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (an hour or more on one core).
 
 CACHE is a folder for what is expensive: the trained model, step sizes and log-weights. A second call goes on where the
 first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, to see that it

@@ -7,12 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    for item in items:
-        # Tests of a file share its fixtures, and tests of the cluster one Ray: they stay in one process.
-        group = "ray" if "ray_cluster" in item.fixturenames else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     root = os.environ.get("IAFSWEEP_DATA")
     if root and (Path(root) / "MNIST" / "raw").is_dir():
         return

@@ -95,6 +95,9 @@ def test_export_and_resume_of_a_finished_sweep_change_nothing(sweep, tmp_path):
     results = {path: path.stat().st_mtime_ns for path in (folder / "rerun").iterdir()}
     run("run_sweep.py", "export", folder, "--csv", tmp_path / "board.csv", cwd=tmp_path)
     assert (tmp_path / "board.csv").read_bytes() == before
+    for own in ("trials.jsonl", "best.toml"):
+        refused = run("run_sweep.py", "export", folder, "--csv", folder / own, cwd=tmp_path, code=2)
+        assert "lies in the sweep folder" in refused.stderr
     run("run_sweep.py", "resume", folder, "--top", 1, cwd=tmp_path)
     assert (folder / "leaderboard.csv").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in (folder / "rerun").iterdir()} == results

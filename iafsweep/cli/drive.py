@@ -123,6 +123,10 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     """Write the leaderboard from what is on disk."""
     old = SweepFolder(folder)
     load_sweep_space(old)
+    if csv is not None and csv.absolute() != old.leaderboard_csv and csv.absolute().is_relative_to(old.path):
+        raise UserError(
+            f"--csv {csv} lies in the sweep folder, whose files are the sweep's own; name a file outside it"
+        )
     try:
         rows = publish(old, csv)
     except OSError as error:

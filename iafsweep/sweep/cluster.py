@@ -169,7 +169,7 @@ def running_ray(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _start(node, address, temporary, dashboard)
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
         raise SweepError(f"cannot {what}: {error}") from error
     try:

@@ -51,7 +51,10 @@ class SweepFolder:
     def create(self) -> None:
         """Make the folder and those inside it; doing so twice is allowed."""
         for folder in (self.path, self.trials, self.rerun, self._trial_locks):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SweepError(f"cannot make the sweep folder {folder}: {error}; take another --runs") from error
 
     def trial(self, trial: str) -> Path:
         """Return the run folder of a trial.

@@ -119,7 +119,10 @@ def _read(path: Path, device: torch.device, fields: set[str]) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise RunFolderError(f"{path} is missing: there is no checkpoint to go on from or to score") from None
+        raise RunFolderError(
+            f"{path} is missing: there is no checkpoint to go on from or to score; "
+            "a run killed before its first checkpoint starts again without --resume"
+        ) from None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != fields:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from iafsweep.config import RunConfig, field_paths, get_path
-from iafsweep.errors import RunFolderError
+from iafsweep.config.files import build_config
+from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.training.run_folder import RunFolder
 
 # What changes neither the epochs already trained nor the way they would be trained again.
@@ -26,3 +29,27 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
             f"Only the number of epochs and [evaluation] may change on resume; take a new folder for another training"
         )
+
+
+def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder) -> None:
+    """Check that a checkpoint was written for the configuration beside it.
+
+    Args:
+        written: the configuration inside the checkpoint, as TOML.
+        config: the run's.
+        folder: the run folder, for messages.
+
+    Raises:
+        RunFolderError: it is another run's, or what it says of its configuration cannot be read.
+    """
+    try:
+        inside = build_config(tomllib.loads(written), "the checkpoint")
+    except (ConfigError, tomllib.TOMLDecodeError) as error:
+        raise RunFolderError(f"a checkpoint in {folder.path} does not say what it was trained with: {error}") from None
+    for path in field_paths(RunConfig):
+        if not path.startswith(_FREE) and get_path(inside, path) != get_path(config, path):
+            raise RunFolderError(
+                f"a checkpoint in {folder.path} is another run's: it was trained with {path} = "
+                f"{get_path(inside, path)!r}, config.toml beside it has {get_path(config, path)!r}; "
+                f"its weights do not fit its config.toml"
+            )

@@ -117,7 +117,7 @@ class RunFolder:
             RunFolderError: there are files in it already, or it cannot be written.
         """
         try:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and (not self.path.is_dir() or not self._is_a_start_that_was_cut_off()):
                 raise RunFolderError(
                     f"{self.path} is not empty; add --resume to go on with the run in it, or name another folder"
                 )
@@ -125,6 +125,12 @@ class RunFolder:
             write_text(self.config, dump_config(config))
         except OSError as error:
             raise RunFolderError(f"cannot write the run folder {self.path}: {error}; name another folder") from error
+
+    def _is_a_start_that_was_cut_off(self) -> bool:
+        """Whether there is nothing here, or only what a run writes before its first checkpoint: it may start again."""
+        written = {self.config.name, self.metrics.name, self.data.name}
+        names = {path.name for path in self.path.iterdir()}
+        return all(name in written or (name.startswith(".") and name.endswith(".tmp")) for name in names)
 
     def rewrite_config(self, config: RunConfig) -> None:
         """Replace ``config.toml`` by the configuration a resumed run goes on with."""

@@ -11,6 +11,7 @@ from iafsweep.config import RunConfig
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
 from iafsweep.training.checkpoint import load_best, load_last
+from iafsweep.training.comparison import refuse_foreign_checkpoint
 from iafsweep.training.run_folder import RunFolder
 
 
@@ -37,6 +38,7 @@ def load_trained_model(folder: RunFolder, checkpoint: Literal["best", "last"], d
     """
     config = folder.read_config()
     saved = load_best(folder, device) if checkpoint == "best" else load_last(folder, device)
+    refuse_foreign_checkpoint(saved.config, config, folder)
     model = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
     try:
         model.load_state_dict(saved.model)

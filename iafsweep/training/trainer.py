@@ -17,7 +17,7 @@ from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
 from iafsweep.seeds import generator
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
-from iafsweep.training.comparison import refuse_other_training
+from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_other_training
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
 from iafsweep.training.objective import bound_terms
@@ -93,6 +93,7 @@ class Trainer:
         """
         refuse_other_training(folder.read_config(), config, folder)
         saved = checkpoints.load_last(folder, device)
+        refuse_foreign_checkpoint(saved.config, config, folder)
         if saved.epoch > config.training.epochs:
             raise RunFolderError(
                 f"{folder.path} has trained {saved.epoch} epochs, more than the {config.training.epochs} asked for; "

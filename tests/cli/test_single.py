@@ -193,6 +193,7 @@ def test_evaluate_only_scores_again_and_trains_nothing(whole, tmp_path):
     assert later.estimates[3].nll == pytest.approx(earlier.estimates[3].nll, abs=20)
 
 
+@pytest.mark.slow
 def test_until_error_says_which_of_the_two_happened(whole, tmp_path):
     folder = RunFolder(Path(shutil.copytree(whole[0].path, tmp_path / "run")))
     words = ("--run", folder.path, "--evaluate-only", "--until-error", "0.5", "--budget-evaluations", "1500")

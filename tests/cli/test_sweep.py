@@ -48,7 +48,7 @@ def run_sweep(monkeypatch, tmp_path, capsys):
         (["launch", "quick", "--cpus-per-trial", "999"], "a trial asks for 999 CPU"),
         (
             ["launch", "quick", "--gpus-per-trial", "64"],
-            "a trial asks for 1 CPU and 64 GPU on one node, but there is only",
+            "a trial asks for 1 CPU, 64 GPU and",
         ),
         (["launch", "quick", "--gpus-per-trial", "1.5"], "take a fraction below 1 or a whole number"),
         (["launch", "quick", "--name", "../elsewhere"], "take letters, digits and . _ - only"),

@@ -49,6 +49,7 @@ def score(folder, processes, trials=("t0001", "t0002")):
     return [run.read_evaluation() for run in (RunFolder(folder.trial(trial)) for trial in trials)], heard
 
 
+@pytest.mark.slow
 def test_a_pool_finds_what_one_process_finds(ray_cluster, folder):
     (first, second), heard = score(folder, processes=2)
     assert first.estimates[0].nll != second.estimates[0].nll

@@ -67,7 +67,7 @@ def test_a_hostile_checkpoint_runs_no_code(folder, cpu, tmp_path):
 def test_a_checkpoint_of_another_model_does_not_fit(folder, cpu):
     text = folder.config.read_text()
     folder.config.write_text(text.replace("latent_size = 4", "latent_size = 5"))
-    with pytest.raises(RunFolderError, match=r"does not fit its config\.toml"):
+    with pytest.raises(RunFolderError, match=r"do not fit its config\.toml"):
         load_trained_model(folder, "last", cpu)
 
 
@@ -86,3 +86,25 @@ def test_killed_between_the_new_last_and_the_rename_of_the_best(folder, cpu):
     known = load_last(folder, cpu).best.epoch
     assert load_trained_model(folder, "best", cpu).epoch == known
     assert not folder.pending_best.exists()
+
+
+def test_a_checkpoint_of_another_run_of_the_same_shape_is_refused(folder, images, cpu):
+    config = folder.read_config()
+    other = config.model_copy(update={"training": config.training.model_copy(update={"seed": 5})})
+    folder.rewrite_config(other)
+    with pytest.raises(RunFolderError, match=r"another run's: it was trained with training\.seed = 0"):
+        Trainer.resume(other, images, folder, cpu)
+    with pytest.raises(RunFolderError, match="another run's"):
+        load_trained_model(folder, "best", cpu)
+
+
+def test_killed_before_the_first_checkpoint_a_run_starts_again(folder, images, cpu):
+    config = folder.read_config()
+    for path in folder.path.iterdir():
+        if path.name not in {"config.toml", "metrics.jsonl", "data.png"}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(RunFolderError, match="starts again without --resume"):
+        Trainer.resume(config, images, folder, cpu)
+    trainer = Trainer.start(config, images, folder, cpu)
+    trainer.close()
+    assert trainer.epochs_done == 0
