@@ -1,4 +1,4 @@
-"""Tables and plot of benchmarks/estimators_measured.md, from the figures alone."""
+"""Tables and plot of docs/estimators.md, from the figures alone."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def draw(results: Results, path: Path) -> None:
 
 
 def _curve(panel: Axes, label: str, costs: Sequence[float], rows: Sequence[Figures]) -> None:
-    gaps = [max(row["best_gap"], SMALLEST_GAP) for row in rows]
-    high = [row["best_gap_error"] for row in rows]
+    gaps = [max(row["gap"], SMALLEST_GAP) for row in rows]
+    high = [row["gap_error"] for row in rows]
     low = [gap - max(gap - error, SMALLEST_GAP / 2) for gap, error in zip(gaps, high, strict=True)]
     marker = MARKERS[label.split()[0]]
     panel.errorbar(costs, gaps, yerr=(low, high), marker=marker, markersize=4, label=label, linewidth=1, capsize=2)
@@ -94,8 +94,7 @@ def _reference(results: Results) -> str:
 
 def _methods(results: Results) -> str:
     header = (
-        "method", "weights", "evaluations", "CPU s", "images", "runs", "NLL", "gap", "one run", "gap, controlled",
-        "untrusted",
+        "method", "weights", "evaluations", "CPU s", "images", "runs", "NLL", "gap", "one run", "untrusted",
     )  # fmt: skip
     return _table(header, (_method_cells(row) for row in results["rows"] if _is_shown(row)))
 
@@ -115,14 +114,8 @@ def _method_cells(row: Figures) -> Sequence[str]:
         f"{row['nll']:.3f}",
         f"{row['gap']:.3f} ± {row['gap_error']:.3f}",
         f"{row['one_run_error']:.3f}",
-        _controlled(row),
         "" if row["weights"] == 1 else f"{row['untrusted']:.0%}",
     )
-
-
-def _controlled(row: Figures) -> str:
-    """The gap with its control variate, where there are runs enough to fit it."""
-    return _best_gap(row) if row["best_gap"] == row["controlled_gap"] else ""
 
 
 def _settings(results: Results) -> str:
@@ -151,10 +144,10 @@ def _equal_gap(results: Results) -> str:
             (
                 _run_name(other),
                 str(other["images"]),
-                _best_gap(other),
+                _gap(other),
                 text(other[cost]),
                 _run_name(ours),
-                _best_gap(ours),
+                _gap(ours),
                 text(ours[cost]),
                 f"{other[cost] / ours[cost]:,.0f}",
             )
@@ -195,16 +188,16 @@ def _budgets(results: Results) -> str:
     header = ("asked", "run", "gradients", "gap")
     ours = [row for row in results["rows"] if row["label"].startswith("posterior")]
     found = [
-        (f"at most {most:,} gradients", min(within, key=lambda row: row["best_gap"]))
+        (f"at most {most:,} gradients", min(within, key=lambda row: row["gap"]))
         for most in (1000, 2500)
         if (within := [row for row in ours if row["gradients"] <= most])
     ]
     found += [
         (f"gap at most {most}", min(within, key=lambda row: row["gradients"]))
         for most in (0.05, 0.02)
-        if (within := [row for row in ours if row["best_gap"] <= most])
+        if (within := [row for row in ours if row["gap"] <= most])
     ]
-    return _table(header, ((asked, _run_name(row), f"{row['gradients']:,}", _best_gap(row)) for asked, row in found))
+    return _table(header, ((asked, _run_name(row), f"{row['gradients']:,}", _gap(row)) for asked, row in found))
 
 
 def _seconds_of(results: Results) -> str:
@@ -260,8 +253,8 @@ def _decimals(value: float | None, decimals: int) -> str:
     return "" if value is None else f"{value:.{decimals}f}"
 
 
-def _best_gap(row: Figures) -> str:
-    return f"{row['best_gap']:.3f} ± {row['best_gap_error']:.3f}"
+def _gap(row: Figures) -> str:
+    return f"{row['gap']:.3f} ± {row['gap_error']:.3f}"
 
 
 def _seconds(value: float) -> str:

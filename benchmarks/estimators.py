@@ -1,4 +1,4 @@
-"""Make every figure of estimators_measured.md: `python -m benchmarks.estimators CACHE` (hours on one core).
+"""Make every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (an hour or more on one core).
 
 CACHE is a folder for what is expensive: the trained model, step sizes and log-weights. A second call goes on where the
 first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, to see that it
@@ -28,6 +28,7 @@ from iafsweep.training import RunFolder, load_trained_model
 from iafsweep.training.metrics_file import read
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 RESULTS = "estimators.json"
 
 
@@ -70,9 +71,9 @@ FULL = Plan(
     annealing=(
         Annealing("posterior", 5, 4, chains=16, runs=8, images=100),
         Annealing("posterior", 10, 4, chains=16, runs=8, images=100),
-        Annealing("posterior", 20, 4, chains=16, runs=19, images=100),
-        Annealing("posterior", 40, 4, chains=16, runs=8, images=100),
-        Annealing("posterior", 80, 3, chains=20, runs=5, images=100),
+        Annealing("posterior", 20, 4, chains=16, runs=24, images=100),
+        Annealing("posterior", 40, 4, chains=16, runs=12, images=100),
+        Annealing("posterior", 80, 3, chains=20, runs=8, images=100),
         Annealing("prior", 499, 10, chains=16, runs=1, images=25),
         Annealing("prior", 2000, 10, chains=8, runs=1, images=25),
         Annealing("base", 499, 10, chains=16, runs=1, images=25),
@@ -128,7 +129,7 @@ def main(
 ) -> None:
     """Train the model, measure the estimators, write tables and plot into the page."""
     torch.set_num_threads(1)
-    docs = docs or (cache if quick else HERE)
+    docs = docs or (cache if quick else ROOT / "docs")
     figures = docs / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     if not show_only:
@@ -136,8 +137,8 @@ def main(
         write_text(figures / RESULTS, json.dumps(results, indent=1) + "\n")
     results = json.loads((figures / RESULTS).read_text(encoding="utf-8"))
     draw(results, figures / "estimators.png")
-    page = docs / "estimators_measured.md"
-    template = page if page.is_file() else HERE / "estimators_measured.md"
+    page = docs / "estimators.md"
+    template = page if page.is_file() else ROOT / "docs" / "estimators.md"
     write_text(page, fill_page(template.read_text(encoding="utf-8"), results))
 
 
