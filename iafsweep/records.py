@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 METRIC = "validation_negative_elbo"
 """The figure that schedules and ranks trials: the validation bound at full KL weight."""
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+"""What networks compute in; densities and sums are float32 or more in either."""
 
 MODE: Literal["min"] = "min"
 """Smaller is better."""
@@ -35,8 +37,8 @@ class EpochMetrics(Record):
         train_reconstruction: mean of -log p(x|z).
         train_kl: mean of log q(z|x) - log p(z).
         validation_negative_elbo: the bound on the validation images, eval mode, full KL weight; None without them.
-        images_per_second: training images a second, validation not counted.
-        seconds: seconds of the epoch, validation counted.
+        images_per_second: training images a second, neither validation nor compiling counted.
+        seconds: seconds of the epoch, validation and compiling counted.
     """
 
     epoch: int
@@ -241,6 +243,9 @@ class RunState(Record):
         best: the best epoch, None without validation or before the first epoch.
         seconds: training seconds so far, interruptions not counted.
         parameters: trainable parameters.
+        precision: what the networks compute in during training.
+        compiled: whether the training step is compiled.
+        compile_seconds: how many of the seconds were spent compiling, in all processes that the run went through.
     """
 
     status: RunStatus
@@ -248,6 +253,9 @@ class RunState(Record):
     best: Best | None
     seconds: float
     parameters: int
+    precision: Precision = "float32"
+    compiled: bool = False
+    compile_seconds: float = 0.0
 
 
 class TextTable(Record):

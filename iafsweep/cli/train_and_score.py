@@ -70,9 +70,11 @@ def _train(
     images = load_training_images(config.data, root)
     begin = Trainer.resume if resume else Trainer.start
     trainer = begin(config, images, folder, device)
+    if trainer.remark:
+        console.print(f"Note: {trainer.remark}", markup=False, soft_wrap=True)
     batches = len(images.training) // config.training.batch_size
     console.print(
-        f"Training {folder.path} on {device_name(device)}: {trainer.parameters:,} parameters, "
+        f"Training {folder.path} on {trainer.place}: {trainer.parameters:,} parameters, "
         f"{len(images.training):,} training and {len(images.validation):,} validation images",
         soft_wrap=True,
     )

@@ -8,7 +8,7 @@ leaves a ``last.pt`` and a ``best.pt`` that belong together.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Best
+from iafsweep.records import Best, Precision
 from iafsweep.training.run_folder import RunFolder
 
 FORMAT = "iafsweep checkpoint 1"
@@ -37,6 +37,9 @@ class Checkpoint:
         threads: CPU threads it was trained with; another number may round differently.
         device: kind of device it was trained on.
         torch_version: the PyTorch that wrote it.
+        precision: what the networks computed in.
+        compiled: whether the step was compiled.
+        compile_seconds: how many of the seconds were spent compiling.
     """
 
     config: str
@@ -48,6 +51,9 @@ class Checkpoint:
     threads: int
     device: str
     torch_version: str
+    precision: Precision = "float32"
+    compiled: bool = False
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    content = _read(folder.last, device, fields=set(Checkpoint.__dataclass_fields__))
+    content = _read(folder.last, device, Checkpoint)
     best = None if content["best"] is None else Best.model_validate(content["best"])
     checkpoint = Checkpoint(**{**content, "best": best})
     _settle_pending_best(folder, checkpoint)
@@ -96,14 +102,14 @@ def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
     """
     if folder.pending_best.exists():
         load_last(folder, torch.device("cpu"))
-    return BestWeights(**_read(folder.best, device, fields=set(BestWeights.__dataclass_fields__)))
+    return BestWeights(**_read(folder.best, device, BestWeights))
 
 
 def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
     """Give a pending best its name if ``last.pt`` knows of it; otherwise training will find it again."""
     if not folder.pending_best.exists():
         return
-    pending = _read(folder.pending_best, torch.device("cpu"), fields={"config", "epoch", "model"})
+    pending = _read(folder.pending_best, torch.device("cpu"), BestWeights)
     if last.best is not None and pending["epoch"] == last.best.epoch:
         folder.pending_best.replace(folder.best)
     else:
@@ -115,7 +121,9 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         torch.save({"format": FORMAT, **content}, temporary)
 
 
-def _read(path: Path, device: torch.device, fields: set[str]) -> dict[str, Any]:
+def _read(path: Path, device: torch.device, kind: type[Checkpoint | BestWeights]) -> dict[str, Any]:
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    required = {name for name, must in known.items() if must}
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
@@ -125,9 +133,10 @@ def _read(path: Path, device: torch.device, fields: set[str]) -> dict[str, Any]:
         ) from None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != fields:
+    is_ours = isinstance(content, dict) and content.pop("format", None) == FORMAT
+    if not is_ours or not required <= set(content) <= set(known):
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
-    return content
+    return dict(content)
 
 
 def _first_line(error: Exception) -> str:

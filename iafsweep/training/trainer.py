@@ -10,20 +10,21 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig, dump_config
-from iafsweep.data import TrainingImages, binarise, fixed_binarisation
+from iafsweep.data import TrainingImages, fixed_binarisation
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
-from iafsweep.seeds import generator
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
+from iafsweep.training.batches import batch_count, epoch_batches
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_other_training
+from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
-from iafsweep.training.objective import bound_terms
 from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.run_log import Curves, close_log, open_log
 from iafsweep.training.schedules import kl_weight, learning_rate
+from iafsweep.training.step import TrainingStep
 from iafsweep.training.validation import ValidationSet
 
 _SHOWN = 50
@@ -48,7 +49,14 @@ class Trainer:
     batch is left out; which images fall into it changes with every epoch.
     """
 
-    def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        images: TrainingImages,
+        folder: RunFolder,
+        device: torch.device,
+        saved: checkpoints.Checkpoint | None = None,
+    ) -> None:
         """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
         self.config = config
         self.folder = folder
@@ -63,6 +71,12 @@ class Trainer:
         self._saved_epoch: int | None = None
         self._validation = ValidationSet.of(images, config, device)
         self._shown = _shown(images, config).to(device)
+        self._compiled_before = 0.0
+        if saved is not None:
+            self._restore(saved)
+        earlier = None if saved is None else Computing(saved.precision, saved.compiled)
+        computing = choose_computing(config, self.model, device, earlier)
+        self._step = TrainingStep(self.model, self.optimiser, computing)
 
     @classmethod
     def start(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
@@ -79,7 +93,8 @@ class Trainer:
         trainer.save()
         trainer._open()
         trainer._curves.add_config(dump_config(config))
-        trainer._log.info("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
+        trainer._log.info("started on %s, %s parameters", trainer.place, f"{trainer.parameters:,}")
+        trainer._warn(trainer._step.computing.remark)
         return trainer
 
     @classmethod
@@ -101,11 +116,11 @@ class Trainer:
             )
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
-        trainer = cls(config, images, folder, device)
-        trainer._restore(saved)
+        trainer = cls(config, images, folder, device, saved)
         trainer._write_state("running")
         trainer._open()
-        trainer._log.info("resumed after epoch %d on %s", saved.epoch, device_name(device))
+        trainer._log.info("resumed after epoch %d on %s", saved.epoch, trainer.place)
+        trainer._warn(trainer._step.computing.remark)
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warning(
                 "trained with %d threads before, %d now: figures may differ in the last digits",
@@ -118,6 +133,16 @@ class Trainer:
     def parameters(self) -> int:
         """Trainable parameters of the model."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def place(self) -> str:
+        """Where and how it computes, such as ``cpu (2 threads), float32, not compiled``."""
+        return f"{device_name(self.device)}, {self._step.computing.description}"
+
+    @property
+    def remark(self) -> str:
+        """What a user should hear of how the run computes; empty where there is nothing to say."""
+        return self._step.computing.remark
 
     @property
     def state(self) -> RunState:
@@ -134,9 +159,12 @@ class Trainer:
             DivergedError: the loss or the validation bound is not finite.
         """
         started = time.perf_counter()
+        compiled_before, remark = self._step.compile_seconds, self.remark
         sums, trained = self._train(progress)
-        training_seconds = time.perf_counter() - started
-        metrics = self._metrics(sums, trained, training_seconds, started)
+        compiling = self._step.compile_seconds - compiled_before
+        metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
+        if self.remark != remark:
+            self._warn(self.remark)
         metrics_file.append(self.folder.metrics, metrics)
         self._curves.add_metrics(metrics)
         self.seconds += metrics.seconds
@@ -167,6 +195,9 @@ class Trainer:
             threads=torch.get_num_threads(),
             device=self.device.type,
             torch_version=str(torch.__version__),
+            precision=self._step.computing.precision,
+            compiled=self._step.computing.compiled,
+            compile_seconds=self._all_compiling,
         )
         checkpoints.save(self.folder, last, self._new_best)
         self._new_best = None
@@ -195,6 +226,14 @@ class Trainer:
         self._curves.close()
         close_log(self._log)
 
+    @property
+    def _all_compiling(self) -> float:
+        return self._compiled_before + self._step.compile_seconds
+
+    def _warn(self, remark: str) -> None:
+        if remark:
+            self._log.warning("%s", remark)
+
     def _open(self) -> None:
         self._log = open_log(self.folder.log)
         self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
@@ -202,9 +241,14 @@ class Trainer:
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
         self.model.load_state_dict(saved.model)
         self.optimiser.load_state_dict(saved.optimiser)
+        for parameter, moments in self.optimiser.state.items():
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
+                    moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
         self.epochs_done = self._saved_epoch = saved.epoch
         self.best = saved.best
         self.seconds = saved.seconds
+        self._compiled_before = saved.compile_seconds
 
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
@@ -213,27 +257,17 @@ class Trainer:
         """
         training = self.config.training
         epoch = self.epochs_done
-        draws = generator(self.device, training.seed, "epoch", epoch)
-        order = torch.randperm(len(self.images.training), generator=draws, device=self.device)
-        batches = [batch for batch in order.split(training.batch_size) if len(batch) == training.batch_size]
         weight = kl_weight(training, epoch)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(training, epoch)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.model.train()
+        batches = epoch_batches(self.images.training, training.batch_size, self.model.latent_size, training.seed, epoch)
         for batch in batches:
-            x = binarise(self.images.training[batch], draws)
-            noise = torch.randn((len(batch), self.model.latent_size), generator=draws, device=self.device)
-            terms = bound_terms(self.model, x, noise)
-            reconstruction, kl = terms.reconstruction.mean(), terms.kl.mean()
-            loss = reconstruction + weight * kl
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            sums += torch.stack([loss.detach(), reconstruction.detach(), kl.detach()])
+            sums += self._step(batch, weight)
             if progress is not None:
-                progress(len(batch))
-        return sums, len(batches)
+                progress(training.batch_size)
+        return sums, batch_count(len(self.images.training), training.batch_size)
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()
@@ -281,6 +315,9 @@ class Trainer:
             best=self.best,
             seconds=self.seconds,
             parameters=self.parameters,
+            precision=self._step.computing.precision,
+            compiled=self._step.computing.compiled,
+            compile_seconds=self._all_compiling,
         )
 
     def _write_state(self, status: RunStatus) -> None:
