@@ -39,6 +39,12 @@ class Timed:
         return self.amount / median(self.seconds)
 
 
+def clock() -> Callable[[], float]:
+    """Return the clock: CPU time for one thread of a CPU, which other processes hardly change; else the wall's."""
+    is_alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    return time.process_time if is_alone else time.perf_counter
+
+
 def take_turns(ways: list[Timed], rounds: int) -> None:
     """Call every way once to warm up, then all of them in turns, ``rounds`` times."""
     usable = [way for way in ways if way.work is not None]
@@ -52,11 +58,12 @@ def take_turns(ways: list[Timed], rounds: int) -> None:
 
 def _seconds(way: Timed) -> float:
     assert way.work is not None
-    started = time.perf_counter()
+    now = clock()
+    started = now()
     way.work()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return now() - started
 
 
 def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: str) -> None:
@@ -99,4 +106,5 @@ def machine(device: torch.device) -> str:
         special = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
         model = f"{found.get('model name', platform.machine())} family {found.get('cpu family')}"
         name = f"{model}, {torch.get_num_threads()} threads, {' '.join(special)}"
-    return f"{name}; PyTorch {torch.__version__}"
+    kind = "CPU time" if clock() is time.process_time else "wall clock"
+    return f"{name}; PyTorch {torch.__version__}; {kind}"
