@@ -18,6 +18,7 @@ from torch import Tensor
 from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Best
+from iafsweep.training.memory import is_out_of_memory
 from iafsweep.training.run_folder import RunFolder
 
 FORMAT = "iafsweep checkpoint 1"
@@ -75,13 +76,24 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
         folder.pending_best.replace(folder.best)
 
 
+def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
+    """Return a copy of a state (nested dictionaries and lists) whose tensors lie in ordinary memory of their own."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: on_cpu(value) for key, value in state.items()}
+    return [on_cpu(value) for value in state] if isinstance(state, list) else state
+
+
 def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     """Read ``last.pt``, and settle a new best that was being written when the process was killed.
 
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    content = _read(folder.last, device, fields=set(Checkpoint.__dataclass_fields__))
+    content = _read(
+        folder.last, device, Checkpoint, "a run killed before its first checkpoint starts again without --resume"
+    )
     best = None if content["best"] is None else Best.model_validate(content["best"])
     checkpoint = Checkpoint(**{**content, "best": best})
     _settle_pending_best(folder, checkpoint)
@@ -96,14 +108,14 @@ def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
     """
     if folder.pending_best.exists():
         load_last(folder, torch.device("cpu"))
-    return BestWeights(**_read(folder.best, device, fields=set(BestWeights.__dataclass_fields__)))
+    return BestWeights(**_read(folder.best, device, BestWeights, "without it the best epoch cannot be scored"))
 
 
 def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
     """Give a pending best its name if ``last.pt`` knows of it; otherwise training will find it again."""
     if not folder.pending_best.exists():
         return
-    pending = _read(folder.pending_best, torch.device("cpu"), fields={"config", "epoch", "model"})
+    pending = _read(folder.pending_best, torch.device("cpu"), BestWeights, "")
     if last.best is not None and pending["epoch"] == last.best.epoch:
         folder.pending_best.replace(folder.best)
     else:
@@ -112,21 +124,29 @@ def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+        try:
+            torch.save({"format": FORMAT, **content}, temporary)
+        except RuntimeError as error:  # PyTorch's own writer does not pass on what the system said
+            raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
 
-def _read(path: Path, device: torch.device, fields: set[str]) -> dict[str, Any]:
+def _read(path: Path, device: torch.device, record: type, without: str) -> dict[str, Any]:
+    """Return the fields of a checkpoint; ``without`` says what its lack means."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise RunFolderError(
-            f"{path} is missing: there is no checkpoint to go on from or to score; "
-            "a run killed before its first checkpoint starts again without --resume"
-        ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise RunFolderError(f"{path} is missing; {without}") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        # A damaged file makes PyTorch and its unpickler fail in any way there is.
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != fields:
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
+    if set(content) != set(record.__dataclass_fields__):
+        raise RunFolderError(f"{path} was written by another version of this program; go on with that one")
     return content
 
 

@@ -1,0 +1,25 @@
+"""What TensorBoard's HParams tab shows of a run: its configuration as columns, its last figures as metrics."""
+
+from __future__ import annotations
+
+from iafsweep.config import RunConfig, field_paths, get_path
+from iafsweep.records import Method
+
+VALIDATION_TAG = "final/validation_negative_elbo"
+TEST_TAGS: dict[Method, str] = {
+    "negative_elbo": "final/test_negative_elbo",
+    "importance_sampling": "final/test_nll_importance_sampling",
+    "hais": "final/test_nll_hais",
+}
+FINAL_TAGS = (VALIDATION_TAG, *TEST_TAGS.values())
+"""The scalars that are metrics of a run, nats per image."""
+
+
+def hyperparameters(config: RunConfig) -> dict[str, bool | int | float | str]:
+    """Return every field of data, model and training that is set, by its dotted path; lists as text."""
+    columns = {}
+    for path in field_paths(RunConfig):
+        value = get_path(config, path)
+        if path.startswith(("data.", "model.", "training.")) and value is not None:
+            columns[path] = value if isinstance(value, bool | int | float | str) else str(list(value))
+    return columns
