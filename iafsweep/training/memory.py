@@ -18,7 +18,7 @@ from iafsweep.training.objective import bound_terms
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SAYS_ALLOCATION_FAILED = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory", "bad allocation")
 _FLOAT = 4
-_REMEDY = "lower model.latent_size, the sizes under model.encoder, model.decoder and model.flow, or training.batch_size"
+REMEDY = "lower model.latent_size, the sizes under model.encoder, model.decoder and model.flow, or training.batch_size"
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ def refuse_too_large(config: RunConfig, device: torch.device) -> None:
     try:
         need = training_memory(config)
     except RuntimeError as error:
-        raise UserError(f"the model is too large to be built ({str(error).splitlines()[0]}); {_REMEDY}") from None
+        raise UserError(f"the model is too large to be built ({str(error).splitlines()[0]}); {REMEDY}") from None
     there = device_memory(device)
     if there is not None and need.total > there:
         parts = ", ".join(f"{name} {count:,}" for name, count in need.parameters.items() if count)
         raise UserError(
             f"training needs at least {size_text(need.total)} of memory, {device.type} has {size_text(there)}: "
             f"{sum(need.parameters.values()):,} parameters ({parts}), and {size_text(need.activations)} for a batch of "
-            f"{config.training.batch_size:,} images; {_REMEDY}"
+            f"{config.training.batch_size:,} images; {REMEDY}"
         )
 
 

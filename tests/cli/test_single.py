@@ -222,7 +222,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
         (["nowhere.toml"], "no such configuration: nowhere.toml; give a path, or one of those shipped"),
         (["quick"], "is a search space (it has [search]), not a single configuration; use `run_sweep.py launch"),
         (["CONFIG", "--set", "model.latent=3"], "unknown key `model.latent`: did you mean `model.latent_size`?"),
-        (["CONFIG", "--set", "training.epochs=0"], "training.epochs: Input should be greater than or equal to 1"),
+        (["CONFIG", "--set", "training.epochs=0"], "training.epochs: must be at least 1, found 0"),
         (["CONFIG", "--set", "training.epochs"], "is not KEY=VALUE"),
         (["CONFIG", "--device", "cuda"], "--device cuda: no CUDA device is visible"),
         (["CONFIG", "--run", "RUN"], "is not empty; add --resume"),
@@ -237,7 +237,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
         (["--threads", "0", "CONFIG"], "Invalid value for '--threads'"),
         (
             ["--run", "RUN", "--evaluate-only", "--until-error", "0"],
-            "evaluation.until_error.target: Input should be greater than 0",
+            "evaluation.until_error.target: must be greater than 0",
         ),
         (
             ["CONFIG", "--until-error", "0.02", "--set", "evaluation.importance_sampling.samples=1"],

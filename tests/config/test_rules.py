@@ -13,8 +13,8 @@ def build(**changes):
 
 RULES = [
     # changes that break a rule, message, changes that just keep it
-    ({"model__latent_size": 0}, "model.latent_size: .*greater than or equal to 1", {"model__latent_size": 1}),
-    ({"model__flow__depth": -1}, "model.flow.depth: .*greater than or equal to 0", {"model__flow__depth": 0}),
+    ({"model__latent_size": 0}, "model.latent_size: .*at least 1", {"model__latent_size": 1}),
+    ({"model__flow__depth": -1}, "model.flow.depth: .*at least 0", {"model__flow__depth": 0}),
     ({"model__flow__made__hidden_layers": 0}, "hidden_layers: ", {"model__flow__made__hidden_layers": 1}),
     (
         {"model__flow__made__width": 62},
@@ -57,6 +57,11 @@ RULES = [
         {"training__batch_size": 55_001},
         "training.batch_size = 55001 is more than the 55,000 training images",
         {"training__batch_size": 55_000},
+    ),
+    (
+        {"evaluation__bound_images": 9001, "data__source": "mnist_mini"},
+        r"evaluation.bound_images = 9,001 is more than any split of mnist_mini has \(at most 9,000\)",
+        {"evaluation__bound_images": 9000, "data__source": "mnist_mini"},
     ),
     ({"training__epochs": 0}, "epochs: ", {"training__epochs": 1}),
     ({"training__learning_rate": 0.0}, "learning_rate: ", {"training__learning_rate": 1e-12}),
