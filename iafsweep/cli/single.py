@@ -15,7 +15,7 @@ from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, Un
 from iafsweep.config import RunConfig, field_paths, load_config
 from iafsweep.config.files import bundled_folder, find_config, read_toml
 from iafsweep.data_root import default_data_root
-from iafsweep.errors import RunFolderError, UserError
+from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 
 if TYPE_CHECKING:
@@ -73,12 +73,18 @@ def single(
     """Train one configuration, score it, and print its figures.
 
     Examples:
-    - `run_single.py reference` trains the reference recipe into `runs/reference`
-    - `run_single.py my.toml --set training.epochs=50 --run runs/short` trains your own file, with a change
-    - `run_single.py --run runs/short --resume --set training.epochs=100` goes on with it
-    - `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true` scores it again
-    - `run_single.py --run runs/short --evaluate-only --until-error 0.02 --budget-seconds 600` until it is exact enough
-    - `run_single.py runs/my-sweep/best.toml` trains a sweep's best configuration
+    - the reference recipe, into `runs/reference`:
+      `run_single.py reference`
+    - your own file, with a change:
+      `run_single.py my.toml --set training.epochs=50 --run runs/short`
+    - go on with it, for more epochs:
+      `run_single.py --run runs/short --resume --set training.epochs=100`
+    - score it again, with HAIS:
+      `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true`
+    - score it until the figures are exact enough:
+      `run_single.py --run runs/short --evaluate-only --until-error 0.02`
+    - train a sweep's best configuration:
+      `run_single.py runs/my-sweep/best.toml`
 
     Ctrl-C or SIGTERM saves the last whole epoch and prints the command that goes on; a second one ends at once.
 
@@ -131,8 +137,8 @@ def _settings(
         return load_config(folder.config.absolute(), overrides), folder
     settings = load_config(config, overrides)
     folder = RunFolder(run if run is not None else Path("runs") / find_config(config).stem)
-    if is_old and not folder.config.is_file():
-        raise RunFolderError(f"{folder.path} is not a run folder: it has no {folder.config.name}; name one with --run")
+    if is_old:
+        folder.read_config()  # is it a run folder?
     return settings, folder
 
 

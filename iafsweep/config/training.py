@@ -18,7 +18,7 @@ class TrainingConfig(Section):
     learning_rate_decay: float = Field(
         0.5, gt=0, le=1, description="Factor on the learning rate every `learning_rate_decay_epochs`."
     )
-    learning_rate_decay_epochs: int = Field(800, description="Epochs between two decays of the learning rate.")
+    learning_rate_decay_epochs: Size = Field(800, description="Epochs between two decays of the learning rate.")
     kl_warmup_epochs: int = Field(
         200,
         ge=0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.records import Method
 
@@ -15,11 +17,15 @@ FINAL_TAGS = (VALIDATION_TAG, *TEST_TAGS.values())
 """The scalars that are metrics of a run, nats per image."""
 
 
-def hyperparameters(config: RunConfig) -> dict[str, bool | int | float | str]:
-    """Return every field of data, model and training that is set, by its dotted path; lists as text."""
+def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:
+    """Return every field of data, model and training that is set, by its dotted path.
+
+    Lists are text, and so are true and false, which TensorBoard would show as 1 and 0.
+    """
     columns = {}
     for path in field_paths(RunConfig):
         value = get_path(config, path)
         if path.startswith(("data.", "model.", "training.")) and value is not None:
-            columns[path] = value if isinstance(value, bool | int | float | str) else str(list(value))
+            is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
+            columns[path] = value if is_plain else json.dumps(value)
     return columns

@@ -24,8 +24,7 @@ def held(folder: RunFolder) -> Iterator[None]:
     made: list[Path] = []
     try:
         made = [path for path in (folder.path, *folder.path.parents) if not path.exists()]
-        if folder.path.exists() and not folder.path.is_dir():
-            raise RunFolderError(f"{folder.path} is a file, and a run needs a folder; name another with --run")
+        folder.refuse_file()
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.lock)
         lock.acquire(blocking=False)
@@ -40,6 +39,8 @@ def held(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):
+            folder.lock.unlink()  # before it is let go of: whoever opened it meanwhile sees that it has no name
         lock.release()
         _remove_empty(made)
 

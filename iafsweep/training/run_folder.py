@@ -133,6 +133,15 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"cannot write the run folder {self.path}: {error}; name another folder") from error
 
+    def refuse_file(self) -> None:
+        """Check that there is no file where the folder should be.
+
+        Raises:
+            RunFolderError: there is.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"{self.path} is a file, and a run needs a folder; name another with --run")
+
     def refuse_used(self) -> None:
         """Check that a run may start here: there is nothing, or only what a run writes before its first checkpoint.
 
@@ -140,10 +149,9 @@ class RunFolder:
             RunFolderError: there are other files, or the folder cannot be read.
         """
         try:
+            self.refuse_file()
             if not self.path.exists():
                 return
-            if not self.path.is_dir():
-                raise RunFolderError(f"{self.path} is a file, and a run needs a folder; name another with --run")
             names = {path.name for path in self.path.iterdir()}
         except OSError as error:
             raise RunFolderError(f"cannot read the run folder {self.path}: {error}; name another folder") from error
@@ -179,8 +187,12 @@ class RunFolder:
             RunFolderError: this is no run folder.
             ConfigError: the file in it breaks a rule.
         """
-        if not self.config.is_file():
-            raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
+        try:
+            if not self.config.is_file():
+                self.refuse_file()
+                raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
+        except OSError as error:
+            raise RunFolderError(f"cannot read the run folder {self.path}: {error}") from error
         return load_config(self.config.absolute())
 
     def read_state(self) -> RunState:

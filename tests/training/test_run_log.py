@@ -21,7 +21,7 @@ def run(config, images, path, cpu, epochs):
 
 
 def hparams_of(read, tag):
-    return metadata.ParseSessionStartInfoPluginData(read.summary_metadata[tag].plugin_data.content)
+    return metadata.parse_session_start_info_plugin_data(read.summary_metadata[tag].plugin_data.content)
 
 
 def test_a_first_epoch_trained_twice_is_shown_once(config, images, tmp_path, cpu):
@@ -49,10 +49,12 @@ def test_a_run_is_a_row_of_the_hparams_tab(config, images, tmp_path, cpu):
     columns = hparams_of(read, metadata.SESSION_START_INFO_TAG).hparams
     assert columns["model.latent_size"].number_value == 4
     assert columns["model.encoder.kind"].string_value == "mlp"
-    assert columns["model.flow.gated"].bool_value is True
+    assert columns["model.flow.gated"].string_value == "true"
     assert columns["model.encoder.mlp.hidden_sizes"].string_value == "[16]"
     assert not any(name.startswith("evaluation.") for name in columns)
-    experiment = metadata.ParseExperimentPluginData(read.summary_metadata[metadata.EXPERIMENT_TAG].plugin_data.content)
+    experiment = metadata.parse_experiment_plugin_data(
+        read.summary_metadata[metadata.EXPERIMENT_TAG].plugin_data.content
+    )
     metrics = {info.name.tag for info in experiment.metric_infos}
     assert {"final/validation_negative_elbo", "final/test_nll_hais"} < metrics
     assert metadata.SESSION_END_INFO_TAG in read.summary_metadata

@@ -1,0 +1,92 @@
+"""Ctrl-C and SIGTERM at every stage of `run_single.py`."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from iafsweep.cli.exits import Terminated
+from iafsweep.cli.interrupts import between_steps
+from iafsweep.training import RunFolder
+from iafsweep.training.metrics_file import read
+from tests.cli.tiny_run import CONFIG, ROOT, command, main
+
+CLOCK = {"seconds", "images_per_second"}
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(CONFIG.replace("hais = { enabled = true,", "hais = { enabled = false,"))
+    return path
+
+
+def metrics(folder):
+    return [row.model_dump(exclude=CLOCK) for row in read(folder.metrics)]
+
+
+def when(condition, action):
+    """Do something in another thread once a condition holds."""
+
+    def wait():
+        while not condition():
+            time.sleep(0.001)
+        action()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch, capsys):
+    often = ("--set", "training.checkpoint_every_epochs=100", "--set", "training.epochs=6", "--threads", "1")
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    assert main(monkeypatch, config, "--run", whole.path, *often) == 0
+    when(
+        lambda: folder.metrics.exists() and folder.metrics.read_text().count("\n") >= 3,
+        lambda: os.kill(os.getpid(), signal.SIGINT),
+    )
+    assert main(monkeypatch, config, "--run", folder.path, *often) == 130
+    assert "To go on:" in capsys.readouterr().out
+    state = folder.read_state()
+    assert state.status == "interrupted"
+    assert 3 <= state.epochs <= len(read(folder.metrics))
+    assert main(monkeypatch, "--run", folder.path, "--resume", "--threads", "1") == 0
+    assert f"resumed after epoch {state.epochs}" in folder.log.read_text()
+    assert metrics(folder) == metrics(whole)
+    assert list(folder.path.glob(".*")) == []
+
+
+def test_the_first_signal_waits_for_the_step_and_the_second_does_not():
+    with pytest.raises(KeyboardInterrupt), between_steps() as check:
+        check()
+        os.kill(os.getpid(), signal.SIGINT)
+        done = "the step"
+        check()
+    assert done == "the step"
+    with pytest.raises(Terminated), between_steps():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("the second signal came too late")
+    with pytest.raises(Terminated), between_steps():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_signal_during_the_imports_is_no_traceback(config, tmp_path, number):
+    process = subprocess.Popen(
+        command(config, "--run", tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    maps, loaded = f"/proc/{process.pid}/maps", random.Random(number).choice(["_pydantic_core", "libtorch_cpu"])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # PyTorch's imports go on for a second after this library is there
+        with open(maps) as file:
+            if loaded in file.read():
+                break
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, printed, errors) == (128 + number, "", "")
+    assert not (tmp_path / "run").exists()
