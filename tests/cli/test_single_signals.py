@@ -59,20 +59,52 @@ def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch
     assert list(folder.path.glob(".*")) == []
 
 
-def test_the_first_signal_waits_for_the_step_and_the_second_does_not():
-    with pytest.raises(KeyboardInterrupt), between_steps() as check:
-        check()
-        os.kill(os.getpid(), signal.SIGINT)
-        done = "the step"
-        check()
-    assert done == "the step"
-    with pytest.raises(Terminated), between_steps():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        pytest.fail("the second signal came too late")
-    with pytest.raises(Terminated), between_steps():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def signalled(*numbers):
+    """What was done before, between and after signals, and what they raised in the end."""
+    done = []
+    try:
+        with between_steps() as check:
+            for number in numbers:
+                check()
+                os.kill(os.getpid(), number)
+                done.append(number)
+                check()
+                done.append("another step")
+    except (KeyboardInterrupt, Terminated) as interrupt:
+        return done, type(interrupt)
+    return done, None
+
+
+def test_the_first_signal_waits_for_the_end_of_the_step():
+    assert signalled() == ([], None)
+    assert signalled(signal.SIGINT) == ([signal.SIGINT], KeyboardInterrupt)
+    assert signalled(signal.SIGTERM) == ([signal.SIGTERM], Terminated)
+
+
+def test_a_second_signal_does_not_wait():
+    done = []
+
+    def impatient():
+        with between_steps():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("the first")
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("the second")
+
+    with pytest.raises(Terminated):
+        impatient()
+    assert done == ["the first"]
+
+
+def test_a_signal_that_nobody_asked_for_is_not_lost():
+    def finish():
+        with between_steps():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated):
+        finish()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
