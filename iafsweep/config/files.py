@@ -179,6 +179,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
             f"{found} is a search space (it has [search]), not a single configuration; "
             f"use `run_sweep.py launch {found}`, or `run_sweep.py preview {found}` to see its configurations"
         )
+    if tables := [f"[{table}]" for table in SPACE_TABLES if table in values]:
+        raise ConfigError(
+            f"{found} has {' and '.join(tables)}, which only a search space has, but no [search]; leave them out for a "
+            f"single configuration, or add [search]"
+        )
     return build_config(with_values(values, parse_overrides(overrides)), str(found))
 
 

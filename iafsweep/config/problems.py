@@ -93,7 +93,8 @@ def _in_words(finding: ErrorDetails, path: str) -> str:
         return finding["msg"].removeprefix("Value error, ")
     if finding["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return f"{_table_hint(path)}, found {found!r}"
-    words = _WORDS.get(finding["type"], lambda limits: finding["msg"][:1].lower() + finding["msg"][1:])(limits)
+    in_words = _WORDS.get(finding["type"])
+    words = finding["msg"][:1].lower() + finding["msg"][1:] if in_words is None else in_words(limits)
     return words if isinstance(found, Section | dict) else f"{words}, found {_short(found)}"
 
 
@@ -106,16 +107,20 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "finite_number": lambda limits: "must be a finite number",
     "bool_type": lambda limits: "must be true or false",
     "string_type": lambda limits: "must be a text",
-    "tuple_type": lambda limits: "must be a list, as in [64, 32]",
-    "list_type": lambda limits: "must be a list, as in [64, 32]",
-    "too_short": lambda limits: f"must have at least {limits['min_length']} entries",
-    "too_long": lambda limits: f"must have at most {limits['max_length']} entries",
+    "tuple_type": lambda limits: "must be a list in square brackets",
+    "list_type": lambda limits: "must be a list in square brackets",
+    "too_short": lambda limits: f"must have more entries, at least {limits['min_length']}",
+    "too_long": lambda limits: f"must have fewer entries, at most {limits['max_length']}",
     "literal_error": lambda limits: f"must be {limits['expected']}",
-    "greater_than": lambda limits: f"must be greater than {limits['gt']}",
-    "greater_than_equal": lambda limits: f"must be at least {limits['ge']}",
-    "less_than": lambda limits: f"must be less than {limits['lt']}",
-    "less_than_equal": lambda limits: f"must be at most {limits['le']}",
+    "greater_than": lambda limits: f"must be greater than {_plain(limits['gt'])}",
+    "greater_than_equal": lambda limits: f"must be at least {_plain(limits['ge'])}",
+    "less_than": lambda limits: f"must be less than {_plain(limits['lt'])}",
+    "less_than_equal": lambda limits: f"must be at most {_plain(limits['le'])}",
 }
+
+
+def _plain(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else str(limit)
 
 
 def _short(value: object) -> str:

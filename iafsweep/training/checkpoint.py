@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from iafsweep.atomic import replacing
@@ -94,7 +95,10 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     content = _read(
         folder.last, device, Checkpoint, "a run killed before its first checkpoint starts again without --resume"
     )
-    best = None if content["best"] is None else Best.model_validate(content["best"])
+    try:
+        best = None if content["best"] is None else Best.model_validate(content["best"])
+    except ValidationError:
+        raise RunFolderError(f"{folder.last} is damaged: it does not say which epoch was the best") from None
     checkpoint = Checkpoint(**{**content, "best": best})
     _settle_pending_best(folder, checkpoint)
     return checkpoint

@@ -225,8 +225,11 @@ class Trainer:
             self._write(self._kept)
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
-        self.model.load_state_dict(saved.model)
-        self.optimiser.load_state_dict(saved.optimiser)
+        try:
+            self.model.load_state_dict(saved.model)
+            self.optimiser.load_state_dict(saved.optimiser)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(f"{self.folder.last} does not fit the config.toml beside it: {error}") from error
         self.epochs_done = self._saved_epoch = saved.epoch
         self.best = saved.best
         self.seconds = saved.seconds

@@ -73,8 +73,8 @@ def test_frozen():
         ("[modle.flow]\ndepth = 3", r"unknown table `modle`: did you mean `\[model\]`"),
         ("[model.encodr]\nkind = 'mlp'", r"unknown table `model.encodr`: did you mean `\[model.encoder\]`"),
         ("[model.flow]\nmade = 3", "model.flow.made: is a table, not a value; .*found 3"),
-        ("model.encoder.mlp.hidden_sizes = 3", r"hidden_sizes: must be a list, as in \[64, 32\], found 3"),
-        ("[model.encoder.mlp]\nhidden_sizes = []", "hidden_sizes: must have at least 1 entries, found "),
+        ("model.encoder.mlp.hidden_sizes = 3", r"hidden_sizes: must be a list in square brackets, found 3"),
+        ("[model.encoder.mlp]\nhidden_sizes = []", "hidden_sizes: must have more entries, at least 1, found "),
         ("[model.flow]\ngated = 1", "model.flow.gated: must be true or false, found 1"),
         ("title = 3", "title: must be a text, found 3"),
         ("[training]\nlearning_rate = '1'", "training.learning_rate: must be a number, found '1'"),
@@ -83,6 +83,7 @@ def test_frozen():
         ("[model.flow]\ndepth = 1001", "model.flow.depth: must be at most 1000, found 1001"),
         ("title = 2020-01-01", "title: must be a text, found datetime.date"),
         ("title = [", "not valid TOML: "),
+        ("[sweep]\ntrials = 3", r"has \[sweep\], which only a search space has, but no \[search\]; leave"),
         ("[search]", "is a search space.*run_sweep.py launch"),
     ],
 )
