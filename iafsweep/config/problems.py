@@ -46,9 +46,9 @@ def unknown_key(path: str) -> str:
     """Message for a key that is no field of the configuration; a table misspelt finds the table beside it."""
     if path in TABLES:
         return f"`{path}` {_table_hint(path)}"
-    tables = [table for table in _siblings(path) if table in TABLES]
-    if table := difflib.get_close_matches(path, tables, n=1, cutoff=0.75):
-        return f"unknown table `{path}`: did you mean `[{table[0]}]`?"
+    tables = {table.rsplit(".", 1)[-1]: table for table in _siblings(path) if table in TABLES}
+    if close := difflib.get_close_matches(path.rsplit(".", 1)[-1], tables, n=1, cutoff=0.75):
+        return f"unknown table `{path}`: did you mean `[{tables[close[0]]}]`?"
     if wrong := _misspelt_table(path):
         return f"unknown key `{path}`: did you mean `{wrong}`?"
     hint = nearest(path, KNOWN_PATHS)

@@ -13,7 +13,7 @@ class TrainingConfig(Section):
     """The training recipe."""
 
     epochs: Size = Field(2500, description="Passes over the training images.")
-    batch_size: Size = Field(200, ge=2, description="Images a step; batch norm needs at least 2.")
+    batch_size: int = Field(200, ge=2, lt=2**31, description="Images a step; batch norm needs at least 2.")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size at the start.")
     learning_rate_decay: float = Field(
         0.5, gt=0, le=1, description="Factor on the learning rate every `learning_rate_decay_epochs`."
