@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,7 +109,8 @@ def single(
         root=(data_root or default_data_root()).expanduser().absolute(),
         resume=resume,
         evaluate_only=evaluate_only,
-        again=_resume_command(folder, device, data_root, threads),
+        same_command=shlex.join([*exits.program(), *sys.argv[1:]]),
+        resume_command=_resume_command(folder, device, data_root, threads),
         console=Console(highlight=False),
     )
     raise typer.Exit(code)

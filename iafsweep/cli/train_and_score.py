@@ -34,7 +34,8 @@ def train_and_score(
     root: Path,
     resume: bool,
     evaluate_only: bool,
-    again: str,
+    same_command: str,
+    resume_command: str,
     console: Console,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
@@ -47,7 +48,8 @@ def train_and_score(
         root: folder of data sets.
         resume: go on with the run in the folder.
         evaluate_only: score it only.
-        again: the command that resumes, printed when interrupted.
+        same_command: the command that was given, printed when interrupted with nothing to resume.
+        resume_command: the command that resumes, printed when interrupted otherwise.
         console: where to print.
 
     Raises:
@@ -70,6 +72,7 @@ def train_and_score(
                     _train(config, images, folder, where, resume=resume, console=console)
                     _score(config, folder, where, root, console)
     except exits.INTERRUPTS as interrupt:
+        again = resume_command if folder.last.exists() and not evaluate_only else same_command
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
         return exits.code_of(interrupt)
     except DivergedError as error:
@@ -87,7 +90,8 @@ def _faults_in_words(folder: RunFolder) -> Iterator[None]:
         raise
     except OSError as error:
         raise RunFolderError(
-            f"cannot go on with {folder.path}: {error}; what was saved before is whole: mend this, then add --resume"
+            f"cannot go on with {folder.path}: {error}; what was saved before is whole: mend this and try again "
+            f"with --resume"
         ) from error
 
 
@@ -125,8 +129,8 @@ def _train(
         try:
             with between_steps() as check, progress.shown():
                 _train_all(trainer, progress, check)
-        except (MemoryError, RuntimeError):
-            if not resume and trainer.epochs_done == 0:
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error) and not resume and trainer.epochs_done == 0:
                 trainer.close()
                 folder.discard()
             raise
@@ -173,7 +177,6 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     )
     write_images(folder, scores)
     folder.write_evaluation(evaluation)
-    add_test_figures(folder.tensorboard, evaluation)
     console.print(figures_table(scores.estimates))
     for line in (*search_lines(scores.estimates), *sandwich_lines(scores.sandwiches)):
         console.print(line, markup=False, soft_wrap=True)
@@ -182,3 +185,4 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         markup=False,
         soft_wrap=True,
     )
+    add_test_figures(folder.tensorboard, evaluation)
