@@ -8,7 +8,7 @@ leaves a ``last.pt`` and a ``best.pt`` that belong together.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
             raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
 
-def _read(path: Path, device: torch.device, record: type, without: str) -> dict[str, Any]:
+def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeights], without: str) -> dict[str, Any]:
     """Return the fields of a checkpoint; ``without`` says what its lack means."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
@@ -149,7 +149,7 @@ def _read(path: Path, device: torch.device, record: type, without: str) -> dict[
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
-    if set(content) != set(record.__dataclass_fields__):
+    if set(content) != {field.name for field in fields(record)}:
         raise RunFolderError(f"{path} was written by another version of this program; go on with that one")
     return content
 

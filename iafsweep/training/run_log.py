@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -36,13 +37,14 @@ class Curves:
     def __init__(self, folder: Path, first_epoch: int) -> None:
         """Write under ``folder``; events of an earlier attempt from ``first_epoch`` on are purged."""
         self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self._events: Any = self._writer.file_writer  # which PyTorch declares to be None
 
     def add_config(self, config: RunConfig, epoch: int) -> None:
         """Show the configuration as text and in the HParams tab."""
         self._writer.add_text("config", "    " + dump_config(config).replace("\n", "\n    "), epoch)
         experiment, start, self._end = hparams(hyperparameters(config), dict.fromkeys(FINAL_TAGS))
         for summary in (experiment, start):
-            self._writer.file_writer.add_summary(summary)
+            self._events.add_summary(summary)
         self._writer.flush()
 
     def add_metrics(self, metrics: EpochMetrics) -> None:
@@ -59,7 +61,7 @@ class Curves:
         """Close the run's row of the HParams tab, with its best validation bound."""
         if best is not None:
             self._writer.add_scalar(VALIDATION_TAG, best.validation_negative_elbo, epoch)
-        self._writer.file_writer.add_summary(self._end)
+        self._events.add_summary(self._end)
 
     def close(self) -> None:
         """Flush and close the event file."""
