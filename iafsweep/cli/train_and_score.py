@@ -16,6 +16,7 @@ from iafsweep.cli.tables import figures_table, sandwich_lines, search_lines
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import RunFolderError, UserError
+from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.evaluation.report import evaluate, write_images
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
@@ -60,6 +61,7 @@ def train_and_score(
     where = resolve_device(device)
     try:
         with _faults_in_words(folder):
+            refuse_unscorable(config)
             if evaluate_only:
                 refuse_training_changes(folder.read_config(), config, folder)
                 with held(folder):

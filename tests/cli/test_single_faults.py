@@ -52,14 +52,34 @@ def test_a_folder_in_use_is_refused_and_after_a_kill_it_is_free(config, tmp_path
     assert not folder.lock.exists()
 
 
-@pytest.mark.parametrize("words", [["--evaluate-only"], ["--resume"]])
-def test_no_memory_while_scoring_is_one_message(config, tmp_path, monkeypatch, capsys, words):
-    assert main(monkeypatch, config, "--run", tmp_path / "run", "--threads", "1") == 0
-    hais = ("--set", "evaluation.hais.enabled=true", "--set", "evaluation.hais.chains=2000000000")
-    assert main(monkeypatch, "--run", tmp_path / "run", *words, *hais) == 2
+def test_no_memory_while_scoring_is_one_message(config, tmp_path, monkeypatch, capsys):
+    import torch
+
+    from iafsweep.evaluation import scoring
+
+    def fail(*arguments):
+        torch.empty(2**60)
+
+    monkeypatch.setattr(scoring, "_noise", fail)
+    assert main(monkeypatch, config, "--run", tmp_path / "run", "--threads", "1") == 2
     shown = capsys.readouterr().err
     assert "out of memory while scoring on cpu" in shown
     assert "lower evaluation.hais.chains" in shown
+    assert RunFolder(tmp_path / "run").read_state().status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("hais.chains=2000000000", r"evaluation\.hais\.chains = 2,000,000,000 needs at least .* GiB"),
+        ("importance_sampling.samples=1000000000", r"importance_sampling\.samples = 1,000,000,000 needs at least"),
+    ],
+)
+def test_samples_beyond_memory_are_refused_before_training(config, tmp_path, monkeypatch, capsys, change, message):
+    words = ("--set", "evaluation.hais.enabled=true", "--set", f"evaluation.{change}")
+    assert main(monkeypatch, config, "--run", tmp_path / "run", *words) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_memory_in_the_first_step_leaves_no_folder(config, tmp_path, monkeypatch, capsys):
