@@ -119,7 +119,10 @@ def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
     """Give a pending best its name if ``last.pt`` knows of it; otherwise training will find it again."""
     if not folder.pending_best.exists():
         return
-    pending = _read(folder.pending_best, torch.device("cpu"), BestWeights, "")
+    try:
+        pending = _read(folder.pending_best, torch.device("cpu"), BestWeights, "")
+    except RunFolderError as error:
+        raise RunFolderError(f"{error}; delete it, if {folder.best.name} beside it is whole") from None
     if last.best is not None and pending["epoch"] == last.best.epoch:
         folder.pending_best.replace(folder.best)
     else:
@@ -151,7 +154,17 @@ def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeight
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
     if set(content) != {field.name for field in fields(record)}:
         raise RunFolderError(f"{path} was written by another version of this program; go on with that one")
+    if not _is_sound(content):
+        raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")
     return content
+
+
+def _is_sound(content: dict[str, Any]) -> bool:
+    """Whether the fields that both kinds of checkpoint have are what they should be."""
+    epoch, model = content["epoch"], content["model"]
+    is_epoch = isinstance(epoch, int) and epoch >= 0
+    is_model = isinstance(model, dict) and all(isinstance(value, Tensor) for value in model.values())
+    return is_epoch and is_model and isinstance(content["config"], str)
 
 
 def _first_line(error: Exception) -> str:

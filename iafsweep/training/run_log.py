@@ -11,12 +11,19 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from iafsweep.config import RunConfig, dump_config
+from iafsweep.errors import RunFolderError
 from iafsweep.records import Best, EpochMetrics, Evaluation
 from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
 
 
 def open_log(path: Path) -> logging.Logger:
-    """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers."""
+    """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers.
+
+    Raises:
+        RunFolderError: ``path`` is a link, which may lead out of the run folder.
+    """
+    if path.is_symlink():
+        raise RunFolderError(f"{path} is a link, and what it leads to would be written to; remove it")
     logger = logging.Logger("iafsweep")
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
