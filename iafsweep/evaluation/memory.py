@@ -41,8 +41,9 @@ def scoring_memory(config: RunConfig) -> list[tuple[str, int, int]]:
     found = [("evaluation.importance_sampling.samples", sampling.samples, _noise_bytes(sampling.samples, images))]
     if hais.enabled or evaluation.sandwich.enabled:
         images = _shard_images(_annealed_images(evaluation), config)
-        state = 4 * _STATE_COPIES * config.model.latent_size * hais.chains * images
-        found.append(("evaluation.hais.chains", hais.chains, state + _noise_bytes(hais.chains, images)))
+        chains = hais.resolved_chains
+        state = 4 * _STATE_COPIES * config.model.latent_size * chains * images
+        found.append(("evaluation.hais.chains", chains, state + _noise_bytes(chains, images)))
     return found
 
 
