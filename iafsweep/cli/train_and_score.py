@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,7 +86,18 @@ def train_and_score(
 
 @contextmanager
 def _faults_in_words(folder: RunFolder) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one message."""
+    """Turn a full disk or a folder that cannot be written into one message.
+
+    TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
+    traceback besides.
+    """
+    before = threading.excepthook
+
+    def hook(thread: threading.ExceptHookArgs) -> None:
+        if not isinstance(thread.exc_value, OSError):
+            before(thread)
+
+    threading.excepthook = hook
     try:
         yield
     except BrokenPipeError:  # who read our output has gone; the command line ends quietly
@@ -95,6 +107,8 @@ def _faults_in_words(folder: RunFolder) -> Iterator[None]:
             f"cannot go on with {folder.path}: {error}; what was saved before is whole: mend this and try again "
             f"with --resume"
         ) from error
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager

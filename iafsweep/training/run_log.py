@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from iafsweep.records import Best, EpochMetrics, Evaluation
 from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
 
 
+class _LogFile(logging.FileHandler):
+    """A log that cannot be written is an error like any other, not a traceback between the lines of a terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Raise what writing raised."""
+        if (error := sys.exc_info()[1]) is not None:
+            raise error
+
+
 def open_log(path: Path) -> logging.Logger:
     """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers.
 
@@ -25,7 +35,7 @@ def open_log(path: Path) -> logging.Logger:
     if path.is_symlink():
         raise RunFolderError(f"{path} is a link, and what it leads to would be written to; remove it")
     logger = logging.Logger("iafsweep")
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     return logger

@@ -191,8 +191,10 @@ class Trainer:
 
     def close(self) -> None:
         """Close log and event file; what was not saved is lost."""
-        self._curves.close()
-        close_log(self._log)
+        try:
+            self._curves.close()
+        finally:  # a full disk may refuse the last events
+            close_log(self._log)
 
     def _open(self) -> None:
         self.folder.remove_leftovers()
