@@ -20,12 +20,14 @@ FINAL_TAGS = (VALIDATION_TAG, *TEST_TAGS.values())
 def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:
     """Return every field of data, model and training that is set, by its dotted path.
 
-    Lists are text, and so are true and false, which TensorBoard would show as 1 and 0.
+    The number of epochs is left out: a run may go on for more, and TensorBoard keeps what was written first. Lists are
+    text, and so are true and false, which TensorBoard would show as 1 and 0.
     """
     columns = {}
     for path in field_paths(RunConfig):
         value = get_path(config, path)
-        if path.startswith(("data.", "model.", "training.")) and value is not None:
+        is_fixed = path.startswith(("data.", "model.", "training.")) and path != "training.epochs"
+        if is_fixed and value is not None:
             is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
             columns[path] = value if is_plain else json.dumps(value)
     return columns

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -168,13 +167,11 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove the files of a run that never trained an epoch; the folder too if nothing else is in it."""
+        """Remove the files of a run that never trained an epoch."""
         self.remove_leftovers()
         for path in (self.config, self.metrics, self.data, self.log, self.state, self.last):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.tensorboard, ignore_errors=True)
-        with suppress(OSError):
-            self.path.rmdir()
 
     def rewrite_config(self, config: RunConfig) -> None:
         """Replace ``config.toml`` by the configuration a resumed run goes on with."""

@@ -52,6 +52,7 @@ def test_a_run_is_a_row_of_the_hparams_tab(config, images, tmp_path, cpu):
     assert columns["model.flow.gated"].string_value == "true"
     assert columns["model.encoder.mlp.hidden_sizes"].string_value == "[16]"
     assert not any(name.startswith("evaluation.") for name in columns)
+    assert "training.epochs" not in columns  # may change on resume, and what was written first stays
     experiment = metadata.parse_experiment_plugin_data(
         read.summary_metadata[metadata.EXPERIMENT_TAG].plugin_data.content
     )
