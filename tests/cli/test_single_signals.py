@@ -4,14 +4,13 @@ import os
 import random
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
 
 from iafsweep.cli.exits import Terminated
 from iafsweep.cli.interrupts import between_steps
-from iafsweep.training import RunFolder
+from iafsweep.training import RunFolder, metrics_file
 from iafsweep.training.metrics_file import read
 from tests.cli.tiny_run import CONFIG, ROOT, command, main
 
@@ -29,32 +28,30 @@ def metrics(folder):
     return [row.model_dump(exclude=CLOCK) for row in read(folder.metrics)]
 
 
-def when(condition, action):
-    """Do something in another thread once a condition holds."""
+def ctrl_c_after(monkeypatch, epochs):
+    """Send this process a real SIGINT when the line of an epoch is on disk."""
+    append = metrics_file.append
 
-    def wait():
-        while not condition():
-            time.sleep(0.001)
-        action()
+    def append_and_interrupt(path, row):
+        append(path, row)
+        if row.epoch == epochs:
+            os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=wait, daemon=True).start()
+    monkeypatch.setattr(metrics_file, "append", append_and_interrupt)
 
 
 def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch, capsys):
     often = ("--set", "training.checkpoint_every_epochs=100", "--set", "training.epochs=6", "--threads", "1")
     whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
     assert main(monkeypatch, config, "--run", whole.path, *often) == 0
-    when(
-        lambda: folder.metrics.exists() and folder.metrics.read_text().count("\n") >= 3,
-        lambda: os.kill(os.getpid(), signal.SIGINT),
-    )
-    assert main(monkeypatch, config, "--run", folder.path, *often) == 130
+    with monkeypatch.context() as interrupted:
+        ctrl_c_after(interrupted, epochs=3)
+        assert main(interrupted, config, "--run", folder.path, *often) == 130
     assert "To go on:" in capsys.readouterr().out
     state = folder.read_state()
-    assert state.status == "interrupted"
-    assert 3 <= state.epochs <= len(read(folder.metrics))
+    assert (state.status, state.epochs) == ("interrupted", 3)
     assert main(monkeypatch, "--run", folder.path, "--resume", "--threads", "1") == 0
-    assert f"resumed after epoch {state.epochs}" in folder.log.read_text()
+    assert "resumed after epoch 3" in folder.log.read_text()
     assert metrics(folder) == metrics(whole)
     assert list(folder.path.glob(".*")) == []
 
