@@ -99,7 +99,8 @@ def command(config, folder):
         root=folder,
         resume=False,
         evaluate_only=False,
-        again="",
+        same_command="",
+        resume_command="",
         console=Console(quiet=True),
     )
     evaluation = run.read_evaluation()
