@@ -109,9 +109,9 @@ def single(
         root=(data_root or default_data_root()).expanduser().absolute(),
         resume=resume,
         evaluate_only=evaluate_only,
-        same_command=shlex.join([*exits.program(), *sys.argv[1:]]),
-        resume_command=_resume_command(folder, device, data_root, threads),
+        again=_resume_command(folder, device, data_root, threads),
         console=Console(highlight=False),
+        same=shlex.join([*exits.program(), *sys.argv[1:]]),
     )
     raise typer.Exit(code)
 

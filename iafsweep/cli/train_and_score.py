@@ -36,9 +36,9 @@ def train_and_score(
     root: Path,
     resume: bool,
     evaluate_only: bool,
-    same_command: str,
-    resume_command: str,
+    again: str,
     console: Console,
+    same: str = "",
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
@@ -50,9 +50,9 @@ def train_and_score(
         root: folder of data sets.
         resume: go on with the run in the folder.
         evaluate_only: score it only.
-        same_command: the command that was given, printed when interrupted with nothing to resume.
-        resume_command: the command that resumes, printed when interrupted otherwise.
+        again: the command that resumes, printed when interrupted.
         console: where to print.
+        same: the command that was given, printed instead where there is nothing to resume.
 
     Raises:
         UserError: the device, the data or the folder cannot be used as asked.
@@ -75,8 +75,10 @@ def train_and_score(
                     _train(config, images, folder, where, resume=resume, console=console)
                     _score(config, folder, where, root, console)
     except exits.INTERRUPTS as interrupt:
-        again = resume_command if folder.last.exists() and not evaluate_only else same_command
-        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        can_resume = folder.last.exists() and not evaluate_only
+        console.print(
+            f"\nInterrupted. To go on:\n  {again if can_resume else same or again}", markup=False, soft_wrap=True
+        )
         return exits.code_of(interrupt)
     except DivergedError as error:
         console.print(f"{error}; the last good checkpoint is {folder.last}", markup=False, soft_wrap=True)

@@ -81,8 +81,7 @@ class Trainer:
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
         trainer.save()
-        trainer._open()
-        trainer._log.info("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
+        trainer._open("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
         return trainer
 
     @classmethod
@@ -110,8 +109,7 @@ class Trainer:
         trainer = cls(config, images, folder, device)
         trainer._restore(saved)
         trainer._write_state("running")
-        trainer._open()
-        trainer._log.info("resumed after epoch %d on %s", saved.epoch, device_name(device))
+        trainer._open("resumed after epoch %d on %s", saved.epoch, device_name(device))
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warning(
                 "trained with %d threads before, %d now: figures may differ in the last digits",
@@ -196,11 +194,16 @@ class Trainer:
         finally:  # a full disk may refuse the last events
             close_log(self._log)
 
-    def _open(self) -> None:
+    def _open(self, message: str, *values: object) -> None:
         self.folder.remove_leftovers()
         self._log = open_log(self.folder.log)
-        self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
-        self._curves.add_config(self.config, self.epochs_done)
+        try:
+            self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
+            self._curves.add_config(self.config, self.epochs_done)
+            self._log.info(message, *values)
+        except BaseException:  # a full disk: nobody else could close it
+            close_log(self._log)
+            raise
 
     def _checkpoint(self, keep: Callable[[Any], Any] = lambda state: state) -> checkpoints.Checkpoint:
         """Return what training goes on from; ``keep`` makes of tensors what outlives the next step."""

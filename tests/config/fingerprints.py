@@ -99,8 +99,7 @@ def command(config, folder):
         root=folder,
         resume=False,
         evaluate_only=False,
-        same_command="",
-        resume_command="",
+        again="",
         console=Console(quiet=True),
     )
     evaluation = run.read_evaluation()
