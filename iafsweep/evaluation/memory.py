@@ -28,8 +28,8 @@ def refuse_unscorable(config: RunConfig) -> None:
     for key, count, needed in scoring_memory(config):
         if processor is not None and needed > processor:
             raise UserError(
-                f"{key} = {count:,} needs at least {size_text(needed)} of memory to score "
-                f"{SHARD_IMAGES} images at a time, and this machine has {size_text(processor)}; lower it"
+                f"{key} = {count:,} needs at least {size_text(needed)} of memory, and this machine has "
+                f"{size_text(processor)}; lower it"
             )
 
 
