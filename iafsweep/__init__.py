@@ -21,10 +21,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from iafsweep.config import RunConfig, load_config
-
 if TYPE_CHECKING:
     from iafsweep import config, data, evaluation, models, training
+    from iafsweep.config import RunConfig, load_config
     from iafsweep.evaluation.load import Run, load_run
     from iafsweep.models import build_model
 
@@ -41,13 +40,15 @@ __all__ = [
     "training",
 ]
 
-# Found when first asked for: PyTorch takes seconds to import, and not every use needs it.
+# Found when first asked for: PyTorch takes seconds to import, pydantic a third of one, and not every use needs them.
 _LAZY = {
     "Run": "iafsweep.evaluation.load",
+    "RunConfig": "iafsweep.config",
     "build_model": "iafsweep.models",
+    "load_config": "iafsweep.config",
     "load_run": "iafsweep.evaluation.load",
 }
-_FLOORS = {"data", "evaluation", "models", "training"}
+_FLOORS = {"config", "data", "evaluation", "models", "training"}
 
 
 def __getattr__(name: str) -> object:
