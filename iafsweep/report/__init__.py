@@ -4,6 +4,6 @@
 (``figure``) · ``page`` writes them as HTML that a small script of its own draws (``assets``), ``png`` as PNG files.
 """
 
-from iafsweep.report.write import write_report
+from iafsweep.report.write import write_png, write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_png", "write_report"]

@@ -48,15 +48,17 @@ def learning_curves(rows: Sequence[LeaderboardRow], metrics: dict[str, list[Epoc
         x, y = (tuple(values) for values in zip(*kept, strict=True))
         curves.append(Curve(trial=row.trial, x=x, y=y))
     axis, above = bounded("validation −ELBO (nats per image)", [value for curve in curves for value in curve.y])
-    epochs = linear("epoch", [value for curve in curves for value in curve.x], zero=True)
+    epochs = linear("epoch", [value for curve in curves for value in curve.x])
     notes = ["The bound on the validation images after each epoch, at full KL weight."]
     if above:
         notes.append(f"The axis ends at {axis.high:.0f} nats; {above:,} points lie above it.")
     if len(shown) < len(rows):
-        notes.append(f"{len(rows) - len(shown):,} of {len(rows):,} trials have no curve: no epoch of theirs is on disk.")
+        notes.append(
+            f"{len(rows) - len(shown):,} of {len(rows):,} trials have no curve: no epoch of theirs is on disk."
+        )
     return Curves(
         name="learning-curves",
-        title="Learning curves",
+        title="Validation bound over epochs",
         note=" ".join(notes),
         empty="" if curves else _why_empty(rows, metrics),
         x=epochs.model_copy(update={"whole": True}),

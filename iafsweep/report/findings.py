@@ -120,7 +120,9 @@ def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, runnin
     """A trial that has not ended, with what its run folder says of it; the ledger knows no more than that it began."""
     if row.status not in ("interrupted", "pending"):
         return row
-    known = [(each.validation_negative_elbo, each.epoch) for each in epochs if each.validation_negative_elbo is not None]
+    known = [
+        (each.validation_negative_elbo, each.epoch) for each in epochs if each.validation_negative_elbo is not None
+    ]
     best = min(known, default=(None, None))
     return row.model_copy(
         update={

@@ -29,7 +29,11 @@ def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
         scoring = "" if left else " Its trials are trained; the best are being scored."
         return "unknown", "running", f"A driver is at work, so this is how it stood when the report was made.{scoring}"
     if stands.was_killed:
-        return "doubtful", "killed", f"Its driver ended without a word; {left:,} trials are left. Resume goes on with them."
+        return (
+            "doubtful",
+            "killed",
+            f"Its driver ended without a word; {left:,} trials are left. Resume goes on with them.",
+        )
     if stands.ended_as is None:
         word = "not begun" if not began else "unfinished"
         return "doubtful", word, "No driver has said how it ended."
@@ -62,7 +66,9 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     left = element(
         "div",
         element("p", "Best by the validation bound, which alone ranks trials", class_="soft"),
-        element("p", "Trial ", trial_button(best.trial), pill(verdict.level, f"test NLL {verdict.short}"), class_="big"),
+        element(
+            "p", "Trial ", trial_button(best.trial), pill(verdict.level, f"test NLL {verdict.short}"), class_="big"
+        ),
         element("p", verdict.text, class_="verdict"),
         element("dl", settings, class_="settings"),
     )
@@ -128,7 +134,9 @@ def _counts(found: Findings) -> Markup:
             bars.append(element("rect", x=f"{at:.3f}", width=f"{width:.3f}", height=4, class_=f"s-{status}"))
             at += width
     rest = element("rect", x=0, width=100, height=4, class_="rest")
-    drawn = element("svg", rest, bars, viewBox="0 0 100 4", preserveAspectRatio="none", class_="shares", aria_hidden="true")
+    drawn = element(
+        "svg", rest, bars, viewBox="0 0 100 4", preserveAspectRatio="none", class_="shares", aria_hidden="true"
+    )
     ended = sum(row.status in ("completed", "stopped", "diverged", "failed", "oom") for row in found.rows)
     seconds = sum(row.seconds or 0.0 for row in found.rows)
     facts = [f"{ended:,} of {found.standing.trials:,} trials have ended", f"{duration(seconds)} of training"]

@@ -21,7 +21,7 @@ def element(name: str, /, *content: Markup | str | None | Iterable[Markup], **at
     Args:
         name: its name.
         content: what is in it; plain text is escaped, None left out.
-        attributes: ``class_`` is ``class``, ``aria_sort`` is ``aria-sort``; True: without value; None, False: not there.
+        attributes: ``class_`` is ``class``, ``aria_sort`` is ``aria-sort``; None and False are left out.
     """
     parts = [f"<{name}"]
     for key, value in attributes.items():

@@ -63,7 +63,10 @@ def html_page(found: Findings, command: str) -> str:
         navigation,
         element(
             "main",
-            element("noscript", element("p", "The figures and the sorting need JavaScript; the tables do not.", class_="card")),
+            element(
+                "noscript",
+                element("p", "The figures and the sorting need JavaScript; the tables do not.", class_="card"),
+            ),
             headline(found),
             sections.leaderboard(found),
             sections.curves(found),
@@ -72,7 +75,11 @@ def html_page(found: Findings, command: str) -> str:
             sections.pictures(found),
             sections.environment(found, command),
         ),
-        element("footer", f"Made {found.made[:16].replace('T', ' ')} UTC from the sweep's own files. Nats per image; smaller is better."),
+        element(
+            "footer",
+            f"Made {found.made[:16].replace('T', ' ')} UTC from the sweep's own files. "
+            "Nats per image; smaller is better.",
+        ),
         element("div", id="tell", role="status", hidden=True),
         json_element("data", _data(found)),
         raw_element("script", script),

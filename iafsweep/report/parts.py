@@ -35,8 +35,8 @@ WORDS: dict[TrialStatus, str] = {
     "oom": "out of GPU memory",
 }
 _FIGURE = re.compile(r"(?P<value>[^±,]+?)(?P<error> ± [^,(]+)?(?:, (?P<untrusted>\d+% untrusted))?(?P<rest> \(.*\))?")
-_MANY = 80
-"""With more trials than this marks are drawn thinner."""
+_MANY, _VERY_MANY = 80, 300
+"""With more trials than this marks are drawn thinner, and thinner still."""
 
 
 def trial_button(trial: str) -> Markup:
@@ -67,13 +67,15 @@ def legend(counts: Mapping[TrialStatus, int]) -> Markup:
 
 def figure_card(figure: Figure, trials: int, *extra: Markup, class_: str = "card") -> Markup:
     """Return a figure that the page's script draws; without marks the reason stands in its place."""
-    caption = element("figcaption", element("h3", figure.title), element("p", figure.note, class_="note") if figure.note else None)
+    caption = element(
+        "figcaption", element("h3", figure.title), element("p", figure.note, class_="note") if figure.note else None
+    )
     if figure.empty:
         return element("figure", caption, element("p", figure.empty, class_="empty"), class_=class_, id=figure.name)
     keyboard = {} if figure.kind == "bars" else {"tabindex": "0"}
     plot = element(
         "div",
-        class_=f"plot{' crowd' if trials > _MANY else ''}",
+        class_="plot" + (" throng" if trials > _VERY_MANY else " crowd" if trials > _MANY else ""),
         role="group" if keyboard else "img",
         aria_label=figure.title + (". Arrow keys go from trial to trial." if keyboard else ""),
         data_figure=figure.name,
@@ -92,15 +94,24 @@ def text_table(table: TextTable, *, sortable: bool, keys: int = 1, label: str) -
         keys: how many columns in front stay in sight: their last does.
         label: what it shows.
     """
-    left = {place for place, heading in enumerate(table.header) if heading in ("trial", "status", "figure", "settings", "start")}
-    headings = [_heading(text, sortable=sortable, class_=_classes(place, left, keys)) for place, text in enumerate(table.header)]
+    left = {
+        place
+        for place, heading in enumerate(table.header)
+        if heading in ("trial", "status", "figure", "settings", "start")
+    }
+    headings = [
+        _heading(text, sortable=sortable, class_=_classes(place, left, keys)) for place, text in enumerate(table.header)
+    ]
     rows = [
         element("tr", [_cell(table.header[place], text, _classes(place, left, keys)) for place, text in enumerate(row)],
                 data_trial=row[table.header.index("trial")])
         for row in table.rows
     ]  # fmt: skip
     drawn = element(
-        "table", element("thead", element("tr", headings)), element("tbody", rows), class_="sortable" if sortable else None
+        "table",
+        element("thead", element("tr", headings)),
+        element("tbody", rows),
+        class_="sortable" if sortable else None,
     )
     return element("div", drawn, class_="scroll", tabindex="0", role="region", aria_label=label)
 
@@ -111,9 +122,11 @@ def _classes(place: int, left: set[int], keys: int) -> str | None:
 
 
 def _heading(text: str, *, sortable: bool, class_: str | None) -> Markup:
+    name, _, images = text.replace("-ELBO", "−ELBO").partition(" (")
+    small = element("small", f"({images}") if images else None
     if not sortable:
-        return element("th", text, scope="col", class_=f"plain {class_ or ''}".strip())
-    return element("th", element("button", text, type="button"), scope="col", class_=class_)
+        return element("th", name, small, scope="col", class_=f"plain {class_ or ''}".strip())
+    return element("th", element("button", element("span", name), small, type="button"), scope="col", class_=class_)
 
 
 def _cell(heading: str, text: str, class_: str | None) -> Markup:
@@ -124,6 +137,8 @@ def _cell(heading: str, text: str, class_: str | None) -> Markup:
         return element("td", element("span", status_mark(status), WORDS[status], class_="status"), class_=class_)
     if text == "-":
         return element("td", element("span", "–", class_="soft"), class_=class_)
+    if heading == "untrusted" and text.endswith("%"):
+        return element("td", pill(level_of(int(text[:-1]) / 100), text), class_=class_)
     match = _FIGURE.fullmatch(text) if "±" in text or "untrusted" in text else None
     if match is None:
         return element("td", shareable(text), class_=class_)
@@ -145,6 +160,8 @@ def _series(figure: Spans) -> Markup:
     present = {span.series for row in figure.rows for span in row.spans}
     for place, name in enumerate(figure.series):
         if place in present:
-            mark = element("svg", element("g", circle, class_=f"span c-{place}"), viewBox="-6 -6 12 12", aria_hidden="true")
+            mark = element(
+                "svg", element("g", circle, class_=f"span c-{place}"), viewBox="-6 -6 12 12", aria_hidden="true"
+            )
             items.append(element("li", mark, name))
     return element("ul", items, class_="legend")

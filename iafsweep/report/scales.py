@@ -9,6 +9,8 @@ from iafsweep.report.figure import Axis
 from iafsweep.sweep.ranges import Choice, Range, Scalar
 
 _PAD = 0.04
+_FEW = 5
+_ROOM = 1.5
 _WILD = 3.0
 """A value is wild when it is so many times farther from the best than nine tenths of the values are."""
 
@@ -20,17 +22,23 @@ def linear(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     return Axis(label=label, low=low if zero and low == 0 else low - pad, high=high + pad)
 
 
-def bounded(label: str, values: Iterable[float]) -> tuple[Axis, int]:
+def bounded(label: str, values: Iterable[float], telling: Sequence[float] = ()) -> tuple[Axis, int]:
     """Return an axis for figures of which small ones matter, and how many values lie above its end.
 
-    It ends at the largest value, unless that is wild: then a little above nine tenths of the values.
+    It ends at the largest value, unless that is wild: then a little above nine tenths of the telling values.
+
+    Args:
+        label: what it shows.
+        values: all of them.
+        telling: those that it is made for, if there are a few of them; else all.
     """
     known = sorted(value for value in values if math.isfinite(value))
     low, high = _span(known)
-    if known:
-        bulk = known[math.ceil(0.9 * len(known)) - 1]
+    ruling = sorted(telling) if len(telling) >= _FEW else known
+    if ruling:
+        bulk = ruling[math.ceil(0.9 * len(ruling)) - 1]
         if bulk > low and high - low > _WILD * (bulk - low):
-            high = low + 1.25 * (bulk - low)
+            high = low + _ROOM * (bulk - low)
     pad = _PAD * (high - low)
     axis = Axis(label=label, low=low - pad, high=high + pad)
     return axis, sum(value > axis.high for value in known)

@@ -23,9 +23,7 @@ METHODS: dict[Method, str] = {
 }
 
 
-def read_evaluations(
-    folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]
-) -> dict[str, Evaluation]:
+def read_evaluations(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> dict[str, Evaluation]:
     """Return the evaluations of the scored trials by name, in the order of ``rows``; damaged ones are noted."""
     found = {}
     for row in rows:
@@ -67,8 +65,8 @@ def figures_with_errors(evaluations: Mapping[str, Evaluation]) -> Spans:
             rows.append(SpanRow(trial=trial, spans=tuple(sorted(spans, key=lambda span: span.series))))
     left_out = max(len(evaluations) - MOST_TRIALS, 0)
     note = (
-        "Lines are one standard error over images; a hollow mark is a figure whose weights say not to trust it. Methods "
-        "may rest on different numbers of images (see the table), so compare within a method."
+        "Lines are one standard error over images; a hollow mark is a figure whose weights say not to trust it. "
+        "Methods may rest on different numbers of images (see the table), so compare within a method."
     )
     if left_out:
         note += f" The best {MOST_TRIALS} of {len(evaluations):,} scored trials are shown."
@@ -86,8 +84,8 @@ def figures_with_errors(evaluations: Mapping[str, Evaluation]) -> Spans:
 def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
     """Return the diagnostics of every test figure as text, a row a figure; a dash where there is none."""
     header = (
-        "trial", "figure", "settings", "images", "NLL ± s.e.", "estimator error", "half the effort", "ESS",
-        "log-weight variance", "k̂", "untrusted", "acceptance", "step size", "evaluations an image", "seconds",
+        "trial", "figure", "settings", "images", "NLL ± s.e.", "untrusted", "k̂", "log-weight variance", "ESS",
+        "estimator error", "half the effort", "acceptance", "step size", "evaluations an image", "seconds",
     )  # fmt: skip
     shown = list(evaluations.items())[:MOST_TRIALS]
     rows = [
@@ -143,12 +141,12 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
         each.settings,
         f"{each.images:,}",
         f"{number(each.nll)} ± {number(each.standard_error)}",
+        share(each.untrusted_share),
+        number(each.pareto_k),
+        number(each.log_weight_variance),
+        ess,
         number(each.estimator_error, 3),
         half,
-        ess,
-        number(each.log_weight_variance),
-        number(each.pareto_k),
-        share(each.untrusted_share),
         share(each.acceptance_rate),
         "–" if each.step_size is None else f"{each.step_size:.3g}",
         f"{each.network_evaluations:,}",

@@ -10,29 +10,34 @@ from iafsweep.records import LeaderboardRow
 from iafsweep.report.figure import Axis, Line, Parallel, Point, Points
 from iafsweep.report.private import shareable
 from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position
-from iafsweep.sweep.ranges import Choice
+from iafsweep.sweep.ranges import Choice, Range
 from iafsweep.sweep.space import Parameter, SearchSpace
 
 _BOUND = "validation −ELBO (nats per image)"
 _GOLDEN = 0.6180339887498949
 _SPREAD = 0.5
+_FEW_VALUES = 20
 NO_BOUND = "No trial has a finite validation bound yet."
 
 
 def with_bound(rows: Sequence[LeaderboardRow]) -> list[tuple[LeaderboardRow, float]]:
     """Return the trials with a finite validation bound, and that bound."""
     return [
-        (row, bound)
-        for row in rows
-        if (bound := row.validation_negative_elbo) is not None and math.isfinite(bound)
+        (row, bound) for row in rows if (bound := row.validation_negative_elbo) is not None and math.isfinite(bound)
     ]
+
+
+def _bound_axis(known: Sequence[tuple[LeaderboardRow, float]]) -> tuple[Axis, str]:
+    """The axis of the bound, made for completed trials, and a sentence on those that lie above it."""
+    completed = [bound for row, bound in known if row.status == "completed"]
+    axis, above = bounded(_BOUND, [bound for _, bound in known], completed)
+    return axis, f"{above:,} trials above the axis are drawn at its end." if above else ""
 
 
 def slices(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> list[Points]:
     """Return a figure a searched parameter: its value against the best bound of every trial in which it was active."""
     known = with_bound(rows)
-    axis, above = bounded(_BOUND, [bound for _, bound in known])
-    cut = f"{above:,} trials lie above the axis. " if above else ""
+    axis, cut = _bound_axis(known)
     return [_slice(parameter, axis, known, cut, names(space)[parameter.path]) for parameter in space.parameters]
 
 
@@ -43,27 +48,36 @@ def _slice(
     for number, (row, bound) in enumerate(known):
         x = position(parameter.range, row.parameters.get(parameter.path))
         if x is not None:
-            # Marks of one choice are spread, or they would hide each other; the golden ratio spreads any number well.
-            spread = _SPREAD * ((number * _GOLDEN) % 1 - 0.5) if isinstance(parameter.range, Choice) else 0.0
-            points.append(Point(trial=row.trial, x=_short(x + spread), y=_short(bound)))
+            # Marks of one value are spread, or they would hide each other; the golden ratio spreads any number well.
+            spread = _room(parameter.range) * ((number * _GOLDEN) % 1 - 0.5)
+            points.append(Point(trial=row.trial, x=_short(x + spread), y=_short(min(bound, bound_axis.high))))
     inactive = len(known) - len(points)
-    note = f"{cut}Inactive in {inactive:,} of {len(known):,} trials." if inactive else cut
+    note = f"Inactive in {inactive:,} of {len(known):,} trials. {cut}" if inactive else cut
     empty = "" if points else ("It was active in no trial with a bound." if known else NO_BOUND)
     return Points(
         name=f"slice-{shareable(parameter.path)}",
         title=shareable(name),
         note=note.strip(),
         empty=empty,
-        x=of_range(shareable(name), parameter.range),
+        x=of_range(shareable(parameter.path), parameter.range),
         y=bound_axis,
         points=tuple(points),
     )
 
 
+def _room(searched: Range) -> float:
+    """How wide the marks of one value are spread: not at all where values lie close."""
+    if isinstance(searched, Choice):
+        return _SPREAD
+    if searched.log or searched.size is None or searched.size > _FEW_VALUES:
+        return 0.0
+    return _SPREAD * (searched.step or 0.0)
+
+
 def parallel(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> Parallel:
     """Return every trial with a bound as a line over all searched parameters to its bound."""
     known = with_bound(rows)
-    axis, above = bounded(_BOUND, [bound for _, bound in known])
+    axis, cut = _bound_axis(known)
     short = names(space)
     axes = [of_range(shareable(short[each.path]), each.range) for each in space.parameters]
     best_first = sorted(known, key=lambda pair: pair[1])
@@ -73,13 +87,13 @@ def parallel(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> Parallel:
         rank = place / max(len(best_first) - 1, 1)
         values = tuple(None if value is None else _short(value) for value in at)
         lines.append(Line(trial=row.trial, at=(*values, _short(min(bound, axis.high))), rank=round(rank, 4)))
-    note = "A line a trial, from its parameters to its best bound; the best are dark. Below an axis: inactive."
-    if above:
-        note += f" {above:,} trials end above the last axis and are drawn at its end."
+    note = (
+        "A line a trial, from its parameters to its best bound; the best stand out. “off”: the parameter was inactive."
+    )
     return Parallel(
         name="parallel",
         title="All parameters at once",
-        note=note,
+        note=f"{note} {cut}".strip(),
         empty="" if lines else NO_BOUND,
         axes=(*axes, axis.model_copy(update={"label": "bound"})),
         lines=tuple(lines),
@@ -89,17 +103,18 @@ def parallel(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> Parallel:
 def bound_against_cost(rows: Sequence[LeaderboardRow]) -> Points:
     """Return the bound against the seconds of an epoch; the front is the leaderboard's."""
     known = [(row, bound) for row, bound in with_bound(rows) if row.seconds_per_epoch]
-    axis, above = bounded(_BOUND, [bound for _, bound in known])
+    axis, cut = _bound_axis(known)
     costs = [row.seconds_per_epoch or 0.0 for row, _ in known]
-    points = [Point(trial=row.trial, x=_short(cost), y=_short(bound)) for (row, bound), cost in zip(known, costs, strict=True)]
+    points = [
+        Point(trial=row.trial, x=_short(cost), y=_short(min(bound, axis.high)))
+        for (row, bound), cost in zip(known, costs, strict=True)
+    ]
     front = sorted((cost, row.trial) for (row, _), cost in zip(known, costs, strict=True) if row.pareto)
     note = "On the front no completed trial has both a lower bound and faster epochs. Seconds depend on the machine."
-    if above:
-        note += f" {above:,} trials lie above the axis."
     return Points(
         name="cost",
         title="Bound against cost",
-        note=note,
+        note=f"{note} {cut}".strip(),
         empty="" if points else "No trial has ended with a finite bound yet, so there is no cost to compare.",
         x=logarithmic("seconds per epoch", costs) if costs else linear("seconds per epoch", []),
         y=axis,

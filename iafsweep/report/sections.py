@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from iafsweep.leaderboard import leaderboard_table
+from iafsweep.records import TextTable
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import figure_card, legend, text_table, trial_button
@@ -23,10 +25,12 @@ def leaderboard(found: Findings) -> Markup:
     order = [parameter.path for parameter in found.space.parameters]
     table = leaderboard_table(found.rows, order)
     short = names(found.space)
-    shown = table.model_copy(update={"header": tuple(shareable(short.get(text, text)) for text in table.header)})
-    search = element("input", type="search", id="filter", placeholder="Filter, e.g. completed", aria_label="Filter the trials")
+    shown = _figures_first(table, order, short)
+    search = element(
+        "input", type="search", id="filter", placeholder="Filter, e.g. completed", aria_label="Filter the trials"
+    )
     count = element("span", id="filtered", class_="soft", role="status")
-    notes = [element("p", note, class_="note") for note in table.notes]
+    notes = element("p", " ".join(table.notes), class_="note")
     lead = "A heading sorts. A trial's name shows it in all figures; Escape lets go of it."
     return _section(
         "leaderboard",
@@ -36,6 +40,17 @@ def leaderboard(found: Findings) -> Markup:
         text_table(shown, sortable=True, keys=2, label="Leaderboard"),
         notes,
         _errors(found),
+    )
+
+
+def _figures_first(table: TextTable, paths: Sequence[str], short: Mapping[str, str]) -> TextTable:
+    """The leaderboard's table with its searched parameters last, under their short names."""
+    known = [path for path in table.header if path in paths or "." in path]
+    places = sorted(range(len(table.header)), key=lambda place: table.header[place] in known)
+    return TextTable(
+        header=tuple(shareable(short.get(table.header[place], table.header[place])) for place in places),
+        rows=tuple(tuple(row[place] for place in places) for row in table.rows),
+        notes=table.notes,
     )
 
 
@@ -53,21 +68,24 @@ def _errors(found: Findings) -> Markup | None:
         items.append(element("li", ", ".join(trials[:3]) + more + ": ", element("code", error)))
     if len(by_error) > _ERRORS:
         items.append(element("li", f"{len(by_error) - _ERRORS:,} other errors"))
-    return element("div", element("h3", "How trials failed"), element("ul", items, class_="problems"), class_="card counts")
+    return element(
+        "div", element("h3", "How trials failed"), element("ul", items, class_="problems"), class_="card counts"
+    )
 
 
 def curves(found: Findings) -> Markup:
     """Return the learning curves."""
     shown = Counter(row.status for row in found.rows if row.trial in {curve.trial for curve in found.curves.curves})
-    return _section("curves", "Learning", figure_card(found.curves, len(found.rows), legend(shown)))
+    return _section("curves", "Learning curves", figure_card(found.curves, len(found.rows), legend(shown)))
 
 
 def mattered(found: Findings) -> Markup:
     """Return importance, parallel coordinates, slices, and the bound against its cost."""
     count = len(found.rows)
+    half = "card wide" if found.importance.empty else "card"
     figures = [
-        figure_card(found.importance, count),
-        figure_card(found.cost, count),
+        figure_card(found.importance, count, class_=half),
+        figure_card(found.cost, count, class_=half),
         figure_card(found.parallel, count, class_="card wide"),
     ]
     slices = [figure_card(figure, count) for figure in found.slices]
@@ -76,10 +94,9 @@ def mattered(found: Findings) -> Markup:
         "parameters",
         "What mattered",
         element("div", figures, class_="grid"),
-        element("h3", "Each parameter against the bound"),
+        element("h3", "Each parameter against the bound", class_="apart"),
         element("p", lead, class_="lead note"),
         element("div", slices, class_="grid small"),
-        class_="spaced",
     )
 
 
@@ -91,8 +108,8 @@ def estimators(found: Findings) -> Markup:
     lead = (
         f"A figure counts as trusted when at most {TRUSTED_SHARE:.0%} of its images have weights that vary too much "
         f"(variance of the log-weights above 1, or Pareto k̂ above 0.7), and as not to be trusted above "
-        f"{DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have said, less the figure: "
-        "far from 0 means bias."
+        f"{DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have said, less the "
+        "figure: far from 0 means bias."
     )
     tables = [
         element("h3", "Diagnostics"),
@@ -121,7 +138,7 @@ def pictures(found: Findings) -> Markup:
     if not found.pictures:
         why = "No pictures are on disk: a trial draws samples and reconstructions in certain epochs and at its end."
         return _section("pictures", "Samples and reconstructions", element("p", why, class_="card empty"))
-    lead = "Drawn after each trial's last epoch: new images from the prior, and inputs with their reconstructions to their right."
+    lead = "Drawn after each trial's last epoch: new images from the prior, and inputs, each with its reconstruction."
     cards = [_picture_card(each) for each in found.pictures]
     return _section(
         "pictures",
@@ -172,7 +189,9 @@ def environment(found: Findings, command: str) -> Markup:
 
 
 def _devices(found: Findings) -> str:
-    devices = Counter(trial.finished.device for trial in found.state.finished if trial.finished and trial.finished.device)
+    devices = Counter(
+        trial.finished.device for trial in found.state.finished if trial.finished and trial.finished.device
+    )
     if not devices:
         return "not recorded: no trial has ended"
     return ", ".join(f"{device} ({count:,} trials)" for device, count in devices.most_common())
@@ -203,7 +222,9 @@ def _problems(found: Findings) -> Markup | None:
     if not found.problems:
         return None
     items = [element("li", shareable(problem)) for problem in found.problems]
-    return element("div", element("h3", "What could not be read"), element("ul", items, class_="problems"), class_="card counts")
+    return element(
+        "div", element("h3", "What could not be read"), element("ul", items, class_="problems"), class_="card counts"
+    )
 
 
 def _section(identifier: str, title: str, *content: Markup | list[Markup] | None, class_: str | None = None) -> Markup:

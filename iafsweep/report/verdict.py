@@ -10,7 +10,7 @@ from iafsweep.report.scored import DOUBTFUL_SHARE, TRUSTED_SHARE, number, test_e
 
 Level = Literal["good", "doubtful", "bad", "unknown"]
 _ORDER: tuple[Level, ...] = ("good", "doubtful", "bad", "unknown")
-_NAMES: dict[Method, str] = {"hais": "HAIS", "importance_sampling": "Importance sampling"}
+_NAMES: dict[Method, str] = {"hais": "HAIS", "importance_sampling": "importance sampling"}
 
 
 class Verdict(Record):
@@ -56,8 +56,19 @@ def verdict_of_trial(evaluation: Evaluation | None) -> Verdict:
         text = "Only the one-sample bound was measured on test images; it is an upper bound on the NLL."
         return Verdict(level="unknown", short="a bound only", text=text)
     best = min((verdict for _, verdict in judged), key=lambda verdict: _ORDER.index(verdict.level))
-    text = " ".join(f"{name}: {verdict.text[0].lower()}{verdict.text[1:]}" for name, verdict in judged)
+    if all(verdict.level == "bad" for _, verdict in judged):
+        text = _all_bad([(name, figures[method]) for method, name in _NAMES.items() if method in figures])
+    else:
+        text = " ".join(f"By {name}: {verdict.text[0].lower()}{verdict.text[1:]}" for name, verdict in judged)
     return Verdict(level=best.level, short=best.short, text=f"{text}{_gap(evaluation)}")
+
+
+def _all_bad(figures: list[tuple[str, Estimate]]) -> str:
+    shares = " and ".join(f"{each.untrusted_share or 0:.0%} of the images by {name}" for name, each in figures)
+    return (
+        f"The weights vary too much for {shares}. In expectation such figures are above the true NLL: read them as "
+        "upper bounds, and do not rank close trials by them. More samples or temperatures make them better."
+    )
 
 
 def _gap(evaluation: Evaluation) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from iafsweep.atomic import replacing
 from iafsweep.report.findings import read_findings
 from iafsweep.report.page import html_page
+from iafsweep.report.png import draw
 from iafsweep.sweep.folder import SweepFolder
 
 
@@ -28,3 +29,22 @@ def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
     with replacing(folder.report) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
     return folder.report
+
+
+def write_png(folder: SweepFolder) -> list[Path]:
+    """Write every figure of the report that has something to show as a PNG file, and return their paths.
+
+    Raises:
+        UserError: matplotlib is not installed; else as :func:`write_report`.
+    """
+    found = read_findings(folder)
+    statuses = {row.trial: row.status for row in found.rows}
+    best = None if found.best is None else found.best.trial
+    folder.figures.mkdir(exist_ok=True)
+    written = []
+    for figure in found.figures:
+        if not figure.empty:
+            path = folder.figures / f"{figure.name}.png"
+            draw(figure, statuses, best, path)
+            written.append(path)
+    return written

@@ -1,6 +1,7 @@
 """What a sweep ran on, written down each time a driver begins: versions, cores, the program's commit.
 
-The device of each trial stands in the ledger. Nothing in it tells of the machine's name, its user or its folders, so that it can be passed on with the results.
+The device of each trial stands in the ledger. Nothing here tells of the machine's name, its user or its folders, so
+that it can be passed on with the results.
 """
 
 from __future__ import annotations

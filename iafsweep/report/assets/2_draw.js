@@ -43,7 +43,7 @@ function crowded(axis, room) {
 function frame(width, height, xAxis, yAxis) {
   const turned = crowded(xAxis, width - 70);
   const longest = Math.max(0, ...xAxis.categories.map((_, place) => tickText(xAxis, place).length));
-  const box = { left: 52, right: width - 14, top: 12, bottom: height - (turned ? 32 + longest * 4.2 : 42) };
+  const box = { left: 52, right: width - 14, top: 30, bottom: height - (turned ? 32 + longest * 4.2 : 42) };
   const root = canvas(width, height);
   const x = scaleOf(xAxis, box.left, box.right);
   const y = scaleOf(yAxis, box.bottom, box.top);
@@ -53,12 +53,16 @@ function frame(width, height, xAxis, yAxis) {
     grid.append(svg("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }));
     words.append(svg("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end" }, tickText(yAxis, tick)));
   }
-  for (const tick of ticksOf(xAxis, (box.right - box.left) / 70)) {
+  let last = -Infinity;
+  for (const tick of ticksOf(xAxis, (box.right - box.left) / 52)) {
     if (!xAxis.categories.length) grid.append(svg("line", { x1: x(tick), x2: x(tick), y1: box.top, y2: box.bottom }));
+    if (x(tick) - last < 26) continue;
+    last = x(tick);
     const label = svg("text", { "text-anchor": turned ? "end" : "middle" }, tickText(xAxis, tick));
     label.setAttribute("transform", `translate(${x(tick)} ${box.bottom + 16})${turned ? " rotate(-35)" : ""}`);
     words.append(label);
   }
+  words.append(svg("text", { x: 2, y: 13, class: "axis" }, yAxis.label));
   const name = { x: (box.left + box.right) / 2, y: height - 5, "text-anchor": "middle", class: "axis" };
   words.append(svg("text", name, xAxis.label));
   const baseline = svg("path", { class: "baseline", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` });

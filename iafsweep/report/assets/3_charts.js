@@ -31,6 +31,11 @@ function drawCurves(figure, width) {
     const group = svg("g", { class: `curve s-${status}${curve.trial === BEST ? " best" : ""}` });
     group.append(svg("path", { d: `M${places.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}` }));
     group.append(mark(status, ...places[places.length - 1], curve.trial === BEST ? 4 : 3));
+    if (curve.trial === BEST) {
+      const [x, y] = places[places.length - 1];
+      const atEnd = x > drawn.box.right - 60;
+      group.append(svg("text", { x: x + (atEnd ? -2 : 8), y: y - 9, "text-anchor": atEnd ? "end" : "start", class: "at" }, BEST));
+    }
     drawn.layer.append(group);
     trials.set(curve.trial, [group]);
     places.forEach(([x, y], index) => {
@@ -60,8 +65,8 @@ function drawPoints(figure, width) {
     group.append(mark(TRIALS[point.trial].status, x, y, point.trial === BEST ? 5.5 : 4));
     drawn.layer.append(group);
     trials.set(point.trial, [group]);
-    const where = figure.x.categories.length ? "" : `${figure.x.label} ${numberText(point.x)}: `;
-    if (y >= drawn.box.top - 8) spots.push({ trial: point.trial, x, y, text: `${where}${point.y.toFixed(2)} nats` });
+    const where = figure.x.categories.length ? "" : `${figure.x.label} ${numberText(point.x)}`;
+    spots.push({ trial: point.trial, x, y, text: where });
   }
   return chart(drawn.svg, spots, trials);
 }
@@ -129,7 +134,8 @@ function drawSpans(figure, width) {
 function drawParallel(figure, room) {
   const width = Math.max(room, 92 * figure.axes.length);
   const height = 340;
-  const box = { left: 46, right: width - 52, top: 34, bottom: height - 44 };
+  const first = Math.max(...ticksOf(figure.axes[0], 6).map((tick) => tickText(figure.axes[0], tick).length));
+  const box = { left: Math.max(46, first * 7 + 14), right: width - 52, top: 34, bottom: height - 44 };
   const root = canvas(width, height);
   const across = (index) => box.left + ((box.right - box.left) * index) / (figure.axes.length - 1);
   const scales = figure.axes.map((axis) => scaleOf(axis, box.bottom, box.top));

@@ -22,8 +22,10 @@ function draw(plot, figure, width) {
 }
 
 const widths = new Map();
-const observer = new ResizeObserver((changes) => {
-  for (const { target } of changes) {
+
+/** Draw those plots again whose width has changed; what is being looked at stays shown. */
+function redraw(plots) {
+  for (const target of plots) {
     const width = Math.floor(target.clientWidth);
     if (width > 0 && widths.get(target) !== width) {
       widths.set(target, width);
@@ -33,8 +35,13 @@ const observer = new ResizeObserver((changes) => {
   const shown = look.shown;
   look.shown = null;
   show(shown);
-});
-for (const plot of document.querySelectorAll(".plot[data-figure]")) {
+}
+
+// In the next frame: drawing changes heights, which an observer must not do while it reports.
+const observer = new ResizeObserver((changes) => requestAnimationFrame(() => redraw(changes.map(({ target }) => target))));
+const plots = [...document.querySelectorAll(".plot[data-figure]")];
+redraw(plots);
+for (const plot of plots) {
   observer.observe(plot);
   if (DATA.figures[plot.dataset.figure].kind !== "bars") makeLookable(plot);
 }
