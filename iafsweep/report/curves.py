@@ -89,4 +89,4 @@ def _why_empty(rows: Sequence[LeaderboardRow], metrics: dict[str, list[EpochMetr
         return "No trial was proposed yet."
     if any(metrics.values()):
         return "No epoch has a finite validation bound: the trials diverged, or trained without validation images."
-    return "No trial has ended an epoch yet, or their run folders are not here."
+    return "No trial has finished an epoch, or the run folders are not here."

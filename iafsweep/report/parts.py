@@ -68,7 +68,9 @@ def legend(counts: Mapping[TrialStatus, int]) -> Markup:
 def figure_card(figure: Figure, trials: int, *extra: Markup, class_: str = "card") -> Markup:
     """Return a figure that the page's script draws; without marks the reason stands in its place."""
     caption = element(
-        "figcaption", element("h3", figure.title), element("p", figure.note, class_="note") if figure.note else None
+        "figcaption",
+        element("h3", figure.title),
+        element("p", figure.note, class_="note") if figure.note and not figure.empty else None,
     )
     if figure.empty:
         return element("figure", caption, element("p", figure.empty, class_="empty"), class_=class_, id=figure.name)

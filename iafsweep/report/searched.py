@@ -17,7 +17,7 @@ _BOUND = "validation −ELBO (nats per image)"
 _GOLDEN = 0.6180339887498949
 _SPREAD = 0.5
 _FEW_VALUES = 20
-NO_BOUND = "No trial has a finite validation bound yet."
+NO_BOUND = "No trial has a finite validation bound, so there is nothing to compare."
 
 
 def with_bound(rows: Sequence[LeaderboardRow]) -> list[tuple[LeaderboardRow, float]]:
@@ -27,8 +27,8 @@ def with_bound(rows: Sequence[LeaderboardRow]) -> list[tuple[LeaderboardRow, flo
     ]
 
 
-def _bound_axis(known: Sequence[tuple[LeaderboardRow, float]]) -> tuple[Axis, str]:
-    """The axis of the bound, made for completed trials, and a sentence on those that lie above it."""
+def bound_axis(known: Sequence[tuple[LeaderboardRow, float]]) -> tuple[Axis, str]:
+    """Return the axis of the bound, made for completed trials, and a sentence on trials above it, if there are any."""
     completed = [bound for row, bound in known if row.status == "completed"]
     axis, above = bounded(_BOUND, [bound for _, bound in known], completed)
     return axis, f"{above:,} trials above the axis are drawn at its end." if above else ""
@@ -37,30 +37,28 @@ def _bound_axis(known: Sequence[tuple[LeaderboardRow, float]]) -> tuple[Axis, st
 def slices(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> list[Points]:
     """Return a figure a searched parameter: its value against the best bound of every trial in which it was active."""
     known = with_bound(rows)
-    axis, cut = _bound_axis(known)
-    return [_slice(parameter, axis, known, cut, names(space)[parameter.path]) for parameter in space.parameters]
+    axis, _ = bound_axis(known)
+    return [_slice(parameter, axis, known, names(space)[parameter.path]) for parameter in space.parameters]
 
 
-def _slice(
-    parameter: Parameter, bound_axis: Axis, known: Sequence[tuple[LeaderboardRow, float]], cut: str, name: str
-) -> Points:
+def _slice(parameter: Parameter, vertical: Axis, known: Sequence[tuple[LeaderboardRow, float]], name: str) -> Points:
     points = []
     for number, (row, bound) in enumerate(known):
         x = position(parameter.range, row.parameters.get(parameter.path))
         if x is not None:
             # Marks of one value are spread, or they would hide each other; the golden ratio spreads any number well.
             spread = _room(parameter.range) * ((number * _GOLDEN) % 1 - 0.5)
-            points.append(Point(trial=row.trial, x=_short(x + spread), y=_short(min(bound, bound_axis.high))))
+            points.append(Point(trial=row.trial, x=_short(x + spread), y=_short(min(bound, vertical.high))))
     inactive = len(known) - len(points)
-    note = f"Inactive in {inactive:,} of {len(known):,} trials. {cut}" if inactive else cut
+    note = f"Inactive in {inactive:,} of {len(known):,} trials." if inactive else ""
     empty = "" if points else ("It was active in no trial with a bound." if known else NO_BOUND)
     return Points(
         name=f"slice-{shareable(parameter.path)}",
         title=shareable(name),
-        note=note.strip(),
+        note=note,
         empty=empty,
         x=of_range(shareable(parameter.path), parameter.range),
-        y=bound_axis,
+        y=vertical,
         points=tuple(points),
     )
 
@@ -77,7 +75,7 @@ def _room(searched: Range) -> float:
 def parallel(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> Parallel:
     """Return every trial with a bound as a line over all searched parameters to its bound."""
     known = with_bound(rows)
-    axis, cut = _bound_axis(known)
+    axis, cut = bound_axis(known)
     short = names(space)
     axes = [of_range(shareable(short[each.path]), each.range) for each in space.parameters]
     best_first = sorted(known, key=lambda pair: pair[1])
@@ -103,7 +101,7 @@ def parallel(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> Parallel:
 def bound_against_cost(rows: Sequence[LeaderboardRow]) -> Points:
     """Return the bound against the seconds of an epoch; the front is the leaderboard's."""
     known = [(row, bound) for row, bound in with_bound(rows) if row.seconds_per_epoch]
-    axis, cut = _bound_axis(known)
+    axis, cut = bound_axis(known)
     costs = [row.seconds_per_epoch or 0.0 for row, _ in known]
     points = [
         Point(trial=row.trial, x=_short(cost), y=_short(min(bound, axis.high)))

@@ -13,7 +13,7 @@ from iafsweep.report.parts import figure_card, legend, text_table, trial_button
 from iafsweep.report.pictures import Pictures
 from iafsweep.report.private import shareable
 from iafsweep.report.scored import DOUBTFUL_SHARE, MOST_TRIALS, TRUSTED_SHARE, diagnostics_table, sandwich_table
-from iafsweep.report.searched import names
+from iafsweep.report.searched import bound_axis, names, with_bound
 
 _ERRORS = 12
 
@@ -88,16 +88,24 @@ def mattered(found: Findings) -> Markup:
         figure_card(found.cost, count, class_=half),
         figure_card(found.parallel, count, class_="card wide"),
     ]
-    slices = [figure_card(figure, count) for figure in found.slices]
-    lead = "Each mark is a trial at its best bound; early-stopped ones had fewer epochs to get there."
+    below = [] if found.parallel.empty else _slices(found)
     return _section(
         "parameters",
         "What mattered",
         element("div", figures, class_="grid"),
+        *below,
+    )
+
+
+def _slices(found: Findings) -> list[Markup]:
+    """A small figure a parameter; what is the same for all of them is said once."""
+    _, cut = bound_axis(with_bound(found.rows))
+    lead = f"Each mark is a trial at its best bound; early-stopped ones had fewer epochs to get there. {cut}".strip()
+    return [
         element("h3", "Each parameter against the bound", class_="apart"),
         element("p", lead, class_="lead note"),
-        element("div", slices, class_="grid small"),
-    )
+        element("div", [figure_card(figure, len(found.rows)) for figure in found.slices], class_="grid small"),
+    ]
 
 
 def estimators(found: Findings) -> Markup:
