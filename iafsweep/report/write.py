@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
         SweepError, ConfigError, RunFolderError: the folder holds no sweep, or a file of it is damaged.
         OSError: it cannot be written.
     """
-    page = html_page(read_findings(folder), " ".join(command))
+    page = html_page(read_findings(folder), shlex.join(command))
     with replacing(folder.report) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
     return folder.report
