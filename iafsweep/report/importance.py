@@ -37,7 +37,7 @@ def parameter_importance(space: SearchSpace, state: LedgerState) -> Bars:
         empty = f"Too few trials: {found}, importance needs at least {FEWEST_TRIALS}."
         return _bars(axis, (), "", empty)
     share = max(_LEAST_SHARE, min(_MOST_SHARE, _GOOD_TRIALS / len(completed)))
-    values = _estimate(completed, share)
+    values = _estimate(completed, _varied(completed), share)
     names = sorted(values, key=lambda name: -values[name])
     bars = tuple(Bar(label=shareable(name), value=round(values[name], 4)) for name in names)
     largest = max((bar.value for bar in bars), default=1.0)
@@ -54,14 +54,20 @@ def _bars(axis: Axis, bars: tuple[Bar, ...], note: str, empty: str) -> Bars:
     return Bars(name="importance", title="Which parameters mattered", note=note, empty=empty, x=axis, bars=bars)
 
 
-def _estimate(completed: Sequence[optuna.trial.FrozenTrial], share: float) -> dict[str, float]:
+def _varied(completed: Sequence[optuna.trial.FrozenTrial]) -> list[str]:
+    """The parameters with several values: of others the estimate is nothing but the smoothing of its densities."""
+    values: dict[str, set[object]] = {}
+    for trial in completed:
+        for name, value in trial.params.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, found in values.items() if len(found) > 1]
+
+
+def _estimate(completed: Sequence[optuna.trial.FrozenTrial], names: list[str], share: float) -> dict[str, float]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is new; that a parameter has a single value
+        warnings.simplefilter("ignore")  # that conditional parameters are new to it
         study = optuna.create_study(direction="minimize")
         study.add_trials(completed)
         evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
-        try:
-            return get_param_importances(study, evaluator=evaluator)
-        except ValueError:  # no parameter is left to tell anything of
-            return {}
+        return get_param_importances(study, evaluator=evaluator, params=names)

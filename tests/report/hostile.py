@@ -28,10 +28,10 @@ PRIVATE = [
     "FileNotFoundError: [Errno 2] No such file or directory: '/home/alice/secret project/data.idx'",
     "OSError: /home/alice/models/x.pt is damaged",
     r"OSError: C:\Users\alice\x.pt is damaged",
-    r"cannot read \\server\share\alice\x.pt",
+    r"cannot read \\fsrv9\share\alice\x.pt",
     "see ~/alice/notes.txt",
     "ConnectionError: 10.1.2.3:6379 refused by fe80:0:0:1:2:3:4:5",
     "ssh alice@host.example.org",
     "https://alice.example.org/secret?token=1",
 ]
-SECRETS = ("alice", "secret", "10.1.2.3", "fe80", "example.org", "token=", "server")
+SECRETS = ("alice", "secret", "10.1.2.3", "fe80", "example.org", "token=", "fsrv9")

@@ -15,6 +15,7 @@ import pytest
 from iafsweep.errors import SweepError
 from iafsweep.report import write_report
 from iafsweep.report.markup import element, json_element, raw_element
+from iafsweep.report.private import shareable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.training import RunFolder
 from tests.report.hostile import MARKUP, ODD, PRIVATE, SECRETS
@@ -82,7 +83,7 @@ def test_the_verdict_follows_the_diagnostics(tmp_path):
         )
         page = page_of(maker.folder)
         assert verdict in page.text
-        assert ("upper bound" in page.text.split("Leaderboard A heading")[0]) == (untrusted > 0.05)
+        assert ("upper bounds" in page.text or "as an upper bound" in page.text) == (untrusted > 0.05)
     bare = SweepMaker(tmp_path / "bare", trials=1).began().add().ended()
     assert "has not been scored on test images" in page_of(bare.folder).text
 
@@ -171,7 +172,7 @@ def test_the_page_stands_alone(full):
         for name in loading & set(attributes):
             assert attributes[name].startswith(("#", "data:image/png")), (tag, name, attributes[name])
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
-    assert not re.search(r"url\(|@import|https?:(?!//www\.w3\.org/2000/svg)", page.source)
+    assert not re.search(r"url\((?!#)|@import|https?:(?!//www\.w3\.org/2000/svg)", page.source)
 
 
 def test_the_policy_allows_its_own_style_and_script_alone(full):
@@ -205,9 +206,9 @@ def test_hostile_texts_stay_texts(tmp_path, text):
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on")], tag
     if text.isprintable() and text.strip() == text and len(text) < 100:
-        assert html.escape(text, quote=True) in page.source
+        assert html.escape(shareable(text), quote=True) in page.source
         parameters = page.data["trials"]["t0001"]["parameters"]
-        assert text in [value for _, value in parameters]
+        assert shareable(text) in [value for _, value in parameters]
 
 
 def test_nothing_tells_of_people_or_machines(tmp_path, monkeypatch):
