@@ -10,6 +10,7 @@ from iafsweep.sweep.ranges import Choice, Range, Scalar
 
 _PAD = 0.04
 _FEW = 5
+_SPREAD, _FEW_VALUES = 0.5, 20
 _ROOM = 1.5
 _WILD = 3.0
 """A value is wild when it is so many times farther from the best than nine tenths of the values are."""
@@ -62,8 +63,17 @@ def of_range(label: str, searched: Range) -> Axis:
         ratio = (searched.high / searched.low) ** _PAD if searched.high > searched.low else 1.5
         return Axis(label=label, low=searched.low / ratio, high=searched.high * ratio, log=True, whole=whole)
     low, high = _span([float(searched.low), float(searched.high)])
-    pad = _PAD * (high - low)
+    pad = max(_PAD * (high - low), 0.7 * spread(searched))
     return Axis(label=label, low=low - pad, high=high + pad, whole=whole)
+
+
+def spread(searched: Range) -> float:
+    """Return how wide the marks of one value may be spread, so that they do not hide each other; 0 between close ones."""
+    if isinstance(searched, Choice):
+        return _SPREAD
+    if searched.log or searched.size is None or not 1 < searched.size <= _FEW_VALUES:
+        return 0.0
+    return _SPREAD * (searched.step or 0.0)
 
 
 def position(searched: Range, value: Scalar | None) -> float | None:

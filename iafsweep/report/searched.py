@@ -9,14 +9,11 @@ from iafsweep.leaderboard import short_name
 from iafsweep.records import LeaderboardRow
 from iafsweep.report.figure import Axis, Line, Parallel, Point, Points
 from iafsweep.report.private import shareable
-from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position
-from iafsweep.sweep.ranges import Choice, Range
+from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position, spread
 from iafsweep.sweep.space import Parameter, SearchSpace
 
 _BOUND = "validation −ELBO (nats per image)"
 _GOLDEN = 0.6180339887498949
-_SPREAD = 0.5
-_FEW_VALUES = 20
 NO_BOUND = "No trial has a finite validation bound, so there is nothing to compare."
 
 
@@ -47,8 +44,8 @@ def _slice(parameter: Parameter, vertical: Axis, known: Sequence[tuple[Leaderboa
         x = position(parameter.range, row.parameters.get(parameter.path))
         if x is not None:
             # Marks of one value are spread, or they would hide each other; the golden ratio spreads any number well.
-            spread = _room(parameter.range) * ((number * _GOLDEN) % 1 - 0.5)
-            points.append(Point(trial=row.trial, x=_short(x + spread), y=_short(min(bound, vertical.high))))
+            aside = spread(parameter.range) * ((number * _GOLDEN) % 1 - 0.5)
+            points.append(Point(trial=row.trial, x=_short(x + aside), y=_short(min(bound, vertical.high))))
     inactive = len(known) - len(points)
     note = f"Inactive in {inactive:,} of {len(known):,} trials." if inactive else ""
     empty = "" if points else ("It was active in no trial with a bound." if known else NO_BOUND)
@@ -61,15 +58,6 @@ def _slice(parameter: Parameter, vertical: Axis, known: Sequence[tuple[Leaderboa
         y=vertical,
         points=tuple(points),
     )
-
-
-def _room(searched: Range) -> float:
-    """How wide the marks of one value are spread: not at all where values lie close."""
-    if isinstance(searched, Choice):
-        return _SPREAD
-    if searched.log or searched.size is None or searched.size > _FEW_VALUES:
-        return 0.0
-    return _SPREAD * (searched.step or 0.0)
 
 
 def parallel(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> Parallel:

@@ -84,6 +84,7 @@ def test_slices_hold_every_trial_in_which_a_parameter_was_active(full):
     for point in width.points:  # spread, but each nearest to its own value
         row = next(row for row in found.rows if row.trial == point.trial)
         assert width.x.categories[round(point.x)] == str(row.parameters["model.flow.made.width"])
+    assert all(depth.x.low < point.x < depth.x.high for point in depth.points)
     for line in found.parallel.lines:
         assert (line.at[3] is None) == (line.trial not in active)
 

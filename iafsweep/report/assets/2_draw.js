@@ -49,7 +49,7 @@ function frame(width, height, xAxis, yAxis) {
   const y = scaleOf(yAxis, box.bottom, box.top);
   const grid = svg("g", { class: "grid" });
   const words = svg("g", { class: "ticks" });
-  for (const tick of ticksOf(yAxis, (box.bottom - box.top) / 45)) {
+  for (const tick of ticksOf(yAxis, (box.bottom - box.top) / 36)) {
     grid.append(svg("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }));
     words.append(svg("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end" }, tickText(yAxis, tick)));
   }
