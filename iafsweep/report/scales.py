@@ -68,7 +68,7 @@ def of_range(label: str, searched: Range) -> Axis:
 
 
 def spread(searched: Range) -> float:
-    """Return how wide the marks of one value may be spread, so that they do not hide each other; 0 between close ones."""
+    """Return how wide the marks of one value may be spread, so as not to hide each other; 0 between close ones."""
     if isinstance(searched, Choice):
         return _SPREAD
     if searched.log or searched.size is None or not 1 < searched.size <= _FEW_VALUES:
