@@ -10,7 +10,6 @@ from iafsweep.atomic import replacing
 from iafsweep.errors import UserError
 from iafsweep.records import TrialStatus
 from iafsweep.report.figure import Axis, Bars, Curves, Figure, Parallel, Points, Spans
-from iafsweep.report.scales import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +31,8 @@ _MARKERS: dict[TrialStatus, str] = {
 }  # fmt: skip
 _SERIES = ("#8a8f98", "#d17a00", "#0072b2")
 _DPI = 150
+_OFF = -0.12
+"""How high on parallel axes an inactive parameter is drawn."""
 _MANY = 80
 
 
@@ -140,7 +141,7 @@ def _parallel(axes: Axes, figure: Parallel, best: str | None) -> None:
     colours, faint = colormaps["Blues_r"], 0.3 if len(figure.lines) > _MANY else 0.85
     for line in reversed(figure.lines):
         heights = [
-            -0.12 if value is None else _share(axis, value) for axis, value in zip(figure.axes, line.at, strict=True)
+            _OFF if value is None else _share(axis, value) for axis, value in zip(figure.axes, line.at, strict=True)
         ]
         is_best = line.trial == best
         width, opacity = (2.4, 1.0) if is_best else (0.9, faint)
@@ -149,16 +150,27 @@ def _parallel(axes: Axes, figure: Parallel, best: str | None) -> None:
         )
     for place, axis in enumerate(figure.axes):
         axes.axvline(place, color="grey", linewidth=0.8)
-        ends: list[tuple[float, str]] = [(float(value), name) for value, name in enumerate(axis.categories)]
-        for value, label in ends or [(axis.low, text(axis.low)), (axis.high, text(axis.high))]:
-            axes.annotate(
-                _plain(label), (place, _share(axis, value)), xytext=(3, 0), textcoords="offset points", fontsize=7
-            )
+        ends = [(_share(axis, value), label) for value, label in _ticks(axis)]
+        if any(line.at[place] is None for line in figure.lines):
+            ends.append((_OFF, "off"))
+        for height, label in ends:
+            axes.annotate(_plain(label), (place, height), xytext=(3, -2), textcoords="offset points", fontsize=7)
     axes.set_xticks(
         range(len(figure.axes)), [_plain(axis.label) for axis in figure.axes], fontsize=8, rotation=20, ha="right"
     )
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+
+
+def _ticks(axis: Axis) -> list[tuple[float, str]]:
+    """A few values on an axis, with their texts."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    if axis.categories:
+        return [(float(value), name) for value, name in enumerate(axis.categories)]
+    locator = LogLocator(subs=(1, 2, 5)) if axis.log else MaxNLocator(5, integer=axis.whole)
+    values = [float(value) for value in locator.tick_values(axis.low, axis.high)]
+    return [(value, f"{value:g}") for value in values if axis.low <= value <= axis.high]
 
 
 def _share(axis: Axis, value: float) -> float:
@@ -174,10 +186,12 @@ def _scale(axes: Axes, x: Axis, y: Axis) -> None:
     """Give a plot the limits, ticks and labels of two axes."""
     if x.log:
         axes.set_xscale("log")
+        axes.minorticks_off()
     axes.set_xlim(x.low, x.high)
     axes.set_ylim(y.low, y.high)
-    if x.categories:
-        axes.set_xticks(range(len(x.categories)), [_plain(name) for name in x.categories], rotation=20)
+    if x.categories or x.log:
+        values, labels = zip(*_ticks(x), strict=True)
+        axes.set_xticks(values, [_plain(label) for label in labels], rotation=20 if x.categories else 0)
     axes.set_xlabel(_plain(x.label), fontsize=9)
     axes.set_ylabel(_plain(y.label), fontsize=9)
     axes.tick_params(labelsize=8)

@@ -77,7 +77,11 @@ function makeLookable(plot) {
     show(look.pinned);
     hush();
   });
-  plot.addEventListener("click", (event) => pin(nearest(event)?.trial ?? look.pinned));
+  plot.addEventListener("click", (event) => {
+    const found = nearest(event);
+    pin(found?.trial ?? look.pinned);
+    if (found) tell(found.trial, found.text, event.clientX, event.clientY);
+  });
   plot.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const trials = [...chartOf().chart.trials.keys()].sort((one, other) => order(one) - order(other));
