@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
+from collections.abc import Sequence
 from importlib.resources import files
 
 from iafsweep.report import sections
@@ -28,12 +30,12 @@ _NAV = {
 }
 
 
-def html_page(found: Findings, command: str) -> str:
+def html_page(found: Findings, command: Sequence[str]) -> str:
     """Return the report as HTML.
 
     Args:
         found: what the sweep has come to.
-        command: what makes the report again.
+        command: the words that make the report again, the sweep folder last.
     """
     style, script = _assets(".css"), f'"use strict";\n(() => {{\n{_assets(".js")}}})();\n'
     policy = (
@@ -73,7 +75,7 @@ def html_page(found: Findings, command: str) -> str:
             sections.mattered(found),
             sections.estimators(found),
             sections.pictures(found),
-            sections.environment(found, command),
+            sections.environment(found, shlex.join(command), command[-1]),
         ),
         element(
             "footer",

@@ -134,16 +134,17 @@ def _heading(text: str, *, sortable: bool, class_: str | None) -> Markup:
 def _cell(heading: str, text: str, class_: str | None) -> Markup:
     if heading == "trial":
         return element("th", trial_button(text), scope="row", class_=class_)
-    if heading == "status":
-        status: TrialStatus = next(each for each in get_args(TrialStatus) if each == text)
+    status = next((each for each in MARKS if each == text), None)
+    if heading == "status" and status is not None:
         return element("td", element("span", status_mark(status), WORDS[status], class_="status"), class_=class_)
     if text == "-":
         return element("td", element("span", "–", class_="soft"), class_=class_)
-    if heading == "untrusted" and text.endswith("%"):
+    text = shareable(text)
+    if heading == "untrusted" and text[:-1].isdecimal():
         return element("td", pill(level_of(int(text[:-1]) / 100), text), class_=class_)
     match = _FIGURE.fullmatch(text) if "±" in text or "untrusted" in text else None
     if match is None:
-        return element("td", shareable(text), class_=class_)
+        return element("td", text, class_=class_)
     untrusted = match["untrusted"]
     judged = None if untrusted is None else pill(level_of(int(untrusted.split("%")[0]) / 100), untrusted)
     error = None if match["error"] is None else element("span", match["error"], class_="soft")

@@ -168,7 +168,7 @@ def _picture_card(each: Pictures) -> Markup:
     return element("div", parts, class_="card")
 
 
-def environment(found: Findings, command: str) -> Markup:
+def environment(found: Findings, command: str, folder: str) -> Markup:
     """Return what the sweep ran on, and how to make the report again."""
     space, header = found.space, found.state.header
     scheduler = space.sweep.scheduler
@@ -188,6 +188,9 @@ def environment(found: Findings, command: str) -> Markup:
         element("p", "In the folder the sweep was launched from; the figures as PNG come with --png.", class_="note"),
         element("pre", element("code", command)),
     ]
+    if found.best is not None:
+        load = f'run = iafsweep.load_run("{shareable(folder)}/trials/{found.best.trial}")'
+        again += [element("h3", "Use the best model", class_="apart"), element("pre", element("code", load))]
     return _section(
         "environment",
         "Environment",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,13 +19,13 @@ def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
 
     Args:
         folder: the sweep folder.
-        command: the words that make the report again, without absolute paths.
+        command: the words that make the report again, the folder last, without absolute paths.
 
     Raises:
         SweepError, ConfigError, RunFolderError: the folder holds no sweep, or a file of it is damaged.
         OSError: it cannot be written.
     """
-    page = html_page(read_findings(folder), shlex.join(command))
+    page = html_page(read_findings(folder), command)
     with replacing(folder.report) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
     return folder.report

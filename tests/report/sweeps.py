@@ -32,7 +32,7 @@ def space(trials=8, title="How deep?", epochs=10):
             Parameter("model.latent_size", Choice((16, 32, 64))),
             Parameter("model.flow.depth", IntRange(0, 4)),
             Parameter("model.flow.made.width", Choice((64, 128)), flow),
-            Parameter("training.learning_rate", FloatRange(1e-4, 1e-2, None, True)),
+            Parameter("training.learning_rate", FloatRange(1e-6, 1e-2, None, True)),
         ),
         sweep=SweepConfig(trials=trials, grace_epochs=4),
     )
@@ -120,7 +120,7 @@ class SweepMaker:
         }
         if depth:
             values["model.flow.made.width"] = draw.choice([64, 128])
-        return values | {"training.learning_rate": 10 ** draw.uniform(-4, -2)}
+        return values | {"training.learning_rate": 10 ** draw.uniform(-6, -2)}
 
     def _curve(self, values, epochs):
         kind = {"resnet": 0, "gated_conv": 2, "mlp": 6}.get(values["model.encoder.kind"], 9)

@@ -4,8 +4,8 @@
 function keyOf(cell) {
   const text = cell.textContent.trim();
   if (text === "–" || text === "") return null;
-  const number = Number.parseFloat(text.replaceAll(",", "").replace("−", "-"));
-  return Number.isNaN(number) || /^[\d.,]+[a-z]/i.test(text) ? text.toLowerCase() : number;
+  const number = Number(text.split(" ")[0].replaceAll(",", "").replace("%", ""));
+  return Number.isNaN(number) ? text.toLowerCase() : number;
 }
 
 /** Sort the rows by a column; what is missing stays at the end either way. */
