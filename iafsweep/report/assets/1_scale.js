@@ -11,6 +11,7 @@ function scaleOf(axis, from, to) {
 /** Return the values to tick: round ones, about `count` of them. */
 function ticksOf(axis, count) {
   if (axis.categories.length) return axis.categories.map((_, place) => place);
+  if (axis.whole && !axis.log && axis.high - axis.low < 13) return linearTicks(axis, 13);
   const ticks = axis.log ? logTicks(axis, count) : linearTicks(axis, count);
   return axis.whole ? [...new Set(ticks.map(Math.round))].filter((tick) => tick >= axis.low && tick <= axis.high) : ticks;
 }
@@ -18,7 +19,7 @@ function ticksOf(axis, count) {
 function linearTicks({ low, high }, count) {
   const rough = (high - low) / Math.max(count, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((part) => part * power).find((each) => each >= rough);
+  const step = [1, 2, 5, 10].map((part) => part * power).find((each) => each >= rough * (1 - 1e-9));
   const ticks = [];
   for (let place = Math.ceil(low / step); place * step <= high + 1e-9 * step; place += 1) {
     ticks.push(Number((place * step).toPrecision(12)));
