@@ -11,7 +11,7 @@ function scaleOf(axis, from, to) {
 /** Return the values to tick: round ones, about `count` of them. */
 function ticksOf(axis, count) {
   if (axis.categories.length) return axis.categories.map((_, place) => place);
-  if (axis.whole && !axis.log && axis.high - axis.low < 13) return linearTicks(axis, 13);
+  if (axis.whole && !axis.log && axis.high - axis.low < 13) return linearTicks(axis, 13).filter(Number.isInteger);
   const ticks = axis.log ? logTicks(axis, count) : linearTicks(axis, count);
   return axis.whole ? [...new Set(ticks.map(Math.round))].filter((tick) => tick >= axis.low && tick <= axis.high) : ticks;
 }
