@@ -10,6 +10,7 @@ The map, low floor to high; imports go down only:
 ``evaluation``   importance sampling, annealed importance sampling, diagnostics
 ``sweep``        search spaces, Ray Tune, the ledger, the rerun (the only folder that imports ray)
 ``leaderboard``  tables made from records alone
+``report``       a sweep as one page to look at, and its figures
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
