@@ -97,7 +97,7 @@ class BlockLinear(nn.Module):
             for (first, last), weight, bias in zip(self.ranges, self.weights, self.biases, strict=True)
         ]
         y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        return y.unflatten(0, x.shape[:-1])
+        return y.reshape(*x.shape[:-1], -1)
 
 
 def _fold_made(made: ConditionalMade) -> None:

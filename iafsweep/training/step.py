@@ -34,12 +34,15 @@ class TrainingStep:
 
     Attributes:
         computing: how it computes; eager from the first step on where compiling failed, with a remark that says so.
-        compile_seconds: seconds that the first compiled step took; 0 if nothing was compiled.
+        compile_seconds: seconds that the first compiled step took, and those given, of earlier processes; without
+            compiling they stay what they were.
     """
 
-    def __init__(self, model: VAE, optimiser: torch.optim.Optimizer, computing: Computing) -> None:
+    def __init__(
+        self, model: VAE, optimiser: torch.optim.Optimizer, computing: Computing, compile_seconds: float = 0.0
+    ) -> None:
         self.computing = computing
-        self.compile_seconds = 0.0
+        self.compile_seconds = compile_seconds
         self._model = model
         self._optimiser = optimiser
         self._eager = mean_terms(model, computing)
@@ -82,7 +85,7 @@ class TrainingStep:
             self._replays, self._means = False, self._eager
             self._model.load_state_dict(averages)  # batch norm may have seen the batch already
             means = self._gradients(batch, kl_weight)
-        self.compile_seconds = time.perf_counter() - started
+        self.compile_seconds += time.perf_counter() - started
         return means
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
 from iafsweep.training.batches import batch_count, epoch_batches
-from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_other_training
+from iafsweep.training.checkpoint import on_cpu
+from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
@@ -49,14 +51,7 @@ class Trainer:
     batch is left out; which images fall into it changes with every epoch.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        images: TrainingImages,
-        folder: RunFolder,
-        device: torch.device,
-        saved: checkpoints.Checkpoint | None = None,
-    ) -> None:
+    def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
         """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
         self.config = config
         self.folder = folder
@@ -68,15 +63,12 @@ class Trainer:
         self.best: Best | None = None
         self.seconds = 0.0
         self._new_best: checkpoints.BestWeights | None = None
+        self._kept: checkpoints.Checkpoint | None = None  # the last complete epoch, while it is not on disk
         self._saved_epoch: int | None = None
+        self._drawn_epoch: int | None = None
+        self._step = TrainingStep(self.model, self.optimiser, choose_computing(config, self.model, device))
         self._validation = ValidationSet.of(images, config, device)
         self._shown = _shown(images, config).to(device)
-        self._compiled_before = 0.0
-        if saved is not None:
-            self._restore(saved)
-        earlier = None if saved is None else Computing(saved.precision, saved.compiled)
-        computing = choose_computing(config, self.model, device, earlier)
-        self._step = TrainingStep(self.model, self.optimiser, computing)
 
     @classmethod
     def start(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
@@ -85,16 +77,14 @@ class Trainer:
         Raises:
             RunFolderError: the folder is not empty or cannot be written.
         """
+        folder.refuse_used()
+        trainer = cls(config, images, folder, device)  # what does not fit into memory leaves no folder
         folder.create(config)
-        trainer = cls(config, images, folder, device)
         save_png(folder.data, data_grid(trainer._shown))
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
         trainer.save()
-        trainer._open()
-        trainer._curves.add_config(dump_config(config))
-        trainer._log.info("started on %s, %s parameters", trainer.place, f"{trainer.parameters:,}")
-        trainer._warn(trainer._step.computing.remark)
+        trainer._open("started on %s, %s parameters", trainer.place, f"{trainer.parameters:,}")
         return trainer
 
     @classmethod
@@ -104,7 +94,8 @@ class Trainer:
         More epochs, another evaluation or title may be asked for; any other difference is an error.
 
         Raises:
-            RunFolderError: there is no checkpoint, it or the metrics are damaged, or the configuration is another.
+            RunFolderError: there is no checkpoint, it or the metrics are damaged, the best epoch's checkpoint is wanted
+                at the end and missing or damaged, or the configuration is another.
         """
         refuse_other_training(folder.read_config(), config, folder)
         saved = checkpoints.load_last(folder, device)
@@ -114,13 +105,14 @@ class Trainer:
                 f"{folder.path} has trained {saved.epoch} epochs, more than the {config.training.epochs} asked for; "
                 f"ask for at least {saved.epoch}"
             )
+        if config.evaluation.checkpoint == "best":
+            refuse_lost_best(folder, saved, config)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
-        trainer = cls(config, images, folder, device, saved)
+        trainer = cls(config, images, folder, device)
+        trainer._restore(saved)
         trainer._write_state("running")
-        trainer._open()
-        trainer._log.info("resumed after epoch %d on %s", saved.epoch, trainer.place)
-        trainer._warn(trainer._step.computing.remark)
+        trainer._open("resumed after epoch %d on %s", saved.epoch, trainer.place)
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warning(
                 "trained with %d threads before, %d now: figures may differ in the last digits",
@@ -164,11 +156,12 @@ class Trainer:
         compiling = self._step.compile_seconds - compiled_before
         metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
         if self.remark != remark:
-            self._warn(self.remark)
+            self._log.warning("%s", self.remark)
         metrics_file.append(self.folder.metrics, metrics)
         self._curves.add_metrics(metrics)
         self.seconds += metrics.seconds
         if not _is_finite(metrics):
+            self._save_kept()
             self._write_state("diverged")
             self._log.error("diverged in epoch %d", metrics.epoch)
             raise DivergedError(metrics)
@@ -179,17 +172,63 @@ class Trainer:
             self._draw(metrics.epoch)
         if self._checkpoint_is_due():
             self.save()
+        else:
+            self._kept = self._checkpoint(on_cpu)
         return metrics
 
     def save(self) -> None:
         """Write the checkpoints and ``state.json`` as of the last complete epoch; nothing if they are there already."""
         if self._saved_epoch == self.epochs_done:
             return
-        last = checkpoints.Checkpoint(
+        self._write(self._checkpoint())
+        self._write_state("running")
+
+    def finish(self, status: RunStatus = "completed") -> None:
+        """Save, draw the figures, write the last state and close all files."""
+        self.save()
+        self._draw(self.epochs_done)
+        self._curves.add_end(self.best, self.epochs_done, completed=status == "completed")
+        self._write_state(status)
+        self._log.info("%s after epoch %d", status, self.epochs_done)
+        self.close()
+
+    def interrupt(self) -> None:
+        """Save the last complete epoch, mark the run as interrupted and close all files.
+
+        The epoch that was interrupted is half trained and is thrown away.
+        """
+        self._save_kept()
+        self._write_state("interrupted")
+        self._log.info("interrupted after epoch %d", self.epochs_done)
+        self.close()
+
+    def close(self) -> None:
+        """Close log and event file; what was not saved is lost."""
+        try:
+            self._curves.close()
+        finally:  # a full disk may refuse the last events
+            close_log(self._log)
+
+    def _open(self, message: str, *values: object) -> None:
+        self.folder.remove_leftovers()
+        self._log = open_log(self.folder.log)
+        try:
+            self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
+            self._curves.add_config(self.config, self.epochs_done)
+            self._log.info(message, *values)
+            if self.remark:
+                self._log.warning("%s", self.remark)
+        except BaseException:  # a full disk: nobody else could close it
+            close_log(self._log)
+            raise
+
+    def _checkpoint(self, keep: Callable[[Any], Any] = lambda state: state) -> checkpoints.Checkpoint:
+        """Return what training goes on from; ``keep`` makes of tensors what outlives the next step."""
+        return checkpoints.Checkpoint(
             config=dump_config(self.config),
             epoch=self.epochs_done,
-            model=self.model.state_dict(),
-            optimiser=self.optimiser.state_dict(),
+            model=keep(self.model.state_dict()),
+            optimiser=keep(self.optimiser.state_dict()),
             best=self.best,
             seconds=self.seconds,
             threads=torch.get_num_threads(),
@@ -197,58 +236,35 @@ class Trainer:
             torch_version=str(torch.__version__),
             precision=self._step.computing.precision,
             compiled=self._step.computing.compiled,
-            compile_seconds=self._all_compiling,
+            compile_seconds=self._step.compile_seconds,
         )
+
+    def _write(self, last: checkpoints.Checkpoint) -> None:
         checkpoints.save(self.folder, last, self._new_best)
-        self._new_best = None
-        self._saved_epoch = self.epochs_done
-        self._write_state("running")
+        self._new_best = self._kept = None
+        self._saved_epoch = last.epoch
 
-    def finish(self, status: RunStatus = "completed") -> None:
-        """Save, draw the figures, write the last state and close all files."""
-        self.save()
-        self._draw(self.epochs_done)
-        self._write_state(status)
-        self._log.info("%s after epoch %d", status, self.epochs_done)
-        self.close()
-
-    def interrupt(self) -> None:
-        """Mark the run as interrupted and close all files; it will go on from its last checkpoint.
-
-        The epoch that was interrupted is half trained and is thrown away.
-        """
-        self._write_state("interrupted")
-        self._log.info("interrupted after epoch %d", self.epochs_done)
-        self.close()
-
-    def close(self) -> None:
-        """Close log and event file; what was not saved is lost."""
-        self._curves.close()
-        close_log(self._log)
-
-    @property
-    def _all_compiling(self) -> float:
-        return self._compiled_before + self._step.compile_seconds
-
-    def _warn(self, remark: str) -> None:
-        if remark:
-            self._log.warning("%s", remark)
-
-    def _open(self) -> None:
-        self._log = open_log(self.folder.log)
-        self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
+    def _save_kept(self) -> None:
+        """Write the last complete epoch if it is not on disk yet; the weights themselves have gone on."""
+        if self._kept is not None:
+            self._write(self._kept)
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
-        self.model.load_state_dict(saved.model)
-        self.optimiser.load_state_dict(saved.optimiser)
+        try:
+            self.model.load_state_dict(saved.model)
+            self.optimiser.load_state_dict(saved.optimiser)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(f"{self.folder.last} does not fit the config.toml beside it: {error}") from error
         for parameter, moments in self.optimiser.state.items():
             for name, moment in moments.items():
                 if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
                     moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
+        earlier = Computing(saved.precision, saved.compiled)
+        computing = choose_computing(self.config, self.model, self.device, earlier)
+        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds)
         self.epochs_done = self._saved_epoch = saved.epoch
         self.best = saved.best
         self.seconds = saved.seconds
-        self._compiled_before = saved.compile_seconds
 
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
@@ -262,12 +278,12 @@ class Trainer:
             group["lr"] = learning_rate(training, epoch)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.model.train()
-        batches = epoch_batches(self.images.training, training.batch_size, self.model.latent_size, training.seed, epoch)
-        for batch in batches:
+        images, size = self.images.training, training.batch_size
+        for batch in epoch_batches(images, size, self.model.latent_size, training.seed, epoch):
             sums += self._step(batch, weight)
             if progress is not None:
-                progress(training.batch_size)
-        return sums, batch_count(len(self.images.training), training.batch_size)
+                progress(size)
+        return sums, batch_count(len(images), size)
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()
@@ -299,6 +315,9 @@ class Trainer:
         return self.epochs_done % every == 0 or self.epochs_done == self.config.training.epochs
 
     def _draw(self, epoch: int) -> None:
+        if self._drawn_epoch == epoch:
+            return
+        self._drawn_epoch = epoch
         seed = self.config.training.seed
         grids = {
             self.folder.samples: sample_grid(self.model, self.device, seed),
@@ -317,7 +336,7 @@ class Trainer:
             parameters=self.parameters,
             precision=self._step.computing.precision,
             compiled=self._step.computing.compiled,
-            compile_seconds=self._all_compiling,
+            compile_seconds=self._step.compile_seconds,
         )
 
     def _write_state(self, status: RunStatus) -> None:

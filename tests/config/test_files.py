@@ -54,23 +54,36 @@ def test_frozen():
     ("text", "message"),
     [
         ("[model]\nlatent = 3", "unknown key `model.latent`: did you mean `model.latent_size`"),
-        ("[modle]\nlatent_size = 3", "unknown key `modle`"),
+        ("[modle]\nlatent_size = 3", r"unknown table `modle`: did you mean `\[model\]`"),
         (
             "[training]\nlearning_rat = 1e-3",
             "unknown key `training.learning_rat`: did you mean `training.learning_rate`",
         ),
         ("[model.flow]\nwidth = 3", "unknown key `model.flow.width`: did you mean `model.flow.made.width`"),
-        ("[model]\nlatent_size = '3'", "model.latent_size: Input should be a valid integer, found '3'"),
+        ("[model]\nlatent_size = '3'", "model.latent_size: must be a whole number, found '3'"),
         ("[model]\nlatent_size = 3.0", "model.latent_size: .*found 3.0"),
         ("[model]\nlatent_size = true", "model.latent_size: .*found True"),
         ("[training]\nlearning_rate = inf", "training.learning_rate: .*finite"),
         ("[training]\nlearning_rate = nan", "training.learning_rate: "),
         (
             "[model.encoder]\nkind = 'cnn'",
-            "model.encoder.kind: Input should be 'resnet', 'gated_conv' or 'mlp', found 'cnn'",
+            "model.encoder.kind: must be 'resnet', 'gated_conv' or 'mlp', found 'cnn'",
         ),
-        ("model = 3", "model: "),
+        ("model = 3", "model: is a table, not a value; set one of its fields, such as `model.latent_size`, found 3"),
+        ("[modle.flow]\ndepth = 3", r"unknown table `modle`: did you mean `\[model\]`"),
+        ("[model.encodr]\nkind = 'mlp'", r"unknown table `model.encodr`: did you mean `\[model.encoder\]`"),
+        ("[model.flow]\nmade = 3", "model.flow.made: is a table, not a value; .*found 3"),
+        ("model.encoder.mlp.hidden_sizes = 3", r"hidden_sizes: must be a list in square brackets, found 3"),
+        ("[model.encoder.mlp]\nhidden_sizes = []", "hidden_sizes: must have more entries, at least 1, found "),
+        ("[model.flow]\ngated = 1", "model.flow.gated: must be true or false, found 1"),
+        ("title = 3", "title: must be a text, found 3"),
+        ("[training]\nlearning_rate = '1'", "training.learning_rate: must be a number, found '1'"),
+        ("[training]\nlearning_rate = -1", "training.learning_rate: must be greater than 0, found -1"),
+        ("[training]\nepochs = 99999999999999999999", "training.epochs: must be less than 2147483648, found 9"),
+        ("[model.flow]\ndepth = 1001", "model.flow.depth: must be at most 1000, found 1001"),
+        ("title = 2020-01-01", "title: must be a text, found datetime.date"),
         ("title = [", "not valid TOML: "),
+        ("[sweep]\ntrials = 3", r"has \[sweep\], which only a search space has, but no \[search\]; leave"),
         ("[search]", "is a search space.*run_sweep.py launch"),
     ],
 )
@@ -135,7 +148,11 @@ def test_base_is_relative_to_its_file_and_merged_key_by_key(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"a.toml": "base = 'gone.toml'"}, "no such configuration: .*gone.toml"),
+        ({"a.toml": "base = 'gone.toml'"}, "no such configuration: .*gone.toml, the base of .*a.toml; give a path"),
+        (
+            {"a.toml": "base = 'b.toml'", "b.toml": "base = 'gone.toml'"},
+            "no such configuration: .*gone.toml, the base of .*b.toml",
+        ),
         ({"a.toml": "base = 'a.toml'"}, "circle"),
         ({"a.toml": "base = 'b.toml'", "b.toml": "base = 'a.toml'"}, "circle"),
         ({"a.toml": "base = 3"}, "`base` must be the path of a TOML file, found 3"),
@@ -168,7 +185,14 @@ def test_overrides_win(tmp_path):
         ("model.latent=3", "unknown key `model.latent`: did you mean `model.latent_size`"),
         ("__class__=3", "unknown key `__class__`"),
         ("model.latent_size=many", "model.latent_size: .*found 'many'"),
-        ("model=3", "unknown key `model`"),
+        (
+            "model=3",
+            "override 'model=3': `model` is a table, not a value; .*, such as `model.latent_size`",
+        ),
+        ("model.flow.made=3", "`model.flow.made` is a table"),
+        ("modle.latent_size=3", "unknown key `modle.latent_size`: did you mean `model.latent_size`"),
+        ("training.epochs=3\ntraining.seed=4", "has more than one line; give each KEY=VALUE a --set of its own"),
+        ("title=a\rb", "has more than one line"),
     ],
 )
 def test_errors_of_overrides(override, message):
@@ -213,15 +237,14 @@ def test_reference_recipe_to_the_letter():
         "evaluation.importance_sampling.samples": 1000,
         "evaluation.importance_sampling.images": None,
         "evaluation.hais.start": "prior",
-        "evaluation.hais.chains": 16,
-        "evaluation.hais.initial_step_size": 0.01,
         "evaluation.hais.minimum_step_size": 1e-4,
-        "evaluation.hais.maximum_step_size": 0.5,
     }
     assert {path: get_path(config, path) for path in recipe} == recipe
     hais = config.evaluation.hais
     assert hais.resolved_temperatures == 499  # 500 grid points
     assert hais.resolved_leapfrog_steps == 10
+    assert hais.resolved_chains == 16
+    assert (hais.resolved_initial_step_size, hais.resolved_maximum_step_size) == (0.01, 0.5)
     assert hais.resolved_schedule == "sigmoid"
     assert hais.resolved_target_acceptance == 0.65
     assert config.model.flow.resolved_context_size == 1920
