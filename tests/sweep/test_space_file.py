@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iafsweep.config import RunConfig, get_path, load_config
+from iafsweep.config import HaisConfig, RunConfig, get_path, load_config
 from iafsweep.config.files import bundled_folder
 from iafsweep.errors import ConfigError
 from iafsweep.sweep.keys import configuration_key
@@ -337,13 +337,12 @@ def test_quick():
         "evaluation.importance_sampling.samples": 1000,
         "evaluation.importance_sampling.images": None,
         "evaluation.hais.enabled": True,
-        "evaluation.hais.start": "prior",
+        "evaluation.hais.start": "posterior",
         "evaluation.hais.images": 100,
-        "evaluation.hais.temperatures": 100,
-        "evaluation.hais.leapfrog_steps": 5,
-        "evaluation.hais.chains": 8,
     }
     assert {path: get_path(space.base, path) for path in settings} == settings
+    hais = space.base.evaluation.hais
+    assert hais == HaisConfig(enabled=True, images=100)  # nothing of the reference's prior start is left
     assert (space.sweep.trials, space.sweep.top) == (8, 2)
     assert space.most_epochs <= 10
     assert space.parameter("model.flow.depth").range.low == 0
