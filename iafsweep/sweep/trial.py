@@ -243,6 +243,7 @@ class SweepTrial(tune.Trainable):
     def _free(self) -> None:
         self._held.close()
         gc.collect()
+        gc.freeze()  # what a trial leaves behind are imports; they need not be looked through after the next one
         if self._device.type == "cuda" and torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()

@@ -61,6 +61,7 @@ class Trainer:
         self.seconds = 0.0
         self._new_best: checkpoints.BestWeights | None = None
         self._saved_epoch: int | None = None
+        self._drawn_epoch: int | None = None
         self._validation = ValidationSet.of(images, config, device)
         self._shown = _shown(images, config).to(device)
 
@@ -265,6 +266,9 @@ class Trainer:
         return self.epochs_done % every == 0 or self.epochs_done == self.config.training.epochs
 
     def _draw(self, epoch: int) -> None:
+        if self._drawn_epoch == epoch:
+            return
+        self._drawn_epoch = epoch
         seed = self.config.training.seed
         grids = {
             self.folder.samples: sample_grid(self.model, self.device, seed),
