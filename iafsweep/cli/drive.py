@@ -141,7 +141,8 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
-    with machine.options.ray():
+    with machine.options.ray() as nodes:
+        plan_trials(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
         outcome = launch_sweep(space, folder, images, machine.options, _progress(console))
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
