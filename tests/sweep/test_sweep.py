@@ -26,6 +26,7 @@ from iafsweep.training import RunFolder, Trainer
 from tests.sweep.test_trial import metrics_of
 from tests.sweep.tiny import DEPTH, finite_space, open_fake, open_faulty, open_killed_once, tiny_images, tiny_space
 
+pytestmark = pytest.mark.faults
 IMAGES = tiny_images()
 NODE = Node("this machine", 2, 0)
 
@@ -114,7 +115,6 @@ from iafsweep.sweep.progress import NoProgress
 from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
 from tests.sweep.tiny import tiny_images, tiny_space
 
-pytestmark = pytest.mark.faults
 space = tiny_space(trials=6, epochs=12, scheduler="asha", grace_epochs=3, reduction_factor=2)
 options = LaunchOptions(node=Node("m", 2, 0))
 outcome = launch_sweep(space, SweepFolder(sys.argv[1]), tiny_images(), options, NoProgress())
