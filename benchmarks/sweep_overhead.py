@@ -87,7 +87,7 @@ def drive(folder: Path, trials: int) -> None:
 def run_driver(folder: Path, trials: int) -> dict[str, object]:
     """Run a driver in a process of its own."""
     words = [sys.executable, __file__, "--drive", str(folder), "--trials", str(trials)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
