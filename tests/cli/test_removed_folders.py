@@ -18,6 +18,7 @@ from iafsweep.sweep.stored import space_hash
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, tiny_images, tiny_space
 
+pytestmark = pytest.mark.faults
 BOUNDS = {"t0001": 90.0, "t0002": 80.0}
 
 
