@@ -174,8 +174,8 @@ def _rerun(
     for trial in ranked:
         try:
             finalists.append(plan_finalist(trial, folder, evaluation, len(test)))
-        except (RunFolderError, ConfigError) as error:  # its folder was removed or damaged; the next best is scored
-            console.print(f"{trial} cannot be scored: {error}", markup=False, style="red", soft_wrap=True)
+        except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
+            console.print(f"{trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
         if len(finalists) == space.sweep.top:
             break
     if not finalists:
