@@ -143,6 +143,6 @@ def _rerun_over_both_nodes(tmp_path):
     units = [Unit(f"t0001-{number}.json", None) for number in range(12)]
     plan = Plan(at_a_time=8, limited_by="CPU", cpus=1, gpus=0.0)
     images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
-    outcome = run_units(units, folder, images, Sleeper, plan, lambda done, total, name: None)
+    outcome = run_units(units, folder, images, Sleeper, plan, lambda done: None)
     assert len(outcome.results) == 12
     assert len(set(outcome.results.values())) == 2

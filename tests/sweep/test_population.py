@@ -192,6 +192,12 @@ def test_a_population_under_ray_survives_a_kill_between_decision_and_end(ray_clu
     run = RunFolder(SweepFolder(tmp_path / "whole").trial(exchange.trial))
     assert run.read_config().training.learning_rate == exchange.parameters[RATE]
 
+    rows = whole.state.events
+    for end in range(len(rows)):  # killed after any row, it decides the same
+        decided = Population(space).generation(replay(whole.state.header, rows[:end]))
+        assert (decided is not None) == (rows[end] == generation)
+        assert decided is None or decided.exchanges == generation.exchanges
+
     folder = SweepFolder(tmp_path / "killed")
     with pytest.raises(Killed):
         launch_sweep(space, folder, IMAGES, options, KillsAfterTheFirstCopy())
