@@ -10,6 +10,7 @@ The map, low floor to high; imports go down only:
 ``evaluation``   importance sampling, annealed importance sampling, diagnostics
 ``sweep``        search spaces, Ray Tune, the ledger, the rerun (the only folder that imports ray)
 ``leaderboard``  tables made from records alone
+``report``       a sweep as one page to look at, and its figures
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
@@ -21,10 +22,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from iafsweep.config import RunConfig, load_config
-
 if TYPE_CHECKING:
     from iafsweep import config, data, evaluation, models, training
+    from iafsweep.config import RunConfig, load_config
     from iafsweep.evaluation.load import Run, load_run
     from iafsweep.models import build_model
 
@@ -41,13 +41,15 @@ __all__ = [
     "training",
 ]
 
-# Found when first asked for: PyTorch takes seconds to import, and not every use needs it.
+# Found when first asked for: PyTorch takes seconds to import, pydantic a third of one, and not every use needs them.
 _LAZY = {
     "Run": "iafsweep.evaluation.load",
+    "RunConfig": "iafsweep.config",
     "build_model": "iafsweep.models",
+    "load_config": "iafsweep.config",
     "load_run": "iafsweep.evaluation.load",
 }
-_FLOORS = {"data", "evaluation", "models", "training"}
+_FLOORS = {"config", "data", "evaluation", "models", "training"}
 
 
 def __getattr__(name: str) -> object:
