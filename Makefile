@@ -4,6 +4,8 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 # Two processes of one thread each: the tests are many and tiny.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+# `make test-faults FAULTS="faults and slow"` leaves out what `make test` runs.
+FAULTS := faults
 
 .PHONY: help sweep test test-faults test-all lint clean
 
@@ -35,7 +37,7 @@ test: lint
 	$(PYTEST) -m "not slow"
 
 test-faults: $(INSTALLED)
-	$(PYTEST) -m faults
+	$(PYTEST) -m "$(FAULTS)"
 
 test-all: lint
 	$(PYTEST)

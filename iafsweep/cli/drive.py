@@ -22,11 +22,11 @@ from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
-from iafsweep.errors import SweepError, UserError
+from iafsweep.errors import ConfigError, RunFolderError, SweepError, UserError
 from iafsweep.records import LeaderboardRow
 from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials
-from iafsweep.sweep.finalists import plan_finalist, score_finalists
+from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.options import LaunchOptions
@@ -142,7 +142,8 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
-    with machine.options.ray():
+    with machine.options.ray() as nodes:
+        plan_trials(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
         outcome = launch_sweep(space, folder, images, machine.options, _progress(console))
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
@@ -166,11 +167,22 @@ def _rerun(
     again: str,
 ) -> int:
     """Score the best trials on the test images; return the exit code."""
-    best = [trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top)]
-    if not best:
+    state = read_ledger(folder.ledger)
+    ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
+    if not ranked or not space.sweep.top:
         return 0
     test = load_test_images(space.base.data, machine.data_root)
-    finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
+    finalists: list[Finalist] = []
+    for trial in ranked:
+        try:
+            finalists.append(plan_finalist(trial, folder, evaluation, len(test)))
+        except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
+            console.print(f"{trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
+        if len(finalists) == space.sweep.top:
+            break
+    if not finalists:
+        return 1
+    best = [finalist.trial for finalist in finalists]
     units = sum(finalist.first_tasks for finalist in finalists)
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)

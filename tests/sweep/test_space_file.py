@@ -83,7 +83,9 @@ def test_keys_with_and_without_quotes(tmp_path):
     ("text", "message"),
     [
         ("", "is a single configuration.*run_single.py"),
-        ("[sweep]\ntrials = 3", "is a single configuration"),
+        ("[sweep]\ntrials = 3", r"has \[sweep\], but no \[search\]: name at least one field there"),
+        ("[serach]\n'training.epochs' = { int = [2, 4] }", r"unknown table \[serach\]: did you mean \[search\]\?"),
+        ("[search]\n[swep]\ntrials = 3", r"unknown table \[swep\]: did you mean \[sweep\]\?"),
         ("[search]", "at least one parameter"),
         (search("model.latent = { choice = [8] }"), r"\[search\] unknown key `model.latent`: did you mean"),
         (search("'model.flow' = { choice = [8] }"), r"unknown key `model.flow.choice`"),
@@ -132,7 +134,7 @@ def test_keys_with_and_without_quotes(tmp_path):
             search("model.latent_size = { choice = [8, 9] }\n[sweep]\ngpus_per_trial = 1.5"),
             "splits a GPU beside whole ones",
         ),
-        ("sweep = 3\n", "is a single configuration"),
+        ("sweep = 3\n", "no .search.: name at least one field"),
     ],
 )
 def test_errors_name_the_file_and_the_key(tmp_path, text, message):
