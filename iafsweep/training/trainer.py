@@ -172,8 +172,7 @@ class Trainer:
         """Save, draw the figures, write the last state and close all files."""
         self.save()
         self._draw(self.epochs_done)
-        if status == "completed":
-            self._curves.add_end(self.best, self.epochs_done)
+        self._curves.add_end(self.best, self.epochs_done, completed=status == "completed")
         self._write_state(status)
         self._log.info("%s after epoch %d", status, self.epochs_done)
         self.close()
