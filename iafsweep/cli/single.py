@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli import exits
+from iafsweep.cli.tracker_option import TrackerOption, tracked
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
@@ -37,6 +39,11 @@ def single(
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Score the run again; no training.")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write the model of the run in --run to this new folder; no training, no scoring."),
+    ] = None,
+    tracker: TrackerOption = None,
     until_error: UntilError = None,
     budget_seconds: BudgetSeconds = None,
     budget_evaluations: BudgetEvaluations = None,
@@ -54,16 +61,22 @@ def single(
     - `run_single.py --run runs/short --resume --set training.epochs=100` goes on with it
     - `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true` scores it again
     - `run_single.py --run runs/short --evaluate-only --until-error 0.02 --budget-seconds 600` until it is exact enough
+    - `run_single.py --run runs/short --export models/short` writes weights, configuration and a card with its figures
     - `run_single.py runs/my-sweep/best.toml` trains a sweep's best configuration
 
     Exit codes: 0 done, 2 a mistake in what was asked, 3 diverged, 130 Ctrl-C, 143 SIGTERM.
     """
+    if export is not None:
+        _export(config, run, export, trains=resume or evaluate_only or bool(overrides))
+        return
     from iafsweep.cli.train_and_score import train_and_score
 
     asked = until_error_changes(until_error, budget_seconds, budget_evaluations)
     changes = [*(overrides or []), *(f"{key}={value}" for key, value in asked.items() if value is not None)]
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
-    code = train_and_score(
+    console = Console(highlight=False)
+    run_it = partial(
+        train_and_score,
         settings,
         folder,
         device=device,
@@ -72,14 +85,26 @@ def single(
         resume=resume,
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads),
-        console=Console(highlight=False),
+        console=console,
     )
-    raise typer.Exit(code)
+    raise typer.Exit(tracked(tracker, settings, folder, console.print, run_it))
 
 
 def main() -> None:
     """Entry point."""
     exits.run(app)
+
+
+def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> None:
+    """Write the model of a run to a folder of its own."""
+    if run is None or config is not None or trains:
+        raise UserError(
+            "--export writes the model of an earlier run as it is: name that run alone, as in "
+            f"--run runs/best --export {to}; train or score it first with a command of its own"
+        )
+    from iafsweep.cli.export_model import export_run
+
+    export_run(run, to, Console(highlight=False))
 
 
 def _settings(

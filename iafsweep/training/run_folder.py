@@ -10,7 +10,8 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from iafsweep.atomic import write_text
-from iafsweep.config import RunConfig, dump_config, load_config
+from iafsweep.config import RunConfig, dump_config
+from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Evaluation, RunState
 
@@ -145,7 +146,7 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
-        return load_config(self.config.absolute())
+        return read_stored_config(self.config)
 
     def read_state(self) -> RunState:
         """Return how far the run is.
