@@ -24,8 +24,8 @@ TEXT = """<!-- Written by tools/tutorial.py, which runs all that stands here; do
 # From a question to a model
 
 A question, a sweep that answers it, figures that can be trusted, and a model in three lines of Python. It takes a few
-minutes on two CPU cores and needs no download. The commands are those of an installed package (`pip install .`); in a checkout
-`.venv/bin/python run_sweep.py` is `iafsweep-sweep`, and `run_single.py` is `iafsweep-run`.
+minutes on two CPU cores and needs no download. The commands are those of an installed package (`pip install .`); in a
+checkout `.venv/bin/python run_sweep.py` is `iafsweep-sweep`, and `run_single.py` is `iafsweep-run`.
 
 ## The question
 
