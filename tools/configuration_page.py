@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from the configuration's own types: `python tools/configuration_page.py`.
+"""Write docs/configuration.md from the configuration's own types: `python -m tools.configuration_page`.
 
 A test compares the page with what this makes, so neither can go stale.
 """

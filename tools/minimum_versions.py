@@ -1,4 +1,4 @@
-"""Print the lowest version of every dependency, for pip: `pip install $(python tools/minimum_versions.py)`."""
+"""Print the lowest version of every dependency, for pip: `pip install $(python -m tools.minimum_versions)`."""
 
 from __future__ import annotations
 

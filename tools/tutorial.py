@@ -1,6 +1,6 @@
 """Write docs/tutorial.md: every command on it is run, in an empty folder, and what it prints is what stands there.
 
-`python tools/tutorial.py` takes a few minutes on two cores. Only the folder's own path is shortened in what is printed.
+`python -m tools.tutorial` takes a few minutes on two cores. Only the folder's own path is shortened in what is printed.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,6 +25,8 @@ from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.trained import TrainedModel
 
 FORMAT = "iafsweep model 1"
+_KEY = "iafsweep"
+"""One text in the file's header, so that equal models are equal files: safetensors writes several in any order."""
 _DTYPES = {torch.float32: "F32", torch.int64: "I64"}
 """What weights and counters are held in; safetensors' names for it."""
 
@@ -63,7 +64,7 @@ def card_of(folder: RunFolder) -> Path:
 def write_weights(path: Path, model: VAE, origin: Origin) -> None:
     """Write every tensor of a model, bit for bit, and where they come from."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={"format": FORMAT, "origin": origin.model_dump_json()})
+    save_file(tensors, path, metadata={_KEY: json.dumps({"format": FORMAT, "origin": origin.model_dump()})})
 
 
 def read_model(folder: RunFolder, device: torch.device) -> tuple[TrainedModel, Origin]:
@@ -88,22 +89,27 @@ def _check(path: Path, config: RunConfig) -> Origin:
     """Compare the file's own list of tensors with the model that the configuration describes."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            text = (file.metadata() or {}).get(_KEY, "")
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             listed = {name: (tuple(each.get_shape()), each.get_dtype()) for name, each in found.items()}
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(
-            f"{path} is truncated or not a safetensors file ({error}); export the model again"
-        ) from None
-    if metadata.get("format") != FORMAT:
-        raise RunFolderError(f"{path} is not of this program ({FORMAT!r}); it says {metadata.get('format')!r}")
+        raise RunFolderError(f"{path} is truncated or no safetensors file ({error}); export the model again") from None
+    origin = _origin(path, text)
     if problems := _differences(_expected(config, len(listed)), listed):
         raise RunFolderError(
             f"{path} does not fit the config.toml beside it: {'; '.join(problems)}; export the model again"
         )
+    return origin
+
+
+def _origin(path: Path, text: str) -> Origin:
+    """Where the weights come from, as the file's header says."""
     try:
-        return Origin.model_validate(json.loads(metadata.get("origin", "")))
-    except (ValueError, ValidationError):
+        said = json.loads(text)
+        if said["format"] != FORMAT:
+            raise RunFolderError(f"{path} is not of this version ({FORMAT!r}); it says {str(said['format'])[:60]!r}")
+        return Origin.model_validate(said["origin"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunFolderError(f"{path} does not say where it comes from; export the model again") from None
 
 

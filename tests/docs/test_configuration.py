@@ -11,7 +11,7 @@ from tools import configuration_page
 
 def test_the_page_is_up_to_date():
     written = configuration_page.PAGE.read_text(encoding="utf-8")
-    assert written == configuration_page.page(), "run: python tools/configuration_page.py"
+    assert written == configuration_page.page(), "run: python -m tools.configuration_page"
 
 
 def test_every_field_is_on_the_page():

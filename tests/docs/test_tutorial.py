@@ -13,7 +13,7 @@ def test_the_page_has_every_text_and_command_of_the_script():
         place = page.index(part, place) + len(part)
     for block in tutorial.BLOCK.finditer(tutorial.TEXT):
         for line in block["text"].splitlines():
-            assert line in page, f"{line}: run python tools/tutorial.py"
+            assert line in page, f"{line}: run python -m tools.tutorial"
 
 
 def test_commands_were_answered_and_no_path_of_a_machine_is_left():

@@ -111,6 +111,9 @@ def test_a_folder_in_use_is_left_alone(run, tmp_path):
     assert run.export(tmp_path / "new" / "deep").is_dir()
 
 
+ELSEWHERE = json.dumps({"format": "iafsweep model 1", "origin": {"name": "a", "checkpoint": "../../best", "epoch": 1}})
+
+
 def rewrite(copy, change):
     """Write the weights anew after ``change`` had them as a dict."""
     path = copy / "model.safetensors"
@@ -136,10 +139,15 @@ def test_hostile_weights_are_refused(copy, exported):
         (lambda tensors, _: tensors.update({"other": torch.zeros(2)}), r"other not of this model"),
         (lambda tensors, _: tensors.update({name: tensors[name][:1].clone()}), rf"{name} is F32 \[1, .*instead of F32"),
         (lambda tensors, _: tensors.update({name: tensors[name].double()}), rf"{name} is F64 .*instead of F32"),
-        (lambda _, metadata: metadata.update(format="iafsweep model 99"), "it says 'iafsweep model 99'"),
-        (lambda _, metadata: metadata.pop("origin"), "does not say where it comes from"),
-        (lambda _, metadata: metadata.update(origin="[" * 9), "does not say where it comes from"),
-        (lambda _, metadata: metadata.update(origin=json.dumps({"name": "a"})), "does not say where it comes from"),
+        (
+            lambda _, metadata: metadata.update(iafsweep='{"format": "iafsweep model 99"}'),
+            "it says 'iafsweep model 99'",
+        ),
+        (lambda _, metadata: metadata.pop("iafsweep"), "does not say where it comes from"),
+        (lambda _, metadata: metadata.update(iafsweep="[" * 9), "does not say where it comes from"),
+        (lambda _, metadata: metadata.update(iafsweep="[" * 10**5), "does not say where it comes from"),
+        (lambda _, metadata: metadata.update(iafsweep="3"), "does not say where it comes from"),
+        (lambda _, metadata: metadata.update(iafsweep=ELSEWHERE), "does not say where it comes from"),
     ]
     for change, match in cases:
         (copy / "model.safetensors").write_bytes(whole)

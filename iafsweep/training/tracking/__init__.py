@@ -30,11 +30,15 @@ def make_mirror(name: str, watch: Watch | None = None) -> Mirror:
     """
     if name not in TRACKERS:
         raise UserError(f"--tracker {name!r}: known are {', '.join(TRACKERS)}")
-    if importlib.util.find_spec(name) is None:
+    if not _is_installed(name):
         raise UserError(
             f"--tracker {name}: the package {name} is not installed; install it with: pip install 'iafsweep[{name}]'"
         )
     return Mirror(name, TRACKERS[name], watch)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 __all__ = ["TRACKERS", "Mirror", "RunToTrack", "TrackedRun", "Tracker", "Watch", "make_mirror"]
