@@ -199,7 +199,7 @@ def _pilots(bench: Bench) -> list[Figures]:
     return [
         {
             "start": pilot.start,
-            "settings": f"{pilot.resolved_temperatures}x{pilot.resolved_leapfrog_steps}x{pilot.chains}",
+            "settings": f"{pilot.resolved_temperatures}x{pilot.resolved_leapfrog_steps}x{pilot.resolved_chains}",
             "images": pilot.pilot_images,
             "passes": pilot.pilot_passes,
             **bench.step_size(pilot.start, pilot.resolved_leapfrog_steps).model_dump(),

@@ -61,8 +61,8 @@ FULL = Plan(
     overrides=(),
     first_image=1000,
     pilots=(
-        HaisConfig(start="posterior"),
-        HaisConfig(start="posterior", leapfrog_steps=3, target_acceptance=0.8),
+        HaisConfig(start="posterior", chains=16, temperatures=20, leapfrog_steps=4, target_acceptance=0.9),
+        HaisConfig(start="posterior", chains=16, temperatures=20, leapfrog_steps=3, target_acceptance=0.8),
         HaisConfig(start="prior", chains=4, pilot_images=10, pilot_passes=2),
         HaisConfig(start="base", chains=4, pilot_images=10, pilot_passes=2),
     ),

@@ -10,7 +10,7 @@ from iafsweep.errors import UserError
 
 _TEXT = re.compile(r"(posterior|prior|base)(?::(\d{1,7})x(\d{1,7})x(\d{1,7}))?")
 # What suits one start does not suit another: a new start takes its own defaults.
-_OF_THE_START = ("temperatures", "leapfrog_steps", "schedule", "target_acceptance")
+_OF_THE_START = ("chains", "temperatures", "leapfrog_steps", "schedule", "target_acceptance")
 
 
 def with_hais(config: HaisConfig, text: str) -> HaisConfig:

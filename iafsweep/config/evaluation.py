@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, Strict, model_validator
 
@@ -21,6 +21,32 @@ class ImportanceSamplingConfig(Section):
     images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
 
 
+class HaisDefaults(NamedTuple):
+    """What unset fields of `HaisConfig` stand for, from one start.
+
+    Attributes:
+        chains: C.
+        temperatures: T.
+        leapfrog_steps: L.
+        schedule: spacing of inverse temperatures.
+        target_acceptance: what the pilot run aims at.
+        initial_step_size: where the pilot run begins.
+    """
+
+    chains: int
+    temperatures: int
+    leapfrog_steps: int
+    schedule: Literal["linear", "sigmoid"]
+    target_acceptance: float
+    initial_step_size: float
+
+
+# From the posterior what docs/estimators.md measured as most exact for its cost; else the reference's settings, whose
+# grid of 500 points has 499 increments.
+_FROM_POSTERIOR = HaisDefaults(8, 80, 3, "linear", 0.8, 0.1)
+_FROM_ELSEWHERE = HaisDefaults(16, 499, 10, "sigmoid", 0.65, 0.01)
+
+
 class HaisConfig(Section):
     """Hamiltonian annealed importance sampling."""
 
@@ -31,58 +57,96 @@ class HaisConfig(Section):
         "or the Gaussian `base` of the posterior.",
     )
     images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
-    chains: Size = Field(16, description="Chains an image, C.")
+    chains: Size | None = Field(
+        None, description="Chains an image, C; unset: 8 from the posterior, 16 from prior or base."
+    )
     temperatures: Size | None = Field(
         None,
-        description="Weight increments T; unset: 20 from the posterior, 499 (a grid of 500 points) from prior or base.",
+        description="Weight increments T; unset: 80 from the posterior, 499 (a grid of 500 points) from prior or base.",
     )
     leapfrog_steps: Size | None = Field(
-        None, description="Leapfrog steps of one HMC move; unset: 4 from the posterior, 10 from prior or base."
+        None, description="Leapfrog steps of one HMC move; unset: 3 from the posterior, 10 from prior or base."
     )
     schedule: Literal["linear", "sigmoid"] | None = Field(
         None,
         description="Spacing of inverse temperatures; unset: linear from the posterior, sigmoid from prior or base.",
     )
-    initial_step_size: float = Field(0.1, gt=0, description="Leapfrog step size at which the pilot run begins.")
+    initial_step_size: float | None = Field(
+        None,
+        gt=0,
+        description="Leapfrog step size at which the pilot run begins; unset: 0.1 from the posterior, 0.01 from prior "
+        "or base (the maximum, where that is smaller).",
+    )
     minimum_step_size: float = Field(1e-4, gt=0, description="The pilot run keeps the step size above this.")
-    maximum_step_size: float = Field(1.0, gt=0, description="The pilot run keeps the step size below this.")
+    maximum_step_size: float | None = Field(
+        None,
+        gt=0,
+        description="The pilot run keeps the step size below this; unset: 2 / leapfrog_steps from the posterior, "
+        "0.5 from prior or base.",
+    )
     target_acceptance: float | None = Field(
-        None, gt=0, lt=1, description="Acceptance rate the pilot run aims at; unset: 0.9 from the posterior, else 0.65."
+        None, gt=0, lt=1, description="Acceptance rate the pilot run aims at; unset: 0.8 from the posterior, else 0.65."
     )
     pilot_images: Size = Field(25, description="Images of the pilot run that tunes the step size before it is frozen.")
     pilot_passes: Size = Field(3, description="Annealing passes of the pilot run; their weights are thrown away.")
 
     @property
+    def defaults(self) -> HaisDefaults:
+        """What unset fields stand for, from this start."""
+        return _FROM_POSTERIOR if self.start == "posterior" else _FROM_ELSEWHERE
+
+    @property
+    def resolved_chains(self) -> int:
+        """Chains an image with their default resolved."""
+        return self.defaults.chains if self.chains is None else self.chains
+
+    @property
     def resolved_temperatures(self) -> int:
         """Number of weight increments with its default resolved."""
-        default = 20 if self.start == "posterior" else 499
-        return default if self.temperatures is None else self.temperatures
+        return self.defaults.temperatures if self.temperatures is None else self.temperatures
 
     @property
     def resolved_leapfrog_steps(self) -> int:
         """Leapfrog steps with their default resolved."""
-        default = 4 if self.start == "posterior" else 10
-        return default if self.leapfrog_steps is None else self.leapfrog_steps
+        return self.defaults.leapfrog_steps if self.leapfrog_steps is None else self.leapfrog_steps
 
     @property
     def resolved_schedule(self) -> Literal["linear", "sigmoid"]:
         """The schedule with its default resolved."""
-        if self.schedule is not None:
-            return self.schedule
-        return "linear" if self.start == "posterior" else "sigmoid"
+        return self.defaults.schedule if self.schedule is None else self.schedule
 
     @property
     def resolved_target_acceptance(self) -> float:
         """The pilot's target with its default resolved."""
-        default = 0.9 if self.start == "posterior" else 0.65
-        return default if self.target_acceptance is None else self.target_acceptance
+        return self.defaults.target_acceptance if self.target_acceptance is None else self.target_acceptance
+
+    @property
+    def resolved_maximum_step_size(self) -> float:
+        """The pilot's largest step size with its default resolved.
+
+        Annealing in the base noise begins at N(0, I), on which Hamiltonian dynamics is a rotation by the angle
+        L x step size: a quarter turn forgets where it began, half a turn comes back to its mirror image. On a good
+        posterior acceptance alone would not stop the step size there.
+        """
+        if self.maximum_step_size is not None:
+            return self.maximum_step_size
+        return 2.0 / self.resolved_leapfrog_steps if self.start == "posterior" else 0.5
+
+    @property
+    def resolved_initial_step_size(self) -> float:
+        """Where the pilot begins with its default resolved."""
+        if self.initial_step_size is not None:
+            return self.initial_step_size
+        return min(self.defaults.initial_step_size, self.resolved_maximum_step_size)
 
     @model_validator(mode="after")
     def _step_sizes_are_ordered(self) -> HaisConfig:
-        if not self.minimum_step_size <= self.initial_step_size <= self.maximum_step_size:
+        lowest, highest = self.minimum_step_size, self.resolved_maximum_step_size
+        first = self.resolved_initial_step_size
+        if not lowest <= first <= highest:
             raise ValueError(
-                f"minimum_step_size <= initial_step_size <= maximum_step_size must hold, got "
-                f"{self.minimum_step_size}, {self.initial_step_size}, {self.maximum_step_size}"
+                f"minimum_step_size <= initial_step_size <= maximum_step_size must hold, got {lowest}, {first}, "
+                f"{highest} (from the {self.start} with {self.resolved_leapfrog_steps} leapfrog steps)"
             )
         return self
 
@@ -157,7 +221,7 @@ class EvaluationConfig(Section):
             return self
         counts = {"importance_sampling.samples": self.importance_sampling.samples}
         if self.hais.enabled:
-            counts["hais.chains"] = self.hais.chains
+            counts["hais.chains"] = self.hais.resolved_chains
         for key, count in counts.items():
             if count < 2:
                 raise ValueError(

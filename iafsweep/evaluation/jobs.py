@@ -118,7 +118,7 @@ def _annealed(job: Job, config: RunConfig) -> Course:
         seed = config.data.binarisation_seed
         work = PilotWork(start=config.evaluation.hais.start, on="test", images=job.images, binarisation_seed=seed)
         pilot = make_task("hais pilot", work, changed)
-        tasks = _shard_tasks(job, changed, changed.evaluation.hais.chains, pilot=pilot)
+        tasks = _shard_tasks(job, changed, changed.evaluation.hais.resolved_chains, pilot=pilot)
         results = yield [pilot, *tasks]
         return _Gathered([_shard_result(results, task) for task in tasks], changed, _pilot_result(results, pilot))
 

@@ -107,14 +107,14 @@ def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: N
     def find(rows: int) -> Pilot:
         return tune_step_size(
             BRIDGES[start](model, x, encode(model, x)),
-            hais.chains,
+            hais.resolved_chains,
             schedule(hais),
             PilotSettings(
                 target_acceptance=hais.resolved_target_acceptance,
                 passes=hais.pilot_passes,
-                initial_step_size=hais.initial_step_size,
+                initial_step_size=hais.resolved_initial_step_size,
                 minimum_step_size=hais.minimum_step_size,
-                maximum_step_size=hais.maximum_step_size,
+                maximum_step_size=hais.resolved_maximum_step_size,
             ),
             leapfrog_steps=hais.resolved_leapfrog_steps,
             generator=noise.open(),

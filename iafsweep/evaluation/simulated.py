@@ -137,7 +137,7 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
         return sandwich(
             BRIDGES[shard.start](model, images.x, encode(model, images.x)),
             posterior_start(model, images, shard.start),
-            hais.chains,
+            hais.resolved_chains,
             schedule(hais),
             step_size=step_size,
             leapfrog_steps=hais.resolved_leapfrog_steps,
@@ -156,7 +156,7 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
         lower_log_weight_variance=_variances(bounds.forward.log_weights),
         upper_log_weight_variance=_variances(bounds.reverse.log_weights),
         acceptance_rate=math.fsum(moved) / len(moved) if moved else None,
-        gradient_evaluations=hais.chains * bounds.forward.gradient_evaluations,
+        gradient_evaluations=hais.resolved_chains * bounds.forward.gradient_evaluations,
         seconds=time.perf_counter() - started,
     )
 
@@ -185,7 +185,7 @@ def summarise_sandwich(
         gap=gap.value,
         gap_error=gap.standard_error,
         untrusted_share=float(untrusted.double().mean()),
-        settings=f"{hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{hais.chains}",
+        settings=f"{hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{hais.resolved_chains}",
         seed=config.seed,
         acceptance_rate=math.fsum(rate * count for rate, count in rates) / gap.images if rates else None,
         step_size=pilot.step_size,

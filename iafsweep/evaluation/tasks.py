@@ -136,6 +136,6 @@ def _evaluations(work: Work, evaluation: EvaluationConfig) -> int:
     resolved = hais.model_copy(update={"start": start})
     chain = gradient_evaluations(resolved.resolved_temperatures, resolved.resolved_leapfrog_steps)
     if isinstance(work, PilotWork):
-        return min(work.images, hais.pilot_images) * hais.chains * hais.pilot_passes * chain
-    each_way = work.count * hais.chains * chain
+        return min(work.images, hais.pilot_images) * hais.resolved_chains * hais.pilot_passes * chain
+    each_way = work.count * hais.resolved_chains * chain
     return each_way if isinstance(work, Shard) else 2 * each_way

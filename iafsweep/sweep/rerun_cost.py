@@ -23,7 +23,7 @@ def rerun_seconds(evaluation: EvaluationConfig, test_images: int, seconds_an_ima
     passes += _FORWARD * sampling.samples * _images(sampling.images, test_images)
     if hais.enabled:
         images = _images(hais.images, test_images)
-        steps = hais.chains * hais.resolved_temperatures * hais.resolved_leapfrog_steps
+        steps = hais.resolved_chains * hais.resolved_temperatures * hais.resolved_leapfrog_steps
         passes += _GRADIENT * steps * (images + hais.pilot_passes * min(hais.pilot_images, images))
         passes += _FORWARD * sampling.samples * images
     return _MARGIN * passes * seconds_an_image

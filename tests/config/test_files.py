@@ -213,15 +213,14 @@ def test_reference_recipe_to_the_letter():
         "evaluation.importance_sampling.samples": 1000,
         "evaluation.importance_sampling.images": None,
         "evaluation.hais.start": "prior",
-        "evaluation.hais.chains": 16,
-        "evaluation.hais.initial_step_size": 0.01,
         "evaluation.hais.minimum_step_size": 1e-4,
-        "evaluation.hais.maximum_step_size": 0.5,
     }
     assert {path: get_path(config, path) for path in recipe} == recipe
     hais = config.evaluation.hais
     assert hais.resolved_temperatures == 499  # 500 grid points
     assert hais.resolved_leapfrog_steps == 10
+    assert hais.resolved_chains == 16
+    assert (hais.resolved_initial_step_size, hais.resolved_maximum_step_size) == (0.01, 0.5)
     assert hais.resolved_schedule == "sigmoid"
     assert hais.resolved_target_acceptance == 0.65
     assert config.model.flow.resolved_context_size == 1920

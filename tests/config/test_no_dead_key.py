@@ -114,7 +114,9 @@ CHANGES = {
     "evaluation.hais.leapfrog_steps": Change({}, 3, "scores"),
     "evaluation.hais.schedule": Change({}, "sigmoid", "scores"),
     "evaluation.hais.initial_step_size": Change({}, 0.2, "scores"),
-    "evaluation.hais.minimum_step_size": Change({"evaluation.hais.initial_step_size": 0.9}, 0.9, "scores"),
+    "evaluation.hais.minimum_step_size": Change(
+        {"evaluation.hais.initial_step_size": 0.9, "evaluation.hais.maximum_step_size": 1.0}, 0.9, "scores"
+    ),
     "evaluation.hais.maximum_step_size": Change({}, 0.1, "scores"),
     "evaluation.hais.target_acceptance": Change(PILOT, 0.1, "scores"),
     "evaluation.hais.pilot_images": Change({}, 3, "scores"),

@@ -75,9 +75,9 @@ RULES = [
         {"evaluation__hais__images": 1000, "data__source": "mnist_mini"},
     ),
     (
-        {"evaluation__hais__initial_step_size": 2.0},
+        {"evaluation__hais__initial_step_size": 2.0, "evaluation__hais__maximum_step_size": 1.0},
         "minimum_step_size <= initial_step_size <= maximum_step_size must hold, got 0.0001, 2.0, 1.0",
-        {"evaluation__hais__initial_step_size": 1.0},
+        {"evaluation__hais__initial_step_size": 1.0, "evaluation__hais__maximum_step_size": 1.0},
     ),
     (
         {"evaluation__hais__target_acceptance": 1.0},
@@ -113,13 +113,22 @@ def test_rule(broken, message, kept):
     build(**kept)
 
 
+def test_from_the_posterior_a_trajectory_stays_near_a_quarter_turn():
+    for steps in (1, 3, 40):
+        hais = build(evaluation__hais__leapfrog_steps=steps).evaluation.hais
+        assert hais.resolved_maximum_step_size * steps == pytest.approx(2)
+        assert hais.resolved_initial_step_size <= hais.resolved_maximum_step_size
+    assert build(evaluation__hais__start="prior").evaluation.hais.resolved_maximum_step_size == 0.5
+    assert build(evaluation__hais__maximum_step_size=0.9).evaluation.hais.resolved_maximum_step_size == 0.9
+
+
 def test_defaults_of_hais_follow_its_start():
     posterior = build(evaluation__hais__start="posterior").evaluation.hais
-    assert (posterior.resolved_temperatures, posterior.resolved_leapfrog_steps) == (20, 4)
-    assert (posterior.resolved_schedule, posterior.resolved_target_acceptance) == ("linear", 0.9)
+    assert (posterior.resolved_temperatures, posterior.resolved_leapfrog_steps, posterior.resolved_chains) == (80, 3, 8)
+    assert (posterior.resolved_schedule, posterior.resolved_target_acceptance) == ("linear", 0.8)
     for start in ("prior", "base"):
         hais = build(evaluation__hais__start=start).evaluation.hais
-        assert (hais.resolved_temperatures, hais.resolved_leapfrog_steps) == (499, 10)
+        assert (hais.resolved_temperatures, hais.resolved_leapfrog_steps, hais.resolved_chains) == (499, 10, 16)
         assert (hais.resolved_schedule, hais.resolved_target_acceptance) == ("sigmoid", 0.65)
 
 
