@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import uuid4
 
@@ -52,14 +54,18 @@ def tracked(
         return run()
     from iafsweep.training.tracking import RunToTrack, make_mirror
 
-    seen = [_stamp(folder)]
+    seen, one_at_a_time = [_stamp(folder)], Lock()
+
+    def this_run() -> RunToTrack:
+        with one_at_a_time:  # two threads ask for the key, which is drawn once
+            return RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder)
 
     def watch() -> RunToTrack | None:
         stamp, before = _stamp(folder), seen[0]
         if stamp == before or not folder.last.exists():
             return None
         seen[0] = stamp
-        return RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder)
+        return this_run()
 
     mirror, status = make_mirror(name, watch), "failed"
     began = seen[0]
@@ -67,8 +73,10 @@ def tracked(
         code = run()
         status = _ENDS.get(code, "failed")
     finally:
-        if _stamp(folder) != began and folder.last.exists():
-            mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder), status)
+        if not folder.last.exists():  # it never trained; nothing of ours keeps its folder from being used
+            _key_path(folder).unlink(missing_ok=True)
+        elif _stamp(folder) != began:
+            mirror.news(this_run(), status)
         if trouble := mirror.close():
             say(trouble)
     return code
@@ -108,9 +116,13 @@ def tracked_sweep(
         tracking.close()
 
 
+def _key_path(folder: RunFolder) -> Path:
+    return folder.path / "tracker.key"
+
+
 def _key(folder: RunFolder) -> str:
     """The name a run keeps at a tracker, drawn once."""
-    path = folder.path / "tracker.key"
+    path = _key_path(folder)
     if not path.exists():
         write_text(path, uuid4().hex)
     return path.read_text(encoding="utf-8").strip()
