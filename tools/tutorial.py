@@ -131,8 +131,8 @@ import torch
 from torchvision.utils import save_image
 
 run = iafsweep.load_run("models/best")
-images = run.model.sample(20)                          # pixel probabilities, [20, 1, 28, 28]
-x = run.images("test", 20)                             # bits of test images, as they were scored
+images = run.model.sample(20)  # pixel probabilities, [20, 1, 28, 28]
+x = run.images("test", 20)  # bits of test images, as they were scored
 again = run.model.reconstruct(x)
 save_image(torch.cat([images, x, again]), "pictures.png", nrow=20)
 
