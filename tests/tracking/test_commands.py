@@ -116,6 +116,7 @@ def test_all_trials_of_a_sweep_are_sent_from_the_driver(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what MLflow uses
 def test_a_real_sweep_in_a_real_mlflow(tmp_path):
     mlflow = pytest.importorskip("mlflow")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
