@@ -28,7 +28,8 @@ def test_the_python_of_the_page(tmp_path, monkeypatch):
 
 def test_the_map_names_every_page():
     named = set(re.findall(r"^\| \[([a-z_]+\.md)\]", (DOCS / "README.md").read_text(encoding="utf-8"), re.M))
-    assert named == {path.name for path in DOCS.glob("*.md")} - {"README.md"}
+    pages = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
+    assert named == pages, f"docs/README.md needs a row for each of {sorted(named ^ pages)}"
 
 
 def test_no_link_between_pages_is_broken():
