@@ -1,6 +1,6 @@
 """Train one configuration, score it, and print its figures: `python run_single.py --help`."""
 
-from iafsweep.cli.single import main
+from iafsweep.cli.entry import run_single
 
 if __name__ == "__main__":
-    main()
+    run_single()

@@ -1,6 +1,6 @@
 """Sweep configurations with Ray Tune and export a leaderboard: `python run_sweep.py --help`."""
 
-from iafsweep.cli.sweep import main
+from iafsweep.cli.entry import run_sweep
 
 if __name__ == "__main__":
-    main()
+    run_sweep()

@@ -10,6 +10,7 @@ The map, low floor to high; imports go down only:
 ``evaluation``   importance sampling, annealed importance sampling, diagnostics; runs read back and exported
 ``sweep``        search spaces, Ray Tune, the ledger, the rerun (the only folder that imports ray)
 ``leaderboard``  tables made from records alone
+``report``       a sweep as one page to look at, and its figures
 ``loaded_sweep`` a whole sweep read back for use
 ``cli``          the two command lines
 
@@ -60,7 +61,7 @@ __all__ = [
     "training",
 ]
 
-# Found when first asked for: PyTorch and pandas take seconds to import, and not every use needs them.
+# Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
     "LoadedSweep": "iafsweep.loaded_sweep",
     "Run": "iafsweep.evaluation.load",

@@ -42,6 +42,18 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+def test_a_sweep_leaves_a_report(sweep):
+    folder, done = sweep
+    assert f"Report: {folder / 'report.html'}" in done.stdout
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    versions = json.loads((folder / "environment.jsonl").read_text(encoding="utf-8").splitlines()[-1])["packages"]
+    assert f"torch {versions['torch']}" in page
+    assert "All trials have ended." in page
+    assert page.count("data:image/png;base64,") == 4  # samples and reconstructions of two trials
+    assert str(folder.parent) not in page
+    assert "report runs/smoke" in page
+
+
 def test_a_sweep_ends_with_a_leaderboard(sweep):
     folder, done = sweep
     assert done.stderr == ""

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from iafsweep.cli.drive import Machine, see_through, with_sweep
 from iafsweep.cli.publish import print_leaderboard, publish
+from iafsweep.cli.report import leave_report
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
@@ -84,6 +85,7 @@ def retrain(
     rows = publish(old)
     console.print()
     print_leaderboard(console, old, rows)
+    leave_report(old, console)
     return code
 
 

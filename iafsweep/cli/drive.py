@@ -16,6 +16,7 @@ from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
+from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
 from iafsweep.cli.tracker_option import TrackerName, tracked_sweep
 from iafsweep.config import EvaluationConfig, RunConfig
@@ -151,6 +152,7 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
         outcome = launch_sweep(space, folder, images, machine.options, heard)
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
+            leave_report(folder, console)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
             console.print("The space holds no further configurations; the sweep is exhausted.")
@@ -191,6 +193,7 @@ def _rerun(
             console.print(f"{trial} {line}", markup=False, soft_wrap=True)
     if outcome.stopped:
         publish(folder)
+        leave_report(folder, console)
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
@@ -203,6 +206,7 @@ def _show(folder: SweepFolder, console: Console) -> list[LeaderboardRow]:
     console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
     if folder.best.exists():
         console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
+    leave_report(folder, console)
     return rows
 
 

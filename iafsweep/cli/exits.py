@@ -37,6 +37,7 @@ def program() -> list[str]:
 
 def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         app(prog_name=Path(sys.argv[0]).name)
@@ -45,6 +46,8 @@ def run(app: typer.Typer) -> None:
         console.print("[bold red]error:[/] ", end="")
         console.print(str(error), markup=False)
         sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except Terminated:
         sys.exit(TERMINATED)
 

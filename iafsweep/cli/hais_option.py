@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import ValidationError
+
 from iafsweep.config import HaisConfig
+from iafsweep.config.problems import explain
 from iafsweep.errors import UserError
 
 _TEXT = re.compile(r"(posterior|prior|base)(?::(\d{1,7})x(\d{1,7})x(\d{1,7}))?")
@@ -34,5 +37,5 @@ def with_hais(config: HaisConfig, text: str) -> HaisConfig:
         changes |= dict(zip(("temperatures", "leapfrog_steps", "chains"), map(int, sizes), strict=True))
     try:
         return HaisConfig.model_validate(kept | changes)
-    except ValueError as error:
-        raise UserError(f"--hais {text!r}: {error}") from None
+    except ValidationError as error:
+        raise explain(error, f"--hais {text}") from None

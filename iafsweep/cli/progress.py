@@ -16,7 +16,23 @@ from iafsweep.records import EpochMetrics
 if TYPE_CHECKING:
     from iafsweep.sweep.rerun import UnitsDone
 
-_LINE_EVERY_SECONDS = 10.0
+_FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 2.0, 10.0
+
+
+class Pace:
+    """When a plain line is due: two seconds after the beginning, then every ten."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self._due = time.monotonic() + _FIRST_LINE_SECONDS
+
+    def is_due(self) -> bool:
+        """Return whether a line is due; if so, the next is due ten seconds from now."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + _LINE_EVERY_SECONDS
+        return True
 
 
 class TrainingProgress:
@@ -27,8 +43,10 @@ class TrainingProgress:
         self._console = console
         self._epochs = epochs
         self._batches = batches
-        self._done = done
-        self._last_line = 0.0
+        self._steps = done * batches
+        self._figures = ""
+        self._pace, self._rate = Pace(), Rate()
+        self._rate.update(self._steps, epochs * batches)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -40,7 +58,11 @@ class TrainingProgress:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(
-            "train", total=epochs * batches, completed=done * batches, epoch=self._epoch(done), figures=""
+            "train",
+            total=epochs * batches,
+            completed=done * batches,
+            epoch=self._epoch(min(done + 1, epochs)),
+            figures="",
         )
 
     @contextmanager
@@ -51,23 +73,32 @@ class TrainingProgress:
 
     def batch_done(self, images: int) -> None:
         """Move the bar on by one batch; of how many images does not matter to it."""
+        self._steps += 1
         self._bar.advance(self._task)
+        if not self._console.is_terminal and self._pace.is_due():
+            self._print_line(-(-self._steps // self._batches))
 
     def epoch_done(self, metrics: EpochMetrics) -> None:
         """Show the figures of an epoch."""
-        self._done = metrics.epoch
+        self._steps = metrics.epoch * self._batches
         figures = f"train {metrics.train_negative_elbo:.2f}"
         if metrics.validation_negative_elbo is not None:
             figures += f"  validation {metrics.validation_negative_elbo:.2f} nats"
         figures += f"  {metrics.images_per_second:,.0f} images/s"
+        self._figures = f"  {figures}"
         following = min(metrics.epoch + 1, self._epochs)
-        self._bar.update(
-            self._task, completed=metrics.epoch * self._batches, epoch=self._epoch(following), figures=figures
+        self._bar.update(self._task, completed=self._steps, epoch=self._epoch(following), figures=figures)
+        if not self._console.is_terminal and (self._pace.is_due() or metrics.epoch == self._epochs):
+            self._print_line(metrics.epoch)
+
+    def _print_line(self, epoch: int) -> None:
+        self._rate.update(self._steps, self._epochs * self._batches)
+        self._console.print(
+            f"epoch {self._epoch(epoch)}{self._figures}  {self._rate.left} left",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
-        is_due = time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS or metrics.epoch == self._epochs
-        if not self._console.is_terminal and is_due:
-            self._last_line = time.monotonic()
-            self._console.print(f"epoch {self._epoch(metrics.epoch)}  {figures}", markup=False, highlight=False)
 
     def _epoch(self, number: int) -> str:
         return f"{number}/{self._epochs}"
@@ -81,7 +112,7 @@ class ScoringProgress:
         self._console = console
         self._rate = Rate()
         self._what = ""
-        self._last_line = time.monotonic()
+        self._pace = Pace()
         self._bar = Progress(
             TextColumn("scoring {task.description}"),
             BarColumn(),
@@ -106,8 +137,7 @@ class ScoringProgress:
             self._what, self._rate = what, Rate()
         self._rate.update(done, total)
         self._bar.update(self._task, description=what, completed=done, total=total, speed=self._rate.speed)
-        if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
-            self._last_line = time.monotonic()
+        if not self._console.is_terminal and self._pace.is_due():
             self._console.print(f"scoring {what}: {self._rate}", markup=False, soft_wrap=True)
 
 

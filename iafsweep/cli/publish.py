@@ -11,7 +11,7 @@ from rich.table import Table
 
 from iafsweep.atomic import write_text
 from iafsweep.config import dump_config
-from iafsweep.leaderboard import best_row, leaderboard_table, write_csv, write_markdown
+from iafsweep.leaderboard import best_row, leaderboard_table, short_name, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
@@ -82,10 +82,3 @@ def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
             blocks.append(list(range(keys)))
         blocks[-1].append(column)
     return blocks
-
-
-def short_name(path: str, others: Sequence[str]) -> str:
-    """Return the shortest end of a dotted path that is no other path's end."""
-    parts = path.split(".")
-    ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
-    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in others) == 1), path)

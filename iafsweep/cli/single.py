@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,18 +12,30 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli import exits
+from iafsweep.cli.leaving import leaving_at_once
 from iafsweep.cli.tracker_option import TrackerOption, tracked
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
-from iafsweep.config import RunConfig, load_config
-from iafsweep.config.files import find_config
+from iafsweep.config import RunConfig, field_paths, load_config
+from iafsweep.config.files import bundled_folder, find_config, read_toml
 from iafsweep.data_root import default_data_root
-from iafsweep.errors import RunFolderError, UserError
+from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 
 if TYPE_CHECKING:
     from iafsweep.training import RunFolder
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
+def _shipped(typed: str) -> list[str]:
+    """Names of the configurations that come with the package, for shell completion."""
+    spaces = sorted(path.stem for path in bundled_folder().glob("*.toml") if "search" not in read_toml(path))
+    return [name for name in spaces if name.startswith(typed)]
+
+
+def _fields(typed: str) -> list[str]:
+    """Fields of the configuration as `--set` takes them, for shell completion."""
+    return [f"{path}=" for path in field_paths(RunConfig) if path.startswith(typed)]
 
 
 @app.command()
@@ -30,15 +43,27 @@ def single(
     config: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's."
+            help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's.",
+            autocompletion=_shipped,
         ),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a field: `--set model.latent_size=32`. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a field: `--set model.latent_size=32`. Repeatable.",
+            autocompletion=_fields,
+        ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Score the run again; no training.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder; more epochs may be asked for.")
+    ] = False,
+    evaluate_only: Annotated[
+        bool,
+        typer.Option("--evaluate-only", help="Score the run again, with other `evaluation.*` perhaps; no training."),
+    ] = False,
     export: Annotated[
         Path | None,
         typer.Option(help="Write the model of the run in --run to this new folder; no training, no scoring."),
@@ -56,24 +81,38 @@ def single(
     """Train one configuration, score it, and print its figures.
 
     Examples:
-    - `run_single.py reference` trains the reference recipe into `runs/reference`
-    - `run_single.py my.toml --set training.epochs=50 --run runs/short`
-    - `run_single.py --run runs/short --resume --set training.epochs=100` goes on with it
-    - `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true` scores it again
-    - `run_single.py --run runs/short --evaluate-only --until-error 0.02 --budget-seconds 600` until it is exact enough
-    - `run_single.py --run runs/short --export models/short` writes weights, configuration and a card with its figures
-    - `run_single.py runs/my-sweep/best.toml` trains a sweep's best configuration
+    - the reference recipe, into `runs/reference`:
+      `run_single.py reference`
+    - your own file, with a change:
+      `run_single.py my.toml --set training.epochs=50 --run runs/short`
+    - go on with it, for more epochs:
+      `run_single.py --run runs/short --resume --set training.epochs=100`
+    - score it again, with HAIS:
+      `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true`
+    - score it until the figures are exact enough:
+      `run_single.py --run runs/short --evaluate-only --until-error 0.02`
+    - weights, configuration and a card with its figures, in one folder:
+      `run_single.py --run runs/short --export models/short`
+    - train a sweep's best configuration:
+      `run_single.py runs/my-sweep/best.toml`
 
-    Exit codes: 0 done, 2 a mistake in what was asked, 3 diverged, 130 Ctrl-C, 143 SIGTERM.
+    Ctrl-C or SIGTERM saves the last whole epoch and prints the command that goes on; a second one ends at once.
+
+    Exit codes: 0 done, 1 a fault of the program, 2 a mistake in what was asked (or no memory, no disk), 3 diverged,
+    130 Ctrl-C, 143 SIGTERM.
     """
     if export is not None:
         _export(config, run, export, trains=resume or evaluate_only or bool(overrides))
         return
-    from iafsweep.cli.train_and_score import train_and_score
-
+    if resume and evaluate_only:
+        raise UserError("--resume trains on and --evaluate-only trains nothing; give one of them")
     asked = until_error_changes(until_error, budget_seconds, budget_evaluations)
     changes = [*(overrides or []), *(f"{key}={value}" for key, value in asked.items() if value is not None)]
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
+    if settings.evaluation.until_error.target is None and (budget_seconds or budget_evaluations):
+        raise UserError("a budget limits --until-error, which is not given; add it, or leave the budget out")
+    with leaving_at_once():
+        from iafsweep.cli.train_and_score import train_and_score
     console = Console(highlight=False)
     run_it = partial(
         train_and_score,
@@ -86,8 +125,9 @@ def single(
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads),
         console=console,
+        same=shlex.join([*exits.program(), *sys.argv[1:]]),
     )
-    raise typer.Exit(tracked(tracker, settings, folder, console.print, run_it))
+    raise typer.Exit(tracked(tracker, settings, folder, partial(console.print, markup=False, soft_wrap=True), run_it))
 
 
 def main() -> None:
@@ -111,7 +151,8 @@ def _settings(
     config: str | None, overrides: list[str], run: Path | None, *, is_old: bool
 ) -> tuple[RunConfig, RunFolder]:
     """Return configuration and folder; one of the two names may be left out and follows from the other."""
-    from iafsweep.training import RunFolder
+    with leaving_at_once():
+        from iafsweep.training import RunFolder
 
     if config is None:
         if run is None or not is_old:
@@ -124,8 +165,8 @@ def _settings(
         return load_config(folder.config.absolute(), overrides), folder
     settings = load_config(config, overrides)
     folder = RunFolder(run if run is not None else Path("runs") / find_config(config).stem)
-    if is_old and not folder.config.is_file():
-        raise RunFolderError(f"{folder.path} is not a run folder: it has no {folder.config.name}; name one with --run")
+    if is_old:
+        folder.read_config()  # is it a run folder?
     return settings, folder
 
 

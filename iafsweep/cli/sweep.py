@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli import exits, sweep_later
+from iafsweep.cli import exits, report, sweep_later
 from iafsweep.cli.sweep_options import (
     Address,
     Concurrent,
@@ -259,6 +259,7 @@ def compare(
     compare_trials(folder, trials or [], csv, make_console())
 
 
+report.register(app)
 sweep_later.register(app)
 
 

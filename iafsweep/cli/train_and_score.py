@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from iafsweep.cli import exits
+from iafsweep.cli.interrupts import between_steps
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tables import figures_table, sandwich_lines, search_lines
 from iafsweep.config import RunConfig
-from iafsweep.data import load_test_images, load_training_images
+from iafsweep.data import TrainingImages, load_test_images, load_training_images
+from iafsweep.errors import RunFolderError, UserError
+from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.evaluation.report import evaluate, write_images
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
-from iafsweep.training.comparison import refuse_other_training
+from iafsweep.training.comparison import refuse_training_changes
+from iafsweep.training.lock import held
+from iafsweep.training.memory import REMEDY, is_out_of_memory, refuse_too_large
+from iafsweep.training.run_log import add_test_figures
 
 
 def train_and_score(
@@ -29,6 +38,7 @@ def train_and_score(
     evaluate_only: bool,
     again: str,
     console: Console,
+    same: str = "",
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
@@ -42,6 +52,7 @@ def train_and_score(
         evaluate_only: score it only.
         again: the command that resumes, printed when interrupted.
         console: where to print.
+        same: the command that was given, printed instead where there is nothing to resume.
 
     Raises:
         UserError: the device, the data or the folder cannot be used as asked.
@@ -50,13 +61,24 @@ def train_and_score(
         torch.set_num_threads(threads)
     where = resolve_device(device)
     try:
-        if evaluate_only:
-            refuse_other_training(folder.read_config(), config, folder)
-        else:
-            _train(config, folder, where, root, resume=resume, console=console)
-        _score(config, folder, where, root, console)
+        with _faults_in_words(folder):
+            refuse_unscorable(config)
+            if evaluate_only:
+                refuse_training_changes(folder.read_config(), config, folder)
+                with held(folder):
+                    folder.remove_leftovers()
+                    _score(config, folder, where, root, console)
+            else:
+                images = load_training_images(config.data, root)
+                refuse_too_large(config, where)
+                with held(folder):
+                    _train(config, images, folder, where, resume=resume, console=console)
+                    _score(config, folder, where, root, console)
     except exits.INTERRUPTS as interrupt:
-        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        can_resume = folder.last.exists() and not evaluate_only
+        console.print(
+            f"\nInterrupted. To go on:\n  {again if can_resume else same or again}", markup=False, soft_wrap=True
+        )
         return exits.code_of(interrupt)
     except DivergedError as error:
         console.print(f"{error}; the last good checkpoint is {folder.last}", markup=False, soft_wrap=True)
@@ -64,29 +86,90 @@ def train_and_score(
     return 0
 
 
-def _train(
-    config: RunConfig, folder: RunFolder, device: torch.device, root: Path, *, resume: bool, console: Console
-) -> None:
-    images = load_training_images(config.data, root)
-    begin = Trainer.resume if resume else Trainer.start
-    trainer = begin(config, images, folder, device)
-    batches = len(images.training) // config.training.batch_size
-    console.print(
-        f"Training {folder.path} on {device_name(device)}: {trainer.parameters:,} parameters, "
-        f"{len(images.training):,} training and {len(images.validation):,} validation images",
-        soft_wrap=True,
-    )
-    progress = TrainingProgress(console, config.training.epochs, trainer.epochs_done, batches)
+@contextmanager
+def _faults_in_words(folder: RunFolder) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one message.
+
+    TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
+    traceback besides.
+    """
+    before = threading.excepthook
+
+    def hook(thread: threading.ExceptHookArgs) -> None:
+        if not isinstance(thread.exc_value, OSError):
+            before(thread)
+
+    threading.excepthook = hook
     try:
-        with progress.shown():
-            while trainer.epochs_done < config.training.epochs:
-                progress.epoch_done(trainer.run_epoch(progress.batch_done))
+        yield
+    except BrokenPipeError:  # who read our output has gone; the command line ends quietly
+        raise
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot go on with {folder.path}: {error}; what was saved before is whole: mend this and try again "
+            f"with --resume"
+        ) from error
+    finally:
+        threading.excepthook = before
+
+
+@contextmanager
+def _memory_in_words(doing: str, remedy: str) -> Iterator[None]:
+    """Turn a failed allocation into one message."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"out of memory while {doing} ({str(error).splitlines()[0]}); {remedy}") from error
+
+
+def _train(
+    config: RunConfig,
+    images: TrainingImages,
+    folder: RunFolder,
+    device: torch.device,
+    *,
+    resume: bool,
+    console: Console,
+) -> None:
+    batches = len(images.training) // config.training.batch_size
+    doing = f"training with a batch of {config.training.batch_size:,} images on {device.type}"
+    with _memory_in_words(doing, REMEDY):
+        trainer = (Trainer.resume if resume else Trainer.start)(config, images, folder, device)
+        console.print(
+            f"Training {folder.path} on {device_name(device)}: {trainer.parameters:,} parameters, "
+            f"{len(images.training):,} training and {len(images.validation):,} validation images",
+            markup=False,
+            soft_wrap=True,
+        )
+        progress = TrainingProgress(console, config.training.epochs, trainer.epochs_done, batches)
+        try:
+            with between_steps() as check, progress.shown():
+                _train_all(trainer, progress, check)
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error) and not resume and trainer.epochs_done == 0:
+                trainer.close()
+                folder.discard()
+            raise
+        finally:
+            trainer.close()
+
+
+def _train_all(trainer: Trainer, progress: TrainingProgress, check: Callable[[], None]) -> None:
+    """Train all epochs; ``check`` raises an interrupt between two steps, and the last whole epoch is then saved."""
+
+    def batch_done(images: int) -> None:
+        progress.batch_done(images)
+        check()
+
+    try:
+        while trainer.epochs_done < trainer.config.training.epochs:
+            progress.epoch_done(trainer.run_epoch(batch_done))
         trainer.finish()
     except exits.INTERRUPTS:
         trainer.interrupt()
         raise
-    finally:
-        trainer.close()
 
 
 def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Path, console: Console) -> None:
@@ -94,7 +177,8 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     images = load_training_images(config.data, root).to(device)
     test = load_test_images(config.data, root).to(device)
     progress = ScoringProgress(console)
-    with progress.shown():
+    remedy = "lower evaluation.hais.chains, evaluation.hais.temperatures or evaluation.importance_sampling.samples"
+    with progress.shown(), _memory_in_words(f"scoring on {device.type}", remedy):
         scores = evaluate(
             trained.model,
             {"train": images.training, "validation": images.validation, "test": test},
@@ -115,5 +199,8 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     for line in (*search_lines(scores.estimates), *sandwich_lines(scores.sandwiches)):
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"Checkpoint {evaluation.checkpoint} (epoch {evaluation.epoch}). Run folder: {folder.path}", soft_wrap=True
+        f"Checkpoint {evaluation.checkpoint} (epoch {evaluation.epoch}). Run folder: {folder.path}",
+        markup=False,
+        soft_wrap=True,
     )
+    add_test_figures(folder.tensorboard, evaluation)

@@ -62,6 +62,7 @@ class HaisConfig(Section):
     )
     temperatures: Size | None = Field(
         None,
+        le=10_000_000,
         description="Weight increments T; unset: 80 from the posterior, 499 (a grid of 500 points) from prior or base.",
     )
     leapfrog_steps: Size | None = Field(
@@ -155,7 +156,7 @@ class SandwichConfig(Section):
     """Bidirectional Monte Carlo on images simulated from the model: a lower and an upper bound, and their gap."""
 
     enabled: bool = Field(default=False, description="Whether both bounds are measured.")
-    images: Size = Field(100, description="Images simulated from the model.")
+    images: Size = Field(100, le=1_000_000, description="Images simulated from the model.")
     starts: Starts | None = Field(
         None,
         description="Starts to measure, each with the settings of `evaluation.hais` (those left unset are resolved for "
@@ -196,10 +197,13 @@ class EvaluationConfig(Section):
     )
     seed: Seed = Field(0, description="Seed of all posterior samples, momenta and simulated images of the evaluation.")
     bound_images: Size | None = Field(
-        None, description="Images of each split on which the final negative ELBO is measured; unset: all."
+        None,
+        description="Images of each split on which the final negative ELBO is measured, all where a split has fewer; "
+        "unset: all.",
     )
     binarisations: Size = Field(
         1,
+        le=1000,
         description="Fixed binarisations of the test images that test figures are averaged over; their seeds are "
         "`data.binarisation_seed` and the numbers after it.",
     )

@@ -22,8 +22,8 @@ _MAXIMUM_BASES = 8
 _MAXIMUM_NESTING = 20
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file.
+def read_toml(path: Path, base_of: Path | None = None) -> dict[str, Any]:
+    """Parse a TOML file; ``base_of`` is the file that names it as its base, for messages.
 
     Raises:
         ConfigError: the file is missing, unreadable or not TOML; the message names it and the place.
@@ -31,7 +31,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"no such configuration: {path}{_bundled_hint()}") from None
+        asked = "" if base_of is None else f", the base of {base_of}"
+        raise ConfigError(f"no such configuration: {path}{asked}{_bundled_hint()}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
     except (ValueError, RecursionError) as error:  # tomllib lets some of Python's own errors through
@@ -97,7 +98,7 @@ def read_values(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: more than {_MAXIMUM_BASES} bases, one on the other; do they go in a circle?")
         beside = chain[-1].parent / base
         chain.append(beside if os.path.exists(beside) else find_config(base))
-        below = read_toml(chain[-1])
+        below = read_toml(chain[-1], chain[-2])
         if spaces := [table for table in SPACE_TABLES if table in below]:
             raise ConfigError(f"{path}: base {chain[-1].name} is a search space (it has [{spaces[0]}]); a base is not")
         below.pop("title", None) if "title" in values else None
@@ -140,6 +141,8 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"override {override!r} is not KEY=VALUE; write for example model.latent_size=32")
         if key not in KNOWN_PATHS:
             raise ConfigError(f"override {override!r}: {unknown_key(key)}")
+        if "\n" in text or "\r" in text:
+            raise ConfigError(f"override {override!r} has more than one line; give each KEY=VALUE a --set of its own")
         try:
             changes[key] = tomllib.loads(f"value = {text}")["value"]
         except (ValueError, RecursionError):
@@ -175,6 +178,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(
             f"{found} is a search space (it has [search]), not a single configuration; "
             f"use `run_sweep.py launch {found}`, or `run_sweep.py preview {found}` to see its configurations"
+        )
+    if tables := [f"[{table}]" for table in SPACE_TABLES if table in values]:
+        raise ConfigError(
+            f"{found} has {' and '.join(tables)}, which only a search space has, but no [search]; leave them out for a "
+            f"single configuration, or add [search]"
         )
     return build_config(with_values(values, parse_overrides(overrides)), str(found))
 

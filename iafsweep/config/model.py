@@ -8,8 +8,8 @@ from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.section import Section
 
-Size = Annotated[int, Field(ge=1)]
-Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1)]
+Size = Annotated[int, Field(ge=1, lt=2**31)]
+Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
 
 
 class ResnetEncoderConfig(Section):
@@ -66,7 +66,7 @@ class MadeConfig(Section):
     """The masked network (cMADE) inside every IAF step."""
 
     width: Size = Field(1920, description="Width of every hidden layer; at least latent_size - 1.")
-    hidden_layers: Size = Field(2, description="Number of hidden layers.")
+    hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers.")
     context_mode: Literal["add", "linear"] = Field(
         "add",
         description="How the context enters: `add` after the first activation (context size = width), "
@@ -78,7 +78,7 @@ class MadeConfig(Section):
 class FlowConfig(Section):
     """The inverse autoregressive flow of the posterior."""
 
-    depth: int = Field(8, ge=0, description="Number of IAF steps; 0 is the plain Gaussian posterior.")
+    depth: int = Field(8, ge=0, le=1000, description="Number of IAF steps; 0 is the plain Gaussian posterior.")
     gated: bool = Field(default=True, description="Gated steps g*z + (1 - g)*m; false: shift only, z + m.")
     context_size: Size | None = Field(
         None, description="Size of the context the encoder hands to the flow; unset: the cMADE width."

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths
 from iafsweep.errors import ConfigError
 
 KNOWN_PATHS = tuple(field_paths(RunConfig))
+TABLES = tuple(dict.fromkeys(path[:end] for path in KNOWN_PATHS for end, sign in enumerate(path) if sign == "."))
+"""Every table of the configuration, by its dotted path."""
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -39,7 +43,14 @@ def _siblings(path: str) -> list[str]:
 
 
 def unknown_key(path: str) -> str:
-    """Message for a key that is no field of the configuration."""
+    """Message for a key that is no field of the configuration; a table misspelt finds the table beside it."""
+    if path in TABLES:
+        return f"`{path}` {_table_hint(path)}"
+    tables = {table.rsplit(".", 1)[-1]: table for table in _siblings(path) if table in TABLES}
+    if close := difflib.get_close_matches(path.rsplit(".", 1)[-1], tables, n=1, cutoff=0.75):
+        return f"unknown table `{path}`: did you mean `[{tables[close[0]]}]`?"
+    if wrong := _misspelt_table(path):
+        return f"unknown key `{path}`: did you mean `{wrong}`?"
     hint = nearest(path, KNOWN_PATHS)
     if hint.startswith("known:"):
         hint = f"known here: {', '.join(_siblings(path)) or ', '.join(_siblings('x'))}"
@@ -54,11 +65,67 @@ def explain(error: ValidationError, origin: str) -> ConfigError:
         if finding["type"] == "extra_forbidden":
             lines.append(unknown_key(path))
             continue
-        message = finding["msg"].removeprefix("Value error, ")
-        found = (
-            ""
-            if finding["type"] == "value_error" or isinstance(finding["input"], Section | dict)
-            else (f", found {finding['input']!r}")
-        )
-        lines.append(f"{path}: {message}{found}" if path else f"{message}{found}")
+        message = _in_words(finding, path)
+        lines.append(f"{path}: {message}" if path else message)
     return ConfigError(f"{origin}: " + ("\n  ".join(["", *lines]) if len(lines) > 1 else lines[0]))
+
+
+def _misspelt_table(path: str) -> str | None:
+    """Return the known field that ``path`` is if one of its tables is spelt right, as in ``modle.latent_size``."""
+    table, _, field = path.rpartition(".")
+    close = difflib.get_close_matches(table, TABLES, n=1, cutoff=0.75) if table and table not in TABLES else []
+    meant = f"{close[0]}.{field}" if close else ""
+    return meant if meant in KNOWN_PATHS else None
+
+
+def _table_hint(path: str) -> str:
+    if path not in TABLES:
+        return "must be a table"
+    fields = [name for name in KNOWN_PATHS if name.startswith(f"{path}.")]
+    fields = [name for name in fields if "." not in name.removeprefix(f"{path}.")] or fields
+    return f"is a table, not a value; set one of its fields, such as `{fields[0]}`"
+
+
+def _in_words(finding: ErrorDetails, path: str) -> str:
+    """Return what was wrong, and what was found, without pydantic's own words."""
+    found, limits = finding["input"], finding.get("ctx", {})
+    if finding["type"] == "value_error":
+        return finding["msg"].removeprefix("Value error, ")
+    if finding["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{_table_hint(path)}, found {found!r}"
+    in_words = _WORDS.get(finding["type"])
+    words = finding["msg"][:1].lower() + finding["msg"][1:] if in_words is None else in_words(limits)
+    return words if isinstance(found, Section | dict) else f"{words}, found {_short(found)}"
+
+
+_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "int_type": lambda limits: "must be a whole number",
+    "int_parsing": lambda limits: "must be a whole number",
+    "int_from_float": lambda limits: "must be a whole number",
+    "float_type": lambda limits: "must be a number",
+    "float_parsing": lambda limits: "must be a number",
+    "finite_number": lambda limits: "must be a finite number",
+    "bool_type": lambda limits: "must be true or false",
+    "string_type": lambda limits: "must be a text",
+    "tuple_type": lambda limits: "must be a list in square brackets",
+    "list_type": lambda limits: "must be a list in square brackets",
+    "too_short": lambda limits: f"must have more entries, at least {limits['min_length']}",
+    "too_long": lambda limits: f"must have fewer entries, at most {limits['max_length']}",
+    "literal_error": lambda limits: f"must be {limits['expected']}",
+    "greater_than": lambda limits: f"must be greater than {_plain(limits['gt'])}",
+    "greater_than_equal": lambda limits: f"must be at least {_plain(limits['ge'])}",
+    "less_than": lambda limits: f"must be less than {_plain(limits['lt'])}",
+    "less_than_equal": lambda limits: f"must be at most {_plain(limits['le'])}",
+}
+
+
+def _plain(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else str(limit)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+_SHOWN = 80

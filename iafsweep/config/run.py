@@ -46,8 +46,14 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _enough_test_images(self) -> RunConfig:
-        available = self.data.facts.test_images
+    def _enough_images(self) -> RunConfig:
+        available, bound = self.data.facts.test_images, self.evaluation.bound_images
+        largest = max(available, self.data.training_images, self.data.held_out)
+        if bound is not None and bound > largest:
+            raise ValueError(
+                f"evaluation.bound_images = {bound:,} is more than any split of {self.data.source} has "
+                f"(at most {largest:,}); ask for fewer, or leave it unset for all"
+            )
         asked = {
             "evaluation.importance_sampling.images": self.evaluation.importance_sampling.images,
             "evaluation.hais.images": self.evaluation.hais.images,

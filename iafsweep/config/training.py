@@ -5,23 +5,27 @@ from __future__ import annotations
 from pydantic import Field
 
 from iafsweep.config.data import Seed
+from iafsweep.config.model import Size
 from iafsweep.config.section import Section
 
 
 class TrainingConfig(Section):
     """The training recipe."""
 
-    epochs: int = Field(2500, ge=1, description="Passes over the training images.")
-    batch_size: int = Field(200, ge=2, description="Images a step; batch norm needs at least 2.")
+    epochs: Size = Field(2500, description="Passes over the training images.")
+    batch_size: int = Field(200, ge=2, lt=2**31, description="Images a step; batch norm needs at least 2.")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size at the start.")
     learning_rate_decay: float = Field(
         0.5, gt=0, le=1, description="Factor on the learning rate every `learning_rate_decay_epochs`."
     )
-    learning_rate_decay_epochs: int = Field(800, ge=1, description="Epochs between two decays of the learning rate.")
+    learning_rate_decay_epochs: Size = Field(800, description="Epochs between two decays of the learning rate.")
     kl_warmup_epochs: int = Field(
-        200, ge=0, description="The KL term's weight rises linearly from 0 to 1 over so many epochs; 0: no warm-up."
+        200,
+        ge=0,
+        lt=2**31,
+        description="The KL term's weight rises linearly from 0 to 1 over so many epochs; 0: no warm-up.",
     )
     seed: Seed = Field(0, description="Seed of initial weights, data order, training binarisation and noise.")
-    checkpoint_every_epochs: int = Field(
-        1, ge=1, description="Epochs between two checkpoints on disk; the last epoch always has one."
+    checkpoint_every_epochs: Size = Field(
+        1, description="Epochs between two checkpoints on disk; the last epoch always has one."
     )

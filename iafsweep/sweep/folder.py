@@ -25,8 +25,8 @@ class SweepFolder:
 
     ``sweep.toml`` the space as it was launched · ``trials.jsonl`` the ledger · ``trials/<trial>/`` run folders ·
     ``rerun/`` results of the rerun, a file a unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` ·
-    ``sweep.log`` · ``optuna.journal`` · ``driver.lock``. Names that come from files are checked
-    before they become paths.
+    ``report.html`` · ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``optuna.journal`` ·
+    ``driver.lock``. Names that come from files are checked before they become paths.
 
     Args:
         path: the folder; made absolute.
@@ -41,6 +41,9 @@ class SweepFolder:
         self.leaderboard_csv = self.path / "leaderboard.csv"
         self.leaderboard_markdown = self.path / "leaderboard.md"
         self.best = self.path / "best.toml"
+        self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
+        self.environment = self.path / "environment.jsonl"
         self.log = self.path / "sweep.log"
         self.scratch = self.path / ".tune"
         self.journal = self.path / "optuna.journal"

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
+from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.rows import LEDGER_SCHEMA, Event, Header, parse_row
 from iafsweep.sweep.state import LedgerState, Replay, replay
@@ -111,13 +112,7 @@ class Ledger:
         """
         if path.exists():
             raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
-            file.write(_encode(header))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        write_text(path, _encode(header).decode())
         return cls(path, replay(header, ()))
 
     @classmethod
@@ -177,11 +172,3 @@ class Ledger:
 
 def _encode(row: Header | Event) -> bytes:
     return row.model_dump_json().encode() + b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.budget import BudgetWatch
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.disk import check_room
+from iafsweep.sweep.environment import record_environment
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.journal import JournalMirror
 from iafsweep.sweep.ledger import read_ledger
@@ -62,6 +63,7 @@ def launch_sweep(
                 progress.remark(problem)
             if (ended := _nothing_to_do(space, ledger.state)) is not None:
                 return ended
+            record_environment(folder.environment)
             audience = Audience(budget, JournalMirror(space, folder, log), progress)
             session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
             with options.ray() as nodes, stop.on_signals():

@@ -8,16 +8,18 @@ leaves a ``last.pt`` and a ``best.pt`` that belong together.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Best
+from iafsweep.training.memory import is_out_of_memory
 from iafsweep.training.run_folder import RunFolder
 
 FORMAT = "iafsweep checkpoint 1"
@@ -75,14 +77,28 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
         folder.pending_best.replace(folder.best)
 
 
+def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
+    """Return a copy of a state (nested dictionaries and lists) whose tensors lie in ordinary memory of their own."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: on_cpu(value) for key, value in state.items()}
+    return [on_cpu(value) for value in state] if isinstance(state, list) else state
+
+
 def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     """Read ``last.pt``, and settle a new best that was being written when the process was killed.
 
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    content = _read(folder.last, device, fields=set(Checkpoint.__dataclass_fields__))
-    best = None if content["best"] is None else Best.model_validate(content["best"])
+    content = _read(
+        folder.last, device, Checkpoint, "a run killed before its first checkpoint starts again without --resume"
+    )
+    try:
+        best = None if content["best"] is None else Best.model_validate(content["best"])
+    except ValidationError:
+        raise RunFolderError(f"{folder.last} is damaged: it does not say which epoch was the best") from None
     checkpoint = Checkpoint(**{**content, "best": best})
     _settle_pending_best(folder, checkpoint)
     return checkpoint
@@ -96,14 +112,17 @@ def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
     """
     if folder.pending_best.exists():
         load_last(folder, torch.device("cpu"))
-    return BestWeights(**_read(folder.best, device, fields=set(BestWeights.__dataclass_fields__)))
+    return BestWeights(**_read(folder.best, device, BestWeights, "without it the best epoch cannot be scored"))
 
 
 def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
     """Give a pending best its name if ``last.pt`` knows of it; otherwise training will find it again."""
     if not folder.pending_best.exists():
         return
-    pending = _read(folder.pending_best, torch.device("cpu"), fields={"config", "epoch", "model"})
+    try:
+        pending = _read(folder.pending_best, torch.device("cpu"), BestWeights, "")
+    except RunFolderError as error:
+        raise RunFolderError(f"{error}; delete it, if {folder.best.name} beside it is whole") from None
     if last.best is not None and pending["epoch"] == last.best.epoch:
         folder.pending_best.replace(folder.best)
     else:
@@ -112,22 +131,40 @@ def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+        try:
+            torch.save({"format": FORMAT, **content}, temporary)
+        except RuntimeError as error:  # PyTorch's own writer does not pass on what the system said
+            raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
 
-def _read(path: Path, device: torch.device, fields: set[str]) -> dict[str, Any]:
+def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeights], without: str) -> dict[str, Any]:
+    """Return the fields of a checkpoint; ``without`` says what its lack means."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise RunFolderError(
-            f"{path} is missing: there is no checkpoint to go on from or to score; "
-            "a run killed before its first checkpoint starts again without --resume"
-        ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise RunFolderError(f"{path} is missing; {without}") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        # A damaged file makes PyTorch and its unpickler fail in any way there is.
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != fields:
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
+    if set(content) != {field.name for field in fields(record)}:
+        raise RunFolderError(f"{path} was written by another version of this program; go on with that one")
+    if not _is_sound(content):
+        raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")
     return content
+
+
+def _is_sound(content: dict[str, Any]) -> bool:
+    """Whether the fields that both kinds of checkpoint have are what they should be."""
+    epoch, model = content["epoch"], content["model"]
+    is_epoch = isinstance(epoch, int) and epoch >= 0
+    is_model = isinstance(model, dict) and all(isinstance(value, Tensor) for value in model.values())
+    return is_epoch and is_model and isinstance(content["config"], str)
 
 
 def _first_line(error: Exception) -> str:

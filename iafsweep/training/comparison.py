@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tomllib
 
+import torch
+
 from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.config.files import build_config
 from iafsweep.errors import ConfigError, RunFolderError
+from iafsweep.training.checkpoint import Checkpoint, load_best
 from iafsweep.training.run_folder import RunFolder
 
 # What changes neither the epochs already trained nor the way they would be trained again.
@@ -29,6 +32,39 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
             f"Only the number of epochs and [evaluation] may change on resume; take a new folder for another training"
         )
+
+
+def refuse_training_changes(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:
+    """Check that ``asked`` differs from ``trained`` at most in title and evaluation: what scoring alone can change.
+
+    Raises:
+        RunFolderError: it differs elsewhere.
+    """
+    refuse_other_training(trained, asked, folder)
+    if asked.training.epochs != trained.training.epochs:
+        raise RunFolderError(
+            f"--evaluate-only trains nothing, so training.epochs = {asked.training.epochs} would change nothing "
+            f"({folder.path} has {trained.training.epochs}); leave it out, or train on with --resume"
+        )
+
+
+def refuse_lost_best(folder: RunFolder, last: Checkpoint, config: RunConfig) -> None:
+    """Check that ``best.pt`` is whole and of the epoch that ``last.pt`` says, before anything is trained on.
+
+    Raises:
+        RunFolderError: it is not.
+    """
+    if last.best is None:
+        return
+    try:
+        best = load_best(folder, torch.device("cpu"))
+        refuse_foreign_checkpoint(best.config, config, folder)
+        if best.epoch != last.best.epoch:
+            raise RunFolderError(f"{folder.best} is of epoch {best.epoch}, {folder.last.name} knows {last.best.epoch}")
+    except RunFolderError as error:
+        raise RunFolderError(
+            f"{error}; put it back, or go on and score the last epoch with --set evaluation.checkpoint=last"
+        ) from None
 
 
 def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder) -> None:

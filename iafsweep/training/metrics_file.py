@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,30 +27,38 @@ def read(path: Path) -> list[EpochMetrics]:
     Raises:
         RunFolderError: the file is missing, or a line other than the last is damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        raise RunFolderError(f"{path} is missing") from None
-    # What follows the last newline is empty, or a line that was never finished.
-    rows = []
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            rows.append(EpochMetrics.model_validate_json(line))
-        except ValidationError:
-            raise RunFolderError(f"{path}, line {number} is damaged: {line[:60]!r}") from None
-    return rows
+    return _parse(path, _complete_lines(path))
 
 
 def cut(path: Path, epochs: int) -> list[EpochMetrics]:
-    """Drop every line beyond ``epochs`` and return those kept.
+    """Drop every line beyond ``epochs``, damaged or not, and return those kept.
 
     Raises:
-        RunFolderError: the lines are not those of epochs 1, 2, ..., ``epochs``.
+        RunFolderError: the first lines are not those of epochs 1, 2, ..., ``epochs``.
     """
-    kept = [row for row in read(path) if row.epoch <= epochs]
+    kept = _parse(path, _complete_lines(path)[:epochs])
     if [row.epoch for row in kept] != list(range(1, epochs + 1)):
         raise RunFolderError(
             f"{path} does not hold epochs 1 to {epochs}, a line each, as its checkpoint says it should"
         )
     write_text(path, "".join(row.model_dump_json() + "\n" for row in kept))
     return kept
+
+
+def _complete_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing") from None
+    # What follows the last newline is empty, or a line that was never finished.
+    return text.split("\n")[:-1]
+
+
+def _parse(path: Path, lines: Sequence[str]) -> list[EpochMetrics]:
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(EpochMetrics.model_validate_json(line))
+        except ValidationError:
+            raise RunFolderError(f"{path}, line {number} is damaged: {line[:60]!r}") from None
+    return rows

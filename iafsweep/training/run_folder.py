@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,6 +17,8 @@ from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Evaluation, RunState
 
+# Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
+_LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+\.tmp")
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
 
@@ -98,6 +102,11 @@ class RunFolder:
         """Binarised images, as the model sees them."""
         return self.path / "data.png"
 
+    @property
+    def lock(self) -> Path:
+        """There while a process trains or scores the run, or was killed doing so."""
+        return self.path / ".run.lock"
+
     def checkpoint_digest(self, checkpoint: Literal["best", "last"]) -> str:
         """Return the SHA-256 of a checkpoint file, to tell figures of one from those of another.
 
@@ -117,21 +126,53 @@ class RunFolder:
         Raises:
             RunFolderError: there are files in it already, or it cannot be written.
         """
+        self.refuse_used()
         try:
-            if self.path.exists() and (not self.path.is_dir() or not self._is_a_start_that_was_cut_off()):
-                raise RunFolderError(
-                    f"{self.path} is not empty; add --resume to go on with the run in it, or name another folder"
-                )
             self.path.mkdir(parents=True, exist_ok=True)
             write_text(self.config, dump_config(config))
         except OSError as error:
             raise RunFolderError(f"cannot write the run folder {self.path}: {error}; name another folder") from error
 
-    def _is_a_start_that_was_cut_off(self) -> bool:
-        """Whether there is nothing here, or only what a run writes before its first checkpoint: it may start again."""
-        written = {self.config.name, self.metrics.name, self.data.name}
-        names = {path.name for path in self.path.iterdir()}
-        return all(name in written or (name.startswith(".") and name.endswith(".tmp")) for name in names)
+    def refuse_file(self) -> None:
+        """Check that there is no file where the folder should be.
+
+        Raises:
+            RunFolderError: there is.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"{self.path} is a file, and a run needs a folder; name another with --run")
+
+    def refuse_used(self) -> None:
+        """Check that a run may start here: there is nothing, or only what a run writes before its first checkpoint.
+
+        Raises:
+            RunFolderError: there are other files, or the folder cannot be read.
+        """
+        try:
+            self.refuse_file()
+            if not self.path.exists():
+                return
+            names = {path.name for path in self.path.iterdir()}
+        except OSError as error:
+            raise RunFolderError(f"cannot read the run folder {self.path}: {error}; name another folder") from error
+        written = {self.config.name, self.metrics.name, self.data.name, self.lock.name}
+        if not all(name in written or _LEFTOVER.fullmatch(name) for name in names):
+            raise RunFolderError(
+                f"{self.path} is not empty; add --resume to go on with the run in it, or name another folder"
+            )
+
+    def remove_leftovers(self) -> None:
+        """Remove what processes that were killed in the middle of a write have left here."""
+        for path in self.path.iterdir():
+            if _LEFTOVER.fullmatch(path.name) and not path.is_dir():
+                path.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the files of a run that never trained an epoch."""
+        self.remove_leftovers()
+        for path in (self.config, self.metrics, self.data, self.log, self.state, self.last):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.tensorboard, ignore_errors=True)
 
     def rewrite_config(self, config: RunConfig) -> None:
         """Replace ``config.toml`` by the configuration a resumed run goes on with."""
@@ -144,8 +185,12 @@ class RunFolder:
             RunFolderError: this is no run folder.
             ConfigError: the file in it breaks a rule.
         """
-        if not self.config.is_file():
-            raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
+        try:
+            if not self.config.is_file():
+                self.refuse_file()
+                raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
+        except OSError as error:
+            raise RunFolderError(f"cannot read the run folder {self.path}: {error}") from error
         return read_stored_config(self.config)
 
     def read_state(self) -> RunState:

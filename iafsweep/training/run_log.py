@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
-from iafsweep.records import EpochMetrics
+from iafsweep.config import RunConfig, dump_config
+from iafsweep.errors import RunFolderError
+from iafsweep.records import Best, EpochMetrics, Evaluation
+from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
+
+
+class _LogFile(logging.FileHandler):
+    """A log that cannot be written is an error like any other, not a traceback between the lines of a terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Raise what writing raised."""
+        if (error := sys.exc_info()[1]) is not None:
+            raise error
 
 
 def open_log(path: Path) -> logging.Logger:
-    """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers."""
+    """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers.
+
+    Raises:
+        RunFolderError: ``path`` is a link, which may lead out of the run folder.
+    """
+    if path.is_symlink():
+        raise RunFolderError(f"{path} is a link, and what it leads to would be written to; remove it")
     logger = logging.Logger("iafsweep")
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     return logger
@@ -28,15 +49,20 @@ def close_log(logger: logging.Logger) -> None:
 
 
 class Curves:
-    """TensorBoard events of one run: a scalar a figure and epoch, and image grids."""
+    """TensorBoard events of one run: a scalar a figure and epoch, image grids, and a row of the HParams tab."""
 
     def __init__(self, folder: Path, first_epoch: int) -> None:
         """Write under ``folder``; events of an earlier attempt from ``first_epoch`` on are purged."""
-        self._writer = SummaryWriter(str(folder), purge_step=first_epoch if first_epoch > 1 else None)
+        self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self._events: Any = self._writer.file_writer  # which PyTorch declares to be None
 
-    def add_config(self, toml: str) -> None:
-        """Show the configuration as text."""
-        self._writer.add_text("config", "    " + toml.replace("\n", "\n    "))
+    def add_config(self, config: RunConfig, epoch: int) -> None:
+        """Show the configuration as text and in the HParams tab."""
+        self._writer.add_text("config", "    " + dump_config(config).replace("\n", "\n    "), epoch)
+        experiment, start, self._end = hparams(hyperparameters(config), dict.fromkeys(FINAL_TAGS))
+        for summary in (experiment, start):
+            self._events.add_summary(summary)
+        self._writer.flush()
 
     def add_metrics(self, metrics: EpochMetrics) -> None:
         """Add a point to every curve."""
@@ -48,6 +74,22 @@ class Curves:
         """Add an image grid [C, H, W]."""
         self._writer.add_image(name, grid, epoch)
 
+    def add_end(self, best: Best | None, epoch: int) -> None:
+        """Close the run's row of the HParams tab, with its best validation bound."""
+        if best is not None:
+            self._writer.add_scalar(VALIDATION_TAG, best.validation_negative_elbo, epoch)
+        self._events.add_summary(self._end)
+
     def close(self) -> None:
         """Flush and close the event file."""
         self._writer.close()
+
+
+def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
+    """Add the figures of an evaluation to the run's row of the HParams tab."""
+    writer = SummaryWriter(str(folder))
+    for method, tag in TEST_TAGS.items():
+        of_method = [each for each in evaluation.estimates if (each.method, each.split) == (method, "test")]
+        if of_method:
+            writer.add_scalar(tag, of_method[0].nll, evaluation.epoch)
+    writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
 from iafsweep.seeds import generator
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
-from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_other_training
+from iafsweep.training.checkpoint import on_cpu
+from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
 from iafsweep.training.objective import bound_terms
@@ -60,6 +62,7 @@ class Trainer:
         self.best: Best | None = None
         self.seconds = 0.0
         self._new_best: checkpoints.BestWeights | None = None
+        self._kept: checkpoints.Checkpoint | None = None  # the last complete epoch, while it is not on disk
         self._saved_epoch: int | None = None
         self._validation = ValidationSet.of(images, config, device)
         self._shown = _shown(images, config).to(device)
@@ -71,15 +74,14 @@ class Trainer:
         Raises:
             RunFolderError: the folder is not empty or cannot be written.
         """
+        folder.refuse_used()
+        trainer = cls(config, images, folder, device)  # what does not fit into memory leaves no folder
         folder.create(config)
-        trainer = cls(config, images, folder, device)
         save_png(folder.data, data_grid(trainer._shown))
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
         trainer.save()
-        trainer._open()
-        trainer._curves.add_config(dump_config(config))
-        trainer._log.info("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
+        trainer._open("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
         return trainer
 
     @classmethod
@@ -89,7 +91,8 @@ class Trainer:
         More epochs, another evaluation or title may be asked for; any other difference is an error.
 
         Raises:
-            RunFolderError: there is no checkpoint, it or the metrics are damaged, or the configuration is another.
+            RunFolderError: there is no checkpoint, it or the metrics are damaged, the best epoch's checkpoint is wanted
+                at the end and missing or damaged, or the configuration is another.
         """
         refuse_other_training(folder.read_config(), config, folder)
         saved = checkpoints.load_last(folder, device)
@@ -99,13 +102,14 @@ class Trainer:
                 f"{folder.path} has trained {saved.epoch} epochs, more than the {config.training.epochs} asked for; "
                 f"ask for at least {saved.epoch}"
             )
+        if config.evaluation.checkpoint == "best":
+            refuse_lost_best(folder, saved, config)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
         trainer = cls(config, images, folder, device)
         trainer._restore(saved)
         trainer._write_state("running")
-        trainer._open()
-        trainer._log.info("resumed after epoch %d on %s", saved.epoch, device_name(device))
+        trainer._open("resumed after epoch %d on %s", saved.epoch, device_name(device))
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warning(
                 "trained with %d threads before, %d now: figures may differ in the last digits",
@@ -141,6 +145,7 @@ class Trainer:
         self._curves.add_metrics(metrics)
         self.seconds += metrics.seconds
         if not _is_finite(metrics):
+            self._save_kept()
             self._write_state("diverged")
             self._log.error("diverged in epoch %d", metrics.epoch)
             raise DivergedError(metrics)
@@ -151,57 +156,85 @@ class Trainer:
             self._draw(metrics.epoch)
         if self._checkpoint_is_due():
             self.save()
+        else:
+            self._kept = self._checkpoint(on_cpu)
         return metrics
 
     def save(self) -> None:
         """Write the checkpoints and ``state.json`` as of the last complete epoch; nothing if they are there already."""
         if self._saved_epoch == self.epochs_done:
             return
-        last = checkpoints.Checkpoint(
-            config=dump_config(self.config),
-            epoch=self.epochs_done,
-            model=self.model.state_dict(),
-            optimiser=self.optimiser.state_dict(),
-            best=self.best,
-            seconds=self.seconds,
-            threads=torch.get_num_threads(),
-            device=self.device.type,
-            torch_version=str(torch.__version__),
-        )
-        checkpoints.save(self.folder, last, self._new_best)
-        self._new_best = None
-        self._saved_epoch = self.epochs_done
+        self._write(self._checkpoint())
         self._write_state("running")
 
     def finish(self, status: RunStatus = "completed") -> None:
         """Save, draw the figures, write the last state and close all files."""
         self.save()
         self._draw(self.epochs_done)
+        if status == "completed":
+            self._curves.add_end(self.best, self.epochs_done)
         self._write_state(status)
         self._log.info("%s after epoch %d", status, self.epochs_done)
         self.close()
 
     def interrupt(self) -> None:
-        """Mark the run as interrupted and close all files; it will go on from its last checkpoint.
+        """Save the last complete epoch, mark the run as interrupted and close all files.
 
         The epoch that was interrupted is half trained and is thrown away.
         """
+        self._save_kept()
         self._write_state("interrupted")
         self._log.info("interrupted after epoch %d", self.epochs_done)
         self.close()
 
     def close(self) -> None:
         """Close log and event file; what was not saved is lost."""
-        self._curves.close()
-        close_log(self._log)
+        try:
+            self._curves.close()
+        finally:  # a full disk may refuse the last events
+            close_log(self._log)
 
-    def _open(self) -> None:
+    def _open(self, message: str, *values: object) -> None:
+        self.folder.remove_leftovers()
         self._log = open_log(self.folder.log)
-        self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
+        try:
+            self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
+            self._curves.add_config(self.config, self.epochs_done)
+            self._log.info(message, *values)
+        except BaseException:  # a full disk: nobody else could close it
+            close_log(self._log)
+            raise
+
+    def _checkpoint(self, keep: Callable[[Any], Any] = lambda state: state) -> checkpoints.Checkpoint:
+        """Return what training goes on from; ``keep`` makes of tensors what outlives the next step."""
+        return checkpoints.Checkpoint(
+            config=dump_config(self.config),
+            epoch=self.epochs_done,
+            model=keep(self.model.state_dict()),
+            optimiser=keep(self.optimiser.state_dict()),
+            best=self.best,
+            seconds=self.seconds,
+            threads=torch.get_num_threads(),
+            device=self.device.type,
+            torch_version=str(torch.__version__),
+        )
+
+    def _write(self, last: checkpoints.Checkpoint) -> None:
+        checkpoints.save(self.folder, last, self._new_best)
+        self._new_best = self._kept = None
+        self._saved_epoch = last.epoch
+
+    def _save_kept(self) -> None:
+        """Write the last complete epoch if it is not on disk yet; the weights themselves have gone on."""
+        if self._kept is not None:
+            self._write(self._kept)
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
-        self.model.load_state_dict(saved.model)
-        self.optimiser.load_state_dict(saved.optimiser)
+        try:
+            self.model.load_state_dict(saved.model)
+            self.optimiser.load_state_dict(saved.optimiser)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(f"{self.folder.last} does not fit the config.toml beside it: {error}") from error
         self.epochs_done = self._saved_epoch = saved.epoch
         self.best = saved.best
         self.seconds = saved.seconds

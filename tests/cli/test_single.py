@@ -11,32 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from iafsweep.cli import single
 from iafsweep.training import RunFolder
 from iafsweep.training.metrics_file import read
-
-ROOT = Path(__file__).parent.parent.parent
-CONFIG = """
-title = "tiny"
-[data]
-source = "mnist_mini"
-validation_images = 2000
-[model]
-latent_size = 4
-posterior_offset = -1.0
-batch_norm_momentum = 0.1
-encoder = { kind = "mlp", mlp.hidden_sizes = [16] }
-decoder = { kind = "mlp", mlp.hidden_sizes = [16] }
-flow = { depth = 1, made = { width = 8, hidden_layers = 1 } }
-[training]
-epochs = 4
-batch_size = 100
-kl_warmup_epochs = 2
-[evaluation]
-bound_images = 100
-importance_sampling = { samples = 10, images = 50 }
-hais = { enabled = true, images = 20, chains = 2, temperatures = 3, pilot_passes = 1 }
-"""
+from tests.cli.tiny_run import CONFIG, ROOT, command, main, run
 
 
 def slow(*values):
@@ -53,29 +30,11 @@ def config(tmp_path_factory):
     return path
 
 
-def command(*words):
-    return [sys.executable, str(ROOT / "run_single.py"), *map(str, words), "--threads", "1"]
-
-
-def run(*words, cwd=ROOT, code=0):
-    done = subprocess.run(command(*words), capture_output=True, text=True, cwd=cwd, timeout=240, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
 @pytest.fixture(scope="module")
 def whole(config, tmp_path_factory):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "whole")
     printed = run(config, "--run", folder.path).stdout
     return folder, printed
-
-
-@pytest.fixture(autouse=True)
-def keep_signal_handlers():
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def metrics(folder):
@@ -103,7 +62,7 @@ def test_one_command_trains_and_scores(whole):
     assert str(folder.path) in printed
     assert "epoch 4/4" in printed
     assert folder.read_state().status == "completed"
-    assert len(list(folder.tensorboard.iterdir())) == 1
+    assert len(list(folder.tensorboard.iterdir())) == 2  # of training, and of scoring
 
 
 @pytest.mark.parametrize("epochs", [slow(0), 2, slow(3)])
@@ -155,9 +114,7 @@ def test_killed_in_the_middle_of_a_write(config, whole, tmp_path, write):
     run(config, "--run", folder.path, "--resume")
     assert metrics(folder) == metrics(whole[0])
     assert folder.read_state().best == whole[0].read_state().best
-    assert {path.name for path in folder.path.iterdir()} - {path.name for path in whole[0].path.iterdir()} == {
-        path.name for path in folder.path.glob(".*.tmp")
-    }
+    assert {path.name for path in folder.path.iterdir()} == {path.name for path in whole[0].path.iterdir()}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), slow(signal.SIGINT, 130)])
@@ -222,7 +179,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
         (["nowhere.toml"], "no such configuration: nowhere.toml; give a path, or one of those shipped"),
         (["quick"], "is a search space (it has [search]), not a single configuration; use `run_sweep.py launch"),
         (["CONFIG", "--set", "model.latent=3"], "unknown key `model.latent`: did you mean `model.latent_size`?"),
-        (["CONFIG", "--set", "training.epochs=0"], "training.epochs: Input should be greater than or equal to 1"),
+        (["CONFIG", "--set", "training.epochs=0"], "training.epochs: must be at least 1, found 0"),
         (["CONFIG", "--set", "training.epochs"], "is not KEY=VALUE"),
         (["CONFIG", "--device", "cuda"], "--device cuda: no CUDA device is visible"),
         (["CONFIG", "--run", "RUN"], "is not empty; add --resume"),
@@ -233,11 +190,25 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
             ["CONFIG", "--run", "RUN", "--evaluate-only", "--set", "training.seed=1"],
             "training.seed = 1 (trained with 0)",
         ),
+        (
+            ["--run", "RUN", "--evaluate-only", "--set", "training.epochs=9"],
+            "--evaluate-only trains nothing, so training.epochs = 9 would change nothing",
+        ),
+        (["--run", "RUN", "--evaluate-only", "--resume"], "--resume trains on and --evaluate-only trains nothing"),
+        (["--run", "RUN", "--evaluate-only", "--budget-seconds", "9"], "a budget limits --until-error, which is not"),
+        (["CONFIG", "--run", "CONFIG"], "is a file, and a run needs a folder"),
+        (["--run", "CONFIG", "--resume"], "is a file, and a run needs a folder"),
+        (["CONFIG", "--run", "x" * 300], "File name too long"),
+        (["CONFIG", "--run", "x" * 300, "--resume"], "File name too long"),
+        (["CONFIG", "--set", "model=3"], "`model` is a table, not a value"),
+        (["CONFIG", "--set", "training.epochs=3\ntraining.seed=4"], "has more than one line"),
+        (["CONFIG", "--set", "evaluation.bound_images=100000"], "is more than any split of mnist_mini has"),
+        (["CONFIG", "--set", "model.encoder.mlp.hidden_sizes=[100000, 10000000]"], "training needs at least 18"),
         ([], "no configuration given"),
         (["--threads", "0", "CONFIG"], "Invalid value for '--threads'"),
         (
             ["--run", "RUN", "--evaluate-only", "--until-error", "0"],
-            "evaluation.until_error.target: Input should be greater than 0",
+            "evaluation.until_error.target: must be greater than 0",
         ),
         (
             ["CONFIG", "--until-error", "0.02", "--set", "evaluation.importance_sampling.samples=1"],
@@ -253,14 +224,11 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
 def test_mistakes_leave_nothing_behind(config, whole, tmp_path, monkeypatch, capsys, words, message):
     names = {"CONFIG": str(config), "RUN": str(whole[0].path)}
     before = {path: path.stat().st_mtime_ns for path in whole[0].path.iterdir()}
-    monkeypatch.setattr(sys, "argv", ["run_single.py", *(names.get(word, word) for word in words)])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        single.main()
+    code = main(monkeypatch, *(names.get(word, word) for word in words))
     shown = capsys.readouterr()
-    assert end.value.code == 2, shown
+    assert code == 2, shown
     assert message in shown.err
     assert list(tmp_path.iterdir()) == []
     assert {path: path.stat().st_mtime_ns for path in whole[0].path.iterdir()} == before

@@ -112,7 +112,7 @@ def test_hais_in_a_word():
 def test_hais_that_is_not_understood(text):
     with pytest.raises(UserError, match="is not understood; write off, posterior, prior or base"):
         with_hais(HaisConfig(), text)
-    with pytest.raises(UserError, match="greater than or equal to 1"):
+    with pytest.raises(UserError, match="at least 1"):
         with_hais(HaisConfig(), "prior:0x1x1")
 
 

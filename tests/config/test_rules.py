@@ -13,8 +13,8 @@ def build(**changes):
 
 RULES = [
     # changes that break a rule, message, changes that just keep it
-    ({"model__latent_size": 0}, "model.latent_size: .*greater than or equal to 1", {"model__latent_size": 1}),
-    ({"model__flow__depth": -1}, "model.flow.depth: .*greater than or equal to 0", {"model__flow__depth": 0}),
+    ({"model__latent_size": 0}, "model.latent_size: .*at least 1", {"model__latent_size": 1}),
+    ({"model__flow__depth": -1}, "model.flow.depth: .*at least 0", {"model__flow__depth": 0}),
     ({"model__flow__made__hidden_layers": 0}, "hidden_layers: ", {"model__flow__made__hidden_layers": 1}),
     (
         {"model__flow__made__width": 62},
@@ -32,7 +32,11 @@ RULES = [
         {"model__flow__context_size": 100, "model__flow__made__context_mode": "linear"},
     ),
     ({"model__batch_norm_momentum": 0.0}, "batch_norm_momentum: .*greater than 0", {"model__batch_norm_momentum": 1.0}),
-    ({"model__batch_norm_momentum": 1.1}, "batch_norm_momentum: .*less than", {"model__batch_norm_momentum": 1.0}),
+    (
+        {"model__batch_norm_momentum": 1.1},
+        "momentum: must be at most 1, found 1.1",
+        {"model__batch_norm_momentum": 1.0},
+    ),
     ({"model__encoder__mlp__hidden_sizes": []}, "hidden_sizes: ", {"model__encoder__mlp__hidden_sizes": [1]}),
     ({"model__encoder__mlp__hidden_sizes": [0]}, "hidden_sizes.0: ", {"model__encoder__mlp__hidden_sizes": [1]}),
     (
@@ -58,6 +62,15 @@ RULES = [
         "training.batch_size = 55001 is more than the 55,000 training images",
         {"training__batch_size": 55_000},
     ),
+    (
+        {"evaluation__bound_images": 9001, "data__source": "mnist_mini"},
+        r"evaluation.bound_images = 9,001 is more than any split of mnist_mini has \(at most 9,000\)",
+        {"evaluation__bound_images": 9000, "data__source": "mnist_mini"},
+    ),
+    ({"training__epochs": 2**31}, "training.epochs: must be less than 2147483648", {"training__epochs": 2**31 - 1}),
+    ({"model__latent_size": 2**31}, "latent_size: must be less than 2147483648", {"model__latent_size": 64}),
+    ({"evaluation__binarisations": 1001}, "binarisations: must be at most 1000", {"evaluation__binarisations": 1000}),
+    ({"evaluation__binarisations": 0}, "binarisations: must be at least 1", {"evaluation__binarisations": 1}),
     ({"training__epochs": 0}, "epochs: ", {"training__epochs": 1}),
     ({"training__learning_rate": 0.0}, "learning_rate: ", {"training__learning_rate": 1e-12}),
     ({"training__learning_rate_decay": 1.5}, "learning_rate_decay: ", {"training__learning_rate_decay": 1.0}),

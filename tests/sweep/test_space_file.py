@@ -149,9 +149,9 @@ def test_errors_name_the_file_and_the_key(tmp_path, text, message):
     ("text", "message"),
     [
         # each value, at both ends and among all choices
-        (search("model.latent_size = { choice = [8, 0] }"), "model.latent_size = 0: .*greater than or equal to 1"),
+        (search("model.latent_size = { choice = [8, 0] }"), "model.latent_size = 0: .*at least 1"),
         (search("model.latent_size = { int = [0, 8] }"), "model.latent_size = 0"),
-        (search("model.latent_size = { float = [1.0, 8.0] }"), "model.latent_size = 1.0: .*valid integer"),
+        (search("model.latent_size = { float = [1.0, 8.0] }"), "model.latent_size = 1.0: .*whole number"),
         (search("training.learning_rate = { float = [0.0, 1.0] }"), "training.learning_rate = 0.0: "),
         (search("model.encoder.kind = { choice = ['mlp', 'cnn'] }"), "model.encoder.kind = 'cnn': "),
         (

@@ -1,4 +1,5 @@
 import pickle
+import random
 import shutil
 
 import pytest
@@ -108,3 +109,65 @@ def test_killed_before_the_first_checkpoint_a_run_starts_again(folder, images, c
     trainer = Trainer.start(config, images, folder, cpu)
     trainer.close()
     assert trainer.epochs_done == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "two"},
+        {"epoch": -5},
+        {"model": [1]},
+        {"model": {"weight": 1.0}},
+        {"config": 3},
+        {"best": {"epoch": 1}},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_whose_fields_are_not_what_they_should_be_is_refused(folder, images, cpu, change):
+    torch.save({**torch.load(folder.last, weights_only=True), **change}, folder.last)
+    with pytest.raises(RunFolderError, match=r"last\.pt is damaged"):
+        Trainer.resume(folder.read_config(), images, folder, cpu)
+
+
+def test_a_checkpoint_of_another_version_is_refused(folder, cpu):
+    torch.save({**torch.load(folder.last, weights_only=True), "something": "new"}, folder.last)
+    with pytest.raises(RunFolderError, match=r"last\.pt was written by another version of this program"):
+        load_last(folder, cpu)
+
+
+def test_a_damaged_pending_best_says_what_to_do(folder, images, cpu):
+    folder.pending_best.write_text("junk")
+    with pytest.raises(RunFolderError, match=r"best\.next\.pt is truncated .*; delete it, if best\.pt beside it"):
+        Trainer.resume(folder.read_config(), images, folder, cpu)
+
+
+def test_damage_of_any_kind_is_one_error(folder, cpu):
+    good, draws = folder.last.read_bytes(), random.Random(0)
+    kinds = {"loaded": 0, "refused": 0}
+    for number in range(60):
+        damaged = bytearray(good)
+        start = draws.randrange(len(good))
+        if number % 3 == 0:
+            del damaged[start:]
+        elif number % 3 == 1:
+            damaged[start : start + 500] = bytes(500)
+        else:
+            for _ in range(20):
+                damaged[draws.randrange(len(good))] = draws.randrange(256)
+        folder.last.write_bytes(damaged)
+        try:
+            load_last(folder, cpu)
+            kinds["loaded"] += 1
+        except RunFolderError:
+            kinds["refused"] += 1
+    assert kinds["refused"] > 20  # a flip inside a tensor is a number like any other
+
+
+def test_a_log_that_leads_out_of_the_folder_is_not_written(folder, images, cpu, tmp_path):
+    outside = tmp_path / "precious"
+    outside.write_text("mine")
+    folder.log.unlink(missing_ok=True)
+    folder.log.symlink_to(outside)
+    with pytest.raises(RunFolderError, match=r"run\.log is a link"):
+        Trainer.resume(folder.read_config(), images, folder, cpu)
+    assert outside.read_text() == "mine"

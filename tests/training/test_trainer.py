@@ -187,3 +187,105 @@ def test_incomplete_batches_are_left_out(config, images, tmp_path):
     trainer.run_epoch(seen.append)
     trainer.close()
     assert seen == [50] * 7
+
+
+def test_interrupted_between_checkpoints_keeps_the_last_whole_epoch(config, images, tmp_path, cpu):
+    recipe = changed(config, training={"checkpoint_every_epochs": 4})
+    train(recipe, images, tmp_path / "whole").finish()
+    trainer = train(recipe, images, tmp_path / "run", epochs=2)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run_epoch(stop_at_batch(3))
+    trainer.interrupt()
+    state = folder.read_state()
+    assert (state.status, state.epochs, state.best.epoch) == ("interrupted", 2, 2)
+    assert load_trained_model(folder, "best", cpu).epoch == 2
+    again = Trainer.resume(recipe, images, folder, cpu)
+    assert again.epochs_done == 2
+    while again.epochs_done < 4:
+        again.run_epoch()
+    again.finish()
+    assert metrics(folder) == metrics(RunFolder(tmp_path / "whole"))
+
+
+def stop_at_batch(number):
+    seen = []
+
+    def stop(images):
+        seen.append(images)
+        if len(seen) == number:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_diverged_between_checkpoints_keeps_the_last_whole_epoch(config, images, tmp_path, cpu):
+    trainer = train(changed(config, training={"checkpoint_every_epochs": 4}), images, tmp_path / "run", epochs=2)
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(float("nan"))
+    with pytest.raises(DivergedError):
+        trainer.run_epoch()
+    trainer.close()
+    folder = RunFolder(tmp_path / "run")
+    assert (folder.read_state().status, folder.read_state().epochs) == ("diverged", 2)
+    assert all(value.isfinite().all() for value in load_trained_model(folder, "last", cpu).model.state_dict().values())
+
+
+def test_a_torn_line_beyond_the_checkpoint_is_cut_even_with_its_end(config, images, tmp_path, cpu):
+    train(config, images, tmp_path / "run", epochs=2).close()
+    folder = RunFolder(tmp_path / "run")
+    with folder.metrics.open("a") as file:
+        file.write('{"epoch":3,"kl_w\n')
+    Trainer.resume(config, images, folder, cpu).close()
+    assert [row.epoch for row in read(folder.metrics)] == [1, 2]
+
+
+def test_a_torn_line_of_an_epoch_that_counts_is_an_error(config, images, tmp_path, cpu):
+    train(config, images, tmp_path / "run", epochs=2).close()
+    folder = RunFolder(tmp_path / "run")
+    first, second = folder.metrics.read_text().splitlines()
+    folder.metrics.write_text(f"{first[:40]}\n{second}\n")
+    with pytest.raises(RunFolderError, match=r"metrics\.jsonl, line 1 is damaged"):
+        Trainer.resume(config, images, folder, cpu)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda best, other: best.unlink(), r"best\.pt is missing"),
+        (lambda best, other: best.write_bytes(best.read_bytes()[:500]), r"best\.pt is truncated or not a checkpoint"),
+        (lambda best, other: best.write_bytes(other.read_bytes()), r"best\.pt is of epoch 1, last\.pt knows 2"),
+    ],
+    ids=["missing", "truncated", "of another epoch"],
+)
+def test_a_lost_best_is_noticed_before_anything_is_trained(config, images, tmp_path, cpu, damage, message):
+    train(config, images, tmp_path / "other", epochs=1).close()
+    train(config, images, tmp_path / "run", epochs=2).close()
+    folder = RunFolder(tmp_path / "run")
+    damage(folder.best, RunFolder(tmp_path / "other").best)
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=f"{message}.*evaluation.checkpoint=last"):
+        Trainer.resume(config, images, folder, cpu)
+    assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
+    alone = changed(config, evaluation={"checkpoint": "last"})
+    Trainer.resume(alone, images, folder, cpu).close()
+
+
+def test_leftovers_of_killed_writes_are_removed_and_nothing_else(config, images, tmp_path, cpu):
+    train(config, images, tmp_path / "run", epochs=1).close()
+    folder = RunFolder(tmp_path / "run")
+    ours = [folder.path / f".{name}.{pid}.tmp" for name in ("last.pt", "best.next.pt", "state.json") for pid in (1, 99)]
+    theirs = [folder.path / name for name in (".notes.tmp", "last.pt.1.tmp", ".mine.12.tmp", ".last.pt.x.tmp")]
+    outside = tmp_path / ".last.pt.1.tmp"
+    for path in (*ours, *theirs, outside):
+        path.write_text("half of it")
+    Trainer.resume(config, images, folder, cpu).close()
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in (*theirs, outside))
+
+
+def test_what_does_not_fit_into_memory_leaves_no_folder(config, images, tmp_path, cpu):
+    absurd = changed(config, model={"decoder": {"kind": "mlp", "mlp": {"hidden_sizes": (10**9,)}}})
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator|not enough memory"):
+        Trainer.start(absurd, images, RunFolder(tmp_path / "run"), cpu)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,67 @@
+"""`run_sweep.py report`, and the report that launch, resume and rerun leave behind."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from iafsweep.cli import exits
+from iafsweep.cli.sweep_options import Folder, make_console
+from iafsweep.errors import UserError
+
+if TYPE_CHECKING:
+    from iafsweep.sweep.folder import SweepFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `run_sweep.py`."""
+    app.command()(report)
+
+
+def report(
+    folder: Folder,
+    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG files too, into DIR/figures.")] = False,
+) -> None:
+    """Write report.html into a sweep folder: one page with leaderboard, figures and pictures that opens offline.
+
+    The sweep may be running, interrupted or without a single good trial: the page says what is not there, and why.
+
+    Example: `run_sweep.py report runs/quick-1 --png`
+    """
+    from iafsweep.report import write_png, write_report
+    from iafsweep.sweep.folder import SweepFolder
+
+    console, sweep = make_console(), SweepFolder(folder)
+    try:
+        path = write_report(sweep, command_of(sweep.path))
+        console.print(f"Report: {path}", markup=False, soft_wrap=True)
+        if png:
+            written = write_png(sweep)
+            console.print(f"Figures: {len(written)} PNG files in {sweep.figures}", markup=False, soft_wrap=True)
+    except OSError as error:
+        raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
+
+
+def leave_report(folder: SweepFolder, console: Console) -> None:
+    """Write the report at the end of a command; what goes wrong is said, and never costs the command its end."""
+    from iafsweep.report import write_report
+
+    try:
+        path = write_report(folder, command_of(folder.path))
+    except Exception as error:  # noqa: BLE001 - the sweep's results are on disk already; a picture of them is not worth more
+        console.print(f"No report was written ({error}); try: {shlex.join(command_of(folder.path))}", markup=False)
+    else:
+        console.print(f"Report: {path}", markup=False, soft_wrap=True)
+
+
+def command_of(folder: Path) -> list[str]:
+    """Return the words that make the report again, without any absolute path: it stands in the report."""
+    program = exits.program()
+    program[-1] = Path(program[-1]).name
+    here = Path.cwd()
+    below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
+    return [*program, "report", below.as_posix()]

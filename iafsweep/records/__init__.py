@@ -1,0 +1,42 @@
+"""Typed records that cross a boundary between stages, to and from JSON.
+
+``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``leaderboard`` a row a trial · ``table``
+text for people. All figures are in nats per image; smaller is better for ``negative_elbo`` and ``nll``.
+"""
+
+from iafsweep.records.base import METRIC, MODE, Record
+from iafsweep.records.leaderboard import LeaderboardRow, TrialStatus
+from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, RunState, RunStatus
+from iafsweep.records.scores import (
+    Estimate,
+    Evaluation,
+    Method,
+    PairedDifference,
+    Round,
+    SandwichEstimate,
+    Split,
+    UntilErrorReport,
+)
+from iafsweep.records.table import TextTable
+
+__all__ = [
+    "METRIC",
+    "MODE",
+    "Best",
+    "DeviceChoice",
+    "EpochMetrics",
+    "Estimate",
+    "Evaluation",
+    "LeaderboardRow",
+    "Method",
+    "PairedDifference",
+    "Record",
+    "Round",
+    "RunState",
+    "RunStatus",
+    "SandwichEstimate",
+    "Split",
+    "TextTable",
+    "TrialStatus",
+    "UntilErrorReport",
+]

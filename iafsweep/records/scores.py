@@ -1,0 +1,177 @@
+"""What scoring gives: figures, searches for a small error, bounds on simulated images, differences."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from iafsweep.records.base import Record
+
+Method = Literal["negative_elbo", "importance_sampling", "hais"]
+Split = Literal["train", "validation", "test"]
+
+
+class Round(Record):
+    """One round of a search for a small error.
+
+    Attributes:
+        effort: samples of importance sampling, or temperatures of HAIS.
+        nll: the figure with that effort, nats per image.
+        half_nll: the same from half of the samples or chains.
+        estimator_error: standard error from the estimator's own randomness alone.
+    """
+
+    effort: int
+    nll: float
+    half_nll: float
+    estimator_error: float
+
+
+class UntilErrorReport(Record):
+    """How a search for a small error ended.
+
+    Attributes:
+        target: the error aimed at, nats per image.
+        stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed.
+        rounds: each with twice the effort of the one before.
+        network_evaluations: of all rounds, an image.
+    """
+
+    target: float
+    stopped_by: Literal["target", "budget"]
+    rounds: tuple[Round, ...]
+    network_evaluations: int
+
+
+class Estimate(Record):
+    """One figure: an estimate of a split's mean negative log-likelihood, or of a bound on it.
+
+    With several binarisations an image's figure is the mean of its log-likelihoods over them, and the standard error
+    over images is that of these means.
+
+    Attributes:
+        method: how it was estimated; ``negative_elbo`` is the one-sample bound.
+        split: which images.
+        images: how many of them (the first so many).
+        nll: the mean over images, nats per image.
+        standard_error: standard error of that mean over images (the images are the sample).
+        estimator_error: standard error from the estimator's own randomness alone; None where it cannot be had.
+        half_nll: the same figure from half of the samples or chains (the mean over both halves): how far it is from
+            ``nll`` says how much bias is left; None for a single sample or chain.
+        effective_sample_size: mean over images of (sum w)^2 / sum w^2; None for the bound.
+        log_weight_variance: mean over images of the variance of log-weights; None for the bound.
+        pareto_k: mean over images of Pareto k-hat, where there is one; None where no image has one.
+        untrusted_share: share of images whose log-weights vary by more than 1 or whose Pareto k-hat is above 0.7.
+        settings: the method's settings in one line, such as ``1000 samples``.
+        samples: samples (HAIS: chains) an image and binarisation.
+        seed: seed of the estimator's noise.
+        binarisation_seeds: seed of each fixed binarisation of the images.
+        acceptance_rate: mean acceptance rate of HMC moves; None without them.
+        step_size: frozen leapfrog step size; None without HMC.
+        network_evaluations: evaluations of decoder (and flow) an image, all binarisations together.
+        gradient_evaluations: how many of them with a gradient.
+        seconds: wall-clock seconds, added up over shards; those of the pilot included.
+        until_error: how the search for a small error ended; None if there was none.
+    """
+
+    method: Method
+    split: Split
+    images: int
+    nll: float
+    standard_error: float
+    estimator_error: float | None = None
+    half_nll: float | None = None
+    effective_sample_size: float | None = None
+    log_weight_variance: float | None = None
+    pareto_k: float | None = None
+    untrusted_share: float | None = None
+    settings: str
+    samples: int
+    seed: int
+    binarisation_seeds: tuple[int, ...]
+    acceptance_rate: float | None = None
+    step_size: float | None = None
+    network_evaluations: int
+    gradient_evaluations: int
+    seconds: float
+    until_error: UntilErrorReport | None = None
+
+
+class SandwichEstimate(Record):
+    """Bidirectional Monte Carlo: bounds on the mean log p(x) of images simulated from the model, nats per image.
+
+    Attributes:
+        start: where the forward chains start.
+        images: how many images were simulated.
+        lower: mean of the lower bounds (forward chains).
+        lower_error: its standard error over images.
+        upper: mean of the upper bounds (reverse chains from exact posterior samples).
+        upper_error: its standard error over images.
+        gap: upper minus lower, the mean over images; infinite if a bound could not be computed.
+        gap_error: its standard error over images.
+        untrusted_share: share of images whose log-weights vary by more than 1 one way or the other, or without a finite
+            bound.
+        settings: temperatures, leapfrog steps and chains in one line.
+        seed: seed of images and noise.
+        acceptance_rate: mean acceptance rate of HMC moves, both ways; None without moves.
+        step_size: frozen leapfrog step size.
+        gradient_evaluations: an image, each way.
+        seconds: wall-clock seconds, added up over shards; those of the pilot included.
+    """
+
+    start: Literal["posterior", "prior", "base"]
+    images: int
+    lower: float
+    lower_error: float
+    upper: float
+    upper_error: float
+    gap: float
+    gap_error: float
+    untrusted_share: float
+    settings: str
+    seed: int
+    acceptance_rate: float | None
+    step_size: float
+    gradient_evaluations: int
+    seconds: float
+
+
+class PairedDifference(Record):
+    """Two trials by one method, image by image.
+
+    Attributes:
+        method: how both were scored.
+        split: which images.
+        images: how many images both have figures of.
+        first: a trial.
+        second: another.
+        difference: mean NLL of the first minus that of the second, nats per image; negative: the first is better.
+        standard_error: its standard error over images.
+    """
+
+    method: Method
+    split: Split
+    images: int
+    first: str
+    second: str
+    difference: float
+    standard_error: float
+
+
+class Evaluation(Record):
+    """``evaluation.json``: every figure of one run, and what it was measured on.
+
+    Attributes:
+        checkpoint: ``best`` or ``last``.
+        epoch: the epoch that checkpoint holds.
+        parameters: trainable parameters of the model.
+        device: where it was scored.
+        estimates: the figures.
+        sandwiches: bounds on images simulated from the model, one a start.
+    """
+
+    checkpoint: Literal["best", "last"]
+    epoch: int
+    parameters: int
+    device: str
+    estimates: tuple[Estimate, ...]
+    sandwiches: tuple[SandwichEstimate, ...] = ()

@@ -1,0 +1,134 @@
+"""All that a report says of a sweep, read from its folder once, whatever state it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from iafsweep.leaderboard import ranked
+from iafsweep.records import EpochMetrics, Evaluation, LeaderboardRow
+from iafsweep.report.curves import learning_curves, read_metrics
+from iafsweep.report.figure import Bars, Curves, Figure, Parallel, Points, Spans
+from iafsweep.report.importance import parameter_importance
+from iafsweep.report.pictures import Pictures, best_pictures
+from iafsweep.report.scored import figures_with_errors, read_evaluations
+from iafsweep.report.searched import bound_against_cost, parallel, slices
+from iafsweep.sweep.environment import Environment, read_environments
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.results import scored_rows
+from iafsweep.sweep.rows import now
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.standing import Standing, standing
+from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.training import RunFolder
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a sweep has come to, with its figures as data.
+
+    Attributes:
+        name: the sweep folder's name.
+        made: when this was read, UTC.
+        space: the search space.
+        state: the ledger.
+        standing: how the sweep stands.
+        rows: the trials with ranks, the best first.
+        evaluations: figures of the scored trials, the best first.
+        curves: learning curves.
+        importance: of the searched parameters.
+        parallel: all parameters at once.
+        slices: a figure a parameter.
+        cost: bound against seconds of an epoch.
+        tested: test figures with errors.
+        pictures: of the best trials.
+        environments: what each driver ran on.
+        problems: what could not be read, a sentence each.
+    """
+
+    name: str
+    made: str
+    space: SearchSpace
+    state: LedgerState
+    standing: Standing
+    rows: tuple[LeaderboardRow, ...]
+    evaluations: dict[str, Evaluation]
+    curves: Curves
+    importance: Bars
+    parallel: Parallel
+    slices: tuple[Points, ...]
+    cost: Points
+    tested: Spans
+    pictures: tuple[Pictures, ...]
+    environments: tuple[Environment, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Every figure, in the order of the page."""
+        return (self.curves, self.importance, self.parallel, *self.slices, self.cost, self.tested)
+
+    @property
+    def best(self) -> LeaderboardRow | None:
+        """The row of rank 1."""
+        return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
+
+
+def read_findings(folder: SweepFolder) -> Findings:
+    """Read a sweep folder; nothing is written, and a driver may be at work in it.
+
+    Raises:
+        SweepError: the folder holds no sweep, or its ledger cannot be used.
+        ConfigError: the stored space is damaged.
+        RunFolderError: a record of a trial's figures is damaged.
+    """
+    space = load_sweep_space(folder)
+    state = read_ledger(folder.ledger)
+    stands = standing(folder)
+    problems = list(stands.problems)
+    metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
+               for trial in state.trials}  # fmt: skip
+    rows = ranked(
+        _as_it_stands(row, metrics[row.trial], running=stands.driver is not None)
+        for row in scored_rows(folder, state, space)
+    )
+    evaluations = read_evaluations(folder, rows, problems)
+    pictures = best_pictures(folder, rows, problems)
+    return Findings(
+        name=folder.path.name,
+        made=now(),
+        space=space,
+        state=state,
+        standing=stands,
+        rows=rows,
+        evaluations=evaluations,
+        curves=learning_curves(rows, metrics),
+        importance=parameter_importance(space, state),
+        parallel=parallel(space, rows),
+        slices=tuple(slices(space, rows)),
+        cost=bound_against_cost(rows),
+        tested=figures_with_errors(evaluations),
+        pictures=tuple(pictures),
+        environments=read_environments(folder.environment),
+        problems=tuple(problems),
+    )
+
+
+def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, running: bool) -> LeaderboardRow:
+    """A trial that has not ended, with what its run folder says of it; the ledger knows no more than that it began."""
+    if row.status not in ("interrupted", "pending"):
+        return row
+    known = [
+        (each.validation_negative_elbo, each.epoch) for each in epochs if each.validation_negative_elbo is not None
+    ]
+    best = min(known, default=(None, None))
+    return row.model_copy(
+        update={
+            "status": "running" if running and row.status == "interrupted" else row.status,
+            "epochs": len(epochs),
+            "best_epoch": best[1],
+            "validation_negative_elbo": best[0],
+        }
+    )

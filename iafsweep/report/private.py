@@ -1,0 +1,71 @@
+"""Texts from files made fit to be passed on: no control characters, no absolute path, no name of host or user."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+import unicodedata
+from functools import cache
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_SHORTEST_NAME = 3
+"""Shorter names of hosts and users are parts of ordinary words."""
+_FEWEST_NAMES = 3
+_COMMON = {"root", "localhost"}
+"""Names that tell nothing, and occur in ordinary sentences."""
+
+# A path is what begins with a root and has a name after it; `1/2` and `and/or` are none, and a URL goes whole.
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_NAME = r"[^\s/'\"`<>|:,;()\[\]{}]+"
+_PATH = re.compile(
+    r"(?<=['\"`])(?:~[\w.-]*)?/[^'\"`]+(?=['\"`])"  # quoted, perhaps with spaces in it
+    r"|(?<=['\"`])[A-Za-z]:[\\/][^'\"`]*(?=['\"`])"
+    rf"|(?<![\w./\\~<-])(?:~[\w.-]*)?(?:/{_NAME})+/?"
+    rf"|(?<!\w)[A-Za-z]:(?:[\\/]{_NAME})+"
+    rf"|\\\\{_NAME}"
+)
+_SLASHES = re.compile(r"[\\/]+")
+_ADDRESSES = (
+    re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\d)"),
+    re.compile(r"(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}(?![\w:])", re.IGNORECASE),
+    re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
+)
+
+
+def shareable(text: str) -> str:
+    """Return ``text`` in one line without what tells of the machine it came from.
+
+    Absolute paths keep their last name; URLs, network addresses, this host's name and this user's are left out;
+    control characters, and those that turn the direction of writing, become U+FFFD.
+    """
+    text = " ".join(text.split())
+    text = "".join(_REPLACEMENT if unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Co") else mark for mark in text)
+    text = _URL.sub(_ELLIPSIS, text)
+    text = _PATH.sub(_last_name, text)
+    for pattern in _ADDRESSES:
+        text = pattern.sub(_ELLIPSIS, text)
+    for name in _names():
+        text = re.sub(rf"(?<![\w]){re.escape(name)}(?![\w])", _ELLIPSIS, text, flags=re.IGNORECASE)
+    return text
+
+
+def _last_name(match: re.Match[str]) -> str:
+    """The last name of a path; none of one so short that it may be a person's folder."""
+    names = [name for name in _SLASHES.split(match[0]) if name]
+    if len(names) < _FEWEST_NAMES and "." not in names[-1]:
+        return _ELLIPSIS
+    return f"{_ELLIPSIS}/{names[-1]}"
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """This host's names and this user's, the longest first."""
+    found = {socket.gethostname(), socket.gethostname().split(".")[0]}
+    try:
+        found.add(getpass.getuser())
+    except (KeyError, OSError, ImportError):  # a user without a name, as containers have them
+        pass
+    telling = (name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _COMMON)
+    return tuple(sorted(telling, key=len, reverse=True))

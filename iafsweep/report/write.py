@@ -1,0 +1,50 @@
+"""Write the report of a sweep folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from iafsweep.atomic import replacing
+from iafsweep.report.findings import read_findings
+from iafsweep.report.page import html_page
+from iafsweep.report.png import draw
+from iafsweep.sweep.folder import SweepFolder
+
+
+def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
+    """Write ``report.html`` into a sweep folder, atomically, and return its path.
+
+    The sweep may be running, interrupted, without a single good trial or without any: the page says so.
+
+    Args:
+        folder: the sweep folder.
+        command: the words that make the report again, the folder last, without absolute paths.
+
+    Raises:
+        SweepError, ConfigError, RunFolderError: the folder holds no sweep, or a file of it is damaged.
+        OSError: it cannot be written.
+    """
+    page = html_page(read_findings(folder), command)
+    with replacing(folder.report) as temporary:
+        temporary.write_bytes(page.encode("utf-8", errors="replace"))
+    return folder.report
+
+
+def write_png(folder: SweepFolder) -> list[Path]:
+    """Write every figure of the report that has something to show as a PNG file, and return their paths.
+
+    Raises:
+        UserError: matplotlib is not installed; else as :func:`write_report`.
+    """
+    found = read_findings(folder)
+    statuses = {row.trial: row.status for row in found.rows}
+    best = None if found.best is None else found.best.trial
+    folder.figures.mkdir(exist_ok=True)
+    written = []
+    for figure in found.figures:
+        if not figure.empty:
+            path = folder.figures / f"{figure.name}.png"
+            draw(figure, statuses, best, path)
+            written.append(path)
+    return written

@@ -1,0 +1,60 @@
+"""`run_sweep.py report`, and what the other commands leave behind."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import iafsweep.report
+from iafsweep.cli.report import command_of, leave_report
+from iafsweep.cli.sweep import app
+from iafsweep.errors import SweepError, UserError
+from tests.report.sweeps import SweepMaker
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "run_sweep.py")])
+    return SweepMaker(tmp_path / "runs" / "one").began().add(count=2).ended().folder
+
+
+def test_the_command_writes_the_page_and_says_where(folder):
+    done = CliRunner().invoke(app, ["report", "runs/one"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"Report: {folder.report}" in done.output
+    assert "python run_sweep.py report runs/one" in folder.report.read_text()
+    assert str(Path.cwd()) not in folder.report.read_text()
+
+
+def test_the_command_that_makes_it_again_has_no_absolute_path(folder, monkeypatch):
+    assert command_of(folder.path) == ["python", "run_sweep.py", "report", "runs/one"]
+    monkeypatch.chdir(folder.path)
+    assert command_of(folder.path) == ["python", "run_sweep.py", "report", "one"]
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/iafsweep-sweep"])
+    assert command_of(folder.path.parent / "two words")[:2] == ["iafsweep-sweep", "report"]
+
+
+def test_no_sweep_is_one_message(tmp_path):
+    with pytest.raises(SweepError, match="no sweep folder"):
+        CliRunner().invoke(app, ["report", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_page_that_cannot_be_written_is_one_message(folder):
+    folder.report.mkdir()
+    with pytest.raises(UserError, match="cannot write the report"):
+        CliRunner().invoke(app, ["report", "runs/one"], catch_exceptions=False)
+
+
+def test_a_fault_of_the_report_does_not_cost_a_sweep_its_end(folder, monkeypatch):
+    def fail(*given):
+        raise ZeroDivisionError("a bug in a figure")
+
+    monkeypatch.setattr(iafsweep.report, "write_report", fail)
+    said = io.StringIO()
+    leave_report(folder, Console(file=said, width=200))
+    assert "No report was written (a bug in a figure)" in said.getvalue()
+    assert "report runs/one" in said.getvalue()

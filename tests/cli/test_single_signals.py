@@ -1,0 +1,121 @@
+"""Ctrl-C and SIGTERM at every stage of `run_single.py`."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from iafsweep.cli.exits import Terminated
+from iafsweep.cli.interrupts import between_steps
+from iafsweep.training import RunFolder, metrics_file
+from iafsweep.training.metrics_file import read
+from tests.cli.tiny_run import CONFIG, ROOT, command, main
+
+CLOCK = {"seconds", "images_per_second"}
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(CONFIG.replace("hais = { enabled = true,", "hais = { enabled = false,"))
+    return path
+
+
+def metrics(folder):
+    return [row.model_dump(exclude=CLOCK) for row in read(folder.metrics)]
+
+
+def ctrl_c_after(monkeypatch, epochs):
+    """Send this process a real SIGINT when the line of an epoch is on disk."""
+    append = metrics_file.append
+
+    def append_and_interrupt(path, row):
+        append(path, row)
+        if row.epoch == epochs:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(metrics_file, "append", append_and_interrupt)
+
+
+def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch, capsys):
+    often = ("--set", "training.checkpoint_every_epochs=100", "--set", "training.epochs=6", "--threads", "1")
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    assert main(monkeypatch, config, "--run", whole.path, *often) == 0
+    with monkeypatch.context() as interrupted:
+        ctrl_c_after(interrupted, epochs=3)
+        assert main(interrupted, config, "--run", folder.path, *often) == 130
+    assert "To go on:" in capsys.readouterr().out
+    state = folder.read_state()
+    assert (state.status, state.epochs) == ("interrupted", 3)
+    assert main(monkeypatch, "--run", folder.path, "--resume", "--threads", "1") == 0
+    assert "resumed after epoch 3" in folder.log.read_text()
+    assert metrics(folder) == metrics(whole)
+    assert list(folder.path.glob(".*")) == []
+
+
+def signalled(*numbers):
+    """What was done before, between and after signals, and what they raised in the end."""
+    done = []
+    try:
+        with between_steps() as check:
+            for number in numbers:
+                check()
+                os.kill(os.getpid(), number)
+                done.append(number)
+                check()
+                done.append("another step")
+    except (KeyboardInterrupt, Terminated) as interrupt:
+        return done, type(interrupt)
+    return done, None
+
+
+def test_the_first_signal_waits_for_the_end_of_the_step():
+    assert signalled() == ([], None)
+    assert signalled(signal.SIGINT) == ([signal.SIGINT], KeyboardInterrupt)
+    assert signalled(signal.SIGTERM) == ([signal.SIGTERM], Terminated)
+
+
+def test_a_second_signal_does_not_wait():
+    done = []
+
+    def impatient():
+        with between_steps():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("the first")
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("the second")
+
+    with pytest.raises(Terminated):
+        impatient()
+    assert done == ["the first"]
+
+
+def test_a_signal_that_nobody_asked_for_is_not_lost():
+    def finish():
+        with between_steps():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated):
+        finish()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_signal_during_the_imports_is_no_traceback(config, tmp_path, number):
+    process = subprocess.Popen(
+        command(config, "--run", tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    maps, loaded = f"/proc/{process.pid}/maps", random.Random(number).choice(["_pydantic_core", "libtorch_cpu"])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # PyTorch's imports go on for a second after this library is there
+        with open(maps) as file:
+            if loaded in file.read():
+                break
+    process.send_signal(number)
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, printed, errors) == (128 + number, "", "")
+    assert not (tmp_path / "run").exists()

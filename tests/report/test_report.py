@@ -1,0 +1,250 @@
+"""The page in every state of a sweep: it says what is there, what is not, and why."""
+
+import base64
+import getpass
+import hashlib
+import html
+import json
+import os
+import re
+import socket
+from html.parser import HTMLParser
+
+import pytest
+
+from iafsweep.errors import SweepError
+from iafsweep.report import write_report
+from iafsweep.report.markup import element, json_element, raw_element
+from iafsweep.report.private import shareable
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.training import RunFolder
+from tests.report.hostile import MARKUP, ODD, PRIVATE, SECRETS
+from tests.report.sweeps import SweepMaker, driver_at_work
+
+COMMAND = ["python", "run_sweep.py", "report", "runs/quick-1"]
+
+
+class Page(HTMLParser):
+    """The text of a page, its tags and its data."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.source, self.tags, self._texts, self._inside, self.raw = source, [], [], "", {}
+        self.feed(source)
+        self.text = " ".join(" ".join(self._texts).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._inside = tag if tag in ("script", "style") else ""
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside:
+            self.raw.setdefault(self._inside, []).append(data)
+        else:
+            self._texts.append(data)
+
+    @property
+    def data(self):
+        return json.loads(self.raw["script"][0])
+
+
+def page_of(folder):
+    return Page(write_report(folder, COMMAND).read_text(encoding="utf-8"))
+
+
+def test_a_sweep_that_ended(full):
+    page = page_of(full)
+    best = page.data["best"]
+    for expected in (f"Trial {best}", "14 completed", "5 stopped early", "24 of 24 trials have ended",
+                     "All trials have ended", "CUDA out of memory",
+                     "python run_sweep.py report runs/quick-1", "ValueError: no"):  # fmt: skip
+        assert expected in page.text
+    assert set(page.data["trials"]) == {f"t{number:04d}" for number in range(1, 25)}
+    assert next(iter(page.data["trials"])) == best
+    assert "2% untrusted" in page.text
+    assert "90% untrusted" in page.text
+    assert "0.20 ± 0.05" in page.text  # the sandwich's gap
+    images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == 8
+    assert all(source.startswith("data:image/png;base64,") for source in images)
+
+
+def test_the_verdict_follows_the_diagnostics(tmp_path):
+    for untrusted, verdict in (
+        (0.02, "test NLL trusted"),
+        (0.2, "test NLL doubtful"),
+        (0.9, "test NLL not to be trusted"),
+    ):
+        maker = (
+            SweepMaker(tmp_path / str(untrusted), trials=1).began().add().score("t0001", untrusted=untrusted).ended()
+        )
+        page = page_of(maker.folder)
+        assert verdict in page.text
+        assert ("upper bounds" in page.text or "as an upper bound" in page.text) == (untrusted > 0.05)
+    bare = SweepMaker(tmp_path / "bare", trials=1).began().add().ended()
+    assert "has not been scored on test images" in page_of(bare.folder).text
+
+
+def test_a_running_sweep(tmp_path):
+    maker = SweepMaker(tmp_path / "s").began().add(count=2).add("running", count=2)
+    with driver_at_work(maker.folder):
+        page = page_of(maker.folder)
+    assert "A driver is at work" in page.text
+    assert "2 running" in page.text
+    assert [page.data["trials"][trial]["status"] for trial in ("t0003", "t0004")] == ["running"] * 2
+    assert "process" not in page.text  # whose lock says which process on which host
+    assert {curve["trial"] for curve in page.data["figures"]["learning-curves"]["curves"]} == set(page.data["trials"])
+
+
+@pytest.mark.parametrize(
+    ("ended", "sentence"),
+    [(("interrupted",), "It ended before its last trial. 4 trials are left; resume goes on."),
+     (("stopped", "1 hour is used up"), "It ended before its last trial: 1 hour is used up."),
+     (None, "Its driver ended without a word; 4 trials are left.")],
+)  # fmt: skip
+def test_an_interrupted_sweep(tmp_path, ended, sentence):
+    maker = SweepMaker(tmp_path / "s").began().add(count=3).add("stopped").add("running")
+    if ended:
+        maker.ended(*ended)
+    page = page_of(maker.folder)
+    assert sentence in page.text
+    assert "1 interrupted" in page.text
+    assert page.data["best"] is not None
+
+
+def test_a_sweep_with_failures_only(tmp_path):
+    maker = (
+        SweepMaker(tmp_path / "s", trials=4)
+        .began()
+        .add("failed", count=3, error="Traceback\nValueError: no")
+        .add("oom")
+    )
+    page = page_of(maker.ended("aborted", "trial after trial failed alike").folder)
+    for expected in ("There is no best trial", "No trial completed", "t0001, t0002, t0003: ValueError: no", "aborted",
+                     "No trial has finished an epoch", "Too few trials: 0 trials completed",
+                     "No trial has been scored on test images yet", "No pictures are on disk"):  # fmt: skip
+        assert expected in page.text
+    assert page.data["figures"] == {}
+
+
+def test_a_sweep_with_one_trial(tmp_path):
+    page = page_of(SweepMaker(tmp_path / "s", trials=1).began().add().ended().folder)
+    assert "Trial t0001" in page.text
+    assert "Too few trials: 1 trial completed" in page.text
+    assert {"learning-curves", "parallel", "cost"} <= set(page.data["figures"])
+
+
+def test_an_empty_ledger(tmp_path):
+    page = page_of(SweepMaker(tmp_path / "s").folder)
+    for expected in ("No trial was proposed", "There are no trials yet", "0 of 8 trials have ended", "not begun"):
+        assert expected in page.text
+
+
+def test_no_sweep(tmp_path):
+    with pytest.raises(SweepError, match="no sweep folder"):
+        write_report(SweepFolder(tmp_path), COMMAND)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_files_cost_no_more_than_themselves(tmp_path):
+    maker = SweepMaker(tmp_path / "s").began().add(count=3, pictures=True)
+    runs = [RunFolder(maker.folder.trial(trial)) for trial in ("t0001", "t0002", "t0003")]
+    runs[0].metrics.write_text("{not json}\n{}\n")
+    runs[1].samples.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    runs[2].reconstructions.write_bytes(b"GIF89a")
+    with maker.folder.ledger.open("a") as file:
+        file.write("damaged\n")
+    maker.folder.environment.write_text('{"time": "cut o')
+    page = page_of(maker.folder)
+    for expected in ("t0001/metrics.jsonl is damaged", "t0002/samples.png cannot be shown",
+                     "t0003/reconstructions.png cannot be shown", "is damaged and left out"):  # fmt: skip
+        assert expected in page.text
+    assert len(page.data["figures"]["learning-curves"]["curves"]) == 2
+
+
+def test_the_page_stands_alone(full):
+    page = page_of(full)
+    loading = {"src", "href", "action", "data", "poster", "srcset", "background", "formaction", "xlink:href"}
+    for tag, attributes in page.tags:
+        for name in loading & set(attributes):
+            assert attributes[name].startswith(("#", "data:image/png")), (tag, name, attributes[name])
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+    assert not re.search(r"url\((?!#)|@import|https?:(?!//www\.w3\.org/2000/svg)", page.source)
+
+
+def test_the_policy_allows_its_own_style_and_script_alone(full):
+    page = page_of(full)
+    policy = next(each["content"] for _, each in page.tags if each.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert rules["base-uri"] == rules["form-action"] == "'none'"
+    assert "unsafe" not in policy
+    for name, text in (("style", page.raw["style"][0]), ("script", page.raw["script"][-1])):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[f"{name}-src"] == f"'sha256-{digest}'"
+    assert [tag for tag, _ in page.tags].index("meta") < [tag for tag, _ in page.tags].index("style")
+
+
+@pytest.mark.parametrize("text", MARKUP + ODD)
+def test_hostile_texts_stay_texts(tmp_path, text):
+    values = {"model.encoder.kind": text, text: text, "model.flow.depth": 0, "training.learning_rate": 1e-3}
+    maker = SweepMaker(tmp_path / "s", title=text).began().add(parameters=values)
+    maker.add("failed", parameters=values, error=f"Traceback\n{text}").ended("stopped", text)
+    plain = page_of(
+        SweepMaker(tmp_path / "p").began().add().add("failed", error="Traceback\nx").ended("stopped", "x").folder
+    )
+    page = page_of(maker.folder)
+    expected, found = ([tag for tag, _ in each.tags if tag in ("script", "style", "img")] for each in (plain, page))
+    assert found == expected
+    assert len(page.raw["script"]) == 2
+    assert page.raw["script"][1] == plain.raw["script"][1]
+    assert page.source.count("</script>") == 2
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")], tag
+    if text.isprintable() and text.strip() == text and len(text) < 100:
+        assert html.escape(shareable(text), quote=True) in page.source
+        parameters = page.data["trials"]["t0001"]["parameters"]
+        assert shareable(text) in [value for _, value in parameters]
+
+
+def test_nothing_tells_of_people_or_machines(tmp_path, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "gpu-box-17")
+    monkeypatch.setattr(getpass, "getuser", lambda: "mallory")
+    monkeypatch.setenv("IAFSWEEP_SECRET", "hunter2-hunter2")
+    maker = SweepMaker(tmp_path / "s", title=PRIVATE[0]).began()
+    for text in PRIVATE:
+        maker.add("failed", error=f"Traceback\n{text}")
+    maker.add().ended("stopped", PRIVATE[1])
+    page = page_of(maker.folder)
+    for secret in (
+        *SECRETS,
+        "gpu-box-17",
+        "mallory",
+        "hunter2",
+        str(tmp_path),
+        os.getcwd(),
+        os.path.expanduser("~") + "/",
+    ):
+        assert secret not in page.source, secret
+
+
+def test_the_same_files_give_the_same_page(full):
+    first, second = (re.sub(r"Made [^<]*", "", write_report(full, COMMAND).read_text()) for _ in range(2))
+    assert first == second
+
+
+def test_markup_escapes_all_but_itself():
+    inner = element("b", "<&>\"'")
+    assert inner == "<b>&lt;&amp;&gt;&quot;&#x27;</b>"
+    assert element("p", inner, "<", title='"><') == f'<p title="&quot;&gt;&lt;">{inner}&lt;</p>'
+    assert element("p", [inner, inner], None, hidden=True, id=None) == f"<p hidden>{inner}{inner}</p>"
+    with pytest.raises(ValueError, match="would end it"):
+        raw_element("script", "x = '</SCRIPT>'")
+    block = json_element("d", json.dumps({"a": "</script><!--\u2028&"}, ensure_ascii=False))
+    inside = block.removeprefix('<script type="application/json" id="d">').removesuffix("</script>")
+    assert not set(inside) & set("<>&\u2028")
+    assert json.loads(inside) == {"a": "</script><!--\u2028&"}

@@ -1,0 +1,68 @@
+"""One writer a run folder, by real processes."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from iafsweep.errors import RunFolderError
+from iafsweep.training import RunFolder
+from iafsweep.training.lock import held
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from iafsweep.training import RunFolder
+from iafsweep.training.lock import held
+with held(RunFolder(Path(sys.argv[1]))):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_process_is_refused_and_a_killed_one_does_not_block(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, folder.path], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunFolderError, match="run is in use by another process"), held(folder):
+            pass
+        assert folder.lock.exists()
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.communicate()
+    assert folder.lock.exists()
+    with held(folder):
+        folder.refuse_used()  # a lock alone is no run
+    assert list(folder.path.iterdir()) == []
+
+
+def test_what_was_made_for_the_lock_goes_with_it(tmp_path):
+    with held(RunFolder(tmp_path / "a" / "b" / "run")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    with held(RunFolder(tmp_path / "mine" / "run")) as _:
+        (tmp_path / "mine" / "run" / "file").touch()
+    with held(RunFolder(tmp_path / "mine")):
+        pass
+    assert sorted(path.name for path in (tmp_path / "mine").rglob("*")) == ["file", "run"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("file", "file is a file, and a run needs a folder"),
+        ("file/run", "cannot write the run folder .*file/run: .*Not a directory"),
+        ("dangling", "cannot write the run folder"),
+        ("x" * 300, "cannot write the run folder .*File name too long"),
+        ("/proc/run", "cannot write the run folder /proc/run"),
+    ],
+)
+def test_folders_that_cannot_be(tmp_path, path, message):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone" / "away")
+    with pytest.raises(RunFolderError, match=message), held(RunFolder(tmp_path / path)):
+        pass
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "dangling"}

@@ -1,0 +1,66 @@
+"""What TensorBoard reads back from a run."""
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+
+from iafsweep.records import Estimate, Evaluation
+from iafsweep.training import RunFolder, Trainer
+from iafsweep.training.run_log import add_test_figures
+
+
+def events(folder):
+    return EventAccumulator(str(folder.tensorboard)).Reload()
+
+
+def run(config, images, path, cpu, epochs):
+    trainer = Trainer.start(config, images, RunFolder(path), cpu)
+    for _ in range(epochs):
+        trainer.run_epoch()
+    return trainer
+
+
+def hparams_of(read, tag):
+    return metadata.parse_session_start_info_plugin_data(read.summary_metadata[tag].plugin_data.content)
+
+
+def test_a_first_epoch_trained_twice_is_shown_once(config, images, tmp_path, cpu):
+    recipe = config.model_copy(update={"training": config.training.model_copy(update={"checkpoint_every_epochs": 4})})
+    folder = RunFolder(tmp_path / "run")
+    run(recipe, images, folder.path, cpu, 2).close()  # killed here: nothing of it is on disk but the start
+    again = Trainer.resume(recipe, images, folder, cpu)
+    again.run_epoch()
+    again.close()
+    assert [point.step for point in events(folder).Scalars("train/loss")] == [1]
+
+
+def test_a_run_is_a_row_of_the_hparams_tab(config, images, tmp_path, cpu):
+    folder = RunFolder(tmp_path / "run")
+    trainer = run(config, images, folder.path, cpu, 4)
+    trainer.finish()
+    figure = Estimate(
+        method="hais", split="test", images=2, nll=91.5, standard_error=1.0, settings="", samples=4, seed=0,
+        binarisation_seeds=(0,), network_evaluations=1, gradient_evaluations=1, seconds=1.0,
+    )  # fmt: skip
+    add_test_figures(folder.tensorboard, Evaluation(checkpoint="best", epoch=4, parameters=1, device="cpu",
+                                                    estimates=(figure,)))  # fmt: skip
+    assert all(path.is_file() for path in folder.tensorboard.iterdir())
+    read = events(folder)
+    columns = hparams_of(read, metadata.SESSION_START_INFO_TAG).hparams
+    assert columns["model.latent_size"].number_value == 4
+    assert columns["model.encoder.kind"].string_value == "mlp"
+    assert columns["model.flow.gated"].string_value == "true"
+    assert columns["model.encoder.mlp.hidden_sizes"].string_value == "[16]"
+    assert not any(name.startswith("evaluation.") for name in columns)
+    assert "training.epochs" not in columns  # may change on resume, and what was written first stays
+    experiment = metadata.parse_experiment_plugin_data(
+        read.summary_metadata[metadata.EXPERIMENT_TAG].plugin_data.content
+    )
+    metrics = {info.name.tag for info in experiment.metric_infos}
+    assert {"final/validation_negative_elbo", "final/test_nll_hais"} < metrics
+    assert metadata.SESSION_END_INFO_TAG in read.summary_metadata
+    best = trainer.best.validation_negative_elbo
+    assert read.Scalars("final/validation_negative_elbo")[-1].value == pytest.approx(best)
+    assert read.Scalars("final/test_nll_hais")[-1].value == pytest.approx(91.5)
+    text = read.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "latent_size = 4" in text
