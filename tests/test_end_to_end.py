@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
 
 from iafsweep.training import RunFolder
 from iafsweep.training.metrics_file import read
@@ -52,6 +54,21 @@ def test_a_sweep_leaves_a_report(sweep):
     assert page.count("data:image/png;base64,") == 4  # samples and reconstructions of two trials
     assert str(folder.parent) not in page
     assert "report runs/smoke" in page
+
+
+def test_every_trial_is_a_row_of_tensorboards_hparams_tab(sweep):
+    folder, _ = sweep
+    for row in rows(folder / "leaderboard.csv"):
+        read = EventAccumulator(str(folder / "trials" / row["trial"] / "tensorboard")).Reload()
+        start = read.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+        columns = metadata.parse_session_start_info_plugin_data(start).hparams
+        assert columns["training.learning_rate"].number_value == pytest.approx(float(row["training.learning_rate"]))
+        assert metadata.SESSION_END_INFO_TAG in read.summary_metadata
+        final = {"validation_negative_elbo", "test_negative_elbo", "nll_importance_sampling", "nll_hais"}
+        for name in final:
+            tag = f"final/{name}" if name.endswith("elbo") else f"final/test_{name}"
+            shown = [point.value for point in read.Scalars(tag)] if tag in read.Tags()["scalars"] else []
+            assert shown == ([pytest.approx(float(row[name]))] if row[name] else [])
 
 
 def test_a_sweep_ends_with_a_leaderboard(sweep):

@@ -21,6 +21,7 @@ from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import Unit, UnitProgress, UnitsOutcome, run_units
 from iafsweep.training import RunFolder, load_trained_model
+from iafsweep.training.run_log import add_test_figures
 
 
 @dataclass(frozen=True)
@@ -190,13 +191,16 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str) -> Non
     evaluation, state = finalist.config.evaluation, finalist.run.read_state()
     best = state.best
     write_images(finalist.run, scores)
-    finalist.run.write_evaluation(
-        Evaluation(
-            checkpoint=evaluation.checkpoint,
-            epoch=best.epoch if best is not None and evaluation.checkpoint == "best" else state.epochs,
-            parameters=state.parameters,
-            device=device,
-            estimates=scores.estimates,
-            sandwiches=scores.sandwiches,
-        )
+    found = Evaluation(
+        checkpoint=evaluation.checkpoint,
+        epoch=best.epoch if best is not None and evaluation.checkpoint == "best" else state.epochs,
+        parameters=state.parameters,
+        device=device,
+        estimates=scores.estimates,
+        sandwiches=scores.sandwiches,
     )
+    path = finalist.run.evaluation
+    before = path.read_bytes() if path.exists() else None
+    finalist.run.write_evaluation(found)
+    if path.read_bytes() != before:  # a rerun that finds everything done adds no further event file
+        add_test_figures(finalist.run.tensorboard, found)

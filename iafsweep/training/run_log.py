@@ -74,11 +74,12 @@ class Curves:
         """Add an image grid [C, H, W]."""
         self._writer.add_image(name, grid, epoch)
 
-    def add_end(self, best: Best | None, epoch: int) -> None:
-        """Close the run's row of the HParams tab, with its best validation bound."""
+    def add_end(self, best: Best | None, epoch: int, *, completed: bool) -> None:
+        """Add the best validation bound to the run's row of the HParams tab, and close the row if it has completed."""
         if best is not None:
             self._writer.add_scalar(VALIDATION_TAG, best.validation_negative_elbo, epoch)
-        self._events.add_summary(self._end)
+        if completed:
+            self._events.add_summary(self._end)
 
     def close(self) -> None:
         """Flush and close the event file."""

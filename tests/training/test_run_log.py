@@ -64,3 +64,19 @@ def test_a_run_is_a_row_of_the_hparams_tab(config, images, tmp_path, cpu):
     assert read.Scalars("final/test_nll_hais")[-1].value == pytest.approx(91.5)
     text = read.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "latent_size = 4" in text
+
+
+def test_a_run_stopped_early_has_its_figure_in_the_hparams_tab_too(config, images, tmp_path, cpu):
+    folder = RunFolder(tmp_path / "run")
+    trainer = run(config, images, folder.path, cpu, 2)
+    trainer.finish("interrupted")
+    read = events(folder)
+    (shown,) = read.Scalars("final/validation_negative_elbo")
+    assert (shown.step, shown.value) == (2, pytest.approx(trainer.best.validation_negative_elbo))
+    assert metadata.SESSION_END_INFO_TAG not in read.summary_metadata  # it may go on
+    again = Trainer.resume(config, images, folder, cpu)
+    again.run_epoch()
+    again.finish()
+    read = events(folder)
+    assert read.Scalars("final/validation_negative_elbo")[-1].step == 3
+    assert metadata.SESSION_END_INFO_TAG in read.summary_metadata
