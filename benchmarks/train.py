@@ -89,7 +89,7 @@ def rows_of(config: ModelConfig, batch_size: int, device: torch.device, skip: st
     """Return a row for every way, and one for pythae."""
     calls = 1 if config.encoder.kind != "mlp" or device.type == "cuda" else 10
     ways = [
-        Timed(way.name, _repeated(_step(config, way, batch_size, device), calls), batch_size * calls)
+        Timed(way.name, _repeated(step_of(config, way, batch_size, device), calls), batch_size * calls)
         for way in WAYS
         if not skip or skip not in way.name
     ]
@@ -100,11 +100,12 @@ def rows_of(config: ModelConfig, batch_size: int, device: torch.device, skip: st
     return [*ways, Timed("pythae VAE_IAF", peer, batch_size * calls)]
 
 
-def _step(config: ModelConfig, way: Way, batch_size: int, device: torch.device) -> Callable[[], object]:
+def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device) -> Callable[[], object]:
+    """Return a step of training on batches of its own."""
     model = build_model(config, SHAPE, seed=0).to(device).to(memory_format=way.memory_format)
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
     step = TrainingStep(model, optimiser, Computing(way.precision, way.compiled))
-    batches = _endless(config, batch_size, device)
+    batches = endless(config, batch_size, device)
     return lambda: step(next(batches), 0.5)
 
 
@@ -112,7 +113,7 @@ def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> 
     networks = build_model(config, SHAPE, seed=0).to(memory_format=torch.contiguous_format)
     model: nn.Module = pythae_model(config, networks).to(device)
     optimiser = torch.optim.Adam(model.parameters())  # as its trainer makes it
-    batches = _endless(config, batch_size, device)
+    batches = endless(config, batch_size, device)
 
     def step() -> object:
         loss = model({"data": next(batches).x}).loss
@@ -124,7 +125,8 @@ def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> 
     return step
 
 
-def _endless(config: ModelConfig, batch_size: int, device: torch.device) -> Iterator[Batch]:
+def endless(config: ModelConfig, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    """Yield batches of random pictures, made as training makes them."""
     pictures = torch.randint(0, 256, (4 * batch_size, *SHAPE), dtype=torch.uint8).to(device)
     for epoch in count():
         yield from epoch_batches(pictures, batch_size, config.latent_size, 0, epoch)
