@@ -192,7 +192,7 @@ class UnitsProgress:
 
 
 _EARLY_SHARE, _EARLY_SECONDS = 0.01, 20.0
-"""Before either of them a rate says more of how the work began (a worker's start, one tiny shard) than of how it goes."""
+"""Before either a rate says more of how the work began (a worker's start, one tiny shard) than of how it goes."""
 
 
 class Rate:
