@@ -1,7 +1,7 @@
 """Training steps a second: plain, fast, and pythae's VAE_IAF on the same sizes: `python -m benchmarks.train`.
 
 The plain rows compute every product as it is defined. Every way trains on batches of its own of random pictures, data
-path and optimiser included, in turns. Compiling takes minutes once for each compiled row (`--skip compiled` leaves those
+path and optimiser included, in turns. Compiling takes minutes once for each compiled row (`--skip compiled` leaves them
 out). Where there is a GPU, the steps run on it.
 """
 

@@ -60,11 +60,12 @@ class TrainingStep:
         return means
 
     def _gradients(self, batch: Batch, kl_weight: float) -> Tensor:
+        # Before anything is replayed: the gradients of the step before lie in memory that a replay writes over.
+        self._optimiser.zero_grad(set_to_none=True)
         if self._replays:
             torch.compiler.cudagraph_mark_step_begin()
         reconstruction, kl = self._means(batch.x, batch.noise)
         loss = reconstruction + kl_weight * kl
-        self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         return torch.stack([loss.detach(), reconstruction.detach(), kl.detach()])
 
