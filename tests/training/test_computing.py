@@ -81,3 +81,28 @@ def test_a_run_says_how_it_computed(config, images, tmp_path):
     trainer = Trainer.resume(folder.read_config(), images, folder, CPU)
     assert "bfloat16" in trainer.place
     trainer.close()
+
+
+def test_moments_that_lie_otherwise_in_memory_are_taken_as_they_are(config, images, tmp_path):
+    """The fused update walks through memory; a checkpoint of channels-first moments must not be read crosswise."""
+    values = config.model_dump()
+    values["training"] |= {"epochs": 2, "batch_size": 180}
+    for side in ("encoder", "decoder"):
+        values["model"][side] |= {"kind": "resnet", "resnet": {"maps": 3}}
+    values["model"]["encoder"]["resnet"]["hidden_size"] = 4
+    conv = RunConfig.model_validate(values)
+    bounds = []
+    for name in ("straight", "channels-first"):
+        folder = RunFolder(tmp_path / name)
+        trainer = Trainer.start(conv, images, folder, CPU)
+        trainer.run_epoch()
+        trainer.close()
+        if name == "channels-first":
+            saved = torch.load(folder.last, weights_only=True)
+            for moments in saved["optimiser"]["state"].values():
+                moments |= {key: each.contiguous() for key, each in moments.items()}
+            torch.save(saved, folder.last)
+        trainer = Trainer.resume(conv, images, folder, CPU)
+        bounds.append(trainer.run_epoch().validation_negative_elbo)
+        trainer.close()
+    assert bounds[0] == bounds[1]
