@@ -4,8 +4,10 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 # Two processes of one thread each: the tests are many and tiny.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+# `make test-faults FAULTS="faults and slow"` leaves out what `make test` runs.
+FAULTS := faults
 
-.PHONY: help sweep test test-faults test-all lint clean
+.PHONY: help sweep test test-faults test-all lint docs clean
 
 help:
 	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about 5 minutes)"
@@ -13,6 +15,7 @@ help:
 	@echo "make test-faults  kill, fill and truncate: every row of the table of faults in docs/sweeps.md"
 	@echo "make test-all  the same with the tests marked slow"
 	@echo "make lint      lint and types alone"
+	@echo "make docs      write the pages that scripts make: configuration, tutorial (runs a small sweep)"
 	@echo "make clean     remove .venv and caches (not runs/)"
 
 $(INSTALLED): pyproject.toml
@@ -35,10 +38,14 @@ test: lint
 	$(PYTEST) -m "not slow"
 
 test-faults: $(INSTALLED)
-	$(PYTEST) -m faults
+	$(PYTEST) -m "$(FAULTS)"
 
 test-all: lint
 	$(PYTEST)
+
+docs: $(INSTALLED)
+	$(VENV)/bin/python -m tools.configuration_page
+	$(VENV)/bin/python -m tools.tutorial
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

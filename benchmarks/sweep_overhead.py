@@ -81,13 +81,18 @@ def drive(folder: Path, trials: int) -> None:
     started = time.perf_counter()
     outcome = launch_sweep(space_of(trials), SweepFolder(folder), images(), LaunchOptions(node=node), NoProgress())
     seconds = time.perf_counter() - started
-    print(json.dumps({"status": outcome.status, "seconds": seconds, "imported": imported, "end": memory()}))
+    own = time.process_time()
+    print(
+        json.dumps(
+            {"status": outcome.status, "seconds": seconds, "processor": own, "imported": imported, "end": memory()}
+        )
+    )
 
 
 def run_driver(folder: Path, trials: int) -> dict[str, object]:
     """Run a driver in a process of its own."""
     words = [sys.executable, __file__, "--drive", str(folder), "--trials", str(trials)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
@@ -111,6 +116,7 @@ def main() -> None:
         assert isinstance(wall, float)
         print(f"{len(state.finished)} trials, {wall:.0f} s, of which training {training:.0f} s")
         print(f"beyond training: {(wall - training) / len(state.finished):.3f} s a trial (start of Ray included)")
+        print(f"processor time of the driver, imports included: {first['processor']:.0f} s")
         print(f"memory of the driver, MiB: {first['imported']} after imports, {first['end']} at the end")
         print(f"ledger {(folder / 'trials.jsonl').stat().st_size / 2**20:.1f} MiB, "
               f"journal {(folder / 'optuna.journal').stat().st_size / 2**20:.1f} MiB")  # fmt: skip

@@ -6,15 +6,31 @@ The map, low floor to high; imports go down only:
 ``config``       frozen typed configuration, TOML
 ``data``         images as uint8 tensors, fixed splits, binarisation
 ``models``       densities, cMADE, flows, encoders, decoders, the autoencoder
-``training``     the trainer, checkpoints, run folders
-``evaluation``   importance sampling, annealed importance sampling, diagnostics
+``training``     the trainer, checkpoints, run folders, model folders
+``evaluation``   importance sampling, annealed importance sampling, diagnostics; runs read back and exported
 ``sweep``        search spaces, Ray Tune, the ledger, the rerun (the only folder that imports ray)
 ``leaderboard``  tables made from records alone
 ``report``       a sweep as one page to look at, and its figures
+``loaded_sweep`` a whole sweep read back for use
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
 units, X pixels. All bounds and likelihoods are in nats per image.
+
+Example:
+    >>> import iafsweep
+    >>> run = iafsweep.load_run("runs/best")  # of run_single.py, a sweep's trial, or an exported model
+    >>> run.model.sample(64).shape  # pixel probabilities of new images
+    torch.Size([64, 1, 28, 28])
+    >>> x = run.images("test", 10)  # bits of the first test images, as they are scored
+    >>> run.model.reconstruct(x).shape
+    torch.Size([10, 1, 28, 28])
+    >>> run.log_likelihood(x, samples=50).shape  # nats an image
+    torch.Size([10])
+    >>> sweep = iafsweep.load_sweep("runs/quick-1")
+    >>> list(sweep.leaderboard.columns[:3])
+    ['rank', 'trial', 'status']
+    >>> folder = sweep.best().export("models/best")  # load_run reads it back, anywhere
 """
 
 from __future__ import annotations
@@ -26,9 +42,12 @@ if TYPE_CHECKING:
     from iafsweep import config, data, evaluation, models, training
     from iafsweep.config import RunConfig, load_config
     from iafsweep.evaluation.load import Run, load_run
-    from iafsweep.models import build_model
+    from iafsweep.loaded_sweep import LoadedSweep, load_sweep
+    from iafsweep.models import VAE, build_model
 
 __all__ = [
+    "VAE",
+    "LoadedSweep",
     "Run",
     "RunConfig",
     "build_model",
@@ -37,17 +56,21 @@ __all__ = [
     "evaluation",
     "load_config",
     "load_run",
+    "load_sweep",
     "models",
     "training",
 ]
 
-# Found when first asked for: PyTorch takes seconds to import, pydantic a third of one, and not every use needs them.
+# Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
+    "LoadedSweep": "iafsweep.loaded_sweep",
     "Run": "iafsweep.evaluation.load",
     "RunConfig": "iafsweep.config",
+    "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
     "load_config": "iafsweep.config",
     "load_run": "iafsweep.evaluation.load",
+    "load_sweep": "iafsweep.loaded_sweep",
 }
 _FLOORS = {"config", "data", "evaluation", "models", "training"}
 

@@ -58,6 +58,8 @@ def test_imports_go_down(file):
             assert there in GROUND, f"{file.name} is on the ground and imports {module}"
         elif here in FLOORS and there in FLOORS:
             assert FLOORS.index(there) <= FLOORS.index(here), f"{file} imports {module}, which is above it"
+        if there == "loaded_sweep":
+            assert here == "cli", f"{file} imports {module}, which is above it"
         if here in ONLY:
             assert there in ONLY[here] | {here}, f"{file} imports {module}"
 
@@ -78,6 +80,7 @@ def test_estimators_know_no_network_and_no_configuration(name):
     ("statement", "absent"),
     [
         ("import iafsweep", ["ray", "torchvision", "torch", "pandas", "pydantic"]),
+        ("import iafsweep; iafsweep.load_sweep", ["ray", "torchvision"]),
         ("import iafsweep.cli.entry", ["typer", "pydantic"]),
         ("import iafsweep; iafsweep.load_run, iafsweep.build_model, iafsweep.evaluation", ["ray", "torchvision"]),
         ("import iafsweep.cli.single", ["ray", "torchvision"]),

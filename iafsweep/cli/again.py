@@ -28,6 +28,11 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], machine: Ma
     """Raise the number of trials of a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
     space = load_sweep_space(old)
+    if space.sweep.scheduler == "pbt":
+        raise UserError(
+            f"{folder} trained a population, whose members train side by side from the start; launch another one "
+            f"with more --trials"
+        )
     proposed = len(read_ledger(old.ledger).trials)
     wanted = wanted_trials(trials, space.sweep.trials)
     if wanted <= space.sweep.trials:

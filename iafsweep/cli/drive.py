@@ -18,15 +18,17 @@ from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
 from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
+from iafsweep.cli.tracker_option import TrackerName, tracked_sweep
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
-from iafsweep.errors import SweepError, UserError
+from iafsweep.errors import ConfigError, RunFolderError, SweepError, UserError
 from iafsweep.records import LeaderboardRow
+from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials
-from iafsweep.sweep.finalists import plan_finalist, score_finalists
+from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.options import LaunchOptions
@@ -54,11 +56,13 @@ class Machine:
         data_root: folder of data sets.
         asked_data_root: the same if it was asked for on the command line.
         options: as the sweep takes them.
+        tracker: where trials are sent too; None: nowhere.
     """
 
     data_root: Path
     asked_data_root: Path | None
     options: LaunchOptions
+    tracker: TrackerName | None = None
 
 
 def show_samples(space: str, overrides: list[str], count: int, seed: int, console: Console) -> None:
@@ -142,8 +146,11 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
-    with machine.options.ray():
-        outcome = launch_sweep(space, folder, images, machine.options, _progress(console))
+    progress = _progress(console)
+    with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
+        plan_trials(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
+        heard = progress if tracking is None else Audience(progress, tracking)
+        outcome = launch_sweep(space, folder, images, machine.options, heard)
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
             leave_report(folder, console)
@@ -153,6 +160,8 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
         if outcome.status == "stopped":
             console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
         code = _rerun(space, folder, space.base.evaluation, machine, console, again)
+        if tracking is not None:
+            tracking.scored(trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top))
     _show(folder, console)
     return code
 
@@ -166,11 +175,22 @@ def _rerun(
     again: str,
 ) -> int:
     """Score the best trials on the test images; return the exit code."""
-    best = [trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top)]
-    if not best:
+    state = read_ledger(folder.ledger)
+    ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
+    if not ranked or not space.sweep.top:
         return 0
     test = load_test_images(space.base.data, machine.data_root)
-    finalists = [plan_finalist(trial, folder, evaluation, len(test)) for trial in best]
+    finalists: list[Finalist] = []
+    for trial in ranked:
+        try:
+            finalists.append(plan_finalist(trial, folder, evaluation, len(test)))
+        except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
+            console.print(f"{trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
+        if len(finalists) == space.sweep.top:
+            break
+    if not finalists:
+        return 1
+    best = [finalist.trial for finalist in finalists]
     units = sum(finalist.first_tasks for finalist in finalists)
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)

@@ -15,15 +15,18 @@ from iafsweep.leaderboard import best_row, leaderboard_table, short_name, write_
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.space_file import read_stored_space
-from iafsweep.training import RunFolder
 
+_MISSING_TOLD = 5
 _LEFT = {"trial", "status"}
 
 
 def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow]:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return the rows.
+
+    All of it but the test figures comes from the ledger, so that a run folder that was removed is missed by none of it.
 
     Args:
         folder: the sweep folder.
@@ -33,15 +36,25 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow
         SweepError: the folder holds no readable ledger.
     """
     space = read_stored_space(folder.space)
-    rows = scored_rows(folder, read_ledger(folder.ledger), space)
+    state = read_ledger(folder.ledger)
+    rows = scored_rows(folder, state, space)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
     if (best := best_row(rows)) is not None:
-        config = RunFolder(folder.trial(best.trial)).read_config()
-        titled = config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
-        write_text(folder.best, dump_config(titled))
+        trial = next(each for each in state.trials if each.trial == best.trial)
+        found = candidate(space, trial.proposed.parameters, trial.afresh, trial.proposed.repeat)
+        if found is not None:
+            titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
+            write_text(folder.best, dump_config(titled))
     return rows
+
+
+def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:
+    """Return the checkpoints that rows name and that are not there (any more), relative to the sweep folder."""
+    return [
+        row.checkpoint for row in rows if row.checkpoint is not None and not (folder.path / row.checkpoint).exists()
+    ]
 
 
 def print_leaderboard(console: Console, folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> None:
@@ -49,6 +62,11 @@ def print_leaderboard(console: Console, folder: SweepFolder, rows: Sequence[Lead
     space = read_stored_space(folder.space)
     order = [parameter.path for parameter in space.parameters]
     print_table(console, leaderboard_table(rows, order), order, keys=2)
+    if missing := missing_checkpoints(folder, rows):
+        told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
+        console.print(
+            f"Missing checkpoints, {len(missing)} in all: {told}", markup=False, style="yellow", soft_wrap=True
+        )
 
 
 def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from iafsweep.cli import exits
 from iafsweep.cli.leaving import leaving_at_once
+from iafsweep.cli.tracker_option import TrackerOption, tracked
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 from iafsweep.config import RunConfig, field_paths, load_config
 from iafsweep.config.files import bundled_folder, find_config, read_toml
@@ -62,6 +64,11 @@ def single(
         bool,
         typer.Option("--evaluate-only", help="Score the run again, with other `evaluation.*` perhaps; no training."),
     ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write the model of the run in --run to this new folder; no training, no scoring."),
+    ] = None,
+    tracker: TrackerOption = None,
     until_error: UntilError = None,
     budget_seconds: BudgetSeconds = None,
     budget_evaluations: BudgetEvaluations = None,
@@ -84,6 +91,8 @@ def single(
       `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true`
     - score it until the figures are exact enough:
       `run_single.py --run runs/short --evaluate-only --until-error 0.02`
+    - weights, configuration and a card with its figures, in one folder:
+      `run_single.py --run runs/short --export models/short`
     - train a sweep's best configuration:
       `run_single.py runs/my-sweep/best.toml`
 
@@ -92,6 +101,9 @@ def single(
     Exit codes: 0 done, 1 a fault of the program, 2 a mistake in what was asked (or no memory, no disk), 3 diverged,
     130 Ctrl-C, 143 SIGTERM.
     """
+    if export is not None:
+        _export(config, run, export, trains=resume or evaluate_only or bool(overrides))
+        return
     if resume and evaluate_only:
         raise UserError("--resume trains on and --evaluate-only trains nothing; give one of them")
     asked = until_error_changes(until_error, budget_seconds, budget_evaluations)
@@ -101,7 +113,9 @@ def single(
         raise UserError("a budget limits --until-error, which is not given; add it, or leave the budget out")
     with leaving_at_once():
         from iafsweep.cli.train_and_score import train_and_score
-    code = train_and_score(
+    console = Console(highlight=False)
+    run_it = partial(
+        train_and_score,
         settings,
         folder,
         device=device,
@@ -110,15 +124,27 @@ def single(
         resume=resume,
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads),
-        console=Console(highlight=False),
+        console=console,
         same=shlex.join([*exits.program(), *sys.argv[1:]]),
     )
-    raise typer.Exit(code)
+    raise typer.Exit(tracked(tracker, settings, folder, partial(console.print, markup=False, soft_wrap=True), run_it))
 
 
 def main() -> None:
     """Entry point."""
     exits.run(app)
+
+
+def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> None:
+    """Write the model of a run to a folder of its own."""
+    if run is None or config is not None or trains:
+        raise UserError(
+            "--export writes the model of an earlier run as it is: name that run alone, as in "
+            f"--run runs/best --export {to}; train or score it first with a command of its own"
+        )
+    from iafsweep.cli.export_model import export_run
+
+    export_run(run, to, Console(highlight=False))
 
 
 def _settings(

@@ -30,6 +30,7 @@ from iafsweep.cli.sweep_options import (
     make_console,
     make_machine,
 )
+from iafsweep.cli.tracker_option import TrackerOption
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 
 app = typer.Typer(
@@ -77,6 +78,7 @@ def launch(
     gpu_hours: GpuHours = None,
     target: Target = None,
     address: Address = None,
+    tracker: TrackerOption = None,
     wait: Wait = False,
     overrides: Overrides = None,
     data_root: DataRoot = None,
@@ -111,6 +113,7 @@ def launch(
         dashboard=dashboard,
         hours=hours,
         allow_no_authentication=allow_no_authentication,
+        tracker=tracker,
     )
     raise typer.Exit(launch_new(space, overrides or [], epochs, sweep, name, runs, warm_start, machine, make_console()))
 
@@ -126,6 +129,7 @@ def resume(
     gpu_hours: GpuHours = None,
     target: Target = None,
     address: Address = None,
+    tracker: TrackerOption = None,
     wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
@@ -147,7 +151,7 @@ def resume(
         "gpu_hours": gpu_hours,
         "target": target,
     }
-    machine = make_machine(data_root, address, ray_folder, wait=wait, dashboard=dashboard, hours=hours)
+    machine = make_machine(data_root, address, ray_folder, wait=wait, dashboard=dashboard, hours=hours, tracker=tracker)
     raise typer.Exit(resume_old(folder, changes, machine, make_console()))
 
 
@@ -219,6 +223,23 @@ def export(
     from iafsweep.cli.drive import export_leaderboard
 
     export_leaderboard(folder, csv, make_console())
+
+
+@app.command("export-model")
+def export_model(
+    folder: Folder,
+    to: Annotated[Path, typer.Option(help="The model's folder, new or empty.")],
+    trial: Annotated[str | None, typer.Option(help="A trial, such as `t0007`; default: the best.")] = None,
+) -> None:
+    """Write a trial's model to one folder: weights (safetensors), configuration, and a card with its figures.
+
+    The folder names nothing of this machine; `iafsweep.load_run` reads it back anywhere.
+
+    Example: `run_sweep.py export-model runs/quick-1 --to models/best`
+    """
+    from iafsweep.cli.export_model import export_trial
+
+    export_trial(folder, trial, to, make_console())
 
 
 @app.command()

@@ -22,6 +22,7 @@ from iafsweep.cli.sweep_options import (
     make_console,
     make_machine,
 )
+from iafsweep.cli.tracker_option import TrackerOption
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +40,7 @@ def extend(
     gpu_hours: GpuHours = None,
     target: Target = None,
     address: Address = None,
+    tracker: TrackerOption = None,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
     wait: Wait = False,
@@ -50,7 +52,7 @@ def extend(
     from iafsweep.cli.again import extend as extend_sweep
 
     changes = {"top": top, "max_concurrent": max_concurrent, "gpu_hours": gpu_hours, "target": target}
-    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours)
+    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours, tracker=tracker)
     raise typer.Exit(extend_sweep(folder, trials, changes, machine, make_console()))
 
 
@@ -65,6 +67,7 @@ def retry(
     max_concurrent: Concurrent = None,
     hours: Hours = None,
     address: Address = None,
+    tracker: TrackerOption = None,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
     wait: Wait = False,
@@ -79,7 +82,7 @@ def retry(
     from iafsweep.cli.again import retry as retry_trials
 
     changes = {"top": top, "max_concurrent": max_concurrent, "cpus_per_trial": cpus_per_trial}
-    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours)
+    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours, tracker=tracker)
     raise typer.Exit(retry_trials(folder, status, gpus_per_trial, changes, machine, make_console()))
 
 
@@ -96,6 +99,7 @@ def retrain(
     max_concurrent: Concurrent = None,
     hours: Hours = None,
     address: Address = None,
+    tracker: TrackerOption = None,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
     wait: Wait = False,
@@ -113,7 +117,7 @@ def retrain(
         "gpus_per_trial": gpus_per_trial,
         "cpus_per_trial": cpus_per_trial,
     }
-    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours)
+    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours, tracker=tracker)
     raise typer.Exit(retrain_best(folder, top, seeds, with_validation, changes, machine, make_console()))
 
 

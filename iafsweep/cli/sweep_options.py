@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from iafsweep.cli.tracker_option import TrackerName
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import UserError
 
@@ -68,6 +69,7 @@ def make_machine(
     dashboard: bool = False,
     hours: float | None = None,
     allow_no_authentication: bool = False,
+    tracker: TrackerName | None = None,
 ) -> Machine:
     """Return on what a command runs."""
     from iafsweep.cli.drive import Machine
@@ -83,7 +85,7 @@ def make_machine(
         hours=hours,
         allow_no_authentication=allow_no_authentication,
     )
-    return Machine((data_root or default_data_root()).expanduser().absolute(), data_root, options)
+    return Machine((data_root or default_data_root()).expanduser().absolute(), data_root, options, tracker)
 
 
 def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:

@@ -187,6 +187,18 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return build_config(with_values(values, parse_overrides(overrides)), str(found))
 
 
+def read_stored_config(path: Path) -> RunConfig:
+    """Read a configuration that the program wrote: complete, and so on no base.
+
+    Raises:
+        ConfigError: it cannot be read, breaks a rule, or names a file of its own.
+    """
+    values = read_toml(path)
+    if "base" in values:
+        raise ConfigError(f"{path} names a base, {values['base']!r}, but a run's configuration stands alone: remove it")
+    return build_config(values, str(path))
+
+
 def dump_config(config: RunConfig) -> str:
     """Return ``config`` as TOML with every field that is set, so that later defaults change nothing."""
     return tomli_w.dumps(json.loads(config.model_dump_json(exclude_none=True)))

@@ -1,22 +1,26 @@
-"""A trained run, read back for use: its model, its figures, and log-likelihoods of new images."""
+"""A trained run or an exported model, read back for use: its model, its figures, log-likelihoods of new images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig
+from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
+from iafsweep.data_root import default_data_root
 from iafsweep.evaluation.arithmetic import full_precision
+from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
-from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation
+from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.training import RunFolder, load_trained_model, resolve_device
 from iafsweep.training.metrics_file import read
+from iafsweep.training.model_folder import Origin, read_model, weights_of
 
 _IMAGES_AT_A_TIME = 100
 _ROWS = 1000
@@ -24,7 +28,7 @@ _ROWS = 1000
 
 @dataclass(frozen=True)
 class Run:
-    """A trained run or trial.
+    """A trained run or trial, or an exported model.
 
     Attributes:
         path: its folder.
@@ -33,6 +37,12 @@ class Run:
         epoch: epochs that model had been trained.
         metrics: one record an epoch.
         evaluation: the figures measured at the end; None if it was not scored.
+
+    Example:
+        >>> import iafsweep
+        >>> run = iafsweep.load_run("runs/best")
+        >>> run.epoch <= run.config.training.epochs, len(run.metrics) == run.config.training.epochs
+        (True, True)
     """
 
     path: Path
@@ -41,6 +51,60 @@ class Run:
     epoch: int
     metrics: tuple[EpochMetrics, ...]
     evaluation: Evaluation | None
+    _origin: Origin | None = field(default=None, repr=False)
+
+    def images(self, split: Split = "test", count: int | None = None, data_root: str | Path | None = None) -> Tensor:
+        """Return images of the data set this model was trained on, binarised as its figures were measured.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+            count: the first so many; None: all.
+            data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
+
+        Returns:
+            Bits, float32 [B, *image_shape], zeros and ones, on the model's device.
+
+        Raises:
+            DataError: the data set is not there and cannot be had.
+
+        Example:
+            >>> import iafsweep
+            >>> run = iafsweep.load_run("runs/best")
+            >>> x = run.images("validation", 4)
+            >>> x.shape, sorted(set(x.flatten().tolist()))
+            (torch.Size([4, 1, 28, 28]), [0.0, 1.0])
+        """
+        data, root = self.config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
+        if split == "test":
+            grey = load_test_images(data, root)
+        else:
+            both = load_training_images(data, root)
+            grey = both.validation if split == "validation" else both.training
+        return fixed_binarisation(grey[:count], split, data.binarisation_seed).to(next(self.model.parameters()).device)
+
+    def export(self, to: str | Path) -> Path:
+        """Write the model to one folder that :func:`load_run` reads back, bit for bit, on any machine.
+
+        It holds ``model.safetensors``, ``config.toml``, ``metrics.jsonl``, ``evaluation.json`` (if it was scored) and a
+        model card, ``README.md``, with the figures and how they were measured. No file names this machine's folders.
+
+        Args:
+            to: a new or empty folder.
+
+        Returns:
+            The folder, absolute.
+
+        Raises:
+            RunFolderError: the folder is not empty, or cannot be written.
+
+        Example:
+            >>> import iafsweep
+            >>> folder = iafsweep.load_run("runs/best").export("models/mine")
+            >>> sorted(path.name for path in folder.iterdir())
+            ['README.md', 'config.toml', 'metrics.jsonl', 'model.safetensors']
+        """
+        origin = self._origin or origin_of(RunFolder(self.path), self.config, self.epoch)
+        return export_model(Path(to), self.model, self.config, origin, self.metrics, self.evaluation)
 
     def log_likelihood(self, x: Tensor, samples: int = 1000, seed: int = 0) -> Tensor:
         """Estimate log p(x) by importance sampling with the flow posterior, a lower bound in expectation.
@@ -55,6 +119,13 @@ class Run:
 
         Raises:
             ValueError: `x` holds anything but zeros and ones, is of another shape, or `samples` is below 1.
+
+        Example:
+            >>> import iafsweep
+            >>> run = iafsweep.load_run("runs/best")
+            >>> nats = run.log_likelihood(run.images("test", 4), samples=20)
+            >>> nats.shape, nats.dtype, bool((nats < 0).all())
+            (torch.Size([4]), torch.float64, True)
         """
         if not bool(((x == 0) | (x == 1)).all()):
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
@@ -72,26 +143,38 @@ class Run:
 
 
 def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
-    """Read a trained run: a folder of `run_single.py`, or of a sweep's trial.
+    """Read a trained run (a folder of `run_single.py`, or of a sweep's trial), or an exported model.
 
-    The checkpoint is the one that its configuration scores (``evaluation.checkpoint``). No code from the folder is run.
+    The checkpoint is the one that its configuration scores (``evaluation.checkpoint``). No code from the folder is run,
+    and nothing outside it is read.
 
     Args:
-        path: the run folder.
+        path: the folder.
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        RunFolderError: this is no run folder, or a file in it is missing or damaged.
+        RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model.
+        ConfigError: its configuration breaks a rule.
         UserError: cuda was asked for and there is none.
+
+    Example:
+        >>> import iafsweep
+        >>> iafsweep.load_run("runs/best").config.data.source
+        'mnist_mini'
     """
     folder = RunFolder(Path(path))
-    config = folder.read_config()
-    trained = load_trained_model(folder, config.evaluation.checkpoint, resolve_device(device))
+    where = resolve_device(device)
+    if weights_of(folder).exists():
+        trained, origin = read_model(folder, where)
+    else:
+        config = folder.read_config()
+        trained, origin = load_trained_model(folder, config.evaluation.checkpoint, where), None
     return Run(
         path=folder.path,
-        config=config,
+        config=trained.config,
         model=trained.model.requires_grad_(requires_grad=False),
         epoch=trained.epoch,
         metrics=tuple(read(folder.metrics)),
         evaluation=folder.read_evaluation() if folder.evaluation.exists() else None,
+        _origin=origin,
     )

@@ -61,7 +61,7 @@ def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[s
 def _dtype(values: Sequence[object]) -> str:
     """The pandas type of a column; mixed ones (a choice of texts and numbers) stay objects."""
     present = [value for value in values if value is not None]
-    for kind, name in ((bool, "boolean"), (int, "Int64"), (str, "object")):
+    for kind, name in ((bool, "boolean"), (int, "Int64"), (str, "string")):
         if present and all(type(value) is kind for value in present):
             return name
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)

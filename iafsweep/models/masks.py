@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def hidden_degrees(latent_size: int, width: int) -> Tensor:
-    """Return the degrees of a hidden layer's units, sorted: integers [width].
+    """Return the degrees of a hidden layer's units, sorted: integers [width], on the CPU whatever the default device.
 
     Raises:
         ValueError: fewer units than degrees needed, so that some allowed dependence would be missing.
@@ -25,7 +25,7 @@ def hidden_degrees(latent_size: int, width: int) -> Tensor:
             f"width of at least {needed}"
         )
     lowest = 0 if width >= latent_size else 1
-    return lowest + torch.arange(width) * (latent_size - lowest) // width
+    return lowest + torch.arange(width, device="cpu") * (latent_size - lowest) // width
 
 
 def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, reverse: bool) -> list[Tensor]:
@@ -45,10 +45,12 @@ def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, re
     if hidden_layers < 1:
         raise ValueError(f"a masked network needs at least 1 hidden layer, got {hidden_layers}")
     hidden = hidden_degrees(latent_size, width)
-    position = torch.arange(1, latent_size + 1)
+    position = torch.arange(1, latent_size + 1, device="cpu")
     if reverse:
         position = position.flip(0)
     first = hidden[:, None] >= position[None, :]
     between = hidden[:, None] >= hidden[None, :]
     last = position[:, None] > hidden[None, :]
-    return [first, *[between] * (hidden_layers - 1), last]
+    # Compared on the CPU: for other default devices (`meta`, to count parameters) PyTorch would import its compiler.
+    device = torch.get_default_device()
+    return [mask.to(device) for mask in (first, *[between] * (hidden_layers - 1), last)]

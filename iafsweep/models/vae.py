@@ -82,10 +82,17 @@ class VAE(nn.Module):
         self.posterior_offset = posterior_offset
 
     def encode(self, x: Tensor) -> PosteriorParameters:
-        """Return the parameters of q(z|x) for images x [B, *image_shape] of the model's own dtype.
+        """Return the parameters of q(z|x) for images x [B, *image_shape] of the model's own dtype, on its device.
 
         Raises:
             ValueError: images of another shape.
+
+        Example:
+            >>> import iafsweep
+            >>> run = iafsweep.load_run("runs/best")
+            >>> parameters = run.model.encode(run.images("test", 5))
+            >>> parameters.mean.shape == (5, run.model.latent_size)
+            True
         """
         if tuple(x.shape[1:]) != self.image_shape:
             raise ValueError(f"expected images of shape [B, {self._shape_text()}], got {list(x.shape)}")
@@ -136,25 +143,48 @@ class VAE(nn.Module):
         return self.log_likelihood(x, z) + self.log_prior(z)
 
     @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw from the prior and decode: pixel probabilities [count, *image_shape].
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw z ~ p(z) and decode: pixel probabilities p(x=1|z), [count, *image_shape], on the model's device.
+
+        Args:
+            count: how many images.
+            generator: draws the latent variables; None: one seeded with 0, so the same images at every call.
 
         Raises:
             RuntimeError: the model is in training mode.
+
+        Example:
+            >>> import iafsweep, torch
+            >>> model = iafsweep.load_run("runs/best").model
+            >>> images = model.sample(3, torch.Generator().manual_seed(7))
+            >>> images.shape, bool(((0 <= images) & (images <= 1)).all())
+            (torch.Size([3, 1, 28, 28]), True)
         """
         self._require_eval_mode("sample")
         reference = next(self.parameters())
-        z = self.prior.sample(count, generator, reference.dtype)
+        z = self.prior.sample(count, _or_seeded(generator), reference.dtype)
         return self.decode(z.to(reference.device)).sigmoid()
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Encode x [B, *image_shape], draw one posterior sample each, decode: pixel probabilities [B, *image_shape].
+    def reconstruct(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Encode x, draw one z ~ q(z|x) an image, decode: pixel probabilities p(x=1|z), [B, *image_shape].
+
+        Args:
+            x: bits (or probabilities from 0 to 1) [B, *image_shape], of the model's own dtype, on its device.
+            generator: draws the posterior's noise; None: one seeded with 0, so the same at every call.
 
         Raises:
+            ValueError: images of another shape.
             RuntimeError: the model is in training mode.
+
+        Example:
+            >>> import iafsweep
+            >>> run = iafsweep.load_run("runs/best")
+            >>> run.model.reconstruct(run.images("test", 5)).shape
+            torch.Size([5, 1, 28, 28])
         """
         self._require_eval_mode("reconstruct")
+        generator = _or_seeded(generator)
         parameters = self.encode(x)
         mean = parameters.mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
@@ -168,3 +198,8 @@ class VAE(nn.Module):
 
     def _shape_text(self) -> str:
         return ", ".join(str(size) for size in self.image_shape)
+
+
+def _or_seeded(generator: torch.Generator | None) -> torch.Generator:
+    """The generator given; without one, one of its own with a fixed seed: never PyTorch's global one."""
+    return torch.Generator().manual_seed(0) if generator is None else generator

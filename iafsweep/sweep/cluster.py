@@ -15,6 +15,7 @@ import ray
 import torch
 
 from iafsweep.errors import SweepError
+from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.settings import SweepConfig
 
 _ENVIRONMENT = {
@@ -157,7 +158,8 @@ def running_ray(
         dashboard: start Ray's dashboard, for this machine's own browsers alone.
 
     Raises:
-        SweepError: authentication is off, the temporary folder's path is too long, or Ray does not start.
+        SweepError: authentication is off, the temporary folder's path is too long, Ray does not start, or no cluster
+            answers.
     """
     _check_environment(temporary, allow_no_authentication)
     if ray.is_initialized():
@@ -165,6 +167,8 @@ def running_ray(
         return
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if address is not None:
+        check_cluster(address)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

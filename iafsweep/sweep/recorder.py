@@ -87,13 +87,16 @@ class Recorder(Callback):
             self._log.error("%s: %s", report.trial, report.error)
             self.out_of_room = report.error
             return
+        if report.status == "waiting":
+            self._rung(report)
+            return
         if result["done"]:
             self._finish(report.finished("stopped" if report.status == "running" else report.status))
             return
         if report.epoch in self._milestones:
-            value = report.validation_negative_elbo
-            self._append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
-        self._progress.epoch(report, self._ledger.state)
+            self._rung(report)
+        else:
+            self._progress.epoch(report, self._ledger.state)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
         """Say that a trial lost its process and goes on in another."""
@@ -111,6 +114,11 @@ class Recorder(Callback):
         else:
             row = Finished(trial=name, status=status, epochs=0, seconds=0.0, gpu_seconds=0.0, error=error, time=now())
             self._finish(row)
+
+    def _rung(self, report: TrialReport) -> None:
+        value = report.validation_negative_elbo
+        self._append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
+        self._progress.epoch(report, self._ledger.state)
 
     def _append(self, event: Event) -> None:
         try:

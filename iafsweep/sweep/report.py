@@ -16,7 +16,8 @@ class TrialReport(Record):
 
     Attributes:
         trial: the trial's name.
-        status: ``running``, how it ended, or ``interrupted``: it ends here for now, through no fault of its own.
+        status: ``running``; how it ended; ``interrupted``: it ends here for now, through no fault of its own; or
+            ``waiting``: it ends here for now, until the other members of its population are as far.
         epoch: epochs done.
         epochs: epochs asked for.
         validation_negative_elbo: validation bound of the last epoch, nats per image; infinite if there is none.
@@ -31,7 +32,7 @@ class TrialReport(Record):
     """
 
     trial: str
-    status: Literal["running", "interrupted"] | EndStatus
+    status: Literal["running", "interrupted", "waiting"] | EndStatus
     epoch: int
     epochs: int
     validation_negative_elbo: float

@@ -36,8 +36,13 @@ def retrain_space(space: SearchSpace, folder: SweepFolder, top: int, seeds: int,
         all_images: train on training and validation images together; then the last checkpoint is scored.
 
     Raises:
-        SweepError: no trial has completed.
+        SweepError: no trial has completed, or a schedule was found instead of configurations.
     """
+    if space.sweep.scheduler == "pbt":
+        raise SweepError(
+            f"{folder.path} trained a population: values changed while its members trained, so that no configuration "
+            f"gives their figures from scratch; launch it again with another --seed instead"
+        )
     best = best_trials(read_ledger(folder.ledger), top)
     if not best:
         raise SweepError(f"no trial of {folder.path} has completed, so there is nothing to train again")

@@ -207,11 +207,46 @@ class Known(Record):
     seconds: float = 0.0
 
 
+class Exchange(Record):
+    """One member of a population goes on from a copy of another.
+
+    Attributes:
+        trial: the member.
+        donor: whose run folder it copies, as of the end of the generation.
+        parameters: its searched values from now on.
+        seed: its training seed from now on.
+        key: hash of its configuration from now on.
+        repeat: a number of its own, so that no two copies train with the same seed.
+    """
+
+    trial: TrialId
+    donor: TrialId
+    parameters: dict[str, ParameterValue]
+    seed: int
+    key: str
+    repeat: int = Field(ge=0)
+
+
+class Generation(Record):
+    """A generation of a population has ended, and who copies whom is decided: all of it in one row, or nothing.
+
+    Attributes:
+        epoch: the epoch it ended with.
+        exchanges: the copies to be made.
+        time: when, UTC.
+    """
+
+    row: Literal["generation"] = "generation"
+    epoch: int = Field(ge=1)
+    exchanges: tuple[Exchange, ...]
+    time: str
+
+
 TrialEvent = Proposed | Started | Rung | Finished | Reopened
 """Rows of one trial."""
 SessionEvent = Began | Ended
 """Rows of one driver."""
-Event = TrialEvent | SessionEvent | Known
+Event = TrialEvent | SessionEvent | Generation | Known
 """Every row but the header."""
 Row = Annotated[Header | Event, Field(discriminator="row")]
 

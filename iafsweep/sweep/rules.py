@@ -22,6 +22,7 @@ _NOT_SEARCHED = {
     "training.seed": "each trial gets a seed of its own from sweep.seed",
     "training.checkpoint_every_epochs": "it changes nothing that is measured",
 }
+_MUTABLE = ("training.learning_rate", "training.kl_warmup_epochs")
 
 
 def check_space(space: SearchSpace) -> None:
@@ -60,6 +61,9 @@ def _check_selection(space: SearchSpace) -> None:
 def _check_scheduler(space: SearchSpace) -> None:
     if space.sweep.scheduler == "none":
         return
+    if space.sweep.scheduler == "pbt":
+        _check_population(space)
+        return
     warmup, grace, epochs = space.longest_warmup, space.grace_epochs, space.fewest_epochs
     if not warmup < grace < epochs:
         origin = " (the default)" if space.sweep.grace_epochs is None else ""
@@ -67,6 +71,26 @@ def _check_scheduler(space: SearchSpace) -> None:
             f"longest training.kl_warmup_epochs < sweep.grace_epochs < fewest training.epochs must hold with a "
             f"scheduler, got {warmup} < {grace}{origin} < {epochs}: trials are compared after their warm-up and before "
             f"their end; shorten the warm-up, train longer, or set sweep.scheduler = 'none'"
+        )
+
+
+def _check_population(space: SearchSpace) -> None:
+    for parameter in space.parameters:
+        if parameter.path not in _MUTABLE:
+            raise ConfigError(
+                f"[search] `{parameter.path}`: with sweep.scheduler = 'pbt' values change while a model trains, which "
+                f"only {' and '.join(f'`{path}`' for path in _MUTABLE)} can; put it in [fixed], or take 'asha'"
+            )
+    if space.size is not None and space.size < space.sweep.trials:
+        raise ConfigError(
+            f"the space holds {space.size} configurations, fewer than the {space.sweep.trials} members that "
+            f"sweep.trials asks for with scheduler = 'pbt'; widen a range or lower trials"
+        )
+    if space.generation_epochs >= space.fewest_epochs:
+        raise ConfigError(
+            f"sweep.generation_epochs < training.epochs must hold with scheduler = 'pbt', got "
+            f"{space.generation_epochs} and {space.fewest_epochs}: members are compared before their end; shorten the "
+            f"generations or train longer"
         )
 
 

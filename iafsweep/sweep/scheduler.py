@@ -15,8 +15,8 @@ from iafsweep.sweep.state import LedgerState
 
 
 def make_rungs(space: SearchSpace, state: LedgerState) -> Rungs | None:
-    """Return the rungs of ``space``, filled from the ledger; None when it has no scheduler."""
-    if space.sweep.scheduler == "none":
+    """Return the rungs of ``space``, filled from the ledger; None when it stops nobody."""
+    if space.sweep.scheduler != "asha":
         return None
     rungs = Rungs(space.grace_epochs, space.sweep.reduction_factor, space.most_epochs)
     rungs.refill(state.events)

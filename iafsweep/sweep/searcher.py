@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -29,6 +29,7 @@ class LedgerSearcher(Searcher):
         proposer: who proposes.
         gpus: GPUs a trial.
         obstacle: why no trial may begin now; empty if one may.
+        again: the unfinished trials that are to go on.
 
     Attributes:
         exhausted: whether the proposer found nothing new before ``space.sweep.trials`` were reached.
@@ -36,7 +37,13 @@ class LedgerSearcher(Searcher):
     """
 
     def __init__(
-        self, space: SearchSpace, ledger: Ledger, proposer: Proposer, gpus: float, obstacle: Callable[[], str]
+        self,
+        space: SearchSpace,
+        ledger: Ledger,
+        proposer: Proposer,
+        gpus: float,
+        obstacle: Callable[[], str],
+        again: Iterable[TrialState],
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
         self._space = space
@@ -45,7 +52,7 @@ class LedgerSearcher(Searcher):
         self._trials = space.sweep.trials
         self._obstacle = obstacle
         self._gpus = gpus
-        self._again = deque(ledger.state.unfinished)
+        self._again = deque(again)
         self.exhausted = False
         self.closed = ""
 

@@ -14,14 +14,16 @@ from iafsweep.errors import SweepError
 from iafsweep.sweep.budget import BudgetWatch
 from iafsweep.sweep.cluster import Node, Plan, plan_trials
 from iafsweep.sweep.disk import lack_of_room
+from iafsweep.sweep.exchange import make_copies
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
+from iafsweep.sweep.population import Population, has_reached
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
 from iafsweep.sweep.recorder import Recorder
-from iafsweep.sweep.rows import Began, Ended, now
+from iafsweep.sweep.rows import Began, Ended, Generation, now
 from iafsweep.sweep.scheduler import RungScheduler, make_rungs
 from iafsweep.sweep.searcher import LedgerSearcher
 from iafsweep.sweep.signals import StopRequest
@@ -67,13 +69,19 @@ class Session:
             check_shared_folder(self.folder.path)
         self._append(Began(at_a_time=plan.at_a_time, time=now()))
         self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
+        population = self._population
         try:
-            for _ in range(_STALLS):
-                outcome = self._tune(plan)
+            stalls = 0
+            while stalls < _STALLS:
+                until = self._next_generation()
+                outcome = self._tune(plan, until)
                 if outcome is not None:
                     self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
                     self._append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
                     return replace(outcome, state=self.ledger.state)
+                if population is not None and population.until(self.ledger.state) != until:
+                    continue
+                stalls += 1
                 self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
         finally:
             self.progress.end()
@@ -93,14 +101,38 @@ class Session:
         self.log.info("%d trials to go, %s", waiting, plan)
         return plan
 
-    def _tune(self, plan: Plan) -> SweepOutcome | None:
-        """Run Tune once from the ledger as it is now; None if it stalled."""
+    @property
+    def _population(self) -> Population | None:
+        return Population(self.space) if self.space.sweep.scheduler == "pbt" else None
+
+    def _next_generation(self) -> int | None:
+        """Let members of a population that is ready for it go on from copies; return how far all train now."""
+        population = self._population
+        if population is None:
+            return None
+        if (generation := population.generation(self.ledger.state)) is not None:
+            self._append(generation.model_copy(update={"time": now()}))
+        for made in make_copies(self.space, self.folder, self.ledger.state):
+            values = ", ".join(f"{path.split('.')[-1]} = {value:.4g}" for path, value in made.parameters.items())
+            remark = f"{made.trial} goes on from a copy of {made.donor} with {values}"
+            self.log.info("%s", remark)
+            self.progress.remark(remark)
+        return population.until(self.ledger.state)
+
+    def _tune(self, plan: Plan, until: int | None) -> SweepOutcome | None:
+        """Run Tune once from the ledger as it is now; None if it stalled, or a generation of a population is complete.
+
+        Args:
+            plan: how trials are laid out.
+            until: the epoch after which members of a population wait for each other; None: nobody waits.
+        """
         searcher = LedgerSearcher(
             self.space,
             self.ledger,
             make_proposer(self.space),
             plan.gpus,
             lambda: lack_of_room(self.space, self.folder.path),
+            [trial for trial in self.ledger.state.unfinished if until is None or not has_reached(trial, until)],
         )
         rungs = make_rungs(self.space, self.ledger.state)
         milestones = () if rungs is None else rungs.milestones
@@ -116,16 +148,16 @@ class Session:
         if searcher.waiting and not self.budget.used_up:
             with scratch_folder(self.folder) as scratch, quiet_tune():
                 tuner = Tuner(
-                    self._trainable(plan, milestones),
+                    self._trainable(plan, milestones, until),
                     tune_config=tune_config(searcher, RungScheduler(rungs, self.folder), plan.at_a_time),
                     run_config=run_config(scratch, stopper, recorder),
                 )
                 self._fit(tuner, recorder)
         return self._outcome(searcher, recorder, watch)
 
-    def _trainable(self, plan: Plan, milestones: tuple[int, ...]) -> type[SweepTrial]:
+    def _trainable(self, plan: Plan, milestones: tuple[int, ...], until: int | None) -> type[SweepTrial]:
         settings = TrialSettings(
-            self.folder.path, plan.cpus, milestones, self.options.open_trainer, self.options.take_device
+            self.folder.path, plan.cpus, milestones, self.options.open_trainer, self.options.take_device, until
         )
         trainable = tune.with_parameters(
             SweepTrial,
@@ -150,7 +182,7 @@ class Session:
                 return
             raise
 
-    def _append(self, row: Began | Ended) -> None:
+    def _append(self, row: Began | Ended | Generation) -> None:
         try:
             self.ledger.append(row)
         except OSError as error:

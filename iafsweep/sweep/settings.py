@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from iafsweep.config.data import Seed
 from iafsweep.config.section import Section
 
+_FEWEST_MEMBERS = 4
+"""A quarter of the members copies another quarter."""
+
 
 class SweepConfig(Section):
     """How a search space is searched."""
@@ -28,7 +31,16 @@ class SweepConfig(Section):
         description="What `tpe` makes small: the validation bound, or that and the seconds of an epoch. Ranks are by "
         "the bound; the leaderboard marks the Pareto front of both in any case.",
     )
-    scheduler: Literal["asha", "none"] = Field("asha", description="Who stops weak trials early: `asha` or `none`.")
+    scheduler: Literal["asha", "pbt", "none"] = Field(
+        "asha",
+        description="What becomes of weak trials: `asha` stops them early, `pbt` lets them go on from copies of strong "
+        "ones with a changed learning rate or warm-up, `none` leaves them alone.",
+    )
+    generation_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1.",
+    )
     grace_epochs: int | None = Field(
         None,
         ge=1,
@@ -57,6 +69,24 @@ class SweepConfig(Section):
             raise ValueError(
                 f"gpus_per_trial = {self.gpus_per_trial} splits a GPU beside whole ones; take a fraction below 1 or a "
                 f"whole number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_population_has_no_searcher(self) -> SweepConfig:
+        if self.scheduler != "pbt":
+            if self.generation_epochs is not None:
+                raise ValueError(f"generation_epochs = {self.generation_epochs} is for scheduler = 'pbt' alone")
+            return self
+        if self.sampler != "random" or self.objective != "bound":
+            raise ValueError(
+                "scheduler = 'pbt' draws its first members at random and goes on from the bound alone; set "
+                "sampler = 'random' and leave objective = 'bound'"
+            )
+        if self.trials < _FEWEST_MEMBERS:
+            raise ValueError(
+                f"scheduler = 'pbt' needs at least {_FEWEST_MEMBERS} trials, the members of its population, got "
+                f"{self.trials}"
             )
         return self
 

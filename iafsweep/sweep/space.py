@@ -18,6 +18,8 @@ from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.suggest import Suggest
 
 _COUNTABLE = 100_000
+_GENERATIONS = 8
+"""Generations of a population, unless ``sweep.generation_epochs`` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,11 @@ class SearchSpace:
         if self.sweep.grace_epochs is not None:
             return self.sweep.grace_epochs
         return max(self.longest_warmup + 1, self.fewest_epochs // self.sweep.reduction_factor**2)
+
+    @property
+    def generation_epochs(self) -> int:
+        """Epochs between two exchanges of a population, the default of ``sweep.generation_epochs`` resolved."""
+        return self.sweep.generation_epochs or max(1, self.most_epochs // _GENERATIONS)
 
     @cached_property
     def _base_values(self) -> dict[str, Any]:

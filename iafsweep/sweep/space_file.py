@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,16 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from iafsweep.config.files import build_config, find_config, parse_overrides, read_toml, read_values, with_values
+from iafsweep.config import RunConfig
+from iafsweep.config.files import (
+    SPACE_TABLES,
+    build_config,
+    find_config,
+    parse_overrides,
+    read_toml,
+    read_values,
+    with_values,
+)
 from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
 from iafsweep.errors import ConfigError
 from iafsweep.sweep.first_points import check_first_points
@@ -49,7 +59,13 @@ def load_space(
     """
     found = find_config(path)
     values = read_values(found)
+    _refuse_misspelt_tables(found, values)
     if "search" not in values:
+        if only := [f"[{table}]" for table in SPACE_TABLES if table in values]:
+            raise ConfigError(
+                f"{found} has {' and '.join(only)}, but no [search]: name at least one field there, as in "
+                f'"training.learning_rate" = {{ float = [1e-4, 1e-2], log = true }}'
+            )
         raise ConfigError(
             f"{found} is a single configuration (it has no [search]), not a search space; "
             f"use `run_single.py {found}`, or give it a [search] table"
@@ -108,6 +124,15 @@ def _space(
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return space
+
+
+def _refuse_misspelt_tables(path: Path, values: Mapping[str, Any]) -> None:
+    """Name the table of a space that an unknown one is close to, before its fields are taken for a configuration's."""
+    for key in values:
+        if key in (*SPACE_TABLES, *RunConfig.model_fields):
+            continue
+        if meant := difflib.get_close_matches(key, [table for table in SPACE_TABLES if table not in values], n=1):
+            raise ConfigError(f"{path}: unknown table [{key}]: did you mean [{meant[0]}]?")
 
 
 def _table(path: Path, name: str, table: object) -> dict[str, Any]:

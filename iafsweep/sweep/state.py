@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from iafsweep.sweep.rows import (
@@ -11,6 +11,7 @@ from iafsweep.sweep.rows import (
     Ended,
     Event,
     Finished,
+    Generation,
     Header,
     Known,
     Proposed,
@@ -35,6 +36,7 @@ class TrialState:
         reopened: how often it was opened again after it had ended.
         afresh: how often it began again with another seed.
         spent_gpu_seconds: GPU-seconds of attempts that were thrown away.
+        donors: members of its population that it went on from copies of, in order; ``proposed`` has its values since.
     """
 
     proposed: Proposed
@@ -45,6 +47,7 @@ class TrialState:
     reopened: int = 0
     afresh: int = 0
     spent_gpu_seconds: float = 0.0
+    donors: tuple[str, ...] = ()
 
     @property
     def trial(self) -> str:
@@ -64,6 +67,7 @@ class LedgerState:
         last_number: highest number of proposal seen anywhere, so that no name is given twice.
         sessions: when drivers began and ended, in order.
         known: trials of earlier sweeps, for the sampler.
+        generations: ends of generations of a population, by epoch.
     """
 
     header: Header
@@ -73,6 +77,7 @@ class LedgerState:
     last_number: int
     sessions: tuple[SessionEvent, ...] = ()
     known: tuple[Known, ...] = ()
+    generations: Mapping[int, Generation] = field(default_factory=dict)
 
     @cached_property
     def finished(self) -> tuple[TrialState, ...]:
@@ -123,6 +128,7 @@ class Replay:
         self._kept: list[Event] = []
         self._sessions: list[SessionEvent] = []
         self._known: list[Known] = []
+        self._generations: dict[int, Generation] = {}
         self._problems = list(problems)
         self._last_number = 0
 
@@ -135,6 +141,9 @@ class Replay:
             else:
                 self._sessions.append(event)
             return
+        if isinstance(event, Generation):
+            self._exchange(event)
+            return
         self._last_number = max(self._last_number, int(event.trial[1:]))
         after = _apply(self._trials.get(event.trial), event)
         if isinstance(after, str):
@@ -142,6 +151,20 @@ class Replay:
             return
         self._trials[event.trial] = after
         self._kept.append(event)
+
+    def _exchange(self, generation: Generation) -> None:
+        strangers = {each.trial for each in generation.exchanges} - self._trials.keys()
+        if generation.epoch in self._generations or strangers:
+            why = f"{strangers.pop()} was never proposed" if strangers else "it had ended"
+            self._problems.append(f"generation row of epoch {generation.epoch} left out: {why}")
+            return
+        for each in generation.exchanges:
+            before = self._trials[each.trial]
+            changes = each.model_dump(include={"parameters", "seed", "key", "repeat"})
+            proposed = before.proposed.model_copy(update=changes)
+            self._trials[each.trial] = replace(before, proposed=proposed, donors=(*before.donors, each.donor))
+        self._generations[generation.epoch] = generation
+        self._kept.append(generation)
 
     def state(self) -> LedgerState:
         """Return what the rows so far say."""
@@ -154,6 +177,7 @@ class Replay:
             self._last_number,
             tuple(self._sessions),
             tuple(self._known),
+            dict(self._generations),
         )
 
 

@@ -26,6 +26,7 @@ def space_hash(space: SearchSpace) -> str:
         repeats=sweep.repeats,
         scheduler=sweep.scheduler,
         grace_epochs=sweep.grace_epochs,
+        generation_epochs=sweep.generation_epochs,
         reduction_factor=sweep.reduction_factor,
     )
     return hashlib.sha256(dump_space(replace(space, sweep=search)).encode()).hexdigest()[:16]

@@ -26,7 +26,7 @@ from iafsweep.sweep.gpu import ActorNotReusableError, TakeDevice, take_device
 from iafsweep.sweep.report import TrialReport, bound_of
 from iafsweep.sweep.rows import EndStatus
 from iafsweep.sweep.shared import tensor_over
-from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
+from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, metrics_file
 
 _LOCK_SECONDS = 20.0
 _TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
@@ -67,6 +67,7 @@ class TrialSettings:
         folder: the sweep folder.
         cpus: CPU cores of a trial, which are its threads.
         milestones: epochs after which the scheduler may stop it; it saves before it reports them.
+        until: epoch after which it waits for the other members of its population; None: it never does.
         open_trainer: opens the trainer of a run folder.
         take_device: finds the device of a trial.
     """
@@ -76,6 +77,7 @@ class TrialSettings:
     milestones: tuple[int, ...]
     open_trainer: OpenTrainer
     take_device: TakeDevice = take_device
+    until: int | None = None
 
 
 def open_trainer(
@@ -186,17 +188,23 @@ class SweepTrial(tune.Trainable):
     def _epoch(self) -> TrialReport:
         trainer = self._trainer
         assert trainer is not None
-        epochs = trainer.config.training.epochs
-        if trainer.epochs_done < epochs:
+        epochs, until = trainer.config.training.epochs, self._settings.until
+        if trainer.epochs_done < min(epochs, until or epochs):
             self._last_bound = trainer.run_epoch().validation_negative_elbo
         if trainer.epochs_done >= epochs:
             trainer.finish()
             return self._end("completed")
+        if until is not None and trainer.epochs_done >= until:
+            trainer.save()
+            if self._last_bound is None:  # its process was killed here before it could say so
+                rows = metrics_file.read(RunFolder(SweepFolder(self._settings.folder).trial(self._trial)).metrics)
+                self._last_bound = rows[-1].validation_negative_elbo
+            return self._end("waiting")
         if trainer.epochs_done in self._settings.milestones:
             trainer.save()
         return self._report("running")
 
-    def _end(self, status: EndStatus | Literal["interrupted"], error: str = "") -> TrialReport:
+    def _end(self, status: EndStatus | Literal["interrupted", "waiting"], error: str = "") -> TrialReport:
         """Return the last report, and let go of everything, so that the next trial finds its GPU empty."""
         report = self._report(status, error)
         if self._trainer is not None:
@@ -211,7 +219,7 @@ class SweepTrial(tune.Trainable):
         state = None if self._trainer is None else self._trainer.state
         best = None if state is None else state.best
         note, self._note = self._note, ""
-        failed = status not in ("running", "completed") or state is None
+        failed = status not in ("running", "waiting", "completed") or state is None
         return TrialReport(
             trial=self._trial,
             status=status,
@@ -243,6 +251,7 @@ class SweepTrial(tune.Trainable):
     def _free(self) -> None:
         self._held.close()
         gc.collect()
+        gc.freeze()  # what a trial leaves behind are imports; they need not be looked through after the next one
         if self._device.type == "cuda" and torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()

@@ -40,11 +40,12 @@ def data_grid(images: Tensor) -> Tensor:
     from torchvision.utils import make_grid
 
     grid: Tensor = make_grid(images.float().cpu(), nrow=_ROW, padding=2, pad_value=0.5)
-    return grid
+    # torchvision repeats the channel of grey images three times, which would all be compressed.
+    return grid[: images.shape[1]]
 
 
 def save_png(path: Path, grid: Tensor) -> None:
     """Write a grid as a PNG file, atomically."""
-    pixels = (grid.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    pixels = (grid.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).squeeze(-1).numpy()
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")

@@ -12,7 +12,8 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from iafsweep.atomic import write_text
-from iafsweep.config import RunConfig, dump_config, load_config
+from iafsweep.config import RunConfig, dump_config
+from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Evaluation, RunState
 
@@ -190,7 +191,7 @@ class RunFolder:
                 raise RunFolderError(f"{self.path} is not a run folder: it has no {self.config.name}")
         except OSError as error:
             raise RunFolderError(f"cannot read the run folder {self.path}: {error}") from error
-        return load_config(self.config.absolute())
+        return read_stored_config(self.config)
 
     def read_state(self) -> RunState:
         """Return how far the run is.

@@ -64,6 +64,7 @@ class Trainer:
         self._new_best: checkpoints.BestWeights | None = None
         self._kept: checkpoints.Checkpoint | None = None  # the last complete epoch, while it is not on disk
         self._saved_epoch: int | None = None
+        self._drawn_epoch: int | None = None
         self._validation = ValidationSet.of(images, config, device)
         self._shown = _shown(images, config).to(device)
 
@@ -297,6 +298,9 @@ class Trainer:
         return self.epochs_done % every == 0 or self.epochs_done == self.config.training.epochs
 
     def _draw(self, epoch: int) -> None:
+        if self._drawn_epoch == epoch:
+            return
+        self._drawn_epoch = epoch
         seed = self.config.training.seed
         grids = {
             self.folder.samples: sample_grid(self.model, self.device, seed),

@@ -61,6 +61,7 @@ def test_four_gpus_on_two_nodes(cluster, tmp_path):
         )
         watch = _NodeKiller(cluster, folder)
         outcome = launch_sweep(space, folder, tiny_images(), options, watch)
+        _gpu_hours(options, tmp_path)
     assert outcome.status == "completed"
     assert watch.plan == Plan(4, "GPU", 1, 1.0)
     assert watch.killed
@@ -70,6 +71,15 @@ def test_four_gpus_on_two_nodes(cluster, tmp_path):
         epochs = [int(line) for line in (folder.trial(trial.trial) / "epochs").read_text().split()]
         assert sorted(set(epochs)) == list(range(1, 13))
         assert len(epochs) <= 13  # none but the interrupted epoch was trained twice
+
+
+def _gpu_hours(options, tmp_path):
+    """A trial counts a second on its GPU (half a one on half a GPU): four of half a second use two up."""
+    space = tiny_space(trials=40, epochs=2, sampler="random", gpus_per_trial=0.5, gpu_hours=2 / 3600, top=0)
+    outcome = launch_sweep(space, SweepFolder(tmp_path / "hours"), tiny_images(), options, NoProgress())
+    assert (outcome.status, outcome.exit_code) == ("stopped", 0)
+    assert "GPU-hours are used up (0.00)" in outcome.reason
+    assert 4 <= len(outcome.state.trials) < 10
 
 
 class _NodeKiller(NoProgress):
@@ -133,6 +143,6 @@ def _rerun_over_both_nodes(tmp_path):
     units = [Unit(f"t0001-{number}.json", None) for number in range(12)]
     plan = Plan(at_a_time=8, limited_by="CPU", cpus=1, gpus=0.0)
     images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
-    outcome = run_units(units, folder, images, Sleeper, plan, lambda done, total, name: None)
+    outcome = run_units(units, folder, images, Sleeper, plan, lambda done: None)
     assert len(outcome.results) == 12
     assert len(set(outcome.results.values())) == 2

@@ -37,7 +37,7 @@ CLOCKS = {"seconds", "gpu_seconds", "seconds_per_epoch", "pareto"}
 
 
 def run_sweep(*words, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "RAY_worker_niceness": "0"}
     return subprocess.Popen(
         [sys.executable, "run_sweep.py", *map(str, words)],
         cwd=ROOT,

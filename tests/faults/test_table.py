@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-NAMED = sorted(set(re.findall(r"`((?:sweep|faults)/test_\w+\.py)`", (TESTS.parent / "docs" / "sweeps.md").read_text())))
+PAGE = (TESTS.parent / "docs" / "sweeps.md").read_text()
+NAMED = sorted(set(re.findall(r"`((?:sweep|faults|cli)/test_\w+\.py)`", PAGE)))
 
 
 def test_the_table_names_tests():

@@ -1,9 +1,11 @@
+import socket
 import time
 
 import pytest
 
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Node, plan_trials, running_ray
+from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.settings import SweepConfig
 
 
@@ -90,3 +92,27 @@ def test_authentication_is_on(ray_cluster):
     assert is_token_auth_enabled()
     assert os.environ.get("RAY_AUTH_MODE") == "token"
     assert [(node.cpus, node.gpus) for node in ray_cluster] == [(2, 0)]
+
+
+def test_a_dead_cluster_is_refused_in_seconds():
+    """Ray itself tries for a quarter of an hour."""
+    started = time.monotonic()
+    with pytest.raises(SweepError, match=r"nobody listens at --address 127.0.0.1:1 .*Connection refused.*ray status"):
+        check_cluster("127.0.0.1:1")
+    with pytest.raises(SweepError, match="--address banana is no address of a Ray cluster: write HOST:6379, or auto"):
+        check_cluster("banana")
+    assert time.monotonic() - started < 1
+
+
+def test_who_listens_but_is_no_cluster_is_refused(monkeypatch):
+    monkeypatch.setattr("iafsweep.sweep.joining._ANSWER_SECONDS", 4.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(SweepError, match=f"no Ray cluster answers at --address {address} within 4 s"):
+            check_cluster(address)
+
+
+def test_a_cluster_that_answers_is_joined(ray_cluster):
+    import ray
+
+    check_cluster(ray.get_runtime_context().gcs_address)

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -130,3 +132,15 @@ def test_a_full_disk_is_told_from_other_faults():
     assert disk.is_out_of_room(RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/1"))
     assert not disk.is_out_of_room(OSError(errno.EACCES, "no"))
     assert not disk.is_out_of_room(RuntimeError("CUDA error"))
+
+
+def test_counting_parameters_does_not_import_the_compiler():
+    """It would cost the driver 150 MiB and some seconds."""
+    program = (
+        "import sys\n"
+        "from iafsweep.sweep.sizes import parameter_count\n"
+        "from iafsweep.sweep.space_file import load_space\n"
+        "parameter_count(load_space('mnist').base)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iafsweep.config import RunConfig, get_path, load_config
+from iafsweep.config import HaisConfig, RunConfig, get_path, load_config
 from iafsweep.config.files import bundled_folder
 from iafsweep.errors import ConfigError
 from iafsweep.sweep.keys import configuration_key
@@ -83,7 +83,9 @@ def test_keys_with_and_without_quotes(tmp_path):
     ("text", "message"),
     [
         ("", "is a single configuration.*run_single.py"),
-        ("[sweep]\ntrials = 3", "is a single configuration"),
+        ("[sweep]\ntrials = 3", r"has \[sweep\], but no \[search\]: name at least one field there"),
+        ("[serach]\n'training.epochs' = { int = [2, 4] }", r"unknown table \[serach\]: did you mean \[search\]\?"),
+        ("[search]\n[swep]\ntrials = 3", r"unknown table \[swep\]: did you mean \[sweep\]\?"),
         ("[search]", "at least one parameter"),
         (search("model.latent = { choice = [8] }"), r"\[search\] unknown key `model.latent`: did you mean"),
         (search("'model.flow' = { choice = [8] }"), r"unknown key `model.flow.choice`"),
@@ -132,7 +134,7 @@ def test_keys_with_and_without_quotes(tmp_path):
             search("model.latent_size = { choice = [8, 9] }\n[sweep]\ngpus_per_trial = 1.5"),
             "splits a GPU beside whole ones",
         ),
-        ("sweep = 3\n", "is a single configuration"),
+        ("sweep = 3\n", "no .search.: name at least one field"),
     ],
 )
 def test_errors_name_the_file_and_the_key(tmp_path, text, message):
@@ -337,13 +339,12 @@ def test_quick():
         "evaluation.importance_sampling.samples": 1000,
         "evaluation.importance_sampling.images": None,
         "evaluation.hais.enabled": True,
-        "evaluation.hais.start": "prior",
+        "evaluation.hais.start": "posterior",
         "evaluation.hais.images": 100,
-        "evaluation.hais.temperatures": 100,
-        "evaluation.hais.leapfrog_steps": 5,
-        "evaluation.hais.chains": 8,
     }
     assert {path: get_path(space.base, path) for path in settings} == settings
+    hais = space.base.evaluation.hais
+    assert hais == HaisConfig(enabled=True, images=100)  # nothing of the reference's prior start is left
     assert (space.sweep.trials, space.sweep.top) == (8, 2)
     assert space.most_epochs <= 10
     assert space.parameter("model.flow.depth").range.low == 0

@@ -1,0 +1,31 @@
+"""The work behind `run_sweep.py export-model` and `run_single.py --export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from iafsweep.evaluation.load import Run, load_run
+from iafsweep.loaded_sweep import load_sweep
+
+
+def export_run(run: Path, to: Path, console: Console) -> None:
+    """Write the model of a run folder to a folder of its own."""
+    _export(load_run(run, "cpu"), to, console)
+
+
+def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> None:
+    """Write the model of a sweep's trial, or of its best, to a folder of its own."""
+    loaded = load_sweep(sweep)
+    _export(loaded.best("cpu") if trial is None else loaded.run(trial, "cpu"), to, console)
+
+
+def _export(run: Run, to: Path, console: Console) -> None:
+    folder = run.export(to)
+    console.print(
+        f"Model of {run.path.name}, epoch {run.epoch}: {folder}\n"
+        f"In Python: iafsweep.load_run({str(to)!r}).model.sample(64)",
+        markup=False,
+        soft_wrap=True,
+    )

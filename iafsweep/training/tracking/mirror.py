@@ -1,0 +1,229 @@
+"""A tracker kept up to date from run folders, in a thread of its own that no training ever waits for.
+
+The run folders are the truth; a tracker mirrors them. Training only says "this run has news"; the thread reads
+``metrics.jsonl``, ``evaluation.json`` and the figures, and sends what the tracker does not have yet. So nothing is lost
+when a process is killed (the next one sends the rest), nothing piles up when the tracker is slow, and whatever goes
+wrong with it ends here, in one place, is said once, and changes nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from iafsweep.errors import RunFolderError
+from iafsweep.records import EpochMetrics, Evaluation
+from iafsweep.training import metrics_file
+from iafsweep.training.run_folder import RunFolder
+from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
+
+HANG_SECONDS = 60.0
+"""So long a single call may take before it is said that the tracker does not answer."""
+CLOSE_SECONDS = 30.0
+"""So long the end of a command waits for the tracker."""
+WATCH_SECONDS = 2.0
+"""So often a run folder is looked at that is watched."""
+
+Watch = Callable[[], RunToTrack | None]
+"""Returns a run if its folder has something new, else None."""
+
+
+@dataclass(frozen=True)
+class _News:
+    """What is to be sent of a run.
+
+    Attributes:
+        run: the run.
+        status: how it ended; empty while it goes on.
+    """
+
+    run: RunToTrack
+    status: str
+
+
+class Mirror:
+    """Keeps a tracker up to date.
+
+    Args:
+        name: of the tracker, for messages.
+        make: makes the tracker; called in the thread, because importing its package takes seconds.
+        watch: asked every two seconds for a run with news; None: all news is said.
+        hang_seconds: so long a call may take before it is mentioned.
+        close_seconds: so long :meth:`close` waits.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Tracker],
+        watch: Watch | None = None,
+        hang_seconds: float = HANG_SECONDS,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
+        self.name = name
+        self._make = make
+        self._watch = watch
+        self._hang_seconds = hang_seconds
+        self._close_seconds = close_seconds
+        self._changed = threading.Condition()
+        self._news: dict[str, _News] = {}
+        self._busy_since: float | None = None
+        self._closing = False
+        self._error: Exception | None = None
+        self._told = False
+        # A daemon: a tracker that hangs keeps no process alive.
+        self._thread = threading.Thread(target=self._work, name=f"tracker {name}", daemon=True)
+        self._thread.start()
+
+    def news(self, run: RunToTrack, status: str = "") -> None:
+        """Say that a run has news: an epoch, figures, or its end. Returns at once.
+
+        Args:
+            run: the run.
+            status: how it ended; empty while it goes on.
+        """
+        with self._changed:
+            if self._error is None and not self._closing:
+                before = self._news.get(run.key)
+                self._news[run.key] = _News(run, status or ("" if before is None else before.status))
+                self._changed.notify_all()
+
+    def trouble(self) -> str:
+        """Return what is wrong with the tracker, in a sentence, the first time it is asked; else nothing."""
+        with self._changed:
+            error, busy = self._error, self._busy_since
+        hangs = busy is not None and time.monotonic() - busy > self._hang_seconds
+        if self._told or (error is None and not hangs):
+            return ""
+        self._told = True
+        if error is None:
+            return (
+                f"--tracker {self.name} has not answered for {self._hang_seconds:.0f} seconds; "
+                f"the run does not wait for it"
+            )
+        first = (str(error).strip().splitlines() or [""])[0][:300]
+        return (
+            f"--tracker {self.name} is given up ({type(error).__name__}: {first}); the run goes on without it, "
+            f"and resuming with --tracker sends what is missing"
+        )
+
+    def close(self) -> str:
+        """Send what is left, for a limited time; return what went wrong, if that was not said before."""
+        deadline = time.monotonic() + self._close_seconds
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(max(deadline - time.monotonic(), 0.0))
+        if not self._thread.is_alive():
+            return self.trouble()
+        if self._told:
+            return ""
+        self._told = True
+        return (
+            f"--tracker {self.name} did not take everything within {self._close_seconds:.0f} seconds; "
+            f"resuming with --tracker sends what is missing"
+        )
+
+    def _work(self) -> None:
+        """Take news until there are none and no more will come; the one place where a tracker's faults end."""
+        try:
+            self._begin_call()
+            tracker = self._make()
+            opened: dict[str, _Sender] = {}
+            while (news := self._next()) is not None:
+                key = news.run.key
+                if key not in opened:
+                    opened[key] = _Sender(tracker.open(news.run))
+                opened[key].send(news.run, news.status, self._begin_call)
+                if news.status:
+                    del opened[key]
+            self._begin_call()
+            tracker.close()
+        except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run goes on
+            with self._changed:
+                self._error = error
+                self._news.clear()
+        finally:
+            with self._changed:
+                self._busy_since = None
+
+    def _begin_call(self) -> None:
+        with self._changed:
+            self._busy_since = time.monotonic()
+
+    def _next(self) -> _News | None:
+        with self._changed:
+            self._busy_since = None
+            while not self._news and not self._closing:
+                self._changed.wait(None if self._watch is None else WATCH_SECONDS)
+                if self._watch is not None and not self._news and (run := self._watch()) is not None:
+                    self._news[run.key] = _News(run, "")
+            if not self._news:
+                return None
+            self._busy_since = time.monotonic()
+            return self._news.pop(next(iter(self._news)))
+
+
+class _Sender:
+    """What has been sent of one run, and what has not."""
+
+    def __init__(self, tracked: TrackedRun) -> None:
+        self._tracked = tracked
+        self._scored: Evaluation | None = None
+
+    def send(self, run: RunToTrack, status: str, before_call: Callable[[], None]) -> None:
+        """Send all that is new in the run folder."""
+        folder, tracked = run.folder, self._tracked
+        for metrics in _epochs(folder):
+            if metrics.epoch > tracked.epochs_sent:
+                before_call()
+                tracked.epoch(metrics)
+                tracked.epochs_sent = metrics.epoch
+        if (scored := _evaluation(folder)) is not None and scored != self._scored:
+            before_call()
+            tracked.figures(figures_of(scored))
+            self._scored = scored
+        if status:
+            for path in (folder.samples, folder.reconstructions):
+                if path.exists():
+                    before_call()
+                    tracked.image(path.stem, path)
+            before_call()
+            tracked.end(status)
+
+
+def _epochs(folder: RunFolder) -> list[EpochMetrics]:
+    """What there is to send; nothing while the run folder is being made, or made anew."""
+    try:
+        return metrics_file.read(folder.metrics)
+    except RunFolderError:
+        return []
+
+
+def _evaluation(folder: RunFolder) -> Evaluation | None:
+    try:
+        return folder.read_evaluation()
+    except RunFolderError:
+        return None
+
+
+def figures_of(evaluation: Evaluation) -> Mapping[str, float]:
+    """Return the figures of an evaluation by name, nats per image, with the numbers that say what they are worth.
+
+    A name is ``split/method/what``; of several figures by one method on one split, that on the most images is taken.
+    """
+    values: dict[str, float] = {}
+    for each in sorted(evaluation.estimates, key=lambda estimate: estimate.images):
+        found = {
+            "nll": each.nll,
+            "standard_error": each.standard_error,
+            "estimator_error": each.estimator_error,
+            "untrusted_share": each.untrusted_share,
+            "images": float(each.images),
+        }
+        values |= {f"{each.split}/{each.method}/{name}": value for name, value in found.items() if value is not None}
+    for bounds in evaluation.sandwiches:
+        values |= {f"simulated/{bounds.start}/gap": bounds.gap, f"simulated/{bounds.start}/gap_error": bounds.gap_error}
+    return values

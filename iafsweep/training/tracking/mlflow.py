@@ -1,0 +1,95 @@
+"""MLflow: ``pip install mlflow-skinny``; the server, or a local file or database, is ``MLFLOW_TRACKING_URI``.
+
+Experiment ``MLFLOW_EXPERIMENT_NAME``, else ``iafsweep``. A run is found again by its tag ``iafsweep.key``. Nothing is
+sent that MLflow would add of its own (user, host, source file): its client is used, not its fluent interface.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+from iafsweep.config import RunConfig, field_paths, get_path
+from iafsweep.records import EpochMetrics
+from iafsweep.training.tracking.base import RunToTrack
+
+_KEY = "iafsweep.key"
+_ENDS = {"completed": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLED"}
+_WITNESS = "train_loss"
+"""The figure that every epoch has, and whose last step says how far the tracker is."""
+
+
+@final
+class MlflowTracker:
+    """Opens runs at MLflow.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._mlflow: Any = importlib.import_module("mlflow")
+        self._client = self._mlflow.MlflowClient()
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "iafsweep")
+        found = self._client.get_experiment_by_name(name)
+        self._experiment = self._client.create_experiment(name) if found is None else found.experiment_id
+
+    def open(self, run: RunToTrack) -> MlflowRun:
+        """Open a run; one that MLflow has goes on after the last epoch it has."""
+        found = self._client.search_runs([self._experiment], f"tags.`{_KEY}` = '{run.key}'", max_results=1)
+        if found:
+            name = found[0].info.run_id
+            self._client.update_run(name, status="RUNNING")
+            history = self._client.get_metric_history(name, _WITNESS)
+            return MlflowRun(self._mlflow, self._client, name, max((point.step for point in history), default=0))
+        tags = {_KEY: run.key, **({"iafsweep.sweep": run.group} if run.group else {})}
+        made = self._client.create_run(self._experiment, tags=tags, run_name=run.name)
+        name = made.info.run_id
+        parameter = self._mlflow.entities.Param
+        values = [parameter(path, str(get_path(run.config, path))) for path in field_paths(RunConfig)]
+        self._client.log_batch(name, params=values)
+        return MlflowRun(self._mlflow, self._client, name, 0)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+@final
+class MlflowRun:
+    """A run at MLflow.
+
+    Attributes:
+        epochs_sent: the last epoch it has.
+    """
+
+    def __init__(self, mlflow: Any, client: Any, name: str, epochs_sent: int) -> None:  # noqa: ANN401 - untyped package
+        self._mlflow = mlflow
+        self._client = client
+        self._name = name
+        self.epochs_sent = epochs_sent
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Send an epoch: a point to every curve, all in one call, so that an epoch is there whole or not at all."""
+        values = metrics.model_dump(exclude={"epoch"}, exclude_none=True)
+        self._log(values, metrics.epoch)
+
+    def figures(self, values: Mapping[str, float]) -> None:
+        """Send figures."""
+        self._log(values, 0)
+
+    def image(self, name: str, path: Path) -> None:
+        """Keep an image as an artifact."""
+        self._client.log_artifact(self._name, str(path))
+
+    def end(self, status: str) -> None:
+        """Set the run's status."""
+        self._client.set_tag(self._name, "iafsweep.status", status)
+        self._client.set_terminated(self._name, _ENDS.get(status, "FAILED"))
+
+    def _log(self, values: Mapping[str, float], step: int) -> None:
+        metric, now = self._mlflow.entities.Metric, int(1000 * time.time())
+        self._client.log_batch(self._name, metrics=[metric(name, value, now, step) for name, value in values.items()])

@@ -1,0 +1,83 @@
+"""Run folders that somebody removed: said, and the rest goes on."""
+
+import shutil
+
+import pytest
+import torch
+from rich.console import Console
+
+from iafsweep.cli.drive import Machine, export_leaderboard, rerun_best
+from iafsweep.config import load_config
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import Ledger
+from iafsweep.sweep.options import LaunchOptions
+from iafsweep.sweep.proposals import candidate
+from iafsweep.sweep.rows import Finished, Header, Proposed
+from iafsweep.sweep.space_file import dump_space
+from iafsweep.sweep.stored import space_hash
+from iafsweep.training import RunFolder, Trainer
+from tests.sweep.tiny import DEPTH, RATE, WIDTH, tiny_images, tiny_space
+
+pytestmark = pytest.mark.faults
+BOUNDS = {"t0001": 90.0, "t0002": 80.0}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sweep of two trials, the second one better, that have trained an epoch each."""
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    space = tiny_space(epochs=1, trials=2, top=1)
+    folder.space.write_text(dump_space(space))
+    with Ledger.create(folder.ledger, Header(sweep="s", created="t", seed=0, space=space_hash(space))) as ledger:
+        for number, (trial, bound) in enumerate(BOUNDS.items(), start=1):
+            found = candidate(space, {DEPTH: number, WIDTH: 8, RATE: 2e-3})
+            seed = found.config.training.seed
+            row = Proposed(
+                trial=trial, number=number, parameters=dict(found.values), seed=seed, key=found.key, time="t"
+            )
+            ledger.append(row)
+            trainer = Trainer.start(found.config, tiny_images(), RunFolder(folder.trial(trial)), torch.device("cpu"))
+            trainer.run_epoch()
+            trainer.finish()
+            end = Finished(
+                trial=trial, status="completed", epochs=1, best_epoch=1, best_value=bound, seconds=1.0,
+                gpu_seconds=0.0, time="t",
+            )  # fmt: skip
+            ledger.append(end)
+    return folder
+
+
+@pytest.fixture
+def console():
+    return Console(record=True, width=200, highlight=False)
+
+
+def test_export_without_the_best_trials_folder(folder, console):
+    export_leaderboard(folder.path, None, console)
+    whole = folder.leaderboard_csv.read_text()
+    best = load_config(folder.best)
+    assert "issing" not in console.export_text()
+
+    shutil.rmtree(folder.trial("t0002"))
+    folder.best.unlink()
+    export_leaderboard(folder.path, None, console)
+    assert "Missing checkpoints, 1 in all: trials/t0002/best.pt" in console.export_text()
+    assert folder.leaderboard_csv.read_text() == whole
+    assert load_config(folder.best) == best
+    assert best.model.flow.depth == 2
+
+
+def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folder, console, tmp_path):
+    shutil.rmtree(folder.trial("t0002"))
+    machine = Machine(tmp_path, None, LaunchOptions())
+    asked = {"evaluation.importance_sampling.samples": 2, "evaluation.importance_sampling.images": 4}
+    overrides = ["evaluation.bound_images=4"]
+    assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 0
+    said = console.export_text()
+    assert "t0002 cannot be scored: " in said
+    assert str(folder.trial("t0002")) in said
+    assert RunFolder(folder.trial("t0001")).read_evaluation().estimates
+
+    shutil.rmtree(folder.trial("t0001"))
+    assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 1

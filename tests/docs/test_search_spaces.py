@@ -1,0 +1,46 @@
+"""Every block of docs/search_spaces.md is a space that is read, or one that is refused with just these words."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from iafsweep.errors import ConfigError
+from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.space_file import load_space
+from iafsweep.sweep.suggest import RandomSuggest
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "search_spaces.md").read_text(encoding="utf-8")
+SPACES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.M | re.S)
+REFUSED = re.findall(r"^```toml refused\n(.*?)^```\n+```\n(.*?)^```", PAGE, re.M | re.S)
+
+
+def test_blocks_are_found():
+    assert len(SPACES) == 4
+    assert len(REFUSED) == PAGE.count("```toml refused") == 5
+
+
+@pytest.mark.parametrize("text", SPACES, ids=range(len(SPACES)))
+def test_a_space_is_read_and_gives_configurations(text, tmp_path):
+    (tmp_path / "space.toml").write_text(text)
+    space = load_space(tmp_path / "space.toml")
+    assert space.title
+    source = RandomSuggest(random.Random(0))
+    drawn = [space.config(space.suggest(source)) for _ in range(20)]
+    assert len({config.model_dump_json() for config in drawn}) > 1
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED, ids=range(len(REFUSED)))
+def test_a_mistake_is_answered_as_the_page_says(text, said, tmp_path):
+    (tmp_path / "space.toml").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_space(tmp_path / "space.toml")
+    assert str(refused.value) == f"{tmp_path / 'space.toml'}: {said.rstrip()}"
+
+
+def test_every_range_and_sampler_is_on_the_page():
+    for name in SweepConfig.model_fields["sampler"].annotation.__args__:
+        assert f"`{name}`" in PAGE
+    for kind in ("choice", "int", "float"):
+        assert f"{{ {kind} = " in PAGE

@@ -1,0 +1,165 @@
+"""Whatever a tracker does, the run goes on: it raises, it hangs, it is slow, it is not installed."""
+
+import threading
+import time
+
+import pytest
+
+from iafsweep.errors import UserError
+from iafsweep.training.tracking import Mirror, RunToTrack, make_mirror
+from iafsweep.training.tracking.mirror import figures_of
+from tests.finished import BASE, figures, finish_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return finish_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def run(folder):
+    return RunToTrack("key", "run", "", BASE, folder)
+
+
+class FakeRun:
+    def __init__(self, log, epochs_sent=0):
+        self.log = log
+        self.epochs_sent = epochs_sent
+
+    def epoch(self, metrics):
+        self.log.append(metrics.epoch)
+
+    def figures(self, values):
+        self.log.append(dict(values))
+
+    def image(self, name, path):
+        self.log.append(name)
+
+    def end(self, status):
+        self.log.append(status)
+
+
+class FakeTracker:
+    def __init__(self, log, opened=FakeRun):
+        self.log = log
+        self.opened = opened
+
+    def open(self, run):
+        self.log.append(f"open {run.key}")
+        return self.opened(self.log)
+
+    def close(self):
+        self.log.append("close")
+
+
+def test_everything_in_the_folder_is_sent_once_and_in_order(run):
+    log = []
+    mirror = Mirror("fake", lambda: FakeTracker(log))
+    mirror.news(run)
+    mirror.news(run, "completed")
+    assert mirror.close() == ""
+    assert log == ["open key", 1, 2, "samples", "reconstructions", "completed", "close"]
+
+
+def test_what_the_tracker_has_is_not_sent_again(run):
+    log = []
+    mirror = Mirror("fake", lambda: FakeTracker(log, lambda log: FakeRun(log, epochs_sent=1)))
+    mirror.news(run)
+    assert mirror.close() == ""
+    assert log == ["open key", 2, "close"]
+
+
+def test_figures_are_sent_when_they_come_also_after_the_end(run):
+    log = []
+    mirror = Mirror("fake", lambda: FakeTracker(log, lambda log: FakeRun(log, epochs_sent=2)))
+    mirror.news(run, "completed")
+    try:
+        run.folder.write_evaluation(figures(2))
+        mirror.news(run, "completed")
+        assert mirror.close() == ""
+    finally:
+        run.folder.evaluation.unlink()
+    sent = [each for each in log if isinstance(each, dict)]
+    assert sent == [figures_of(figures(2))]
+    assert sent[0]["test/importance_sampling/nll"] == 98.25
+    assert sent[0]["test/importance_sampling/untrusted_share"] == 0.97
+
+
+def broken(log):
+    raise ConnectionError("no route to tracker\nand more")
+
+
+def broken_epoch(log):
+    tracked = FakeRun(log)
+    tracked.epoch = lambda metrics: broken(log)
+    return tracked
+
+
+@pytest.mark.parametrize(
+    "make", [broken, lambda log: FakeTracker(log, broken), lambda log: FakeTracker(log, broken_epoch)]
+)
+def test_a_tracker_that_raises_is_given_up_and_said_once(run, make):
+    mirror = Mirror("fake", lambda: make([]))
+    mirror.news(run)
+    mirror._thread.join(10)
+    said = mirror.trouble()
+    assert said.startswith("--tracker fake is given up (ConnectionError: no route to tracker); the run goes on")
+    mirror.news(run, "completed")
+    assert (mirror.trouble(), mirror.close()) == ("", "")
+
+
+def test_a_tracker_that_hangs_holds_up_nothing(run):
+    released = threading.Event()
+
+    class Hanging(FakeRun):
+        def epoch(self, metrics):
+            released.wait(20)
+
+    mirror = Mirror("fake", lambda: FakeTracker([], Hanging), hang_seconds=0.05, close_seconds=0.2)
+    started = time.monotonic()
+    for _ in range(1000):
+        mirror.news(run)
+    assert time.monotonic() - started < 1
+    assert len(mirror._news) <= 1  # nothing piles up
+    while not (said := mirror.trouble()):
+        assert time.monotonic() - started < 10
+        time.sleep(0.01)
+    assert "has not answered for" in said
+    ended = time.monotonic()
+    assert mirror.close() == ""  # said before
+    assert time.monotonic() - ended < 1
+    assert mirror._thread.is_alive()
+    assert mirror._thread.daemon
+    released.set()
+    mirror._thread.join(10)
+
+
+def test_the_end_of_a_command_waits_for_a_limited_time(run):
+    released = threading.Event()
+
+    class Slow(FakeRun):
+        def epoch(self, metrics):
+            released.wait(20)
+
+    mirror = Mirror("fake", lambda: FakeTracker([], Slow), close_seconds=0.1)
+    mirror.news(run)
+    assert "did not take everything within" in mirror.close()
+    released.set()
+    mirror._thread.join(10)
+
+
+def test_a_run_without_a_folder_yet_is_sent_too(tmp_path, run):
+    log = []
+    mirror = Mirror("fake", lambda: FakeTracker(log))
+    mirror.news(RunToTrack("other", "run", "", BASE, type(run.folder)(tmp_path / "none")), "failed")
+    assert mirror.close() == ""
+    assert log == ["open other", "failed", "close"]
+
+
+def test_a_package_that_is_missing_is_said_before_the_start(monkeypatch):
+    monkeypatch.setattr("iafsweep.training.tracking._is_installed", lambda name: False)
+    for name in ("mlflow", "wandb"):
+        with pytest.raises(UserError, match=rf"package {name} is not installed.*pip install 'iafsweep\[{name}\]'"):
+            make_mirror(name)
+    with pytest.raises(UserError, match="known are mlflow, wandb"):
+        make_mirror("comet")

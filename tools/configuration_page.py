@@ -1,0 +1,260 @@
+"""Write docs/configuration.md from the configuration's own types: `python -m tools.configuration_page`.
+
+A test compares the page with what this makes, so neither can go stale.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic.fields import FieldInfo
+
+from iafsweep.config import RunConfig, Section, load_config
+from iafsweep.errors import ConfigError
+from iafsweep.sweep.settings import SweepConfig
+
+PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+UNITS = {
+    "data.validation_images": "images",
+    "data.split_seed": "seed",
+    "data.binarisation_seed": "seed",
+    "model.latent_size": "variables",
+    "model.posterior_offset": "natural logarithm",
+    "model.batch_norm_momentum": "share",
+    "model.encoder.resnet.maps": "maps",
+    "model.encoder.resnet.hidden_size": "units",
+    "model.encoder.gated_conv.maps": "maps",
+    "model.encoder.gated_conv.hidden_size": "units",
+    "model.encoder.mlp.hidden_sizes": "units",
+    "model.decoder.resnet.maps": "maps",
+    "model.decoder.gated_conv.maps": "maps",
+    "model.decoder.mlp.hidden_sizes": "units",
+    "model.flow.depth": "steps",
+    "model.flow.context_size": "units",
+    "model.flow.made.width": "units",
+    "model.flow.made.hidden_layers": "layers",
+    "training.epochs": "epochs",
+    "training.batch_size": "images",
+    "training.learning_rate": "1",
+    "training.learning_rate_decay": "factor",
+    "training.learning_rate_decay_epochs": "epochs",
+    "training.kl_warmup_epochs": "epochs",
+    "training.seed": "seed",
+    "training.checkpoint_every_epochs": "epochs",
+    "evaluation.seed": "seed",
+    "evaluation.bound_images": "images",
+    "evaluation.binarisations": "binarisations",
+    "evaluation.importance_sampling.samples": "samples an image",
+    "evaluation.importance_sampling.images": "images",
+    "evaluation.hais.images": "images",
+    "evaluation.hais.chains": "chains an image",
+    "evaluation.hais.temperatures": "weight increments",
+    "evaluation.hais.leapfrog_steps": "steps",
+    "evaluation.hais.initial_step_size": "1",
+    "evaluation.hais.minimum_step_size": "1",
+    "evaluation.hais.maximum_step_size": "1",
+    "evaluation.hais.target_acceptance": "share",
+    "evaluation.hais.pilot_images": "images",
+    "evaluation.hais.pilot_passes": "passes",
+    "evaluation.sandwich.images": "images",
+    "evaluation.until_error.target": "nats an image",
+    "evaluation.until_error.budget_evaluations": "evaluations an image",
+    "evaluation.until_error.budget_seconds": "seconds",
+    "sweep.trials": "trials",
+    "sweep.seed": "seed",
+    "sweep.repeats": "seeds",
+    "sweep.grace_epochs": "epochs",
+    "sweep.reduction_factor": "factor",
+    "sweep.generation_epochs": "epochs",
+    "sweep.max_concurrent": "trials",
+    "sweep.top": "trials",
+    "sweep.gpus_per_trial": "GPUs",
+    "sweep.cpus_per_trial": "CPU cores",
+    "sweep.memory_per_trial": "GiB",
+    "sweep.free_disk": "GiB",
+    "sweep.gpu_hours": "hours",
+    "sweep.target": "nats an image",
+}
+"""Unit of every number; a number without one is an error."""
+_NUMBERS = {"integer", "number", "list of integers", "list of numbers"}
+BROKEN = (
+    ("model.flow.made.width=32", "model.latent_size=64"),
+    ("model.flow.context_size=100",),
+    ("evaluation.checkpoint=best", "data.validation_images=0"),
+    ("data.validation_images=60000",),
+    ("training.batch_size=60000",),
+    ("evaluation.hais.images=20000",),
+    ("evaluation.hais.minimum_step_size=0.5", "evaluation.hais.initial_step_size=0.1"),
+    ("evaluation.until_error.target=0.01", "evaluation.importance_sampling.samples=1"),
+    ("evaluation.sandwich.starts=['prior', 'prior']",),
+    ("model.latnet_size=32",),
+    ("model.latent_size=32.5",),
+)
+"""Overrides of the reference that break a rule between fields, or the form; the page shows what is said."""
+HEAD = """<!-- Written by tools/configuration_page.py from the types in iafsweep/config; do not edit. -->
+# Configuration
+
+Every field of a configuration file, with its type, default, bounds and unit. A file is TOML; a field may be written
+as a dotted key (`model.latent_size = 32`) or in a table (`[model]`, `latent_size = 32`). The defaults are the reference
+recipe.
+
+```toml
+title = "A small model"
+base = "reference.toml"        # optional: values to begin with, a path beside this file or a file that is shipped
+
+[data]
+source = "mnist_mini"
+
+[model]
+latent_size = 32
+encoder.kind = "mlp"
+flow.depth = 2
+
+[training]
+epochs = 50
+kl_warmup_epochs = 5
+```
+
+- On the command line `--set model.latent_size=32` wins over the file; the value is read as TOML, else taken as a text.
+- `base` files may have bases of their own, at most eight, and never a `[search]`.
+- Unknown keys, wrong types (`32.0` for a whole number too) and values out of bounds are errors that name the key.
+- A configuration is frozen once it is read, and every run keeps the whole of it in its `config.toml`.
+- Fields of kinds that are not chosen (the sizes of `resnet` where the kind is `mlp`) are allowed and do nothing.
+- `unset` means that the field is left out: what then holds is in its description.
+
+What may be searched, and how: [search_spaces.md](search_spaces.md). What the networks are: [models.md](models.md). What
+the estimators' settings do: [estimators.md](estimators.md).
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    parts = [HEAD, *_sections(RunConfig, ""), *_sections(SweepConfig, "sweep.")]
+    return "\n".join(parts) + "\n" + _rules()
+
+
+def _sections(section: type[Section], prefix: str) -> Iterator[str]:
+    leaves = [(name, field) for name, field in section.model_fields.items() if not _is_section(field)]
+    if leaves:
+        title = f"`[{prefix.rstrip('.')}]`" if prefix else "The top of the file"
+        yield f"## {title}\n\n{_sentence(section)}\n"
+        yield "| field | type | default | bounds | unit | meaning |\n|---|---|---|---|---|---|"
+        yield "\n".join(_row(f"{prefix}{name}", name, field) for name, field in leaves) + "\n"
+    for name, field in section.model_fields.items():
+        if _is_section(field):
+            assert isinstance(field.annotation, type)
+            yield from _sections(field.annotation, f"{prefix}{name}.")
+
+
+def _row(path: str, name: str, field: FieldInfo) -> str:
+    kinds, bounds, optional = _type(field.annotation, field.metadata)
+    if not field.description:
+        raise ValueError(f"{path} has no description")
+    number = {"integer", "number"} & {
+        word for kind in kinds for word in kind.replace("list of ", "").rstrip("s").split()
+    }
+    if number and path not in UNITS:
+        raise ValueError(f"{path} is a number without a unit: add it to UNITS")
+    default = "unset" if field.default is None else f"`{_toml(field.default)}`"
+    shown = " or ".join(kinds) + (" or unset" if optional else "")
+    cells = (f"`{name}`", shown, default, ", ".join(bounds) or "-", UNITS.get(path, "-"), field.description)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], bool]:  # noqa: ANN401 - any annotation
+    """Kinds of values in words, their bounds, and whether the field may be left unset."""
+    bounds = [text for each in metadata if (text := _bound(each))]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        parts = [_type(part, []) for part in arguments if part is not type(None)]
+        kinds = [kind for part in parts for kind in part[0]]
+        return kinds, bounds + [bound for part in parts for bound in part[1]], type(None) in arguments
+    if origin is Literal:
+        return [", ".join(f"`{_toml(value)}`" for value in arguments)], bounds, False
+    if origin is tuple:
+        kinds, inner, _ = _type(arguments[0], [])
+        each = [f"each {bound}" for bound in inner]
+        return (
+            [f"list of {kind}s" if not kind.startswith("`") else f"list of {kind}" for kind in kinds],
+            bounds + each,
+            False,
+        )
+    if hasattr(annotation, "__metadata__"):
+        extra = [
+            item
+            for each in annotation.__metadata__
+            for item in (each.metadata if isinstance(each, FieldInfo) else [each])
+        ]
+        return _type(arguments[0], [*extra, *metadata])
+    return [{int: "integer", float: "number", bool: "`true`, `false`", str: "text"}[annotation]], bounds, False
+
+
+def _bound(item: object) -> str:
+    match item:
+        case Ge(ge):
+            return f"≥ {ge}"
+        case Gt(gt):
+            return f"> {gt}"
+        case Le(le):
+            return f"≤ {le}"
+        case Lt(lt):
+            return f"< {_power(lt)}"
+        case MaxLen(most):
+            return f"at most {most}"
+        case MinLen(least):
+            return f"at least {least}"
+    return ""
+
+
+def _power(value: Any) -> str:  # noqa: ANN401 - any number
+    return "2^31" if value == 2**31 else str(value)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return f"{value:g}" if isinstance(value, float) and 0 < value < 0.01 else str(value)
+
+
+def _sentence(section: type[Section]) -> str:
+    return (section.__doc__ or "").strip().splitlines()[0]
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+
+
+def _rules() -> str:
+    """Mistakes and what is said to them, as it is said."""
+    lines = [
+        "## What a mistake says",
+        "",
+        "Each of these is `reference` with `--set`; the answers are the program's own.",
+        "",
+    ]
+    for overrides in BROKEN:
+        try:
+            load_config("reference", overrides)
+        except ConfigError as error:
+            said = str(error).split("reference.toml: ", 1)[-1]
+            lines += ["```", " ".join(f"--set {text}" for text in overrides), *said.splitlines(), "```", ""]
+        else:
+            raise ValueError(f"{overrides} breaks no rule")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
