@@ -191,6 +191,10 @@ class UnitsProgress:
             self._console.print(f"  {units}, {self._rate}", markup=False, soft_wrap=True)
 
 
+_EARLY_SHARE, _EARLY_SECONDS = 0.01, 20.0
+"""Before either a rate says more of how the work began (a worker's start, one tiny shard) than of how it goes."""
+
+
 class Rate:
     """Evaluations a second since the first update, and the time left at that rate."""
 
@@ -207,7 +211,8 @@ class Rate:
         if self._first is None:
             self._first = now, done
         seconds, here = now - self._first[0], done - self._first[1]
-        self._rate = here / seconds if seconds > 0 else 0.0
+        is_early = here < _EARLY_SHARE * total and seconds < _EARLY_SECONDS
+        self._rate = 0.0 if is_early or seconds <= 0 else here / seconds
         self._share = done / total if total else 1.0
         self._left = 0.0 if done >= total else ((total - done) / self._rate if self._rate else math.inf)
 

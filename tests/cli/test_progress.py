@@ -32,6 +32,21 @@ def test_rate_counts_from_the_first_update(clock):
     assert rate.left == "0:00:00"
 
 
+def test_a_tiny_beginning_says_nothing_of_the_time_left(clock):
+    rate = Rate()
+    rate.update(0, 10_000)
+    clock[0] = 3.0
+    rate.update(99, 10_000)
+    assert str(rate) == "1%, ? left"
+    rate.update(100, 10_000)
+    assert rate.left == "0:04:57"
+    rate = Rate()
+    rate.update(0, 10_000)
+    clock[0] += 20.0
+    rate.update(50, 10_000)  # slow, and by now known to be
+    assert rate.left == "1:06:20"
+
+
 def plain():
     return Console(force_terminal=False, record=True, width=200, file=io.StringIO())
 
