@@ -166,7 +166,7 @@ def _row(path: str, name: str, field: FieldInfo) -> str:
         raise ValueError(f"{path} is a number without a unit: add it to UNITS")
     default = "unset" if field.default is None else f"`{_toml(field.default)}`"
     shown = " or ".join(kinds) + (" or unset" if optional else "")
-    cells = (f"`{name}`", shown, default, ", ".join(bounds) or "-", UNITS.get(path, "-"), field.description)
+    cells = (f"`{name}`", shown, default, ", ".join(_tidy(bounds)) or "-", UNITS.get(path, "-"), field.description)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -196,6 +196,13 @@ def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], b
         ]
         return _type(arguments[0], [*extra, *metadata])
     return [{int: "integer", float: "number", bool: "`true`, `false`", str: "text"}[annotation]], bounds, False
+
+
+def _tidy(bounds: list[str]) -> list[str]:
+    """Lower bounds first, and of two upper bounds the tighter: the order of pydantic's own list is its affair."""
+    upper = [bound for bound in bounds if bound.startswith("≤")]
+    kept = [bound for bound in bounds if not (upper and bound == "< 2^31")]
+    return sorted(kept, key=lambda bound: bound.removeprefix("each ")[0] in "≤<")
 
 
 def _bound(item: object) -> str:

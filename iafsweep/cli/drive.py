@@ -280,6 +280,7 @@ def _resume_command(folder: SweepFolder, machine: Machine) -> str:
     words = [*exits.program(), "resume", _shown(folder.path)]
     words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
     words += ["--address", machine.options.address] if machine.options.address is not None else []
+    words += ["--tracker", machine.tracker] if machine.tracker is not None else []
     return shlex.join(words)
 
 

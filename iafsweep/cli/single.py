@@ -123,7 +123,7 @@ def single(
         root=(data_root or default_data_root()).expanduser().absolute(),
         resume=resume,
         evaluate_only=evaluate_only,
-        again=_resume_command(folder, device, data_root, threads),
+        again=_resume_command(folder, device, data_root, threads, tracker),
         console=console,
         same=shlex.join([*exits.program(), *sys.argv[1:]]),
     )
@@ -170,9 +170,12 @@ def _settings(
     return settings, folder
 
 
-def _resume_command(folder: RunFolder, device: str, data_root: Path | None, threads: int | None) -> str:
+def _resume_command(
+    folder: RunFolder, device: str, data_root: Path | None, threads: int | None, tracker: str | None
+) -> str:
     words = [*exits.program(), "--run", str(folder.path), "--resume"]
     words += ["--device", device] if device != "auto" else []
     words += ["--data-root", str(data_root)] if data_root is not None else []
     words += ["--threads", str(threads)] if threads is not None else []
+    words += ["--tracker", tracker] if tracker is not None else []
     return shlex.join(words)

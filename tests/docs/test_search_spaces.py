@@ -42,5 +42,7 @@ def test_a_mistake_is_answered_as_the_page_says(text, said, tmp_path):
 def test_every_range_and_sampler_is_on_the_page():
     for name in SweepConfig.model_fields["sampler"].annotation.__args__:
         assert f"`{name}`" in PAGE
+    for name in SweepConfig.model_fields["scheduler"].annotation.__args__:
+        assert f'"{name}"' in PAGE
     for kind in ("choice", "int", "float"):
         assert f"{{ {kind} = " in PAGE
