@@ -110,6 +110,14 @@ def cache(tmp_path, monkeypatch):
     torch.compiler.reset()
 
 
+def test_a_captured_step_equals_the_eager_one(monkeypatch):
+    """Forward and backward as PyTorch captures them, run without the code generator, which takes most of a minute."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    compare_compiled("mlp", "float32", 1e-5, depth=1)
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
 def test_a_compiled_step_equals_the_eager_one(cache):
     compare_compiled("mlp", "float32", 1e-5, depth=0)
     assert any(cache.rglob("*.so"))
