@@ -113,7 +113,7 @@ def cache(tmp_path, monkeypatch):
 def test_a_captured_step_equals_the_eager_one(monkeypatch):
     """Forward and backward as PyTorch captures them, run without the code generator, which takes most of a minute."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
-    compare_compiled("mlp", "float32", 1e-5, depth=1)
+    compare_compiled("mlp", "float32", 1e-5, depth=0)
     torch.compiler.reset()
 
 
