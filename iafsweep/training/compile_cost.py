@@ -19,8 +19,9 @@ SECONDS_A_MODULE = 1.3
 """Compiling costs so much for each module that has weights (cold cache, two cores)."""
 FLOPS_A_SECOND = 35e9
 """What one thread of a CPU does in an eager float32 step."""
-SAVED_SHARE = 0.33
-"""So much of an eager step's time compiling saves."""
+SAVED_SHARE_OF_PRODUCTS = 0.13
+SAVED_SHARE_OF_CONVOLUTIONS = 0.33
+"""So much of an eager step's time compiling saves: fully connected networks, and those with convolutions."""
 SECONDS_A_MODULE_ON_A_GPU = 1.0
 SAVED_SECONDS_A_MODULE_ON_A_GPU = 2e-5
 """Assumed, not measured: an eager step of a GPU waits for the launches of its kernels, some tens of microseconds a
@@ -35,9 +36,11 @@ def is_worth_compiling(config: RunConfig, model: VAE, device: torch.device) -> b
         return steps * SAVED_SECONDS_A_MODULE_ON_A_GPU > 2 * SECONDS_A_MODULE_ON_A_GPU
     rate = FLOPS_A_SECOND * torch.get_num_threads()
     cost = 2 * modules * SECONDS_A_MODULE
+    has_convolutions = any(parameter.dim() == 4 for parameter in model.parameters())
+    share = SAVED_SHARE_OF_CONVOLUTIONS if has_convolutions else SAVED_SHARE_OF_PRODUCTS
 
     def saved(flops: int) -> float:
-        return steps * 3 * flops * config.training.batch_size / rate * SAVED_SHARE
+        return steps * 3 * flops * config.training.batch_size / rate * share
 
     # Counting takes a second; short runs, which are many, are told apart without.
     return saved(most_flops(model)) > cost and saved(forward_flops(model)) > cost
