@@ -59,9 +59,12 @@ def leave_report(folder: SweepFolder, console: Console) -> None:
 
 
 def command_of(folder: Path) -> list[str]:
-    """Return the words that make the report again, without any absolute path: it stands in the report."""
+    """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
+    from iafsweep.report.private import shareable
+
     program = exits.program()
     program[-1] = Path(program[-1]).name
     here = Path.cwd()
     below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
-    return [*program, "report", below.as_posix()]
+    shown = below.as_posix()
+    return [*program, "report", shown if shareable(shown) == shown else folder.name]

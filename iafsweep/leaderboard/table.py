@@ -23,6 +23,14 @@ class _Figure:
     unit: str = ""
 
 
+@dataclass(frozen=True)
+class _Unequal:
+    """Whether the figures of a column rest on different numbers of images, or on different settings."""
+
+    images: bool
+    settings: bool
+
+
 _FIGURES = (
     _Figure("validation -ELBO", "validation_negative_elbo", "validation_images"),
     _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images"),
@@ -67,6 +75,7 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     ordered = ranked(rows)
     paths = searched_parameters(ordered, parameters)
     figures = [figure for figure in _FIGURES if any(getattr(row, figure.value) is not None for row in ordered)]
+    unequal = {figure.value: _unequal(figure, ordered) for figure in figures}
     header = ["rank", "trial", "status", *paths, "epochs", *(_title(figure, ordered) for figure in figures)]
     timed = any(row.seconds_per_epoch is not None for row in ordered)
     body = [
@@ -76,7 +85,7 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
             row.status,
             *(_scalar(row.parameters.get(path)) for path in paths),
             str(row.epochs),
-            *(_cell(figure, row, ordered) for figure in figures),
+            *(_cell(figure, row, unequal[figure.value]) for figure in figures),
             "-" if row.parameters_count is None else f"{row.parameters_count:,}",
             *([_seconds_per_epoch(row)] if timed else []),
             "-" if row.seconds is None else f"{row.seconds:,.0f}",
@@ -105,7 +114,7 @@ def _title(figure: _Figure, rows: Iterable[LeaderboardRow]) -> str:
     return f"{figure.title} ({counts.pop():,} images)" if len(counts) == 1 else figure.title
 
 
-def _cell(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) -> str:
+def _cell(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> str:
     value = getattr(row, figure.value)
     if value is None:
         return "-"
@@ -116,7 +125,7 @@ def _cell(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) 
     untrusted = getattr(row, figure.untrusted) if figure.untrusted else None
     if untrusted:
         text += f", {untrusted:.0%} untrusted"
-    if details := _details(figure, row, rows):
+    if details := _details(figure, row, unequal):
         text += f" ({', '.join(details)})"
     return text
 
@@ -126,12 +135,17 @@ def _seconds_per_epoch(row: LeaderboardRow) -> str:
     return "-" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.3g}{' *' if row.pareto else ''}"
 
 
-def _details(figure: _Figure, row: LeaderboardRow, rows: Iterable[LeaderboardRow]) -> list[str]:
+def _unequal(figure: _Figure, rows: Sequence[LeaderboardRow]) -> _Unequal:
+    settings = {getattr(row, figure.settings) for row in rows} - {None} if figure.settings is not None else set()
+    return _Unequal(images=len(_image_counts(figure, rows)) > 1, settings=len(settings) > 1)
+
+
+def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[str]:
     """What tells a figure from others of its column that were measured otherwise."""
     details = []
-    if len(_image_counts(figure, rows)) > 1 and (images := getattr(row, figure.images)) is not None:
+    if unequal.images and (images := getattr(row, figure.images)) is not None:
         details.append(f"{images:,} images")
-    if figure.settings is not None and len({getattr(each, figure.settings) for each in rows} - {None}) > 1:
+    if figure.settings is not None and unequal.settings:
         details.append(f"{getattr(row, figure.settings)}{figure.unit}")
     return details
 

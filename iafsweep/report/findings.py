@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from iafsweep.errors import RunFolderError
 from iafsweep.leaderboard import ranked
 from iafsweep.records import EpochMetrics, Evaluation, LeaderboardRow
 from iafsweep.report.curves import learning_curves, read_metrics
@@ -13,6 +14,7 @@ from iafsweep.report.importance import parameter_importance
 from iafsweep.report.pictures import Pictures, best_pictures
 from iafsweep.report.scored import figures_with_errors, read_evaluations
 from iafsweep.report.searched import bound_against_cost, parallel, slices
+from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.environment import Environment, read_environments
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
@@ -82,7 +84,6 @@ def read_findings(folder: SweepFolder) -> Findings:
     Raises:
         SweepError: the folder holds no sweep, or its ledger cannot be used.
         ConfigError: the stored space is damaged.
-        RunFolderError: a record of a trial's figures is damaged.
     """
     space = load_sweep_space(folder)
     state = read_ledger(folder.ledger)
@@ -92,7 +93,7 @@ def read_findings(folder: SweepFolder) -> Findings:
                for trial in state.trials}  # fmt: skip
     rows = ranked(
         _as_it_stands(row, metrics[row.trial], running=stands.driver is not None)
-        for row in scored_rows(folder, state, space)
+        for row in _rows(folder, state, space, problems)
     )
     evaluations = read_evaluations(folder, rows, problems)
     pictures = best_pictures(folder, rows, problems)
@@ -114,6 +115,15 @@ def read_findings(folder: SweepFolder) -> Findings:
         environments=read_environments(folder.environment),
         problems=tuple(problems),
     )
+
+
+def _rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, problems: list[str]) -> Sequence[LeaderboardRow]:
+    """The leaderboard's rows; without any test figure if one of their files is damaged, which is noted."""
+    try:
+        return scored_rows(folder, state, space)
+    except RunFolderError as error:
+        problems.append(f"the leaderboard has no test figures: {error}")
+        return leaderboard_rows(state, space)
 
 
 def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, running: bool) -> LeaderboardRow:

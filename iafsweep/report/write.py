@@ -22,7 +22,7 @@ def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
         command: the words that make the report again, the folder last, without absolute paths.
 
     Raises:
-        SweepError, ConfigError, RunFolderError: the folder holds no sweep, or a file of it is damaged.
+        SweepError, ConfigError: the folder holds no sweep, or its ledger or its space is damaged.
         OSError: it cannot be written.
     """
     page = html_page(read_findings(folder), command)

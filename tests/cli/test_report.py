@@ -38,6 +38,13 @@ def test_the_command_that_makes_it_again_has_no_absolute_path(folder, monkeypatc
     assert command_of(folder.path.parent / "two words")[:2] == ["iafsweep-sweep", "report"]
 
 
+def test_the_command_that_makes_it_again_has_no_users_name(folder, monkeypatch):
+    from iafsweep.report import private
+
+    monkeypatch.setattr(private, "_names", lambda: ("runs",))
+    assert command_of(folder.path)[-1] == "one"
+
+
 def test_no_sweep_is_one_message(tmp_path):
     with pytest.raises(SweepError, match="no sweep folder"):
         CliRunner().invoke(app, ["report", str(tmp_path)], catch_exceptions=False)

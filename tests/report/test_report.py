@@ -158,9 +158,15 @@ def test_damaged_files_cost_no_more_than_themselves(tmp_path):
     with maker.folder.ledger.open("a") as file:
         file.write("damaged\n")
     maker.folder.environment.write_text('{"time": "cut o')
+    maker.score("t0002")
+    RunFolder(maker.folder.trial("t0003")).evaluation.write_text("{")
     page = page_of(maker.folder)
+    assert [row["trial"] for row in page.data["figures"]["test-figures"]["rows"]] == ["t0002"]
+    assert str(tmp_path) not in page.source
     for expected in ("t0001/metrics.jsonl is damaged", "t0002/samples.png cannot be shown",
-                     "t0003/reconstructions.png cannot be shown", "is damaged and left out"):  # fmt: skip
+                     "t0003/reconstructions.png cannot be shown", "is damaged and left out",
+                     "the leaderboard has no test figures",
+                     "t0003/evaluation.json is damaged: its figures are left out"):  # fmt: skip
         assert expected in page.text
     assert len(page.data["figures"]["learning-curves"]["curves"]) == 2
 

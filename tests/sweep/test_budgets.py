@@ -9,6 +9,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.progress import NoProgress
+from iafsweep.sweep.stored import load_sweep_space
 from iafsweep.sweep.tuner import launch_sweep
 from iafsweep.sweep.warm_start import warm_start
 from tests.sweep.tiny import open_fake, tiny_images, tiny_space
@@ -41,6 +42,7 @@ def test_a_target_an_extension_and_a_warm_start(ray_cluster, tmp_path):
     assert extended.status == "completed"
     assert extended.state.trials[: count - 5] == reached.state.trials
     assert len(extended.state.finished) == count
+    assert load_sweep_space(folder).sweep.trials == count
 
     warmed = SweepFolder(tmp_path / "warmed")
     fresh = tiny_space(epochs=1, trials=2, sampler="tpe")

@@ -105,10 +105,10 @@ def test_a_dead_cluster_is_refused_in_seconds():
 
 
 def test_who_listens_but_is_no_cluster_is_refused(monkeypatch):
-    monkeypatch.setattr("iafsweep.sweep.joining._ANSWER_SECONDS", 4.0)
+    monkeypatch.setattr("iafsweep.sweep.joining._ANSWER_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(SweepError, match=f"no Ray cluster answers at --address {address} within 4 s"):
+        with pytest.raises(SweepError, match=f"no Ray cluster answers at --address {address} within 2 s"):
             check_cluster(address)
 
 

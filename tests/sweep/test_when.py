@@ -69,7 +69,7 @@ def test_meaning(text, holds):
         ("model.flow.depth >> 0", 19, "expected a number.*found `>`"),
         ("model.flow.depth = 0", 18, "cannot read '= 0' here"),
         ("model.flow.dept > 0", 1, "unknown key `model.flow.dept`: did you mean `model.flow.depth`"),
-        ("model.flow > 0", 1, "unknown key `model.flow`"),
+        ("model.flow > 0", 1, "`model.flow` is a table, not a value"),
         ("0 < model.flow.depth", 1, "a comparison begins with a configuration field.*found `0`"),
         ("model.flow.depth > model.latent_size", 20, "expected a number.*found `model.latent_size`"),
         (
