@@ -92,9 +92,23 @@ def mattered(found: Findings) -> Markup:
     return _section(
         "parameters",
         "What mattered",
+        *_population(found),
         element("div", figures, class_="grid"),
         *below,
     )
+
+
+def _population(found: Findings) -> list[Markup]:
+    """What to keep in mind of trials that went on from copies of others; nothing in other sweeps."""
+    copies = sum(len(trial.donors) for trial in found.state.trials)
+    if not copies:
+        return []
+    text = (
+        f"A population: {copies:,} times a trial went on from a copy of another, with new settings. A trial's values "
+        "are those it ended with, and its curve is the history of the weights it ended with, so single values say "
+        "less here."
+    )
+    return [element("p", text, class_="lead note")]
 
 
 def _slices(found: Findings) -> list[Markup]:

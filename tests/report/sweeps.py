@@ -50,6 +50,10 @@ class SweepMaker:
         self.folder.space.write_text(dump_space(space(trials, title, epochs)))
         self._rows(Header(sweep="f" * 32, created=TIME, seed=7, space="x"))
 
+    def add_rows(self, *rows):
+        self._rows(*rows)
+        return self
+
     def began(self):
         self._rows(Began(at_a_time=2, time=TIME))
         return self

@@ -17,6 +17,7 @@ from iafsweep.report import write_report
 from iafsweep.report.markup import element, json_element, raw_element
 from iafsweep.report.private import shareable
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.rows import Exchange, Generation
 from iafsweep.training import RunFolder
 from tests.report.hostile import MARKUP, ODD, PRIVATE, SECRETS
 from tests.report.sweeps import SweepMaker, driver_at_work
@@ -135,6 +136,16 @@ def test_a_sweep_with_one_trial(tmp_path):
     assert "Trial t0001" in page.text
     assert "Too few trials: 1 trial completed" in page.text
     assert {"learning-curves", "parallel", "cost"} <= set(page.data["figures"])
+
+
+def test_a_population_says_what_its_values_are(tmp_path):
+    maker = SweepMaker(tmp_path / "s", trials=2).began().add("running", count=2)
+    assert "A population" not in page_of(maker.folder).text
+    values = {"model.flow.depth": 0, "training.learning_rate": 1e-3}
+    copy = Exchange(trial="t0002", donor="t0001", parameters=values, seed=9, key="k", repeat=1)
+    page = page_of(maker.add_rows(Generation(epoch=3, exchanges=(copy,), time="t")).folder)
+    assert "A population: 1 times a trial went on from a copy of another" in page.text
+    assert ["depth", "0"] in page.data["trials"]["t0002"]["parameters"]
 
 
 def test_an_empty_ledger(tmp_path):
