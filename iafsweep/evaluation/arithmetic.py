@@ -39,18 +39,15 @@ def halving_rows(work: Callable[[int], Result], rows: int, fewest: int) -> Resul
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Keep convolutions and matrix products in float32 inside the block, whatever was asked for outside.
+    """Keep convolutions and matrix products on a GPU in float32 inside the block, and autocast out of it.
 
     cuDNN computes float32 convolutions in TF32 unless told otherwise: 10 bits of mantissa, which moves a likelihood of
-    a hundred nats by more than its error bars. ``torch.set_float32_matmul_precision`` and autocast do the like.
+    a hundred nats by more than its error bars. Autocast would move it further.
     """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    products = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(products)
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
