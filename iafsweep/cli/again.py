@@ -9,7 +9,8 @@ from typing import get_args
 
 from rich.console import Console
 
-from iafsweep.cli.drive import Machine, see_through, with_sweep
+from iafsweep.cli.drive import see_through, with_sweep
+from iafsweep.cli.machine import Machine
 from iafsweep.cli.publish import print_leaderboard, publish
 from iafsweep.cli.report import leave_report
 from iafsweep.errors import SweepError, UserError

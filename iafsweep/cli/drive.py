@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,11 +14,12 @@ from rich.console import Console
 
 from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
+from iafsweep.cli.machine import Machine
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.publish import print_leaderboard, print_table, publish
 from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
-from iafsweep.cli.tracker_option import TrackerName, tracked_sweep
+from iafsweep.cli.tracker_option import tracked_sweep
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
@@ -31,7 +32,6 @@ from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import read_ledger
-from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.packing import automatic_gpus, probe_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
@@ -46,23 +46,6 @@ from iafsweep.sweep.warm_start import warm_start
 from iafsweep.training import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """On what a command runs.
-
-    Attributes:
-        data_root: folder of data sets.
-        asked_data_root: the same if it was asked for on the command line.
-        options: as the sweep takes them.
-        tracker: where trials are sent too; None: nowhere.
-    """
-
-    data_root: Path
-    asked_data_root: Path | None
-    options: LaunchOptions
-    tracker: TrackerName | None = None
 
 
 def show_samples(space: str, overrides: list[str], count: int, seed: int, console: Console) -> None:

@@ -14,7 +14,7 @@ from iafsweep.data_root import default_data_root
 from iafsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from iafsweep.cli.drive import Machine
+    from iafsweep.cli.machine import Machine
 
 _NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
 
@@ -72,7 +72,7 @@ def make_machine(
     tracker: TrackerName | None = None,
 ) -> Machine:
     """Return on what a command runs."""
-    from iafsweep.cli.drive import Machine
+    from iafsweep.cli.machine import Machine
     from iafsweep.sweep.options import LaunchOptions
 
     if allow_no_authentication:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from iafsweep.cli.drive import Machine, export_leaderboard, rerun_best
+from iafsweep.cli.drive import export_leaderboard, rerun_best
+from iafsweep.cli.machine import Machine
 from iafsweep.config import load_config
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
