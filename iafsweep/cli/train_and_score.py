@@ -138,11 +138,13 @@ def _train(
     with _memory_in_words(doing, REMEDY):
         trainer = (Trainer.resume if resume else Trainer.start)(config, images, folder, device)
         console.print(
-            f"Training {folder.path} on {device_name(device)}: {trainer.parameters:,} parameters, "
+            f"Training {folder.path} on {trainer.place}: {trainer.parameters:,} parameters, "
             f"{len(images.training):,} training and {len(images.validation):,} validation images",
             markup=False,
             soft_wrap=True,
         )
+        if trainer.remark:
+            console.print(f"Note: {trainer.remark}", markup=False, soft_wrap=True)
         progress = TrainingProgress(console, config.training.epochs, trainer.epochs_done, batches)
         try:
             with between_steps() as check, progress.shown():

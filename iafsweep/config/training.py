@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from iafsweep.config.data import Seed
@@ -28,4 +30,12 @@ class TrainingConfig(Section):
     seed: Seed = Field(0, description="Seed of initial weights, data order, training binarisation and noise.")
     checkpoint_every_epochs: Size = Field(
         1, description="Epochs between two checkpoints on disk; the last epoch always has one."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What the networks compute in during training (densities, sums, statistics of batch norm, weights "
+        "and scores are float32 always); auto: float32 on a CPU, bfloat16 on a GPU that has it.",
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether the step is compiled; auto: where the run is long enough to win by it."
     )

@@ -39,14 +39,15 @@ def halving_rows(work: Callable[[int], Result], rows: int, fewest: int) -> Resul
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Keep convolutions and matrix products on a GPU in float32 inside the block.
+    """Keep convolutions and matrix products on a GPU in float32 inside the block, and autocast out of it.
 
     cuDNN computes float32 convolutions in TF32 unless told otherwise: 10 bits of mantissa, which moves a likelihood of
-    a hundred nats by more than its error bars.
+    a hundred nats by more than its error bars. Autocast would move it further.
     """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
-        yield
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before

@@ -16,7 +16,7 @@ from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
-from iafsweep.models import VAE
+from iafsweep.models import VAE, folded
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.training import RunFolder, load_trained_model, resolve_device
 from iafsweep.training.metrics_file import read
@@ -131,12 +131,13 @@ class Run:
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
         reference = next(self.model.parameters())
         bits = x.to(reference.device, reference.dtype)
+        model = folded(self.model)
         found = []
         for first in range(0, len(bits), _IMAGES_AT_A_TIME):
             part = bits[first : first + _IMAGES_AT_A_TIME]
             noise = noise_blocks(seed, "log_likelihood", "", 0, range(first, first + len(part)))
             with full_precision():
-                bridge = BRIDGES["posterior"](self.model, part, encode(self.model, part))
+                bridge = BRIDGES["posterior"](model, part, encode(model, part))
                 statistics = importance_sampling(bridge, samples, noise.open(), rows_per_chunk=_ROWS)
             found.append(statistics.log_likelihood.cpu())
         return torch.cat(found) if found else torch.empty(0, dtype=torch.float64)

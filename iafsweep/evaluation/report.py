@@ -17,7 +17,7 @@ from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.shards import ShardResult
 from iafsweep.evaluation.simulated import SandwichResult
 from iafsweep.evaluation.tasks import Result, Task, perform
-from iafsweep.models import VAE
+from iafsweep.models import VAE, folded
 from iafsweep.records import Estimate, SandwichEstimate, Split
 from iafsweep.training import RunFolder
 
@@ -70,10 +70,10 @@ def evaluate(model: VAE, images: Mapping[Split, Tensor], config: RunConfig, told
         config: the run's configuration.
         told: called before and after every task.
     """
-    model.requires_grad_(requires_grad=False)
+    ready = folded(model)
     scored = []
     for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):
-        scored.append(_carry_through(course(job, config), model, images, told))
+        scored.append(_carry_through(course(job, config), ready, images, told))
         if next(model.parameters()).is_cuda:
             torch.cuda.empty_cache()
     return assemble(scored)

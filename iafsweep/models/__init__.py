@@ -3,8 +3,8 @@
 ``build`` from a configuration to a model · ``vae`` what a model can do · ``encoders``, ``decoders``, ``flows`` a family
 a folder, a member a file · ``made``, ``masks``, ``context`` the masked network inside a flow · ``priors`` ·
 ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``shapes`` sizes from an image ·
-``initialise`` starting weights · ``mode`` eval mode for a while · ``registry`` how a
-member is found by name.
+``initialise`` starting weights · ``mode`` eval mode for a while · ``folding`` a trained model made ready for scoring ·
+``registry`` how a member is found by name.
 
 A new member: a file in its family's folder, a line in the family's dict, its name in the configuration's Literal.
 """
@@ -15,6 +15,7 @@ from iafsweep.models.decoders import DECODERS
 from iafsweep.models.densities import bernoulli_log_density, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.encoders import ENCODERS
 from iafsweep.models.flows import FLOWS
+from iafsweep.models.folding import folded
 from iafsweep.models.vae import VAE, PosteriorParameters
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "bernoulli_log_density",
     "build_model",
     "diagonal_normal_log_density",
+    "folded",
     "standard_normal_log_density",
 ]

@@ -32,7 +32,8 @@ def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
     with torch.random.fork_rng(devices=[]):
         model = _assemble(config, image_shape)
     initialise(model, torch.Generator().manual_seed(seed))
-    return model
+    # Convolutions of this size are faster with the maps of a pixel side by side; the values are the same.
+    return model.to(memory_format=torch.channels_last)
 
 
 def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:

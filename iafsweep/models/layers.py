@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import cast, final
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,12 @@ class NormalisedLinear(nn.Module):
         y: Tensor = self.norm(self.linear(x))
         return y
 
+    def of_doubled(self, x: Tensor) -> Tensor:
+        """Apply both to ``[x, x]`` for half the products: ``[U, V] [x, x] = (U + V) x``; x [..., inputs / 2]."""
+        both: Tensor = self.linear.weight.unflatten(1, (2, -1)).sum(1)
+        y: Tensor = self.norm(F.linear(x, both, self.linear.bias))
+        return y
+
 
 @final
 class SkipMlp(nn.Module):
@@ -66,7 +72,8 @@ class SkipMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last hidden layer."""
-        hidden = x
-        for layer in self.layers:
+        first, *others = cast("list[NormalisedLinear]", list(self.layers))
+        hidden = F.elu(first.of_doubled(x))
+        for layer in others:
             hidden = F.elu(layer(torch.cat((hidden, x), dim=-1)))
         return hidden

@@ -98,7 +98,9 @@ class VAE(nn.Module):
             raise ValueError(f"expected images of shape [B, {self._shape_text()}], got {list(x.shape)}")
         output: EncoderOutput = self.encoder(x)
         context = None if self.context_map is None else self.context_map(output.hidden)
-        return PosteriorParameters(output.mean, output.log_std + self.posterior_offset, context)
+        # Networks may compute in fewer bits (autocast); densities are always those of the images' own type.
+        mean, log_std = output.mean.to(x.dtype), output.log_std.to(x.dtype)
+        return PosteriorParameters(mean, log_std + self.posterior_offset, context)
 
     def transform_noise(self, noise: Tensor, parameters: PosteriorParameters) -> tuple[Tensor, Tensor]:
         """Turn whitened noise into a posterior sample.
@@ -127,7 +129,7 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Return the logits [..., *image_shape] of p(x|z) for z [..., D], all leading dimensions in one batch."""
         logits: Tensor = self.decoder(z.reshape(-1, self.latent_size))
-        return logits.reshape(*z.shape[:-1], *self.image_shape)
+        return logits.to(z.dtype).reshape(*z.shape[:-1], *self.image_shape)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z), Bernoulli, nats per image: x [B, *image_shape], z [..., B, D] to [..., B]."""

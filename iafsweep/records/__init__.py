@@ -6,7 +6,7 @@ text for people. All figures are in nats per image; smaller is better for ``nega
 
 from iafsweep.records.base import METRIC, MODE, Record
 from iafsweep.records.leaderboard import LeaderboardRow, TrialStatus
-from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, RunState, RunStatus
+from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus
 from iafsweep.records.scores import (
     Estimate,
     Evaluation,
@@ -30,6 +30,7 @@ __all__ = [
     "LeaderboardRow",
     "Method",
     "PairedDifference",
+    "Precision",
     "Record",
     "Round",
     "RunState",

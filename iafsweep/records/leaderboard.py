@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from iafsweep.records.base import Record
+from iafsweep.records.run import Precision
 
 TrialStatus = Literal["pending", "running", "completed", "stopped", "diverged", "failed", "oom", "interrupted"]
 """How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of GPU memory."""
@@ -49,7 +50,10 @@ class LeaderboardRow(Record):
         hais_gap_error: its standard error over those images.
         hais_gap_images: how many images were simulated.
         parameters_count: trainable parameters.
-        seconds_per_epoch: training seconds of an epoch.
+        seconds_per_epoch: training seconds of an epoch, compiling not counted.
+        precision: what the networks computed in during training.
+        compiled: whether the training step was compiled.
+        compile_seconds: how many of the training seconds were spent compiling.
         pareto: whether no completed trial has both a lower bound and faster epochs; set by ``leaderboard.ranked``.
         seconds: training seconds.
         gpu_seconds: training seconds times GPUs held.
@@ -94,6 +98,9 @@ class LeaderboardRow(Record):
     hais_gap_images: int | None = None
     parameters_count: int | None = None
     seconds_per_epoch: float | None = None
+    precision: Precision | None = None
+    compiled: bool | None = None
+    compile_seconds: float | None = None
     pareto: bool | None = None
     seconds: float | None = None
     gpu_seconds: float | None = None

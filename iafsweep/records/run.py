@@ -7,6 +7,8 @@ from typing import Literal
 from iafsweep.records.base import Record
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+"""What networks compute in; densities and sums are float32 or more in either."""
 RunStatus = Literal["running", "completed", "diverged", "interrupted"]
 
 
@@ -22,8 +24,8 @@ class EpochMetrics(Record):
         train_reconstruction: mean of -log p(x|z).
         train_kl: mean of log q(z|x) - log p(z).
         validation_negative_elbo: the bound on the validation images, eval mode, full KL weight; None without them.
-        images_per_second: training images a second, validation not counted.
-        seconds: seconds of the epoch, validation counted.
+        images_per_second: training images a second, neither validation nor compiling counted.
+        seconds: seconds of the epoch, validation and compiling counted.
     """
 
     epoch: int
@@ -54,6 +56,9 @@ class RunState(Record):
         best: the best epoch, None without validation or before the first epoch.
         seconds: training seconds so far, interruptions not counted.
         parameters: trainable parameters.
+        precision: what the networks compute in during training.
+        compiled: whether the training step is compiled.
+        compile_seconds: how many of the seconds were spent compiling, in all processes that the run went through.
     """
 
     status: RunStatus
@@ -61,3 +66,6 @@ class RunState(Record):
     best: Best | None
     seconds: float
     parameters: int
+    precision: Precision = "float32"
+    compiled: bool = False
+    compile_seconds: float = 0.0

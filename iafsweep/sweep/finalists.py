@@ -15,6 +15,7 @@ from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
 from iafsweep.evaluation.report import assemble, plan_jobs, write_images
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
+from iafsweep.models import folded
 from iafsweep.records import Evaluation
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
@@ -54,8 +55,7 @@ class ScoringWorker:
     def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:
         """Return the result of a task as JSON."""
         if self._model_of != (payload.run, payload.checkpoint):
-            self._model = load_trained_model(RunFolder(payload.run), payload.checkpoint, self._device).model
-            self._model.requires_grad_(requires_grad=False)
+            self._model = folded(load_trained_model(RunFolder(payload.run), payload.checkpoint, self._device).model)
             self._model_of = payload.run, payload.checkpoint
         step_size = next((FrozenStepSize.model_validate_json(text) for text in needed.values()), None)
         return perform(self._model, {"test": self._images}, payload.task, step_size).model_dump_json()

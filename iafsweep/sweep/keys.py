@@ -21,9 +21,9 @@ def configuration_key(config: RunConfig) -> str:
 def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
-    Left out: title, evaluation, the interval of checkpoints, the seed; sizes of encoders and decoders of other kinds;
-    the flow's values at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never
-    comes; the split's seeds without validation images.
+    Left out: title, evaluation, the interval of checkpoints, whether to compile, the seed; sizes of encoders and
+    decoders of other kinds; the flow's values at depth 0; the momentum of batch norm in a network without one; a
+    learning rate decay that never comes; the split's seeds without validation images.
     """
     values = config.model_dump(mode="json", include={"data", "model", "training"})
     return {
@@ -56,7 +56,7 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 
 def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     training = config.training
-    del values["seed"], values["checkpoint_every_epochs"]
+    del values["seed"], values["checkpoint_every_epochs"], values["compile"]
     decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
     if not decays:
         del values["learning_rate_decay"], values["learning_rate_decay_epochs"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from iafsweep.records import METRIC, Record, RunState
+from iafsweep.records import METRIC, Precision, Record, RunState
 from iafsweep.sweep.rows import EndStatus, Finished, now
 
 
@@ -26,6 +26,9 @@ class TrialReport(Record):
         seconds: training seconds so far.
         gpus: GPUs of the trial.
         device: where it trains.
+        precision: what its networks compute in; None before it began.
+        compiled: whether its step is compiled.
+        compile_seconds: how many of the seconds were spent compiling.
         parameters: trainable parameters.
         error: what went wrong.
         note: what the sweep's log should say.
@@ -41,6 +44,9 @@ class TrialReport(Record):
     seconds: float
     gpus: float
     device: str
+    precision: Precision | None = None
+    compiled: bool | None = None
+    compile_seconds: float = 0.0
     parameters: int | None
     error: str = ""
     note: str = ""
@@ -62,6 +68,9 @@ class TrialReport(Record):
             seconds=self.seconds,
             gpu_seconds=self.seconds * self.gpus,
             device=self.device,
+            precision=self.precision,
+            compiled=self.compiled,
+            compile_seconds=self.compile_seconds,
             parameters=self.parameters,
             error=self.error,
             time=now(),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from iafsweep.records import Record
+from iafsweep.records import Precision, Record
 
 LEDGER_SCHEMA = 2
 """Version of the rows below; a ledger of another version is refused, never guessed at."""
@@ -119,6 +119,9 @@ class Finished(Record):
         seconds: training seconds, interruptions not counted.
         gpu_seconds: seconds times GPUs of the trial.
         device: where it trained.
+        precision: what its networks computed in; None if it never began.
+        compiled: whether its step was compiled.
+        compile_seconds: how many of its seconds were spent compiling.
         parameters: trainable parameters of the model.
         error: the traceback of a failed trial, or what went wrong in a line.
         time: when, UTC.
@@ -134,6 +137,9 @@ class Finished(Record):
     seconds: float
     gpu_seconds: float
     device: str = ""
+    precision: Precision | None = None
+    compiled: bool | None = None
+    compile_seconds: float = 0.0
     parameters: int | None = None
     error: str = ""
     time: str

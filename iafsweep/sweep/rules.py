@@ -21,6 +21,7 @@ _NOT_SEARCHED = {
     "evaluation.": "trials must be scored alike, or their figures cannot be compared",
     "training.seed": "each trial gets a seed of its own from sweep.seed",
     "training.checkpoint_every_epochs": "it changes nothing that is measured",
+    "training.compile": "it changes nothing that is measured",
 }
 _MUTABLE = ("training.learning_rate", "training.kl_warmup_epochs")
 

@@ -87,12 +87,17 @@ def open_trainer(
     folder = RunFolder(path)
     if folder.last.exists():
         trainer = Trainer.resume(config, images, folder, device)
-        return trainer, f"goes on after epoch {trainer.epochs_done}"
+        return trainer, _notes(f"goes on after epoch {trainer.epochs_done}", trainer.remark)
     interrupted = path.exists()
     if interrupted:
         shutil.rmtree(path)
     note = "was interrupted before its first checkpoint; starts afresh" if interrupted else ""
-    return Trainer.start(config, images, folder, device), note
+    trainer = Trainer.start(config, images, folder, device)
+    return trainer, _notes(note, trainer.remark)
+
+
+def _notes(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 class SweepTrial(tune.Trainable):
@@ -231,6 +236,9 @@ class SweepTrial(tune.Trainable):
             seconds=0.0 if state is None else state.seconds,
             gpus=self._gpus,
             device=self._device_name,
+            precision=None if state is None else state.precision,
+            compiled=None if state is None else state.compiled,
+            compile_seconds=0.0 if state is None else state.compile_seconds,
             parameters=None if state is None else state.parameters,
             error=error,
             note=note,

@@ -8,7 +8,7 @@ leaves a ``last.pt`` and a ``best.pt`` that belong together.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Best
+from iafsweep.records import Best, Precision
 from iafsweep.training.memory import is_out_of_memory
 from iafsweep.training.run_folder import RunFolder
 
@@ -39,6 +39,9 @@ class Checkpoint:
         threads: CPU threads it was trained with; another number may round differently.
         device: kind of device it was trained on.
         torch_version: the PyTorch that wrote it.
+        precision: what the networks computed in.
+        compiled: whether the step was compiled.
+        compile_seconds: how many of the seconds were spent compiling.
     """
 
     config: str
@@ -50,6 +53,9 @@ class Checkpoint:
     threads: int
     device: str
     torch_version: str
+    precision: Precision = "float32"
+    compiled: bool = False
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,8 @@ def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeight
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
-    if set(content) != {field.name for field in fields(record)}:
+    required = {field.name for field in fields(record) if field.default is MISSING}
+    if not required <= set(content) <= {field.name for field in fields(record)}:
         raise RunFolderError(f"{path} was written by another version of this program; go on with that one")
     if not _is_sound(content):
         raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")

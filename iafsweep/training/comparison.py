@@ -13,11 +13,11 @@ from iafsweep.training.checkpoint import Checkpoint, load_best
 from iafsweep.training.run_folder import RunFolder
 
 # What changes neither the epochs already trained nor the way they would be trained again.
-_FREE = ("title", "training.epochs", "evaluation.")
+_FREE = ("title", "training.epochs", "training.compile", "evaluation.")
 
 
 def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:
-    """Check that ``asked`` differs from ``trained`` at most in title, evaluation and number of epochs.
+    """Check that ``asked`` differs from ``trained`` at most in title, evaluation, epochs and whether to compile.
 
     Raises:
         RunFolderError: it differs elsewhere; the message names each field and both values.
@@ -30,7 +30,8 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     if differences:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
-            f"Only the number of epochs and [evaluation] may change on resume; take a new folder for another training"
+            f"Only the number of epochs, training.compile and [evaluation] may change on resume; take a new folder for "
+            f"another training"
         )
 
 

@@ -11,21 +11,22 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig, dump_config
-from iafsweep.data import TrainingImages, binarise, fixed_binarisation
+from iafsweep.data import TrainingImages, fixed_binarisation
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
-from iafsweep.seeds import generator
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
+from iafsweep.training.batches import batch_count, epoch_batches
 from iafsweep.training.checkpoint import on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
+from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
-from iafsweep.training.objective import bound_terms
 from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.run_log import Curves, close_log, open_log
 from iafsweep.training.schedules import kl_weight, learning_rate
+from iafsweep.training.step import TrainingStep
 from iafsweep.training.validation import ValidationSet
 
 _SHOWN = 50
@@ -65,6 +66,7 @@ class Trainer:
         self._kept: checkpoints.Checkpoint | None = None  # the last complete epoch, while it is not on disk
         self._saved_epoch: int | None = None
         self._drawn_epoch: int | None = None
+        self._step = TrainingStep(self.model, self.optimiser, choose_computing(config, self.model, device))
         self._validation = ValidationSet.of(images, config, device)
         self._shown = _shown(images, config).to(device)
 
@@ -82,7 +84,7 @@ class Trainer:
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
         trainer.save()
-        trainer._open("started on %s, %s parameters", device_name(device), f"{trainer.parameters:,}")
+        trainer._open("started on %s, %s parameters", trainer.place, f"{trainer.parameters:,}")
         return trainer
 
     @classmethod
@@ -110,7 +112,7 @@ class Trainer:
         trainer = cls(config, images, folder, device)
         trainer._restore(saved)
         trainer._write_state("running")
-        trainer._open("resumed after epoch %d on %s", saved.epoch, device_name(device))
+        trainer._open("resumed after epoch %d on %s", saved.epoch, trainer.place)
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warning(
                 "trained with %d threads before, %d now: figures may differ in the last digits",
@@ -123,6 +125,16 @@ class Trainer:
     def parameters(self) -> int:
         """Trainable parameters of the model."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def place(self) -> str:
+        """Where and how it computes, such as ``cpu (2 threads), float32, not compiled``."""
+        return f"{device_name(self.device)}, {self._step.computing.description}"
+
+    @property
+    def remark(self) -> str:
+        """What a user should hear of how the run computes; empty where there is nothing to say."""
+        return self._step.computing.remark
 
     @property
     def state(self) -> RunState:
@@ -139,9 +151,12 @@ class Trainer:
             DivergedError: the loss or the validation bound is not finite.
         """
         started = time.perf_counter()
+        compiled_before, remark = self._step.compile_seconds, self.remark
         sums, trained = self._train(progress)
-        training_seconds = time.perf_counter() - started
-        metrics = self._metrics(sums, trained, training_seconds, started)
+        compiling = self._step.compile_seconds - compiled_before
+        metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
+        if self.remark != remark:
+            self._log.warning("%s", self.remark)
         metrics_file.append(self.folder.metrics, metrics)
         self._curves.add_metrics(metrics)
         self.seconds += metrics.seconds
@@ -201,6 +216,8 @@ class Trainer:
             self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
             self._curves.add_config(self.config, self.epochs_done)
             self._log.info(message, *values)
+            if self.remark:
+                self._log.warning("%s", self.remark)
         except BaseException:  # a full disk: nobody else could close it
             close_log(self._log)
             raise
@@ -217,6 +234,9 @@ class Trainer:
             threads=torch.get_num_threads(),
             device=self.device.type,
             torch_version=str(torch.__version__),
+            precision=self._step.computing.precision,
+            compiled=self._step.computing.compiled,
+            compile_seconds=self._step.compile_seconds,
         )
 
     def _write(self, last: checkpoints.Checkpoint) -> None:
@@ -235,6 +255,13 @@ class Trainer:
             self.optimiser.load_state_dict(saved.optimiser)
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFolderError(f"{self.folder.last} does not fit the config.toml beside it: {error}") from error
+        for parameter, moments in self.optimiser.state.items():
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
+                    moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
+        earlier = Computing(saved.precision, saved.compiled)
+        computing = choose_computing(self.config, self.model, self.device, earlier)
+        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds)
         self.epochs_done = self._saved_epoch = saved.epoch
         self.best = saved.best
         self.seconds = saved.seconds
@@ -246,27 +273,17 @@ class Trainer:
         """
         training = self.config.training
         epoch = self.epochs_done
-        draws = generator(self.device, training.seed, "epoch", epoch)
-        order = torch.randperm(len(self.images.training), generator=draws, device=self.device)
-        batches = [batch for batch in order.split(training.batch_size) if len(batch) == training.batch_size]
         weight = kl_weight(training, epoch)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(training, epoch)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.model.train()
-        for batch in batches:
-            x = binarise(self.images.training[batch], draws)
-            noise = torch.randn((len(batch), self.model.latent_size), generator=draws, device=self.device)
-            terms = bound_terms(self.model, x, noise)
-            reconstruction, kl = terms.reconstruction.mean(), terms.kl.mean()
-            loss = reconstruction + weight * kl
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            sums += torch.stack([loss.detach(), reconstruction.detach(), kl.detach()])
+        images, size = self.images.training, training.batch_size
+        for batch in epoch_batches(images, size, self.model.latent_size, training.seed, epoch):
+            sums += self._step(batch, weight)
             if progress is not None:
-                progress(len(batch))
-        return sums, len(batches)
+                progress(size)
+        return sums, batch_count(len(images), size)
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()
@@ -317,6 +334,9 @@ class Trainer:
             best=self.best,
             seconds=self.seconds,
             parameters=self.parameters,
+            precision=self._step.computing.precision,
+            compiled=self._step.computing.compiled,
+            compile_seconds=self._step.compile_seconds,
         )
 
     def _write_state(self, status: RunStatus) -> None:

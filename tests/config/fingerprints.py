@@ -13,6 +13,7 @@ from iafsweep.evaluation.report import evaluate
 from iafsweep.models import build_model
 from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer
+from iafsweep.training.computing import choose_computing
 
 CPU = torch.device("cpu")
 
@@ -64,6 +65,12 @@ def training(config, folder):
     return metrics, [_digest(value) for value in trainer.model.state_dict().values()]
 
 
+def computing(config, folder):
+    """How the step computes, were it to be compiled; compiling itself takes too long here."""
+    net = build_model(config.model, config.data.facts.image_shape, seed=0)
+    return choose_computing(config, net, CPU)
+
+
 def checkpoints(config, folder):
     """Whether each epoch wrote a checkpoint."""
     trainer = Trainer.start(config, _pictures(), RunFolder(folder / "run"), CPU)
@@ -112,6 +119,7 @@ FINGERPRINTS = {
     "images": images,
     "model": model,
     "training": training,
+    "computing": computing,
     "checkpoints": checkpoints,
     "scores": scores,
     "command": command,

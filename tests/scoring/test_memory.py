@@ -68,3 +68,14 @@ def test_full_precision_is_given_back():
         assert not torch.backends.cudnn.allow_tf32
         assert not torch.backends.cuda.matmul.allow_tf32
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+
+
+def test_autocast_outside_lowers_no_score():
+    x = torch.rand(3, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        with full_precision():
+            assert torch.mm(x, x).dtype == torch.float32
+        assert torch.mm(x, x).dtype == torch.bfloat16
+        with pytest.raises(RuntimeError, match="in the block"), full_precision():
+            raise RuntimeError("in the block")
+        assert torch.mm(x, x).dtype == torch.bfloat16

@@ -24,6 +24,7 @@ NO_FLOW = {"model__flow__depth": 0}
         ({"title": "a"}, {"title": "b"}),
         ({}, {"training__seed": 3}),
         ({}, {"training__checkpoint_every_epochs": 7}),
+        ({}, {"training__compile": "on"}),
         ({}, {"evaluation__hais__chains": 7}),
         ({}, {"data__validation_images": 5000}),  # the default
         ({}, {"model__flow__context_size": 1920}),
@@ -73,7 +74,7 @@ def test_every_field_that_changes_training_changes_the_key(path):
     change = CHANGES[path]
     before, after = config_of(change), config_of(change, **{path: change.value})
     left_out = path == "title" or path.startswith("evaluation.")
-    left_out = left_out or path in {"training.seed", "training.checkpoint_every_epochs"}
+    left_out = left_out or path in {"training.seed", "training.checkpoint_every_epochs", "training.compile"}
     assert (configuration_key(before) == configuration_key(after)) is left_out
 
 

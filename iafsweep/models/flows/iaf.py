@@ -30,11 +30,13 @@ class IAFStep(nn.Module):
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Map z [..., B, D] with context [B, C] to ``z' [..., B, D]`` and ``log|det| [..., B]``."""
         output: MadeOutput = self.made(z, self.made.embed(context))
+        # The networks may compute in fewer bits (autocast); the step and its log-determinant have those of z.
+        shift = output.shift.to(z.dtype)
         if output.gate is None:
-            return z + output.shift, z.new_zeros(z.shape[:-1])
+            return z + shift, z.new_zeros(z.shape[:-1])
+        gate = output.gate.to(z.dtype)
         # g z + (1 - g) m, written with one product less.
-        moved = output.shift + torch.sigmoid(output.gate) * (z - output.shift)
-        return moved, F.logsigmoid(output.gate).sum(-1)
+        return shift + torch.sigmoid(gate) * (z - shift), F.logsigmoid(gate).sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
         """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D], in D passes."""

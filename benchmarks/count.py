@@ -1,0 +1,118 @@
+"""Operations and bytes of a training step, counted, and what they bound: `python -m benchmarks.count`.
+
+Nothing is timed. Products are counted by PyTorch's own counter on tensors without content; bytes are the sizes of what
+each operation of the forward pass writes. The rates of the device are those of its maker, or measured elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import torch
+import typer
+from rich.console import Console
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.train import MODELS, SHAPE
+from iafsweep.models import VAE, build_model
+from iafsweep.models.made import MaskedLayer
+from iafsweep.training.objective import bound_terms
+
+IMAGES = 2
+
+
+class Counted(NamedTuple):
+    """What one training image costs.
+
+    Attributes:
+        forward: operations of the forward pass, by network.
+        needed: of the flow's, those that the masks leave.
+        activations: bytes that the forward pass writes, 2 a number, parameters left out.
+        parameters: trainable parameters.
+    """
+
+    forward: dict[str, float]
+    needed: float
+    activations: float
+    parameters: int
+
+    @property
+    def step(self) -> float:
+        """Operations forward and backward: three times forward."""
+        return 3 * sum(self.forward.values())
+
+
+class _Written(TorchDispatchMode):
+    """Adds up the numbers that operations write, views left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: D105
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.dim() > 1 and len(out) == IMAGES and not func.is_view:
+            self.numbers += out.numel()
+        return out
+
+
+def count(model: VAE) -> Counted:
+    """Count one training image; the model is moved to tensors without content."""
+    layers = [module for module in model.modules() if isinstance(module, MaskedLayer)]
+    needed = sum(2 * float(layer.mask.sum()) for layer in layers)
+    parameters = sum(each.numel() for each in model.parameters())
+    model = model.to("meta")
+    x, noise = torch.empty((IMAGES, *SHAPE), device="meta"), torch.empty((IMAGES, model.latent_size), device="meta")
+    forward = {}
+    with torch.no_grad():
+        for name, module in (("encoder", model.encoder), ("context map", model.context_map), ("flow", model.flow)):
+            forward[name] = _flops(model, module, x, noise)
+        forward["decoder"] = _flops(model, model.decoder, x, noise)
+        with _Written() as written:
+            bound_terms(model, x, noise)
+    return Counted(forward, needed, 2 * written.numbers / IMAGES, parameters)
+
+
+def _flops(model: VAE, module: nn.Module | None, x: Tensor, noise: Tensor) -> float:
+    if module is None:
+        return 0.0
+    counter = FlopCounterMode(display=False)
+    before = module.register_forward_pre_hook(lambda *_: counter.__enter__() and None)
+    after = module.register_forward_hook(lambda *_: counter.__exit__(None, None, None))
+    bound_terms(model, x, noise)
+    before.remove()
+    after.remove()
+    return counter.get_total_flops() / IMAGES
+
+
+def main(
+    model: Annotated[str, typer.Option(help="Which of reference, mlp and tiny.")] = "reference",
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 200,
+    tera_operations: Annotated[float, typer.Option(help="Of the device, 10^12 a second.")] = 790.0,
+    tera_bytes: Annotated[float, typer.Option(help="From and to its memory, 10^12 a second.")] = 3.0,
+) -> None:
+    """Print the count and the bounds."""
+    console = Console()
+    found = count(build_model(MODELS[model], SHAPE, seed=0))
+    for name, flops in found.forward.items():
+        console.print(f"{name}: {flops / 1e9:.4f} GFLOP an image, forward")
+    console.print(f"flow, what its masks leave: {found.needed / 1e9:.4f} GFLOP")
+    console.print(f"all networks: {sum(found.forward.values()) / 1e9:.3f} GFLOP forward, {found.step / 1e9:.3f} a step")
+    # Forward writes and reads each map once, backward reads it again, and writes and reads its gradient.
+    traffic = 5 * found.activations
+    optimiser = 4 * 7 * found.parameters / batch_size
+    console.print(f"activations: {found.activations / 1e6:.1f} MB an image written forward, {traffic / 1e6:.1f} moved")
+    console.print(
+        f"optimiser: {optimiser / 1e6:.1f} MB an image ({found.parameters:,} parameters, 7 passes of float32)"
+    )
+    by_products = tera_operations * 1e12 / found.step
+    by_memory = tera_bytes * 1e12 / (traffic + optimiser)
+    console.print(
+        f"bound by products: {by_products:,.0f} images/s; by memory, nothing fused: {by_memory:,.0f} images/s"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

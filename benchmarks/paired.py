@@ -1,0 +1,104 @@
+"""Does training in bfloat16, compiled, come to the same bound? `IAFSWEEP_DATA=... python -m benchmarks.paired`.
+
+A short recipe of the mlp model, each seed trained both ways: same weights to start from, same batches, same noise. What
+is compared is the validation bound of the last epoch, measured in float32 either way. A second call with the same cache
+goes on where the first was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from benchmarks.timing import machine
+from iafsweep.atomic import write_text
+from iafsweep.config import RunConfig, load_config
+from iafsweep.data import load_training_images
+from iafsweep.data_root import default_data_root
+from iafsweep.training import RunFolder, Trainer, resolve_device
+
+HERE = Path(__file__).parent
+# 97.5 % points of Student's t with 1, 2, ... degrees of freedom.
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+QUICK = ("data.source='mnist_mini'", "training.batch_size=500", "model.flow.made.width=32", "model.flow.depth=1")
+
+
+def main(
+    cache: Annotated[Path, typer.Argument(help="Folder for the runs; made if missing.")],
+    seeds: Annotated[int, typer.Option(min=2, max=10, help="Seeds to pair.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Epochs of the recipe.")] = 4,
+    precision: Annotated[str, typer.Option(help="Of the fast runs: float32 or bfloat16.")] = "bfloat16",
+    compiled: Annotated[bool, typer.Option(help="Whether the fast runs are compiled.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
+) -> None:
+    """Train the pairs, print the differences, their mean and its 95 % interval."""
+    console = Console()
+    device = resolve_device("auto")
+    console.print(machine(device), markup=False, soft_wrap=True)
+    if quick:
+        seeds, epochs, compiled = 2, 1, False
+    plain, fast = ("float32", "off"), (precision, "on" if compiled else "off")
+    differences = []
+    for seed in range(seeds):
+        bounds = [_bound(cache, seed, epochs, *way, QUICK if quick else (), device) for way in (plain, fast)]
+        differences.append(bounds[1] - bounds[0])
+        console.print(f"seed {seed}: float32 {bounds[0]:.3f}, fast {bounds[1]:.3f}, difference {differences[-1]:+.3f}")
+    half = STUDENT[seeds - 2] * stdev(differences) / math.sqrt(seeds)
+    mean = fmean(differences)
+    console.print(
+        f"fast ({precision}, {'compiled' if compiled else 'eager'}) minus float32 eager, validation bound after "
+        f"{epochs} epochs: {mean:+.3f} nats, 95 % interval {mean - half:+.3f} to {mean + half:+.3f}",
+        soft_wrap=True,
+    )
+
+
+def _bound(
+    cache: Path,
+    seed: int,
+    epochs: int,
+    precision: str,
+    compiling: str,
+    overrides: tuple[str, ...],
+    device: torch.device,
+) -> float:
+    """Return the validation bound of a run's last epoch, nats per image; train it unless the cache knows it."""
+    kept = cache / f"{precision}-{compiling}-{epochs}-{seed}.json"
+    if not kept.exists():
+        config = load_config(
+            str(HERE / "mnist_mlp.toml"),
+            [
+                f"training.seed={seed}",
+                f"training.epochs={epochs}",
+                f"training.precision='{precision}'",
+                f"training.compile='{compiling}'",
+                "training.learning_rate_decay_epochs=1",
+                *overrides,
+            ],
+        )
+        write_text(kept, json.dumps(_train(config, cache / kept.stem, device)))
+    return float(json.loads(kept.read_text(encoding="utf-8")))
+
+
+def _train(config: RunConfig, path: Path, device: torch.device) -> float:
+    images = load_training_images(config.data, default_data_root())
+    folder = RunFolder(path)
+    begin = Trainer.resume if folder.last.exists() else Trainer.start
+    trainer = begin(config, images, folder, device)
+    bound = None
+    while trainer.epochs_done < config.training.epochs:
+        bound = trainer.run_epoch().validation_negative_elbo
+    trainer.finish()
+    if bound is None:
+        raise typer.BadParameter(f"{path} was trained already and its figure lost; remove it")
+    return bound
+
+
+if __name__ == "__main__":
+    typer.run(main)

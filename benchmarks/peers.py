@@ -1,0 +1,108 @@
+"""The same sizes in other packages: pythae's VAE_IAF; masked autoregressive flows of zuko and nflows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from iafsweep.config import ModelConfig
+from iafsweep.models import VAE
+
+
+class MissingPeerError(Exception):
+    """A package is not installed, or does not import."""
+
+
+def pythae_model(config: ModelConfig, model: VAE) -> nn.Module:
+    """Pythae's VAE_IAF around the networks of ``model``, with a flow of its own as deep and as wide.
+
+    Its flow has ReLU, neither context nor gates nor batch norm, and it has no context map.
+
+    Raises:
+        MissingPeerError: there is no pythae.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pythae.models import VAE_IAF, VAE_IAF_Config
+            from pythae.models.base.base_utils import ModelOutput
+            from pythae.models.nn import BaseDecoder, BaseEncoder
+    except ImportError as error:
+        raise MissingPeerError(f"pythae: {error}") from error
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.network = model.encoder
+
+        def forward(self, x):
+            output = self.network(x)
+            log_std = output.log_std + config.posterior_offset
+            return ModelOutput(embedding=output.mean, log_covariance=2 * log_std)
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.network = model.decoder
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=self.network(z).sigmoid())
+
+    settings = VAE_IAF_Config(
+        input_dim=model.image_shape,
+        latent_dim=model.latent_size,
+        reconstruction_loss="bce",
+        n_made_blocks=config.flow.depth,
+        n_hidden_in_made=config.flow.made.hidden_layers,
+        hidden_size=config.flow.made.width,
+    )
+    return VAE_IAF(settings, encoder=Encoder(), decoder=Decoder())
+
+
+def zuko_flow(latent_size: int, context_size: int, width: int, depth: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Zuko's masked autoregressive transforms, applied in the direction that is one pass: (z, context) to z'.
+
+    Raises:
+        MissingPeerError: there is no zuko.
+    """
+    try:
+        from zuko.flows import MaskedAutoregressiveTransform
+    except ImportError as error:
+        raise MissingPeerError(f"zuko: {error}") from error
+    steps = nn.ModuleList(
+        MaskedAutoregressiveTransform(latent_size, context_size, hidden_features=(width, width)) for _ in range(depth)
+    ).requires_grad_(requires_grad=False)
+
+    def apply(z: Tensor, context: Tensor) -> Tensor:
+        for step in steps:
+            z, _ = step(context).call_and_ladj(z)
+        return z
+
+    return apply
+
+
+def nflows_flow(latent_size: int, context_size: int, width: int, depth: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Nflows' masked affine autoregressive transforms, in the direction that is one pass: (z, context) to z'.
+
+    Raises:
+        MissingPeerError: there is no nflows.
+    """
+    try:
+        from nflows.transforms import MaskedAffineAutoregressiveTransform
+    except ImportError as error:
+        raise MissingPeerError(f"nflows: {error}") from error
+    steps = nn.ModuleList(
+        MaskedAffineAutoregressiveTransform(
+            latent_size, width, context_features=context_size, num_blocks=2, use_residual_blocks=False
+        )
+        for _ in range(depth)
+    ).requires_grad_(requires_grad=False)
+
+    def apply(z: Tensor, context: Tensor) -> Tensor:
+        for step in steps:
+            z, _ = step(z, context)
+        return z
+
+    return apply

@@ -1,0 +1,125 @@
+"""Scoring: samples and gradients a second, plain, folded, and in other packages: `python -m benchmarks.score`.
+
+Importance sampling evaluates flow, decoder and densities for rows of samples; annealing needs their gradients in the
+noise. pythae's `get_nll` does the former its own way, on the same sizes. The flow alone stands beside the masked
+autoregressive layers of zuko, nflows and pythae.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from torch import Tensor
+
+from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
+from benchmarks.timing import Timed, machine, show, take_turns
+from benchmarks.train import MODELS, SHAPE
+from iafsweep.config import ModelConfig
+from iafsweep.evaluation.arithmetic import full_precision
+from iafsweep.evaluation.hmc import evaluate
+from iafsweep.evaluation.vae_bridges import encode, posterior_bridge
+from iafsweep.models import VAE, build_model, folded
+from iafsweep.training import resolve_device
+
+IMAGES = 10
+PLAIN = "plain"
+
+
+def main(
+    models: Annotated[str, typer.Option(help="Which of reference, mlp and tiny, with commas.")] = "reference,mlp",
+    rounds: Annotated[int, typer.Option(help="Turns that every way is given.")] = 7,
+    rows: Annotated[int, typer.Option(help="Samples x images evaluated at a time.")] = 1000,
+    quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
+) -> None:
+    """Time and print three tables for each configuration."""
+    console = Console()
+    device = resolve_device("auto")
+    console.print(machine(device), markup=False, soft_wrap=True)
+    if quick:
+        models, rounds, rows = "tiny", 2, 20
+    for name in models.split(","):
+        config = MODELS[name]
+        model = build_model(config, SHAPE, seed=0).to(device).eval().requires_grad_(requires_grad=False)
+        x = torch.rand((IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0)).round().to(device)
+        with full_precision():
+            for title, ways in (
+                ("importance sampling", _sampling(config, model, x, rows)),
+                ("gradients of annealing", _gradients(model, x, rows)),
+                ("the flow alone", _flows(config, model, x, rows)),
+            ):
+                take_turns(ways, rounds)
+                show(console, f"{name}, {title}, {rows} rows at a time, {rounds} turns", ways, "rows", PLAIN)
+
+
+def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
+    ways = [Timed(PLAIN, _weights(model, x, rows), rows), Timed("folded", _weights(folded(model), x, rows), rows)]
+    try:
+        # It has randomness, batches and images of its own: as many samples in all.
+        peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
+    except MissingPeerError as error:
+        return [*ways, Timed("pythae get_nll", None, rows, skipped=str(error))]
+    return [*ways, Timed("pythae get_nll", lambda: peer.get_nll(x[:1], n_samples=rows, batch_size=rows), rows)]
+
+
+def _weights(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
+    noise = _noise(model, rows)
+
+    def work() -> object:
+        with torch.no_grad():
+            return posterior_bridge(model, x, encode(model, x)).log_densities(noise)
+
+    return work
+
+
+def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
+    def work_of(each: VAE) -> Callable[[], object]:
+        noise = _noise(model, rows)
+        return lambda: evaluate(noise, posterior_bridge(each, x, encode(each, x)).log_densities)
+
+    return [Timed(PLAIN, work_of(model), rows), Timed("folded", work_of(folded(model)), rows)]
+
+
+def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
+    flow, made = config.flow, config.flow.made
+    sizes = (config.latent_size, flow.resolved_context_size, made.width, flow.depth)
+    z = _noise(model, rows).flatten(0, 1)
+    context = torch.randn((len(z), flow.resolved_context_size), device=x.device)
+    fast = folded(model)
+    ways = [
+        Timed(PLAIN, _without_graph(lambda: model.flow(z, context)), rows),
+        Timed("folded", _without_graph(lambda: fast.flow(z, context)), rows),
+    ]
+    for name, make in (("zuko", zuko_flow), ("nflows", nflows_flow)):
+        try:
+            apply = make(*sizes)
+        except MissingPeerError as error:
+            ways.append(Timed(name, None, rows, skipped=str(error)))
+        else:
+            ways.append(Timed(name, _without_graph(lambda apply=apply: apply(z, context)), rows))
+    try:
+        peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
+    except MissingPeerError as error:
+        return [*ways, Timed("pythae IAF", None, rows, skipped=str(error))]
+    return [*ways, Timed("pythae IAF", _without_graph(lambda: peer.iaf_flow.inverse(z)), rows)]
+
+
+def _without_graph(work: Callable[[], object]) -> Callable[[], object]:
+    def quiet() -> object:
+        with torch.no_grad():
+            return work()
+
+    return quiet
+
+
+def _noise(model: VAE, rows: int) -> Tensor:
+    draws = torch.Generator().manual_seed(1)
+    noise = torch.randn((rows // IMAGES, IMAGES, model.latent_size), generator=draws)
+    return noise.to(next(model.parameters()).device)
+
+
+if __name__ == "__main__":
+    typer.run(main)

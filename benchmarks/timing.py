@@ -1,0 +1,110 @@
+"""Times of several ways to do one thing, taken in turns, so that a machine that slows down slows all of them down."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import torch
+from rich.console import Console
+
+
+@dataclass
+class Timed:
+    """One way to do it.
+
+    Attributes:
+        name: for the table.
+        work: does it once; None where it cannot be done here.
+        amount: how much of it one call does, in the table's unit.
+        skipped: why it cannot be done here.
+        first_seconds: the first call, with whatever is made then (compiling).
+        seconds: every further call.
+    """
+
+    name: str
+    work: Callable[[], object] | None
+    amount: int
+    skipped: str = ""
+    first_seconds: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Units a second, by the median call."""
+        return self.amount / median(self.seconds)
+
+
+def clock() -> Callable[[], float]:
+    """Return the clock: CPU time for one thread of a CPU, which other processes hardly change; else the wall's."""
+    is_alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    return time.process_time if is_alone else time.perf_counter
+
+
+def take_turns(ways: list[Timed], rounds: int) -> None:
+    """Call every way once to warm up, then all of them in turns, ``rounds`` times."""
+    usable = [way for way in ways if way.work is not None]
+    for way in usable:
+        way.first_seconds = _seconds(way)
+        _seconds(way)
+    for _ in range(rounds):
+        for way in usable:
+            way.seconds.append(_seconds(way))
+
+
+def _seconds(way: Timed) -> float:
+    assert way.work is not None
+    now = clock()
+    started = now()
+    way.work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return now() - started
+
+
+def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: str) -> None:
+    """Print a Markdown table: rate, median and spread of a call, ratio to the baseline, the first call."""
+    reference = next(way for way in ways if way.name == baseline)
+    console.print(f"\n{title}\n", markup=False)
+    header = ("", f"{unit}/s", "ms a call", "10-90 %", f"against {baseline}", "first call, s")
+    for cells in (header, ("---", *["---:"] * 5), *((way.name, *_cells(way, reference)) for way in ways)):
+        console.print("| " + " | ".join(cells) + " |", markup=False, soft_wrap=True)
+
+
+def _cells(way: Timed, reference: Timed) -> tuple[str, ...]:
+    if way.work is None:
+        return ("-", "-", "-", f"skipped: {way.skipped}", "-")
+    ordered = sorted(way.seconds)
+    low, high = (ordered[round(share * (len(ordered) - 1))] * 1e3 for share in (0.1, 0.9))
+    return (
+        f"{way.rate:,.4g}",
+        f"{median(way.seconds) * 1e3:,.1f}",
+        f"{low:,.1f}-{high:,.1f}",
+        f"{way.rate / reference.rate:.2f}",
+        f"{way.first_seconds:.1f}",
+    )
+
+
+def ratios(ways: list[Timed], baseline: str) -> Mapping[str, float]:
+    """Return the rate of every way that could be timed against the baseline's."""
+    reference = next(way for way in ways if way.name == baseline)
+    return {way.name: way.rate / reference.rate for way in ways if way.work is not None}
+
+
+def machine(device: torch.device) -> str:
+    """Say what the figures were measured on."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+        found = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in reversed(lines) if ":" in line}
+        flags = found.get("flags", "").split()
+        special = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+        model = f"{found.get('model name', platform.machine())} family {found.get('cpu family')}"
+        name = f"{model}, {torch.get_num_threads()} threads, {' '.join(special)}"
+    kind = "CPU time" if clock() is time.process_time else "wall clock"
+    return f"{name}; PyTorch {torch.__version__}; {kind}"

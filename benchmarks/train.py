@@ -1,0 +1,158 @@
+"""Training steps a second: plain, fast, and pythae's VAE_IAF on the same sizes: `python -m benchmarks.train`.
+
+The plain rows compute every product as it is defined. Every way trains on batches of its own of random pictures, data
+path and optimiser included, in turns. Compiling takes minutes once for each compiled row (`--skip compiled` leaves them
+out). Where there is a GPU, the steps run on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Annotated, NamedTuple
+
+import torch
+import typer
+from rich.console import Console
+from torch import nn
+
+from benchmarks.peers import MissingPeerError, pythae_model
+from benchmarks.timing import Timed, machine, show, take_turns
+from iafsweep.config import ModelConfig
+from iafsweep.models import VAE, build_model
+from iafsweep.models.layers import SkipMlp
+from iafsweep.records import Precision
+from iafsweep.training import resolve_device
+from iafsweep.training.batches import Batch, epoch_batches
+from iafsweep.training.computing import Computing
+from iafsweep.training.step import TrainingStep
+
+SHAPE = (1, 28, 28)
+BASELINE = "eager, channels-last, float32"
+MLP = {
+    "latent_size": 32,
+    "posterior_offset": -2.0,
+    "batch_norm_momentum": 0.1,
+    "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [300, 300]}},
+    "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [300, 300]}},
+    "flow": {"depth": 4, "made": {"width": 320, "batch_norm": False}},
+}
+TINY = {
+    "latent_size": 4,
+    "encoder": {"kind": "resnet", "resnet": {"maps": 2, "hidden_size": 8}},
+    "decoder": {"kind": "resnet", "resnet": {"maps": 2}},
+    "flow": {"depth": 1, "made": {"width": 8}},
+}
+MODELS = {
+    "reference": ModelConfig(),
+    "mlp": ModelConfig.model_validate(MLP),
+    "tiny": ModelConfig.model_validate(TINY),
+}
+
+
+class Way(NamedTuple):
+    """How a row of the table computes."""
+
+    name: str
+    memory_format: torch.memory_format
+    precision: Precision
+    compiled: bool
+    plain: bool = False
+
+
+WAYS = (
+    Way("eager, channels-first, float32", torch.contiguous_format, "float32", compiled=False, plain=True),
+    Way(BASELINE, torch.channels_last, "float32", compiled=False, plain=True),
+    Way("eager, as trained", torch.channels_last, "float32", compiled=False),
+    Way("compiled, channels-last, float32", torch.channels_last, "float32", compiled=True),
+    Way("eager, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=False),
+    Way("compiled, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=True),
+)
+
+
+def main(
+    models: Annotated[str, typer.Option(help="Which of reference, mlp and tiny, with commas.")] = "reference,mlp",
+    rounds: Annotated[int, typer.Option(help="Turns that every way is given.")] = 9,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 200,
+    skip: Annotated[str, typer.Option(help="Leave out rows whose name has this in it.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
+) -> None:
+    """Time the steps and print a table for each configuration."""
+    console = Console()
+    device = resolve_device("auto")
+    console.print(machine(device), markup=False, soft_wrap=True)
+    if quick:
+        models, rounds, batch_size, skip = "tiny", 2, 4, "compiled"
+    for name in models.split(","):
+        ways = rows_of(MODELS[name], batch_size, device, skip)
+        take_turns(ways, rounds)
+        show(console, f"{name}, batches of {batch_size}, {rounds} turns", ways, "images", BASELINE)
+
+
+def rows_of(config: ModelConfig, batch_size: int, device: torch.device, skip: str) -> list[Timed]:
+    """Return a row for every way, and one for pythae."""
+    calls = 1 if config.encoder.kind != "mlp" or device.type == "cuda" else 10
+    ways = [
+        Timed(way.name, _repeated(step_of(config, way, batch_size, device), calls), batch_size * calls)
+        for way in WAYS
+        if not skip or skip not in way.name
+    ]
+    try:
+        peer = _repeated(_pythae_step(config, batch_size, device), calls)
+    except MissingPeerError as error:
+        return [*ways, Timed("pythae VAE_IAF", None, batch_size, skipped=str(error))]
+    return [*ways, Timed("pythae VAE_IAF", peer, batch_size * calls)]
+
+
+def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device) -> Callable[[], object]:
+    """Return a step of training on batches of its own."""
+    model = build_model(config, SHAPE, seed=0).to(device).to(memory_format=way.memory_format)
+    if way.plain:
+        write_out(model)
+    optimiser = torch.optim.Adam(model.parameters(), fused=True)
+    step = TrainingStep(model, optimiser, Computing(way.precision, way.compiled))
+    batches = endless(config, batch_size, device)
+    return lambda: step(next(batches), 0.5)
+
+
+def write_out(model: VAE) -> None:
+    """Let the first mlp layers multiply by the input twice, as they are defined, not once."""
+    for module in model.modules():
+        if isinstance(module, SkipMlp):
+            first = module.layers[0]
+            first.of_doubled = lambda x, first=first: first(torch.cat((x, x), dim=-1))
+
+
+def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> Callable[[], object]:
+    networks = build_model(config, SHAPE, seed=0).to(memory_format=torch.contiguous_format)
+    model: nn.Module = pythae_model(config, networks).to(device)
+    optimiser = torch.optim.Adam(model.parameters())  # as its trainer makes it
+    batches = endless(config, batch_size, device)
+
+    def step() -> object:
+        loss = model({"data": next(batches).x}).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    return step
+
+
+def endless(config: ModelConfig, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    """Yield batches of random pictures, made as training makes them."""
+    pictures = torch.randint(0, 256, (4 * batch_size, *SHAPE), dtype=torch.uint8).to(device)
+    for epoch in count():
+        yield from epoch_batches(pictures, batch_size, config.latent_size, 0, epoch)
+
+
+def _repeated(step: Callable[[], object], calls: int) -> Callable[[], object]:
+    def repeat() -> None:
+        for _ in range(calls):
+            step()
+
+    return repeat
+
+
+if __name__ == "__main__":
+    typer.run(main)

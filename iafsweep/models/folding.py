@@ -1,0 +1,146 @@
+"""A model made ready for scoring: what is the same for every image and sample is computed once.
+
+In eval mode batch norm is an affine map with fixed numbers, and masked weights are fixed too. So masks and batch norms
+are multiplied into the weights next to them, and what a mask leaves empty is not computed at all:
+``BN((mask * W) x) = (s * mask * W) x + t`` with ``s = scale / sqrt(variance + epsilon)``, ``t = shift - s * mean``. The
+densities are the same up to rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iafsweep.models.decoders import ResnetDecoder
+from iafsweep.models.layers import NormalisedLinear
+from iafsweep.models.made import ConditionalMade, MaskedLayer
+from iafsweep.models.residual import ResidualBlock
+from iafsweep.models.vae import VAE
+
+BLOCK_UNITS = 80
+MOST_BLOCKS = 12
+"""Rows of a masked weight that are computed together, at least, and blocks of them, at most: more leave more zeros out,
+but make products too small to be fast (docs/performance.md)."""
+
+BatchNormLayer = nn.BatchNorm1d | nn.BatchNorm2d
+
+
+def folded(model: VAE) -> VAE:
+    """Return a copy of a model in eval mode for scoring: without gradients of its parameters, and faster.
+
+    Raises:
+        RuntimeError: the model is in training mode, where batch norm depends on the batch.
+    """
+    if model.training:
+        raise RuntimeError("folded needs a model in eval mode, this one is in training mode: call model.eval()")
+    copied = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    for module in list(copied.modules()):
+        if isinstance(module, ConditionalMade):
+            _fold_made(module)
+        elif isinstance(module, NormalisedLinear):
+            _fold_linear(module)
+        elif isinstance(module, ResidualBlock):
+            _fold_block(module)
+        elif isinstance(module, ResnetDecoder):
+            _fold_output(module)
+    return copied
+
+
+class _Affine(NamedTuple):
+    """A batch norm in eval mode: ``scale * x + shift``, each [features]."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+def _affine(norm: BatchNormLayer) -> _Affine:
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise ValueError("a batch norm without moving averages cannot be folded")
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    return _Affine(scale, norm.bias - scale * mean)
+
+
+@final
+class BlockLinear(nn.Module):
+    """``W x + b`` for a weight with many zeros known in advance; x [..., inputs] to [..., outputs].
+
+    Rows are taken in blocks, and of each block the range of columns outside which it is zero is left out.
+
+    Args:
+        weight: [outputs, inputs].
+        bias: [outputs].
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        count = min(MOST_BLOCKS, max(1, len(weight) // BLOCK_UNITS))
+        self.ranges: list[tuple[int, int]] = []
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for rows, shift in zip(weight.tensor_split(count), bias.tensor_split(count), strict=True):
+            used = rows.ne(0).any(0).nonzero().flatten()
+            first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
+            self.ranges.append((first, last))
+            self.weights.append(nn.Parameter(rows[:, first:last].clone(), requires_grad=False))
+            self.biases.append(nn.Parameter(shift.clone(), requires_grad=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the map."""
+        rows = x.flatten(0, -2)  # a part of the columns of a matrix needs no copy
+        parts = [
+            F.linear(rows[:, first:last], weight, bias)
+            for (first, last), weight, bias in zip(self.ranges, self.weights, self.biases, strict=True)
+        ]
+        y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return y.reshape(*x.shape[:-1], -1)
+
+
+def _fold_made(made: ConditionalMade) -> None:
+    """Replace the masked layers, which are then plain maps, by those maps."""
+    made.first = _folded_layer(made.first)  # type: ignore[assignment]
+    made.hidden = nn.ModuleList(_folded_layer(layer) for layer in made.hidden)
+    made.shift = _folded_layer(made.shift)  # type: ignore[assignment]
+    if made.gate is not None:
+        made.gate = _folded_layer(made.gate)  # type: ignore[assignment]
+
+
+def _folded_layer(layer: nn.Module) -> BlockLinear:
+    if not isinstance(layer, MaskedLayer):
+        raise TypeError(f"a cMADE is made of masked layers, this one has a {type(layer).__name__}")
+    weight = layer.masked_weight()
+    if layer.norm is not None:
+        scale, shift = _affine(layer.norm)
+        return BlockLinear(weight * scale[:, None], shift)
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
+    return BlockLinear(weight, bias)
+
+
+def _fold_linear(module: NormalisedLinear) -> None:
+    scale, shift = _affine(module.norm)
+    module.linear.weight.mul_(scale[:, None])
+    module.linear.bias = nn.Parameter(shift, requires_grad=False)
+    module.norm = nn.Identity()  # type: ignore[assignment]
+
+
+def _fold_block(block: ResidualBlock) -> None:
+    """Fold the second norm into the convolution before it; the first one stands behind a sum that is used twice."""
+    scale, shift = _affine(block.second_norm)
+    block.first.weight.mul_(scale[:, None, None, None])
+    block.first.bias = nn.Parameter(shift, requires_grad=False)
+    block.second_norm = nn.Identity()  # type: ignore[assignment]
+
+
+def _fold_output(decoder: ResnetDecoder) -> None:
+    """Fold the last norm into the 1x1 convolution behind it."""
+    scale, shift = _affine(decoder.norm)
+    weight, bias = decoder.output.weight, decoder.output.bias
+    if bias is None:
+        raise ValueError("the output of a decoder has a bias")
+    bias.add_(weight.flatten(1) @ shift)
+    weight.mul_(scale[None, :, None, None])
+    decoder.norm = nn.Identity()  # type: ignore[assignment]

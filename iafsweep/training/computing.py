@@ -1,0 +1,87 @@
+"""How a run computes: in which precision, compiled or not. Decided once, from what is asked for and what there is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from iafsweep.config import RunConfig
+from iafsweep.models import VAE
+from iafsweep.records import Precision
+from iafsweep.training.compile_cost import is_worth_compiling
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How a run computes.
+
+    Attributes:
+        precision: of matrix products and convolutions in training; densities, their sums, the statistics of batch norm
+            and the optimiser are float32 always.
+        compiled: whether the step is compiled.
+        remark: what a user should hear of the choice; empty where there is nothing to say.
+    """
+
+    precision: Precision
+    compiled: bool
+    remark: str = ""
+
+    @property
+    def description(self) -> str:
+        """In two words, for logs."""
+        return f"{self.precision}, {'compiled' if self.compiled else 'not compiled'}"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What matrix products and convolutions compute in."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+
+def choose_computing(
+    config: RunConfig, model: VAE, device: torch.device, earlier: Computing | None = None
+) -> Computing:
+    """Decide how a run computes; a function of the configuration and the machine, never of a stopwatch.
+
+    ``precision = "auto"`` is float32 on a CPU, where figures are to be equal bit for bit, and bfloat16 on a GPU that
+    has it. ``compile = "auto"`` compiles a run that is long enough to win by it. A run that goes on computes as it did.
+
+    Args:
+        config: the run's configuration.
+        model: built from it.
+        device: where it trains.
+        earlier: how it computed before it was interrupted.
+    """
+    training = config.training
+    if earlier is not None:
+        precision, pays = earlier.precision, earlier.compiled
+    else:
+        precision = resolve_precision(training.precision, device)
+        pays = training.compile == "auto" and is_worth_compiling(config, model, device)
+    if training.compile == "off" or (training.compile == "auto" and not pays):
+        return Computing(precision, compiled=False)
+    missing = missing_compiler(device)
+    if missing is not None:
+        return Computing(precision, compiled=False, remark=f"{missing}: the step is not compiled, training is slower")
+    return Computing(precision, compiled=True)
+
+
+def resolve_precision(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:
+    """Return the precision asked for, or what ``auto`` stands for on a device."""
+    if asked != "auto":
+        return asked
+    has_bfloat16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return "bfloat16" if has_bfloat16 else "float32"
+
+
+def missing_compiler(device: torch.device) -> str | None:
+    """Say which compiler is missing to compile for a device; None if there is one."""
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    if device.type == "cuda":  # Triton brings its own, but builds launchers with the machine's C compiler
+        names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang", "cc"]
+    if any(shutil.which(name) for name in names):
+        return None
+    return f"no compiler ({' or '.join(names)}) is on the PATH"

@@ -1,0 +1,108 @@
+"""How a run computes is decided by the configuration and the machine, and a run that goes on computes as it did."""
+
+import pytest
+import torch
+
+from iafsweep.config import ModelConfig, RunConfig
+from iafsweep.models import build_model
+from iafsweep.training import RunFolder, Trainer
+from iafsweep.training import computing as computings
+from iafsweep.training.compile_cost import forward_flops, is_worth_compiling, most_flops
+from iafsweep.training.computing import Computing, choose_computing
+
+CPU = torch.device("cpu")
+
+
+def with_training(config, **fields):
+    values = config.model_dump()
+    values["training"].update(fields)
+    return RunConfig.model_validate(values)
+
+
+@pytest.fixture
+def model(config):
+    return build_model(config.model, (1, 28, 28), seed=0)
+
+
+def test_a_short_run_on_a_cpu_is_eager_float32(config, model):
+    assert choose_computing(config, model, CPU) == Computing("float32", compiled=False)
+
+
+def test_a_run_that_is_long_enough_is_compiled(config, model, monkeypatch):
+    monkeypatch.setattr(computings, "missing_compiler", lambda device: None)
+    epochs = 1
+    while not is_worth_compiling(with_training(config, epochs=epochs), model, CPU):
+        epochs *= 2
+    assert epochs > 1000  # it is tiny
+    assert choose_computing(with_training(config, epochs=epochs), model, CPU).compiled
+    assert not choose_computing(with_training(config, epochs=epochs, compile="off"), model, CPU).compiled
+
+
+def test_without_a_compiler_it_is_eager_and_says_so(config, model, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    found = choose_computing(with_training(config, compile="on"), model, CPU)
+    assert not found.compiled
+    assert "g++" in found.remark
+    assert "slower" in found.remark
+
+
+def test_what_was_asked_for_is_taken(config, model):
+    found = choose_computing(with_training(config, precision="bfloat16"), model, CPU)
+    assert found == Computing("bfloat16", compiled=False)
+    assert found.description == "bfloat16, not compiled"
+
+
+def test_a_run_that_goes_on_computes_as_it_did(config, model, monkeypatch):
+    monkeypatch.setattr(computings, "missing_compiler", lambda device: None)
+    earlier = Computing("bfloat16", compiled=True)
+    assert choose_computing(config, model, CPU, earlier) == earlier
+    assert not choose_computing(with_training(config, compile="off"), model, CPU, earlier).compiled
+
+
+def test_the_reference_costs_half_a_gigaflop_an_image_and_nothing_is_computed():
+    model = build_model(ModelConfig(), (1, 28, 28), seed=0)
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+    # By hand: encoder 0.247, context map 0.0017, flow 0.065, decoder 0.197 GFLOP.
+    assert forward_flops(model) == pytest.approx(0.512e9, rel=0.01)
+    assert most_flops(model) > forward_flops(model)
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+    assert next(model.parameters()).device == CPU
+
+
+def test_a_run_says_how_it_computed(config, images, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    trainer = Trainer.start(with_training(config, precision="bfloat16", epochs=2), images, folder, CPU)
+    trainer.run_epoch()
+    trainer.close()
+    state = folder.read_state()
+    assert (state.precision, state.compiled, state.compile_seconds) == ("bfloat16", False, 0.0)
+    assert "bfloat16, not compiled" in folder.log.read_text()
+    trainer = Trainer.resume(folder.read_config(), images, folder, CPU)
+    assert "bfloat16" in trainer.place
+    trainer.close()
+
+
+def test_moments_that_lie_otherwise_in_memory_are_taken_as_they_are(config, images, tmp_path):
+    """The fused update walks through memory; a checkpoint of channels-first moments must not be read crosswise."""
+    values = config.model_dump()
+    values["training"] |= {"epochs": 2, "batch_size": 180}
+    for side in ("encoder", "decoder"):
+        values["model"][side] |= {"kind": "resnet", "resnet": {"maps": 3}}
+    values["model"]["encoder"]["resnet"]["hidden_size"] = 4
+    conv = RunConfig.model_validate(values)
+    bounds = []
+    for name in ("straight", "channels-first"):
+        folder = RunFolder(tmp_path / name)
+        trainer = Trainer.start(conv, images, folder, CPU)
+        trainer.run_epoch()
+        trainer.close()
+        if name == "channels-first":
+            saved = torch.load(folder.last, weights_only=True)
+            for moments in saved["optimiser"]["state"].values():
+                moments |= {key: each.contiguous() for key, each in moments.items()}
+            torch.save(saved, folder.last)
+        trainer = Trainer.resume(conv, images, folder, CPU)
+        bounds.append(trainer.run_epoch().validation_negative_elbo)
+        trainer.close()
+    assert bounds[0] == bounds[1]

@@ -1,0 +1,206 @@
+"""The step computes the same bound however it computes: eager, compiled, in fewer bits."""
+
+import functools
+
+import pytest
+import torch
+
+from iafsweep.config import ModelConfig
+from iafsweep.models import build_model
+from iafsweep.seeds import generator
+from iafsweep.training import step as steps
+from iafsweep.training.batches import Batch, epoch_batches
+from iafsweep.training.computing import Computing
+from iafsweep.training.step import TrainingStep, mean_terms
+
+SMALL = {
+    "latent_size": 4,
+    "posterior_offset": -1.0,
+    "batch_norm_momentum": 0.1,
+    "encoder": {"mlp": {"hidden_sizes": [16]}, "resnet": {"maps": 4, "hidden_size": 8}, "gated_conv": {"maps": 4}},
+    "decoder": {"mlp": {"hidden_sizes": [16]}, "resnet": {"maps": 4}, "gated_conv": {"maps": 4}},
+    "flow": {"depth": 2, "made": {"width": 8, "hidden_layers": 1}},
+}
+EAGER = Computing("float32", compiled=False)
+LOWERED = Computing("bfloat16", compiled=False)
+COMPILED = Computing("float32", compiled=True)
+
+
+def model_of(kind, depth=2):
+    values = SMALL | {"flow": SMALL["flow"] | {"depth": depth}}
+    for side in ("encoder", "decoder"):
+        values[side] = SMALL[side] | {"kind": kind}
+    return build_model(ModelConfig.model_validate(values), (1, 8, 8), seed=0)
+
+
+def batches(count=3, size=20):
+    grey = torch.randint(0, 256, (count * size, 1, 8, 8), generator=generator("cpu", 3), dtype=torch.uint8)
+    return list(epoch_batches(grey, size, 4, 0, 0))
+
+
+def step_of(model, computing, learning_rate=1e-3):
+    return TrainingStep(model, torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True), computing)
+
+
+def trained(kind, computing, **arguments):
+    model = model_of(kind, **arguments)
+    step = step_of(model, computing)
+    return torch.stack([step(batch, 0.7) for batch in batches()]), model, step
+
+
+@pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
+def test_bfloat16_is_near_and_densities_are_float32(kind):
+    batch = batches()[0]
+    terms = {}
+    for computing in (EAGER, LOWERED):
+        model = model_of(kind)
+        reconstruction, kl = mean_terms(model, computing)(batch.x, batch.noise)
+        assert reconstruction.dtype == kl.dtype == torch.float32
+        (reconstruction + kl).backward()
+        assert {each.grad.dtype for each in model.parameters()} == {torch.float32}
+        assert {each.dtype for each in model.buffers() if each.is_floating_point()} == {torch.float32}
+        terms[computing] = (reconstruction.item(), kl.item())
+    # bfloat16 keeps 8 bits: a relative error of 0.004 a product, of many that average out.
+    assert terms[LOWERED] != terms[EAGER]
+    assert terms[LOWERED] == pytest.approx(terms[EAGER], rel=0.01)
+
+
+def test_the_log_determinant_is_that_of_the_lowered_map():
+    """In bfloat16 the networks round, but z and its log-determinant agree with each other to float32."""
+    model = model_of("mlp").eval()
+    batch = batches(1, 2)[0]
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        parameters = model.encode(batch.x)
+        z, log_det = model.transform_noise(batch.noise, parameters)
+        outputs, position = [], parameters.mean + parameters.log_std.exp() * batch.noise
+        for flow_step in model.flow.steps:
+            outputs.append(flow_step.made(position, parameters.context).gate)
+            position = flow_step(position, parameters.context)[0]
+    assert (z.dtype, log_det.dtype, parameters.log_std.dtype) == (torch.float32,) * 3
+    assert {gate.dtype for gate in outputs} == {torch.bfloat16}
+    expected = sum(gate.double().sigmoid().log().sum(-1) for gate in outputs) + parameters.log_std.double().sum(-1)
+    assert torch.allclose(log_det.double(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
+@pytest.mark.parametrize("computing", [EAGER, LOWERED], ids=lambda each: each.precision)
+def test_the_step_is_one_graph(kind, computing):
+    batch = batches()[0]
+    found = torch._dynamo.explain(mean_terms(model_of(kind), computing))(batch.x, batch.noise)
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
+    torch.compiler.reset()
+
+
+def compare_compiled(kind, precision, tolerance, **arguments):
+    eager, one, _ = trained(kind, Computing(precision, compiled=False), **arguments)
+    compiled, other, step = trained(kind, Computing(precision, compiled=True), **arguments)
+    assert step.computing.compiled
+    assert step.compile_seconds > 0
+    assert torch.allclose(compiled, eager, rtol=tolerance)
+    for name, value in one.state_dict().items():
+        assert other.state_dict()[name].dtype == value.dtype
+        # Three updates of at most the learning rate each, whatever the rounding.
+        assert torch.allclose(other.state_dict()[name].float(), value.float(), rtol=0.02, atol=6.5e-3), name
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    yield tmp_path / "compiled"
+    torch.compiler.reset()
+
+
+def test_a_captured_step_equals_the_eager_one(monkeypatch):
+    """Forward and backward as PyTorch captures them, run without the code generator, which takes most of a minute."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    compare_compiled("mlp", "float32", 1e-5, depth=0)
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
+def test_a_compiled_step_equals_the_eager_one(cache):
+    compare_compiled("mlp", "float32", 1e-5, depth=0)
+    assert any(cache.rglob("*.so"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.01)])
+def test_every_compiled_step_equals_the_eager_one(cache, kind, precision, tolerance):
+    compare_compiled(kind, precision, tolerance)
+
+
+def test_one_process_compiles_trial_after_trial(monkeypatch):
+    """PyTorch stops compiling a function after eight versions of it; a process trains more trials than that."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    batch = batches()[0]
+    for _ in range(10):
+        step = step_of(model_of("mlp", depth=0), COMPILED)
+        step(batch, 1.0)
+        assert step.computing.compiled
+    torch.compiler.reset()
+
+
+def test_another_weight_or_learning_rate_compiles_nothing(monkeypatch):
+    made = []
+
+    def backend(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    model = model_of("mlp", depth=1)
+    step = step_of(model, COMPILED)
+    for number, batch in enumerate(batches(5)):
+        step._optimiser.param_groups[0]["lr"] = 1e-3 / (1 + number)
+        step(batch, 0.1 * number)
+    assert len(made) == 1
+    torch.compiler.reset()
+
+
+def failing(message):
+    def compiled(means, *, replays):
+        def call(x, noise):
+            means(x, noise)  # moves the averages of batch norm, as a backward that cannot be compiled would
+            raise torch._dynamo.exc.TorchDynamoException(message)
+
+        return call
+
+    return compiled
+
+
+def test_a_step_that_cannot_be_compiled_trains_without_and_says_so(monkeypatch):
+    monkeypatch.setattr(steps, "_compiled", failing("no such header"))
+    eager, one, _ = trained("mlp", EAGER)
+    fallen_back, other, step = trained("mlp", COMPILED)
+    assert not step.computing.compiled
+    assert "no such header" in step.computing.remark
+    assert torch.equal(eager, fallen_back)
+    assert all(torch.equal(other.state_dict()[name], value) for name, value in one.state_dict().items())
+
+
+def test_a_fault_that_is_not_the_compilers_is_raised(monkeypatch):
+    def compiled(means, *, replays):
+        def call(x, noise):
+            raise RuntimeError("out of order")
+
+        return call
+
+    monkeypatch.setattr(steps, "_compiled", compiled)
+    with pytest.raises(RuntimeError, match="out of order"):
+        trained("mlp", COMPILED)
+
+
+def test_the_cache_is_shared_unless_one_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(steps.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
+    assert steps.share_compile_cache() == tmp_path / "iafsweep" / "compiled"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    assert steps.share_compile_cache() == tmp_path / "mine"
+
+
+def test_a_batch_is_bits_and_noise_of_its_own():
+    x, noise = Batch(*batches()[0])
+    assert set(x.unique().tolist()) == {0.0, 1.0}
+    assert noise.shape == (20, 4)
+    assert not torch.equal(noise, batches()[1].noise)
