@@ -37,8 +37,8 @@ class ResidualBlock(nn.Module):
         """Apply the block."""
         hidden: Tensor = self.first(F.elu(self.first_norm(x)))
         hidden = self.second(F.elu(self.second_norm(hidden)))
-        # One pass over the maps instead of two.
-        return torch.add(self.shortcut(x), hidden, alpha=RESIDUAL_SCALE)
+        # The image is float32 under autocast too; added as it is, it would make every map after it so.
+        return torch.add(self.shortcut(x).to(hidden.dtype), hidden, alpha=RESIDUAL_SCALE)
 
 
 def entry_block(channels: int, maps: int, batch_norm_momentum: float) -> ResidualBlock:
