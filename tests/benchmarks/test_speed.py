@@ -25,6 +25,7 @@ def test_the_table_has_every_row(name):
         assert all("skipped: " in line or "nan" not in line for line in found)
 
 
+@pytest.mark.slow
 def test_processes_and_stacked_models_are_timed():
     words = [sys.executable, "-m", "benchmarks.packing", "--quick"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "1"})
