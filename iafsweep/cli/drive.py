@@ -255,7 +255,8 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
     if _NAME.fullmatch(name) is None:
         raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
     if (runs / name).exists():
-        raise SweepError(f"{runs / name} exists; take another --name, or go on: run_sweep.py resume {runs / name}")
+        again = shlex.join([*exits.program(), "resume", str(runs / name)])
+        raise SweepError(f"{runs / name} exists; take another --name, or go on: {again}")
     return runs / name
 
 

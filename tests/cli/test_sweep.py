@@ -86,7 +86,8 @@ def test_an_existing_name_is_not_taken_again(run_sweep, tmp_path):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     code, _, errors = run_sweep("launch", "quick", "--name", "mine")
     assert code == 2
-    assert "exists; take another --name, or go on: run_sweep.py resume runs/mine" in errors
+    assert "exists; take another --name, or go on: " in errors
+    assert " run_sweep.py resume runs/mine" in errors
 
 
 def test_full_mnist_is_missed_before_anything_starts(run_sweep, tmp_path):
@@ -124,10 +125,36 @@ def test_tables_are_split_to_fit_and_names_cut_to_what_tells_them_apart():
     assert [short_name(path, paths) for path in paths] == ["encoder.kind", "decoder.kind", "latent_size"]
 
 
-@pytest.mark.parametrize(
-    ("called", "words"),
-    [("run_sweep.py", ["python", "run_sweep.py"]), ("/opt/bin/iafsweep-sweep", ["iafsweep-sweep"])],
-)
-def test_commands_to_go_on_with_name_the_program_as_it_was_called(monkeypatch, called, words):
-    monkeypatch.setattr(sys, "argv", [called, "launch"])
-    assert exits.program() == words
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """A working directory with an environment in it that is not active."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    for name in ("python", "iafsweep-sweep"):
+        (tmp_path / ".venv" / "bin" / name).symlink_to("/bin/true")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(sys, "argv", ["run_sweep.py", "launch"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".venv" / "bin"
+
+
+def test_commands_to_go_on_can_be_pasted(monkeypatch, environment):
+    assert exits.program() == [".venv/bin/python", "run_sweep.py"]
+    monkeypatch.setattr(sys, "argv", [str(environment / "iafsweep-sweep")])
+    assert exits.program() == [".venv/bin/iafsweep-sweep"]
+    monkeypatch.chdir(environment)
+    assert exits.program() == ["./iafsweep-sweep"]
+    monkeypatch.chdir(environment.parents[1] / "work")
+    monkeypatch.setattr(sys, "argv", ["../run_sweep.py", "launch"])
+    assert exits.program() == ["../.venv/bin/python", "../run_sweep.py"]
+    monkeypatch.chdir("/")
+    assert exits.program()[0] == str(environment / "python")[1:]  # no longer than it must be
+
+
+def test_commands_to_go_on_are_short_where_the_environment_is_active(monkeypatch, environment):
+    monkeypatch.setenv("PATH", str(environment), prepend=":")
+    assert exits.program() == ["python", "run_sweep.py"]
+    monkeypatch.setattr(sys, "argv", [str(environment / "iafsweep-sweep")])
+    assert exits.program() == ["iafsweep-sweep"]
+    monkeypatch.setattr(sys, "argv", ["/nowhere/bin/iafsweep-sweep"])
+    assert exits.program() == ["iafsweep-sweep"]
