@@ -1,7 +1,10 @@
 """Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
 
+import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +161,20 @@ def test_commands_to_go_on_are_short_where_the_environment_is_active(monkeypatch
     assert exits.program() == ["iafsweep-sweep"]
     monkeypatch.setattr(sys, "argv", ["/nowhere/bin/iafsweep-sweep"])
     assert exits.program() == ["iafsweep-sweep"]
+
+
+@pytest.mark.parametrize("script", ["run_sweep.py", "run_single.py"])
+def test_an_interpreter_without_our_packages_is_one_message(script, tmp_path):
+    path = os.path.relpath(Path(__file__).parents[2] / script, tmp_path)
+    done = subprocess.run([sys.executable, "-S", path], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "has no package typer; run this with" in done.stderr
+    assert f"{os.path.dirname(path)}/.venv/bin/python {path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["run_sweep.py", "run_single.py"])
+def test_scripts_are_programs(script):
+    path = Path(__file__).parents[2] / script
+    assert os.access(path, os.X_OK)
+    assert path.read_text().startswith("#!/usr/bin/env python3\n")
