@@ -1,6 +1,7 @@
 """Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.publish import _blocks, short_name
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
+from iafsweep.sweep.options import LaunchOptions
+from iafsweep.sweep.retrain import retrain_folder
+from tests.report.sweeps import SweepMaker
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +182,22 @@ def test_scripts_are_programs(script):
     path = Path(__file__).parents[2] / script
     assert os.access(path, os.X_OK)
     assert path.read_text().startswith("#!/usr/bin/env python3\n")
+
+
+@pytest.mark.parametrize("command", [("resume",), ("rerun",), ("extend", "--trials", "+1"), ("retrain",)])
+def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tmp_path, command):
+    def ray(options):
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(LaunchOptions, "ray", ray)
+    folder = SweepMaker(tmp_path / "sweep").began().add(count=2).folder
+    driven = [folder]
+    if command == ("retrain",):
+        into = retrain_folder(folder, 1, 5, all_images=False)
+        into.create()
+        shutil.copy(folder.space, into.space)
+        driven, command = [into], ("retrain", "--top", "1", "--seeds", "5")
+    with driven[0].lock():
+        code, _, errors = run_sweep(command[0], folder.path, *command[1:])
+    assert code == 2
+    assert "is in use by another driver (process " in errors
