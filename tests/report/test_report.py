@@ -17,6 +17,7 @@ from iafsweep.report import write_report
 from iafsweep.report.markup import element, json_element, raw_element
 from iafsweep.report.private import shareable
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.rows import Exchange, Generation
 from iafsweep.training import RunFolder
 from tests.report.hostile import MARKUP, ODD, PRIVATE, SECRETS
@@ -113,6 +114,8 @@ def test_an_interrupted_sweep(tmp_path, ended, sentence):
     page = page_of(maker.folder)
     assert sentence in page.text
     assert "1 interrupted" in page.text
+    ended_seconds = sum(trial.finished.seconds for trial in read_ledger(maker.folder.ledger).finished)
+    assert f"{ended_seconds + 3:.0f} s of training" in page.text  # three epochs of a second each have not ended
     assert page.data["best"] is not None
 
 
