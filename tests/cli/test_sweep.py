@@ -1,5 +1,6 @@
 """Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
 
+import io
 import os
 import shutil
 import signal
@@ -8,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from iafsweep.cli import exits, sweep
 from iafsweep.cli.hais_option import with_hais
-from iafsweep.cli.publish import _blocks, short_name
+from iafsweep.cli.publish import _blocks, print_table, short_name
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
+from iafsweep.records import TextTable
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.retrain import retrain_folder
 from tests.report.sweeps import SweepMaker
@@ -127,9 +130,22 @@ def test_hais_that_is_not_understood(text):
 def test_tables_are_split_to_fit_and_names_cut_to_what_tells_them_apart():
     assert _blocks([2, 10, 10, 10], 1, 80) == [[0, 1, 2, 3]]
     assert _blocks([2, 10, 10, 10], 1, 30) == [[0, 1, 2], [0, 3]]
+    assert _blocks([2, 10, 10], 1, 28) == [[0, 1, 2]]
+    assert _blocks([2, 10, 10], 1, 27) == [[0, 1], [0, 2]]
     assert _blocks([2, 50, 10], 1, 30) == [[0, 1], [0, 2]]
     paths = ["model.encoder.kind", "model.decoder.kind", "model.latent_size"]
     assert [short_name(path, paths) for path in paths] == ["encoder.kind", "decoder.kind", "latent_size"]
+
+
+def test_no_text_of_a_table_is_cut_at_any_width():
+    table = TextTable(
+        header=("#", "trial", *(f"heading{'x' * number}" for number in range(8))), rows=(("1", "t0001", *"12345678"),)
+    )
+    for width in range(30, 120):
+        said = io.StringIO()
+        print_table(Console(file=said, width=width), table, [], keys=2)
+        words = said.getvalue().split()
+        assert [each for each in table.header if each not in words] == [], width
 
 
 @pytest.fixture
