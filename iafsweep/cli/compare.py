@@ -16,9 +16,8 @@ from iafsweep.evaluation.comparison import compare_images
 from iafsweep.leaderboard import ranked
 from iafsweep.records import PairedDifference, TextTable
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
 _NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
@@ -38,7 +37,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     """
     sweep = SweepFolder(folder)
     space = load_sweep_space(sweep)
-    rows = ranked(scored_rows(sweep, read_ledger(sweep.ledger), space))
+    rows = ranked(scored_rows(sweep, read_state(sweep), space))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
     if len(set(chosen)) < 2:
         raise UserError(

@@ -31,7 +31,6 @@ from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.packing import automatic_gpus, probe_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
@@ -40,7 +39,7 @@ from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.sizes import parameter_count
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.sweep.tuner import check_resources, launch_sweep
 from iafsweep.sweep.warm_start import warm_start
 from iafsweep.training import RunFolder
@@ -146,7 +145,7 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
             console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
         code = _rerun(space, folder, space.base.evaluation, machine, console, again)
         if tracking is not None:
-            tracking.scored(trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top))
+            tracking.scored(trial.trial for trial in best_trials(read_state(folder), space.sweep.top))
     _show(folder, console)
     return code
 
@@ -160,7 +159,7 @@ def _rerun(
     again: str,
 ) -> int:
     """Score the best trials on the test images; return the exit code."""
-    state = read_ledger(folder.ledger)
+    state = read_state(folder)
     ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
     if not ranked or not space.sweep.top:
         return 0
