@@ -68,7 +68,7 @@ class LoadedSweep:
         if best is None:
             raise SweepError(
                 f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or go on "
-                f"with the sweep: run_sweep.py resume"
+                f"with the sweep: iafsweep-sweep resume {self.path}"
             )
         return self.run(best.trial, device)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
 from iafsweep.atomic import replacing
+from iafsweep.cli import exits
 from iafsweep.cli.publish import print_table
 from iafsweep.errors import UserError
 from iafsweep.evaluation.comparison import compare_images
@@ -40,7 +42,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     if len(set(chosen)) < 2:
         raise UserError(
             f"a comparison needs at least two different scored trials, got {', '.join(chosen) or 'none'}; "
-            f"score more: run_sweep.py rerun {folder} --top 2"
+            f"score more: {_rerun(folder)} --top 2"
         )
     tables = {trial: _images_of(sweep, trial) for trial in chosen}
     first, *others = tables
@@ -59,10 +61,14 @@ def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
         return pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(
-            f"{trial} has no figures of each image ({path} is missing); score it first: run_sweep.py rerun"
+            f"{trial} has no figures of each image ({path} is missing); score it first: {_rerun(sweep.path)}"
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}; score the trial again: run_sweep.py rerun") from error
+        raise UserError(f"{path} cannot be read: {error}; score the trial again: {_rerun(sweep.path)}") from error
+
+
+def _rerun(folder: Path) -> str:
+    return shlex.join([*exits.program(), "rerun", str(folder)])
 
 
 def _text(differences: list[PairedDifference], first: str) -> TextTable:

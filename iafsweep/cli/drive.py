@@ -96,6 +96,7 @@ def rerun_best(
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
     space = with_sweep(load_sweep_space(old), changes)
+    old.refuse_if_driven()
     evaluation = _evaluation(space.base, asked, hais, overrides)
     if machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top)
@@ -124,6 +125,7 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
 
 def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
     """Train, score the best again, publish; whatever is done already is not done again."""
+    folder.refuse_if_driven()
     check_resources(space, folder, machine.options)
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
@@ -254,7 +256,8 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
     if _NAME.fullmatch(name) is None:
         raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
     if (runs / name).exists():
-        raise SweepError(f"{runs / name} exists; take another --name, or go on: run_sweep.py resume {runs / name}")
+        again = shlex.join([*exits.program(), "resume", str(runs / name)])
+        raise SweepError(f"{runs / name} exists; take another --name, or go on: {again}")
     return runs / name
 
 

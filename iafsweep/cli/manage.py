@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.standing import Standing, standing
@@ -39,7 +41,7 @@ def status_lines(now: Standing) -> list[str]:
     if now.was_killed:
         lines.append("the last driver was killed: it left no word of its end")
     if now.driver is None and now.ended < now.trials:
-        lines.append(f"to go on: run_sweep.py resume {now.folder}")
+        lines.append(f"to go on: {shlex.join([*exits.program(), 'resume', str(now.folder)])}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
 
 

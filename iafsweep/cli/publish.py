@@ -20,6 +20,8 @@ from iafsweep.sweep.space_file import read_stored_space
 from iafsweep.sweep.stored import read_state
 
 _MISSING_TOLD = 5
+_EDGES = 2
+"""Columns of the terminal that a table's left and right edge take."""
 _LEFT = {"trial", "status"}
 
 
@@ -98,8 +100,8 @@ def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
     """Columns of each table: the keys, then as many others in turn as fit."""
     blocks = [list(range(keys))]
     for column in range(keys, len(widths)):
-        taken = sum(widths[each] + 2 for each in blocks[-1])
-        if taken + widths[column] > width and len(blocks[-1]) > keys:
+        taken = sum(widths[each] + 2 for each in blocks[-1])  # a space beside the text, another between columns
+        if taken + widths[column] + _EDGES > width and len(blocks[-1]) > keys:
             blocks.append(list(range(keys)))
         blocks[-1].append(column)
     return blocks

@@ -1,9 +1,11 @@
+import shlex
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.cli.again import wanted_trials
 from iafsweep.cli.manage import show_logs, show_status, stop_sweep
 from iafsweep.errors import SweepError, UserError
@@ -51,7 +53,7 @@ def test_status_of_a_killed_sweep(folder, console, capsys):
     assert "best: t0001, 91.25 nats at epoch 4" in text
     assert "t0003: epoch 3, best bound 88.00 nats" in text
     assert "the last driver was killed" in text
-    assert f"run_sweep.py resume {folder.path}" in text
+    assert shlex.join([*exits.program(), "resume", str(folder.path)]) in text
 
 
 def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):
