@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -65,6 +66,7 @@ class Run:
             Bits, float32 [B, *image_shape], zeros and ones, on the model's device.
 
         Raises:
+            ValueError: there is no such split, or `count` is no whole number from 0 to the size of the split.
             DataError: the data set is not there and cannot be had.
 
         Example:
@@ -74,12 +76,16 @@ class Run:
             >>> x.shape, sorted(set(x.flatten().tolist()))
             (torch.Size([4, 1, 28, 28]), [0.0, 1.0])
         """
+        if split not in get_args(Split):
+            raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
         data, root = self.config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
         if split == "test":
             grey = load_test_images(data, root)
         else:
             both = load_training_images(data, root)
             grey = both.validation if split == "validation" else both.training
+        if count is not None and (type(count) is not int or not 0 <= count <= len(grey)):
+            raise ValueError(f"count must be a whole number from 0 to {len(grey)}, the {split} images, got {count!r}")
         return fixed_binarisation(grey[:count], split, data.binarisation_seed).to(next(self.model.parameters()).device)
 
     def export(self, to: str | Path) -> Path:

@@ -63,6 +63,17 @@ def test_mistakes(folder, tmp_path):
         iafsweep.load_run(tmp_path)
 
 
+def test_images_that_are_not_there_are_not_replaced_by_others(folder):
+    run = iafsweep.load_run(folder.path, device="cpu")
+    with pytest.raises(ValueError, match="split must be one of train, validation, test, got 'tset'"):
+        run.images("tset", 2)
+    for count in (-1, 1001, 2.0, True):
+        with pytest.raises(ValueError, match=rf"count must be .* 0 to 1000, the test images, got {count}"):
+            run.images("test", count)
+    assert run.images("test", 0).shape == (0, 1, 28, 28)
+    assert len(run.images("test")) == 1000
+
+
 def test_public_names():
     assert iafsweep.build_model.__module__ == "iafsweep.models.build"
     assert callable(iafsweep.evaluation.importance_sampling)
