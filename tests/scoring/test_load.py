@@ -5,7 +5,7 @@ import torch
 
 import iafsweep
 from iafsweep.data import fixed_binarisation
-from iafsweep.errors import RunFolderError
+from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import Evaluation
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import BASE, tiny_images
@@ -82,6 +82,15 @@ def test_images_that_are_not_there_are_not_replaced_by_others(folder):
             run.images("test", count)
     assert run.images("test", 0).shape == (0, 1, 28, 28)
     assert len(run.images("test")) == 1000
+
+
+def test_a_device_is_the_one_asked_for_or_refused(folder, monkeypatch):
+    for device in ("gpu", "mps", "cpu:0", None):
+        with pytest.raises(ValueError, match=f"^device must be one of auto, cpu, cuda, got {device!r}"):
+            iafsweep.load_run(folder.path, device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"^device cuda: no CUDA device is visible .* or take device cpu$"):
+        iafsweep.load_run(folder.path, "cuda")
 
 
 def test_public_names():
