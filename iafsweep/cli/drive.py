@@ -20,6 +20,7 @@ from iafsweep.cli.publish import print_leaderboard, print_table, publish
 from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
 from iafsweep.cli.tracker_option import tracked_sweep
+from iafsweep.cli.until_error_option import refuse_budget_alone
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
@@ -98,6 +99,9 @@ def rerun_best(
     space = with_sweep(load_sweep_space(old), changes)
     old.refuse_if_driven()
     evaluation = _evaluation(space.base, asked, hais, overrides)
+    refuse_budget_alone(asked, evaluation.until_error.target)
+    if not space.sweep.top:
+        raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
     if machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top)
     again = shlex.join([*exits.program(), *sys.argv[1:]])

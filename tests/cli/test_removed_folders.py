@@ -11,7 +11,7 @@ from iafsweep.cli.drive import export_leaderboard, rerun_best
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.manage import show_status
 from iafsweep.config import load_config
-from iafsweep.errors import SweepError
+from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.options import LaunchOptions
@@ -111,3 +111,15 @@ def test_a_damaged_line_is_named_beside_the_figures_and_the_best_stays(folder, c
     export_leaderboard(folder.path, None, console)
     assert f"The ledger is damaged: trials.jsonl line {damaged + 1} is damaged" in console.export_text()
     assert folder.best.read_bytes() == best
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "message"),
+    [
+        ({"top": 0}, {}, "`top` is 0, so there is nothing to score"),
+        ({}, {"evaluation.until_error.budget_seconds": 3.0}, "a budget limits --until-error"),
+    ],
+)
+def test_a_rerun_that_would_do_nothing_is_refused(folder, console, tmp_path, changes, asked, message):
+    with pytest.raises(UserError, match=message):
+        rerun_best(folder.path, changes, asked, None, [], Machine(tmp_path, None, LaunchOptions()), console)
