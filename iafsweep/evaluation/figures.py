@@ -114,10 +114,15 @@ def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str
     return f"{hais.start} {hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{samples}"
 
 
-def per_image_table(results: Sequence[ShardResult]) -> pd.DataFrame:
+def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) -> pd.DataFrame:
     """Return one row an image, method and binarisation.
 
-    Columns: method, split, binarisation_seed, image (its place), samples, and the figures of `PER_IMAGE_COLUMNS`.
+    Columns: method, split, binarisation_seed, image (its place), samples, settings and seed as `Estimate` has them, and
+    the figures of `PER_IMAGE_COLUMNS`.
+
+    Args:
+        results: scored shards.
+        config: the settings they were scored with.
     """
     frames = []
     for result in results:
@@ -125,15 +130,21 @@ def per_image_table(results: Sequence[ShardResult]) -> pd.DataFrame:
         columns = {name: list(getattr(result, name)) for name in PER_IMAGE_COLUMNS}
         places = range(shard.first, shard.first + shard.count)
         keys = shard.model_dump(include={"method", "split", "binarisation_seed", "samples"})
+        keys |= {"settings": settings_text(shard.method, config, shard.samples), "seed": config.seed}
         frames.append(pd.DataFrame({**keys, "image": places, **columns}))
+    return in_order(frames)
+
+
+def in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of `per_image_table` as one, its rows in their order."""
     order = ["split", "method", "binarisation_seed", "image"]
-    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True)
+    return pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True)
 
 
-def write_per_image(path: Path, results: Sequence[ShardResult]) -> None:
-    """Write `per_image_table` as Parquet, atomically."""
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, atomically."""
     with replacing(path) as temporary:
-        per_image_table(results).to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False)
 
 
 def _images(ordered: Sequence[ShardResult]) -> int:

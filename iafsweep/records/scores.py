@@ -141,6 +141,7 @@ class PairedDifference(Record):
     Attributes:
         method: how both were scored.
         split: which images.
+        settings: of the method, the same for both, in one line.
         images: how many images both have figures of.
         first: a trial.
         second: another.
@@ -150,6 +151,7 @@ class PairedDifference(Record):
 
     method: Method
     split: Split
+    settings: str
     images: int
     first: str
     second: str

@@ -17,13 +17,12 @@ from iafsweep.report.searched import bound_against_cost, parallel, slices
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.environment import Environment, read_environments
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.rows import now
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.standing import Standing, standing
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
 
@@ -86,7 +85,7 @@ def read_findings(folder: SweepFolder) -> Findings:
         ConfigError: the stored space is damaged.
     """
     space = load_sweep_space(folder)
-    state = read_ledger(folder.ledger)
+    state = read_state(folder)
     stands = standing(folder)
     problems = list(stands.problems)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
