@@ -139,5 +139,6 @@ def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, runnin
             "epochs": len(epochs),
             "best_epoch": best[1],
             "validation_negative_elbo": best[0],
+            "seconds": sum(each.seconds for each in epochs) if epochs else None,
         }
     )
