@@ -59,7 +59,7 @@ def train_and_score(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    where = resolve_device(device)
+    where = resolve_device(device, "--device")
     try:
         with _faults_in_words(folder):
             refuse_unscorable(config)

@@ -164,6 +164,7 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
     Raises:
         RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model.
         ConfigError: its configuration breaks a rule.
+        ValueError: there is no such device.
         UserError: cuda was asked for and there is none.
 
     Example:
