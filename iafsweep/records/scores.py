@@ -166,9 +166,10 @@ class Evaluation(Record):
         checkpoint: ``best`` or ``last``.
         epoch: the epoch that checkpoint holds.
         parameters: trainable parameters of the model.
-        device: where it was scored.
+        device: where it was scored; figures kept from an earlier rerun may be of another place.
         estimates: the figures.
         sandwiches: bounds on images simulated from the model, one a start.
+        checkpoint_digest: the first 16 digits of the checkpoint file's SHA-256; None if an earlier version wrote this.
     """
 
     checkpoint: Literal["best", "last"]
@@ -177,3 +178,4 @@ class Evaluation(Record):
     device: str
     estimates: tuple[Estimate, ...]
     sandwiches: tuple[SandwichEstimate, ...] = ()
+    checkpoint_digest: str | None = None
