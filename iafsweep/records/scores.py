@@ -69,7 +69,8 @@ class Estimate(Record):
         step_size: frozen leapfrog step size; None without HMC.
         network_evaluations: evaluations of decoder (and flow) an image, all binarisations together.
         gradient_evaluations: how many of them with a gradient.
-        seconds: wall-clock seconds, added up over shards; those of the pilot included.
+        seconds: wall-clock seconds, added up over shards; those of the pilot included. None if they are not known: a
+            figure of some of the images of a shard.
         until_error: how the search for a small error ended; None if there was none.
     """
 
@@ -92,7 +93,7 @@ class Estimate(Record):
     step_size: float | None = None
     network_evaluations: int
     gradient_evaluations: int
-    seconds: float
+    seconds: float | None
     until_error: UntilErrorReport | None = None
 
 
