@@ -5,11 +5,10 @@ from __future__ import annotations
 from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
 
@@ -19,9 +18,7 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> 
         row.model_copy(update=_test_figures(RunFolder(folder.trial(row.trial))))
         for row in leaderboard_rows(state, space)
     ]
-    again = {
-        each.path: scored_rows(each, read_ledger(each.ledger), load_sweep_space(each)) for each in retrainings(folder)
-    }
+    again = {each.path: scored_rows(each, read_state(each), load_sweep_space(each)) for each in retrainings(folder)}
     figures = retrained_figures(again)
     return [row.model_copy(update=figures.get(parameters_key(row), {})) for row in rows]
 
