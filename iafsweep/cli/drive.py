@@ -180,13 +180,16 @@ def _rerun(
         return 1
     best = [finalist.trial for finalist in finalists]
     units = sum(finalist.first_tasks for finalist in finalists)
+    remarks: list[str] = []
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
         progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
-            outcome = score_finalists(finalists, folder, test, plan, progress)
+            outcome = score_finalists(finalists, folder, test, plan, progress, remarks.append)
     for name, error in outcome.errors.items():
         console.print(f"{name}: {error}", markup=False, style="red")
+    for remark in remarks:
+        console.print(remark, markup=False, soft_wrap=True)
     for trial in best:
         run = RunFolder(folder.trial(trial))
         for line in search_lines(run.read_evaluation().estimates) if run.evaluation.exists() else ():

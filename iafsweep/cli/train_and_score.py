@@ -194,6 +194,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         device=device_name(device),
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,
+        checkpoint_digest=folder.checkpoint_digest(config.evaluation.checkpoint)[:16],
     )
     write_images(folder, scores)
     folder.write_evaluation(evaluation)

@@ -44,7 +44,7 @@ def summarise(
     is_bound = method == "negative_elbo"
     everything = [result for shards in of_seed.values() for result in shards]
     half_nll = float(-mean_over_binarisations(of_seed, "half_log_likelihood").mean())
-    seconds = math.fsum(result.seconds for result in results)
+    seconds = seconds_of(results, pilot)
     return Estimate(
         method=method,
         split=first.shard.split,
@@ -65,7 +65,7 @@ def summarise(
         step_size=None if pilot is None else pilot.step_size,
         network_evaluations=len(of_seed) * first.network_evaluations,
         gradient_evaluations=len(of_seed) * first.gradient_evaluations,
-        seconds=seconds if pilot is None else seconds + pilot.seconds,
+        seconds=None if math.isnan(seconds) else seconds,
         until_error=until_error,
     )
 
@@ -94,15 +94,24 @@ def error_of_images(of_seed: dict[int, list[ShardResult]]) -> Tensor:
     return errors.square().sum(0).sqrt() / len(errors)
 
 
+def seconds_of(results: Sequence[ShardResult], pilot: FrozenStepSize | None = None) -> float:
+    """Return the seconds of all shards and the pilot; NaN if those of a shard are not known."""
+    return math.fsum(result.seconds for result in results) + (0.0 if pilot is None else pilot.seconds)
+
+
 def first_images(results: Sequence[ShardResult], images: int) -> list[ShardResult]:
-    """Return the shards cut to the first ``images`` images of the split, to compare two methods on the same images."""
+    """Return the shards cut to the first ``images`` images of the split, to compare two methods on the same images.
+
+    The seconds of a shard that is cut through are NaN: nobody measured those of a part of its images.
+    """
     kept = []
     for result in results:
         count = min(result.shard.count, images - result.shard.first)
         if count > 0:
             columns = {name: getattr(result, name)[:count] for name in PER_IMAGE_COLUMNS}
             shard = result.shard.model_copy(update={"count": count})
-            kept.append(result.model_copy(update={**columns, "shard": shard}))
+            seconds = result.seconds if count == result.shard.count else math.nan
+            kept.append(result.model_copy(update={**columns, "shard": shard, "seconds": seconds}))
     return kept
 
 

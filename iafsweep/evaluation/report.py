@@ -32,15 +32,15 @@ class Scores:
         estimates: the figures, in the order of the table.
         sandwiches: bounds on simulated images, one a start.
         shards: the scored shards that the figures are made of.
-        simulated: those that the sandwiches are made of.
         images: the figures of each image, as `per_image_table` makes them.
+        simulated: the bounds of each simulated image, as `simulated_table` makes them; None without sandwiches.
     """
 
     estimates: tuple[Estimate, ...]
     sandwiches: tuple[SandwichEstimate, ...]
     shards: tuple[ShardResult, ...]
-    simulated: tuple[SandwichResult, ...]
     images: pd.DataFrame
+    simulated: pd.DataFrame | None
 
 
 def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
@@ -94,12 +94,13 @@ def assemble(scored: Sequence[Scored]) -> Scores:
             # A search for a small error ends with settings of its own.
             images.append(per_image_table(made_of, each.config.evaluation))
             shards += made_of
+    bounds = [result for each in scored for result in each.results if isinstance(result, SandwichResult)]
     return Scores(
         estimates=tuple(estimates),
         sandwiches=tuple(each.figure for each in scored if isinstance(each.figure, SandwichEstimate)),
         shards=tuple(shards),
-        simulated=tuple(result for each in scored for result in each.results if isinstance(result, SandwichResult)),
         images=in_order(images),
+        simulated=simulated_table(bounds) if bounds else None,
     )
 
 
@@ -114,10 +115,10 @@ def beside(results: Sequence[ShardResult], images: int, config: EvaluationConfig
 def write_images(folder: RunFolder, scores: Scores) -> None:
     """Write the figures of each image: ``per_image.parquet``, and with sandwiches ``simulated.parquet``."""
     write_table(folder.per_image, scores.images)
-    if not scores.simulated:
+    if scores.simulated is None:
         folder.simulated.unlink(missing_ok=True)
         return
-    write_table(folder.simulated, simulated_table(scores.simulated))
+    write_table(folder.simulated, scores.simulated)
 
 
 def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:

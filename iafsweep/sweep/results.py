@@ -51,23 +51,35 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             "nll_hais_untrusted": hais.untrusted_share,
         }
         for same in evaluation.estimates:
-            if (same.method, same.split, same.images) == ("importance_sampling", "test", hais.images):
+            # A figure of HAIS may be older than that beside it, and of other bits.
+            beside = same.method, same.split, same.images, same.binarisation_seeds
+            if beside == ("importance_sampling", "test", hais.images, hais.binarisation_seeds):
                 figures["nll_importance_sampling_on_hais_images"] = same.nll
                 figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
     return figures | _gap(evaluation, hais)
 
 
 def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
-    """The gap of the sandwich with HAIS's own start; without HAIS the first there is."""
-    start = None if hais is None else hais.settings.split()[0]
+    """The gap of the sandwich with HAIS's own start and settings; without HAIS the first there is.
+
+    Where HAIS searched for a small error, its settings are those that the search began with, as in the sandwich.
+    """
+    settings = None if hais is None else _first_settings(hais)
     for sandwich in evaluation.sandwiches:
-        if start in (None, sandwich.start):
+        if settings in (None, f"{sandwich.start} {sandwich.settings}"):
             return {
                 "hais_gap": sandwich.gap,
                 "hais_gap_error": sandwich.gap_error,
                 "hais_gap_images": sandwich.images,
             }
     return {}
+
+
+def _first_settings(hais: Estimate) -> str:
+    if hais.until_error is None:
+        return hais.settings
+    start, effort = hais.settings.split()
+    return f"{start} {hais.until_error.rounds[0].effort}x{effort.split('x', 1)[1]}"
 
 
 def _largest(evaluation: Evaluation, method: Method) -> Estimate | None:

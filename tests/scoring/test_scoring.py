@@ -160,6 +160,14 @@ def test_figures_do_not_depend_on_the_order_of_shards(model):
     assert [result.shard.count for result in first_images(shards, 6)] == [4, 2]
 
 
+def test_the_first_images_have_the_seconds_of_whole_shards_and_none_of_cut_ones(model):
+    shards = [
+        score(model, "importance_sampling", first, 4).model_copy(update={"seconds": 2.0**first}) for first in (0, 4, 8)
+    ]
+    seconds = {images: summarise(first_images(shards, images), SETTINGS).seconds for images in (4, 6, 8, 12)}
+    assert seconds == {4: 1.0, 6: None, 8: 17.0, 12: 273.0}
+
+
 def test_plans():
     assert [(shard.first, shard.count) for shard in plan_shards("hais", "test", 250, 4, 0)] == [
         (0, 100),
