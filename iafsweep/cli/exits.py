@@ -17,15 +17,12 @@ import typer
 from rich.console import Console
 
 from iafsweep.errors import UserError
+from iafsweep.interrupts import Terminated
 
 USER_ERROR = 2
 DIVERGED = 3
 INTERRUPTED = 130
 TERMINATED = 143
-
-
-class Terminated(BaseException):
-    """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
 
 
 INTERRUPTS = (KeyboardInterrupt, Terminated)

@@ -7,33 +7,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from iafsweep.cli.exits import Terminated
-
-_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+from iafsweep.interrupts import RAISED, SignalCount
 
 
 @contextmanager
 def between_steps() -> Iterator[Callable[[], None]]:
     """Give a function that raises the first signal since; until it is called, a signal changes nothing.
 
-    A second signal raises at once, wherever the program is. A signal that nobody asked for raises on leaving.
+    A second signal raises at once, wherever the program is; the same
+    one within two seconds is the first one's echo. A signal that nobody asked for raises on leaving.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
         Terminated: SIGTERM.
     """
-    noted: list[signal.Signals] = []
+    count = SignalCount()
 
     def note(number: int, frame: FrameType | None) -> None:
-        noted.append(signal.Signals(number))
-        if len(noted) > 1:
-            raise _RAISED[noted[-1]]
+        if count.is_second(number):
+            raise RAISED[number]
 
     def check() -> None:
-        if noted:
-            raise _RAISED[noted[0]]
+        if count.first is not None:
+            raise RAISED[count.first]
 
-    before = {number: signal.signal(number, note) for number in _RAISED}
+    before = {number: signal.signal(number, note) for number in RAISED}
     try:
         yield check
     finally:

@@ -16,6 +16,7 @@ import torch
 
 from iafsweep.errors import SweepError
 from iafsweep.sweep.joining import check_cluster
+from iafsweep.sweep.own_groups import own_process_groups
 from iafsweep.sweep.settings import SweepConfig
 
 _ENVIRONMENT = {
@@ -172,7 +173,8 @@ def running_ray(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _start(node, address, temporary, dashboard)
+            with own_process_groups():
+                _start(node, address, temporary, dashboard)
     except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
         raise SweepError(f"cannot {what}: {error}") from error

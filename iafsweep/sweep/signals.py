@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from iafsweep.interrupts import RAISED, SignalCount
+
 
 class StopRequest:
     """Whether the work should end: a signal came, or somebody put a file down that asks for it.
@@ -16,15 +18,18 @@ class StopRequest:
     Args:
         file: the file; one left from an earlier time is removed.
 
-    Attributes:
-        signal: number of the signal; None while there was none.
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        self.signal: int | None = None
+        self._count = SignalCount()
         self._file = file
         if file is not None:
             file.unlink(missing_ok=True)
+
+    @property
+    def signal(self) -> int | None:
+        """Number of the first signal; None while there was none."""
+        return self._count.first
 
     @property
     def asked(self) -> bool:
@@ -35,17 +40,22 @@ class StopRequest:
     def on_signals(self) -> Iterator[None]:
         """Take Ctrl-C (SIGINT) and SIGTERM as a wish to end in good order; a second one ends at once.
 
+        The same signal once more within two seconds is the first one's echo.
+
         Outside the main thread, where Python allows no handlers, nothing is changed.
+
+        Raises:
+            KeyboardInterrupt: a second signal, Ctrl-C.
+            Terminated: a second signal, SIGTERM.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in RAISED}
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self.signal is not None:
-                raise KeyboardInterrupt
-            self.signal = number
+            if self._count.is_second(number):
+                raise RAISED[number]
 
         for number in before:
             signal.signal(number, note)

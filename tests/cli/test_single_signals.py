@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from iafsweep.cli.exits import Terminated
 from iafsweep.cli.interrupts import between_steps
+from iafsweep.interrupts import Terminated
 from iafsweep.training import RunFolder, metrics_file
 from iafsweep.training.metrics_file import read
 from tests.cli.tiny_run import CONFIG, ROOT, command, main
@@ -91,6 +91,20 @@ def test_a_second_signal_does_not_wait():
     with pytest.raises(Terminated):
         impatient()
     assert done == ["the first"]
+
+
+def test_an_echo_of_the_first_signal_waits_too():
+    done = []
+
+    def patient():
+        with between_steps():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("the step")
+
+    with pytest.raises(Terminated):
+        patient()
+    assert done == ["the step"]
 
 
 def test_a_signal_that_nobody_asked_for_is_not_lost():

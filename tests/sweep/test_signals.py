@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from iafsweep.interrupts import SignalCount, Terminated
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.signals import StopRequest
 from iafsweep.sweep.state import replay
@@ -11,18 +12,37 @@ from iafsweep.sweep.stopping import SweepStopper
 from tests.sweep.test_ledger import HEADER
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_first_signal_is_noted_second_ends_at_once_and_handlers_come_back(signum, code):
+@pytest.mark.parametrize(
+    ("signum", "code", "raised"), [(signal.SIGINT, 130, KeyboardInterrupt), (signal.SIGTERM, 143, Terminated)]
+)
+def test_first_signal_is_noted_second_ends_at_once_and_handlers_come_back(signum, code, raised, monkeypatch):
     before = signal.getsignal(signum)
     stop = StopRequest()
     with stop.on_signals():
         assert stop.signal is None
         os.kill(os.getpid(), signum)
         assert stop.signal == signum
-        with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signum)  # GNU timeout's second, which goes to the group
+        assert stop.signal == signum
+        monkeypatch.setattr("iafsweep.interrupts.REPEAT_SECONDS", 0.0)  # two seconds have passed
+        with pytest.raises(raised):
             os.kill(os.getpid(), signum)
     assert signal.getsignal(signum) is before
     assert SweepOutcome("interrupted", replay(HEADER, []), signal=stop.signal).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("signals", "seconds"),
+    [
+        pytest.param([signal.SIGTERM, signal.SIGTERM, signal.SIGTERM], [0.0, 1.9, 2.1], id="later"),
+        pytest.param([signal.SIGTERM, signal.SIGTERM, signal.SIGINT], [0.0, 0.1, 0.2], id="another"),
+    ],
+)
+def test_only_the_last_of_these_is_a_second_wish(signals, seconds):
+    times = iter(seconds)
+    count = SignalCount(lambda: next(times))
+    assert [count.is_second(number) for number in signals] == [False, False, True]
+    assert count.first == signal.SIGTERM
 
 
 def test_other_outcomes_have_their_codes():
