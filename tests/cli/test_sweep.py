@@ -217,3 +217,24 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
         code, _, errors = run_sweep(command[0], folder.path, *command[1:])
     assert code == 2
     assert "is in use by another driver (process " in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["logs", "sweep", "t9999"], "sweep has no trial 't9999'; it has t0001, t0002"),
+        (["compare", "sweep", "t0001", "x"], "sweep has no trial 'x'; it has t0001, t0002"),
+        (["compare", "sweep", "x"], "sweep has no trial 'x'; it has t0001, t0002"),
+        (["status", "notes.md"], "notes.md is no sweep folder: it has no sweep.toml; launch a sweep, and name the folder it made"),
+        (["status", "nowhere"], "nowhere is no sweep folder: it has no sweep.toml; launch a sweep, and name the folder it made"),
+        (["export", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as leaderboard.csv"),
+    ],
+)
+def test_what_is_not_there_is_named(run_sweep, tmp_path, words, message):
+    SweepMaker(tmp_path / "sweep").began().add(count=2)
+    (tmp_path / "notes.md").touch()
+    code, _, errors = run_sweep(*words)
+    assert code == 2
+    assert message in errors
+    assert "Errno" not in errors
+    assert "Traceback" not in errors
