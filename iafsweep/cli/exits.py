@@ -1,8 +1,4 @@
-"""How a command line ends: one message for a user's mistake, and an exit code that says what happened.
-
-0 done · 1 a fault of the program's (with a traceback) · 2 a mistake of the user's · 3 the training diverged ·
-130 interrupted by Ctrl-C · 143 terminated by SIGTERM.
-"""
+"""How a command line ends: one message for a user's mistake, and an exit code that says what happened."""
 
 from __future__ import annotations
 
@@ -17,6 +13,12 @@ import typer
 from rich.console import Console
 
 from iafsweep.errors import UserError
+
+EXIT_CODES = (
+    "0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was asked (or "
+    "no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+)
+"""As `--help` of both programs and the README tell them."""
 
 USER_ERROR = 2
 DIVERGED = 3
