@@ -46,7 +46,7 @@ def program() -> list[str]:
 
 
 def _in_shell(path: str, name: str) -> str:
-    """Return ``name`` if the shell means ``path`` by it, or there is no such path; else the shortest way to write it."""
+    """Return ``name`` if the shell means ``path`` by it or there is no such path, else the shortest way to write it."""
     whole, found = os.path.abspath(path), shutil.which(name)  # links are not followed: an environment's python is one
     if not os.path.exists(whole) or (
         found is not None

@@ -42,7 +42,7 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
     """
     if not folder.space.exists():
         raise SweepError(
-            f"{folder.path} is no sweep folder: it has no {folder.space.name}; launch a sweep, and name the folder it made"
+            f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
         )
     return read_stored_space(folder.space)
 

@@ -227,11 +227,11 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
         (["compare", "sweep", "x"], "sweep has no trial 'x'; it has t0001, t0002"),
         (
             ["status", "notes.md"],
-            "notes.md is no sweep folder: it has no sweep.toml; launch a sweep, and name the folder it made",
+            "notes.md is no sweep folder: it has no sweep.toml; name the folder a launch made",
         ),
         (
             ["status", "nowhere"],
-            "nowhere is no sweep folder: it has no sweep.toml; launch a sweep, and name the folder it made",
+            "nowhere is no sweep folder: it has no sweep.toml; name the folder a launch made",
         ),
         (["export", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as leaderboard.csv"),
     ],
