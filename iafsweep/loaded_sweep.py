@@ -83,9 +83,9 @@ class LoadedSweep:
             SweepError: the sweep has no such trial.
             RunFolderError: it has no checkpoint to read.
         """
-        if trial not in (names := [row.trial for row in self.rows]):
-            raise SweepError(f"{self.path} has no trial {trial!r}; it has {_listed(names)}")
-        return load_run(SweepFolder(self.path).trial(trial), device)
+        folder = SweepFolder(self.path)
+        folder.refuse_unknown(trial, sorted(row.trial for row in self.rows))
+        return load_run(folder.trial(trial), device)
 
 
 def load_sweep(path: str | Path) -> LoadedSweep:
@@ -113,9 +113,3 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         parameters=tuple(parameter.path for parameter in space.parameters),
         rows=rows,
     )
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "none yet"
-    return ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]}, {len(names)} in all"

@@ -47,7 +47,7 @@ def test_trials_are_runs(folder):
 
 def test_mistakes(folder, tmp_path):
     sweep = iafsweep.load_sweep(folder.path)
-    with pytest.raises(SweepError, match=r"has no trial 't0009'; it has t0001, t0002, t0004, t0003"):
+    with pytest.raises(SweepError, match=r"has no trial 't0009'; it has t0001, t0002, t0003, t0004"):
         sweep.run("t0009")
     with pytest.raises(SweepError, match="has no trial"):
         sweep.run("../../first")

@@ -33,11 +33,14 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         console: where to print.
 
     Raises:
+        SweepError: there is no such trial.
         UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written.
     """
     sweep = SweepFolder(folder)
     space = load_sweep_space(sweep)
     rows = ranked(scored_rows(sweep, read_state(sweep), space))
+    for trial in trials:
+        sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
     if len(set(chosen)) < 2:
         raise UserError(

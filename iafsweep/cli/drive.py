@@ -119,6 +119,8 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
         raise UserError(
             f"--csv {csv} lies in the sweep folder, whose files are the sweep's own; name a file outside it"
         )
+    if csv is not None and csv.is_dir():
+        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / old.leaderboard_csv.name}")
     try:
         rows = publish(old, csv)
     except OSError as error:

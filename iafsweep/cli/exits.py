@@ -1,8 +1,4 @@
-"""How a command line ends: one message for a user's mistake, and an exit code that says what happened.
-
-0 done · 1 a fault of the program's (with a traceback) · 2 a mistake of the user's · 3 the training diverged ·
-130 interrupted by Ctrl-C · 143 terminated by SIGTERM.
-"""
+"""How a command line ends: one message for a user's mistake, and an exit code that says what happened."""
 
 from __future__ import annotations
 
@@ -17,12 +13,21 @@ import typer
 from rich.console import Console
 
 from iafsweep.errors import UserError
-from iafsweep.interrupts import Terminated
+
+EXIT_CODES = (
+    "0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was asked (or "
+    "no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+)
+"""As `--help` of both programs and the README tell them."""
 
 USER_ERROR = 2
 DIVERGED = 3
 INTERRUPTED = 130
 TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
 
 
 INTERRUPTS = (KeyboardInterrupt, Terminated)
@@ -41,7 +46,7 @@ def program() -> list[str]:
 
 
 def _in_shell(path: str, name: str) -> str:
-    """Return ``name`` if the shell means ``path`` by it, or there is no such path; else how to write it shortest."""
+    """Return ``name`` if the shell means ``path`` by it or there is no such path, else the shortest way to write it."""
     whole, found = os.path.abspath(path), shutil.which(name)  # links are not followed: an environment's python is one
     if not os.path.exists(whole) or (
         found is not None

@@ -67,6 +67,8 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
     old = SweepFolder(folder)
     state = read_state(old)
     path = old.log if trial is None else old.trial(trial) / "run.log"
+    if trial is not None:
+        old.refuse_unknown(trial, [each.trial for each in state.trials])
     ended = next((each.finished for each in state.trials if each.trial == trial), None)
     if not path.exists() and ended is None:
         raise SweepError(f"{path} does not exist (yet)")

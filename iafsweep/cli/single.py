@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli import exits
+from iafsweep.cli import completion, exits
 from iafsweep.cli.leaving import leaving_at_once
 from iafsweep.cli.tracker_option import TrackerOption, tracked
 from iafsweep.cli.until_error_option import (
@@ -21,8 +21,8 @@ from iafsweep.cli.until_error_option import (
     refuse_budget_alone,
     until_error_changes,
 )
-from iafsweep.config import RunConfig, field_paths, load_config
-from iafsweep.config.files import bundled_folder, find_config, read_toml
+from iafsweep.config import RunConfig, load_config
+from iafsweep.config.files import find_config
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
@@ -33,24 +33,13 @@ if TYPE_CHECKING:
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
-def _shipped(typed: str) -> list[str]:
-    """Names of the configurations that come with the package, for shell completion."""
-    spaces = sorted(path.stem for path in bundled_folder().glob("*.toml") if "search" not in read_toml(path))
-    return [name for name in spaces if name.startswith(typed)]
-
-
-def _fields(typed: str) -> list[str]:
-    """Fields of the configuration as `--set` takes them, for shell completion."""
-    return [f"{path}=" for path in field_paths(RunConfig) if path.startswith(typed)]
-
-
 @app.command()
 def single(
     config: Annotated[
         str | None,
         typer.Argument(
             help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's.",
-            autocompletion=_shipped,
+            autocompletion=completion.configurations,
         ),
     ] = None,
     overrides: Annotated[
@@ -59,7 +48,7 @@ def single(
             "--set",
             metavar="KEY=VALUE",
             help="Override a field: `--set model.latent_size=32`. Repeatable.",
-            autocompletion=_fields,
+            autocompletion=completion.fields,
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
@@ -104,8 +93,8 @@ def single(
 
     Ctrl-C or SIGTERM saves the last whole epoch and prints the command that goes on; a second one ends at once.
 
-    Exit codes: 0 done, 1 a fault of the program, 2 a mistake in what was asked (or no memory, no disk), 3 diverged,
-    130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was
+    asked (or no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM.
     """
     if export is not None:
         _export(config, run, export, trains=resume or evaluate_only or bool(overrides))

@@ -34,12 +34,11 @@ from iafsweep.cli.tracker_option import TrackerOption
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     no_args_is_help=True,
     help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
-    "Exit codes: 0 done, 1 trials keep failing, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM.",
+    f"Exit codes: {exits.EXIT_CODES}.",
 )
 
 

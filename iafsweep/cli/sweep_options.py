@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from iafsweep.cli import completion
 from iafsweep.cli.tracker_option import TrackerName
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import UserError
@@ -18,10 +19,21 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
 
-Space = Annotated[str, typer.Argument(help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.")]
+Space = Annotated[
+    str,
+    typer.Argument(
+        help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.",
+        autocompletion=completion.spaces,
+    ),
+]
 Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a fixed field: `--set training.epochs=50`. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Override a fixed field: `--set training.epochs=50`. Repeatable.",
+        autocompletion=completion.fields,
+    ),
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")]
 Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]

@@ -49,7 +49,9 @@ def export_model(
         own = None
     part = RunFolder(to.with_name(f".{to.name}.{os.getpid()}.tmp"))
     try:
-        if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        if to.exists() and not to.is_dir():
+            raise RunFolderError(f"{to} is a file; name a new folder for the model")
+        if to.exists() and any(to.iterdir()):
             raise RunFolderError(f"{to} is not empty; name a new folder for the model")
         part.path.mkdir(parents=True)
         write_weights(weights_of(part), model, origin)

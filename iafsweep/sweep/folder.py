@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,6 +68,17 @@ class SweepFolder:
         if _TRIAL.fullmatch(trial) is None:
             raise SweepError(f"{trial!r} is no trial; trials are named t0001, t0002, ...")
         return self.trials / trial
+
+    def refuse_unknown(self, trial: str, known: Sequence[str]) -> None:
+        """Refuse a trial that is not among those known.
+
+        Raises:
+            SweepError: it is not; which ones are is said.
+        """
+        if trial in known:
+            return
+        some = ", ".join(known) if len(known) <= 8 else f"{known[0]} to {known[-1]}, {len(known)} in all"
+        raise SweepError(f"{self.path} has no trial {trial!r}; it has {some or 'none yet'}")
 
     def trial_stop_request(self, trial: str) -> Path:
         """Return the file whose being there asks a trial to stop."""

@@ -41,7 +41,9 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
         ConfigError: the stored space is damaged.
     """
     if not folder.space.exists():
-        raise SweepError(f"{folder.path} is no sweep folder: it has no {folder.space.name}; launch a sweep first")
+        raise SweepError(
+            f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
+        )
     return read_stored_space(folder.space)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import exits, sweep
+from iafsweep.cli import exits, single, sweep
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.publish import _blocks, print_table, short_name
 from iafsweep.config import HaisConfig
@@ -217,3 +217,57 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
         code, _, errors = run_sweep(command[0], folder.path, *command[1:])
     assert code == 2
     assert "is in use by another driver (process " in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["logs", "sweep", "t9999"], "sweep has no trial 't9999'; it has t0001, t0002"),
+        (["compare", "sweep", "t0001", "x"], "sweep has no trial 'x'; it has t0001, t0002"),
+        (["compare", "sweep", "x"], "sweep has no trial 'x'; it has t0001, t0002"),
+        (
+            ["status", "notes.md"],
+            "notes.md is no sweep folder: it has no sweep.toml; name the folder a launch made",
+        ),
+        (
+            ["status", "nowhere"],
+            "nowhere is no sweep folder: it has no sweep.toml; name the folder a launch made",
+        ),
+        (["export", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as leaderboard.csv"),
+    ],
+)
+def test_what_is_not_there_is_named(run_sweep, tmp_path, words, message):
+    SweepMaker(tmp_path / "sweep").began().add(count=2)
+    (tmp_path / "notes.md").touch()
+    code, _, errors = run_sweep(*words)
+    assert code == 2
+    assert message in errors
+    assert "Errno" not in errors
+    assert "Traceback" not in errors
+
+
+def test_exit_codes_are_told_in_one_way():
+    texts = {
+        "run_sweep": sweep.app.info.help,
+        "run_single": single.app.registered_commands[0].callback.__doc__,
+        "README": (Path(__file__).parents[2] / "README.md").read_text(),
+    }
+    told = {name: f"Exit codes: {exits.EXIT_CODES}." in " ".join(text.split()) for name, text in texts.items()}
+    assert all(told.values()), told
+
+
+def test_completion_knows_options_spaces_and_fields():
+    def complete(words):
+        count = str(len(words.split()) - 1)
+        variables = {"_IAFSWEEP_SWEEP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
+        call = "import sys; sys.argv = ['iafsweep-sweep']; from iafsweep.cli.entry import run_sweep; run_sweep()"
+        done = subprocess.run(
+            [sys.executable, "-c", call], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+        return done.stdout.split()
+
+    assert "rerun" in complete("iafsweep-sweep re")
+    assert "--warm-start" in complete("iafsweep-sweep launch --warm")
+    assert "quick" in complete("iafsweep-sweep launch qu")
+    assert "reference" not in complete("iafsweep-sweep launch ref")
+    assert "model.latent_size=" in complete("iafsweep-sweep launch quick --set model.lat")

@@ -104,7 +104,7 @@ def test_a_folder_in_use_is_left_alone(run, tmp_path):
         run.export(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="is not empty"):
+    with pytest.raises(RunFolderError, match="is a file; name a new folder"):
         run.export(tmp_path / "file")
     with pytest.raises(RunFolderError, match="cannot write the model folder"):
         run.export(tmp_path / "file" / "inside")
