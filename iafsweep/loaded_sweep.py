@@ -92,7 +92,7 @@ def load_sweep(path: str | Path) -> LoadedSweep:
     """Read a sweep folder: its ledger and the figures of its run folders. Nothing is written, Ray is not needed.
 
     Args:
-        path: the folder that ``run_sweep.py launch`` made, such as ``runs/quick-1``.
+        path: the folder that ``run_sweep.py launch`` made, such as ``runs/quick-1``; ``~`` is the home folder.
 
     Raises:
         SweepError: it is no sweep folder, or its ledger cannot be read.
@@ -104,7 +104,7 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         >>> sweep.rows[0].rank, sweep.rows[0].status
         (1, 'completed')
     """
-    folder = SweepFolder(path)
+    folder = SweepFolder(Path(path).expanduser())
     space = load_sweep_space(folder)
     rows = ranked(scored_rows(folder, read_state(folder), space))
     return LoadedSweep(

@@ -36,6 +36,11 @@ def test_the_leaderboard_is_the_csv_with_types(folder, tmp_path):
     assert sweep.parameters == ("model.flow.depth", "model.flow.made.width", "training.learning_rate")
 
 
+def test_the_home_folder_is_meant_by_a_tilde(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.path.parent))
+    assert iafsweep.load_sweep(f"~/{folder.path.name}").path == folder.path
+
+
 def test_trials_are_runs(folder):
     sweep = iafsweep.load_sweep(str(folder.path))
     best = sweep.best("cpu")

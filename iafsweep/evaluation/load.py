@@ -12,6 +12,7 @@ from torch import Tensor
 from iafsweep.config import RunConfig
 from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
 from iafsweep.data_root import default_data_root
+from iafsweep.errors import RunFolderError
 from iafsweep.evaluation.arithmetic import full_precision
 from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
@@ -21,7 +22,7 @@ from iafsweep.models import VAE, checked_images, checked_whole, folded
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.training import RunFolder, load_trained_model, resolve_device
 from iafsweep.training.metrics_file import read
-from iafsweep.training.model_folder import Origin, read_model, weights_of
+from iafsweep.training.model_folder import Origin, card_of, read_model, weights_of
 
 _IMAGES_AT_A_TIME = 100
 _ROWS = 1000
@@ -158,7 +159,7 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
     and nothing outside it is read.
 
     Args:
-        path: the folder.
+        path: the folder; ``~`` is the home folder.
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:
@@ -172,12 +173,21 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         >>> iafsweep.load_run("runs/best").config.data.source
         'mnist_mini'
     """
-    folder = RunFolder(Path(path))
     where = resolve_device(device)
+    folder = RunFolder(Path(path).expanduser())
+    if folder.path.is_file():
+        raise RunFolderError(f"{folder.path} is a file; name the folder of a run or of an exported model")
+    if (folder.path / "trials.jsonl").exists() and not folder.config.exists():
+        raise RunFolderError(
+            f"{folder.path} is the folder of a sweep: read it with iafsweep.load_sweep, "
+            f"or one trial of it from {folder.path}/trials"
+        )
     if weights_of(folder).exists():
         trained, origin = read_model(folder, where)
     else:
         config = folder.read_config()
+        if card_of(folder).exists() and not folder.last.exists() and not folder.best.exists():
+            raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
         trained, origin = load_trained_model(folder, config.evaluation.checkpoint, where), None
     return Run(
         path=folder.path,

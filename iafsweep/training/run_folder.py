@@ -226,6 +226,7 @@ def _read_record(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluati
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        said = f"{where}: {first['msg']}" if where else first["msg"]
         raise RunFolderError(
-            f"{path} is damaged, or was written by another version ({where}: {first['msg']}); score the run again"
+            f"{path} is damaged, or was written by another version ({said}); score the run again"
         ) from None

@@ -1,4 +1,5 @@
 import math
+import shutil
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ import iafsweep
 from iafsweep.data import fixed_binarisation
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import Evaluation
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import BASE, tiny_images
 
@@ -91,6 +93,28 @@ def test_a_device_is_the_one_asked_for_or_refused(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"^device cuda: no CUDA device is visible .* or take device cpu$"):
         iafsweep.load_run(folder.path, "cuda")
+
+
+def test_folders_that_are_something_else_are_called_what_they_are(folder, tmp_path, monkeypatch):
+    (tmp_path / "sweep").mkdir()
+    SweepFolder(tmp_path / "sweep").ledger.write_text("")
+    with pytest.raises(RunFolderError, match=r"is the folder of a sweep: read it with iafsweep.load_sweep"):
+        iafsweep.load_run(tmp_path / "sweep")
+    with pytest.raises(RunFolderError, match="is a file; name the folder") as caught:
+        iafsweep.load_run(folder.config)
+    assert "--" not in str(caught.value)
+
+    copy = RunFolder(shutil.copytree(folder.path, tmp_path / "copy"))
+    for damage in ("{", "", "[1"):
+        copy.evaluation.write_text(damage)
+        with pytest.raises(RunFolderError, match=r"evaluation.json is damaged, .* version \(Invalid JSON"):
+            iafsweep.load_run(copy.path)
+    copy.evaluation.unlink()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = iafsweep.load_run("~/copy")
+    (run.export("~/model") / "model.safetensors").unlink()
+    with pytest.raises(RunFolderError, match=r"model.safetensors is missing: this is an exported model"):
+        iafsweep.load_run("~/model")
 
 
 def test_public_names():

@@ -90,6 +90,17 @@ def test_a_missing_package_is_said_before_anything_starts(single, monkeypatch):
     assert not Path("run").exists()
 
 
+def test_a_store_that_mlflow_refuses_is_said_before_anything_starts(single, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "file:///x/mlruns")
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    code, told = single(lambda: None, "tiny.toml", "--run", "run")
+    assert code == 2
+    assert "sqlite:///mlflow.db" in told.err
+    assert not Path("run").exists()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    tracking.make_mirror("mlflow").close()
+
+
 def test_all_trials_of_a_sweep_are_sent_from_the_driver(tmp_path):
     folder = finish_sweep(tmp_path / "depths")
     state = read_ledger(folder.ledger)

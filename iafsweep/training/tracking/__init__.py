@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 
 from iafsweep.errors import UserError
@@ -26,7 +27,7 @@ def make_mirror(name: str, watch: Watch | None = None) -> Mirror:
         watch: finds a run that may have news without anybody saying so.
 
     Raises:
-        UserError: there is no such tracker, or its package is not installed.
+        UserError: there is no such tracker, its package is not installed, or MLflow will not take its store.
     """
     if name not in TRACKERS:
         raise UserError(f"--tracker {name!r}: known are {', '.join(TRACKERS)}")
@@ -35,7 +36,18 @@ def make_mirror(name: str, watch: Watch | None = None) -> Mirror:
             f"--tracker {name}: the package {name} is not installed; install it with: pip install 'iafsweep[{name}]' "
             f"(in a checkout .venv/bin/pip install -e '.[{name}]')"
         )
+    if name == "mlflow":
+        _refuse_file_store(os.environ.get("MLFLOW_TRACKING_URI", ""))
     return Mirror(name, TRACKERS[name], watch)
+
+
+def _refuse_file_store(uri: str) -> None:
+    """MLflow raises for a folder as its store, unless told not to; say so before a run begins."""
+    if uri.startswith("file:") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
+        raise UserError(
+            f"--tracker mlflow: MLFLOW_TRACKING_URI={uri} is a folder, which MLflow no longer takes; set "
+            f"MLFLOW_TRACKING_URI=sqlite:///mlflow.db, or MLFLOW_ALLOW_FILE_STORE=true to use the folder all the same"
+        )
 
 
 def _is_installed(package: str) -> bool:

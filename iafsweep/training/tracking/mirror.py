@@ -103,7 +103,7 @@ class Mirror:
                 f"--tracker {self.name} has not answered for {self._hang_seconds:.0f} seconds; "
                 f"the run does not wait for it"
             )
-        first = (str(error).strip().splitlines() or [""])[0][:300]
+        first = (str(error).strip().splitlines() or [""])[0][:1000]
         return (
             f"--tracker {self.name} is given up ({type(error).__name__}: {first}); the run goes on without it, "
             f"and resuming with --tracker sends what is missing"
