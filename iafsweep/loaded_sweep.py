@@ -12,9 +12,8 @@ from iafsweep.evaluation.load import Run, load_run
 from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class LoadedSweep:
         if best is None:
             raise SweepError(
                 f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or go on "
-                f"with the sweep: run_sweep.py resume"
+                f"with the sweep: iafsweep-sweep resume {self.path}"
             )
         return self.run(best.trial, device)
 
@@ -107,7 +106,7 @@ def load_sweep(path: str | Path) -> LoadedSweep:
     """
     folder = SweepFolder(path)
     space = load_sweep_space(folder)
-    rows = ranked(scored_rows(folder, read_ledger(folder.ledger), space))
+    rows = ranked(scored_rows(folder, read_state(folder), space))
     return LoadedSweep(
         path=folder.path,
         title=space.title,

@@ -19,6 +19,7 @@ from iafsweep.sweep.rows import Finished, Header, Proposed, Started, trial_name
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import Parameter, SearchSpace
 from iafsweep.sweep.space_file import dump_space
+from iafsweep.sweep.stored import space_hash
 from iafsweep.sweep.when import parse_condition
 from iafsweep.training import RunFolder, Trainer
 
@@ -100,7 +101,7 @@ def finish_sweep(path: Path) -> SweepFolder:
     folder = SweepFolder(path)
     folder.create()
     write_text(folder.space, dump_space(SPACE))
-    header = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space="s")
+    header = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space=space_hash(SPACE))
     with Ledger.create(folder.ledger, header) as ledger:
         for number, values in enumerate([*VALUES, VALUES[1], VALUES[0]], start=1):
             found = candidate(SPACE, values, repeat=number)

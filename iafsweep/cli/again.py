@@ -16,11 +16,11 @@ from iafsweep.cli.report import leave_report
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.retrain import retrain_folder, retrain_space
 from iafsweep.sweep.retry import RETRIED, reopen_trials
 from iafsweep.sweep.rows import EndStatus
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.tuner import check_resources
 
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
 
@@ -34,7 +34,7 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], machine: Ma
             f"{folder} trained a population, whose members train side by side from the start; launch another one "
             f"with more --trials"
         )
-    proposed = len(read_ledger(old.ledger).trials)
+    proposed = len(read_state(old).trials)
     wanted = wanted_trials(trials, space.sweep.trials)
     if wanted <= space.sweep.trials:
         raise UserError(
@@ -64,6 +64,8 @@ def retry(
         plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
     if not old.ledger.exists():
         raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+    read_state(old)
+    check_resources(space, old, machine.options)  # before any row is written
     names = reopen_trials(old, chosen, gpus_per_trial)
     console.print(f"Opened again: {', '.join(names)}", markup=False, soft_wrap=True)
     return see_through(space, old, machine, console)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
 from iafsweep.atomic import replacing
+from iafsweep.cli import exits
 from iafsweep.cli.publish import print_table
 from iafsweep.errors import UserError
-from iafsweep.evaluation.comparison import compare_images
+from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
 from iafsweep.records import PairedDifference, TextTable
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
 _NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
@@ -36,19 +37,26 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     """
     sweep = SweepFolder(folder)
     space = load_sweep_space(sweep)
-    rows = ranked(scored_rows(sweep, read_ledger(sweep.ledger), space))
+    rows = ranked(scored_rows(sweep, read_state(sweep), space))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
     if len(set(chosen)) < 2:
         raise UserError(
             f"a comparison needs at least two different scored trials, got {', '.join(chosen) or 'none'}; "
-            f"score more: run_sweep.py rerun {folder} --top 2"
+            f"score more: {_rerun(folder)} --top 2"
         )
     tables = {trial: _images_of(sweep, trial) for trial in chosen}
     first, *others = tables
-    differences = [
-        difference for other in others for difference in compare_images(tables[other], tables[first], other, first)
-    ]
-    print_table(console, _text(differences, first), [], keys=1)
+    found = [compare_images(tables[other], tables[first], other, first) for other in others]
+    differences = [difference for each in found for difference in each.differences]
+    left_out = [each for comparison in found for each in comparison.left_out]
+    if differences or not left_out:
+        print_table(console, _text(differences, first), [], keys=1)
+    for each in left_out:
+        console.print(_not_compared(each), markup=False, soft_wrap=True)
+    if left_out:
+        console.print(
+            "To compare them, score both with the same settings: run_sweep.py rerun", markup=False, soft_wrap=True
+        )
     if csv is not None:
         _write(csv, differences)
         console.print(f"CSV: {csv}", markup=False, soft_wrap=True)
@@ -57,13 +65,28 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
 def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
     path = RunFolder(sweep.trial(trial)).per_image
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(
-            f"{trial} has no figures of each image ({path} is missing); score it first: run_sweep.py rerun"
+            f"{trial} has no figures of each image ({path} is missing); score it first: {_rerun(sweep.path)}"
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}; score the trial again: run_sweep.py rerun") from error
+        raise UserError(f"{path} cannot be read: {error}; score the trial again: {_rerun(sweep.path)}") from error
+    if "settings" not in table:
+        raise UserError(
+            f"{path} does not say with which settings {trial} was scored, an earlier version wrote it; score the trial "
+            f"again, which takes what is there: {_rerun(sweep.path)}"
+        )
+    return table
+
+
+def _not_compared(each: LeftOut) -> str:
+    name = _NAMES[each.method].removeprefix("NLL, ")
+    return f"{each.first} and {each.second}: {name} {each.first_settings} against {each.second_settings}: not compared"
+
+
+def _rerun(folder: Path) -> str:
+    return shlex.join([*exits.program(), "rerun", str(folder)])
 
 
 def _text(differences: list[PairedDifference], first: str) -> TextTable:
@@ -90,6 +113,8 @@ def _text(differences: list[PairedDifference], first: str) -> TextTable:
 def _write(csv: Path, differences: list[PairedDifference]) -> None:
     try:
         with replacing(csv) as temporary:
-            pd.DataFrame([each.model_dump() for each in differences]).to_csv(temporary, index=False)
+            pd.DataFrame(
+                [each.model_dump() for each in differences], columns=list(PairedDifference.model_fields)
+            ).to_csv(temporary, index=False)
     except OSError as error:
         raise UserError(f"cannot write {csv}: {error}") from error

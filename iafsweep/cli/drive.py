@@ -20,6 +20,7 @@ from iafsweep.cli.publish import print_leaderboard, print_table, publish
 from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
 from iafsweep.cli.tracker_option import tracked_sweep
+from iafsweep.cli.until_error_option import refuse_budget_alone
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
@@ -31,7 +32,6 @@ from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.packing import automatic_gpus, probe_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
@@ -40,7 +40,7 @@ from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.sizes import parameter_count
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.sweep.tuner import check_resources, launch_sweep
 from iafsweep.sweep.warm_start import warm_start
 from iafsweep.training import RunFolder
@@ -97,7 +97,11 @@ def rerun_best(
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
     space = with_sweep(load_sweep_space(old), changes)
+    old.refuse_if_driven()
     evaluation = _evaluation(space.base, asked, hais, overrides)
+    refuse_budget_alone(asked, evaluation.until_error.target)
+    if not space.sweep.top:
+        raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
     if machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top)
     again = shlex.join([*exits.program(), *sys.argv[1:]])
@@ -125,6 +129,7 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
 
 def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
     """Train, score the best again, publish; whatever is done already is not done again."""
+    folder.refuse_if_driven()
     check_resources(space, folder, machine.options)
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
@@ -144,7 +149,7 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
             console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
         code = _rerun(space, folder, space.base.evaluation, machine, console, again)
         if tracking is not None:
-            tracking.scored(trial.trial for trial in best_trials(read_ledger(folder.ledger), space.sweep.top))
+            tracking.scored(trial.trial for trial in best_trials(read_state(folder), space.sweep.top))
     _show(folder, console)
     return code
 
@@ -158,7 +163,7 @@ def _rerun(
     again: str,
 ) -> int:
     """Score the best trials on the test images; return the exit code."""
-    state = read_ledger(folder.ledger)
+    state = read_state(folder)
     ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
     if not ranked or not space.sweep.top:
         return 0
@@ -175,13 +180,16 @@ def _rerun(
         return 1
     best = [finalist.trial for finalist in finalists]
     units = sum(finalist.first_tasks for finalist in finalists)
+    remarks: list[str] = []
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
         progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
-            outcome = score_finalists(finalists, folder, test, plan, progress)
+            outcome = score_finalists(finalists, folder, test, plan, progress, remarks.append)
     for name, error in outcome.errors.items():
         console.print(f"{name}: {error}", markup=False, style="red")
+    for remark in remarks:
+        console.print(remark, markup=False, soft_wrap=True)
     for trial in best:
         run = RunFolder(folder.trial(trial))
         for line in search_lines(run.read_evaluation().estimates) if run.evaluation.exists() else ():
@@ -255,7 +263,8 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
     if _NAME.fullmatch(name) is None:
         raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
     if (runs / name).exists():
-        raise SweepError(f"{runs / name} exists; take another --name, or go on: run_sweep.py resume {runs / name}")
+        again = shlex.join([*exits.program(), "resume", str(runs / name)])
+        raise SweepError(f"{runs / name} exists; take another --name, or go on: {again}")
     return runs / name
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from iafsweep.cli.leaving import leave_at_once
 
 
 def run_single() -> None:
     """Run `run_single.py`."""
     leave_at_once()
-    from iafsweep.cli.single import main
+    with _missing_packages_in_words():
+        from iafsweep.cli.single import main
 
     main()
 
@@ -16,6 +22,26 @@ def run_single() -> None:
 def run_sweep() -> None:
     """Run `run_sweep.py`."""
     leave_at_once()
-    from iafsweep.cli.sweep import main
+    with _missing_packages_in_words():
+        from iafsweep.cli.sweep import main
 
     main()
+
+
+@contextmanager
+def _missing_packages_in_words() -> Iterator[None]:
+    """Say which interpreter to take where another one runs us, which has not what we need; exit code 2."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "iafsweep":
+            raise
+        script = sys.argv[0]
+        ours = os.path.join(os.path.dirname(script), ".venv", "bin", "python")
+        print(
+            f"error: {sys.executable} has no package {missing}; run this with the interpreter of the environment that "
+            f"`make sweep` makes: {ours} {script}",
+            file=sys.stderr,
+        )
+        sys.exit(2)

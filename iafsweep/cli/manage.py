@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.standing import Standing, standing
+from iafsweep.sweep.stored import read_state
 
 _LINES_OF_ERROR = 20
 
@@ -39,14 +41,14 @@ def status_lines(now: Standing) -> list[str]:
     if now.was_killed:
         lines.append("the last driver was killed: it left no word of its end")
     if now.driver is None and now.ended < now.trials:
-        lines.append(f"to go on: run_sweep.py resume {now.folder}")
+        lines.append(f"to go on: {shlex.join([*exits.program(), 'resume', str(now.folder)])}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
 
 
 def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
     """Ask a running sweep, or one of its trials, to end in good order."""
     old = SweepFolder(folder)
-    state = read_ledger(old.ledger)
+    state = read_state(old)
     if old.driver() is None:
         raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
     if trial is None:
@@ -63,7 +65,7 @@ def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
 def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:
     """Print the end of the sweep's log or of a trial's, and the error it ended with."""
     old = SweepFolder(folder)
-    state = read_ledger(old.ledger)
+    state = read_state(old)
     path = old.log if trial is None else old.trial(trial) / "run.log"
     ended = next((each.finished for each in state.trials if each.trial == trial), None)
     if not path.exists() and ended is None:

@@ -76,7 +76,7 @@ class TrainingProgress:
         self._steps += 1
         self._bar.advance(self._task)
         if not self._console.is_terminal and self._pace.is_due():
-            self._print_line(-(-self._steps // self._batches))
+            self._print_line(-(-self._steps // self._batches), self._figures and f"  after {self._figures}")
 
     def epoch_done(self, metrics: EpochMetrics) -> None:
         """Show the figures of an epoch."""
@@ -85,16 +85,18 @@ class TrainingProgress:
         if metrics.validation_negative_elbo is not None:
             figures += f"  validation {metrics.validation_negative_elbo:.2f} nats"
         figures += f"  {metrics.images_per_second:,.0f} images/s"
-        self._figures = f"  {figures}"
+        self._figures = f"epoch {metrics.epoch}: {figures}"
         following = min(metrics.epoch + 1, self._epochs)
-        self._bar.update(self._task, completed=self._steps, epoch=self._epoch(following), figures=figures)
+        self._bar.update(
+            self._task, completed=self._steps, epoch=self._epoch(following), figures=f"after {self._figures}"
+        )
         if not self._console.is_terminal and (self._pace.is_due() or metrics.epoch == self._epochs):
-            self._print_line(metrics.epoch)
+            self._print_line(metrics.epoch, f"  {figures}")
 
-    def _print_line(self, epoch: int) -> None:
+    def _print_line(self, epoch: int, figures: str) -> None:
         self._rate.update(self._steps, self._epochs * self._batches)
         self._console.print(
-            f"epoch {self._epoch(epoch)}{self._figures}  {self._rate.left} left",
+            f"epoch {self._epoch(epoch)}{figures}  {self._rate.left} left",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -14,12 +14,14 @@ from iafsweep.config import dump_config
 from iafsweep.leaderboard import best_row, leaderboard_table, short_name, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.space_file import read_stored_space
+from iafsweep.sweep.stored import read_state
 
 _MISSING_TOLD = 5
+_EDGES = 2
+"""Columns of the terminal that a table's left and right edge take."""
 _LEFT = {"trial", "status"}
 
 
@@ -36,12 +38,12 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow
         SweepError: the folder holds no readable ledger.
     """
     space = read_stored_space(folder.space)
-    state = read_ledger(folder.ledger)
+    state = read_state(folder)
     rows = scored_rows(folder, state, space)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
-    if (best := best_row(rows)) is not None:
+    if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
         trial = next(each for each in state.trials if each.trial == best.trial)
         found = candidate(space, trial.proposed.parameters, trial.afresh, trial.proposed.repeat)
         if found is not None:
@@ -62,6 +64,9 @@ def print_leaderboard(console: Console, folder: SweepFolder, rows: Sequence[Lead
     space = read_stored_space(folder.space)
     order = [parameter.path for parameter in space.parameters]
     print_table(console, leaderboard_table(rows, order), order, keys=2)
+    # A line that a driver writes at this very moment is no problem of the ledger's.
+    for problem in read_state(folder).problems if folder.driver() is None else ():
+        console.print(f"The ledger is damaged: {problem}", markup=False, style="yellow", soft_wrap=True)
     if missing := missing_checkpoints(folder, rows):
         told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
         console.print(
@@ -95,8 +100,8 @@ def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
     """Columns of each table: the keys, then as many others in turn as fit."""
     blocks = [list(range(keys))]
     for column in range(keys, len(widths)):
-        taken = sum(widths[each] + 2 for each in blocks[-1])
-        if taken + widths[column] > width and len(blocks[-1]) > keys:
+        taken = sum(widths[each] + 2 for each in blocks[-1])  # a space beside the text, another between columns
+        if taken + widths[column] + _EDGES > width and len(blocks[-1]) > keys:
             blocks.append(list(range(keys)))
         blocks[-1].append(column)
     return blocks

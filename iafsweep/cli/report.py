@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,9 +63,10 @@ def command_of(folder: Path) -> list[str]:
     """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
     from iafsweep.report.private import shareable
 
-    program = exits.program()
-    program[-1] = Path(program[-1]).name
-    here = Path.cwd()
+    program, here = exits.program(), Path.cwd()
+    program[-1] = os.path.relpath(program[-1]) if Path(program[-1]).is_relative_to(here) else program[-1]
+    if any(os.path.isabs(word) or os.pardir in Path(word).parts or shareable(word) != word for word in program):
+        program = ["iafsweep-sweep"]
     below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
     shown = below.as_posix()
     return [*program, "report", shown if shareable(shown) == shown else folder.name]

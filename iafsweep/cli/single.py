@@ -14,7 +14,13 @@ from rich.console import Console
 from iafsweep.cli import exits
 from iafsweep.cli.leaving import leaving_at_once
 from iafsweep.cli.tracker_option import TrackerOption, tracked
-from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
+from iafsweep.cli.until_error_option import (
+    BudgetEvaluations,
+    BudgetSeconds,
+    UntilError,
+    refuse_budget_alone,
+    until_error_changes,
+)
 from iafsweep.config import RunConfig, field_paths, load_config
 from iafsweep.config.files import bundled_folder, find_config, read_toml
 from iafsweep.data_root import default_data_root
@@ -109,8 +115,7 @@ def single(
     asked = until_error_changes(until_error, budget_seconds, budget_evaluations)
     changes = [*(overrides or []), *(f"{key}={value}" for key, value in asked.items() if value is not None)]
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
-    if settings.evaluation.until_error.target is None and (budget_seconds or budget_evaluations):
-        raise UserError("a budget limits --until-error, which is not given; add it, or leave the budget out")
+    refuse_budget_alone(asked, settings.evaluation.until_error.target)
     with leaving_at_once():
         from iafsweep.cli.train_and_score import train_and_score
     console = Console(highlight=False)

@@ -59,7 +59,7 @@ def train_and_score(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    where = resolve_device(device)
+    where = resolve_device(device, "--device")
     try:
         with _faults_in_words(folder):
             refuse_unscorable(config)
@@ -194,6 +194,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         device=device_name(device),
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,
+        checkpoint_digest=folder.checkpoint_digest(config.evaluation.checkpoint)[:16],
     )
     write_images(folder, scores)
     folder.write_evaluation(evaluation)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
+
+from iafsweep.errors import UserError
 
 UntilError = Annotated[
     float | None,
@@ -20,6 +23,22 @@ BudgetEvaluations = Annotated[
     int | None,
     typer.Option(help="With --until-error: evaluations an image a figure may cost; default 100,000."),
 ]
+
+_BUDGETS = ("evaluation.until_error.budget_seconds", "evaluation.until_error.budget_evaluations")
+
+
+def refuse_budget_alone(asked: Mapping[str, object], target: float | None) -> None:
+    """See that a budget asked for has something to limit.
+
+    Args:
+        asked: what :func:`until_error_changes` returned.
+        target: the error asked for, with what the configuration says.
+
+    Raises:
+        UserError: there is a budget and no target.
+    """
+    if target is None and any(asked.get(budget) is not None for budget in _BUDGETS):
+        raise UserError("a budget limits --until-error, which is not given; add it, or leave the budget out")
 
 
 def until_error_changes(

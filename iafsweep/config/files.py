@@ -177,7 +177,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     if "search" in values:
         raise ConfigError(
             f"{found} is a search space (it has [search]), not a single configuration; "
-            f"use `run_sweep.py launch {found}`, or `run_sweep.py preview {found}` to see its configurations"
+            f"use `iafsweep-sweep launch {found}`, or `iafsweep-sweep preview {found}` to see its configurations"
         )
     if tables := [f"[{table}]" for table in SPACE_TABLES if table in values]:
         raise ConfigError(

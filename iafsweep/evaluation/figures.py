@@ -44,7 +44,7 @@ def summarise(
     is_bound = method == "negative_elbo"
     everything = [result for shards in of_seed.values() for result in shards]
     half_nll = float(-mean_over_binarisations(of_seed, "half_log_likelihood").mean())
-    seconds = math.fsum(result.seconds for result in results)
+    seconds = seconds_of(results, pilot)
     return Estimate(
         method=method,
         split=first.shard.split,
@@ -65,7 +65,7 @@ def summarise(
         step_size=None if pilot is None else pilot.step_size,
         network_evaluations=len(of_seed) * first.network_evaluations,
         gradient_evaluations=len(of_seed) * first.gradient_evaluations,
-        seconds=seconds if pilot is None else seconds + pilot.seconds,
+        seconds=None if math.isnan(seconds) else seconds,
         until_error=until_error,
     )
 
@@ -94,15 +94,24 @@ def error_of_images(of_seed: dict[int, list[ShardResult]]) -> Tensor:
     return errors.square().sum(0).sqrt() / len(errors)
 
 
+def seconds_of(results: Sequence[ShardResult], pilot: FrozenStepSize | None = None) -> float:
+    """Return the seconds of all shards and the pilot; NaN if those of a shard are not known."""
+    return math.fsum(result.seconds for result in results) + (0.0 if pilot is None else pilot.seconds)
+
+
 def first_images(results: Sequence[ShardResult], images: int) -> list[ShardResult]:
-    """Return the shards cut to the first ``images`` images of the split, to compare two methods on the same images."""
+    """Return the shards cut to the first ``images`` images of the split, to compare two methods on the same images.
+
+    The seconds of a shard that is cut through are NaN: nobody measured those of a part of its images.
+    """
     kept = []
     for result in results:
         count = min(result.shard.count, images - result.shard.first)
         if count > 0:
             columns = {name: getattr(result, name)[:count] for name in PER_IMAGE_COLUMNS}
             shard = result.shard.model_copy(update={"count": count})
-            kept.append(result.model_copy(update={**columns, "shard": shard}))
+            seconds = result.seconds if count == result.shard.count else math.nan
+            kept.append(result.model_copy(update={**columns, "shard": shard, "seconds": seconds}))
     return kept
 
 
@@ -114,10 +123,15 @@ def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str
     return f"{hais.start} {hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{samples}"
 
 
-def per_image_table(results: Sequence[ShardResult]) -> pd.DataFrame:
+def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) -> pd.DataFrame:
     """Return one row an image, method and binarisation.
 
-    Columns: method, split, binarisation_seed, image (its place), samples, and the figures of `PER_IMAGE_COLUMNS`.
+    Columns: method, split, binarisation_seed, image (its place), samples, settings and seed as `Estimate` has them, and
+    the figures of `PER_IMAGE_COLUMNS`.
+
+    Args:
+        results: scored shards.
+        config: the settings they were scored with.
     """
     frames = []
     for result in results:
@@ -125,15 +139,21 @@ def per_image_table(results: Sequence[ShardResult]) -> pd.DataFrame:
         columns = {name: list(getattr(result, name)) for name in PER_IMAGE_COLUMNS}
         places = range(shard.first, shard.first + shard.count)
         keys = shard.model_dump(include={"method", "split", "binarisation_seed", "samples"})
+        keys |= {"settings": settings_text(shard.method, config, shard.samples), "seed": config.seed}
         frames.append(pd.DataFrame({**keys, "image": places, **columns}))
+    return in_order(frames)
+
+
+def in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of `per_image_table` as one, its rows in their order."""
     order = ["split", "method", "binarisation_seed", "image"]
-    return pd.concat(frames, ignore_index=True).sort_values(order, ignore_index=True)
+    return pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True)
 
 
-def write_per_image(path: Path, results: Sequence[ShardResult]) -> None:
-    """Write `per_image_table` as Parquet, atomically."""
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, atomically."""
     with replacing(path) as temporary:
-        per_image_table(results).to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False)
 
 
 def _images(ordered: Sequence[ShardResult]) -> int:

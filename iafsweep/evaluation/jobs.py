@@ -17,6 +17,7 @@ from iafsweep.evaluation.figures import (
     by_binarisation,
     error_of_images,
     mean_over_binarisations,
+    seconds_of,
     summarise,
 )
 from iafsweep.evaluation.noise import NOISE_BLOCK
@@ -175,7 +176,7 @@ def _search(job: Job, config: RunConfig, gather: Callable[[int], _Gather], first
     while True:
         found = yield from gather(effort)
         figure = summarise(found.results, found.config.evaluation, found.pilot)
-        spent.append((figure.seconds, figure.network_evaluations))
+        spent.append((seconds_of(found.results, found.pilot), figure.network_evaluations))
         try:
             effort = steps.send(_progress(effort, found.results))
         except StopIteration as end:

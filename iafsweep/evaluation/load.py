@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
-from iafsweep.models import VAE, folded
+from iafsweep.models import VAE, checked_images, checked_whole, folded
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.training import RunFolder, load_trained_model, resolve_device
 from iafsweep.training.metrics_file import read
@@ -65,6 +66,8 @@ class Run:
             Bits, float32 [B, *image_shape], zeros and ones, on the model's device.
 
         Raises:
+            TypeError: `count` is no whole number.
+            ValueError: there is no such split, or `count` is below 0 or more than the split has.
             DataError: the data set is not there and cannot be had.
 
         Example:
@@ -74,12 +77,16 @@ class Run:
             >>> x.shape, sorted(set(x.flatten().tolist()))
             (torch.Size([4, 1, 28, 28]), [0.0, 1.0])
         """
+        if split not in get_args(Split):
+            raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
         data, root = self.config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
         if split == "test":
             grey = load_test_images(data, root)
         else:
             both = load_training_images(data, root)
             grey = both.validation if split == "validation" else both.training
+        if count is not None and (count := checked_whole("count", count, 0)) > len(grey):
+            raise ValueError(f"count is {count}, and there are {len(grey)} {split} images")
         return fixed_binarisation(grey[:count], split, data.binarisation_seed).to(next(self.model.parameters()).device)
 
     def export(self, to: str | Path) -> Path:
@@ -118,6 +125,7 @@ class Run:
             Nats, [B], float64, on the CPU.
 
         Raises:
+            TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
             ValueError: `x` holds anything but zeros and ones, is of another shape, or `samples` is below 1.
 
         Example:
@@ -127,10 +135,10 @@ class Run:
             >>> nats.shape, nats.dtype, bool((nats < 0).all())
             (torch.Size([4]), torch.float64, True)
         """
-        if not bool(((x == 0) | (x == 1)).all()):
+        samples, seed = checked_whole("samples", samples, 1), checked_whole("seed", seed, 0)
+        if isinstance(x, Tensor) and not bool(((x == 0) | (x == 1)).all()):
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
-        reference = next(self.model.parameters())
-        bits = x.to(reference.device, reference.dtype)
+        bits = checked_images(x, self.model.image_shape, next(self.model.parameters()))
         model = folded(self.model)
         found = []
         for first in range(0, len(bits), _IMAGES_AT_A_TIME):
@@ -156,6 +164,7 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
     Raises:
         RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model.
         ConfigError: its configuration breaks a rule.
+        ValueError: there is no such device.
         UserError: cuda was asked for and there is none.
 
     Example:

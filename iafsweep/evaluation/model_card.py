@@ -95,7 +95,7 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
         return [
             *lines,
             "",
-            "These weights were not scored on test images; `run_single.py --evaluate-only` does it.",
+            "These weights were not scored on test images; `iafsweep-run --evaluate-only` does it.",
         ]
     return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
 

@@ -9,9 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from iafsweep.atomic import replacing
 from iafsweep.config import EvaluationConfig, RunConfig
-from iafsweep.evaluation.figures import first_images, summarise, write_per_image
+from iafsweep.evaluation.figures import first_images, in_order, per_image_table, summarise, write_table
 from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.shards import ShardResult
@@ -33,13 +32,15 @@ class Scores:
         estimates: the figures, in the order of the table.
         sandwiches: bounds on simulated images, one a start.
         shards: the scored shards that the figures are made of.
-        simulated: those that the sandwiches are made of.
+        images: the figures of each image, as `per_image_table` makes them.
+        simulated: the bounds of each simulated image, as `simulated_table` makes them; None without sandwiches.
     """
 
     estimates: tuple[Estimate, ...]
     sandwiches: tuple[SandwichEstimate, ...]
     shards: tuple[ShardResult, ...]
-    simulated: tuple[SandwichResult, ...]
+    images: pd.DataFrame
+    simulated: pd.DataFrame | None
 
 
 def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
@@ -83,17 +84,23 @@ def assemble(scored: Sequence[Scored]) -> Scores:
     """Put the figures of a run in order; importance sampling on the very images of HAIS stands before it."""
     estimates: list[Estimate] = []
     shards: list[ShardResult] = []
+    images: list[pd.DataFrame] = []
     for each in scored:
         if isinstance(each.figure, Estimate):
             if each.figure.method == "hais":
                 estimates += beside(shards, each.figure.images, each.config.evaluation)
             estimates.append(each.figure)
-            shards += [result for result in each.results if isinstance(result, ShardResult)]
+            made_of = [result for result in each.results if isinstance(result, ShardResult)]
+            # A search for a small error ends with settings of its own.
+            images.append(per_image_table(made_of, each.config.evaluation))
+            shards += made_of
+    bounds = [result for each in scored for result in each.results if isinstance(result, SandwichResult)]
     return Scores(
         estimates=tuple(estimates),
         sandwiches=tuple(each.figure for each in scored if isinstance(each.figure, SandwichEstimate)),
         shards=tuple(shards),
-        simulated=tuple(result for each in scored for result in each.results if isinstance(result, SandwichResult)),
+        images=in_order(images),
+        simulated=simulated_table(bounds) if bounds else None,
     )
 
 
@@ -107,12 +114,11 @@ def beside(results: Sequence[ShardResult], images: int, config: EvaluationConfig
 
 def write_images(folder: RunFolder, scores: Scores) -> None:
     """Write the figures of each image: ``per_image.parquet``, and with sandwiches ``simulated.parquet``."""
-    write_per_image(folder.per_image, scores.shards)
-    if not scores.simulated:
+    write_table(folder.per_image, scores.images)
+    if scores.simulated is None:
         folder.simulated.unlink(missing_ok=True)
         return
-    with replacing(folder.simulated) as temporary:
-        simulated_table(scores.simulated).to_parquet(temporary, index=False)
+    write_table(folder.simulated, scores.simulated)
 
 
 def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:

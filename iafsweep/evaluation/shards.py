@@ -53,7 +53,7 @@ class ShardResult(Record):
         acceptance_rate: mean over moves, chains and images; None without moves.
         network_evaluations: evaluations of flow and decoder an image.
         gradient_evaluations: how many of them with a gradient.
-        seconds: wall-clock seconds.
+        seconds: wall-clock seconds; NaN if they are not known.
     """
 
     shard: Shard

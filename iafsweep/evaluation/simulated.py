@@ -104,7 +104,7 @@ def posterior_start(model: VAE, images: SimulatedImages, start: Start) -> Tensor
     if start != "posterior":
         return images.z
     double = copy.deepcopy(model).double()
-    parameters = double.encode(images.x.double())
+    parameters = double.posterior(images.x.double())
     z = images.z.double()
     noise = double.invert_noise(z, parameters)
     returned = double.transform_noise(noise, parameters)[0]

@@ -48,4 +48,4 @@ BRIDGES: dict[str, MakeBridge] = {"posterior": posterior_bridge, "prior": prior_
 def encode(model: VAE, x: Tensor) -> PosteriorParameters:
     """Encode each image once, without a graph, whatever number of samples follows."""
     with torch.no_grad():
-        return model.encode(x)
+        return model.posterior(x)

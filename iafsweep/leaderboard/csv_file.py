@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pandas as pd
 
@@ -16,10 +17,34 @@ from iafsweep.records import LeaderboardRow
 _FORMULA = ("=", "+", "-", "@")
 _LEADING = ("rank", "trial", "status")
 _NAMES = {"parameters_count": "parameters"}
+_KINDS = ((bool, "boolean"), (int, "Int64"), (float, "float64"), (str, "string"))
+
+
+def _field_dtype(annotation: object) -> str:
+    """The pandas type of a field, from what it may hold: ``int | None`` is ``Int64``, a choice of texts ``string``."""
+    members = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
+    for kind, name in _KINDS:
+        if all(each is kind or type(each) is kind or _is_choice(each, kind) for each in members):
+            return name
+    raise TypeError(f"a column of the leaderboard cannot hold {annotation}")
+
+
+def _is_choice(annotation: object, kind: type) -> bool:
+    return get_origin(annotation) is Literal and all(type(each) is kind for each in get_args(annotation))
+
+
+_FIELDS = {
+    _NAMES.get(name, name): _field_dtype(field.annotation)
+    for name, field in LeaderboardRow.model_fields.items()
+    if name != "parameters"
+}
+"""The pandas type of every column that is a field."""
 
 
 def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the ranked leaderboard as a frame, one row a trial; whole numbers stay whole beside missing ones.
+
+    The type of a field's column is that of the field, whatever the rows hold: a column without a value has it too.
 
     Columns: rank, trial, status, each searched parameter under its path (missing where it was inactive), then the
     fields of :class:`~iafsweep.records.LeaderboardRow` under their names, the number of parameters as ``parameters``.
@@ -29,7 +54,9 @@ def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
         parameters: paths of the searched parameters, in the order of their columns; None: those in the rows, sorted.
     """
     columns = _columns(rows, parameters)
-    return pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=_FIELDS.get(name) or _dtype(values)) for name, values in columns.items()}
+    )
 
 
 def _columns(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -> dict[str, list[object]]:
@@ -59,7 +86,7 @@ def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[s
 
 
 def _dtype(values: Sequence[object]) -> str:
-    """The pandas type of a column; mixed ones (a choice of texts and numbers) stay objects."""
+    """The pandas type of a searched parameter's column; mixed ones (a choice of texts and numbers) stay objects."""
     present = [value for value in values if value is not None]
     for kind, name in ((bool, "boolean"), (int, "Int64"), (str, "string")):
         if present and all(type(value) is kind for value in present):

@@ -4,7 +4,7 @@
 a folder, a member a file · ``made``, ``masks``, ``context`` the masked network inside a flow · ``priors`` ·
 ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``shapes`` sizes from an image ·
 ``initialise`` starting weights · ``mode`` eval mode for a while · ``folding`` a trained model made ready for scoring ·
-``registry`` how a member is found by name.
+``registry`` how a member is found by name · ``inputs`` what a user hands in, checked.
 
 A new member: a file in its family's folder, a line in the family's dict, its name in the configuration's Literal.
 """
@@ -16,6 +16,7 @@ from iafsweep.models.densities import bernoulli_log_density, diagonal_normal_log
 from iafsweep.models.encoders import ENCODERS
 from iafsweep.models.flows import FLOWS
 from iafsweep.models.folding import folded
+from iafsweep.models.inputs import checked_images, checked_whole
 from iafsweep.models.vae import VAE, PosteriorParameters
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "PosteriorParameters",
     "bernoulli_log_density",
     "build_model",
+    "checked_images",
+    "checked_whole",
     "diagonal_normal_log_density",
     "folded",
     "standard_normal_log_density",

@@ -16,6 +16,7 @@ from iafsweep.models.decoders import Decoder
 from iafsweep.models.densities import bernoulli_log_density
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.flows import Flow
+from iafsweep.models.inputs import checked_generator, checked_images, checked_whole
 from iafsweep.models.priors import Prior
 from iafsweep.models.shapes import ImageShape
 
@@ -82,10 +83,14 @@ class VAE(nn.Module):
         self.posterior_offset = posterior_offset
 
     def encode(self, x: Tensor) -> PosteriorParameters:
-        """Return the parameters of q(z|x) for images x [B, *image_shape] of the model's own dtype, on its device.
+        """Return the parameters of q(z|x) for images x, checked and converted to the model's dtype and device.
+
+        Args:
+            x: bits (or probabilities from 0 to 1) [B, *image_shape], of any dtype and device.
 
         Raises:
-            ValueError: images of another shape.
+            TypeError: no tensor of real numbers.
+            ValueError: images of another shape, or values outside 0 to 1.
 
         Example:
             >>> import iafsweep
@@ -94,8 +99,14 @@ class VAE(nn.Module):
             >>> parameters.mean.shape == (5, run.model.latent_size)
             True
         """
-        if tuple(x.shape[1:]) != self.image_shape:
-            raise ValueError(f"expected images of shape [B, {self._shape_text()}], got {list(x.shape)}")
+        return self.posterior(checked_images(x, self.image_shape, next(self.parameters())))
+
+    def posterior(self, x: Tensor) -> PosteriorParameters:
+        """Do the work of :meth:`encode` without its checks, which would make a GPU wait and break a compiled step.
+
+        Args:
+            x: [B, *image_shape] of the model's own dtype, on its device.
+        """
         output: EncoderOutput = self.encoder(x)
         context = None if self.context_map is None else self.context_map(output.hidden)
         # Networks may compute in fewer bits (autocast); densities are always those of the images' own type.
@@ -153,6 +164,8 @@ class VAE(nn.Module):
             generator: draws the latent variables; None: one seeded with 0, so the same images at every call.
 
         Raises:
+            TypeError: `count` is no whole number, or `generator` no generator.
+            ValueError: `count` is below 0.
             RuntimeError: the model is in training mode.
 
         Example:
@@ -164,7 +177,7 @@ class VAE(nn.Module):
         """
         self._require_eval_mode("sample")
         reference = next(self.parameters())
-        z = self.prior.sample(count, _or_seeded(generator), reference.dtype)
+        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference.dtype)
         return self.decode(z.to(reference.device)).sigmoid()
 
     @torch.no_grad()
@@ -172,11 +185,12 @@ class VAE(nn.Module):
         """Encode x, draw one z ~ q(z|x) an image, decode: pixel probabilities p(x=1|z), [B, *image_shape].
 
         Args:
-            x: bits (or probabilities from 0 to 1) [B, *image_shape], of the model's own dtype, on its device.
+            x: bits (or probabilities from 0 to 1) [B, *image_shape], of any dtype and device.
             generator: draws the posterior's noise; None: one seeded with 0, so the same at every call.
 
         Raises:
-            ValueError: images of another shape.
+            TypeError: `x` is no tensor of real numbers, or `generator` no generator.
+            ValueError: images of another shape, or values outside 0 to 1.
             RuntimeError: the model is in training mode.
 
         Example:
@@ -186,7 +200,7 @@ class VAE(nn.Module):
             torch.Size([5, 1, 28, 28])
         """
         self._require_eval_mode("reconstruct")
-        generator = _or_seeded(generator)
+        generator = checked_generator(generator)
         parameters = self.encode(x)
         mean = parameters.mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
@@ -197,11 +211,3 @@ class VAE(nn.Module):
         # In training mode this would not only mix the images of a batch but move the averages of the batch norms.
         if self.training:
             raise RuntimeError(f"{method} needs a model in eval mode, this one is in training mode: call model.eval()")
-
-    def _shape_text(self) -> str:
-        return ", ".join(str(size) for size in self.image_shape)
-
-
-def _or_seeded(generator: torch.Generator | None) -> torch.Generator:
-    """The generator given; without one, one of its own with a fixed seed: never PyTorch's global one."""
-    return torch.Generator().manual_seed(0) if generator is None else generator

@@ -69,7 +69,8 @@ class Estimate(Record):
         step_size: frozen leapfrog step size; None without HMC.
         network_evaluations: evaluations of decoder (and flow) an image, all binarisations together.
         gradient_evaluations: how many of them with a gradient.
-        seconds: wall-clock seconds, added up over shards; those of the pilot included.
+        seconds: wall-clock seconds, added up over shards; those of the pilot included. None if they are not known: a
+            figure of some of the images of a shard.
         until_error: how the search for a small error ended; None if there was none.
     """
 
@@ -92,7 +93,7 @@ class Estimate(Record):
     step_size: float | None = None
     network_evaluations: int
     gradient_evaluations: int
-    seconds: float
+    seconds: float | None
     until_error: UntilErrorReport | None = None
 
 
@@ -141,6 +142,7 @@ class PairedDifference(Record):
     Attributes:
         method: how both were scored.
         split: which images.
+        settings: of the method, the same for both, in one line.
         images: how many images both have figures of.
         first: a trial.
         second: another.
@@ -150,6 +152,7 @@ class PairedDifference(Record):
 
     method: Method
     split: Split
+    settings: str
     images: int
     first: str
     second: str
@@ -164,9 +167,10 @@ class Evaluation(Record):
         checkpoint: ``best`` or ``last``.
         epoch: the epoch that checkpoint holds.
         parameters: trainable parameters of the model.
-        device: where it was scored.
+        device: where it was scored; figures kept from an earlier rerun may be of another place.
         estimates: the figures.
         sandwiches: bounds on images simulated from the model, one a start.
+        checkpoint_digest: the first 16 digits of the checkpoint file's SHA-256; None if an earlier version wrote this.
     """
 
     checkpoint: Literal["best", "last"]
@@ -175,3 +179,4 @@ class Evaluation(Record):
     device: str
     estimates: tuple[Estimate, ...]
     sandwiches: tuple[SandwichEstimate, ...] = ()
+    checkpoint_digest: str | None = None

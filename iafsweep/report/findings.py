@@ -17,13 +17,12 @@ from iafsweep.report.searched import bound_against_cost, parallel, slices
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.environment import Environment, read_environments
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.rows import now
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.standing import Standing, standing
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
 
@@ -86,7 +85,7 @@ def read_findings(folder: SweepFolder) -> Findings:
         ConfigError: the stored space is damaged.
     """
     space = load_sweep_space(folder)
-    state = read_ledger(folder.ledger)
+    state = read_state(folder)
     stands = standing(folder)
     problems = list(stands.problems)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
@@ -140,5 +139,6 @@ def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, runnin
             "epochs": len(epochs),
             "best_epoch": best[1],
             "validation_negative_elbo": best[0],
+            "seconds": sum(each.seconds for each in epochs) if epochs else None,
         }
     )

@@ -7,6 +7,7 @@ import re
 import socket
 import unicodedata
 from functools import cache
+from ipaddress import IPv6Address
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -22,16 +23,18 @@ _NAME = r"[^\s/'\"`<>|:,;()\[\]{}]+"
 _PATH = re.compile(
     r"(?<=['\"`])(?:~[\w.-]*)?/[^'\"`]+(?=['\"`])"  # quoted, perhaps with spaces in it
     r"|(?<=['\"`])[A-Za-z]:[\\/][^'\"`]*(?=['\"`])"
-    rf"|(?<![\w./\\~<-])(?:~[\w.-]*)?(?:/{_NAME})+/?"
+    rf"|(?<=-[A-Za-z])(?<!\w-[A-Za-z])(?:/{_NAME})+/?"  # behind an option: -I/usr/include
+    rf"|(?<![\w./])(?:(?:\.\./){{2,}}|(?:\.\.?/)+(?=(?:home|Users|root)/)){_NAME}(?:/{_NAME})*/?"  # up and down again
+    rf"|(?<![\w./\\~])(?!(?<=<)/\w+>)(?:~[\w.-]*)?(?:/{_NAME})+/?"  # but not </tag>
     rf"|(?<!\w)[A-Za-z]:(?:[\\/]{_NAME})+"
     rf"|\\\\{_NAME}"
 )
 _SLASHES = re.compile(r"[\\/]+")
 _ADDRESSES = (
     re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\d)"),
-    re.compile(r"(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}(?![\w:])", re.IGNORECASE),
-    re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
+    re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\b"),
 )
+_PERHAPS_IPV6 = re.compile(r"(?<![\w:.])[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*(?:%[\w.-]+)?(?!\w)", re.IGNORECASE)
 
 
 def shareable(text: str) -> str:
@@ -46,6 +49,7 @@ def shareable(text: str) -> str:
     text = _PATH.sub(_last_name, text)
     for pattern in _ADDRESSES:
         text = pattern.sub(_ELLIPSIS, text)
+    text = _PERHAPS_IPV6.sub(_without_address, text)
     for name in _names():
         text = re.sub(rf"(?<![\w]){re.escape(name)}(?![\w])", _ELLIPSIS, text, flags=re.IGNORECASE)
     return text
@@ -57,6 +61,17 @@ def _last_name(match: re.Match[str]) -> str:
     if len(names) < _FEWEST_NAMES and "." not in names[-1]:
         return _ELLIPSIS
     return f"{_ELLIPSIS}/{names[-1]}"
+
+
+def _without_address(match: re.Match[str]) -> str:
+    """What may be an IPv6 address: left out if it is one. ``::`` alone is a mark of C++, and ``12:30:00`` a time."""
+    found = match[0].rstrip(".")
+    address = found.rstrip(":") if not found.endswith("::") else found
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return match[0]
+    return match[0] if address == "::" else _ELLIPSIS + match[0][len(address) :]
 
 
 @cache

@@ -150,5 +150,5 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
         share(each.acceptance_rate),
         "–" if each.step_size is None else f"{each.step_size:.3g}",
         f"{each.network_evaluations:,}",
-        f"{each.seconds:,.1f}",
+        "–" if each.seconds is None else f"{each.seconds:,.1f}",
     )

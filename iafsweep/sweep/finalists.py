@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.evaluation.earlier import lost, read_earlier, replaced, with_earlier
 from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
-from iafsweep.evaluation.report import assemble, plan_jobs, write_images
+from iafsweep.evaluation.report import Scores, assemble, plan_jobs, write_images
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
@@ -114,11 +115,17 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
 
 
 def score_finalists(
-    finalists: Sequence[Finalist], folder: SweepFolder, images: Tensor, plan: Plan, progress: UnitProgress
+    finalists: Sequence[Finalist],
+    folder: SweepFolder,
+    images: Tensor,
+    plan: Plan,
+    progress: UnitProgress,
+    told: Callable[[str], None],
 ) -> UnitsOutcome:
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
-    All figures of all trials go on side by side, each round when the one before is done; most have but one.
+    All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
+    the same checkpoint that were measured earlier and are not made again stay.
 
     Args:
         finalists: from :func:`plan_finalist`, the best first.
@@ -126,6 +133,7 @@ def score_finalists(
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
         progress: hears of each unit done; searches for a small error add to the units there are.
+        told: hears a line on each earlier figure that is replaced by one with other settings, or cannot be kept.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
@@ -138,7 +146,7 @@ def score_finalists(
         for run in runs:
             if run.take(outcome):
                 units += run.units()
-                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], device)
+                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], device, told)
         return units
 
     first = [unit for run in runs for unit in run.units()]
@@ -183,11 +191,11 @@ def _is_pilot(task: Task) -> bool:
     return isinstance(task.work, PilotWork)
 
 
-def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str) -> None:
+def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str, told: Callable[[str], None]) -> None:
     scored = [run.scored for run in runs if run.scored is not None]
     if len(scored) < len(runs):
         return
-    scores = assemble(scored)
+    scores = _with_earlier(finalist, assemble(scored), told)
     evaluation, state = finalist.config.evaluation, finalist.run.read_state()
     best = state.best
     write_images(finalist.run, scores)
@@ -198,9 +206,26 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str) -> Non
         device=device,
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,
+        checkpoint_digest=finalist.digest,
     )
     path = finalist.run.evaluation
     before = path.read_bytes() if path.exists() else None
     finalist.run.write_evaluation(found)
     if path.read_bytes() != before:  # a rerun that finds everything done adds no further event file
         add_test_figures(finalist.run.tensorboard, found)
+
+
+def _with_earlier(finalist: Finalist, scores: Scores, told: Callable[[str], None]) -> Scores:
+    """New scores with the earlier figures of the same checkpoint that were not made again."""
+    earlier = read_earlier(finalist.run)
+    if earlier is None:
+        return scores
+    digest = earlier.evaluation.checkpoint_digest
+    if digest != finalist.digest:
+        why = "another checkpoint" if digest else "an earlier version, which did not say of which checkpoint"
+        for figure in lost(scores, earlier):
+            told(f"{finalist.trial}: {figure} is of {why}: not kept")
+        return scores
+    for line in replaced(scores, earlier):
+        told(f"{finalist.trial}: {line}")
+    return with_earlier(scores, earlier, finalist.config.evaluation)

@@ -102,11 +102,22 @@ class SweepFolder:
             SweepError: another process holds it.
         """
         with _locked(self._driver_lock, _LOOKS) as holder:
-            if holder is not None:
-                raise SweepError(
-                    f"{self.path} is in use by another driver ({holder}); wait for it or stop it, then try again"
-                )
+            self._refuse(holder)
             yield
+
+    def refuse_if_driven(self) -> None:
+        """Look whether a driver runs before anything slow is begun for another one, which :meth:`lock` would refuse.
+
+        Raises:
+            SweepError: another process holds the folder.
+        """
+        self._refuse(self.driver())
+
+    def _refuse(self, holder: str | None) -> None:
+        if holder is not None:
+            raise SweepError(
+                f"{self.path} is in use by another driver ({holder}); wait for it or stop it, then try again"
+            )
 
     def driver(self) -> str | None:
         """Return the driver that holds the folder, as a process and a host; None if no driver runs."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space
+from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
 
@@ -19,9 +18,7 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> 
         row.model_copy(update=_test_figures(RunFolder(folder.trial(row.trial))))
         for row in leaderboard_rows(state, space)
     ]
-    again = {
-        each.path: scored_rows(each, read_ledger(each.ledger), load_sweep_space(each)) for each in retrainings(folder)
-    }
+    again = {each.path: scored_rows(each, read_state(each), load_sweep_space(each)) for each in retrainings(folder)}
     figures = retrained_figures(again)
     return [row.model_copy(update=figures.get(parameters_key(row), {})) for row in rows]
 
@@ -54,23 +51,35 @@ def _test_figures(run: RunFolder) -> dict[str, object]:
             "nll_hais_untrusted": hais.untrusted_share,
         }
         for same in evaluation.estimates:
-            if (same.method, same.split, same.images) == ("importance_sampling", "test", hais.images):
+            # A figure of HAIS may be older than that beside it, and of other bits.
+            beside = same.method, same.split, same.images, same.binarisation_seeds
+            if beside == ("importance_sampling", "test", hais.images, hais.binarisation_seeds):
                 figures["nll_importance_sampling_on_hais_images"] = same.nll
                 figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
     return figures | _gap(evaluation, hais)
 
 
 def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
-    """The gap of the sandwich with HAIS's own start; without HAIS the first there is."""
-    start = None if hais is None else hais.settings.split()[0]
+    """The gap of the sandwich with HAIS's own start and settings; without HAIS the first there is.
+
+    Where HAIS searched for a small error, its settings are those that the search began with, as in the sandwich.
+    """
+    settings = None if hais is None else _first_settings(hais)
     for sandwich in evaluation.sandwiches:
-        if start in (None, sandwich.start):
+        if settings in (None, f"{sandwich.start} {sandwich.settings}"):
             return {
                 "hais_gap": sandwich.gap,
                 "hais_gap_error": sandwich.gap_error,
                 "hais_gap_images": sandwich.images,
             }
     return {}
+
+
+def _first_settings(hais: Estimate) -> str:
+    if hais.until_error is None:
+        return hais.settings
+    start, effort = hais.settings.split()
+    return f"{start} {hais.until_error.rounds[0].effort}x{effort.split('x', 1)[1]}"
 
 
 def _largest(evaluation: Evaluation, method: Method) -> Estimate | None:

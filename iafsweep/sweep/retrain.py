@@ -13,8 +13,8 @@ from iafsweep.errors import SweepError
 from iafsweep.records import LeaderboardRow
 from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.stored import read_state
 
 RETRAINED = ("test_negative_elbo", "nll_importance_sampling", "nll_hais")
 """Figures whose mean and spread over seeds stand on the leaderboard."""
@@ -43,7 +43,7 @@ def retrain_space(space: SearchSpace, folder: SweepFolder, top: int, seeds: int,
             f"{folder.path} trained a population: values changed while its members trained, so that no configuration "
             f"gives their figures from scratch; launch it again with another --seed instead"
         )
-    best = best_trials(read_ledger(folder.ledger), top)
+    best = best_trials(read_state(folder), top)
     if not best:
         raise SweepError(f"no trial of {folder.path} has completed, so there is nothing to train again")
     changes: dict[str, object] = {

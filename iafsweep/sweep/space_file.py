@@ -68,7 +68,7 @@ def load_space(
             )
         raise ConfigError(
             f"{found} is a single configuration (it has no [search]), not a search space; "
-            f"use `run_single.py {found}`, or give it a [search] table"
+            f"use `iafsweep-run {found}`, or give it a [search] table"
         )
     changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
     return _space(found, values, changes, sweep or {})

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from iafsweep.errors import SweepError
 from iafsweep.records import RunState
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.rows import Began, Ended, Finished
 from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.stored import read_state
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def standing(folder: SweepFolder, now: datetime | None = None) -> Standing:
     Raises:
         SweepError: the folder holds no sweep, or its ledger cannot be used.
     """
-    state = read_ledger(folder.ledger)
+    state = read_state(folder)
     trials, driver = _trials(folder), folder.driver()
     last = state.sessions[-1] if state.sessions else None
     # A line being written at this very moment is no problem of the ledger's.

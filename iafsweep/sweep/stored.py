@@ -9,11 +9,12 @@ from dataclasses import replace
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import Ledger
+from iafsweep.sweep.ledger import Ledger, read_ledger
 from iafsweep.sweep.rows import Header, now
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import dump_space, read_stored_space
+from iafsweep.sweep.state import LedgerState
 
 
 def space_hash(space: SearchSpace) -> str:
@@ -42,6 +43,22 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
     if not folder.space.exists():
         raise SweepError(f"{folder.path} is no sweep folder: it has no {folder.space.name}; launch a sweep first")
     return read_stored_space(folder.space)
+
+
+def read_state(folder: SweepFolder) -> LedgerState:
+    """Return what the folder's ledger says, which may be in use; every figure of a sweep is read through here.
+
+    Raises:
+        SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
+        ConfigError: the stored space is damaged.
+    """
+    space = load_sweep_space(folder)
+    state = read_ledger(folder.ledger)
+    if state.header.space != space_hash(space):
+        raise SweepError(
+            f"{folder.ledger} is of another search space than {folder.space.name} beside it; put the right one back"
+        )
+    return state
 
 
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:

@@ -75,5 +75,5 @@ class _Pass(torch.nn.Module):
         self.model = model
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        z, _ = self.model.transform_noise(noise, self.model.encode(x))
+        z, _ = self.model.transform_noise(noise, self.model.posterior(x))
         return self.model.decode(z)

@@ -7,6 +7,7 @@ names the machine or the folder it was made on, and nothing outside it is read.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,31 +63,53 @@ def card_of(folder: RunFolder) -> Path:
 
 
 def write_weights(path: Path, model: VAE, origin: Origin) -> None:
-    """Write every tensor of a model, bit for bit, and where they come from."""
+    """Write every tensor of a model, bit for bit, their digest, and where they come from."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={_KEY: json.dumps({"format": FORMAT, "origin": origin.model_dump()})})
+    said = {"format": FORMAT, "origin": origin.model_dump(), "sha256": _digest(tensors)}
+    save_file(tensors, path, metadata={_KEY: json.dumps(said)})
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and bytes, in the order of the names, so that damage on the way is noticed."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        sha.update(json.dumps([name, _DTYPES[tensor.dtype], list(tensor.shape)]).encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
 
 
 def read_model(folder: RunFolder, device: torch.device) -> tuple[TrainedModel, Origin]:
     """Read the model of a model folder. Names, shapes and types are compared before anything of its size is made.
 
     Raises:
-        RunFolderError: the weights are missing, truncated, of another program, or not those of ``config.toml``.
+        RunFolderError: the weights are missing, truncated, damaged, of another program, or not those of
+            ``config.toml``.
         ConfigError: the configuration breaks a rule, or names a file outside.
     """
     config = folder.read_config()
     path = weights_of(folder)
-    origin = _check(path, config)
+    origin, digest = _check(path, config)
     model = build_model(config.model, config.data.facts.image_shape, config.training.seed)
     try:
-        model.load_state_dict(load_file(path))
+        tensors = load_file(path)
+        if digest is not None and _digest(tensors) != digest:
+            raise RunFolderError(
+                f"{path} is damaged: its weights are not those that were written (their SHA-256 differs); "
+                f"copy it again, or export the model again"
+            )
+        model.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunFolderError(f"{path} cannot be read: {error}; export the model again") from error
     return TrainedModel(model.to(device).eval(), config, origin.epoch), origin
 
 
-def _check(path: Path, config: RunConfig) -> Origin:
-    """Compare the file's own list of tensors with the model that the configuration describes."""
+def _check(path: Path, config: RunConfig) -> tuple[Origin, str | None]:
+    """Compare the file's own list of tensors with the model that the configuration describes.
+
+    Returns:
+        Where the weights come from, and their digest; None where the file, of an earlier version, has none.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY, "")
@@ -94,21 +117,22 @@ def _check(path: Path, config: RunConfig) -> Origin:
             listed = {name: (tuple(each.get_shape()), each.get_dtype()) for name, each in found.items()}
     except (OSError, SafetensorError) as error:
         raise RunFolderError(f"{path} is truncated or no safetensors file ({error}); export the model again") from None
-    origin = _origin(path, text)
+    origin, digest = _origin(path, text)
     if problems := _differences(_expected(config, len(listed)), listed):
         raise RunFolderError(
             f"{path} does not fit the config.toml beside it: {'; '.join(problems)}; export the model again"
         )
-    return origin
+    return origin, digest
 
 
-def _origin(path: Path, text: str) -> Origin:
-    """Where the weights come from, as the file's header says."""
+def _origin(path: Path, text: str) -> tuple[Origin, str | None]:
+    """Where the weights come from, and their digest, as the file's header says."""
     try:
         said = json.loads(text)
         if said["format"] != FORMAT:
             raise RunFolderError(f"{path} is not of this version ({FORMAT!r}); it says {str(said['format'])[:60]!r}")
-        return Origin.model_validate(said["origin"])
+        digest = said.get("sha256")
+        return Origin.model_validate(said["origin"]), None if digest is None else str(digest)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RunFolderError(f"{path} does not say where it comes from; export the model again") from None
 

@@ -41,7 +41,7 @@ def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
         x: bits, float [B, X...].
         noise: standard normal, [B, D].
     """
-    z, log_det = model.transform_noise(noise, model.encode(x))
+    z, log_det = model.transform_noise(noise, model.posterior(x))
     log_posterior = standard_normal_log_density(noise) - log_det
     return BoundTerms(-model.log_likelihood(x, z), log_posterior - model.log_prior(z))
 

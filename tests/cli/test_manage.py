@@ -1,9 +1,11 @@
+import shlex
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
+from iafsweep.cli import exits
 from iafsweep.cli.again import wanted_trials
 from iafsweep.cli.manage import show_logs, show_status, stop_sweep
 from iafsweep.errors import SweepError, UserError
@@ -11,16 +13,20 @@ from iafsweep.records import Best, RunState
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.rows import Began, Ended, Started
+from iafsweep.sweep.space_file import dump_space
 from iafsweep.sweep.standing import standing
+from iafsweep.sweep.stored import load_sweep_space, space_hash
 from tests.sweep.test_ledger import HEADER, finished, proposed
+from tests.sweep.tiny import tiny_space
 
 
 @pytest.fixture
 def folder(tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     folder.create()
-    folder.space.write_text("[sweep]\ntrials = 4\n")
-    with Ledger.create(folder.ledger, HEADER) as ledger:
+    folder.space.write_text(dump_space(tiny_space(trials=4)))
+    header = HEADER.model_copy(update={"space": space_hash(load_sweep_space(folder))})
+    with Ledger.create(folder.ledger, header) as ledger:
         ledger.append(Began(at_a_time=2, time="2026-01-01T00:00:00+00:00"))
         for number in (1, 2, 3):
             ledger.append(proposed(number))
@@ -47,7 +53,7 @@ def test_status_of_a_killed_sweep(folder, console, capsys):
     assert "best: t0001, 91.25 nats at epoch 4" in text
     assert "t0003: epoch 3, best bound 88.00 nats" in text
     assert "the last driver was killed" in text
-    assert f"run_sweep.py resume {folder.path}" in text
+    assert shlex.join([*exits.program(), "resume", str(folder.path)]) in text
 
 
 def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):

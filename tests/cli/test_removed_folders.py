@@ -6,9 +6,12 @@ import pytest
 import torch
 from rich.console import Console
 
+from iafsweep import load_sweep
 from iafsweep.cli.drive import export_leaderboard, rerun_best
 from iafsweep.cli.machine import Machine
+from iafsweep.cli.manage import show_status
 from iafsweep.config import load_config
+from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.options import LaunchOptions
@@ -82,3 +85,41 @@ def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folde
 
     shutil.rmtree(folder.trial("t0001"))
     assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 1
+
+
+def test_a_ledger_of_another_search_gives_no_figures(folder, console, tmp_path):
+    other = tiny_space(epochs=2, trials=2, top=1)
+    lines = folder.ledger.read_bytes().split(b"\n", 1)
+    header = Header(sweep="s", created="t", seed=0, space=space_hash(other)).model_dump_json().encode()
+    folder.ledger.write_bytes(header + b"\n" + lines[1])
+    before = sorted(folder.path.iterdir())
+    for read in (lambda: export_leaderboard(folder.path, None, console), lambda: show_status(folder.path, console)):
+        with pytest.raises(SweepError, match="is of another search space than sweep.toml"):
+            read()
+    with pytest.raises(SweepError, match="another search space"):
+        load_sweep(folder.path).leaderboard  # noqa: B018
+    assert sorted(folder.path.iterdir()) == before
+
+
+def test_a_damaged_line_is_named_beside_the_figures_and_the_best_stays(folder, console):
+    export_leaderboard(folder.path, None, console)
+    best = folder.best.read_bytes()
+    lines = folder.ledger.read_text().splitlines(keepends=True)
+    (damaged,) = [number for number, line in enumerate(lines) if '"t0002"' in line and '"proposed"' in line]
+    lines[damaged] = lines[damaged][:40] + "\n"
+    folder.ledger.write_text("".join(lines))
+    export_leaderboard(folder.path, None, console)
+    assert f"The ledger is damaged: trials.jsonl line {damaged + 1} is damaged" in console.export_text()
+    assert folder.best.read_bytes() == best
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "message"),
+    [
+        ({"top": 0}, {}, "`top` is 0, so there is nothing to score"),
+        ({}, {"evaluation.until_error.budget_seconds": 3.0}, "a budget limits --until-error"),
+    ],
+)
+def test_a_rerun_that_would_do_nothing_is_refused(folder, console, tmp_path, changes, asked, message):
+    with pytest.raises(UserError, match=message):
+        rerun_best(folder.path, changes, asked, None, [], Machine(tmp_path, None, LaunchOptions()), console)

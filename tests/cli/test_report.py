@@ -19,6 +19,9 @@ from tests.report.sweeps import SweepMaker
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "run_sweep.py")])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
     return SweepMaker(tmp_path / "runs" / "one").began().add(count=2).ended().folder
 
 
@@ -26,14 +29,14 @@ def test_the_command_writes_the_page_and_says_where(folder):
     done = CliRunner().invoke(app, ["report", "runs/one"], catch_exceptions=False)
     assert done.exit_code == 0
     assert f"Report: {folder.report}" in done.output
-    assert "python run_sweep.py report runs/one" in folder.report.read_text()
+    assert ".venv/bin/python run_sweep.py report runs/one" in folder.report.read_text()
     assert str(Path.cwd()) not in folder.report.read_text()
 
 
 def test_the_command_that_makes_it_again_has_no_absolute_path(folder, monkeypatch):
-    assert command_of(folder.path) == ["python", "run_sweep.py", "report", "runs/one"]
-    monkeypatch.chdir(folder.path)
-    assert command_of(folder.path) == ["python", "run_sweep.py", "report", "one"]
+    assert command_of(folder.path) == [".venv/bin/python", "run_sweep.py", "report", "runs/one"]
+    monkeypatch.chdir(folder.path)  # script and environment are outside
+    assert command_of(folder.path) == ["iafsweep-sweep", "report", "one"]
     monkeypatch.setattr(sys, "argv", ["/usr/local/bin/iafsweep-sweep"])
     assert command_of(folder.path.parent / "two words")[:2] == ["iafsweep-sweep", "report"]
 

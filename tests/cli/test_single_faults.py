@@ -145,11 +145,14 @@ def test_training_prints_plain_lines_with_the_time_left(monkeypatch):
     shown.epoch_done(epoch(2))
     now[0] += 10
     shown.epoch_done(epoch(3))
+    now[0] += 10
+    shown.batch_done(100)  # within the fourth epoch, the figures are still the third's
     shown.epoch_done(epoch(4))
     figures = "train 101.00  validation 102.00 nats  50 images/s"
     assert console.export_text().splitlines() == [
         "epoch 2/4  0:00:13 left",
         f"epoch 3/4  {figures}  0:00:08 left",
+        f"epoch 4/4  after epoch 3: {figures}  0:00:11 left",
         f"epoch 4/4  {figures}  0:00:00 left",
     ]
 

@@ -1,15 +1,25 @@
 """Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
 
+import io
+import os
+import shutil
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from iafsweep.cli import exits, sweep
 from iafsweep.cli.hais_option import with_hais
-from iafsweep.cli.publish import _blocks, short_name
+from iafsweep.cli.publish import _blocks, print_table, short_name
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
+from iafsweep.records import TextTable
+from iafsweep.sweep.options import LaunchOptions
+from iafsweep.sweep.retrain import retrain_folder
+from tests.report.sweeps import SweepMaker
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +96,8 @@ def test_an_existing_name_is_not_taken_again(run_sweep, tmp_path):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     code, _, errors = run_sweep("launch", "quick", "--name", "mine")
     assert code == 2
-    assert "exists; take another --name, or go on: run_sweep.py resume runs/mine" in errors
+    assert "exists; take another --name, or go on: " in errors
+    assert " run_sweep.py resume runs/mine" in errors
 
 
 def test_full_mnist_is_missed_before_anything_starts(run_sweep, tmp_path):
@@ -119,15 +130,90 @@ def test_hais_that_is_not_understood(text):
 def test_tables_are_split_to_fit_and_names_cut_to_what_tells_them_apart():
     assert _blocks([2, 10, 10, 10], 1, 80) == [[0, 1, 2, 3]]
     assert _blocks([2, 10, 10, 10], 1, 30) == [[0, 1, 2], [0, 3]]
+    assert _blocks([2, 10, 10], 1, 28) == [[0, 1, 2]]
+    assert _blocks([2, 10, 10], 1, 27) == [[0, 1], [0, 2]]
     assert _blocks([2, 50, 10], 1, 30) == [[0, 1], [0, 2]]
     paths = ["model.encoder.kind", "model.decoder.kind", "model.latent_size"]
     assert [short_name(path, paths) for path in paths] == ["encoder.kind", "decoder.kind", "latent_size"]
 
 
-@pytest.mark.parametrize(
-    ("called", "words"),
-    [("run_sweep.py", ["python", "run_sweep.py"]), ("/opt/bin/iafsweep-sweep", ["iafsweep-sweep"])],
-)
-def test_commands_to_go_on_with_name_the_program_as_it_was_called(monkeypatch, called, words):
-    monkeypatch.setattr(sys, "argv", [called, "launch"])
-    assert exits.program() == words
+def test_no_text_of_a_table_is_cut_at_any_width():
+    table = TextTable(
+        header=("#", "trial", *(f"heading{'x' * number}" for number in range(8))), rows=(("1", "t0001", *"12345678"),)
+    )
+    for width in range(30, 120):
+        said = io.StringIO()
+        print_table(Console(file=said, width=width), table, [], keys=2)
+        words = said.getvalue().split()
+        assert [each for each in table.header if each not in words] == [], width
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """A working directory with an environment in it that is not active."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    for name in ("python", "iafsweep-sweep"):
+        (tmp_path / ".venv" / "bin" / name).symlink_to("/bin/true")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(sys, "argv", ["run_sweep.py", "launch"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".venv" / "bin"
+
+
+def test_commands_to_go_on_can_be_pasted(monkeypatch, environment):
+    assert exits.program() == [".venv/bin/python", "run_sweep.py"]
+    monkeypatch.setattr(sys, "argv", [str(environment / "iafsweep-sweep")])
+    assert exits.program() == [".venv/bin/iafsweep-sweep"]
+    monkeypatch.chdir(environment)
+    assert exits.program() == ["./iafsweep-sweep"]
+    monkeypatch.chdir(environment.parents[1] / "work")
+    monkeypatch.setattr(sys, "argv", ["../run_sweep.py", "launch"])
+    assert exits.program() == ["../.venv/bin/python", "../run_sweep.py"]
+    monkeypatch.chdir("/")
+    assert exits.program()[0] == str(environment / "python")[1:]  # no longer than it must be
+
+
+def test_commands_to_go_on_are_short_where_the_environment_is_active(monkeypatch, environment):
+    monkeypatch.setenv("PATH", str(environment), prepend=":")
+    assert exits.program() == ["python", "run_sweep.py"]
+    monkeypatch.setattr(sys, "argv", [str(environment / "iafsweep-sweep")])
+    assert exits.program() == ["iafsweep-sweep"]
+    monkeypatch.setattr(sys, "argv", ["/nowhere/bin/iafsweep-sweep"])
+    assert exits.program() == ["iafsweep-sweep"]
+
+
+@pytest.mark.parametrize("script", ["run_sweep.py", "run_single.py"])
+def test_an_interpreter_without_our_packages_is_one_message(script, tmp_path):
+    path = os.path.relpath(Path(__file__).parents[2] / script, tmp_path)
+    done = subprocess.run([sys.executable, "-S", path], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "has no package typer; run this with" in done.stderr
+    assert f"{os.path.dirname(path)}/.venv/bin/python {path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["run_sweep.py", "run_single.py"])
+def test_scripts_are_programs(script):
+    path = Path(__file__).parents[2] / script
+    assert os.access(path, os.X_OK)
+    assert path.read_text().startswith("#!/usr/bin/env python3\n")
+
+
+@pytest.mark.parametrize("command", [("resume",), ("rerun",), ("extend", "--trials", "+1"), ("retrain",)])
+def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tmp_path, command):
+    def ray(options):
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(LaunchOptions, "ray", ray)
+    folder = SweepMaker(tmp_path / "sweep").began().add(count=2).folder
+    driven = [folder]
+    if command == ("retrain",):
+        into = retrain_folder(folder, 1, 5, all_images=False)
+        into.create()
+        shutil.copy(folder.space, into.space)
+        driven, command = [into], ("retrain", "--top", "1", "--seeds", "5")
+    with driven[0].lock():
+        code, _, errors = run_sweep(command[0], folder.path, *command[1:])
+    assert code == 2
+    assert "is in use by another driver (process " in errors

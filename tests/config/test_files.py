@@ -84,7 +84,7 @@ def test_frozen():
         ("title = 2020-01-01", "title: must be a text, found datetime.date"),
         ("title = [", "not valid TOML: "),
         ("[sweep]\ntrials = 3", r"has \[sweep\], which only a search space has, but no \[search\]; leave"),
-        ("[search]", "is a search space.*run_sweep.py launch"),
+        ("[search]", "is a search space.*iafsweep-sweep launch"),
     ],
 )
 def test_errors_of_a_file_name_it(tmp_path, text, message):

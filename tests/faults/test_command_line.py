@@ -69,7 +69,7 @@ def trained(folder, trial, epochs):
 
 def resume_words(output):
     """The words after `run_sweep.py` of the command that was printed."""
-    return shlex.split(re.search(r"python run_sweep.py (resume .*)", output)[1])
+    return shlex.split(re.search(r"python\S* run_sweep.py (resume .*)", output)[1])
 
 
 def test_killed_and_interrupted_sweeps_have_the_leaderboard_of_an_undisturbed_one(tmp_path):

@@ -236,3 +236,16 @@ def test_the_gap_of_the_sandwich_has_its_error_and_its_images():
     assert leaderboard_frame(rows).hais_gap_error[0] == 0.042
     infinite = leaderboard_table([BEST.model_copy(update={"hais_gap": math.inf, "hais_gap_error": math.nan})])
     assert "inf ± nan" in infinite.rows[0]
+
+
+def test_the_types_of_columns_do_not_depend_on_the_rows():
+    full, waiting = leaderboard_frame(ROWS), leaderboard_frame([LeaderboardRow(trial="t0001", status="pending")])
+    fields = list(waiting.columns)
+    assert "parameters" in fields
+    assert full[fields].dtypes.equals(waiting.dtypes)
+    assert leaderboard_frame([])[fields].dtypes.equals(waiting.dtypes)
+    assert not [name for name in fields if waiting[name].dtype == object]
+    assert waiting["hais_gap"].round(2).isna().all()
+    types = {"hais_gap": "float64", "hais_gap_images": "Int64", "error": "string", "status": "string"}
+    types |= {"precision": "string", "compiled": "boolean", "parameters": "Int64"}
+    assert {name: str(waiting[name].dtype) for name in types} == types

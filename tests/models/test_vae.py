@@ -212,6 +212,41 @@ def test_images_of_another_shape_are_refused():
         make_model().encode(images(2, (1, 4, 4)))
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.float32])
+def test_bits_of_any_type_are_the_same_images(dtype):
+    model, bits = make_model(), images(3)
+    assert torch.equal(model.encode(bits.to(dtype)).mean, model.encode(bits).mean)
+    assert torch.equal(model.reconstruct(bits.to(dtype)), model.reconstruct(bits))
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "match"),
+    [
+        (torch.zeros(2, *IMAGE_SHAPE).numpy(), TypeError, "must be a torch.Tensor, got numpy.ndarray"),
+        (torch.zeros(2, *IMAGE_SHAPE, dtype=torch.complex64), TypeError, "must be real numbers, got torch.complex64"),
+        (torch.full((2, *IMAGE_SHAPE), 200, dtype=torch.uint8), ValueError, "binarise grey values"),
+        (torch.full((2, *IMAGE_SHAPE), torch.nan), ValueError, "probabilities from 0 to 1"),
+        (torch.full((2, *IMAGE_SHAPE), -0.5), ValueError, "probabilities from 0 to 1"),
+    ],
+)
+def test_what_are_no_images_is_said_in_words(x, error, match):
+    model = make_model()
+    for use in (model.encode, model.reconstruct):
+        with pytest.raises(error, match=match):
+            use(x)
+
+
+def test_what_is_no_number_of_samples_is_said_in_words():
+    model = make_model()
+    with pytest.raises(ValueError, match="count must be at least 0, got -1"):
+        model.sample(-1)
+    for count in (3.5, True, "3", None):
+        with pytest.raises(TypeError, match="count must be a whole number"):
+            model.sample(count)
+    with pytest.raises(TypeError, match=r"generator must be a torch.Generator or None, got int 1; .*manual_seed"):
+        model.sample(2, 1)
+
+
 def test_context_map_and_flow_must_agree():
     model = make_model()
     with pytest.raises(ValueError, match="needs a context map"):

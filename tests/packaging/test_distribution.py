@@ -88,7 +88,7 @@ def test_the_wheel_works_in_a_folder_of_its_own(built, tmp_path):
     where = run(sys.executable, "-c", "import iafsweep; print(iafsweep.__file__)", cwd=home, **variables)
     assert where.strip() == str(target / "iafsweep" / "__init__.py")
     shown = run(target / "bin" / "iafsweep-sweep", "preview", "quick", "--count", 2, cwd=home, **variables)
-    assert "How deep a flow pays" in shown
+    assert "How deep should a flow be" in shown
     (home / "smoke.toml").write_text(SMOKE)
     run(target / "bin" / "iafsweep-run", "smoke.toml", "--run", "run", "--threads", 1, cwd=home, **variables)
     run(target / "bin" / "iafsweep-run", "--run", "run", "--export", "model", cwd=home, **variables)
@@ -128,7 +128,7 @@ def test_an_empty_environment(built, tmp_path):
         shown = run(
             environment / "bin" / "iafsweep-sweep", "preview", "quick", "--count", 1, cwd=tmp_path, PYTHONPATH=""
         )
-        assert "How deep a flow pays" in shown
+        assert "How deep should a flow be" in shown
         run(environment / "bin" / "pip", "check", cwd=tmp_path, PYTHONPATH="")
     finally:
         shutil.rmtree(environment, ignore_errors=True)

@@ -32,6 +32,13 @@ PRIVATE = [
     "see ~/alice/notes.txt",
     "ConnectionError: 10.1.2.3:6379 refused by fe80:0:0:1:2:3:4:5",
     "ssh alice@host.example.org",
+    "alice@host refused",
+    "<module '/home/alice/a.py'> and </home/alice/a.pt> and </home/alice",
+    "gcc -I/home/alice/inc -L/home/alice/lib --prefix=/home/alice",
+    "cannot read ../../home/alice/q.pt",
+    "no route to fe80::1",
+    "listening on 2001:db8::1, port 3",
+    "tcp [fe80::1%eth0]:6379 and [2001:db8::1]:6379.",
     "https://alice.example.org/secret?token=1",
 ]
-SECRETS = ("alice", "secret", "10.1.2.3", "fe80", "example.org", "token=", "fsrv9")
+SECRETS = ("alice", "secret", "10.1.2.3", "fe80", "2001", "eth0", "example.org", "token=", "fsrv9")

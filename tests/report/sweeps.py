@@ -16,6 +16,7 @@ from iafsweep.sweep.rows import Began, Ended, Finished, Header, Proposed, Starte
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import Parameter, SearchSpace
 from iafsweep.sweep.space_file import dump_space
+from iafsweep.sweep.stored import space_hash
 from iafsweep.sweep.when import parse_condition
 from iafsweep.training import RunFolder
 
@@ -47,8 +48,9 @@ class SweepMaker:
         self.epochs = epochs
         self._random = random.Random(seed)
         self._count = 0
-        self.folder.space.write_text(dump_space(space(trials, title, epochs)))
-        self._rows(Header(sweep="f" * 32, created=TIME, seed=7, space="x"))
+        searched = space(trials, title, epochs)
+        self.folder.space.write_text(dump_space(searched))
+        self._rows(Header(sweep="f" * 32, created=TIME, seed=7, space=space_hash(searched)))
 
     def add_rows(self, *rows):
         self._rows(*rows)

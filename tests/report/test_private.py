@@ -31,7 +31,9 @@ def test_the_last_name_of_a_path_stays(text, shown):
 @pytest.mark.parametrize(
     "text",
     ["s/epoch", "either/or 1/2", "</script>", "ValueError: shape (3, 4) != (4, 3)", "torch 2.15.0", "model.flow.depth",
-     "runs/quick-1", "root of the tree", "12:30:00", "−ELBO ± 0.3, k̂"],
+     "runs/quick-1", "root of the tree", "12:30:00", "torch::jit::load", "std::abs", "::", 
+     "2026-01-01T12:30:00+00:00", "x @ y", "</b></p>", "--tracker mlflow", "ab:cd", "dead::beef_is_a_name", "ffn::c10d",
+     "a ./run b", "../runs/quick-1/best.pt", "x-y/z", "−ELBO ± 0.3, k̂"],
 )  # fmt: skip
 def test_ordinary_words_stay(text):
     assert shareable(text) == text

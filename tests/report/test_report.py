@@ -116,6 +116,11 @@ def test_an_interrupted_sweep(tmp_path, ended, sentence):
     assert page.data["best"] is not None
 
 
+def test_training_counts_before_a_trial_has_ended(tmp_path):
+    maker = SweepMaker(tmp_path / "s").began().add("running", count=2).ended("interrupted")
+    assert "6 s of training" in page_of(maker.folder).text  # two trials, three epochs of a second each
+
+
 def test_a_sweep_with_failures_only(tmp_path):
     maker = (
         SweepMaker(tmp_path / "s", trials=4)

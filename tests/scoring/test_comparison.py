@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from iafsweep.evaluation.comparison import compare_images
-from iafsweep.evaluation.figures import per_image_table
+from iafsweep.evaluation.comparison import Comparison, LeftOut, compare_images
 from iafsweep.evaluation.report import evaluate
 from iafsweep.models import build_model
 from tests.scoring.small import GREY, MODEL, run_config, small_model
@@ -18,7 +17,7 @@ def other_model():
 
 def test_differences_are_paired_over_images_and_bits():
     first, second = (scored(model, binarisations=2) for model in (small_model(), other_model()))
-    found = compare_images(per_image_table(first.shards), per_image_table(second.shards), "t0001", "t0002")
+    found = compare_images(first.images, second.images, "t0001", "t0002").differences
     assert [each.method for each in found] == ["importance_sampling", "negative_elbo"]
     sampled = found[0]
     nll = [each.estimates[1] for each in (first, second)]
@@ -35,13 +34,27 @@ def test_differences_are_paired_over_images_and_bits():
 def test_only_images_that_both_have_are_compared():
     first = scored(small_model())
     second = scored(other_model(), importance_sampling={"samples": 60, "images": 5}, bound_images=7)
-    found = compare_images(per_image_table(first.shards), per_image_table(second.shards), "a", "b")
+    found = compare_images(first.images, second.images, "a", "b").differences
     assert {each.method: each.images for each in found} == {"importance_sampling": 5, "negative_elbo": 7}
-    assert compare_images(per_image_table(first.shards), per_image_table(second.shards)[:0], "a", "b") == []
+    assert compare_images(first.images, second.images[:0], "a", "b") == Comparison((), ())
 
 
 def test_a_model_differs_from_itself_by_nothing():
-    table = per_image_table(scored(small_model()).shards)
-    again = per_image_table(scored(small_model()).shards)
-    for each in compare_images(table, again, "a", "b"):
+    table, again = scored(small_model()).images, scored(small_model()).images
+    for each in compare_images(table, again, "a", "b").differences:
         assert (each.difference, each.standard_error) == (0.0, 0.0)
+
+
+HAIS = {"enabled": True, "images": 3, "chains": 4, "temperatures": 10, "leapfrog_steps": 2, "pilot_passes": 1}
+
+
+def test_figures_made_with_different_settings_are_not_paired():
+    first = scored(small_model(), hais=HAIS, bound_images=5)
+    poorer = HAIS | {"start": "prior", "chains": 2, "temperatures": 5}
+    second = scored(other_model(), hais=poorer, importance_sampling={"samples": 2}, bound_images=5)
+    found = compare_images(first.images, second.images, "t0001", "t0002")
+    assert [(each.method, each.settings) for each in found.differences] == [("negative_elbo", "1 sample")]
+    assert found.left_out == (
+        LeftOut("hais", "test", "t0001", "t0002", "posterior 10x2x4", "prior 5x2x2"),
+        LeftOut("importance_sampling", "test", "t0001", "t0002", "60 samples", "2 samples"),
+    )

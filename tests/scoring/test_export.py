@@ -162,6 +162,27 @@ def test_hostile_weights_are_refused(copy, exported):
     assert iafsweep.load_run(copy, "cpu").epoch == iafsweep.load_run(exported, "cpu").epoch
 
 
+def test_a_flipped_bit_of_a_weight_is_noticed(copy):
+    path = copy / "model.safetensors"
+    whole = path.read_bytes()
+    weights = 8 + int.from_bytes(whole[:8], "little")
+    for place in (weights, (weights + len(whole)) // 2, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        refused(copy, "is damaged: its weights are not those that were written")
+    path.write_bytes(whole)
+    iafsweep.load_run(copy, "cpu")
+
+
+def test_a_model_of_an_earlier_version_without_a_digest_is_read(copy):
+    def forget(_, metadata):
+        said = json.loads(metadata["iafsweep"])
+        assert len(said.pop("sha256")) == 64
+        metadata["iafsweep"] = json.dumps(said)
+
+    rewrite(copy, forget)
+    iafsweep.load_run(copy, "cpu")
+
+
 def test_a_configuration_of_another_size_allocates_nothing(copy):
     text = (copy / "config.toml").read_text()
     for old, new in (

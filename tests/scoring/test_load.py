@@ -5,7 +5,7 @@ import torch
 
 import iafsweep
 from iafsweep.data import fixed_binarisation
-from iafsweep.errors import RunFolderError
+from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import Evaluation
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import BASE, tiny_images
@@ -59,8 +59,38 @@ def test_mistakes(folder, tmp_path):
         run.log_likelihood(torch.full((1, 1, 28, 28), math.nan))
     with pytest.raises(ValueError, match="expected images of shape"):
         run.log_likelihood(torch.zeros(2, 28, 28))
+    with pytest.raises(TypeError, match="seed must be a whole number, got float 1.5"):
+        run.log_likelihood(torch.zeros(1, 1, 28, 28), seed=1.5)
+    with pytest.raises(TypeError, match=r"images must be a torch.Tensor, got numpy.ndarray"):
+        run.log_likelihood(torch.zeros(1, 1, 28, 28).numpy())
+    with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
+        run.log_likelihood(torch.zeros(1, 1, 28, 28), samples=0)
     with pytest.raises(RunFolderError, match="is not a run folder"):
         iafsweep.load_run(tmp_path)
+
+
+def test_images_that_are_not_there_are_not_replaced_by_others(folder):
+    run = iafsweep.load_run(folder.path, device="cpu")
+    with pytest.raises(ValueError, match="split must be one of train, validation, test, got 'tset'"):
+        run.images("tset", 2)
+    with pytest.raises(ValueError, match="count must be at least 0, got -1"):
+        run.images("test", -1)
+    with pytest.raises(ValueError, match="count is 1001, and there are 1000 test images"):
+        run.images("test", 1001)
+    for count in (2.0, True):
+        with pytest.raises(TypeError, match="count must be a whole number"):
+            run.images("test", count)
+    assert run.images("test", 0).shape == (0, 1, 28, 28)
+    assert len(run.images("test")) == 1000
+
+
+def test_a_device_is_the_one_asked_for_or_refused(folder, monkeypatch):
+    for device in ("gpu", "mps", "cpu:0", None):
+        with pytest.raises(ValueError, match=f"^device must be one of auto, cpu, cuda, got {device!r}"):
+            iafsweep.load_run(folder.path, device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"^device cuda: no CUDA device is visible .* or take device cpu$"):
+        iafsweep.load_run(folder.path, "cuda")
 
 
 def test_public_names():

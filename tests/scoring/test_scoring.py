@@ -3,7 +3,7 @@ import torch
 
 from iafsweep.config import EvaluationConfig
 from iafsweep.data import fixed_binarisation
-from iafsweep.evaluation.figures import first_images, per_image_table, settings_text, summarise, write_per_image
+from iafsweep.evaluation.figures import first_images, settings_text, summarise
 from iafsweep.evaluation.report import evaluate, plan_jobs
 from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, plan_shards
@@ -121,11 +121,11 @@ def config():
     return RunConfig.model_validate({"data": {"source": "mnist_mini"}, "evaluation": SETTINGS.model_dump()})
 
 
-def test_an_evaluation_has_every_figure_asked_for(model, tmp_path):
+def test_an_evaluation_has_every_figure_asked_for(model):
     told = []
     splits = {"train": GREY[:8], "validation": GREY[:0], "test": GREY}
     scores = evaluate(model, splits, config(), lambda *what: told.append(what))
-    estimates, shards = scores.estimates, scores.shards
+    estimates = scores.estimates
     names = [(each.method, each.split, each.images) for each in estimates]
     assert names == [
         ("negative_elbo", "train", 8),
@@ -141,9 +141,10 @@ def test_an_evaluation_has_every_figure_asked_for(model, tmp_path):
     chain = 1 + 4 * 2
     evaluations = 3 * 4 * 3 * chain + 7 * 4 * chain
     assert told[-1] == ("hais test", evaluations, evaluations)
-    write_per_image(tmp_path / "images.parquet", shards)
-    table = per_image_table(shards)
+    table = scores.images
     assert len(table) == 8 + 12 + 12 + 7
+    assert set(table[table.method == "hais"].settings) == {hais.settings}
+    assert set(table.seed) == {hais.seed}
     sampled = table[(table.method == "importance_sampling") & (table.image < 7)]
     assert -sampled.log_likelihood.mean() == pytest.approx(estimates[3].nll, abs=1e-12)
 
@@ -157,6 +158,14 @@ def test_figures_do_not_depend_on_the_order_of_shards(model):
     with pytest.raises(ValueError, match="shards of one method"):
         summarise([shards[0], score(model, "negative_elbo", 4, 4)], SETTINGS)
     assert [result.shard.count for result in first_images(shards, 6)] == [4, 2]
+
+
+def test_the_first_images_have_the_seconds_of_whole_shards_and_none_of_cut_ones(model):
+    shards = [
+        score(model, "importance_sampling", first, 4).model_copy(update={"seconds": 2.0**first}) for first in (0, 4, 8)
+    ]
+    seconds = {images: summarise(first_images(shards, images), SETTINGS).seconds for images in (4, 6, 8, 12)}
+    assert seconds == {4: 1.0, 6: None, 8: 17.0, 12: 273.0}
 
 
 def test_plans():

@@ -1,5 +1,6 @@
 """Scoring by a pool of processes: the figures are those of a single process, and nothing is done twice."""
 
+import pandas as pd
 import pytest
 import torch
 
@@ -40,11 +41,12 @@ def folder(tmp_path_factory):
     return sweep
 
 
-def score(folder, processes, trials=("t0001", "t0002")):
-    finalists = [plan_finalist(trial, folder, EVALUATION, len(TEST)) for trial in trials]
+def score(folder, processes, trials=("t0001", "t0002"), evaluation=EVALUATION, told=None):
+    finalists = [plan_finalist(trial, folder, evaluation, len(TEST)) for trial in trials]
     heard = []
+    told = [] if told is None else told
     plan = Plan(at_a_time=processes, limited_by="CPU", cpus=1, gpus=0.0)
-    outcome = score_finalists(finalists, folder, TEST, plan, heard.append)
+    outcome = score_finalists(finalists, folder, TEST, plan, heard.append, told.append)
     assert not outcome.errors
     return [run.read_evaluation() for run in (RunFolder(folder.trial(trial)) for trial in trials)], heard
 
@@ -97,3 +99,41 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     assert figures["nll_importance_sampling_samples"] == sampled.samples
     assert figures["nll_importance_sampling_estimator_error"] == sampled.estimator_error
     assert figures["nll_hais_untrusted"] == hais.untrusted_share
+
+
+def test_a_poorer_rerun_keeps_what_it_does_not_measure_and_says_what_it_replaces(ray_cluster, folder):
+    run = RunFolder(folder.trial("t0002"))
+    first = EVALUATION.model_copy(update={"until_error": EvaluationConfig().until_error})
+    (before,), _ = score(folder, 1, ["t0002"], first)
+    values = first.model_dump() | {"importance_sampling": {"samples": 2, "images": 60}}
+    values["hais"]["enabled"] = values["sandwich"]["enabled"] = False
+    poorer, said = EvaluationConfig.model_validate(values), []
+    (after,), _ = score(folder, 1, ["t0002"], poorer, said)
+    assert said == ["t0002: IS 2 samples on 60 test images replaces IS 50 samples on 120 test images"]
+    assert after.sandwiches == before.sandwiches
+    assert after.estimates[-1] == before.estimates[-1]
+    assert [(each.method, each.images, each.settings) for each in after.estimates] == [
+        ("negative_elbo", 30, "1 sample"),
+        ("importance_sampling", 60, "2 samples"),
+        ("importance_sampling", 20, "2 samples"),
+        ("hais", 20, "posterior 3x2x4"),
+    ]
+    images = pd.read_parquet(run.per_image)
+    for each in after.estimates:
+        rows = images[(images.method == each.method) & (images.image < each.images)]
+        assert set(rows.settings) == {each.settings}
+        assert len(rows) == each.images * len(each.binarisation_seeds)
+        assert -rows.log_likelihood.mean() == pytest.approx(each.nll)
+    assert len(pd.read_parquet(run.simulated)) == 10
+    (again,), _ = score(folder, 1, ["t0002"], poorer, said)
+    assert (again, len(said)) == (after, 1)
+
+    run.write_evaluation(after.model_copy(update={"checkpoint_digest": "0" * 16}))
+    (alone,), _ = score(folder, 1, ["t0002"], poorer, said)
+    assert {each.method for each in alone.estimates} == {"negative_elbo", "importance_sampling"}
+    assert said[1:] == [
+        "t0002: HAIS posterior 3x2x4 on 20 test images is of another checkpoint: not kept",
+        "t0002: sandwich from the posterior 3x2x4 on 10 simulated images (seed 0) is of another checkpoint: not kept",
+    ]
+    assert set(pd.read_parquet(run.per_image).method) == {"negative_elbo", "importance_sampling"}
+    assert not run.simulated.exists()

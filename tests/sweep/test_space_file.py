@@ -82,7 +82,7 @@ def test_keys_with_and_without_quotes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is a single configuration.*run_single.py"),
+        ("", "is a single configuration.*iafsweep-run"),
         ("[sweep]\ntrials = 3", r"has \[sweep\], but no \[search\]: name at least one field there"),
         ("[serach]\n'training.epochs' = { int = [2, 4] }", r"unknown table \[serach\]: did you mean \[search\]\?"),
         ("[search]\n[swep]\ntrials = 3", r"unknown table \[swep\]: did you mean \[sweep\]\?"),

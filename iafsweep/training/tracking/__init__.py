@@ -32,7 +32,8 @@ def make_mirror(name: str, watch: Watch | None = None) -> Mirror:
         raise UserError(f"--tracker {name!r}: known are {', '.join(TRACKERS)}")
     if not _is_installed(name):
         raise UserError(
-            f"--tracker {name}: the package {name} is not installed; install it with: pip install 'iafsweep[{name}]'"
+            f"--tracker {name}: the package {name} is not installed; install it with: pip install 'iafsweep[{name}]' "
+            f"(in a checkout .venv/bin/pip install -e '.[{name}]')"
         )
     return Mirror(name, TRACKERS[name], watch)
 

@@ -1,0 +1,52 @@
+"""`compare`: what is paired, what is named and left out, and tables that do not say how they were made."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from iafsweep.cli.compare import compare_trials
+from iafsweep.errors import UserError
+from iafsweep.training import RunFolder
+from tests.finished import finish_sweep
+
+
+def table(nll, **settings):
+    images = [
+        {"method": method, "settings": text, "split": "test", "binarisation_seed": 0, "image": image}
+        for method, text in settings.items()
+        for image in range(4)
+    ]
+    return pd.DataFrame(images).assign(log_likelihood=[-nll - row["image"] ** 2 * nll / 100 for row in images])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return finish_sweep(tmp_path_factory.mktemp("sweep") / "s")
+
+
+def compare(folder, **tables):
+    for trial, each in tables.items():
+        each.to_parquet(RunFolder(folder.trial(trial)).per_image)
+    console = Console(file=io.StringIO(), width=200)
+    compare_trials(folder.path, list(tables), folder.path.parent / "out.csv", console)
+    return console.file.getvalue()
+
+
+def test_figures_made_with_different_settings_are_named_and_left_out(folder):
+    said = compare(
+        folder,
+        t0002=table(100.0, hais="prior 5x2x2", importance_sampling="200 samples"),
+        t0001=table(99.0, hais="posterior 10x2x4", importance_sampling="200 samples"),
+    )
+    assert "t0001 and t0002: HAIS posterior 10x2x4 against prior 5x2x2: not compared" in said.splitlines()
+    csv = pd.read_csv(folder.path.parent / "out.csv")
+    assert csv[["method", "settings", "images"]].values.tolist() == [["importance_sampling", "200 samples", 4]]
+    assert "NLL, HAIS" not in said
+
+
+def test_a_table_without_settings_is_refused_with_what_to_do(folder):
+    tables = {"t0001": table(99.0, hais="prior 5x2x2"), "t0002": table(99.0, hais="prior 5x2x2")}
+    with pytest.raises(UserError, match=r"does not say with which settings t0002 was scored.*score the trial again"):
+        compare(folder, **tables | {"t0002": tables["t0002"].drop(columns="settings")})
