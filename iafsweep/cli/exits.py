@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.errors import UserError
+from iafsweep.interrupts import Terminated
 
 EXIT_CODES = (
     "0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was asked (or "
@@ -24,10 +25,6 @@ USER_ERROR = 2
 DIVERGED = 3
 INTERRUPTED = 130
 TERMINATED = 143
-
-
-class Terminated(BaseException):
-    """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
 
 
 INTERRUPTS = (KeyboardInterrupt, Terminated)

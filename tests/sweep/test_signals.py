@@ -11,6 +11,8 @@ from iafsweep.sweep.state import replay
 from iafsweep.sweep.stopping import SweepStopper
 from tests.sweep.test_ledger import HEADER
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize(
     ("signum", "code", "raised"), [(signal.SIGINT, 130, KeyboardInterrupt), (signal.SIGTERM, 143, Terminated)]
