@@ -40,7 +40,8 @@ def status_lines(now: Standing) -> list[str]:
         lines.append(f"the last driver ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
     if now.was_killed:
         lines.append("the last driver was killed: it left no word of its end")
-    if now.driver is None and now.ended < now.trials:
+    is_exhausted = now.ended_as is not None and now.ended_as.outcome == "exhausted"  # there is nothing new to propose
+    if now.driver is None and now.ended < now.trials and not is_exhausted:
         lines.append(f"to go on: {shlex.join([*exits.program(), 'resume', str(now.folder)])}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
 

@@ -73,6 +73,15 @@ def test_status_tells_how_the_last_driver_ended(folder, console, capsys):
     assert "the last driver ended as stopped: the 2 hours are used up" in console.export_text()
 
 
+def test_status_of_an_exhausted_sweep_does_not_advise_to_go_on(folder, console, capsys):
+    with Ledger.open(folder.ledger) as ledger:
+        ledger.append(Ended(outcome="exhausted", reason="", time="t"))
+    show_status(folder.path, console)
+    text = console.export_text()
+    assert "ended as exhausted" in text
+    assert "to go on" not in text
+
+
 def test_status_imports_neither_ray_nor_torch():
     code = (
         "import sys; import iafsweep.cli.manage, iafsweep.cli.sweep; "
