@@ -61,6 +61,7 @@ def test_four_gpus_on_two_nodes(cluster, tmp_path):
         )
         watch = _NodeKiller(cluster, folder)
         outcome = launch_sweep(space, folder, tiny_images(), options, watch)
+        _wait_until_lost(nodes=2)  # of the cluster's three, the head is one
         _gpu_hours(options, tmp_path)
     assert outcome.status == "completed"
     assert watch.plan == Plan(4, "GPU", 1, 1.0)
@@ -71,6 +72,16 @@ def test_four_gpus_on_two_nodes(cluster, tmp_path):
         epochs = [int(line) for line in (folder.trial(trial.trial) / "epochs").read_text().split()]
         assert sorted(set(epochs)) == list(range(1, 13))
         assert len(epochs) <= 13  # none but the interrupted epoch was trained twice
+
+
+def _wait_until_lost(nodes):
+    """Ray takes a while to notice that a node is gone."""
+    import ray
+
+    deadline = time.monotonic() + 60
+    while sum(node["Alive"] for node in ray.nodes()) > nodes:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def _gpu_hours(options, tmp_path):
