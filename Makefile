@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
-# Two processes of one thread each: the tests are many and tiny.
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+# Two processes (of one thread each, see tests/conftest.py): the tests are many and tiny.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 # `make test-faults FAULTS="faults and slow"` leaves out what `make test` runs.
 FAULTS := faults
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: the tests are tiny, and runs are bit-equal only on as many threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_collection_modifyitems(items):
     if not os.environ.get("IAFSWEEP_FULL_INSTALL"):
