@@ -44,7 +44,7 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
     if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
-        trial = next(each for each in state.trials if each.trial == best.trial)
+        trial = state.named[best.trial]
         found = candidate(space, trial.proposed.parameters, trial.afresh, trial.proposed.repeat)
         if found is not None:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})

@@ -62,7 +62,7 @@ class JournalMirror:
         if self._study is None or not _is_shown(report.epoch, report.epochs):
             return
         try:
-            trial = next(each for each in state.unfinished if each.trial == report.trial)
+            trial = state.named[report.trial]
             self._study.point(trial, report.epoch, report.validation_negative_elbo)
         except Exception as error:  # noqa: BLE001
             self._give_up(error)
@@ -72,7 +72,7 @@ class JournalMirror:
         if self._study is None:
             return
         try:
-            self._study.take(next(each for each in state.trials if each.trial == row.trial))
+            self._study.take(state.named[row.trial])
         except Exception as error:  # noqa: BLE001
             self._give_up(error)
 

@@ -116,6 +116,8 @@ class Recorder(Callback):
             self._finish(row)
 
     def _rung(self, report: TrialReport) -> None:
+        if any(rung.epoch == report.epoch for rung in self._ledger.state.named[report.trial].rungs):
+            return  # a trial that goes on from a rung's checkpoint reports it once more
         value = report.validation_negative_elbo
         self._append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
         self._progress.epoch(report, self._ledger.state)

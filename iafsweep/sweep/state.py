@@ -90,6 +90,11 @@ class LedgerState:
         return tuple(trial for trial in self.trials if trial.finished is None)
 
     @cached_property
+    def named(self) -> Mapping[str, TrialState]:
+        """The trials by their names."""
+        return {trial.trial: trial for trial in self.trials}
+
+    @cached_property
     def keys(self) -> frozenset[str]:
         """Keys of all configurations proposed."""
         return frozenset(trial.proposed.key for trial in self.trials)

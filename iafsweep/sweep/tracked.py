@@ -65,7 +65,7 @@ class SweepTracking:
         self._tell(self._mirror.close())
 
     def _news_of(self, name: str, state: LedgerState) -> None:
-        self._news(next(trial for trial in state.trials if trial.trial == name), state)
+        self._news(state.named[name], state)
 
     def _news(self, trial: TrialState, state: LedgerState) -> None:
         run = _run(trial, state, self._space, self._folder)

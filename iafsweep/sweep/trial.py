@@ -175,6 +175,7 @@ class SweepTrial(tune.Trainable):
         self._config = RunConfig.model_validate_json(config["config"])
         self._gpus = float(config["gpus"])  # a process is given trials with the same demands alone
         self._is_open = False
+        self._goes_on = False
         self._note = ""
         self._last_bound: float | None = None
 
@@ -188,12 +189,18 @@ class SweepTrial(tune.Trainable):
         path = folder.trial(self._trial)
         self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
         self._note = "; ".join(part for part in (self._note, note) if part)
+        self._last_bound = _last_bound(RunFolder(path), self._trainer.epochs_done)
         self._is_open = True
+        self._goes_on = self._trainer.epochs_done > 0
 
     def _epoch(self) -> TrialReport:
         trainer = self._trainer
         assert trainer is not None
         epochs, until = trainer.config.training.epochs, self._settings.until
+        goes_on, self._goes_on = self._goes_on, False
+        if goes_on and trainer.epochs_done in self._settings.milestones and trainer.epochs_done < epochs:
+            # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
+            return self._report("running")
         if trainer.epochs_done < min(epochs, until or epochs):
             self._last_bound = trainer.run_epoch().validation_negative_elbo
         if trainer.epochs_done >= epochs:
@@ -201,9 +208,6 @@ class SweepTrial(tune.Trainable):
             return self._end("completed")
         if until is not None and trainer.epochs_done >= until:
             trainer.save()
-            if self._last_bound is None:  # its process was killed here before it could say so
-                rows = metrics_file.read(RunFolder(SweepFolder(self._settings.folder).trial(self._trial)).metrics)
-                self._last_bound = rows[-1].validation_negative_elbo
             return self._end("waiting")
         if trainer.epochs_done in self._settings.milestones:
             trainer.save()
@@ -263,6 +267,14 @@ class SweepTrial(tune.Trainable):
         if self._device.type == "cuda" and torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
+
+
+def _last_bound(folder: RunFolder, epochs_done: int) -> float | None:
+    """Return the bound of the last epoch of a run that goes on; None when nothing tells of it."""
+    if not epochs_done or not folder.metrics.exists():
+        return None
+    rows = metrics_file.read(folder.metrics)
+    return rows[-1].validation_negative_elbo if rows and rows[-1].epoch == epochs_done else None
 
 
 def is_transient(error: BaseException) -> bool:

@@ -68,6 +68,8 @@ def test_rungs_are_kept_other_epochs_are_not(recorder, ledger):
     recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", 2))
     assert isinstance(last(ledger), Rung)
     assert last(ledger).value == 90.0
+    recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", 2))  # as after a kill at the rung
+    assert len(ledger.state.events) == before + 1
 
 
 def test_end_by_the_scheduler_is_one_row(recorder, ledger, lines):

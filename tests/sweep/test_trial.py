@@ -25,9 +25,10 @@ def folder(tmp_path):
     return folder
 
 
-def config_of(trial="t0001", depth=0, epochs=3, gpus=0.0):
-    values = {DEPTH: depth, RATE: 2e-3, **({WIDTH: 8} if depth else {})}
-    return {"trial": trial, "config": candidate(tiny_space(epochs), values).config.model_dump_json(), "gpus": gpus}
+def config_of(trial="t0001", depth=0, epochs=3, gpus=0.0, rate=2e-3):
+    config = candidate(tiny_space(epochs), {DEPTH: depth, RATE: 2e-3, **({WIDTH: 8} if depth else {})}).config
+    config = config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": rate})})
+    return {"trial": trial, "config": config.model_dump_json(), "gpus": gpus}
 
 
 @pytest.fixture
@@ -198,6 +199,31 @@ def test_trial_saves_before_it_reports_a_rung(make):
     calls.clear()
     trial.step()
     assert calls == ["save", "save"]  # the fake's own, and the rung's
+
+
+def test_trial_killed_at_a_rung_reports_the_rung_again_before_it_trains_on(make, folder):
+    """Else whoever is killed between the rung's checkpoint and the scheduler's answer would never be stopped there."""
+    first = make(open_trainer, epochs=4, milestones=(2,))
+    reports = [first.step(), first.step()]
+    kill(first)
+    second = make(open_trainer, epochs=4, milestones=(2,))
+    again = second.step()
+    assert (again["status"], again["epoch"], again[METRIC]) == ("running", 2, reports[-1][METRIC])
+    assert len(metrics_of(folder.trial("t0001"))) == 2
+    assert second.step()["epoch"] == 3
+
+
+def test_value_of_a_trial_killed_at_its_end_is_its_last_epochs(make, folder):
+    """Not its best epoch's, which is what the checkpoint tells."""
+    ends = []
+    for _ in range(2):
+        trial = make(open_trainer, epochs=3, rate=5.0)
+        while not (end := trial.step())["done"]:
+            pass
+        ends.append((end[METRIC], end["best_value"], end["best_epoch"]))
+        kill(trial)
+    assert ends[0] == ends[1]
+    assert ends[0][0] != ends[0][1]
 
 
 def test_trial_given_a_gpu_that_is_not_there_fails_with_the_reason(make, monkeypatch):
