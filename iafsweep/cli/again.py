@@ -90,9 +90,9 @@ def retrain(
         again = retrain_space(space, old, top, seeds, all_images=all_images)
         into.path.parent.mkdir(exist_ok=True)
     code = see_through(with_sweep(again, changes), into, machine, console)
-    rows = publish(old)
+    board = publish(old)
     console.print()
-    print_leaderboard(console, old, rows)
+    print_leaderboard(console, old, board)
     leave_report(old, console)
     return code
 

@@ -58,7 +58,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         console.print(_not_compared(each), markup=False, soft_wrap=True)
     if left_out:
         console.print(
-            "To compare them, score both with the same settings: run_sweep.py rerun", markup=False, soft_wrap=True
+            f"To compare them, score both with the same settings: {_rerun(sweep.path)}", markup=False, soft_wrap=True
         )
     if csv is not None:
         _write(csv, differences)

@@ -26,7 +26,6 @@ from iafsweep.config.files import build_config, find_config, parse_overrides, wi
 from iafsweep.config.problems import explain
 from iafsweep.data import load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError, SweepError, UserError
-from iafsweep.records import LeaderboardRow
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.board import best_trials
 from iafsweep.sweep.cluster import plan_trials
@@ -122,10 +121,10 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     if csv is not None and csv.is_dir():
         raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / old.leaderboard_csv.name}")
     try:
-        rows = publish(old, csv)
+        board = publish(old, csv)
     except OSError as error:
         raise UserError(f"cannot write the leaderboard: {error}") from error
-    print_leaderboard(console, old, rows)
+    print_leaderboard(console, old, board)
     console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)
 
 
@@ -204,15 +203,14 @@ def _rerun(
     return 1 if outcome.errors else 0
 
 
-def _show(folder: SweepFolder, console: Console) -> list[LeaderboardRow]:
-    rows = publish(folder)
-    print_leaderboard(console, folder, rows)
+def _show(folder: SweepFolder, console: Console) -> None:
+    board = publish(folder)
+    print_leaderboard(console, folder, board)
     console.print(f"\nLeaderboard: {folder.leaderboard_csv}", markup=False, soft_wrap=True)
     console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
     if folder.best.exists():
         console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
     leave_report(folder, console)
-    return rows
 
 
 def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:

@@ -14,8 +14,8 @@ from iafsweep.interrupts import RAISED, SignalCount
 def between_steps() -> Iterator[Callable[[], None]]:
     """Give a function that raises the first signal since; until it is called, a signal changes nothing.
 
-    A second signal raises at once, wherever the program is; the same
-    one within two seconds is the first one's echo. A signal that nobody asked for raises on leaving.
+    A second signal raises at once, wherever the program is; the same one within two seconds is the first one's echo. A
+    signal that nobody asked for raises on leaving.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
@@ -25,8 +26,23 @@ _EDGES = 2
 _LEFT = {"trial", "status"}
 
 
-def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow]:
-    """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return the rows.
+@dataclass(frozen=True)
+class Published:
+    """What was published.
+
+    Attributes:
+        rows: the leaderboard.
+        order: paths of the searched fields, in the order of their columns.
+        problems: what is wrong with the ledger the rows were read from.
+    """
+
+    rows: list[LeaderboardRow]
+    order: list[str]
+    problems: tuple[str, ...]
+
+
+def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
+    """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
     All of it but the test figures comes from the ledger, so that a run folder that was removed is missed by none of it.
 
@@ -49,7 +65,8 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> list[LeaderboardRow
         if found is not None:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
-    return rows
+    # A line that a driver writes at this very moment is no problem of the ledger's.
+    return Published(rows, order, state.problems if folder.driver() is None else ())
 
 
 def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:
@@ -59,15 +76,12 @@ def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> 
     ]
 
 
-def print_leaderboard(console: Console, folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> None:
+def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
     """Print the ranked table, with the last parts of parameter names, and its notes."""
-    space = read_stored_space(folder.space)
-    order = [parameter.path for parameter in space.parameters]
-    print_table(console, leaderboard_table(rows, order), order, keys=2)
-    # A line that a driver writes at this very moment is no problem of the ledger's.
-    for problem in read_state(folder).problems if folder.driver() is None else ():
+    print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
+    for problem in board.problems:
         console.print(f"The ledger is damaged: {problem}", markup=False, style="yellow", soft_wrap=True)
-    if missing := missing_checkpoints(folder, rows):
+    if missing := missing_checkpoints(folder, board.rows):
         told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
         console.print(
             f"Missing checkpoints, {len(missing)} in all: {told}", markup=False, style="yellow", soft_wrap=True

@@ -55,15 +55,13 @@ def retrain_space(space: SearchSpace, folder: SweepFolder, top: int, seeds: int,
         "target": None,
         "gpu_hours": None,
     }
-    base, fixed = space.base, dict(space.fixed)
+    base = space.base
     if all_images:
-        # Fixed values win over the base where the space is read again.
-        fixed |= {"data.validation_images": 0, "evaluation.checkpoint": "last"}
         data = base.data.model_copy(update={"validation_images": 0})
         evaluation = base.evaluation.model_copy(update={"checkpoint": "last"})
         base = base.model_copy(update={"data": data, "evaluation": evaluation})
     first = tuple(trial.proposed.parameters for trial in best)
-    return replace(space, base=base, fixed=fixed, first=first, sweep=space.sweep.model_copy(update=changes))
+    return replace(space, base=base, first=first, sweep=space.sweep.model_copy(update=changes))
 
 
 def retrainings(folder: SweepFolder) -> list[SweepFolder]:

@@ -17,7 +17,6 @@ class StopRequest:
 
     Args:
         file: the file; one left from an earlier time is removed.
-
     """
 
     def __init__(self, file: Path | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -48,7 +48,7 @@ class SearchSpace:
 
     Attributes:
         base: the configuration of all values that are not searched; also what an inactive parameter's field is.
-        fixed: the values that the space file (or the command line) put over its base file's, for people to see.
+        fixed_paths: fields that the space file (or the command line) put over its base file's.
         first: values to try before the sampler proposes any.
         parameters: the searched fields, in order.
         sweep: how it is searched.
@@ -60,7 +60,7 @@ class SearchSpace:
     base: RunConfig
     parameters: tuple[Parameter, ...]
     sweep: SweepConfig = SweepConfig()
-    fixed: Mapping[str, ConfigValue] = field(default_factory=dict)
+    fixed_paths: tuple[str, ...] = ()
     first: tuple[Mapping[str, Scalar], ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,6 +75,11 @@ class SearchSpace:
     def title(self) -> str:
         """The question the space asks."""
         return self.base.title
+
+    @property
+    def fixed(self) -> dict[str, ConfigValue]:
+        """The values of the fixed fields, for people to see."""
+        return {path: get_path(self.base, path) for path in self.fixed_paths}
 
     @property
     def origin(self) -> str:

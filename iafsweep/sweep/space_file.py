@@ -118,7 +118,7 @@ def _space(
     fixed |= {key: _fixed_value(key, value) for key, value in changes.items()}
     base = build_config(with_values(values, fixed), f"{path} (searched fields at their base values)")
     try:
-        space = SearchSpace(base=base, parameters=parameters, sweep=sweep, fixed=fixed)
+        space = SearchSpace(base=base, parameters=parameters, sweep=sweep, fixed_paths=tuple(fixed))
         check_space(space)
         space = replace(space, first=check_first_points(space, first))
     except ConfigError as error:

@@ -71,9 +71,7 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     """
     if not folder.ledger.exists():
         write_text(folder.space, dump_space(space))
-        # Of the space as it will be read again: a default that was resolved meanwhile may stand in the file.
-        stored = space_hash(load_sweep_space(folder))
-        header = Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=stored)
+        header = Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
         return Ledger.create(folder.ledger, header)
     ledger = Ledger.open(folder.ledger)
     if ledger.state.header.space != space_hash(space):

@@ -61,8 +61,7 @@ def test_the_best_are_trained_with_seeds_of_their_own(folder):
 
 
 def test_all_images_leave_none_for_validation_and_the_space_can_be_stored(folder, tmp_path):
-    tiny = tiny_space()
-    fixed = replace(tiny, fixed={"data.validation_images": tiny.base.data.validation_images})
+    fixed = replace(tiny_space(), fixed_paths=("data.validation_images",))
     space = retrain_space(fixed, folder, 1, 2, all_images=True)
     assert space.base.data.held_out == 0
     assert space.base.evaluation.checkpoint == "last"
