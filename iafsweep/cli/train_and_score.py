@@ -21,6 +21,7 @@ from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.evaluation.report import evaluate, write_images
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
+from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.comparison import refuse_training_changes
 from iafsweep.training.lock import held
 from iafsweep.training.memory import REMEDY, is_out_of_memory, refuse_too_large
@@ -194,7 +195,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         device=device_name(device),
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,
-        checkpoint_digest=folder.checkpoint_digest(config.evaluation.checkpoint)[:16],
+        checkpoint_digest=checkpoint_digest(folder, config.evaluation.checkpoint)[:16],
     )
     write_images(folder, scores)
     folder.write_evaluation(evaluation)

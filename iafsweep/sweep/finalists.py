@@ -22,6 +22,7 @@ from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import Unit, UnitProgress, UnitsOutcome, run_units
 from iafsweep.training import RunFolder, load_trained_model
+from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.run_log import add_test_figures
 
 
@@ -110,7 +111,7 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
     """
     run = RunFolder(folder.trial(trial))
     config = run.read_config().model_copy(update={"evaluation": evaluation})
-    digest = run.checkpoint_digest(evaluation.checkpoint)[:16]
+    digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
     return Finalist(trial, run, config, tuple(plan_jobs(config, {"test": test_images})), digest)
 
 

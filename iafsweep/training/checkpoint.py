@@ -2,15 +2,17 @@
 
 ``last.pt`` holds all that training goes on from; ``best.pt`` the weights of the best epoch. A new best is first written
 to ``best.next.pt`` and takes its name only after ``last.pt`` has been replaced, so that a process killed at any moment
-leaves a ``last.pt`` and a ``best.pt`` that belong together.
+leaves a ``last.pt`` and a ``best.pt`` that belong together. Who reads takes ``best.next.pt`` for the best if ``last.pt``
+knows of it, and writes nothing: the run may be training.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
@@ -23,6 +25,8 @@ from iafsweep.training.memory import is_out_of_memory
 from iafsweep.training.run_folder import RunFolder
 
 FORMAT = "iafsweep checkpoint 1"
+_NOWHERE = torch.device("meta")
+"""To read what a checkpoint says without its weights."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
 
 
 def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
-    """Read ``last.pt``, and settle a new best that was being written when the process was killed.
+    """Read ``last.pt``.
 
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
@@ -105,34 +109,64 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
         best = None if content["best"] is None else Best.model_validate(content["best"])
     except ValidationError:
         raise RunFolderError(f"{folder.last} is damaged: it does not say which epoch was the best") from None
-    checkpoint = Checkpoint(**{**content, "best": best})
-    _settle_pending_best(folder, checkpoint)
-    return checkpoint
+    return Checkpoint(**{**content, "best": best})
 
 
 def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
-    """Read ``best.pt``.
+    """Read the weights of the best epoch, under whichever of its two names ``last.pt`` knows them.
 
     Raises:
-        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+        RunFolderError: they are missing, truncated, or no checkpoint of this program.
     """
-    if folder.pending_best.exists():
-        load_last(folder, torch.device("cpu"))
+    pending = _known_pending(folder, device)
+    if pending is not None:
+        return pending
     return BestWeights(**_read(folder.best, device, BestWeights, "without it the best epoch cannot be scored"))
 
 
-def _settle_pending_best(folder: RunFolder, last: Checkpoint) -> None:
-    """Give a pending best its name if ``last.pt`` knows of it; otherwise training will find it again."""
-    if not folder.pending_best.exists():
-        return
-    try:
-        pending = _read(folder.pending_best, torch.device("cpu"), BestWeights, "")
-    except RunFolderError as error:
-        raise RunFolderError(f"{error}; delete it, if {folder.best.name} beside it is whole") from None
-    if last.best is not None and pending["epoch"] == last.best.epoch:
+def settle_best(folder: RunFolder) -> None:
+    """Give a pending best its name if ``last.pt`` knows of it, else remove it: training will find it again.
+
+    Only for who writes the folder, that is, holds its lock.
+
+    Raises:
+        RunFolderError: it is damaged, or ``last.pt`` is.
+    """
+    if _known_pending(folder, _NOWHERE) is not None:
         folder.pending_best.replace(folder.best)
     else:
-        folder.pending_best.unlink()
+        folder.pending_best.unlink(missing_ok=True)
+
+
+def checkpoint_digest(folder: RunFolder, checkpoint: Literal["best", "last"]) -> str:
+    """Return the SHA-256 of a checkpoint's file, to tell figures of one from those of another.
+
+    Raises:
+        RunFolderError: it is missing, or which file it is cannot be told.
+    """
+    path = folder.last
+    if checkpoint == "best":
+        path = folder.best if _known_pending(folder, _NOWHERE) is None else folder.pending_best
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing: there is no checkpoint to score") from None
+
+
+def _known_pending(folder: RunFolder, device: torch.device) -> BestWeights | None:
+    """Return the pending best if ``last.pt`` knows of it: then it is the best, and only its name is missing."""
+    if not folder.pending_best.exists():
+        return None
+    try:
+        # Before last.pt: if the run goes on meanwhile, best.pt is this one or a newer.
+        pending = BestWeights(**_read(folder.pending_best, device, BestWeights, ""))
+    except RunFolderError as error:
+        if not folder.pending_best.exists():  # it has just been given its name
+            return None
+        raise RunFolderError(f"{error}; delete it, if {folder.best.name} beside it is whole") from None
+    last = load_last(folder, _NOWHERE)
+    return pending if last.best is not None and last.best.epoch == pending.epoch else None
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

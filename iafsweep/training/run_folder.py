@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -106,19 +105,6 @@ class RunFolder:
     def lock(self) -> Path:
         """There while a process trains or scores the run, or was killed doing so."""
         return self.path / ".run.lock"
-
-    def checkpoint_digest(self, checkpoint: Literal["best", "last"]) -> str:
-        """Return the SHA-256 of a checkpoint file, to tell figures of one from those of another.
-
-        Raises:
-            RunFolderError: it is missing.
-        """
-        path = self.best if checkpoint == "best" else self.last
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except FileNotFoundError:
-            raise RunFolderError(f"{path} is missing: there is no checkpoint to score") from None
 
     def create(self, config: RunConfig) -> None:
         """Make the folder and write the configuration into it.

@@ -107,6 +107,7 @@ class Trainer:
             )
         if config.evaluation.checkpoint == "best":
             refuse_lost_best(folder, saved, config)
+        checkpoints.settle_best(folder)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
         trainer = cls(config, images, folder, device)

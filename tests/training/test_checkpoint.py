@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 import random
 import shutil
@@ -6,8 +7,8 @@ import pytest
 import torch
 
 from iafsweep.errors import RunFolderError
-from iafsweep.training import RunFolder, Trainer, load_trained_model
-from iafsweep.training.checkpoint import load_last
+from iafsweep.training import RunFolder, Trainer, checkpoint, load_trained_model
+from iafsweep.training.checkpoint import checkpoint_digest, load_last
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +73,68 @@ def test_a_checkpoint_of_another_model_does_not_fit(folder, cpu):
         load_trained_model(folder, "last", cpu)
 
 
-def test_killed_between_the_new_best_and_the_new_last(folder, cpu):
-    """The pending best belongs to an epoch that last.pt does not know: it is dropped, the old best stands."""
+def test_killed_between_the_new_best_and_the_new_last(folder, images, cpu):
+    """The pending best belongs to an epoch that last.pt does not know: the old best stands, going on drops the other."""
     saved = torch.load(folder.best, weights_only=True)
     torch.save({**saved, "epoch": 99}, folder.pending_best)
+    before = content_of(folder)
     assert load_trained_model(folder, "best", cpu).epoch == saved["epoch"]
+    assert checkpoint_digest(folder, "best") == hashlib.sha256(folder.best.read_bytes()).hexdigest()
+    assert content_of(folder) == before
+    Trainer.resume(folder.read_config(), images, folder, cpu).close()
     assert not folder.pending_best.exists()
+    assert load_trained_model(folder, "best", cpu).epoch == saved["epoch"]
 
 
-def test_killed_between_the_new_last_and_the_rename_of_the_best(folder, cpu):
-    """last.pt knows the pending best: it takes its name."""
+def test_killed_between_the_new_last_and_the_rename_of_the_best(folder, images, cpu):
+    """last.pt knows the pending best: it is the best, and takes its name when the run goes on."""
     shutil.move(folder.best, folder.pending_best)
     torch.save({**torch.load(folder.pending_best, weights_only=True), "epoch": 1}, folder.best)
+    before, digest = content_of(folder), checkpoint_digest(folder, "best")
     known = load_last(folder, cpu).best.epoch
     assert load_trained_model(folder, "best", cpu).epoch == known
+    assert content_of(folder) == before
+    Trainer.resume(folder.read_config(), images, folder, cpu).close()
     assert not folder.pending_best.exists()
+    assert load_trained_model(folder, "best", cpu).epoch == known
+    assert checkpoint_digest(folder, "best") == digest
+
+
+def content_of(folder):
+    return {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_read_between_any_two_of_its_writes_and_trains_on(config, images, tmp_path, cpu, monkeypatch):
+    folder, write, seen = RunFolder(tmp_path / "run"), checkpoint._write, []
+    trainer = Trainer.start(config, images, folder, cpu)
+    trainer.run_epoch()
+    trainer.best = trainer.best.model_copy(update={"validation_negative_elbo": 1e9})
+
+    def write_and_read(path, content):
+        write(path, content)
+        before = content_of(folder)
+        seen.append((path.name, *(load_trained_model(folder, which, cpu).epoch for which in ("last", "best"))))
+        assert content_of(folder) == before
+
+    monkeypatch.setattr(checkpoint, "_write", write_and_read)
+    trainer.run_epoch()
+    trainer.close()
+    assert seen == [("best.next.pt", 1, 1), ("last.pt", 2, 2)]
+    assert load_trained_model(folder, "best", cpu).epoch == 2
+    assert not folder.pending_best.exists()
+
+
+def test_a_pending_best_that_takes_its_name_while_it_is_read_is_found_under_it(folder, cpu, monkeypatch):
+    shutil.copy(folder.best, folder.pending_best)
+    read = checkpoint._read
+
+    def rename_and_read(path, *arguments):
+        if path == folder.pending_best:
+            path.replace(folder.best)
+        return read(path, *arguments)
+
+    monkeypatch.setattr(checkpoint, "_read", rename_and_read)
+    assert load_trained_model(folder, "best", cpu).epoch == load_last(folder, cpu).best.epoch
 
 
 def test_a_checkpoint_of_another_run_of_the_same_shape_is_refused(folder, images, cpu):
