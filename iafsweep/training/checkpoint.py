@@ -2,7 +2,7 @@
 
 ``last.pt`` holds all that training goes on from; ``best.pt`` the weights of the best epoch. A new best is first written
 to ``best.next.pt`` and takes its name only after ``last.pt`` has been replaced, so that a process killed at any moment
-leaves a ``last.pt`` and a ``best.pt`` that belong together. Who reads takes ``best.next.pt`` for the best if ``last.pt``
+leaves a ``last.pt`` and a ``best.pt`` that belong together. A reader takes ``best.next.pt`` for the best if ``last.pt``
 knows of it, and writes nothing: the run may be training.
 """
 
@@ -17,9 +17,11 @@ from typing import Any, Literal
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from torch.optim import Optimizer
 
 from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
+from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
 from iafsweep.training.memory import is_out_of_memory
 from iafsweep.training.run_folder import RunFolder
@@ -122,6 +124,23 @@ def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
     if pending is not None:
         return pending
     return BestWeights(**_read(folder.best, device, BestWeights, "without it the best epoch cannot be scored"))
+
+
+def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, folder: RunFolder) -> None:
+    """Put the weights and moments of a checkpoint into a model and its optimiser.
+
+    Raises:
+        RunFolderError: they do not fit.
+    """
+    try:
+        model.load_state_dict(saved.model)
+        optimiser.load_state_dict(saved.optimiser)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{folder.last} does not fit the config.toml beside it: {error}") from error
+    for parameter, moments in optimiser.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
+                moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
 
 
 def settle_best(folder: RunFolder) -> None:

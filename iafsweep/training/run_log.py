@@ -15,6 +15,65 @@ from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Best, EpochMetrics, Evaluation
 from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
+from iafsweep.training.run_folder import RunFolder
+
+
+class RunLog:
+    """``run.log`` and the TensorBoard events of a run, opened and closed together.
+
+    Attributes:
+        curves: the TensorBoard events.
+    """
+
+    def __init__(self, folder: RunFolder, config: RunConfig, epochs_done: int, line: str, warning: str) -> None:
+        """Open both.
+
+        Args:
+            folder: the run folder.
+            config: shown by TensorBoard.
+            epochs_done: events of later epochs, of an earlier attempt, are purged.
+            line: how the run begins or goes on.
+            warning: what should be known of it besides; empty where there is nothing.
+
+        Raises:
+            RunFolderError: ``run.log`` is a link, which may lead out of the run folder.
+        """
+        self._lines = _open_log(folder.log)
+        try:
+            self.curves = Curves(folder.tensorboard, epochs_done + 1)
+            self.curves.add_config(config, epochs_done)
+            self.say(line)
+            if warning:
+                self.warn(warning)
+        except BaseException:  # a full disk: nobody else could close it
+            _close_log(self._lines)
+            raise
+
+    def add_epoch(self, metrics: EpochMetrics) -> None:
+        """Add a line on an epoch to ``run.log``."""
+        validation = metrics.validation_negative_elbo
+        shown = "" if validation is None else f", validation {validation:.2f}"
+        speed = f"{metrics.images_per_second:.0f} images/s"
+        self.say(f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}{shown} nats, {speed}")
+
+    def say(self, text: str) -> None:
+        """Add a line to ``run.log``."""
+        self._lines.info("%s", text)
+
+    def warn(self, text: str) -> None:
+        """Add a warning to ``run.log``."""
+        self._lines.warning("%s", text)
+
+    def error(self, text: str) -> None:
+        """Add an error to ``run.log``."""
+        self._lines.error("%s", text)
+
+    def close(self) -> None:
+        """Close both; what TensorBoard has not written yet is written."""
+        try:
+            self.curves.close()
+        finally:  # a full disk may refuse the last events
+            _close_log(self._lines)
 
 
 class _LogFile(logging.FileHandler):
@@ -26,7 +85,7 @@ class _LogFile(logging.FileHandler):
             raise error
 
 
-def open_log(path: Path) -> logging.Logger:
+def _open_log(path: Path) -> logging.Logger:
     """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers.
 
     Raises:
@@ -41,8 +100,8 @@ def open_log(path: Path) -> logging.Logger:
     return logger
 
 
-def close_log(logger: logging.Logger) -> None:
-    """Close the files of a logger made by :func:`open_log`."""
+def _close_log(logger: logging.Logger) -> None:
+    """Close the files of a logger made by :func:`_open_log`."""
     for handler in list(logger.handlers):
         handler.close()
         logger.removeHandler(handler)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig, dump_config
-from iafsweep.data import TrainingImages, fixed_binarisation
+from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
-from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, Split
+from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
 from iafsweep.training.batches import batch_count, epoch_batches
@@ -22,25 +21,14 @@ from iafsweep.training.checkpoint import on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
-from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
+from iafsweep.training.divergence import DivergedError, is_finite
+from iafsweep.training.kept import KeptEpoch
+from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_folder import RunFolder
-from iafsweep.training.run_log import Curves, close_log, open_log
+from iafsweep.training.run_log import RunLog
 from iafsweep.training.schedules import kl_weight, learning_rate
 from iafsweep.training.step import TrainingStep
 from iafsweep.training.validation import ValidationSet
-
-_SHOWN = 50
-
-
-class DivergedError(Exception):
-    """The loss or the validation bound is not a finite number; the last good checkpoint is kept."""
-
-    def __init__(self, metrics: EpochMetrics) -> None:
-        super().__init__(
-            f"diverged in epoch {metrics.epoch}: training loss {metrics.train_loss}, "
-            f"validation bound {metrics.validation_negative_elbo}"
-        )
-        self.metrics = metrics
 
 
 class Trainer:
@@ -62,13 +50,10 @@ class Trainer:
         self.epochs_done = 0
         self.best: Best | None = None
         self.seconds = 0.0
-        self._new_best: checkpoints.BestWeights | None = None
-        self._kept: checkpoints.Checkpoint | None = None  # the last complete epoch, while it is not on disk
-        self._saved_epoch: int | None = None
-        self._drawn_epoch: int | None = None
+        self._kept = KeptEpoch(folder)
         self._step = TrainingStep(self.model, self.optimiser, choose_computing(config, self.model, device))
         self._validation = ValidationSet.of(images, config, device)
-        self._shown = _shown(images, config).to(device)
+        self._pictures = Pictures(config, images, folder, device)
 
     @classmethod
     def start(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
@@ -80,11 +65,12 @@ class Trainer:
         folder.refuse_used()
         trainer = cls(config, images, folder, device)  # what does not fit into memory leaves no folder
         folder.create(config)
-        save_png(folder.data, data_grid(trainer._shown))
+        trainer._pictures.draw_data()
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
+        trainer._kept.replace(trainer._checkpoint(0, None, 0.0), None)
         trainer.save()
-        trainer._open("started on %s, %s parameters", trainer.place, f"{trainer.parameters:,}")
+        trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
 
     @classmethod
@@ -113,12 +99,11 @@ class Trainer:
         trainer = cls(config, images, folder, device)
         trainer._restore(saved)
         trainer._write_state("running")
-        trainer._open("resumed after epoch %d on %s", saved.epoch, trainer.place)
+        trainer._open(f"resumed after epoch {saved.epoch} on {trainer.place}")
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
-            trainer._log.warning(
-                "trained with %d threads before, %d now: figures may differ in the last digits",
-                saved.threads,
-                torch.get_num_threads(),
+            trainer._log.warn(
+                f"trained with {saved.threads} threads before, {torch.get_num_threads()} now: figures may differ in "
+                f"the last digits"
             )
         return trainer
 
@@ -151,87 +136,86 @@ class Trainer:
         Raises:
             DivergedError: the loss or the validation bound is not finite.
         """
+        if self._checkpoint_is_due(self.epochs_done):
+            self.save()  # it is on disk already, unless that failed: training on would change what is to be written
         started = time.perf_counter()
         compiled_before, remark = self._step.compile_seconds, self.remark
         sums, trained = self._train(progress)
         compiling = self._step.compile_seconds - compiled_before
         metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
         if self.remark != remark:
-            self._log.warning("%s", self.remark)
+            self._log.warn(self.remark)
         metrics_file.append(self.folder.metrics, metrics)
-        self._curves.add_metrics(metrics)
-        self.seconds += metrics.seconds
-        if not _is_finite(metrics):
-            self._save_kept()
+        self._log.curves.add_metrics(metrics)
+        if not is_finite(metrics):
+            self._write_kept()
+            self.seconds += metrics.seconds
             self._write_state("diverged")
-            self._log.error("diverged in epoch %d", metrics.epoch)
+            self._log.error(f"diverged in epoch {metrics.epoch}")
             raise DivergedError(metrics)
-        self.epochs_done = metrics.epoch
-        self._keep_best(metrics)
-        self._log.info("%s", _summary(metrics))
-        if _is_round(metrics.epoch):
-            self._draw(metrics.epoch)
-        if self._checkpoint_is_due():
+        self._keep(metrics)
+        self._log.add_epoch(metrics)
+        if is_drawn(metrics.epoch):
+            self._pictures.draw(self.model, metrics.epoch, self._log.curves)
+        if self._checkpoint_is_due(metrics.epoch):
             self.save()
-        else:
-            self._kept = self._checkpoint(on_cpu)
         return metrics
 
     def save(self) -> None:
-        """Write the checkpoints and ``state.json`` as of the last complete epoch; nothing if they are there already."""
-        if self._saved_epoch == self.epochs_done:
-            return
-        self._write(self._checkpoint())
-        self._write_state("running")
+        """Write the checkpoints and ``state.json`` as of the last whole epoch; nothing if they are there already."""
+        if self._write_kept():
+            self._write_state("running")
 
     def finish(self, status: RunStatus = "completed") -> None:
         """Save, draw the figures, write the last state and close all files."""
         self.save()
-        self._draw(self.epochs_done)
-        self._curves.add_end(self.best, self.epochs_done, completed=status == "completed")
+        self._pictures.draw(self.model, self.epochs_done, self._log.curves)
+        self._log.curves.add_end(self.best, self.epochs_done, completed=status == "completed")
         self._write_state(status)
-        self._log.info("%s after epoch %d", status, self.epochs_done)
+        self._log.say(f"{status} after epoch {self.epochs_done}")
         self.close()
 
     def interrupt(self) -> None:
-        """Save the last complete epoch, mark the run as interrupted and close all files.
+        """Save the last whole epoch, mark the run as interrupted and close all files.
 
         The epoch that was interrupted is half trained and is thrown away.
         """
-        self._save_kept()
+        self._write_kept()
         self._write_state("interrupted")
-        self._log.info("interrupted after epoch %d", self.epochs_done)
+        self._log.say(f"interrupted after epoch {self.epochs_done}")
         self.close()
 
     def close(self) -> None:
         """Close log and event file; what was not saved is lost."""
-        try:
-            self._curves.close()
-        finally:  # a full disk may refuse the last events
-            close_log(self._log)
+        self._log.close()
 
-    def _open(self, message: str, *values: object) -> None:
+    def _open(self, line: str) -> None:
         self.folder.remove_leftovers()
-        self._log = open_log(self.folder.log)
-        try:
-            self._curves = Curves(self.folder.tensorboard, self.epochs_done + 1)
-            self._curves.add_config(self.config, self.epochs_done)
-            self._log.info(message, *values)
-            if self.remark:
-                self._log.warning("%s", self.remark)
-        except BaseException:  # a full disk: nobody else could close it
-            close_log(self._log)
-            raise
+        self._log = RunLog(self.folder, self.config, self.epochs_done, line, self.remark)
 
-    def _checkpoint(self, keep: Callable[[Any], Any] = lambda state: state) -> checkpoints.Checkpoint:
-        """Return what training goes on from; ``keep`` makes of tensors what outlives the next step."""
+    def _keep(self, metrics: EpochMetrics) -> None:
+        """Keep the epoch that has just been trained, until it is written."""
+        best, new_best = self.best, None
+        bound = metrics.validation_negative_elbo
+        if bound is not None and (best is None or bound < best.validation_negative_elbo):
+            best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
+            weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            new_best = checkpoints.BestWeights(dump_config(self.config), metrics.epoch, weights)
+        last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
+        if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
+            last = replace(last, model=on_cpu(last.model), optimiser=on_cpu(last.optimiser))
+        self._kept.replace(last, new_best)
+        self._reached(last)
+
+    def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> checkpoints.Checkpoint:
+        """Return what training goes on from; its tensors are those that are trained."""
         return checkpoints.Checkpoint(
             config=dump_config(self.config),
-            epoch=self.epochs_done,
-            model=keep(self.model.state_dict()),
-            optimiser=keep(self.optimiser.state_dict()),
-            best=self.best,
-            seconds=self.seconds,
+            epoch=epoch,
+            model=self.model.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            best=best,
+            seconds=seconds,
             threads=torch.get_num_threads(),
             device=self.device.type,
             torch_version=str(torch.__version__),
@@ -240,32 +224,22 @@ class Trainer:
             compile_seconds=self._step.compile_seconds,
         )
 
-    def _write(self, last: checkpoints.Checkpoint) -> None:
-        checkpoints.save(self.folder, last, self._new_best)
-        self._new_best = self._kept = None
-        self._saved_epoch = last.epoch
+    def _reached(self, last: checkpoints.Checkpoint) -> None:
+        self.epochs_done, self.best, self.seconds = last.epoch, last.best, last.seconds
 
-    def _save_kept(self) -> None:
-        """Write the last complete epoch if it is not on disk yet; the weights themselves have gone on."""
-        if self._kept is not None:
-            self._write(self._kept)
+    def _write_kept(self) -> bool:
+        """Write the last whole epoch; return whether it was not on disk yet."""
+        written = self._kept.write()
+        if written is not None:
+            self._reached(written)  # once more: an interrupt may have come before it was said
+        return written is not None
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
-        try:
-            self.model.load_state_dict(saved.model)
-            self.optimiser.load_state_dict(saved.optimiser)
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunFolderError(f"{self.folder.last} does not fit the config.toml beside it: {error}") from error
-        for parameter, moments in self.optimiser.state.items():
-            for name, moment in moments.items():
-                if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
-                    moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
+        checkpoints.restore(saved, self.model, self.optimiser, self.folder)
         earlier = Computing(saved.precision, saved.compiled)
         computing = choose_computing(self.config, self.model, self.device, earlier)
         self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds)
-        self.epochs_done = self._saved_epoch = saved.epoch
-        self.best = saved.best
-        self.seconds = saved.seconds
+        self._reached(saved)
 
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
@@ -303,30 +277,9 @@ class Trainer:
             seconds=time.perf_counter() - started,
         )
 
-    def _keep_best(self, metrics: EpochMetrics) -> None:
-        bound = metrics.validation_negative_elbo
-        if bound is None or (self.best is not None and bound >= self.best.validation_negative_elbo):
-            return
-        self.best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
-        weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        self._new_best = checkpoints.BestWeights(dump_config(self.config), metrics.epoch, weights)
-
-    def _checkpoint_is_due(self) -> bool:
-        every = self.config.training.checkpoint_every_epochs
-        return self.epochs_done % every == 0 or self.epochs_done == self.config.training.epochs
-
-    def _draw(self, epoch: int) -> None:
-        if self._drawn_epoch == epoch:
-            return
-        self._drawn_epoch = epoch
-        seed = self.config.training.seed
-        grids = {
-            self.folder.samples: sample_grid(self.model, self.device, seed),
-            self.folder.reconstructions: reconstruction_grid(self.model, self._shown, seed),
-        }
-        for path, grid in grids.items():
-            save_png(path, grid)
-            self._curves.add_image(path.stem, grid, epoch)
+    def _checkpoint_is_due(self, epoch: int) -> bool:
+        training = self.config.training
+        return epoch % training.checkpoint_every_epochs == 0 or epoch == training.epochs
 
     def _state(self, status: RunStatus) -> RunState:
         return RunState(
@@ -342,29 +295,3 @@ class Trainer:
 
     def _write_state(self, status: RunStatus) -> None:
         self.folder.write_state(self._state(status))
-
-
-def _shown(images: TrainingImages, config: RunConfig) -> Tensor:
-    """Bits of the images that figures show: the first validation images, or training images where there are none."""
-    split: Split = "validation" if len(images.validation) else "train"
-    grey = images.validation if len(images.validation) else images.training
-    return fixed_binarisation(grey[:_SHOWN], split, config.data.binarisation_seed)
-
-
-def _is_finite(metrics: EpochMetrics) -> bool:
-    bound = metrics.validation_negative_elbo
-    return math.isfinite(metrics.train_loss) and (bound is None or math.isfinite(bound))
-
-
-def _is_round(epoch: int) -> bool:
-    """Whether images are drawn after this epoch: 1, 2, 5, 10, 20, 50, 100, ..."""
-    return epoch in {digit * 10**power for digit in (1, 2, 5) for power in range(len(str(epoch)))}
-
-
-def _summary(metrics: EpochMetrics) -> str:
-    validation = metrics.validation_negative_elbo
-    return (
-        f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}"
-        + ("" if validation is None else f", validation {validation:.2f}")
-        + f" nats, {metrics.images_per_second:.0f} images/s"
-    )

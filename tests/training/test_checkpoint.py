@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_model_does_not_fit(folder, cpu):
 
 
 def test_killed_between_the_new_best_and_the_new_last(folder, images, cpu):
-    """The pending best belongs to an epoch that last.pt does not know: the old best stands, going on drops the other."""
+    """The pending best belongs to an epoch that last.pt does not know: the old best stands, the other is dropped."""
     saved = torch.load(folder.best, weights_only=True)
     torch.save({**saved, "epoch": 99}, folder.pending_best)
     before = content_of(folder)
