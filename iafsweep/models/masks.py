@@ -18,12 +18,7 @@ def hidden_degrees(latent_size: int, width: int) -> Tensor:
     Raises:
         ValueError: fewer units than degrees needed, so that some allowed dependence would be missing.
     """
-    needed = max(latent_size - 1, 1)
-    if width < needed:
-        raise ValueError(
-            f"width {width} is too narrow for {latent_size} latent variables: complete autoregressive masks need a "
-            f"width of at least {needed}"
-        )
+    _refuse_too_narrow(latent_size, width)
     lowest = 0 if width >= latent_size else 1
     return lowest + torch.arange(width, device="cpu") * (latent_size - lowest) // width
 
@@ -31,7 +26,8 @@ def hidden_degrees(latent_size: int, width: int) -> Tensor:
 def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, reverse: bool) -> list[Tensor]:
     """Return the masks of all layers, input to output, as booleans [outputs, inputs].
 
-    Their product is positive exactly where output i may depend on input j: j < i, or j > i when ``reverse``.
+    Their product is positive exactly where output i may depend on input j: j < i, or j > i when ``reverse``. On the
+    default device `meta` (to count parameters) they are shapes alone, and take no memory.
 
     Args:
         latent_size: D, number of inputs and of outputs.
@@ -44,6 +40,11 @@ def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, re
     """
     if hidden_layers < 1:
         raise ValueError(f"a masked network needs at least 1 hidden layer, got {hidden_layers}")
+    _refuse_too_narrow(latent_size, width)
+    device = torch.get_default_device()
+    if device.type == "meta":
+        shapes = [(width, latent_size), *[(width, width)] * (hidden_layers - 1), (latent_size, width)]
+        return [torch.empty(shape, dtype=torch.bool) for shape in shapes]
     hidden = hidden_degrees(latent_size, width)
     position = torch.arange(1, latent_size + 1, device="cpu")
     if reverse:
@@ -51,6 +52,13 @@ def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, re
     first = hidden[:, None] >= position[None, :]
     between = hidden[:, None] >= hidden[None, :]
     last = position[:, None] > hidden[None, :]
-    # Compared on the CPU: for other default devices (`meta`, to count parameters) PyTorch would import its compiler.
-    device = torch.get_default_device()
     return [mask.to(device) for mask in (first, *[between] * (hidden_layers - 1), last)]
+
+
+def _refuse_too_narrow(latent_size: int, width: int) -> None:
+    needed = max(latent_size - 1, 1)
+    if width < needed:
+        raise ValueError(
+            f"width {width} is too narrow for {latent_size} latent variables: complete autoregressive masks need a "
+            f"width of at least {needed}"
+        )

@@ -118,7 +118,14 @@ def _check(path: Path, config: RunConfig) -> tuple[Origin, str | None]:
     except (OSError, SafetensorError) as error:
         raise RunFolderError(f"{path} is truncated or no safetensors file ({error}); export the model again") from None
     origin, digest = _origin(path, text)
-    if problems := _differences(_expected(config, len(listed)), listed):
+    try:
+        expected = _expected(config, len(listed))
+    except RuntimeError as error:
+        raise RunFolderError(
+            f"{path} does not fit the config.toml beside it: a model of its sizes cannot be built "
+            f"({str(error).splitlines()[0]}); export the model again"
+        ) from None
+    if problems := _differences(expected, listed):
         raise RunFolderError(
             f"{path} does not fit the config.toml beside it: {'; '.join(problems)}; export the model again"
         )
@@ -138,7 +145,11 @@ def _origin(path: Path, text: str) -> tuple[Origin, str | None]:
 
 
 def _expected(config: RunConfig, tensors: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and type of every tensor of a configuration's model, without making it; nothing if it has too many."""
+    """Shape and type of every tensor of a configuration's model, without making it; nothing if it has too many.
+
+    Raises:
+        RuntimeError: sizes that PyTorch cannot count.
+    """
     if config.model.flow.depth > tensors:  # a step has tensors of its own
         return {}
     with torch.device("meta"):

@@ -62,3 +62,13 @@ def test_too_narrow_or_shallow_is_an_error():
         autoregressive_masks(1, 0, 1, reverse=False)
     with pytest.raises(ValueError, match="at least 1 hidden layer, got 0"):
         autoregressive_masks(4, 8, 0, reverse=False)
+
+
+def test_on_meta_masks_are_shapes_alone():
+    width = 10**6  # a mask of a terabyte
+    with torch.device("meta"):
+        masks = autoregressive_masks(4, width, 2, reverse=False)
+        with pytest.raises(ValueError, match="width 2 is too narrow for 4 latent variables"):
+            autoregressive_masks(4, 2, 1, reverse=False)
+    assert [tuple(mask.shape) for mask in masks] == [(width, 4), (width, width), (4, width)]
+    assert {(mask.dtype, mask.device.type) for mask in masks} == {(torch.bool, "meta")}

@@ -187,6 +187,8 @@ def test_a_configuration_of_another_size_allocates_nothing(copy):
     text = (copy / "config.toml").read_text()
     for old, new in (
         ("hidden_sizes = [\n    16,\n]", "hidden_sizes = [\n    2000000000,\n]"),
+        ("hidden_sizes = [\n    16,\n]", "hidden_sizes = [2147483647, 2147483647]"),
+        ("width = 8", "width = 1000000"),
         ("depth = 2", "depth = 1000"),
     ):
         assert old in text
