@@ -34,9 +34,9 @@ def prepare(root: Path) -> None:
     Raises:
         DataError: the folder cannot be written, or the download failed.
     """
-    if not _missing(root):
-        return
     try:
+        if not _missing(root):
+            return
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".mnist.lock"):
             if _missing(root):

@@ -185,7 +185,8 @@ class RunFolder:
         Raises:
             RunFolderError: the file is missing or damaged.
         """
-        return _read_record(self.state, RunState)
+        again = f"going on with the run (run_single.py --run {self.path} --resume) writes it anew"
+        return _read_record(self.state, RunState, again)
 
     def read_evaluation(self) -> Evaluation:
         """Return the figures measured at the end.
@@ -193,7 +194,7 @@ class RunFolder:
         Raises:
             RunFolderError: the file is missing or damaged.
         """
-        return _read_record(self.evaluation, Evaluation)
+        return _read_record(self.evaluation, Evaluation, "score the run again")
 
     def write_state(self, state: RunState) -> None:
         """Replace ``state.json``."""
@@ -204,7 +205,7 @@ class RunFolder:
         write_text(self.evaluation, evaluation.model_dump_json(indent=2) + "\n")
 
 
-def _read_record(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation:
+def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> StateOrEvaluation:
     try:
         return record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -213,6 +214,4 @@ def _read_record(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluati
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         said = f"{where}: {first['msg']}" if where else first["msg"]
-        raise RunFolderError(
-            f"{path} is damaged, or was written by another version ({said}); score the run again"
-        ) from None
+        raise RunFolderError(f"{path} is damaged, or was written by another version ({said}); {remedy}") from None

@@ -54,10 +54,12 @@ def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):
         load_training_images(MNIST, tmp_path)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+@pytest.mark.parametrize("name", ["file/data", "a" * 300], ids=["inside a file", "name too long"])
+def test_a_folder_that_cannot_be_made(tmp_path, name):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="cannot put MNIST under"):
-        load_training_images(MNIST, tmp_path / "file" / "data")
+    for load in (load_training_images, load_test_images):
+        with pytest.raises(DataError, match="cannot put MNIST under .*--data-root"):
+            load(MNIST, tmp_path / name)
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-1000], lambda content: b"junk" + content])

@@ -189,6 +189,16 @@ def test_a_damaged_pending_best_says_what_to_do(folder, images, cpu):
         Trainer.resume(folder.read_config(), images, folder, cpu)
 
 
+def test_a_damaged_record_says_what_mends_it(folder):
+    for path, read, remedy in (
+        (folder.state, folder.read_state, r"state\.json is damaged.*--resume\) writes it anew"),
+        (folder.evaluation, folder.read_evaluation, r"evaluation\.json is damaged.*; score the run again"),
+    ):
+        path.write_text("{")
+        with pytest.raises(RunFolderError, match=remedy):
+            read()
+
+
 def test_damage_of_any_kind_is_one_error(folder, cpu):
     good, draws = folder.last.read_bytes(), random.Random(0)
     kinds = {"loaded": 0, "refused": 0}
