@@ -101,7 +101,8 @@ def read_values(path: Path) -> dict[str, Any]:
         below = read_toml(chain[-1], chain[-2])
         if spaces := [table for table in SPACE_TABLES if table in below]:
             raise ConfigError(f"{path}: base {chain[-1].name} is a search space (it has [{spaces[0]}]); a base is not")
-        below.pop("title", None) if "title" in values else None
+        if "title" in values:
+            below.pop("title", None)
         values = merge(below, values)
     return values
 

@@ -147,9 +147,8 @@ class Curves:
 
 def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
     """Add the figures of an evaluation to the run's row of the HParams tab."""
-    writer = SummaryWriter(str(folder))
-    for method, tag in TEST_TAGS.items():
-        of_method = [each for each in evaluation.estimates if (each.method, each.split) == (method, "test")]
-        if of_method:
-            writer.add_scalar(tag, of_method[0].nll, evaluation.epoch)
-    writer.close()
+    with SummaryWriter(str(folder)) as writer:
+        for method, tag in TEST_TAGS.items():
+            of_method = [each for each in evaluation.estimates if (each.method, each.split) == (method, "test")]
+            if of_method:
+                writer.add_scalar(tag, of_method[0].nll, evaluation.epoch)

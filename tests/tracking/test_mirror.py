@@ -7,6 +7,7 @@ import pytest
 
 from iafsweep.errors import UserError
 from iafsweep.training.tracking import Mirror, RunToTrack, make_mirror
+from iafsweep.training.tracking import mirror as mirror_module
 from iafsweep.training.tracking.mirror import figures_of
 from tests.finished import BASE, figures, finish_run
 
@@ -132,6 +133,32 @@ def test_a_tracker_that_hangs_holds_up_nothing(run):
     assert mirror._thread.daemon
     released.set()
     mirror._thread.join(10)
+
+
+def test_a_look_at_the_disk_that_hangs_holds_up_nothing(run, monkeypatch):
+    monkeypatch.setattr(mirror_module, "WATCH_SECONDS", 0.01)
+    looking, released, log = threading.Event(), threading.Event(), []
+
+    def watch():
+        looking.set()
+        released.wait(20)
+
+    mirror = Mirror("fake", lambda: FakeTracker(log), watch)
+    assert looking.wait(10)
+    started = time.monotonic()
+    mirror.news(run, "completed")
+    assert mirror.trouble() == ""
+    assert time.monotonic() - started < 1
+    released.set()
+    assert mirror.close() == ""
+    assert log[-2:] == ["completed", "close"]
+
+
+def test_what_is_seen_last_is_sent(run):
+    log, seen = [], [None, run]
+    mirror = Mirror("fake", lambda: FakeTracker(log), lambda: seen.pop() if seen else None)
+    assert mirror.close() == ""
+    assert log == ["open key", 1, 2, "close"]
 
 
 def test_the_end_of_a_command_waits_for_a_limited_time(run):

@@ -3,10 +3,16 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
+from torch.utils.tensorboard import SummaryWriter
 
 from iafsweep.records import Estimate, Evaluation
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.run_log import add_test_figures
+
+FIGURE = Estimate(
+    method="hais", split="test", images=2, nll=91.5, standard_error=1.0, settings="", samples=4, seed=0,
+    binarisation_seeds=(0,), network_evaluations=1, gradient_evaluations=1, seconds=1.0,
+)  # fmt: skip
 
 
 def events(folder):
@@ -38,12 +44,8 @@ def test_a_run_is_a_row_of_the_hparams_tab(config, images, tmp_path, cpu):
     folder = RunFolder(tmp_path / "run")
     trainer = run(config, images, folder.path, cpu, 4)
     trainer.finish()
-    figure = Estimate(
-        method="hais", split="test", images=2, nll=91.5, standard_error=1.0, settings="", samples=4, seed=0,
-        binarisation_seeds=(0,), network_evaluations=1, gradient_evaluations=1, seconds=1.0,
-    )  # fmt: skip
     add_test_figures(folder.tensorboard, Evaluation(checkpoint="best", epoch=4, parameters=1, device="cpu",
-                                                    estimates=(figure,)))  # fmt: skip
+                                                    estimates=(FIGURE,)))  # fmt: skip
     assert all(path.is_file() for path in folder.tensorboard.iterdir())
     read = events(folder)
     columns = hparams_of(read, metadata.SESSION_START_INFO_TAG).hparams
@@ -80,3 +82,17 @@ def test_a_run_stopped_early_has_its_figure_in_the_hparams_tab_too(config, image
     read = events(folder)
     assert read.Scalars("final/validation_negative_elbo")[-1].step == 3
     assert metadata.SESSION_END_INFO_TAG in read.summary_metadata
+
+
+def test_the_event_file_is_closed_when_a_figure_cannot_be_written(tmp_path, monkeypatch):
+    closed = []
+
+    def full(*arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    monkeypatch.setattr(SummaryWriter, "close", lambda self: closed.append(self))
+    evaluation = Evaluation(checkpoint="best", epoch=4, parameters=1, device="cpu", estimates=(FIGURE,))
+    with pytest.raises(OSError, match="No space"):
+        add_test_figures(tmp_path, evaluation)
+    assert len(closed) == 1

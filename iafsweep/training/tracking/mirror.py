@@ -154,16 +154,22 @@ class Mirror:
             self._busy_since = time.monotonic()
 
     def _next(self) -> _News | None:
-        with self._changed:
-            self._busy_since = None
-            while not self._news and not self._closing:
-                self._changed.wait(None if self._watch is None else WATCH_SECONDS)
-                if self._watch is not None and not self._news and (run := self._watch()) is not None:
-                    self._news[run.key] = _News(run, "")
-            if not self._news:
+        """Wait for news and take it; None once there is none and no more will come."""
+        while True:
+            with self._changed:
+                self._busy_since = None
+                if not self._news and not self._closing:
+                    self._changed.wait(None if self._watch is None else WATCH_SECONDS)
+                closing = self._closing
+                if self._news:
+                    self._busy_since = time.monotonic()
+                    return self._news.pop(next(iter(self._news)))
+            # Without the lock, which saying news takes: a slow disk would hold up training.
+            if self._watch is not None and (run := self._watch()) is not None:
+                with self._changed:
+                    self._news.setdefault(run.key, _News(run, ""))
+            elif closing:
                 return None
-            self._busy_since = time.monotonic()
-            return self._news.pop(next(iter(self._news)))
 
 
 class _Sender:
