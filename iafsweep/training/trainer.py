@@ -244,7 +244,8 @@ class Trainer:
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
 
-        Nothing here waits for the device: sums stay on it until the epoch ends.
+        Nothing waits for the device but the end: the sums stay on it until all batches have been handed to it, and are
+        then read, so that whoever takes the time takes that of the work.
         """
         training = self.config.training
         epoch = self.epochs_done
@@ -258,7 +259,7 @@ class Trainer:
             sums += self._step(batch, weight)
             if progress is not None:
                 progress(size)
-        return sums, batch_count(len(images), size)
+        return sums.cpu(), batch_count(len(images), size)
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()

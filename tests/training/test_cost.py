@@ -1,6 +1,7 @@
 """An epoch costs what every other costs: its number, the epochs behind it and the length of the log do not matter."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from iafsweep.config import RunConfig
 from iafsweep.training import RunFolder, Trainer
+from iafsweep.training.step import TrainingStep
 
 IO = Path("/proc/self/io")
 
@@ -75,3 +77,23 @@ def test_nothing_in_an_epoch_waits_for_the_device(config, images, tmp_path, cpu)
         trainer._train(None)
     trainer.close()
     assert crossings == []
+
+
+class Slow(torch.Tensor):
+    """What a step returns on a device that is still at work: reading it takes a while."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func in (torch.Tensor.cpu, torch.Tensor.tolist, torch.Tensor.item):
+            time.sleep(0.3)
+            return func(args[0].as_subclass(torch.Tensor), *args[1:], **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_images_a_second_are_counted_until_the_device_is_done(config, images, tmp_path, cpu, monkeypatch):
+    step = TrainingStep.__call__
+    monkeypatch.setattr(TrainingStep, "__call__", lambda *arguments: step(*arguments).as_subclass(Slow))
+    trainer = Trainer.start(config, images, RunFolder(tmp_path / "run"), cpu)
+    metrics = trainer.run_epoch()
+    trainer.close()
+    assert metrics.images_per_second < 350 / 0.3
