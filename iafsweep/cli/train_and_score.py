@@ -19,8 +19,10 @@ from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.evaluation.report import evaluate, write_images
+from iafsweep.models import count_parameters
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
+from iafsweep.training.batches import batch_count
 from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.comparison import refuse_training_changes
 from iafsweep.training.lock import held
@@ -134,7 +136,7 @@ def _train(
     resume: bool,
     console: Console,
 ) -> None:
-    batches = len(images.training) // config.training.batch_size
+    batches = batch_count(len(images.training), config.training.batch_size)
     doing = f"training with a batch of {config.training.batch_size:,} images on {device.type}"
     with _memory_in_words(doing, REMEDY):
         trainer = (Trainer.resume if resume else Trainer.start)(config, images, folder, device)
@@ -191,7 +193,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     evaluation = Evaluation(
         checkpoint=config.evaluation.checkpoint,
         epoch=trained.epoch,
-        parameters=sum(parameter.numel() for parameter in trained.model.parameters()),
+        parameters=count_parameters(trained.model),
         device=device_name(device),
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,

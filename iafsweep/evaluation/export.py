@@ -12,7 +12,7 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
 from iafsweep.evaluation.model_card import model_card
-from iafsweep.models import VAE
+from iafsweep.models import VAE, count_parameters
 from iafsweep.records import EpochMetrics, Evaluation
 from iafsweep.training.checkpoint import load_last
 from iafsweep.training.model_folder import Origin, card_of, weights_of, write_weights
@@ -59,7 +59,7 @@ def export_model(
         write_text(part.metrics, "".join(row.model_dump_json() + "\n" for row in metrics))
         if own is not None:
             part.write_evaluation(own)
-        write_text(card_of(part), model_card(config, origin, own, metrics, _parameters(model)))
+        write_text(card_of(part), model_card(config, origin, own, metrics, count_parameters(model)))
         part.path.replace(to)
     except OSError as error:
         raise RunFolderError(f"cannot write the model folder {to}: {error}; name another folder") from error
@@ -78,7 +78,3 @@ def origin_of(folder: RunFolder, config: RunConfig, epoch: int) -> Origin:
     return known.model_copy(
         update={"torch_version": last.torch_version, "device": last.device, "seconds": last.seconds}
     )
-
-
-def _parameters(model: VAE) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -4,9 +4,10 @@
 a folder, a member a file · ``made``, ``masks``, ``context`` the masked network inside a flow · ``priors`` ·
 ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``shapes`` sizes from an image ·
 ``initialise`` starting weights · ``mode`` eval mode for a while · ``folding`` a trained model made ready for scoring ·
-``registry`` how a member is found by name · ``inputs`` what a user hands in, checked.
+``registry`` how a member is found by name · ``inputs`` what a user hands in, checked · ``size`` how many parameters.
 
-A new member: a file in its family's folder, a line in the family's dict, its name in the configuration's Literal.
+A new member: a file in its family's folder, a line in the family's dict (a flow: in ``build_flow``), its name in the
+configuration's Literal. docs/extending.md has one of each kind.
 """
 
 from iafsweep.models.build import build_model
@@ -14,16 +15,15 @@ from iafsweep.models.context import CONTEXT_ENTRIES
 from iafsweep.models.decoders import DECODERS
 from iafsweep.models.densities import bernoulli_log_density, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.encoders import ENCODERS
-from iafsweep.models.flows import FLOWS
 from iafsweep.models.folding import folded
 from iafsweep.models.inputs import checked_images, checked_whole
+from iafsweep.models.size import count_parameters
 from iafsweep.models.vae import VAE, PosteriorParameters
 
 __all__ = [
     "CONTEXT_ENTRIES",
     "DECODERS",
     "ENCODERS",
-    "FLOWS",
     "VAE",
     "PosteriorParameters",
     "bernoulli_log_density",
@@ -32,5 +32,6 @@ __all__ = [
     "checked_whole",
     "diagonal_normal_log_density",
     "folded",
+    "count_parameters",
     "standard_normal_log_density",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from iafsweep.config import RunConfig
-from iafsweep.models import build_model
+from iafsweep.models import build_model, count_parameters
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.suggest import RandomSuggest
@@ -24,7 +24,7 @@ def parameter_count(config: RunConfig) -> int:
     """Return the number of trainable parameters of a configuration's model."""
     with torch.device("meta"):
         model = build_model(config.model, config.data.facts.image_shape, seed=0)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return count_parameters(model)
 
 
 def run_folder_bytes(config: RunConfig) -> int:

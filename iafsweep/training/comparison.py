@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -13,7 +15,8 @@ from iafsweep.training.checkpoint import Checkpoint, load_best
 from iafsweep.training.run_folder import RunFolder
 
 # What changes neither the epochs already trained nor the way they would be trained again.
-_FREE = ("title", "training.epochs", "training.compile", "evaluation.")
+_FREE_FIELDS = {"title", "training.epochs", "training.compile"}
+_FREE_SECTIONS = ("evaluation.",)
 
 
 def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:
@@ -22,11 +25,7 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     Raises:
         RunFolderError: it differs elsewhere; the message names each field and both values.
     """
-    differences = [
-        f"{path} = {get_path(asked, path)!r} (trained with {get_path(trained, path)!r})"
-        for path in field_paths(RunConfig)
-        if not path.startswith(_FREE) and get_path(asked, path) != get_path(trained, path)
-    ]
+    differences = [f"{path} = {new!r} (trained with {old!r})" for path, new, old in _differences(asked, trained)]
     if differences:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
@@ -83,10 +82,16 @@ def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder
         inside = build_config(tomllib.loads(written), "the checkpoint")
     except (ConfigError, tomllib.TOMLDecodeError) as error:
         raise RunFolderError(f"a checkpoint in {folder.path} does not say what it was trained with: {error}") from None
+    for path, trained, beside in _differences(inside, config):
+        raise RunFolderError(
+            f"a checkpoint in {folder.path} is another run's: it was trained with {path} = {trained!r}, config.toml "
+            f"beside it has {beside!r}; its weights do not fit its config.toml"
+        )
+
+
+def _differences(one: RunConfig, other: RunConfig) -> Iterator[tuple[str, Any, Any]]:
+    """Yield path and both values of every field in which two trainings differ."""
     for path in field_paths(RunConfig):
-        if not path.startswith(_FREE) and get_path(inside, path) != get_path(config, path):
-            raise RunFolderError(
-                f"a checkpoint in {folder.path} is another run's: it was trained with {path} = "
-                f"{get_path(inside, path)!r}, config.toml beside it has {get_path(config, path)!r}; "
-                f"its weights do not fit its config.toml"
-            )
+        values = get_path(one, path), get_path(other, path)
+        if path not in _FREE_FIELDS and not path.startswith(_FREE_SECTIONS) and values[0] != values[1]:
+            yield path, *values

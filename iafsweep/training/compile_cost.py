@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from iafsweep.config import RunConfig
 from iafsweep.models import VAE
+from iafsweep.training.batches import batch_count
 
 SECONDS_A_MODULE = 1.3
 """Compiling costs so much for each module that has weights (cold cache, two cores)."""
@@ -30,7 +31,7 @@ module, forward and backward."""
 
 def is_worth_compiling(config: RunConfig, model: VAE, device: torch.device) -> bool:
     """Whether a run saves at least twice the time that compiling its step costs with nothing cached."""
-    steps = config.training.epochs * (config.data.training_images // config.training.batch_size)
+    steps = config.training.epochs * batch_count(config.data.training_images, config.training.batch_size)
     modules = sum(1 for module in model.modules() if next(module.parameters(recurse=False), None) is not None)
     if device.type == "cuda":
         return steps * SAVED_SECONDS_A_MODULE_ON_A_GPU > 2 * SECONDS_A_MODULE_ON_A_GPU

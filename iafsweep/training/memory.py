@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from iafsweep.config import RunConfig
 from iafsweep.errors import UserError
-from iafsweep.models import VAE, build_model
+from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.training.objective import bound_terms
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -50,7 +50,7 @@ def training_memory(config: RunConfig) -> MemoryNeed:
         model = build_model(config.model, config.data.facts.image_shape, config.training.seed)
         images = torch.empty(config.training.batch_size, *config.data.facts.image_shape)
         noise = torch.empty(config.training.batch_size, config.model.latent_size)
-    parameters = {name: sum(each.numel() for each in part.parameters()) for name, part in model.named_children()}
+    parameters = {name: count_parameters(part) for name, part in model.named_children()}
     weights = _FLOAT * sum(parameters.values())
     copies = 3 + (config.data.held_out > 0) + 3 * (config.training.checkpoint_every_epochs > 1)
     activations = _activations(model, images, noise)

@@ -12,7 +12,7 @@ from torch import Tensor
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
-from iafsweep.models import VAE, build_model
+from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training import metrics_file
@@ -110,7 +110,7 @@ class Trainer:
     @property
     def parameters(self) -> int:
         """Trainable parameters of the model."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return count_parameters(self.model)
 
     @property
     def place(self) -> str:

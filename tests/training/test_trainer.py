@@ -3,10 +3,10 @@ import json
 import pytest
 import torch
 
-from iafsweep.config import RunConfig
+from iafsweep.config import RunConfig, field_paths
 from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
-from iafsweep.training import DivergedError, RunFolder, Trainer, load_trained_model
+from iafsweep.training import DivergedError, RunFolder, Trainer, comparison, load_trained_model
 from iafsweep.training.metrics_file import read
 
 CLOCK = {"seconds", "images_per_second"}
@@ -141,6 +141,11 @@ def test_any_other_difference_is_an_error(config, images, tmp_path, cpu, change,
     with pytest.raises(RunFolderError, match=message):
         Trainer.resume(changed(config, **change), images, RunFolder(tmp_path / "run"), cpu)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_only_whole_names_of_fields_are_free_to_change():
+    assert set(field_paths(RunConfig)) >= comparison._FREE_FIELDS
+    assert all(section.endswith(".") for section in comparison._FREE_SECTIONS)
 
 
 def test_a_folder_that_is_not_empty_is_an_error(config, images, tmp_path, cpu):

@@ -10,9 +10,6 @@ from iafsweep.models.flows.identity import IdentityFlow
 from iafsweep.models.made import ConditionalMade
 from iafsweep.models.registry import find_member
 
-FLOWS: dict[str, type[Flow]] = {"identity": IdentityFlow, "iaf": InverseAutoregressiveFlow}
-"""Every flow by name."""
-
 
 def build_flow(config: FlowConfig, latent_size: int, batch_norm_momentum: float) -> Flow:
     """Make the flow of ``config``: none at depth 0, else ``depth`` IAF steps, every second one reversed.
@@ -41,4 +38,4 @@ def _build_step(config: FlowConfig, latent_size: int, batch_norm_momentum: float
     return IAFStep(made)
 
 
-__all__ = ["FLOWS", "Flow", "IAFStep", "IdentityFlow", "InverseAutoregressiveFlow", "build_flow"]
+__all__ = ["Flow", "IAFStep", "IdentityFlow", "InverseAutoregressiveFlow", "build_flow"]
