@@ -19,10 +19,10 @@ from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_f
 from benchmarks.timing import Timed, machine, show, take_turns
 from benchmarks.train import MODELS, SHAPE
 from iafsweep.config import ModelConfig
-from iafsweep.evaluation.arithmetic import full_precision
 from iafsweep.evaluation.hmc import evaluate
 from iafsweep.evaluation.vae_bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
+from iafsweep.models.precision import full_precision
 from iafsweep.training import resolve_device
 
 IMAGES = 10

@@ -34,7 +34,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="What the networks compute in during training (densities, sums, statistics of batch norm, weights "
-        "and scores are float32 always); auto: float32 on a CPU, bfloat16 on a GPU that has it.",
+        "and scores are float32 always), float32 without TF32; auto: float32 on a CPU, bfloat16 on a GPU that has it.",
     )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="Whether the step is compiled; auto: where the run is long enough to win by it."

@@ -1,9 +1,8 @@
-"""How scores are computed: in full float32, and in chunks that fit the memory."""
+"""How scores are computed: in chunks that fit the memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -35,19 +34,3 @@ def halving_rows(work: Callable[[int], Result], rows: int, fewest: int) -> Resul
         rows = max(fewest, rows // 2)
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Keep convolutions and matrix products on a GPU in float32 inside the block, and autocast out of it.
-
-    cuDNN computes float32 convolutions in TF32 unless told otherwise: 10 bits of mantissa, which moves a likelihood of
-    a hundred nats by more than its error bars. Autocast would move it further.
-    """
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    try:
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before

@@ -13,12 +13,12 @@ from iafsweep.config import RunConfig
 from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import RunFolderError
-from iafsweep.evaluation.arithmetic import full_precision
 from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE, checked_images, checked_whole, folded
+from iafsweep.models.precision import full_precision
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.training import RunFolder, load_trained_model, resolve_device
 from iafsweep.training.metrics_file import read

@@ -11,7 +11,7 @@ from torch import Tensor
 from iafsweep.config import EvaluationConfig, HaisConfig, Start
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.annealing import annealed_importance_sampling
-from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.arithmetic import halving_rows
 from iafsweep.evaluation.bridge import Bridge
 from iafsweep.evaluation.importance import log_weight_blocks
 from iafsweep.evaluation.log_weights import LogWeightStatistics
@@ -21,6 +21,7 @@ from iafsweep.evaluation.schedules import Schedule, linear_schedule, sigmoid_sch
 from iafsweep.evaluation.shards import Shard, ShardResult, shard_result
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
+from iafsweep.models.precision import full_precision
 from iafsweep.records import Record
 from iafsweep.seeds import generator
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, Start
-from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.arithmetic import halving_rows
 from iafsweep.evaluation.bidirectional import Sandwich, sandwich
 from iafsweep.evaluation.diagnostics import mean_over_images
 from iafsweep.evaluation.log_weights import VARIANCE_LIMIT, LogWeightStatistics
 from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
+from iafsweep.models.precision import full_precision
 from iafsweep.records import Record, SandwichEstimate
 from iafsweep.seeds import generator
 

@@ -20,8 +20,8 @@ class Computing:
     """How a run computes.
 
     Attributes:
-        precision: of matrix products and convolutions in training; densities, their sums, the statistics of batch norm
-            and the optimiser are float32 always.
+        precision: of matrix products and convolutions in training (float32: without TF32); densities, their sums, the
+            statistics of batch norm and the optimiser are float32 always.
         compiled: whether the step is compiled.
         remark: what a user should hear of the choice; empty where there is nothing to say.
     """

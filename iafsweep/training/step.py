@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import final
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.models import VAE
+from iafsweep.models.precision import full_precision
 from iafsweep.training.batches import Batch
 from iafsweep.training.computing import Computing
 from iafsweep.training.objective import bound_terms
@@ -55,7 +57,9 @@ class TrainingStep:
     def __call__(self, batch: Batch, kl_weight: float) -> Tensor:
         """Train on one batch; return its mean loss, reconstruction and KL, [3], without waiting for the device."""
         gradients = self._first_gradients if self._is_new else self._gradients
-        means = gradients(batch, kl_weight)
+        # Around forward and backward, and outside of what is compiled: float32 is no TF32 on a GPU.
+        with full_precision() if self.computing.precision == "float32" else nullcontext():
+            means = gradients(batch, kl_weight)
         self._optimiser.step()
         return means
 

@@ -1,4 +1,4 @@
-"""The validation bound: fixed bits, fixed noise, full KL weight, eval mode."""
+"""The validation bound: fixed bits, fixed noise, full KL weight, eval mode, full float32 however a run trains."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, fixed_binarisation
 from iafsweep.models import VAE
+from iafsweep.models.precision import full_precision
 from iafsweep.training.objective import fixed_noise, mean_negative_elbo
 
 _BATCH = 500
@@ -36,4 +37,7 @@ class ValidationSet:
 
     def negative_elbo(self, model: VAE) -> float | None:
         """Return the mean one-sample negative ELBO, nats per image; None without validation images."""
-        return mean_negative_elbo(model, self.bits, self.noise, _BATCH) if len(self.bits) else None
+        if not len(self.bits):
+            return None
+        with full_precision():
+            return mean_negative_elbo(model, self.bits, self.noise, _BATCH)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.arithmetic import halving_rows
 from iafsweep.evaluation.report import evaluate
 from tests.scoring.small import GREY, run_config, small_model
 
@@ -60,22 +60,3 @@ def test_rows_are_halved_down_to_one_sample_an_image():
     with pytest.raises(torch.cuda.OutOfMemoryError):
         halving_rows(work, 200, fewest=40)
     assert tried == [200, 100, 50, 40]
-
-
-def test_full_precision_is_given_back():
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    with full_precision():
-        assert not torch.backends.cudnn.allow_tf32
-        assert not torch.backends.cuda.matmul.allow_tf32
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
-
-
-def test_autocast_outside_lowers_no_score():
-    x = torch.rand(3, 3)
-    with torch.autocast("cpu", torch.bfloat16):
-        with full_precision():
-            assert torch.mm(x, x).dtype == torch.float32
-        assert torch.mm(x, x).dtype == torch.bfloat16
-        with pytest.raises(RuntimeError, match="in the block"), full_precision():
-            raise RuntimeError("in the block")
-        assert torch.mm(x, x).dtype == torch.bfloat16

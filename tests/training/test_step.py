@@ -12,6 +12,7 @@ from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, epoch_batches
 from iafsweep.training.computing import Computing
 from iafsweep.training.step import TrainingStep, mean_terms
+from iafsweep.training.validation import ValidationSet
 
 SMALL = {
     "latent_size": 4,
@@ -80,6 +81,33 @@ def test_the_log_determinant_is_that_of_the_lowered_map():
     assert {gate.dtype for gate in outputs} == {torch.bfloat16}
     expected = sum(gate.double().sigmoid().log().sum(-1) for gate in outputs) + parameters.log_std.double().sum(-1)
     assert torch.allclose(log_det.double(), expected, atol=1e-5)
+
+
+def convolution_precision():
+    return torch.backends.cudnn.conv.fp32_precision
+
+
+@pytest.mark.parametrize("computing", [EAGER, LOWERED], ids=lambda each: each.precision)
+def test_float32_is_no_tf32_forward_and_backward(computing):
+    model, seen = model_of("resnet"), []
+    model.decoder.register_forward_hook(lambda *_: seen.append(convolution_precision()))
+    next(model.decoder.parameters()).register_hook(lambda _: seen.append(convolution_precision()))
+    outside = convolution_precision()
+    step_of(model, computing)(batches(1)[0], 0.7)
+    assert seen == (["ieee"] * 2 if computing is EAGER else [outside] * 2)
+    assert convolution_precision() == outside != "ieee"
+
+
+def test_the_validation_bound_is_full_float32():
+    model, seen = model_of("mlp"), []
+    model.decoder.register_forward_hook(lambda *_: seen.append(convolution_precision()))
+    outside = convolution_precision()
+    images = ValidationSet(*batches(1)[0])
+    bound = images.negative_elbo(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert images.negative_elbo(model) == bound
+    assert seen == ["ieee"] * 2
+    assert convolution_precision() == outside
 
 
 @pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
