@@ -154,13 +154,6 @@ def test_a_look_at_the_disk_that_hangs_holds_up_nothing(run, monkeypatch):
     assert log[-2:] == ["completed", "close"]
 
 
-def test_what_is_seen_last_is_sent(run):
-    log, seen = [], [None, run]
-    mirror = Mirror("fake", lambda: FakeTracker(log), lambda: seen.pop() if seen else None)
-    assert mirror.close() == ""
-    assert log == ["open key", 1, 2, "close"]
-
-
 def test_the_end_of_a_command_waits_for_a_limited_time(run):
     released = threading.Event()
 

@@ -160,16 +160,15 @@ class Mirror:
                 self._busy_since = None
                 if not self._news and not self._closing:
                     self._changed.wait(None if self._watch is None else WATCH_SECONDS)
-                closing = self._closing
                 if self._news:
                     self._busy_since = time.monotonic()
                     return self._news.pop(next(iter(self._news)))
+                if self._closing:
+                    return None
             # Without the lock, which saying news takes: a slow disk would hold up training.
             if self._watch is not None and (run := self._watch()) is not None:
                 with self._changed:
                     self._news.setdefault(run.key, _News(run, ""))
-            elif closing:
-                return None
 
 
 class _Sender:
