@@ -96,7 +96,13 @@ def ratios(ways: list[Timed], baseline: str) -> Mapping[str, float]:
 
 
 def machine(device: torch.device) -> str:
-    """Say what the figures were measured on."""
+    """Say what the figures were measured on, and by which clock."""
+    threads = "" if device.type == "cuda" else f", threads: {torch.get_num_threads()}"
+    return f"{hardware(device)}{threads}; {'CPU time' if clock() is time.process_time else 'wall clock'}"
+
+
+def hardware(device: torch.device) -> str:
+    """Name the device, as far as it tells, and PyTorch's version."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
@@ -105,6 +111,5 @@ def machine(device: torch.device) -> str:
         flags = found.get("flags", "").split()
         special = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
         model = f"{found.get('model name', platform.machine())} family {found.get('cpu family')}"
-        name = f"{model}, {torch.get_num_threads()} threads, {' '.join(special)}"
-    kind = "CPU time" if clock() is time.process_time else "wall clock"
-    return f"{name}; PyTorch {torch.__version__}; {kind}"
+        name = " ".join((model, *special))
+    return f"{name}; PyTorch {torch.__version__}"

@@ -60,10 +60,11 @@ class Way(NamedTuple):
     plain: bool = False
 
 
+AS_TRAINED = Way("eager, as trained", torch.channels_last, "float32", compiled=False)
 WAYS = (
     Way("eager, channels-first, float32", torch.contiguous_format, "float32", compiled=False, plain=True),
     Way(BASELINE, torch.channels_last, "float32", compiled=False, plain=True),
-    Way("eager, as trained", torch.channels_last, "float32", compiled=False),
+    AS_TRAINED,
     Way("compiled, channels-last, float32", torch.channels_last, "float32", compiled=True),
     Way("eager, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=False),
     Way("compiled, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=True),
