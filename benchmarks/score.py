@@ -1,8 +1,9 @@
 """Scoring: samples and gradients a second, plain, folded, and in other packages: `python -m benchmarks.score`.
 
 Importance sampling evaluates flow, decoder and densities for rows of samples; annealing needs their gradients in the
-noise. pythae's `get_nll` does the former its own way, on the same sizes. The flow alone stands beside the masked
-autoregressive layers of zuko, nflows and pythae.
+noise. The images are encoded before, once each whatever the number of samples: none of that is in a figure. pythae's
+`get_nll` does importance sampling its own way, which encodes the image for every sample, on the same sizes. The flow
+alone stands beside the masked autoregressive layers of zuko, nflows and pythae.
 """
 
 from __future__ import annotations
@@ -66,19 +67,14 @@ def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Tim
 
 
 def _weights(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
-    noise = _noise(model, rows)
-
-    def work() -> object:
-        with torch.no_grad():
-            return posterior_bridge(model, x, encode(model, x)).log_densities(noise)
-
-    return work
+    noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
+    return _without_graph(lambda: bridge.log_densities(noise))
 
 
 def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
     def work_of(each: VAE) -> Callable[[], object]:
-        noise = _noise(model, rows)
-        return lambda: evaluate(noise, posterior_bridge(each, x, encode(each, x)).log_densities)
+        noise, bridge = _noise(each, rows), posterior_bridge(each, x, encode(each, x))
+        return lambda: evaluate(noise, bridge.log_densities)
 
     return [Timed(PLAIN, work_of(model), rows), Timed("folded", work_of(folded(model)), rows)]
 
