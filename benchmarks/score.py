@@ -91,7 +91,7 @@ def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]
     ]
     for name, make in (("zuko", zuko_flow), ("nflows", nflows_flow)):
         try:
-            apply = make(*sizes)
+            apply = make(*sizes, x.device)
         except MissingPeerError as error:
             ways.append(Timed(name, None, rows, skipped=str(error)))
         else:
