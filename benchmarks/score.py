@@ -13,18 +13,16 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from torch import Tensor
 
 from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
-from benchmarks.timing import Timed, machine, show, take_turns
+from benchmarks.timing import Timed, begin, show, take_turns
 from benchmarks.train import MODELS, SHAPE
 from iafsweep.config import ModelConfig
 from iafsweep.evaluation.arithmetic import full_precision
 from iafsweep.evaluation.hmc import evaluate
 from iafsweep.evaluation.vae_bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
-from iafsweep.training import resolve_device
 
 IMAGES = 10
 PLAIN = "plain"
@@ -37,9 +35,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Time and print three tables for each configuration."""
-    console = Console()
-    device = resolve_device("auto")
-    console.print(machine(device), markup=False, soft_wrap=True)
+    console, device = begin()
     if quick:
         models, rounds, rows = "tiny", 2, 20
     for name in models.split(","):

@@ -12,6 +12,8 @@ from statistics import median
 import torch
 from rich.console import Console
 
+from iafsweep.training import resolve_device
+
 
 @dataclass
 class Timed:
@@ -37,6 +39,13 @@ class Timed:
     def rate(self) -> float:
         """Units a second, by the median call."""
         return self.amount / median(self.seconds)
+
+
+def begin() -> tuple[Console, torch.device]:
+    """Choose the device and print what it is; return where to print and the device."""
+    console, device = Console(), resolve_device("auto")
+    console.print(machine(device), markup=False, soft_wrap=True)
+    return console, device
 
 
 def clock() -> Callable[[], float]:
