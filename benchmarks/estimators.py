@@ -1,8 +1,8 @@
 """Make every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (an hour or more on one core).
 
 CACHE is a folder for what is expensive: the trained model, step sizes and log-weights. A second call goes on where the
-first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, to see that it
-works; its figures mean nothing.
+first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, in CACHE/quick, to
+see that it works; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ def main(
     figures = docs / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     if not show_only:
-        results = measure(QUICK if quick else FULL, cache, (data_root or default_data_root()).expanduser().absolute())
+        plan, place = (QUICK, cache / "quick") if quick else (FULL, cache)
+        results = measure(plan, place, (data_root or default_data_root()).expanduser().absolute())
         write_text(figures / RESULTS, json.dumps(results, indent=1) + "\n")
     results = json.loads((figures / RESULTS).read_text(encoding="utf-8"))
     draw(results, figures / "estimators.png")
@@ -165,6 +166,11 @@ def measure(plan: Plan, cache: Path, root: Path) -> Results:
 
 
 def _train(config: RunConfig, folder: RunFolder, root: Path) -> None:
+    if folder.config.is_file() and folder.read_config() != config:
+        raise typer.BadParameter(
+            f"{folder.config} is not the configuration of this script, so nothing measured beside it can be used; name "
+            f"another CACHE, or remove what is in this one"
+        )
     if folder.evaluation.is_file():
         return
     code = train_and_score(
