@@ -20,6 +20,7 @@ SMALL = (
     "evaluation.importance_sampling.samples=4", "evaluation.hais.images=5", "evaluation.hais.chains=2",
     "evaluation.hais.temperatures=2",
 )  # fmt: skip
+EVERY = ("models/test_registries.py", "config/test_no_dead_key.py")
 
 
 def hunks(diff):
@@ -53,8 +54,8 @@ def test_every_hunk_still_fits():
 @pytest.mark.parametrize(
     ("title", "tests", "settings"),
     [
-        ("An encoder", ["models/test_networks.py", "models/test_registries.py"], ["model.encoder.kind=linear"]),
-        ("A flow", ["models/test_flows.py", "models/test_registries.py"], ["model.flow.kind=scaling"]),
+        ("An encoder", ["models/test_networks.py", *EVERY], ["model.encoder.kind=linear"]),
+        ("A flow", ["models/test_flows.py", *EVERY], ["model.flow.kind=scaling"]),
         ("A data set", ["data/test_every_source.py"], ["data.source=stripes"]),
     ],
 )
