@@ -112,22 +112,27 @@ def main(
     rows += [
         Row(f"{count} models stacked in 1 process", [Worker(model, count, batch_size, seconds)]) for count in stacks
     ]
-    everyone = [*plain, *(row.workers[0] for row in rows[len(sides) :])]
-    try:
-        for each in everyone:
-            each.answer()
-        for _ in range(rounds):
-            for row in rows:
-                row.take_turn()
-    finally:
-        for each in everyone:
-            each.end()
+    _take_turns(rows, rounds)
     console.print(f"\n{model}, {AS_TRAINED.name}, batches of {batch_size}, {rounds} turns of {seconds:g} s\n")
     _show(console, rows)
 
 
 def _numbers(text: str) -> list[int]:
     return [int(each) for each in text.split(",")]
+
+
+def _take_turns(rows: list[Row], rounds: int) -> None:
+    """Wait until all processes are warm, then give every row its turns; end the processes."""
+    workers = list(dict.fromkeys(worker for row in rows for worker in row.workers))
+    try:
+        for worker in workers:
+            worker.answer()
+        for _ in range(rounds):
+            for row in rows:
+                row.take_turn()
+    finally:
+        for worker in workers:
+            worker.end()
 
 
 def _show(console: Console, rows: list[Row]) -> None:
