@@ -12,6 +12,8 @@ from statistics import median
 import torch
 from rich.console import Console
 
+from iafsweep.training import resolve_device
+
 
 @dataclass
 class Timed:
@@ -37,6 +39,13 @@ class Timed:
     def rate(self) -> float:
         """Units a second, by the median call."""
         return self.amount / median(self.seconds)
+
+
+def begin() -> tuple[Console, torch.device]:
+    """Choose the device and print what it is; return where to print and the device."""
+    console, device = Console(), resolve_device("auto")
+    console.print(machine(device), markup=False, soft_wrap=True)
+    return console, device
 
 
 def clock() -> Callable[[], float]:
@@ -96,7 +105,13 @@ def ratios(ways: list[Timed], baseline: str) -> Mapping[str, float]:
 
 
 def machine(device: torch.device) -> str:
-    """Say what the figures were measured on."""
+    """Say what the figures were measured on, and by which clock."""
+    threads = "" if device.type == "cuda" else f", threads: {torch.get_num_threads()}"
+    return f"{hardware(device)}{threads}; {'CPU time' if clock() is time.process_time else 'wall clock'}"
+
+
+def hardware(device: torch.device) -> str:
+    """Name the device, as far as it tells, and PyTorch's version."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
@@ -105,6 +120,5 @@ def machine(device: torch.device) -> str:
         flags = found.get("flags", "").split()
         special = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
         model = f"{found.get('model name', platform.machine())} family {found.get('cpu family')}"
-        name = f"{model}, {torch.get_num_threads()} threads, {' '.join(special)}"
-    kind = "CPU time" if clock() is time.process_time else "wall clock"
-    return f"{name}; PyTorch {torch.__version__}; {kind}"
+        name = " ".join((model, *special))
+    return f"{name}; PyTorch {torch.__version__}"

@@ -13,16 +13,14 @@ from typing import Annotated, NamedTuple
 
 import torch
 import typer
-from rich.console import Console
 from torch import nn
 
 from benchmarks.peers import MissingPeerError, pythae_model
-from benchmarks.timing import Timed, machine, show, take_turns
+from benchmarks.timing import Timed, begin, show, take_turns
 from iafsweep.config import ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.layers import SkipMlp
 from iafsweep.records import Precision
-from iafsweep.training import resolve_device
 from iafsweep.training.batches import Batch, epoch_batches
 from iafsweep.training.computing import Computing
 from iafsweep.training.step import TrainingStep
@@ -60,10 +58,11 @@ class Way(NamedTuple):
     plain: bool = False
 
 
+AS_TRAINED = Way("eager, as trained", torch.channels_last, "float32", compiled=False)
 WAYS = (
     Way("eager, channels-first, float32", torch.contiguous_format, "float32", compiled=False, plain=True),
     Way(BASELINE, torch.channels_last, "float32", compiled=False, plain=True),
-    Way("eager, as trained", torch.channels_last, "float32", compiled=False),
+    AS_TRAINED,
     Way("compiled, channels-last, float32", torch.channels_last, "float32", compiled=True),
     Way("eager, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=False),
     Way("compiled, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=True),
@@ -78,9 +77,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Time the steps and print a table for each configuration."""
-    console = Console()
-    device = resolve_device("auto")
-    console.print(machine(device), markup=False, soft_wrap=True)
+    console, device = begin()
     if quick:
         models, rounds, batch_size, skip = "tiny", 2, 4, "compiled"
     for name in models.split(","):
