@@ -24,7 +24,7 @@ from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, NoiseBlocks
 from iafsweep.evaluation.pareto import pareto_k
 from iafsweep.evaluation.pilot import Pilot, PilotSettings, tune_step_size
 from iafsweep.evaluation.schedules import linear_schedule, sigmoid_schedule
-from iafsweep.evaluation.until_error import Progress, UntilError, search, until_error
+from iafsweep.evaluation.until_error import Progress, UntilError, search
 
 __all__ = [
     "NOISE_BLOCK",
@@ -57,6 +57,5 @@ __all__ = [
     "search",
     "sigmoid_schedule",
     "tune_step_size",
-    "until_error",
     "untrusted_share",
 ]
