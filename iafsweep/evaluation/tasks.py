@@ -49,7 +49,8 @@ class Task:
     """A piece of work.
 
     Attributes:
-        name: holds a hash of everything below, the source of the images, and the name of what it needs.
+        name: holds a hash of the work, the settings it depends on, the source of the images, and the name of what it
+            needs.
         label: what it is, for people.
         work: what to do.
         evaluation: with which settings.
@@ -84,7 +85,8 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
         "needs": needs,
     }
     if not isinstance(work, Shard) or work.method == "hais":
-        # Resolved, so that names change with what a default stands for, and not with whether it is written out.
+        # Resolved, so that names change with what a default stands for, and not with whether it is written out. How
+        # many images a pilot takes is part of its work.
         hais = _resolved_for(work, evaluation)
         settings["hais"] = hais.model_dump(exclude={"enabled", "images", "pilot_images"})
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
