@@ -16,7 +16,7 @@ import typer
 from torch import Tensor
 
 from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
-from benchmarks.timing import Timed, begin, show, take_turns
+from benchmarks.timing import Timed, begin, show, stopwatch, take_turns
 from benchmarks.train import MODELS, SHAPE
 from iafsweep.config import ModelConfig
 from iafsweep.evaluation.arithmetic import full_precision
@@ -53,13 +53,19 @@ def main(
 
 
 def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
-    ways = [Timed(PLAIN, _weights(model, x, rows), rows), Timed("folded", _weights(folded(model), x, rows), rows)]
+    ways = [
+        Timed(PLAIN, stopwatch(_weights(model, x, rows)), rows),
+        Timed("folded", stopwatch(_weights(folded(model), x, rows)), rows),
+    ]
     try:
         # It has randomness, batches and images of its own: as many samples in all.
         peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae get_nll", None, rows, skipped=str(error))]
-    return [*ways, Timed("pythae get_nll", lambda: peer.get_nll(x[:1], n_samples=rows, batch_size=rows), rows)]
+    return [
+        *ways,
+        Timed("pythae get_nll", stopwatch(lambda: peer.get_nll(x[:1], n_samples=rows, batch_size=rows)), rows),
+    ]
 
 
 def _weights(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
@@ -72,7 +78,7 @@ def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
         noise, bridge = _noise(each, rows), posterior_bridge(each, x, encode(each, x))
         return lambda: evaluate(noise, bridge.log_densities)
 
-    return [Timed(PLAIN, work_of(model), rows), Timed("folded", work_of(folded(model)), rows)]
+    return [Timed(PLAIN, stopwatch(work_of(model)), rows), Timed("folded", stopwatch(work_of(folded(model))), rows)]
 
 
 def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
@@ -82,8 +88,8 @@ def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]
     context = torch.randn((len(z), flow.resolved_context_size), device=x.device)
     fast = folded(model)
     ways = [
-        Timed(PLAIN, _without_graph(lambda: model.flow(z, context)), rows),
-        Timed("folded", _without_graph(lambda: fast.flow(z, context)), rows),
+        Timed(PLAIN, stopwatch(_without_graph(lambda: model.flow(z, context))), rows),
+        Timed("folded", stopwatch(_without_graph(lambda: fast.flow(z, context))), rows),
     ]
     for name, make in (("zuko", zuko_flow), ("nflows", nflows_flow)):
         try:
@@ -91,12 +97,12 @@ def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]
         except MissingPeerError as error:
             ways.append(Timed(name, None, rows, skipped=str(error)))
         else:
-            ways.append(Timed(name, _without_graph(lambda apply=apply: apply(z, context)), rows))
+            ways.append(Timed(name, stopwatch(_without_graph(lambda apply=apply: apply(z, context))), rows))
     try:
         peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae IAF", None, rows, skipped=str(error))]
-    return [*ways, Timed("pythae IAF", _without_graph(lambda: peer.iaf_flow.inverse(z)), rows)]
+    return [*ways, Timed("pythae IAF", stopwatch(_without_graph(lambda: peer.iaf_flow.inverse(z))), rows)]
 
 
 def _without_graph(work: Callable[[], object]) -> Callable[[], object]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +23,7 @@ class Timed:
 
     Attributes:
         name: for the table.
-        work: does it once; None where it cannot be done here.
+        measure: does it once and returns the seconds it took; None where it cannot be done here.
         amount: how much of it one call does, in the table's unit.
         skipped: why it cannot be done here.
         first_seconds: the first call, with whatever is made then (compiling).
@@ -29,7 +31,7 @@ class Timed:
     """
 
     name: str
-    work: Callable[[], object] | None
+    measure: Callable[[], float] | None
     amount: int
     skipped: str = ""
     first_seconds: float = 0.0
@@ -56,23 +58,62 @@ def clock() -> Callable[[], float]:
 
 def take_turns(ways: list[Timed], rounds: int) -> None:
     """Call every way once to warm up, then all of them in turns, ``rounds`` times."""
-    usable = [way for way in ways if way.work is not None]
-    for way in usable:
-        way.first_seconds = _seconds(way)
-        _seconds(way)
+    usable = [(way, way.measure) for way in ways if way.measure is not None]
+    for way, measure in usable:
+        way.first_seconds = measure()
+        measure()
     for _ in range(rounds):
-        for way in usable:
-            way.seconds.append(_seconds(way))
+        for way, measure in usable:
+            way.seconds.append(measure())
 
 
-def _seconds(way: Timed) -> float:
-    assert way.work is not None
+def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
+    """Return a function that does the work once, in this process, and returns the seconds it took."""
     now = clock()
-    started = now()
-    way.work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return now() - started
+
+    def measure() -> float:
+        started = now()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return now() - started
+
+    return measure
+
+
+class Apart:
+    """A stopwatch in a process of its own, for work that settings of the whole process make fast or slow.
+
+    Args:
+        make: makes the work, over there; a function of a module, with arguments that can be pickled.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[], object]]) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs, make), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __call__(self) -> float:
+        """Let it work once; return the seconds it took there."""
+        self._connection.send(None)
+        return float(self._connection.recv())
+
+    def end(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.join()
+
+
+def _serve(connection: Connection, make: Callable[[], Callable[[], object]]) -> None:
+    measure = stopwatch(make())
+    try:
+        while True:
+            connection.recv()
+            connection.send(measure())
+    except EOFError:  # the other side has ended
+        return
 
 
 def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: str) -> None:
@@ -85,7 +126,7 @@ def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: s
 
 
 def _cells(way: Timed, reference: Timed) -> tuple[str, ...]:
-    if way.work is None:
+    if way.measure is None:
         return ("-", "-", "-", f"skipped: {way.skipped}", "-")
     ordered = sorted(way.seconds)
     low, high = (ordered[round(share * (len(ordered) - 1))] * 1e3 for share in (0.1, 0.9))
@@ -101,7 +142,7 @@ def _cells(way: Timed, reference: Timed) -> tuple[str, ...]:
 def ratios(ways: list[Timed], baseline: str) -> Mapping[str, float]:
     """Return the rate of every way that could be timed against the baseline's."""
     reference = next(way for way in ways if way.name == baseline)
-    return {way.name: way.rate / reference.rate for way in ways if way.work is not None}
+    return {way.name: way.rate / reference.rate for way in ways if way.measure is not None}
 
 
 def machine(device: torch.device) -> str:

@@ -38,6 +38,7 @@ class MaskedLayer(nn.Module):
 
     Attributes:
         initial_bias: where the bias (or the shift of the batch norm) starts.
+        blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
     """
 
     mask: Tensor
@@ -49,7 +50,7 @@ class MaskedLayer(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         count = outputs // BLOCK_ROWS
-        self._blocks = mask_blocks(mask, count) if count > 1 and mask.device.type == "cpu" else ()
+        self.blocks = mask_blocks(mask, count) if count > 1 and mask.device.type == "cpu" else ()
         self.bias: nn.Parameter | None = None
         self.norm: BatchNorm | None = None
         if batch_norm_momentum is None:
@@ -68,9 +69,9 @@ class MaskedLayer(nn.Module):
 
     def _product(self, x: Tensor) -> Tensor:
         # Launches cost a GPU more than zeros do, and a compiler fuses the mask into what surrounds it.
-        if not self._blocks or x.device.type != "cpu" or torch.compiler.is_compiling():
+        if not self.blocks or x.device.type != "cpu" or torch.compiler.is_compiling():
             return F.linear(x, self.masked_weight(), self.bias)
-        rows = block_product(x.flatten(0, -2), self.weight, self.mask, self._blocks)
+        rows = block_product(x.flatten(0, -2), self.weight, self.mask, self.blocks)
         if self.bias is not None:
             rows = rows + self.bias.to(rows.dtype)
         return rows.reshape(*x.shape[:-1], -1)

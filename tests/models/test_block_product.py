@@ -38,9 +38,9 @@ def test_a_wide_layer_in_blocks_is_the_layer_as_a_whole():
     """In float32 and under autocast; with sample dimensions in front."""
     *_, mask, _ = autoregressive_masks(8, 2 * BLOCK_ROWS, 2, reverse=True)
     layer = MaskedLayer(mask, None, initial_bias=0.5)
-    assert len(layer._blocks) == 2
+    assert len(layer.blocks) == 2
     x = torch.randn(3, 2, mask.shape[1], generator=torch.Generator().manual_seed(2))
-    assert sum(block.columns.stop - block.columns.start for block in layer._blocks) < 1.6 * mask.shape[1]
+    assert sum(block.columns.stop - block.columns.start for block in layer.blocks) < 1.6 * mask.shape[1]
     for enabled, tolerance in ((False, 1e-5), (True, 2e-2)):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             found = layer(x)
@@ -56,7 +56,7 @@ def test_a_wide_layer_in_blocks_is_the_layer_as_a_whole():
 
 def test_narrow_layers_and_layers_without_memory_are_computed_whole():
     narrow = autoregressive_masks(8, 2 * BLOCK_ROWS - 1, 2, reverse=False)
-    assert not MaskedLayer(narrow[1], None)._blocks
+    assert not MaskedLayer(narrow[1], None).blocks
     with torch.device("meta"):
         wide = autoregressive_masks(8, 2 * BLOCK_ROWS, 2, reverse=False)
-        assert not MaskedLayer(wide[1], None)._blocks
+        assert not MaskedLayer(wide[1], None).blocks
