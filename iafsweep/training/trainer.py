@@ -22,6 +22,7 @@ from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
 from iafsweep.training.divergence import DivergedError, is_finite
+from iafsweep.training.host_memory import keep_freed_memory
 from iafsweep.training.kept import KeptEpoch
 from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_folder import RunFolder
@@ -41,6 +42,8 @@ class Trainer:
 
     def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
         """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
+        if device.type == "cpu":
+            keep_freed_memory()
         self.config = config
         self.folder = folder
         self.device = device
@@ -229,8 +232,7 @@ class Trainer:
 
     def _write_kept(self) -> bool:
         """Write the last whole epoch; return whether it was not on disk yet."""
-        written = self._kept.write()
-        if written is not None:
+        if (written := self._kept.write()) is not None:
             self._reached(written)  # once more: an interrupt may have come before it was said
         return written is not None
 
