@@ -10,7 +10,7 @@ from rich.console import Console
 
 from iafsweep.atomic import replacing
 from iafsweep.cli import exits
-from iafsweep.cli.publish import print_table
+from iafsweep.cli.publish import print_table, refuse_csv
 from iafsweep.errors import UserError
 from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
@@ -34,10 +34,13 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
 
     Raises:
         SweepError: there is no such trial.
-        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written.
+        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written
+            or would be written into the sweep folder.
     """
     sweep = SweepFolder(folder)
     space = load_sweep_space(sweep)
+    if csv is not None:
+        refuse_csv(sweep, csv, "differences.csv")
     rows = ranked(scored_rows(sweep, read_state(sweep), space))
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))

@@ -16,7 +16,7 @@ from iafsweep.cli import exits
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.progress import UnitsProgress
-from iafsweep.cli.publish import print_leaderboard, print_table, publish
+from iafsweep.cli.publish import print_leaderboard, print_table, publish, refuse_csv
 from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
 from iafsweep.cli.tracker_option import tracked_sweep
@@ -114,12 +114,8 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     """Write the leaderboard from what is on disk."""
     old = SweepFolder(folder)
     load_sweep_space(old)
-    if csv is not None and csv.absolute() != old.leaderboard_csv and csv.absolute().is_relative_to(old.path):
-        raise UserError(
-            f"--csv {csv} lies in the sweep folder, whose files are the sweep's own; name a file outside it"
-        )
-    if csv is not None and csv.is_dir():
-        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / old.leaderboard_csv.name}")
+    if csv is not None and csv.resolve() != old.leaderboard_csv.resolve():
+        refuse_csv(old, csv, old.leaderboard_csv.name)
     try:
         board = publish(old, csv)
     except OSError as error:

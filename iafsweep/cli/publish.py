@@ -12,6 +12,7 @@ from rich.table import Table
 
 from iafsweep.atomic import write_text
 from iafsweep.config import dump_config
+from iafsweep.errors import UserError
 from iafsweep.leaderboard import best_row, leaderboard_table, short_name, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
@@ -67,6 +68,22 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
             write_text(folder.best, dump_config(titled))
     # A line that a driver writes at this very moment is no problem of the ledger's.
     return Published(rows, order, state.problems if folder.driver() is None else ())
+
+
+def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
+    """Refuse what ``--csv`` says if it is a folder or one of the sweep's own files.
+
+    Args:
+        folder: the sweep folder.
+        csv: the file asked for.
+        name: what such a file may be called, for the message.
+
+    Raises:
+        UserError: it is.
+    """
+    folder.refuse_inside(csv, "--csv")
+    if csv.is_dir():
+        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")
 
 
 def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:

@@ -80,6 +80,22 @@ class SweepFolder:
         some = ", ".join(known) if len(known) <= 8 else f"{known[0]} to {known[-1]}, {len(known)} in all"
         raise SweepError(f"{self.path} has no trial {trial!r}; it has {some or 'none yet'}")
 
+    def refuse_inside(self, path: Path, option: str) -> None:
+        """Refuse a place in the sweep folder for what a command is told to write, whatever links lead there.
+
+        Args:
+            path: where it would be written.
+            option: what says so, for the message.
+
+        Raises:
+            SweepError: it is the folder or in it.
+        """
+        if path.expanduser().resolve().is_relative_to(self.path.resolve()):
+            raise SweepError(
+                f"{option} {path} lies in the sweep folder {self.path}, whose files are the sweep's own; "
+                f"name a place outside it"
+            )
+
     def trial_stop_request(self, trial: str) -> Path:
         """Return the file whose being there asks a trial to stop."""
         return self._trial_locks / f"stop-{self.trial(trial).name}"

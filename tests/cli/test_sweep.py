@@ -234,13 +234,24 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
             "nowhere is no sweep folder: it has no sweep.toml; name the folder a launch made",
         ),
         (["export", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as leaderboard.csv"),
+        (["compare", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as differences.csv"),
+        (["export", "sweep", "--csv", "sweep/trials.jsonl"], "--csv sweep/trials.jsonl lies in the sweep folder"),
+        (["export", "sweep", "--csv", "x/../sweep/trials.jsonl"], "lies in the sweep folder"),
+        (["export", "sweep", "--csv", "link/trials.jsonl"], "lies in the sweep folder"),
+        (["compare", "sweep", "--csv", "sweep/trials.jsonl"], "--csv sweep/trials.jsonl lies in the sweep folder"),
+        (["compare", "link", "--csv", "sweep/leaderboard.csv"], "lies in the sweep folder"),
+        (["export-model", "sweep", "--to", "sweep/trials/t0009"], "--to sweep/trials/t0009 lies in the sweep folder"),
     ],
 )
-def test_what_is_not_there_is_named(run_sweep, tmp_path, words, message):
-    SweepMaker(tmp_path / "sweep").began().add(count=2)
+def test_what_cannot_be_read_or_written_there_is_named(run_sweep, tmp_path, words, message):
+    folder = SweepMaker(tmp_path / "sweep").began().add(count=2).folder
+    ledger = folder.ledger.read_bytes()
     (tmp_path / "notes.md").touch()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "link").symlink_to(folder.path)
     code, _, errors = run_sweep(*words)
     assert code == 2
+    assert folder.ledger.read_bytes() == ledger
     assert message in errors
     assert "Errno" not in errors
     assert "Traceback" not in errors
