@@ -15,8 +15,8 @@ from iafsweep.errors import UserError
 from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
 from iafsweep.records import PairedDifference, TextTable
+from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
 
@@ -41,7 +41,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     space = load_sweep_space(sweep)
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    rows = ranked(scored_rows(sweep, read_state(sweep), space))
+    rows = ranked(leaderboard_rows(read_state(sweep), space))
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]

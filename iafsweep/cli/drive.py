@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,6 @@ from iafsweep.sweep.space_file import load_space
 from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.sweep.tuner import check_resources, launch_sweep
 from iafsweep.sweep.warm_start import warm_start
-from iafsweep.training import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -187,10 +187,10 @@ def _rerun(
         console.print(f"{name}: {error}", markup=False, style="red")
     for remark in remarks:
         console.print(remark, markup=False, soft_wrap=True)
-    for trial in best:
-        run = RunFolder(folder.trial(trial))
-        for line in search_lines(run.read_evaluation().estimates) if run.evaluation.exists() else ():
-            console.print(f"{trial} {line}", markup=False, soft_wrap=True)
+    for finalist in finalists:
+        with suppress(RunFolderError):  # one whose scoring failed has no figures
+            for line in search_lines(finalist.run.read_evaluation().estimates):
+                console.print(f"{finalist.trial} {line}", markup=False, soft_wrap=True)
     if outcome.stopped:
         publish(folder)
         leave_report(folder, console)

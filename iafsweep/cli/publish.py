@@ -34,10 +34,10 @@ class Published:
     Attributes:
         rows: the leaderboard.
         order: paths of the searched fields, in the order of their columns.
-        problems: what is wrong with the ledger the rows were read from.
+        problems: what could not be read, a sentence each.
     """
 
-    rows: list[LeaderboardRow]
+    rows: tuple[LeaderboardRow, ...]
     order: list[str]
     problems: tuple[str, ...]
 
@@ -56,7 +56,7 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     """
     space = read_stored_space(folder.space)
     state = read_state(folder)
-    rows = scored_rows(folder, state, space)
+    rows, _, problems = scored_rows(folder, state, space)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
@@ -67,7 +67,8 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
     # A line that a driver writes at this very moment is no problem of the ledger's.
-    return Published(rows, order, state.problems if folder.driver() is None else ())
+    damage = state.problems if folder.driver() is None else ()
+    return Published(rows, order, (*(f"the ledger is damaged: {problem}" for problem in damage), *problems))
 
 
 def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
@@ -97,7 +98,7 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
     """Print the ranked table, with the last parts of parameter names, and its notes."""
     print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
     for problem in board.problems:
-        console.print(f"The ledger is damaged: {problem}", markup=False, style="yellow", soft_wrap=True)
+        console.print(f"{problem[0].upper()}{problem[1:]}", markup=False, style="yellow", soft_wrap=True)
     if missing := missing_checkpoints(folder, board.rows):
         told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
         console.print(

@@ -55,10 +55,19 @@ _FIGURES = (
     _Figure(
         "retrained test NLL, IS",
         "retrained_nll_importance_sampling",
-        "nll_importance_sampling_images",
+        "retrained_nll_importance_sampling_images",
         "retrained_nll_importance_sampling_spread",
+        settings="retrained_nll_importance_sampling_seeds",
+        unit=" seeds",
     ),
-    _Figure("retrained test NLL, HAIS", "retrained_nll_hais", "nll_hais_images", "retrained_nll_hais_spread"),
+    _Figure(
+        "retrained test NLL, HAIS",
+        "retrained_nll_hais",
+        "retrained_nll_hais_images",
+        "retrained_nll_hais_spread",
+        settings="retrained_nll_hais_seeds",
+        unit=" seeds",
+    ),
     _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
 )
 
@@ -160,14 +169,25 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append(f"HAIS: {'; or '.join(settings)}.")
     if sum(row.pareto or False for row in rows) > 1:
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
-    if seeds := sorted({row.retrained_seeds for row in rows if row.retrained_seeds}):
-        counts = " or ".join(map(str, seeds))
-        notes.append(f"Retrained: mean over {counts} seeds, ± the standard deviation of one seed's figure.")
+    if seeds := _retrained_seeds(rows):
+        notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
     if any(row.hais_gap is not None for row in rows):
         notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
     if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
         notes.append("±: standard error over images.")
     return tuple(notes)
+
+
+def _retrained_seeds(rows: Sequence[LeaderboardRow]) -> str:
+    """Over how many seeds the retrained figures are means; empty without any. Where rows differ, their cells say it."""
+    counts = {
+        "IS": {row.retrained_nll_importance_sampling_seeds or 0 for row in rows} - {0},
+        "HAIS": {row.retrained_nll_hais_seeds or 0 for row in rows} - {0},
+    }
+    texts = {name: f"{' or '.join(map(str, sorted(found)))} seeds" for name, found in counts.items() if found}
+    if len(set(texts.values())) > 1:
+        return " and ".join(f"{text} ({name})" for name, text in texts.items())
+    return next(iter(texts.values()), "")
 
 
 def _scalar(value: bool | int | float | str | None) -> str:

@@ -79,7 +79,10 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         tiles.append(_tile("test NLL", "–", None, ["not scored on test images"]))
     if best.retrained_nll_importance_sampling is not None:
         spread = best.retrained_nll_importance_sampling_spread
-        foot = [f"mean over {best.retrained_seeds} seeds, ± one seed's standard deviation"]
+        foot = [
+            f"mean over {best.retrained_nll_importance_sampling_seeds} seeds, ± one seed's standard deviation",
+            f"{best.retrained_nll_importance_sampling_images or 0:,} images",
+        ]
         tiles.append(_tile("retrained test NLL, IS", number(best.retrained_nll_importance_sampling), spread, foot))
     return element("div", left, element("div", tiles, class_="tiles"), class_="card headline")
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from iafsweep.errors import RunFolderError
-from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method, TextTable
+from iafsweep.records import Estimate, Evaluation, Method, TextTable
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.training import RunFolder
 
 MOST_TRIALS = 24
 """So many scored trials, the best, are shown one by one; the leaderboard has all of them."""
@@ -21,19 +18,6 @@ METHODS: dict[Method, str] = {
     "importance_sampling": "test NLL, IS",
     "hais": "test NLL, HAIS",
 }
-
-
-def read_evaluations(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> dict[str, Evaluation]:
-    """Return the evaluations of the scored trials by name, in the order of ``rows``; damaged ones are noted."""
-    found = {}
-    for row in rows:
-        run = RunFolder(folder.trial(row.trial))
-        if run.evaluation.exists():
-            try:
-                found[row.trial] = run.read_evaluation()
-            except (RunFolderError, OSError):
-                problems.append(f"{row.trial}/{run.evaluation.name} is damaged: its figures are left out")
-    return found
 
 
 def test_estimates(evaluation: Evaluation) -> dict[Method, Estimate]:
