@@ -40,6 +40,7 @@ from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.sizes import parameter_count
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import load_space
+from iafsweep.sweep.state import LedgerState
 from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.sweep.tuner import check_resources, launch_sweep
 from iafsweep.sweep.warm_start import warm_start
@@ -102,7 +103,7 @@ def rerun_best(
     if not space.sweep.top:
         raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
     if machine.options.address is None:
-        plan_trials([machine.options.node], space.sweep, space.sweep.top)
+        plan_trials([machine.options.node], space.sweep, space.sweep.top, may_grow=machine.options.wait)
     again = shlex.join([*exits.program(), *sys.argv[1:]])
     with machine.options.ray():
         code = _rerun(space, old, evaluation, machine, console, again)
@@ -163,7 +164,7 @@ def _rerun(
     state = read_state(folder)
     ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
     if not ranked or not space.sweep.top:
-        return 0
+        return 1 if _all_failed(state) else 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists: list[Finalist] = []
     for trial in ranked:
@@ -197,6 +198,12 @@ def _rerun(
         console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
+
+
+def _all_failed(state: LedgerState) -> bool:
+    """Whether trials have ended, and none of them well."""
+    ends = {trial.finished.status for trial in state.finished if trial.finished is not None}
+    return bool(ends) and not ends & {"completed", "stopped"}
 
 
 def _show(folder: SweepFolder, console: Console) -> None:
@@ -265,11 +272,23 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
 
 
 def _resume_command(folder: SweepFolder, machine: Machine) -> str:
+    """The command that goes on as this one would have, on the same machine with the same options."""
+    options = machine.options
+    given: dict[str, object] = {
+        "--data-root": machine.asked_data_root,
+        "--address": options.address,
+        "--ray-folder": options.temporary,
+        "--hours": options.hours,
+        "--tracker": machine.tracker,
+    }
+    flags = {
+        "--wait": options.wait,
+        "--dashboard": options.dashboard,
+        "--allow-no-authentication": options.allow_no_authentication,
+    }
     words = [*exits.program(), "resume", _shown(folder.path)]
-    words += ["--data-root", str(machine.asked_data_root)] if machine.asked_data_root is not None else []
-    words += ["--address", machine.options.address] if machine.options.address is not None else []
-    words += ["--tracker", machine.tracker] if machine.tracker is not None else []
-    return shlex.join(words)
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
 
 
 def _shown(path: Path) -> str:

@@ -16,8 +16,9 @@ from iafsweep.errors import UserError
 from iafsweep.interrupts import Terminated
 
 EXIT_CODES = (
-    "0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was asked (or "
-    "no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+    "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
+    "also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no memory, "
+    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
 )
 """As `--help` of both programs and the README tell them."""
 

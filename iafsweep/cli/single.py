@@ -93,8 +93,9 @@ def single(
 
     Ctrl-C or SIGTERM saves the last whole epoch and prints the command that goes on; a second one ends at once.
 
-    Exit codes: 0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was
-    asked (or no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program
+    (of a sweep also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no
+    memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM.
     """
     if export is not None:
         _export(config, run, export, trains=resume or evaluate_only or bool(overrides))

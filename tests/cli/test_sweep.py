@@ -1,32 +1,30 @@
 """Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
 
+import inspect
 import io
 import os
+import shlex
 import shutil
-import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import exits, single, sweep
+from iafsweep.cli import drive, exits, single, sweep
+from iafsweep.cli.drive import _resume_command
 from iafsweep.cli.hais_option import with_hais
+from iafsweep.cli.machine import Machine
 from iafsweep.cli.publish import _blocks, print_table, short_name
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
 from iafsweep.records import TextTable
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.retrain import retrain_folder
 from tests.report.sweeps import SweepMaker
-
-
-@pytest.fixture(autouse=True)
-def keep_signal_handlers():
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
@@ -255,6 +253,48 @@ def test_what_cannot_be_read_or_written_there_is_named(run_sweep, tmp_path, word
     assert message in errors
     assert "Errno" not in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        (["failed", "oom", "diverged"], 1),
+        (["failed", "failed", "completed"], 0),
+        (["failed", "stopped", "stopped"], 0),
+    ],
+)
+def test_a_sweep_whose_trials_all_failed_is_no_success(run_sweep, monkeypatch, tmp_path, ends, expected):
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    maker = SweepMaker(tmp_path / "sweep", trials=len(ends)).began()
+    for end in ends:
+        maker.add(end, error="E")
+    code, shown, errors = run_sweep("resume", maker.folder.path, "--top", 0)
+    assert code == expected, errors
+    assert "Leaderboard: " in shown
+    if expected:
+        assert run_sweep("rerun", maker.folder.path, "--top", 1)[0] == expected
+
+
+def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatch, tmp_path):
+    options = LaunchOptions(
+        address="10.0.0.1:6379", temporary="/r", allow_no_authentication=True, dashboard=True, wait=True, hours=2.5
+    )
+    machine = Machine(tmp_path / "my data", tmp_path / "my data", options, "mlflow")
+    printed = shlex.split(_resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
+    called = []
+    monkeypatch.setattr(drive, "resume_old", lambda *given: called.append(given) or 0)
+    assert run_sweep(*printed[printed.index("resume") :])[0] == 0
+    ((folder, changes, again, _),) = called
+    assert (folder, again, set(changes.values())) == (Path("runs/a b"), machine, {None})
+
+
+def test_every_command_that_starts_ray_takes_the_options_of_the_machine():
+    machine = {"address", "data_root", "ray_folder", "wait", "dashboard", "allow_no_authentication"}
+    starting = {"launch", "resume", "rerun", "extend", "retry", "retrain"}
+    taken = {command.callback.__name__: set(inspect.signature(command.callback).parameters)
+             for command in sweep.app.registered_commands}  # fmt: skip
+    assert {name for name, options in taken.items() if machine & options} == starting
+    assert all(machine <= taken[name] for name in starting), taken
 
 
 def test_exit_codes_are_told_in_one_way():
