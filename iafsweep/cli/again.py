@@ -9,10 +9,13 @@ from typing import get_args
 
 from rich.console import Console
 
-from iafsweep.cli.drive import see_through, with_sweep
+from iafsweep.cli import exits
+from iafsweep.cli.drive import with_sweep
+from iafsweep.cli.faults import faults_in_words
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.publish import print_leaderboard, publish
 from iafsweep.cli.report import leave_report
+from iafsweep.cli.see_through import see_through
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
@@ -66,7 +69,8 @@ def retry(
         raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
     read_state(old)
     check_resources(space, old, machine.options)  # before any row is written
-    names = reopen_trials(old, chosen, gpus_per_trial)
+    with faults_in_words(old.path, exits.this_command()):
+        names = reopen_trials(old, chosen, gpus_per_trial)
     console.print(f"Opened again: {', '.join(names)}", markup=False, soft_wrap=True)
     return see_through(space, old, machine, console)
 
@@ -84,13 +88,14 @@ def retrain(
     old = SweepFolder(folder)
     space = load_sweep_space(old)
     into = retrain_folder(old, top, seeds, all_images=all_images)
-    if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
-        again = load_sweep_space(into)
-    else:
-        again = retrain_space(space, old, top, seeds, all_images=all_images)
-        into.path.parent.mkdir(exist_ok=True)
-    code = see_through(with_sweep(again, changes), into, machine, console)
-    board = publish(old)
+    with faults_in_words(old.path, exits.this_command()):
+        if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
+            again = load_sweep_space(into)
+        else:
+            again = retrain_space(space, old, top, seeds, all_images=all_images)
+            into.path.parent.mkdir(exist_ok=True)
+        code = see_through(with_sweep(again, changes), into, machine, console)
+        board = publish(old)
     console.print()
     print_leaderboard(console, old, board)
     leave_report(old, console)

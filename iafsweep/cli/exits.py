@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -41,6 +42,11 @@ def program() -> list[str]:
     if called.endswith(".py"):
         return [_in_shell(sys.executable, "python") if sys.executable else "python", called]
     return [_in_shell(called, Path(called).name)]
+
+
+def this_command() -> str:
+    """Return the command that runs now, to be pasted into a shell."""
+    return shlex.join([*program(), *sys.argv[1:]])
 
 
 def _in_shell(path: str, name: str) -> str:

@@ -53,14 +53,21 @@ def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
     if old.driver() is None:
         raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
     if trial is None:
-        old.stop_request.touch()
+        _ask(old.stop_request)
         console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
         return
     if trial not in {each.trial for each in state.unfinished}:
         running = ", ".join(each.trial for each in state.unfinished) or "none"
         raise UserError(f"--trial {trial}: no such trial is unfinished; unfinished are: {running}")
-    old.trial_stop_request(trial).touch()
+    _ask(old.trial_stop_request(trial))
     console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
+
+
+def _ask(request: Path) -> None:
+    try:
+        request.touch()
+    except OSError as error:
+        raise SweepError(f"cannot ask it to stop: {error}; signal its driver instead, where it runs") from error
 
 
 def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,7 +119,7 @@ def single(
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),
         console=console,
-        same=shlex.join([*exits.program(), *sys.argv[1:]]),
+        same=exits.this_command(),
     )
     raise typer.Exit(tracked(tracker, settings, folder, partial(console.print, markup=False, soft_wrap=True), run_it))
 

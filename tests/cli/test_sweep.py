@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import drive, exits, single, sweep
-from iafsweep.cli.drive import _resume_command
+from iafsweep.cli import again, drive, exits, see_through, single, sweep
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.publish import _blocks, print_table, short_name
+from iafsweep.cli.see_through import resume_command
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
 from iafsweep.records import TextTable
@@ -275,17 +275,38 @@ def test_a_sweep_whose_trials_all_failed_is_no_success(run_sweep, monkeypatch, t
         assert run_sweep("rerun", maker.folder.path, "--top", 1)[0] == expected
 
 
+@pytest.mark.parametrize("words", [("resume",), ("rerun", "--top", "1"), ("retrain", "--top", "1", "--seeds", "2")])
+def test_a_disk_that_is_full_at_the_end_is_one_message(run_sweep, monkeypatch, tmp_path, words):
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    folder = SweepMaker(tmp_path / "sweep", trials=2).began().add("completed", count=2).folder
+    if words[0] == "retrain":
+        monkeypatch.setattr(again, "see_through", lambda *given: 0)
+    for module in (see_through, again):
+        monkeypatch.setattr(module, "publish", full)
+    code, _, errors = run_sweep(words[0], folder.path, *words[1:])
+    assert code == 2
+    assert f"cannot go on with {folder.path}: [Errno 28] No space left on device; what was saved before" in errors
+    assert (
+        f" run_sweep.py {'resume sweep' if words == ('resume',) else shlex.join([words[0], str(folder.path)])}"
+        in errors
+    )
+    assert "Traceback" not in errors
+
+
 def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatch, tmp_path):
     options = LaunchOptions(
         address="10.0.0.1:6379", temporary="/r", allow_no_authentication=True, dashboard=True, wait=True, hours=2.5
     )
     machine = Machine(tmp_path / "my data", tmp_path / "my data", options, "mlflow")
-    printed = shlex.split(_resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
+    printed = shlex.split(resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
     called = []
     monkeypatch.setattr(drive, "resume_old", lambda *given: called.append(given) or 0)
     assert run_sweep(*printed[printed.index("resume") :])[0] == 0
-    ((folder, changes, again, _),) = called
-    assert (folder, again, set(changes.values())) == (Path("runs/a b"), machine, {None})
+    ((folder, changes, taken, _),) = called
+    assert (folder, taken, set(changes.values())) == (Path("runs/a b"), machine, {None})
 
 
 def test_every_command_that_starts_ray_takes_the_options_of_the_machine():
