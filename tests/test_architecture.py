@@ -1,5 +1,6 @@
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,13 @@ def test_no_files_import_each_other_in_a_circle():
     # A package's __init__ hands names on; who imports it imports them from below.
     plain = {module: set(imports(file)) & modules.keys() for module, file in modules.items()}
     graphlib.TopologicalSorter(plain).prepare()  # raises CycleError, with the circle in it
+
+
+@pytest.mark.parametrize("package", ["cli", "leaderboard", "report"])
+def test_a_packages_docstring_names_each_module(package):
+    said = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text()))
+    modules = {file.stem for file in (PACKAGE / package).glob("*.py")} - {"__init__"}
+    assert modules - set(re.findall(r"``(\w+)``", said)) == set()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
