@@ -1,6 +1,6 @@
 """The leaderboard: made from records alone, so that it can be made again from disk at any time.
 
-``ranking`` the order · ``table`` for terminals · ``markdown`` and ``csv_file`` as files · ``names`` of parameters, short.
+``ranking`` the order · ``table`` for terminals · ``markdown`` and ``csv_file`` as files · ``names`` short ones.
 """
 
 from iafsweep.leaderboard.csv_file import leaderboard_frame, write_csv

@@ -85,8 +85,9 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     paths = searched_parameters(ordered, parameters)
     figures = [figure for figure in _FIGURES if any(getattr(row, figure.value) is not None for row in ordered)]
     unequal = {figure.value: _unequal(figure, ordered) for figure in figures}
-    header = ["rank", "trial", "status", *paths, "epochs", *(_title(figure, ordered) for figure in figures)]
     timed = any(row.seconds_per_epoch is not None for row in ordered)
+    first = ("rank", "trial", "status", *paths, "epochs")
+    last = ("parameters", *(["s/epoch"] if timed else []), "seconds")
     body = [
         (
             "-" if row.rank is None else str(row.rank),
@@ -102,9 +103,13 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
         for row in ordered
     ]
     return TextTable(
-        header=(*header, "parameters", *(["s/epoch"] if timed else []), "seconds"),
+        header=(*first, *(_title(figure, ordered) for figure in figures), *last),
         rows=tuple(body),
         notes=_notes(ordered),
+        untrusted=tuple(
+            (*[None] * len(first), *(_untrusted(figure, row) for figure in figures), *[None] * len(last))
+            for row in ordered
+        ),
     )
 
 
@@ -131,12 +136,16 @@ def _cell(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> str:
     error = getattr(row, figure.error) if figure.error else None
     if error is not None:
         text += f" ± {error:.2f}"
-    untrusted = getattr(row, figure.untrusted) if figure.untrusted else None
-    if untrusted:
+    if untrusted := _untrusted(figure, row):
         text += f", {untrusted:.0%} untrusted"
     if details := _details(figure, row, unequal):
         text += f" ({', '.join(details)})"
     return text
+
+
+def _untrusted(figure: _Figure, row: LeaderboardRow) -> float | None:
+    """The share of untrusted images that a cell tells of."""
+    return None if figure.untrusted is None else getattr(row, figure.untrusted)
 
 
 def _seconds_per_epoch(row: LeaderboardRow) -> str:

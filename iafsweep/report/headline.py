@@ -13,7 +13,8 @@ from iafsweep.report.private import shareable
 from iafsweep.report.scales import text
 from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
-from iafsweep.report.verdict import Level, verdict_of, verdict_of_trial
+from iafsweep.report.trust import Level
+from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.sweep.standing import Standing
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from iafsweep.records import Estimate, Evaluation, Method, TextTable
+from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
+from iafsweep.report.trust import level_of
 
 MOST_TRIALS = 24
 """So many scored trials, the best, are shown one by one; the leaderboard has all of them."""
-TRUSTED_SHARE, DOUBTFUL_SHARE = 0.05, 0.5
-"""A figure is trusted with so few untrusted images, and not to be trusted with more than the second share."""
 METHODS: dict[Method, str] = {
     "negative_elbo": "test −ELBO",
     "importance_sampling": "test NLL, IS",
@@ -31,7 +30,7 @@ def test_estimates(evaluation: Evaluation) -> dict[Method, Estimate]:
 
 def is_trusted(estimate: Estimate) -> bool | None:
     """Whether few images are untrusted; None without diagnostics."""
-    return None if estimate.untrusted_share is None else estimate.untrusted_share <= TRUSTED_SHARE
+    return None if estimate.untrusted_share is None else level_of(estimate.untrusted_share) == "good"
 
 
 def figures_with_errors(evaluations: Mapping[str, Evaluation]) -> Spans:
@@ -71,20 +70,26 @@ def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
         "trial", "figure", "settings", "images", "NLL ± s.e.", "untrusted", "k̂", "log-weight variance", "ESS",
         "estimator error", "half the effort", "acceptance", "step size", "evaluations an image", "seconds",
     )  # fmt: skip
-    shown = list(evaluations.items())[:MOST_TRIALS]
-    rows = [
-        _estimate_cells(trial, each)
-        for trial, evaluation in shown
+    shown = [
+        (trial, each)
+        for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
         for each in evaluation.estimates
         if each.split == "test"
     ]
-    return TextTable(header=header, rows=tuple(rows))
+    return TextTable(
+        header=header,
+        rows=tuple(_estimate_cells(trial, each) for trial, each in shown),
+        untrusted=_untrusted(header, [each for _, each in shown]),
+    )
 
 
 def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
     """Return the bounds on simulated images as text, a row a trial and start; without rows if none were measured."""
     header = ("trial", "start", "settings", "images", "lower bound", "upper bound", "gap", "untrusted", "acceptance",
               "step size")  # fmt: skip
+    shown = [
+        (trial, each) for trial, evaluation in list(evaluations.items())[:MOST_TRIALS] for each in evaluation.sandwiches
+    ]
     rows = [
         (
             trial,
@@ -98,10 +103,16 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
             share(each.acceptance_rate),
             f"{each.step_size:.3g}",
         )
-        for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
-        for each in evaluation.sandwiches
+        for trial, each in shown
     ]
-    return TextTable(header=header, rows=tuple(rows))
+    return TextTable(header=header, rows=tuple(rows), untrusted=_untrusted(header, [each for _, each in shown]))
+
+
+def _untrusted(
+    header: Sequence[str], figures: Sequence[Estimate | SandwichEstimate]
+) -> tuple[tuple[float | None, ...], ...]:
+    """The shares of the column of that name, as a table has them."""
+    return tuple(tuple(each.untrusted_share if name == "untrusted" else None for name in header) for each in figures)
 
 
 def number(value: float | None, places: int = 2) -> str:

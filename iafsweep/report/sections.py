@@ -12,8 +12,9 @@ from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import figure_card, legend, text_table, trial_button
 from iafsweep.report.pictures import Pictures
 from iafsweep.report.private import shareable
-from iafsweep.report.scored import DOUBTFUL_SHARE, MOST_TRIALS, TRUSTED_SHARE, diagnostics_table, sandwich_table
+from iafsweep.report.scored import MOST_TRIALS, diagnostics_table, sandwich_table
 from iafsweep.report.searched import bound_axis, names, with_bound
+from iafsweep.report.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 
 _ERRORS = 12
 
@@ -51,6 +52,7 @@ def _figures_first(table: TextTable, paths: Sequence[str], short: Mapping[str, s
         header=tuple(shareable(short.get(table.header[place], table.header[place])) for place in places),
         rows=tuple(tuple(row[place] for place in places) for row in table.rows),
         notes=table.notes,
+        untrusted=tuple(tuple(row[place] for place in places) for row in table.untrusted),
     )
 
 
