@@ -14,13 +14,11 @@ from iafsweep.cli.publish import print_table, refuse_csv
 from iafsweep.errors import UserError
 from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
-from iafsweep.records import PairedDifference, TextTable
+from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.stored import load_sweep_space, read_state
 from iafsweep.training import RunFolder
-
-_NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
 
 
 def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: Console) -> None:
@@ -87,7 +85,7 @@ def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
 
 
 def _not_compared(each: LeftOut) -> str:
-    name = _NAMES[each.method].removeprefix("NLL, ")
+    name = METHOD_NAMES[each.method]
     return f"{each.first} and {each.second}: {name} {each.first_settings} against {each.second_settings}: not compared"
 
 
@@ -99,7 +97,7 @@ def _text(differences: list[PairedDifference], first: str) -> TextTable:
     rows = tuple(
         (
             each.first,
-            _NAMES[each.method],
+            FIGURE_NAMES[each.method],
             f"{each.images:,}",
             f"{each.difference:+.3f} ± {each.standard_error:.3f}",
             f"{abs(each.difference) / each.standard_error:.1f}" if each.standard_error > 0 else "-",

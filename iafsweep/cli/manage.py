@@ -12,6 +12,7 @@ from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.standing import Standing, standing
 from iafsweep.sweep.stored import read_state
+from iafsweep.texts import duration
 
 _LINES_OF_ERROR = 20
 
@@ -34,7 +35,7 @@ def status_lines(now: Standing) -> list[str]:
     if now.rerun_files:
         lines.append(f"{now.rerun_files} results of scoring on disk")
     if now.seconds_left is not None:
-        lines.append(f"about {_duration(now.seconds_left)} of training left")
+        lines.append(f"about {duration(now.seconds_left)} of training left")
     if now.ended_as is not None and now.driver is None:
         because = f": {now.ended_as.reason}" if now.ended_as.reason else ""
         lines.append(f"the last driver ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
@@ -91,9 +92,3 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
 
 def _bound(value: float | None) -> str:
     return "" if value is None else f", best bound {value:.2f} nats"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -13,13 +13,14 @@ from rich.table import Table
 from iafsweep.atomic import write_text
 from iafsweep.config import dump_config
 from iafsweep.errors import UserError
-from iafsweep.leaderboard import best_row, leaderboard_table, short_name, write_csv, write_markdown
+from iafsweep.leaderboard import best_row, leaderboard_table, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.space_file import read_stored_space
 from iafsweep.sweep.stored import read_state
+from iafsweep.texts import short_name
 
 _MISSING_TOLD = 5
 _EDGES = 2

@@ -8,10 +8,9 @@ from importlib import metadata
 import torch
 
 from iafsweep.config import RunConfig
-from iafsweep.records import EpochMetrics, Estimate, Evaluation, SandwichEstimate
+from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
+from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
 from iafsweep.training.model_folder import Origin
-
-_METHODS = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
 
 
 def model_card(
@@ -104,7 +103,7 @@ def _row(each: Estimate) -> str:
     error = "" if each.estimator_error is None else f"{each.estimator_error:.3f}"
     untrusted = "" if each.untrusted_share is None else f"{each.untrusted_share:.0%}"
     return (
-        f"| {_METHODS[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
+        f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
         f"| {error} | {untrusted} | {_plain(each.settings)} |"
     )
 
@@ -119,7 +118,8 @@ def _measured(evaluation: Evaluation) -> list[str]:
         f"- Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}; the estimator's "
         f"noise has seed {_listed(noise)}.",
         "- IS and HAIS estimate log p(x), from below in expectation: the mean over images of log-mean-exp of weights.",
-        "- Untrusted: share of images whose log-weights vary by more than 1, or whose Pareto k-hat is above 0.7.",
+        f"- Untrusted: share of images whose log-weights vary by more than {VARIANCE_LIMIT:g}, or whose Pareto k-hat "
+        f"is above {PARETO_K_LIMIT:g}.",
     ]
     if shares and max(shares) > 0.1:
         lines.append(

@@ -1,11 +1,10 @@
 """The leaderboard: made from records alone, so that it can be made again from disk at any time.
 
-``ranking`` the order · ``table`` for terminals · ``markdown`` and ``csv_file`` as files · ``names`` short ones.
+``ranking`` the order · ``table`` for terminals · ``markdown`` and ``csv_file`` as files.
 """
 
 from iafsweep.leaderboard.csv_file import leaderboard_frame, write_csv
 from iafsweep.leaderboard.markdown import markdown_table, write_markdown
-from iafsweep.leaderboard.names import short_name
 from iafsweep.leaderboard.ranking import best_row, ranked
 from iafsweep.leaderboard.table import leaderboard_table
 
@@ -15,7 +14,6 @@ __all__ = [
     "leaderboard_table",
     "markdown_table",
     "ranked",
-    "short_name",
     "write_csv",
     "write_markdown",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
 from iafsweep.records import LeaderboardRow, TextTable
+from iafsweep.texts import value_text
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
             "-" if row.rank is None else str(row.rank),
             row.trial,
             row.status,
-            *(_scalar(row.parameters.get(path)) for path in paths),
+            *(value_text(row.parameters.get(path)) for path in paths),
             str(row.epochs),
             *(_cell(figure, row, unequal[figure.value]) for figure in figures),
             "-" if row.parameters_count is None else f"{row.parameters_count:,}",
@@ -197,12 +198,3 @@ def _retrained_seeds(rows: Sequence[LeaderboardRow]) -> str:
     if len(set(texts.values())) > 1:
         return " and ".join(f"{text} ({name})" for name, text in texts.items())
     return next(iter(texts.values()), "")
-
-
-def _scalar(value: bool | int | float | str | None) -> str:
-    """Text of a parameter's value; a dash where it was inactive."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

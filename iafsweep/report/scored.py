@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable
+from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable, on_most_images
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
 from iafsweep.report.trust import level_of
@@ -21,11 +21,8 @@ METHODS: dict[Method, str] = {
 
 def test_estimates(evaluation: Evaluation) -> dict[Method, Estimate]:
     """Return the figure of each method on the most test images."""
-    found: dict[Method, Estimate] = {}
-    for each in evaluation.estimates:
-        if each.split == "test" and (each.method not in found or found[each.method].images < each.images):
-            found[each.method] = each
-    return found
+    largest = on_most_images(evaluation.estimates)
+    return {method: each for (method, split), each in largest.items() if split == "test"}
 
 
 def is_trusted(estimate: Estimate) -> bool | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
 from iafsweep.report.findings import Findings
@@ -131,9 +132,9 @@ def estimators(found: Findings) -> Markup:
         return _section("estimators", "Test figures", figure)
     lead = (
         f"A figure counts as trusted when at most {TRUSTED_SHARE:.0%} of its images have weights that vary too much "
-        f"(variance of the log-weights above 1, or Pareto k̂ above 0.7), and as not to be trusted above "
-        f"{DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have said, less the "
-        "figure: far from 0 means bias."
+        f"(variance of the log-weights above {VARIANCE_LIMIT:g}, or Pareto k̂ above {PARETO_K_LIMIT:g}), and as not "
+        f"to be trusted above {DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have "
+        "said, less the figure: far from 0 means bias."
     )
     tables = [
         element("h3", "Diagnostics"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from iafsweep.errors import RunFolderError, UserError
-from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method
+from iafsweep.records import Estimate, Evaluation, LeaderboardRow, on_most_images
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
@@ -78,11 +78,12 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
 
 def _test_figures(evaluation: Evaluation) -> dict[str, object]:
     """The figures of a row, from those of the rerun."""
+    largest = on_most_images(evaluation.estimates)
     figures: dict[str, object] = {}
-    if (bound := _largest(evaluation, "negative_elbo")) is not None:
+    if (bound := largest.get(("negative_elbo", "test"))) is not None:
         figures |= {"test_negative_elbo": bound.nll, "test_negative_elbo_images": bound.images}
-    hais = _largest(evaluation, "hais")
-    if (sampled := _largest(evaluation, "importance_sampling")) is not None:
+    hais = largest.get(("hais", "test"))
+    if (sampled := largest.get(("importance_sampling", "test"))) is not None:
         figures |= {
             "nll_importance_sampling": sampled.nll,
             "nll_importance_sampling_error": sampled.standard_error,
@@ -130,9 +131,3 @@ def _first_settings(hais: Estimate) -> str:
         return hais.settings
     start, effort = hais.settings.split()
     return f"{start} {hais.until_error.rounds[0].effort}x{effort.split('x', 1)[1]}"
-
-
-def _largest(evaluation: Evaluation, method: Method) -> Estimate | None:
-    """The figure of a method on the most test images."""
-    test = [each for each in evaluation.estimates if each.method == method and each.split == "test"]
-    return max(test, key=lambda estimate: estimate.images, default=None)

@@ -16,7 +16,7 @@ from rich.console import Console
 from iafsweep.cli import again, drive, exits, see_through, single, sweep
 from iafsweep.cli.hais_option import with_hais
 from iafsweep.cli.machine import Machine
-from iafsweep.cli.publish import _blocks, print_table, short_name
+from iafsweep.cli.publish import _blocks, print_table
 from iafsweep.cli.see_through import resume_command
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
@@ -24,6 +24,7 @@ from iafsweep.records import TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.retrain import retrain_folder
+from iafsweep.texts import short_name
 from tests.report.sweeps import SweepMaker
 
 
