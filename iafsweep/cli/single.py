@@ -20,6 +20,7 @@ from iafsweep.cli.until_error_option import (
     refuse_budget_alone,
     until_error_changes,
 )
+from iafsweep.cli.version_option import VersionOption
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
 from iafsweep.data_root import default_data_root
@@ -71,6 +72,7 @@ def single(
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    version: VersionOption = False,
 ) -> None:
     """Train one configuration, score it, and print its figures.
 

@@ -32,6 +32,7 @@ from iafsweep.cli.sweep_options import (
 )
 from iafsweep.cli.tracker_option import TrackerOption
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
+from iafsweep.cli.version_option import VersionOption
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -40,6 +41,11 @@ app = typer.Typer(
     help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
     f"Exit codes: {exits.EXIT_CODES}.",
 )
+
+
+@app.callback()
+def base(version: VersionOption = False) -> None:
+    """What holds for every command."""
 
 
 @app.command()

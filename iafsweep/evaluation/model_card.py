@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 
 import torch
 
@@ -11,6 +10,7 @@ from iafsweep.config import RunConfig
 from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
 from iafsweep.training.model_folder import Origin
+from iafsweep.version import package_version
 
 
 def model_card(
@@ -147,15 +147,8 @@ def _training(config: RunConfig, origin: Origin) -> list[str]:
     if origin.device is not None:
         seconds = "" if origin.seconds is None else f", {origin.seconds:,.0f} seconds"
         known.append(f"trained on {origin.device} with PyTorch {_plain(origin.torch_version or 'unknown')}{seconds}")
-    known.append(f"exported by iafsweep {_version()} with PyTorch {torch.__version__}")
+    known.append(f"exported by iafsweep {package_version()} with PyTorch {torch.__version__}")
     return ["## Training", "", *(f"- {line}" for line in known)]
-
-
-def _version() -> str:
-    try:
-        return metadata.version("iafsweep")
-    except metadata.PackageNotFoundError:  # used from a checkout that is not installed
-        return "(a checkout)"
 
 
 def _listed(numbers: Sequence[int]) -> str:

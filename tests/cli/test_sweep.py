@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -315,6 +316,15 @@ def test_every_command_that_starts_ray_takes_the_options_of_the_machine():
              for command in sweep.app.registered_commands}  # fmt: skip
     assert {name for name, options in taken.items() if machine & options} == starting
     assert all(machine <= taken[name] for name in starting), taken
+
+
+@pytest.mark.parametrize("program", [sweep, single])
+def test_the_version_is_told(monkeypatch, capsys, program):
+    monkeypatch.setattr(sys, "argv", ["iafsweep-x", "--version"])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert not end.value.code
+    assert capsys.readouterr().out == f"iafsweep {metadata.version('iafsweep')}\n"
 
 
 def test_exit_codes_are_told_in_one_way():
