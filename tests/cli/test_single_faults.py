@@ -16,15 +16,8 @@ from iafsweep.cli.progress import TrainingProgress
 from iafsweep.records import EpochMetrics
 from iafsweep.training import RunFolder, memory
 from iafsweep.training.metrics_file import read
-from tests.cli.tiny_run import CONFIG, ROOT, command, main, run
+from tests.cli.tiny_run import ROOT, command, main, run
 from tests.faults.conftest import small_disk  # noqa: F401 - a fixture
-
-
-@pytest.fixture
-def config(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(CONFIG.replace("hais = { enabled = true,", "hais = { enabled = false,"))
-    return path
 
 
 @pytest.mark.slow
