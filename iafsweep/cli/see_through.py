@@ -17,7 +17,7 @@ from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import search_lines
 from iafsweep.cli.tracker_option import tracked_sweep
 from iafsweep.config import EvaluationConfig
-from iafsweep.data import load_test_images, load_training_images
+from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.board import best_trials
@@ -40,14 +40,16 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     """
     folder.refuse_if_driven()
     check_resources(space, folder, machine.options)
+    images = load_training_images(space.base.data, machine.data_root)
     again = resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
     with faults_in_words(folder.path, again):
-        return _train_and_score(space, folder, machine, console, again)
+        return _train_and_score(space, folder, images, machine, console, again)
 
 
-def _train_and_score(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console, again: str) -> int:
-    images = load_training_images(space.base.data, machine.data_root)
+def _train_and_score(
+    space: SearchSpace, folder: SweepFolder, images: TrainingImages, machine: Machine, console: Console, again: str
+) -> int:
     progress = _progress(console)
     with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
         plan_trials(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
