@@ -318,6 +318,10 @@ def test_scheduler_keeps_our_names_and_stops_who_is_asked_to(folder):
         TrialScheduler.STOP,
         TrialScheduler.CONTINUE,
     ]
+    folder.trial_stop_request("t0009").touch()  # at a rung: what it reached there counts, as after a resume
+    assert decide("t0009", 4.0) == TrialScheduler.STOP
+    assert decide("t0004", 5.2) == TrialScheduler.STOP
+
     tunes = SimpleNamespace(config={"trial": "t0003"})
     alone = RungScheduler(None, folder)
     folder.trial_stop_request("t0003").touch()
