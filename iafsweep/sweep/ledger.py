@@ -102,18 +102,18 @@ class Ledger:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     @classmethod
-    def create(cls, path: Path, header: Header) -> Ledger:
+    def create(cls, path: Path, header: Header, events: Sequence[Event] = ()) -> Ledger:
         """Begin a ledger.
 
-        The file appears with its header or not at all.
+        The file appears with its header and the first ``events``, or not at all.
 
         Raises:
             SweepError: the file exists.
         """
         if path.exists():
             raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
-        write_text(path, _encode(header).decode())
-        return cls(path, replay(header, ()))
+        write_text(path, b"".join(map(_encode, (header, *events))).decode())
+        return cls(path, replay(header, events))
 
     @classmethod
     def open(cls, path: Path, sweep: str | None = None) -> Ledger:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger, read_ledger
-from iafsweep.sweep.rows import Header, now
+from iafsweep.sweep.rows import Header, Known, now
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import dump_space, read_stored_space
@@ -71,8 +72,7 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     """
     if not folder.ledger.exists():
         write_text(folder.space, dump_space(space))
-        header = Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
-        return Ledger.create(folder.ledger, header)
+        return Ledger.create(folder.ledger, _header(space))
     ledger = Ledger.open(folder.ledger)
     if ledger.state.header.space != space_hash(space):
         ledger.close()
@@ -81,3 +81,19 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
         )
     write_text(folder.space, dump_space(space))
     return ledger
+
+
+def begin_warm(space: SearchSpace, folder: SweepFolder, known: Sequence[Known]) -> None:
+    """Begin the folder's ledger with what an earlier sweep found, all of it or nothing.
+
+    The space is stored last: killed before that, the folder is no sweep's, rather than one that lost what it knew.
+
+    Raises:
+        SweepError: the sweep has begun.
+    """
+    Ledger.create(folder.ledger, _header(space), known).close()
+    write_text(folder.space, dump_space(space))
+
+
+def _header(space: SearchSpace) -> Header:
+    return Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))

@@ -7,7 +7,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rows import Known
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import TrialState
-from iafsweep.sweep.stored import load_sweep_space, open_ledger, read_state
+from iafsweep.sweep.stored import begin_warm, load_sweep_space, read_state
 from iafsweep.sweep.tpe import frozen_trial
 
 
@@ -45,9 +45,8 @@ def warm_start(space: SearchSpace, folder: SweepFolder, source: SweepFolder) -> 
     folder.create()
     if folder.ledger.exists():
         raise SweepError(f"{folder.path} has begun; a warm start is for a new sweep")
-    with folder.lock(), open_ledger(space, folder) as ledger:
-        for row in known:
-            ledger.append(row)
+    with folder.lock():
+        begin_warm(space, folder, known)
     return len(known), len(ended)
 
 
