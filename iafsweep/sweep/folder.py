@@ -101,10 +101,6 @@ class SweepFolder:
             raise SweepError(f"{name!r} is no name of a result file; letters, digits and . _ + - only")
         return self.rerun / name
 
-    def relative(self, path: Path) -> str:
-        """Return ``path`` relative to the folder, as tables state it."""
-        return path.absolute().relative_to(self.path).as_posix()
-
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder as its one driver; the system lets go of it when the process ends, however it ends.

@@ -16,18 +16,14 @@ from iafsweep.sweep.rows import LEDGER_SCHEMA, Event, Header, parse_row
 from iafsweep.sweep.state import LedgerState, Replay, replay
 
 
-def read_ledger(path: Path, sweep: str | None = None) -> LedgerState:
+def read_ledger(path: Path) -> LedgerState:
     """Read a ledger that may be in use, cut off or damaged; nothing is written.
 
     A last line without its end is left out (its writer was killed, or is about to finish it). A damaged line in the
     middle is left out and named in ``problems``.
 
-    Args:
-        path: the file.
-        sweep: the sweep it must belong to; None takes any.
-
     Raises:
-        SweepError: no such file, no usable header, another version of the rows, or another sweep.
+        SweepError: no such file, no usable header, or another version of the rows.
     """
     try:
         content = path.read_bytes()
@@ -36,14 +32,14 @@ def read_ledger(path: Path, sweep: str | None = None) -> LedgerState:
     except OSError as error:
         raise SweepError(f"cannot read {path}: {error}") from None
     lines = content.split(b"\n")[:-1]
-    header = _read_header(path, lines, sweep)
+    header = _read_header(path, lines)
     events, problems = _read_events(path, lines)
     if not content.endswith(b"\n"):
         problems.append(f"{path.name} line {len(lines) + 1} is cut off and left out")
     return replay(header, events, problems)
 
 
-def _read_header(path: Path, lines: Sequence[bytes], sweep: str | None) -> Header:
+def _read_header(path: Path, lines: Sequence[bytes]) -> Header:
     version = _version(lines[0]) if lines else None
     if version is not None and version != LEDGER_SCHEMA:
         raise SweepError(
@@ -51,12 +47,9 @@ def _read_header(path: Path, lines: Sequence[bytes], sweep: str | None) -> Heade
             f"use the program that wrote it"
         )
     try:
-        header = Header.model_validate_json(lines[0] if lines else b"")
+        return Header.model_validate_json(lines[0] if lines else b"")
     except ValidationError:
         raise SweepError(f"{path} line 1 is no header: the file is damaged or not a ledger; restore it") from None
-    if sweep is not None and header.sweep != sweep:
-        raise SweepError(f"{path} belongs to sweep {header.sweep}, not to {sweep}; put the right ledger back")
-    return header
 
 
 def _version(line: bytes) -> int | None:
@@ -116,13 +109,13 @@ class Ledger:
         return cls(path, replay(header, events))
 
     @classmethod
-    def open(cls, path: Path, sweep: str | None = None) -> Ledger:
+    def open(cls, path: Path) -> Ledger:
         """Read a ledger and open it for more rows; a cut-off last line is removed from the file first.
 
         Raises:
             SweepError: as :func:`read_ledger`.
         """
-        state = read_ledger(path, sweep)
+        state = read_ledger(path)
         with path.open("r+b") as file:
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)

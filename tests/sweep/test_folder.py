@@ -27,10 +27,6 @@ def test_names_of_results_cannot_leave_the_folder(folder, name):
         folder.result(name)
 
 
-def test_paths_are_stated_relative(folder):
-    assert folder.relative(folder.trial("t0001") / "best.pt") == "trials/t0001/best.pt"
-
-
 def test_second_driver_is_refused_and_told_who_holds_the_folder(folder):
     with folder.lock():
         with pytest.raises(SweepError, match=f"in use by another driver .process {os.getpid()} on"):

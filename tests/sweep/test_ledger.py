@@ -65,7 +65,7 @@ def test_rows_come_back_as_they_were_written(path):
 
 
 def test_state_tells_trials_best_and_keys(path):
-    state = read_ledger(path, "abc")
+    state = read_ledger(path)
     assert [trial.trial for trial in state.trials] == ["t0001", "t0002", "t0003"]
     assert state.unfinished == ()
     assert state.best.trial == "t0001"  # a stopped trial is never best, however good
@@ -147,11 +147,6 @@ def test_another_version_is_refused(path):
     path.write_text(content)
     with pytest.raises(SweepError, match="ledger of version 3, this program reads version 2"):
         read_ledger(path)
-
-
-def test_another_sweep_is_refused(path):
-    with pytest.raises(SweepError, match="belongs to sweep abc, not to def"):
-        Ledger.open(path, "def")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage\n", b'{"row":"started","trial":"t0001","time":"t"}\n', b'{"row":'])
