@@ -84,6 +84,9 @@ class Ledger:
     Args:
         path: the file, which has a header and ends with a line end.
         state: what the file says.
+
+    Attributes:
+        fault: why a row could not be written. Tune, in whose loop most rows are, passes on only the text of errors.
     """
 
     def __init__(self, path: Path, state: LedgerState) -> None:
@@ -92,6 +95,7 @@ class Ledger:
         self._rows = Replay(state.header, state.problems)
         for event in state.events:
             self._rows.take(event)
+        self.fault: SweepError | None = None
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     @classmethod
@@ -101,11 +105,14 @@ class Ledger:
         The file appears with its header and the first ``events``, or not at all.
 
         Raises:
-            SweepError: the file exists.
+            SweepError: the file exists, or cannot be written.
         """
         if path.exists():
             raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
-        write_text(path, b"".join(map(_encode, (header, *events))).decode())
+        try:
+            write_text(path, b"".join(map(_encode, (header, *events))).decode())
+        except OSError as error:
+            raise SweepError(f"cannot write {path}: {error}; mend that and try again") from error
         return cls(path, replay(header, events))
 
     @classmethod
@@ -113,13 +120,16 @@ class Ledger:
         """Read a ledger and open it for more rows; a cut-off last line is removed from the file first.
 
         Raises:
-            SweepError: as :func:`read_ledger`.
+            SweepError: as :func:`read_ledger`, or it cannot be written.
         """
         state = read_ledger(path)
-        with path.open("r+b") as file:
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
-            os.fsync(file.fileno())
+        try:
+            with path.open("r+b") as file:
+                whole = file.read().rfind(b"\n") + 1
+                file.truncate(whole)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(path, error) from error
         return cls(path, state)
 
     @property
@@ -133,18 +143,19 @@ class Ledger:
         """Write one row and wait until it is on disk.
 
         Raises:
-            OSError: the row could not be written whole; what was written of it is removed again.
+            SweepError: the row could not be written whole; what was written of it is removed again.
         """
         line = _encode(event)
         before = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise OSError(f"{self.path}: {written} of {len(line)} bytes written; is the disk full?")
+                raise OSError(f"{written} of {len(line)} bytes written; is the disk full?")
             os.fsync(self._file)
-        except OSError:
+        except OSError as error:
+            self.fault = _unwritable(self.path, error)
             os.ftruncate(self._file, before)
-            raise
+            raise self.fault from error
         self._rows.take(event)
         self._state = None
 
@@ -161,6 +172,10 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _unwritable(path: Path, error: OSError) -> SweepError:
+    return SweepError(f"cannot write {path}: {error}; what it holds is whole, so mend that and resume")
 
 
 def _encode(row: Header | Event) -> bytes:

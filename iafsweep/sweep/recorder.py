@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.report import TrialReport, read_report
-from iafsweep.sweep.rows import EndStatus, Event, Finished, Rung, Started, now
+from iafsweep.sweep.rows import EndStatus, Finished, Rung, Started, now
 from iafsweep.sweep.stopping import StallWatch
 
 _IDENTICAL = 3
@@ -32,7 +32,6 @@ class Recorder(Callback):
 
     Attributes:
         failed_alike: the traceback that the last trials ended with, once there are three in a row; else empty.
-        fault: why a row could not be written; Tune passes on only its text.
         out_of_room: what a trial said that found the disk full; else empty. It stays unfinished, to go on later.
     """
 
@@ -53,7 +52,6 @@ class Recorder(Callback):
         self._last: dict[str, TrialReport] = {}
         self.failed_alike = ""
         self.out_of_room = ""
-        self.fault: OSError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
@@ -66,7 +64,7 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
         """Note that a process has begun with a trial."""
         name = trial.config["trial"]
-        self._append(Started(trial=name, time=now()))
+        self._ledger.append(Started(trial=name, time=now()))
         self._log.info("%s started", name)
 
     def on_trial_result(
@@ -119,20 +117,13 @@ class Recorder(Callback):
         if any(rung.epoch == report.epoch for rung in self._ledger.state.named[report.trial].rungs):
             return  # a trial that goes on from a rung's checkpoint reports it once more
         value = report.validation_negative_elbo
-        self._append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
+        self._ledger.append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
         self._progress.epoch(report, self._ledger.state)
-
-    def _append(self, event: Event) -> None:
-        try:
-            self._ledger.append(event)
-        except OSError as error:
-            self.fault = error
-            raise
 
     def _finish(self, row: Finished) -> None:
         row = row.model_copy(update={"error": row.error[-_ERROR_CHARACTERS:]})
         self._last.pop(row.trial, None)
-        self._append(row)
+        self._ledger.append(row)
         self._log.log(
             logging.ERROR if row.status == "failed" else logging.INFO,
             "%s %s after %d epochs%s",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ray import tune
 from ray.tune import PlacementGroupFactory, Tuner
@@ -67,7 +66,7 @@ class Session:
         plan = self._plan(nodes)
         if self.options.address is not None:
             check_shared_folder(self.folder.path)
-        self._append(Began(at_a_time=plan.at_a_time, time=now()))
+        self.ledger.append(Began(at_a_time=plan.at_a_time, time=now()))
         self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
         population = self._population
         try:
@@ -77,7 +76,7 @@ class Session:
                 outcome = self._tune(plan, until)
                 if outcome is not None:
                     self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
-                    self._append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
+                    self.ledger.append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
                     return replace(outcome, state=self.ledger.state)
                 if population is not None and population.until(self.ledger.state) != until:
                     continue
@@ -111,7 +110,7 @@ class Session:
         if population is None:
             return None
         if (generation := population.generation(self.ledger.state)) is not None:
-            self._append(generation.model_copy(update={"time": now()}))
+            self.ledger.append(generation.model_copy(update={"time": now()}))
         for made in make_copies(self.space, self.folder, self.ledger.state):
             values = ", ".join(f"{path.split('.')[-1]} = {value:.4g}" for path, value in made.parameters.items())
             remark = f"{made.trial} goes on from a copy of {made.donor} with {values}"
@@ -176,17 +175,11 @@ class Session:
         try:
             tuner.fit()
         except Exception as error:
-            if recorder.fault is not None:
-                raise _unwritable(self.folder.ledger, recorder.fault) from error
+            if self.ledger.fault is not None:
+                raise self.ledger.fault from error
             if recorder.out_of_room:  # Tune's own files, which nobody reads, did not fit either
                 return
             raise
-
-    def _append(self, row: Began | Ended | Generation) -> None:
-        try:
-            self.ledger.append(row)
-        except OSError as error:
-            raise _unwritable(self.folder.ledger, error) from error
 
     def _outcome(self, searcher: LedgerSearcher, recorder: Recorder, watch: StallWatch) -> SweepOutcome | None:
         state = self.ledger.state
@@ -201,7 +194,3 @@ class Session:
         if watch.stalled or state.unfinished:
             return None
         return SweepOutcome("exhausted" if searcher.exhausted else "completed", state)
-
-
-def _unwritable(ledger: Path, error: OSError) -> SweepError:
-    return SweepError(f"cannot write {ledger}: {error}; what it holds is whole, so mend that and resume")

@@ -71,7 +71,7 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
         SweepError: the ledger cannot be used, or is of another space.
     """
     if not folder.ledger.exists():
-        write_text(folder.space, dump_space(space))
+        _store_space(space, folder)
         return Ledger.create(folder.ledger, _header(space))
     ledger = Ledger.open(folder.ledger)
     if ledger.state.header.space != space_hash(space):
@@ -79,7 +79,7 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
         raise SweepError(
             f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
         )
-    write_text(folder.space, dump_space(space))
+    _store_space(space, folder)
     return ledger
 
 
@@ -92,8 +92,15 @@ def begin_warm(space: SearchSpace, folder: SweepFolder, known: Sequence[Known]) 
         SweepError: the sweep has begun.
     """
     Ledger.create(folder.ledger, _header(space), known).close()
-    write_text(folder.space, dump_space(space))
+    _store_space(space, folder)
 
 
 def _header(space: SearchSpace) -> Header:
     return Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
+
+
+def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
+    try:
+        write_text(folder.space, dump_space(space))
+    except OSError as error:
+        raise SweepError(f"cannot write {folder.space}: {error}; mend that and try again") from error

@@ -36,6 +36,18 @@ def test_second_driver_is_refused_and_told_who_holds_the_folder(folder):
         pass
 
 
+def test_a_folder_one_may_not_write_is_one_message(folder, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("iafsweep.sweep.folder.os.open", refuse)
+    with pytest.raises(SweepError, match="cannot lock .*Permission denied"):
+        with folder.lock():
+            pass
+    with pytest.raises(SweepError, match="cannot read .*Permission denied"):
+        folder.driver()
+
+
 def test_lock_of_a_killed_driver_is_free(folder):
     code = (
         "import os, signal, sys; from iafsweep.sweep.folder import SweepFolder\n"
