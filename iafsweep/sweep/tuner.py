@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from iafsweep.data import TrainingImages
@@ -15,11 +16,12 @@ from iafsweep.sweep.disk import check_room
 from iafsweep.sweep.environment import record_environment
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.journal import JournalMirror
-from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.ledger import Ledger, read_ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
+from iafsweep.sweep.rows import Began, Ended, now
 from iafsweep.sweep.session import Session
 from iafsweep.sweep.signals import StopRequest
 from iafsweep.sweep.space import SearchSpace
@@ -62,7 +64,7 @@ def launch_sweep(
                 log.warning("%s", problem)
                 progress.remark(problem)
             if (ended := _nothing_to_do(space, ledger.state)) is not None:
-                return ended
+                return _with_an_end(ended, ledger)
             record_environment(folder.environment)
             audience = Audience(budget, JournalMirror(space, folder, log), progress)
             session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
@@ -90,6 +92,14 @@ def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | Non
     if len(state.trials) >= space.sweep.trials:
         return SweepOutcome("completed", state)
     return SweepOutcome("exhausted", state) if make_proposer(space).propose(state) is None else None
+
+
+def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
+    """Write down how the sweep ended if the last driver was killed before it could, behind its last trial."""
+    sessions = ledger.state.sessions
+    if sessions and isinstance(sessions[-1], Began):
+        ledger.append(Ended(outcome=outcome.status, time=now()))
+    return replace(outcome, state=ledger.state)
 
 
 @contextmanager
