@@ -84,6 +84,14 @@ class SweepFolder:
         """Return the file whose being there asks a trial to stop."""
         return self._trial_locks / f"stop-{self.trial(trial).name}"
 
+    def take_stop_request(self, trial: str) -> bool:
+        """Return whether somebody asked a trial to stop, and forget it."""
+        try:
+            self.trial_stop_request(trial).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
     def put_aside(self, trial: str) -> None:
         """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can begin again."""
         path = self.trial(trial)

@@ -9,6 +9,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.report import TrialReport, read_report
@@ -24,6 +25,7 @@ class Recorder(Callback):
     """Writes the ledger, tells the progress and counts failures.
 
     Args:
+        folder: where somebody may have put down the wish that a trial stop.
         ledger: the ledger.
         milestones: the scheduler's rungs.
         progress: who hears of it.
@@ -37,12 +39,14 @@ class Recorder(Callback):
 
     def __init__(
         self,
+        folder: SweepFolder,
         ledger: Ledger,
         milestones: tuple[int, ...],
         progress: SweepProgress,
         log: logging.Logger,
         watch: StallWatch,
     ) -> None:
+        self._folder = folder
         self._ledger = ledger
         self._milestones = milestones
         self._progress = progress
@@ -85,8 +89,11 @@ class Recorder(Callback):
             self._log.error("%s: %s", report.trial, report.error)
             self.out_of_room = report.error
             return
-        if report.status == "waiting":
-            self._rung(report)
+        if report.status == "waiting":  # Tune takes it for an end, and asks no scheduler
+            if self._folder.take_stop_request(report.trial):
+                self._finish(report.finished("stopped"))
+            else:
+                self._rung(report)
             return
         if result["done"]:
             self._finish(report.finished("stopped" if report.status == "running" else report.status))
@@ -124,6 +131,7 @@ class Recorder(Callback):
         row = row.model_copy(update={"error": row.error[-_ERROR_CHARACTERS:]})
         self._last.pop(row.trial, None)
         self._ledger.append(row)
+        self._folder.take_stop_request(row.trial)  # it came too late, and is not meant for a retry of the trial
         self._log.log(
             logging.ERROR if row.status == "failed" else logging.INFO,
             "%s %s after %d epochs%s",

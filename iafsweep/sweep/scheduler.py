@@ -44,8 +44,5 @@ class RungScheduler(FIFOScheduler):
         name = trial.config["trial"]
         # Recorded in any case: rungs refilled from the ledger have a trial that somebody stopped at a rung, too.
         stops = self._rungs is not None and self._rungs.record(name, result["epoch"], result[METRIC])
-        asked = self._folder.trial_stop_request(name)
-        if asked.exists():
-            asked.unlink(missing_ok=True)
-            stops = True
-        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
+        asked = self._folder.take_stop_request(name)
+        return str(TrialScheduler.STOP if stops or asked else TrialScheduler.CONTINUE)

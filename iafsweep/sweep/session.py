@@ -136,7 +136,7 @@ class Session:
         rungs = make_rungs(self.space, self.ledger.state)
         milestones = () if rungs is None else rungs.milestones
         watch = StallWatch(self.options.stalled_seconds)
-        recorder = Recorder(self.ledger, milestones, self.progress, self.log, watch)
+        recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch)
         stopper = SweepStopper(
             lambda: self.stop.asked,
             lambda: bool(recorder.failed_alike),
