@@ -28,7 +28,7 @@ from iafsweep.data import load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError, SweepError, UserError
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.board import best_trials
-from iafsweep.sweep.cluster import plan_trials
+from iafsweep.sweep.cluster import plan_training, plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.outcome import SweepOutcome
@@ -137,7 +137,7 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
     progress = _progress(console)
     with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
-        plan_trials(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
+        plan_training(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
         heard = progress if tracking is None else Audience(progress, tracking)
         outcome = launch_sweep(space, folder, images, machine.options, heard)
         if outcome.status in ("interrupted", "aborted"):

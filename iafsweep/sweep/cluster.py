@@ -131,6 +131,18 @@ def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_
     return Plan(limits[limited_by], limited_by, cpus, gpus)
 
 
+def plan_training(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:
+    """Return how many trials train at a time, as :func:`plan_trials` does; what limits training must fit it too.
+
+    Raises:
+        SweepError: no node can give what one trial asks for, or GPU-hours are limited and trials use no GPU.
+    """
+    plan = plan_trials(nodes, sweep, waiting, may_grow=may_grow)
+    if sweep.gpu_hours is not None and not plan.gpus:
+        raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+    return plan
+
+
 def _gpu_slots(gpus: int, wanted: float) -> int:
     """Trials that fit: a fraction never straddles two GPUs."""
     if wanted >= 1:

@@ -11,7 +11,7 @@ from ray.tune import PlacementGroupFactory, Tuner
 from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.sweep.budget import BudgetWatch
-from iafsweep.sweep.cluster import Node, Plan, plan_trials
+from iafsweep.sweep.cluster import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.disk import lack_of_room
 from iafsweep.sweep.exchange import make_copies
 from iafsweep.sweep.folder import SweepFolder
@@ -94,9 +94,7 @@ class Session:
         waiting = len(state.unfinished) + max(sweep.trials - len(state.trials), 0)
         for gpus in {trial.gpus for trial in state.unfinished if trial.gpus is not None}:
             plan_trials(nodes, sweep.model_copy(update={"gpus_per_trial": gpus}), 1, may_grow=self.options.wait)
-        plan = plan_trials(nodes, sweep, waiting, may_grow=self.options.wait)
-        if sweep.gpu_hours is not None and not plan.gpus:
-            raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+        plan = plan_training(nodes, sweep, waiting, may_grow=self.options.wait)
         self.log.info("%d trials to go, %s", waiting, plan)
         return plan
 

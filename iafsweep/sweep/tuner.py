@@ -11,7 +11,7 @@ from pathlib import Path
 from iafsweep.data import TrainingImages
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.budget import BudgetWatch
-from iafsweep.sweep.cluster import plan_trials
+from iafsweep.sweep.cluster import plan_training
 from iafsweep.sweep.disk import check_room
 from iafsweep.sweep.environment import record_environment
 from iafsweep.sweep.folder import SweepFolder
@@ -76,11 +76,12 @@ def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOpti
     """Refuse at once what this machine cannot give, before anything is made.
 
     Raises:
-        SweepError: a trial asks for more than there is, or the run folders cannot fit on the disk.
+        SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot
+            fit on the disk.
     """
     sweep, at_a_time = space.sweep, 1
     if options.address is None:
-        at_a_time = plan_trials([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
+        at_a_time = plan_training([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
     done = len(read_ledger(folder.ledger).finished) if folder.ledger.exists() else 0
     check_room(space, folder.path, max(sweep.trials - done, 0), at_a_time)
 
