@@ -24,7 +24,7 @@ from iafsweep.cli.until_error_option import refuse_budget_alone
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
-from iafsweep.data import load_test_images, load_training_images
+from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError, SweepError, UserError
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.board import best_trials
@@ -135,6 +135,17 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     images = load_training_images(space.base.data, machine.data_root)
     again = _resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
+    try:
+        return _train_and_score(space, folder, images, again, machine, console)
+    except exits.INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, or a second time
+        if folder.space.exists():
+            _say_interrupted(again, console)
+        return exits.code_of(interrupt)
+
+
+def _train_and_score(
+    space: SearchSpace, folder: SweepFolder, images: TrainingImages, again: str, machine: Machine, console: Console
+) -> int:
     progress = _progress(console)
     with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
         plan_training(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
@@ -198,7 +209,7 @@ def _rerun(
     if outcome.stopped:
         publish(folder)
         leave_report(folder, console)
-        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
 
@@ -219,8 +230,12 @@ def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
         console.print(outcome.error, markup=False)
         console.print(f"When that is mended:\n  {again}", markup=False, soft_wrap=True)
     else:
-        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        _say_interrupted(again, console)
     return outcome.exit_code
+
+
+def _say_interrupted(again: str, console: Console) -> None:
+    console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
 
 
 def _evaluation(

@@ -18,6 +18,7 @@ from iafsweep.errors import SweepError
 from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.own_groups import own_process_groups
 from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.signals import keeping_handlers
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -173,6 +174,7 @@ def running_ray(
     Raises:
         SweepError: authentication is off, the temporary folder's path is too long, Ray does not start, or no cluster
             answers.
+        Terminated: SIGTERM came while Ray started.
     """
     _check_environment(temporary, allow_no_authentication)
     if ray.is_initialized():
@@ -185,7 +187,7 @@ def running_ray(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with own_process_groups():
+            with own_process_groups(), keeping_handlers():
                 _start(node, address, temporary, dashboard)
     except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"

@@ -22,7 +22,7 @@ from iafsweep.sweep.population import Population, has_reached
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
 from iafsweep.sweep.recorder import Recorder
-from iafsweep.sweep.rows import Began, Ended, Generation, now
+from iafsweep.sweep.rows import Began, Ended, now
 from iafsweep.sweep.scheduler import RungScheduler, make_rungs
 from iafsweep.sweep.searcher import LedgerSearcher
 from iafsweep.sweep.signals import StopRequest

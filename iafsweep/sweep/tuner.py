@@ -68,7 +68,7 @@ def launch_sweep(
             record_environment(folder.environment)
             audience = Audience(budget, JournalMirror(space, folder, log), progress)
             session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
-            with options.ray() as nodes, stop.on_signals():
+            with options.ray() as nodes:
                 return session.run(nodes)
 
 

@@ -1,9 +1,13 @@
+import signal
 import socket
+import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from iafsweep.errors import SweepError
+from iafsweep.interrupts import Terminated
 from iafsweep.sweep.cluster import Node, plan_trials, running_ray
 from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.settings import SweepConfig
@@ -75,6 +79,29 @@ def test_ray_does_not_start_without_authentication(monkeypatch):
     with pytest.raises(SweepError, match="RAY_AUTH_MODE=disabled turns Ray's token authentication off"):
         with running_ray(Node("this machine", 1, 0)):
             pass
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_sigterm_is_ours_again_once_ray_has_started(monkeypatch, terminated):
+    """Ray's handler exits with 15 where 143 is said of SIGTERM, while it starts and ever after."""
+
+    def start(*arguments):
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        if terminated:
+            signal.raise_signal(signal.SIGTERM)
+
+    for name, value in {
+        "ray.is_initialized": lambda: False,
+        "ray.shutdown": int,
+        "_ray_nodes": list,
+        "_start": start,
+    }.items():
+        monkeypatch.setattr(f"iafsweep.sweep.cluster.{name}", value)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated) if terminated else nullcontext():
+        with running_ray(Node("this machine", 1, 0)):
+            assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_long_temporary_folder_is_refused(tmp_path):

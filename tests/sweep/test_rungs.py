@@ -59,7 +59,7 @@ def test_refilled_rungs_decide_as_those_before():
 
 
 def test_a_trial_that_completes_at_a_rung_is_not_on_it_after_a_resume_either():
-    """Epochs are searched: of a trial's last epoch Tune does not ask the scheduler, so the running rungs lack it too."""
+    """Where epochs are searched: of a trial's last one the scheduler is not asked, so the running rungs lack it too."""
     end = Finished(trial="t0001", status="completed", epochs=9, value=90.0, seconds=0, gpu_seconds=0, time="t")
     refilled = Rungs(1, 3, 27)
     refilled.refill([end])

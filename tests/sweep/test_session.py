@@ -41,7 +41,7 @@ def test_a_proposal_that_cannot_be_written_is_one_message_that_tells_what_to_do(
     def fit():
         try:
             searcher.suggest("a1b2")
-        except Exception as error:
+        except SweepError as error:
             raise RuntimeError(f"as Tune says it: {error}") from None
 
     monkeypatch.setattr("iafsweep.sweep.ledger.os.write", full)
