@@ -13,7 +13,7 @@ from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         (1, 'completed')
     """
     folder = SweepFolder(Path(path).expanduser())
-    space = load_sweep_space(folder)
-    rows = ranked(scored_rows(folder, read_state(folder), space))
+    space, state = read_sweep(folder)
+    rows = ranked(scored_rows(folder, state, space))
     return LoadedSweep(
         path=folder.path,
         title=space.title,

@@ -17,7 +17,7 @@ from iafsweep.leaderboard import ranked
 from iafsweep.records import PairedDifference, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 _NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
@@ -37,8 +37,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written.
     """
     sweep = SweepFolder(folder)
-    space = load_sweep_space(sweep)
-    rows = ranked(scored_rows(sweep, read_state(sweep), space))
+    space, state = read_sweep(sweep)
+    rows = ranked(scored_rows(sweep, state, space))
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]

@@ -8,7 +8,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 
@@ -18,7 +18,10 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> 
         row.model_copy(update=_test_figures(RunFolder(folder.trial(row.trial))))
         for row in leaderboard_rows(state, space)
     ]
-    again = {each.path: scored_rows(each, read_state(each), load_sweep_space(each)) for each in retrainings(folder)}
+    again = {}
+    for each in retrainings(folder):
+        searched, found = read_sweep(each)
+        again[each.path] = scored_rows(each, found, searched)
     figures = retrained_figures(again)
     return [row.model_copy(update=figures.get(parameters_key(row), {})) for row in rows]
 

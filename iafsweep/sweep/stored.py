@@ -48,8 +48,10 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
     return read_stored_space(folder.space)
 
 
-def read_state(folder: SweepFolder) -> LedgerState:
-    """Return what the folder's ledger says, which may be in use; every figure of a sweep is read through here.
+def read_sweep(folder: SweepFolder) -> tuple[SearchSpace, LedgerState]:
+    """Return a sweep's space and what its ledger says, which may be in use; every figure of a sweep is read here.
+
+    Reading and checking a space takes up to half a second; whoever needs both reads them once.
 
     Raises:
         SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
@@ -61,7 +63,12 @@ def read_state(folder: SweepFolder) -> LedgerState:
         raise SweepError(
             f"{folder.ledger} is of another search space than {folder.space.name} beside it; put the right one back"
         )
-    return state
+    return space, state
+
+
+def read_state(folder: SweepFolder) -> LedgerState:
+    """Return what the folder's ledger says, as :func:`read_sweep` does."""
+    return read_sweep(folder)[1]
 
 
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
