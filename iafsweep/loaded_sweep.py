@@ -13,7 +13,7 @@ from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         (1, 'completed')
     """
     folder = SweepFolder(Path(path).expanduser())
-    space = load_sweep_space(folder)
-    state = read_state(folder)
+    space, state = read_sweep(folder)
     scored = scored_rows(folder, state, space)
     # A line that a driver writes at this very moment is no problem of the ledger's.
     damage = state.problems if folder.driver() is None else ()

@@ -22,7 +22,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import retrain_folder, retrain_space
 from iafsweep.sweep.retry import RETRIED, reopen_trials
 from iafsweep.sweep.rows import EndStatus
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import load_sweep_space, read_sweep
 from iafsweep.sweep.tuner import check_resources
 
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
@@ -31,18 +31,17 @@ _TRIALS = re.compile(r"(\+?)(\d{1,9})")
 def extend(folder: Path, trials: str, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
     """Raise the number of trials of a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
-    space = load_sweep_space(old)
+    space, state = read_sweep(old)
     if space.sweep.scheduler == "pbt":
         raise UserError(
             f"{folder} trained a population, whose members train side by side from the start; launch another one "
             f"with more --trials"
         )
-    proposed = len(read_state(old).trials)
     wanted = wanted_trials(trials, space.sweep.trials)
     if wanted <= space.sweep.trials:
         raise UserError(
-            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({proposed} of them proposed); "
-            f"ask for more, as in --trials +50"
+            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({len(state.trials)} of them "
+            f"proposed); ask for more, as in --trials +50"
         )
     return see_through(with_sweep(space, {**changes, "trials": wanted}), old, machine, console)
 
@@ -61,13 +60,12 @@ def retry(
         hint = " (such trials ended well)" if unknown <= set(get_args(EndStatus)) else ""
         raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
     old = SweepFolder(folder)
-    space = with_sweep(load_sweep_space(old), changes)
+    if not old.ledger.exists() and old.space.exists():
+        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+    space = with_sweep(read_sweep(old)[0], changes)
     if gpus_per_trial is not None and machine.options.address is None:
         asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
         plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
-    if not old.ledger.exists():
-        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
-    read_state(old)
     check_resources(space, old, machine.options)  # before any row is written
     with faults_in_words(old.path, exits.this_command()):
         names = reopen_trials(old, chosen, gpus_per_trial)

@@ -17,7 +17,7 @@ from iafsweep.leaderboard import ranked
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 
@@ -36,10 +36,10 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
             or would be written into the sweep folder.
     """
     sweep = SweepFolder(folder)
-    space = load_sweep_space(sweep)
+    space, state = read_sweep(sweep)
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    rows = ranked(leaderboard_rows(read_state(sweep), space))
+    rows = ranked(leaderboard_rows(state, space))
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]

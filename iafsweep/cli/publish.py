@@ -18,8 +18,7 @@ from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.space_file import read_stored_space
-from iafsweep.sweep.stored import read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.texts import short_name
 
 _MISSING_TOLD = 5
@@ -55,8 +54,7 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     Raises:
         SweepError: the folder holds no readable ledger.
     """
-    space = read_stored_space(folder.space)
-    state = read_state(folder)
+    space, state = read_sweep(folder)
     rows, _, problems = scored_rows(folder, state, space)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)

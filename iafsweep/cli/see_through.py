@@ -21,7 +21,7 @@ from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.board import best_trials
-from iafsweep.sweep.cluster import plan_trials
+from iafsweep.sweep.cluster import plan_training, plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.outcome import SweepOutcome
@@ -43,8 +43,13 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     images = load_training_images(space.base.data, machine.data_root)
     again = resume_command(folder, machine)
     console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
-    with faults_in_words(folder.path, again):
-        return _train_and_score(space, folder, images, machine, console, again)
+    try:
+        with faults_in_words(folder.path, again):
+            return _train_and_score(space, folder, images, machine, console, again)
+    except exits.INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, or a second time
+        if folder.space.exists():
+            _say_interrupted(again, console)
+        return exits.code_of(interrupt)
 
 
 def _train_and_score(
@@ -52,7 +57,7 @@ def _train_and_score(
 ) -> int:
     progress = _progress(console)
     with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
-        plan_trials(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
+        plan_training(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
         heard = progress if tracking is None else Audience(progress, tracking)
         outcome = launch_sweep(space, folder, images, machine.options, heard)
         if outcome.status in ("interrupted", "aborted"):
@@ -122,7 +127,7 @@ def score_best(
     if outcome.stopped:
         publish(folder)
         leave_report(folder, console)
-        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
 
@@ -170,8 +175,12 @@ def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
         console.print(outcome.error, markup=False)
         console.print(f"When that is mended:\n  {again}", markup=False, soft_wrap=True)
     else:
-        console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+        _say_interrupted(again, console)
     return outcome.exit_code
+
+
+def _say_interrupted(again: str, console: Console) -> None:
+    console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
 
 
 def _shown(path: Path) -> str:

@@ -18,9 +18,9 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.rows import now
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.standing import Standing, standing
+from iafsweep.sweep.standing import Standing, standing_of
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 
@@ -82,9 +82,8 @@ def read_findings(folder: SweepFolder) -> Findings:
         SweepError: the folder holds no sweep, or its ledger cannot be used.
         ConfigError: the stored space is damaged.
     """
-    space = load_sweep_space(folder)
-    state = read_state(folder)
-    stands = standing(folder)
+    space, state = read_sweep(folder)
+    stands = standing_of(folder, space, state)
     problems = list(stands.problems)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
                for trial in state.trials}  # fmt: skip

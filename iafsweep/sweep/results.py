@@ -11,7 +11,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 
@@ -63,10 +63,10 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
     """The rows of each retraining, the one that began first in front; one that cannot be read is noted."""
     found = []
     for retraining in retrainings(folder):
-        name = folder.relative(retraining.path)
+        name = retraining.path.relative_to(folder.path).as_posix()
         try:
-            state = read_state(retraining)
-            scored = scored_rows(retraining, state, load_sweep_space(retraining))
+            space, state = read_sweep(retraining)
+            scored = scored_rows(retraining, state, space)
         except UserError as error:
             problems.append(f"the figures of {name} are left out: {error}")
             continue

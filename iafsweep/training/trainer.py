@@ -164,7 +164,7 @@ class Trainer:
         self._curves.add_metrics(metrics)
         self.seconds += metrics.seconds
         if not _is_finite(metrics):
-            self._save_kept()
+            self._save_complete()
             self._write_state("diverged")
             self._log.error("diverged in epoch %d", metrics.epoch)
             raise DivergedError(metrics)
@@ -183,7 +183,7 @@ class Trainer:
         """Write the checkpoints and ``state.json`` as of the last complete epoch; nothing if they are there already."""
         if self._saved_epoch == self.epochs_done:
             return
-        self._write(self._checkpoint())
+        self._save_complete()
         self._write_state("running")
 
     def finish(self, status: RunStatus = "completed") -> None:
@@ -200,7 +200,7 @@ class Trainer:
 
         The epoch that was interrupted is half trained and is thrown away.
         """
-        self._save_kept()
+        self._save_complete()
         self._write_state("interrupted")
         self._log.info("interrupted after epoch %d", self.epochs_done)
         self.close()
@@ -247,10 +247,12 @@ class Trainer:
         self._new_best = self._kept = None
         self._saved_epoch = last.epoch
 
-    def _save_kept(self) -> None:
-        """Write the last complete epoch if it is not on disk yet; the weights themselves have gone on."""
-        if self._kept is not None:
-            self._write(self._kept)
+    def _save_complete(self) -> None:
+        """Write the last complete epoch if it is not on disk yet; in mid-epoch the weights themselves have gone on."""
+        if self._saved_epoch == self.epochs_done:
+            return
+        kept = self._kept
+        self._write(kept if kept is not None and kept.epoch == self.epochs_done else self._checkpoint())
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
         try:

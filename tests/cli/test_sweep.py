@@ -3,6 +3,7 @@
 import inspect
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from iafsweep.cli.publish import _blocks, print_table
 from iafsweep.cli.see_through import resume_command
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
+from iafsweep.interrupts import Terminated
 from iafsweep.records import TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
@@ -217,6 +219,23 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
         code, _, errors = run_sweep(command[0], folder.path, *command[1:])
     assert code == 2
     assert "is in use by another driver (process " in errors
+
+
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_signal_while_ray_starts_says_how_to_go_on_where_there_is_a_sweep(
+    run_sweep, monkeypatch, tmp_path, interrupt, code
+):
+    def ray(options):
+        raise interrupt
+
+    monkeypatch.setattr(LaunchOptions, "ray", ray)
+    SweepMaker(tmp_path / "sweep").began().add(count=2)
+    ended, shown, _ = run_sweep("resume", "sweep")
+    assert ended == code
+    assert re.search(r"Interrupted. To go on:\n  \S*python\S* run_sweep.py resume sweep\n$", shown)
+    ended, shown, _ = run_sweep("launch", "quick")
+    assert ended == code
+    assert "To go on" not in shown
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,6 @@ def test_names_of_results_cannot_leave_the_folder(folder, name):
         folder.result(name)
 
 
-def test_paths_are_stated_relative(folder):
-    assert folder.relative(folder.trial("t0001") / "best.pt") == "trials/t0001/best.pt"
-
-
 @pytest.mark.parametrize(
     "path", ["sweep/trials.jsonl", "sweep/new/x.csv", "other/../sweep/trials.jsonl", "link/x.csv", "file.csv", "sweep"]
 )
@@ -55,6 +51,18 @@ def test_second_driver_is_refused_and_told_who_holds_the_folder(folder):
                 pass
     with folder.lock():
         pass
+
+
+def test_a_folder_one_may_not_write_is_one_message(folder, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("iafsweep.sweep.folder.os.open", refuse)
+    with pytest.raises(SweepError, match="cannot lock .*Permission denied"):
+        with folder.lock():
+            pass
+    with pytest.raises(SweepError, match="cannot read .*Permission denied"):
+        folder.driver()
 
 
 def test_lock_of_a_killed_driver_is_free(folder):
