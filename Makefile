@@ -10,10 +10,10 @@ FAULTS := faults
 .PHONY: help sweep test test-faults test-all lint docs clean
 
 help:
-	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about 5 minutes)"
+	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about three minutes)"
 	@echo "make test      install, lint, check types, run the test suite"
 	@echo "make test-faults  kill, fill and truncate: every row of the table of faults in docs/sweeps.md"
-	@echo "make test-all  the same with the tests marked slow"
+	@echo "make test-all  make test, with the tests marked slow too"
 	@echo "make lint      lint and types alone"
 	@echo "make docs      write the pages that scripts make: configuration, tutorial (runs a small sweep)"
 	@echo "make clean     remove .venv and caches (not runs/)"

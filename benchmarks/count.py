@@ -94,7 +94,7 @@ def main(
     tera_bytes: Annotated[float, typer.Option(help="From and to its memory, 10^12 a second.")] = 3.0,
 ) -> None:
     """Print the count and the bounds."""
-    console = Console()
+    console = Console(soft_wrap=True)
     found = count(build_model(MODELS[model], SHAPE, seed=0))
     for name, flops in found.forward.items():
         console.print(f"{name}: {flops / 1e9:.4f} GFLOP an image, forward")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.estimator_runs import Annealing, Bench, Sampling, Sandwiched, pieces
-from iafsweep.evaluation import LogWeightStatistics, estimator_error, gradient_evaluations, mean_over_images
+from iafsweep.evaluation import LogWeightStatistics, estimator_error, mean_over_images
 
 Figures = dict[str, Any]
 Results = dict[str, Any]
@@ -166,7 +166,7 @@ def _pool(bench: Bench, what: Sampling | Annealing, seconds: dict[str, float]) -
         sizes = tuple(size for size in SAMPLES if size <= len(log_weights))
         return Pool("IS", log_weights, 0, seconds["sampling"], None, None, sizes)
     return Pool(
-        label=f"{what.start} {what.temperatures}x{what.leapfrog_steps}",
+        label=what.setting,
         log_weights=log_weights,
         gradients=what.gradients,
         cpu_seconds=what.gradients * seconds[what.start],
@@ -214,10 +214,10 @@ def _sandwich_figures(bench: Bench, what: Sandwiched) -> Figures:
     lower, upper = mean_over_images(forward), mean_over_images(-reverse)
     gap = mean_over_images(-reverse - forward)
     return {
-        "label": f"{what.start} {what.temperatures}x{what.leapfrog_steps}",
+        "label": what.setting,
         "weights": what.chains,
         "images": what.images,
-        "gradients": what.chains * gradient_evaluations(what.temperatures, what.leapfrog_steps),
+        "gradients": what.chains * what.gradients,
         "lower": lower.value,
         "upper": upper.value,
         "gap": gap.value,

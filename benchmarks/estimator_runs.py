@@ -42,7 +42,7 @@ FORWARD_ROWS, GRADIENT_ROWS = 1000, 400
 """Rows evaluated at a time, as in the package's own scoring."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sampling:
     """Importance sampling: `runs` runs of `samples` samples on the first `images` of the bench's images."""
 
@@ -56,42 +56,51 @@ class Sampling:
         return f"sampling-{self.samples}-of-{self.images}"
 
 
-@dataclass(frozen=True)
-class Annealing:
-    """HAIS: `runs` independent runs of `chains` chains on the first `images` of the bench's images."""
+@dataclass(frozen=True, kw_only=True)
+class Chains:
+    """Chains of HAIS: `chains` of them on each of `images` images."""
 
     start: Start
     temperatures: int
     leapfrog_steps: int
     chains: int
-    runs: int
     images: int
 
     @property
-    def name(self) -> str:
-        """Name of its files."""
-        return f"{self.start}-{self.temperatures}x{self.leapfrog_steps}x{self.chains}-of-{self.images}"
+    def setting(self) -> str:
+        """As the tables name it, without the number of chains."""
+        return f"{self.start} {self.temperatures}x{self.leapfrog_steps}"
 
     @property
     def gradients(self) -> int:
         """Gradient evaluations a chain."""
         return gradient_evaluations(self.temperatures, self.leapfrog_steps)
 
+    @property
+    def _sizes(self) -> str:
+        return f"{self.start}-{self.temperatures}x{self.leapfrog_steps}x{self.chains}-of-{self.images}"
 
-@dataclass(frozen=True)
-class Sandwiched:
-    """Forward and reverse HAIS of `chains` chains on `images` images simulated from the model."""
 
-    start: Start
-    temperatures: int
-    leapfrog_steps: int
-    chains: int
-    images: int
+@dataclass(frozen=True, kw_only=True)
+class Annealing(Chains):
+    """`runs` independent runs on the first `images` of the bench's images."""
+
+    runs: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return self._sizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandwiched(Chains):
+    """Forward and reverse chains on `images` images simulated from the model."""
 
     @property
     def name(self) -> str:
         """Name of its file."""
-        return f"sandwich-{self.start}-{self.temperatures}x{self.leapfrog_steps}x{self.chains}-of-{self.images}"
+        return f"sandwich-{self._sizes}"
 
 
 @dataclass(frozen=True)
@@ -171,8 +180,11 @@ def evaluation_seconds(bench: Bench, images: int, rounds: int) -> dict[str, floa
     path = bench.cache / "seconds.json"
     if not path.is_file():
         starts = {pilot.start: pilot.resolved_leapfrog_steps for pilot in bench.pilots}
-        short = [Annealing(start, 3, steps, chains=16, runs=1, images=images) for start, steps in starts.items()]
-        kinds = {"sampling": Sampling(100, 1, images), **{each.start: each for each in short}}
+        short = [
+            Annealing(start=start, temperatures=3, leapfrog_steps=steps, chains=16, runs=1, images=images)
+            for start, steps in starts.items()
+        ]
+        kinds = {"sampling": Sampling(samples=100, runs=1, images=images), **{each.start: each for each in short}}
         evaluations = {"sampling": 100, **{each.start: each.chains * each.gradients for each in short}}
         seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
         for run in range(rounds):
@@ -252,7 +264,7 @@ def _measure(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) ->
     )
 
 
-def _schedule(what: Annealing | Sandwiched) -> Tensor:
+def _schedule(what: Chains) -> Tensor:
     make = linear_schedule if what.start == "posterior" else sigmoid_schedule
     return make(what.temperatures)
 

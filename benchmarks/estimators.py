@@ -1,8 +1,8 @@
 """Make every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (an hour or more on one core).
 
 CACHE is a folder for what is expensive: the trained model, step sizes and log-weights. A second call goes on where the
-first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, to see that it
-works; its figures mean nothing.
+first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, in CACHE/quick, to
+see that it works; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -66,29 +66,29 @@ FULL = Plan(
         HaisConfig(start="prior", chains=4, pilot_images=10, pilot_passes=2),
         HaisConfig(start="base", chains=4, pilot_images=10, pilot_passes=2),
     ),
-    reference=Annealing("posterior", 200, 4, chains=8, runs=8, images=100),
+    reference=Annealing(start="posterior", temperatures=200, leapfrog_steps=4, chains=8, runs=8, images=100),
     sampling=Sampling(samples=5000, runs=10, images=100),
     annealing=(
-        Annealing("posterior", 5, 4, chains=16, runs=8, images=100),
-        Annealing("posterior", 10, 4, chains=16, runs=8, images=100),
-        Annealing("posterior", 20, 4, chains=16, runs=54, images=100),
-        Annealing("posterior", 40, 4, chains=16, runs=20, images=100),
-        Annealing("posterior", 80, 3, chains=20, runs=14, images=100),
-        Annealing("prior", 499, 10, chains=16, runs=1, images=25),
-        Annealing("prior", 2000, 10, chains=8, runs=1, images=25),
-        Annealing("base", 499, 10, chains=16, runs=1, images=25),
+        Annealing(start="posterior", temperatures=5, leapfrog_steps=4, chains=16, runs=8, images=100),
+        Annealing(start="posterior", temperatures=10, leapfrog_steps=4, chains=16, runs=8, images=100),
+        Annealing(start="posterior", temperatures=20, leapfrog_steps=4, chains=16, runs=54, images=100),
+        Annealing(start="posterior", temperatures=40, leapfrog_steps=4, chains=16, runs=20, images=100),
+        Annealing(start="posterior", temperatures=80, leapfrog_steps=3, chains=20, runs=14, images=100),
+        Annealing(start="prior", temperatures=499, leapfrog_steps=10, chains=16, runs=1, images=25),
+        Annealing(start="prior", temperatures=2000, leapfrog_steps=10, chains=8, runs=1, images=25),
+        Annealing(start="base", temperatures=499, leapfrog_steps=10, chains=16, runs=1, images=25),
     ),
     sandwiches=(
-        Sandwiched("posterior", 1, 1, chains=1000, images=100),
-        Sandwiched("posterior", 20, 4, chains=16, images=100),
-        Sandwiched("posterior", 40, 4, chains=16, images=100),
-        Sandwiched("posterior", 80, 3, chains=8, images=100),
-        Sandwiched("posterior", 100, 4, chains=10, images=100),
-        Sandwiched("prior", 50, 10, chains=8, images=100),
-        Sandwiched("base", 50, 10, chains=8, images=100),
-        Sandwiched("prior", 499, 10, chains=16, images=25),
-        Sandwiched("base", 499, 10, chains=16, images=25),
-        Sandwiched("prior", 2000, 10, chains=8, images=10),
+        Sandwiched(start="posterior", temperatures=1, leapfrog_steps=1, chains=1000, images=100),
+        Sandwiched(start="posterior", temperatures=20, leapfrog_steps=4, chains=16, images=100),
+        Sandwiched(start="posterior", temperatures=40, leapfrog_steps=4, chains=16, images=100),
+        Sandwiched(start="posterior", temperatures=80, leapfrog_steps=3, chains=8, images=100),
+        Sandwiched(start="posterior", temperatures=100, leapfrog_steps=4, chains=10, images=100),
+        Sandwiched(start="prior", temperatures=50, leapfrog_steps=10, chains=8, images=100),
+        Sandwiched(start="base", temperatures=50, leapfrog_steps=10, chains=8, images=100),
+        Sandwiched(start="prior", temperatures=499, leapfrog_steps=10, chains=16, images=25),
+        Sandwiched(start="base", temperatures=499, leapfrog_steps=10, chains=16, images=25),
+        Sandwiched(start="prior", temperatures=2000, leapfrog_steps=10, chains=8, images=10),
     ),
     timing_rounds=9,
 )
@@ -110,14 +110,17 @@ QUICK = Plan(
         HaisConfig(start=start, chains=4, temperatures=4, leapfrog_steps=2, pilot_images=4, pilot_passes=1)
         for start in ("posterior", "prior", "base")
     ),
-    reference=Annealing("posterior", 8, 2, chains=16, runs=2, images=6),
+    reference=Annealing(start="posterior", temperatures=8, leapfrog_steps=2, chains=16, runs=2, images=6),
     sampling=Sampling(samples=1000, runs=1, images=6),
     annealing=(
-        Annealing("posterior", 4, 2, chains=16, runs=2, images=6),
-        Annealing("prior", 8, 2, chains=8, runs=1, images=4),
-        Annealing("base", 4, 2, chains=8, runs=1, images=4),
+        Annealing(start="posterior", temperatures=4, leapfrog_steps=2, chains=16, runs=2, images=6),
+        Annealing(start="prior", temperatures=8, leapfrog_steps=2, chains=8, runs=1, images=4),
+        Annealing(start="base", temperatures=4, leapfrog_steps=2, chains=8, runs=1, images=4),
     ),
-    sandwiches=(Sandwiched("posterior", 4, 2, chains=4, images=4), Sandwiched("prior", 4, 2, chains=4, images=4)),
+    sandwiches=(
+        Sandwiched(start="posterior", temperatures=4, leapfrog_steps=2, chains=4, images=4),
+        Sandwiched(start="prior", temperatures=4, leapfrog_steps=2, chains=4, images=4),
+    ),
     timing_rounds=2,
 )
 
@@ -137,7 +140,8 @@ def main(
     figures = docs / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     if not show_only:
-        results = measure(QUICK if quick else FULL, cache, (data_root or default_data_root()).expanduser().absolute())
+        plan, place = (QUICK, cache / "quick") if quick else (FULL, cache)
+        results = measure(plan, place, (data_root or default_data_root()).expanduser().absolute())
         write_text(figures / RESULTS, json.dumps(results, indent=1) + "\n")
     results = json.loads((figures / RESULTS).read_text(encoding="utf-8"))
     draw(results, figures / "estimators.png")
@@ -165,6 +169,11 @@ def measure(plan: Plan, cache: Path, root: Path) -> Results:
 
 
 def _train(config: RunConfig, folder: RunFolder, root: Path) -> None:
+    if folder.config.is_file() and folder.read_config() != config:
+        raise typer.BadParameter(
+            f"{folder.config} is not the configuration of this script, so nothing measured beside it can be used; name "
+            f"another CACHE, or remove what is in this one"
+        )
     if folder.evaluation.is_file():
         return
     code = train_and_score(

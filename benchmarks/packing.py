@@ -1,18 +1,21 @@
-"""Several trials on one device: `python -m benchmarks.packing`.
+"""Several models on one device: `python -m benchmarks.packing` (two to three minutes on two cores).
 
-1, 2, 4, 8 processes train the same small model side by side, as trials do that share a device; what counts is the
-images a second of all together. On a CPU they share its cores, a process at least one thread. Besides, in one process:
-the same models stacked along a new dimension and trained together (`torch.func`).
+Rows are timed in turns, against the wall clock; what counts is the images a second of all models together.
+
+- *n processes*: each trains a model of its own, eagerly, in one thread, as trials do that share a device. On a CPU they
+  share its cores.
+- *n models stacked in 1 process*: one step trains all of them along a new dimension (`torch.func`), in one thread too.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
 from typing import Annotated
 
 import torch
@@ -21,45 +24,124 @@ from rich.console import Console
 from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from benchmarks.timing import Timed, machine, show, take_turns
-from benchmarks.train import BASELINE, MODELS, SHAPE, WAYS, endless, step_of
+from benchmarks.timing import hardware
+from benchmarks.train import AS_TRAINED, MODELS, SHAPE, endless, step_of
 from iafsweep.config import ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.training import resolve_device
 from iafsweep.training.objective import bound_terms
 
 
+class Worker:
+    """A process that holds a step of training and, told so, repeats it for some seconds."""
+
+    def __init__(self, model: str, stacked: int, batch_size: int, seconds: float) -> None:
+        words = [sys.executable, "-m", "benchmarks.packing", "--worker", "--model", model, "--stacked", str(stacked)]
+        words += ["--batch-size", str(batch_size), "--seconds", str(seconds)]
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    def go(self) -> None:
+        """Let it train."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> float:
+        """Wait for its next line: 0 once it is warm, then images a second whenever it has trained."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("a process of this benchmark has ended; what it wrote stands above")
+        return float(line)
+
+    def end(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+@dataclass
+class Row:
+    """A row of the table.
+
+    Attributes:
+        name: what trains.
+        workers: all that train at the same time.
+        rates: images a second of all together, a figure a turn.
+    """
+
+    name: str
+    workers: list[Worker]
+    rates: list[float] = field(default_factory=list)
+
+    def take_turn(self) -> None:
+        """Let all train side by side."""
+        for worker in self.workers:
+            worker.go()
+        self.rates.append(sum(worker.answer() for worker in self.workers))
+
+
 def main(
     model: Annotated[str, typer.Option(help="Which of reference, mlp and tiny.")] = "mlp",
-    seconds: Annotated[float, typer.Option(help="How long each number of processes trains.")] = 10.0,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 200,
-    counts: Annotated[str, typer.Option(help="Numbers of processes, with commas.")] = "1,2,4,8",
-    stacked: Annotated[int, typer.Option(help="Models stacked in one process.")] = 4,
+    seconds: Annotated[float, typer.Option(help="How long a turn lasts.")] = 3.0,
+    rounds: Annotated[int, typer.Option(help="Turns that every row is given.")] = 5,
+    batch_size: Annotated[int, typer.Option(help="Images a step of one model.")] = 200,
+    processes: Annotated[
+        str, typer.Option(help="Numbers of processes, with commas; the first is compared to.")
+    ] = "1,2,4,8",
+    stacked: Annotated[str, typer.Option(help="Numbers of models stacked in one process, with commas.")] = "2,4,8",
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
     worker: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Print images a second of all processes together, then those of stacked models."""
+    """Print images a second of models that train side by side, in processes of their own and stacked in one."""
     if quick:
-        model, seconds, batch_size, counts, stacked = "tiny-mlp", 0.3, 4, "1,2", 2
-    config = model_of(model)
+        model, seconds, rounds, batch_size, processes, stacked = "tiny-mlp", 0.1, 2, 4, "1,2", "2"
     if worker:
-        work(config, batch_size, seconds)
+        work(model_of(model), int(stacked), batch_size, seconds)
         return
     console = Console()
-    device = resolve_device("auto")
-    console.print(machine(device), markup=False, soft_wrap=True)
-    console.print(f"\n{model}, batches of {batch_size}, {seconds:g} s\n\n| processes | images/s of all | against one |")
-    console.print("|---:|---:|---:|", markup=False)
-    rates: dict[int, float] = {}
-    for count in (int(each) for each in counts.split(",")):
-        rates[count] = together(model, count, batch_size, seconds)
-        console.print(f"| {count} | {rates[count]:,.0f} | {rates[count] / next(iter(rates.values())):.2f} |")
-    ways = [
-        Timed(BASELINE, step_of(config, WAYS[1], batch_size, device), batch_size),
-        Timed(f"{stacked} stacked", stacked_step(config, stacked, batch_size, device), stacked * batch_size),
+    console.print(f"{hardware(resolve_device('auto'))}; a thread a process; wall clock", markup=False, soft_wrap=True)
+    sides, stacks = _numbers(processes), _numbers(stacked)
+    plain = [Worker(model, 1, batch_size, seconds) for _ in range(max(sides))]
+    rows = [Row(f"{count} process{'es' * (count > 1)}", plain[:count]) for count in sides]
+    rows += [
+        Row(f"{count} models stacked in 1 process", [Worker(model, count, batch_size, seconds)]) for count in stacks
     ]
-    take_turns(ways, 2 if quick else 9)
-    show(console, f"{model}, one process", ways, "images", BASELINE)
+    _take_turns(rows, rounds)
+    console.print(f"\n{model}, {AS_TRAINED.name}, batches of {batch_size}, {rounds} turns of {seconds:g} s\n")
+    _show(console, rows)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
+def _take_turns(rows: list[Row], rounds: int) -> None:
+    """Wait until all processes are warm, then give every row its turns; end the processes."""
+    workers = list(dict.fromkeys(worker for row in rows for worker in row.workers))
+    try:
+        for worker in workers:
+            worker.answer()
+        for _ in range(rounds):
+            for row in rows:
+                row.take_turn()
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _show(console: Console, rows: list[Row]) -> None:
+    first = rows[0]
+    lines = [f"|  | images/s of all | lowest-highest | against {first.name} |", "| --- | ---: | ---: | ---: |"]
+    for row in rows:
+        rate, span = median(row.rates), f"{min(row.rates):,.0f}-{max(row.rates):,.0f}"
+        lines.append(f"| {row.name} | {rate:,.0f} | {span} | {rate / median(first.rates):.2f} |")
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def model_of(name: str) -> ModelConfig:
@@ -71,46 +153,24 @@ def model_of(name: str) -> ModelConfig:
     return ModelConfig.model_validate(values)
 
 
-def together(model: str, count: int, batch_size: int, seconds: float) -> float:
-    """Images a second of ``count`` processes that train side by side."""
-    threads = max(1, (os.cpu_count() or 1) // count)
-    words = [sys.executable, "-m", "benchmarks.packing", "--worker", "--model", model]
-    words += ["--batch-size", str(batch_size), "--seconds", str(seconds)]
-    workers = [
-        subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-        )
-        for _ in range(count)
-    ]
-    for each in workers:  # all warm before any is timed
-        assert each.stdout is not None
-        each.stdout.readline()
-    for each in workers:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    return sum(json.loads(each.communicate()[0].splitlines()[-1]) for each in workers)
-
-
-def work(config: ModelConfig, batch_size: int, seconds: float) -> None:
-    """Be one of the processes: train for some seconds when told to, print images a second."""
+def work(config: ModelConfig, models: int, batch_size: int, seconds: float) -> None:
+    """Be one of the processes: train for some seconds whenever told to, print images a second of all its models."""
     device = resolve_device("auto")
-    step = step_of(config, WAYS[1], batch_size, device)
+    if models > 1:
+        step = stacked_step(config, models, batch_size, device)
+    else:
+        step = step_of(config, AS_TRAINED, batch_size, device)
     for _ in range(3):
         step()
-    print("ready", flush=True)
-    sys.stdin.readline()
-    started, steps = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        step()
-        steps += 1
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    print(json.dumps(steps * batch_size / (time.perf_counter() - started)))
+    print(0.0, flush=True)
+    for _ in sys.stdin:
+        started, steps = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds:
+            step()
+            steps += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        print(steps * models * batch_size / (time.perf_counter() - started), flush=True)
 
 
 class _Loss(torch.nn.Module):

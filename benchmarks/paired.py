@@ -2,7 +2,7 @@
 
 A short recipe of the mlp model, each seed trained both ways: same weights to start from, same batches, same noise. What
 is compared is the validation bound of the last epoch, measured in float32 either way. A second call with the same cache
-goes on where the first was stopped.
+goes on where the first was stopped; runs on another device, and those of `--quick`, are kept apart.
 """
 
 from __future__ import annotations
@@ -15,19 +15,26 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
-from benchmarks.timing import machine
+from benchmarks.timing import begin
 from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, load_config
 from iafsweep.data import load_training_images
 from iafsweep.data_root import default_data_root
-from iafsweep.training import RunFolder, Trainer, resolve_device
+from iafsweep.training import RunFolder, Trainer
 
 HERE = Path(__file__).parent
 # 97.5 % points of Student's t with 1, 2, ... degrees of freedom.
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-QUICK = ("data.source='mnist_mini'", "training.batch_size=500", "model.flow.made.width=32", "model.flow.depth=1")
+QUICK = (
+    "data.source='mnist_mini'",
+    "data.validation_images=9000",
+    "training.batch_size=500",
+    "model.encoder.mlp.hidden_sizes=[16]",
+    "model.decoder.mlp.hidden_sizes=[16]",
+    "model.flow.made.width=32",
+    "model.flow.depth=1",
+)
 
 
 def main(
@@ -39,11 +46,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Train the pairs, print the differences, their mean and its 95 % interval."""
-    console = Console()
-    device = resolve_device("auto")
-    console.print(machine(device), markup=False, soft_wrap=True)
+    console, device = begin()
     if quick:
-        seeds, epochs, compiled = 2, 1, False
+        cache, seeds, epochs, compiled = cache / "quick", 2, 1, False
     plain, fast = ("float32", "off"), (precision, "on" if compiled else "off")
     differences = []
     for seed in range(seeds):
@@ -69,7 +74,7 @@ def _bound(
     device: torch.device,
 ) -> float:
     """Return the validation bound of a run's last epoch, nats per image; train it unless the cache knows it."""
-    kept = cache / f"{precision}-{compiling}-{epochs}-{seed}.json"
+    kept = cache / f"{device.type}-{precision}-{compiling}-{epochs}-{seed}.json"
     if not kept.exists():
         config = load_config(
             str(HERE / "mnist_mlp.toml"),

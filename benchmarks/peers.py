@@ -5,10 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from iafsweep.config import ModelConfig
 from iafsweep.models import VAE
+
+Apply = Callable[[Tensor, Tensor], Tensor]
+"""A flow: (z [B, D], context [B, C]) to z' [B, D]."""
 
 
 class MissingPeerError(Exception):
@@ -61,8 +65,8 @@ def pythae_model(config: ModelConfig, model: VAE) -> nn.Module:
     return VAE_IAF(settings, encoder=Encoder(), decoder=Decoder())
 
 
-def zuko_flow(latent_size: int, context_size: int, width: int, depth: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """Zuko's masked autoregressive transforms, applied in the direction that is one pass: (z, context) to z'.
+def zuko_flow(latent_size: int, context_size: int, width: int, depth: int, device: torch.device) -> Apply:
+    """Zuko's masked autoregressive transforms, applied in the direction that is one pass.
 
     Raises:
         MissingPeerError: there is no zuko.
@@ -71,20 +75,14 @@ def zuko_flow(latent_size: int, context_size: int, width: int, depth: int) -> Ca
         from zuko.flows import MaskedAutoregressiveTransform
     except ImportError as error:
         raise MissingPeerError(f"zuko: {error}") from error
-    steps = nn.ModuleList(
+    steps = [
         MaskedAutoregressiveTransform(latent_size, context_size, hidden_features=(width, width)) for _ in range(depth)
-    ).requires_grad_(requires_grad=False)
-
-    def apply(z: Tensor, context: Tensor) -> Tensor:
-        for step in steps:
-            z, _ = step(context).call_and_ladj(z)
-        return z
-
-    return apply
+    ]
+    return _chain(steps, lambda step, z, context: step(context).call_and_ladj(z), device)
 
 
-def nflows_flow(latent_size: int, context_size: int, width: int, depth: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """Nflows' masked affine autoregressive transforms, in the direction that is one pass: (z, context) to z'.
+def nflows_flow(latent_size: int, context_size: int, width: int, depth: int, device: torch.device) -> Apply:
+    """Nflows' masked affine autoregressive transforms, in the direction that is one pass.
 
     Raises:
         MissingPeerError: there is no nflows.
@@ -93,16 +91,25 @@ def nflows_flow(latent_size: int, context_size: int, width: int, depth: int) -> 
         from nflows.transforms import MaskedAffineAutoregressiveTransform
     except ImportError as error:
         raise MissingPeerError(f"nflows: {error}") from error
-    steps = nn.ModuleList(
+    steps = [
         MaskedAffineAutoregressiveTransform(
             latent_size, width, context_features=context_size, num_blocks=2, use_residual_blocks=False
         )
         for _ in range(depth)
-    ).requires_grad_(requires_grad=False)
+    ]
+    return _chain(steps, lambda step, z, context: step(z, context), device)
+
+
+def _chain(
+    steps: list[nn.Module], call: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]], device: torch.device
+) -> Apply:
+    """Apply steps in turn, without gradients; ``call`` returns z' and the log-determinant of one."""
+    for step in steps:
+        step.to(device).requires_grad_(requires_grad=False)
 
     def apply(z: Tensor, context: Tensor) -> Tensor:
         for step in steps:
-            z, _ = step(z, context)
+            z, _ = call(step, z, context)
         return z
 
     return apply

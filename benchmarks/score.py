@@ -1,8 +1,9 @@
 """Scoring: samples and gradients a second, plain, folded, and in other packages: `python -m benchmarks.score`.
 
 Importance sampling evaluates flow, decoder and densities for rows of samples; annealing needs their gradients in the
-noise. pythae's `get_nll` does the former its own way, on the same sizes. The flow alone stands beside the masked
-autoregressive layers of zuko, nflows and pythae.
+noise. The images are encoded before, once each whatever the number of samples: none of that is in a figure. pythae's
+`get_nll` does importance sampling its own way, which encodes the image for every sample, on the same sizes. The flow
+alone stands beside the masked autoregressive layers of zuko, nflows and pythae.
 """
 
 from __future__ import annotations
@@ -12,18 +13,16 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from torch import Tensor
 
 from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
-from benchmarks.timing import Timed, machine, show, take_turns
+from benchmarks.timing import Timed, begin, show, stopwatch, take_turns
 from benchmarks.train import MODELS, SHAPE
 from iafsweep.config import ModelConfig
 from iafsweep.evaluation.arithmetic import full_precision
 from iafsweep.evaluation.hmc import evaluate
 from iafsweep.evaluation.vae_bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
-from iafsweep.training import resolve_device
 
 IMAGES = 10
 PLAIN = "plain"
@@ -36,9 +35,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Time and print three tables for each configuration."""
-    console = Console()
-    device = resolve_device("auto")
-    console.print(machine(device), markup=False, soft_wrap=True)
+    console, device = begin()
     if quick:
         models, rounds, rows = "tiny", 2, 20
     for name in models.split(","):
@@ -56,31 +53,32 @@ def main(
 
 
 def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
-    ways = [Timed(PLAIN, _weights(model, x, rows), rows), Timed("folded", _weights(folded(model), x, rows), rows)]
+    ways = [
+        Timed(PLAIN, stopwatch(_weights(model, x, rows)), rows),
+        Timed("folded", stopwatch(_weights(folded(model), x, rows)), rows),
+    ]
     try:
         # It has randomness, batches and images of its own: as many samples in all.
         peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae get_nll", None, rows, skipped=str(error))]
-    return [*ways, Timed("pythae get_nll", lambda: peer.get_nll(x[:1], n_samples=rows, batch_size=rows), rows)]
+    return [
+        *ways,
+        Timed("pythae get_nll", stopwatch(lambda: peer.get_nll(x[:1], n_samples=rows, batch_size=rows)), rows),
+    ]
 
 
 def _weights(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
-    noise = _noise(model, rows)
-
-    def work() -> object:
-        with torch.no_grad():
-            return posterior_bridge(model, x, encode(model, x)).log_densities(noise)
-
-    return work
+    noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
+    return _without_graph(lambda: bridge.log_densities(noise))
 
 
 def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
     def work_of(each: VAE) -> Callable[[], object]:
-        noise = _noise(model, rows)
-        return lambda: evaluate(noise, posterior_bridge(each, x, encode(each, x)).log_densities)
+        noise, bridge = _noise(each, rows), posterior_bridge(each, x, encode(each, x))
+        return lambda: evaluate(noise, bridge.log_densities)
 
-    return [Timed(PLAIN, work_of(model), rows), Timed("folded", work_of(folded(model)), rows)]
+    return [Timed(PLAIN, stopwatch(work_of(model)), rows), Timed("folded", stopwatch(work_of(folded(model))), rows)]
 
 
 def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
@@ -90,21 +88,21 @@ def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]
     context = torch.randn((len(z), flow.resolved_context_size), device=x.device)
     fast = folded(model)
     ways = [
-        Timed(PLAIN, _without_graph(lambda: model.flow(z, context)), rows),
-        Timed("folded", _without_graph(lambda: fast.flow(z, context)), rows),
+        Timed(PLAIN, stopwatch(_without_graph(lambda: model.flow(z, context))), rows),
+        Timed("folded", stopwatch(_without_graph(lambda: fast.flow(z, context))), rows),
     ]
     for name, make in (("zuko", zuko_flow), ("nflows", nflows_flow)):
         try:
-            apply = make(*sizes)
+            apply = make(*sizes, x.device)
         except MissingPeerError as error:
             ways.append(Timed(name, None, rows, skipped=str(error)))
         else:
-            ways.append(Timed(name, _without_graph(lambda apply=apply: apply(z, context)), rows))
+            ways.append(Timed(name, stopwatch(_without_graph(lambda apply=apply: apply(z, context))), rows))
     try:
         peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae IAF", None, rows, skipped=str(error))]
-    return [*ways, Timed("pythae IAF", _without_graph(lambda: peer.iaf_flow.inverse(z)), rows)]
+    return [*ways, Timed("pythae IAF", stopwatch(_without_graph(lambda: peer.iaf_flow.inverse(z))), rows)]
 
 
 def _without_graph(work: Callable[[], object]) -> Callable[[], object]:

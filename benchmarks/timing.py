@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
 import torch
 from rich.console import Console
+
+from iafsweep.training import resolve_device
 
 
 @dataclass
@@ -19,7 +23,7 @@ class Timed:
 
     Attributes:
         name: for the table.
-        work: does it once; None where it cannot be done here.
+        measure: does it once and returns the seconds it took; None where it cannot be done here.
         amount: how much of it one call does, in the table's unit.
         skipped: why it cannot be done here.
         first_seconds: the first call, with whatever is made then (compiling).
@@ -27,7 +31,7 @@ class Timed:
     """
 
     name: str
-    work: Callable[[], object] | None
+    measure: Callable[[], float] | None
     amount: int
     skipped: str = ""
     first_seconds: float = 0.0
@@ -39,6 +43,13 @@ class Timed:
         return self.amount / median(self.seconds)
 
 
+def begin() -> tuple[Console, torch.device]:
+    """Choose the device and print what it is; return where to print and the device."""
+    console, device = Console(), resolve_device("auto")
+    console.print(machine(device), markup=False, soft_wrap=True)
+    return console, device
+
+
 def clock() -> Callable[[], float]:
     """Return the clock: CPU time for one thread of a CPU, which other processes hardly change; else the wall's."""
     is_alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
@@ -47,23 +58,62 @@ def clock() -> Callable[[], float]:
 
 def take_turns(ways: list[Timed], rounds: int) -> None:
     """Call every way once to warm up, then all of them in turns, ``rounds`` times."""
-    usable = [way for way in ways if way.work is not None]
-    for way in usable:
-        way.first_seconds = _seconds(way)
-        _seconds(way)
+    usable = [(way, way.measure) for way in ways if way.measure is not None]
+    for way, measure in usable:
+        way.first_seconds = measure()
+        measure()
     for _ in range(rounds):
-        for way in usable:
-            way.seconds.append(_seconds(way))
+        for way, measure in usable:
+            way.seconds.append(measure())
 
 
-def _seconds(way: Timed) -> float:
-    assert way.work is not None
+def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
+    """Return a function that does the work once, in this process, and returns the seconds it took."""
     now = clock()
-    started = now()
-    way.work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return now() - started
+
+    def measure() -> float:
+        started = now()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return now() - started
+
+    return measure
+
+
+class Apart:
+    """A stopwatch in a process of its own, for work that settings of the whole process make fast or slow.
+
+    Args:
+        make: makes the work, over there; a function of a module, with arguments that can be pickled.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[], object]]) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs, make), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __call__(self) -> float:
+        """Let it work once; return the seconds it took there."""
+        self._connection.send(None)
+        return float(self._connection.recv())
+
+    def end(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.join()
+
+
+def _serve(connection: Connection, make: Callable[[], Callable[[], object]]) -> None:
+    measure = stopwatch(make())
+    try:
+        while True:
+            connection.recv()
+            connection.send(measure())
+    except EOFError:  # the other side has ended
+        return
 
 
 def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: str) -> None:
@@ -76,7 +126,7 @@ def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: s
 
 
 def _cells(way: Timed, reference: Timed) -> tuple[str, ...]:
-    if way.work is None:
+    if way.measure is None:
         return ("-", "-", "-", f"skipped: {way.skipped}", "-")
     ordered = sorted(way.seconds)
     low, high = (ordered[round(share * (len(ordered) - 1))] * 1e3 for share in (0.1, 0.9))
@@ -92,11 +142,17 @@ def _cells(way: Timed, reference: Timed) -> tuple[str, ...]:
 def ratios(ways: list[Timed], baseline: str) -> Mapping[str, float]:
     """Return the rate of every way that could be timed against the baseline's."""
     reference = next(way for way in ways if way.name == baseline)
-    return {way.name: way.rate / reference.rate for way in ways if way.work is not None}
+    return {way.name: way.rate / reference.rate for way in ways if way.measure is not None}
 
 
 def machine(device: torch.device) -> str:
-    """Say what the figures were measured on."""
+    """Say what the figures were measured on, and by which clock."""
+    threads = "" if device.type == "cuda" else f", threads: {torch.get_num_threads()}"
+    return f"{hardware(device)}{threads}; {'CPU time' if clock() is time.process_time else 'wall clock'}"
+
+
+def hardware(device: torch.device) -> str:
+    """Name the device, as far as it tells, and PyTorch's version."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
@@ -105,6 +161,5 @@ def machine(device: torch.device) -> str:
         flags = found.get("flags", "").split()
         special = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
         model = f"{found.get('model name', platform.machine())} family {found.get('cpu family')}"
-        name = f"{model}, {torch.get_num_threads()} threads, {' '.join(special)}"
-    kind = "CPU time" if clock() is time.process_time else "wall clock"
-    return f"{name}; PyTorch {torch.__version__}; {kind}"
+        name = " ".join((model, *special))
+    return f"{name}; PyTorch {torch.__version__}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# Before torch is imported: the tests are tiny, and runs are bit-equal only on as many threads.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before torch is imported and whatever the shell says: the tests are tiny, and runs bit-equal only on as many threads.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items):

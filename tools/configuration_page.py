@@ -89,6 +89,12 @@ BROKEN = (
     ("training.batch_size=60000",),
     ("evaluation.hais.images=20000",),
     ("evaluation.hais.minimum_step_size=0.5", "evaluation.hais.initial_step_size=0.1"),
+    (
+        "evaluation.sandwich.enabled=true",
+        "evaluation.sandwich.starts=['posterior']",
+        "evaluation.hais.initial_step_size=0.5",
+        "evaluation.hais.leapfrog_steps=9",
+    ),
     ("evaluation.until_error.target=0.01", "evaluation.importance_sampling.samples=1"),
     ("evaluation.sandwich.starts=['prior', 'prior']",),
     ("model.latnet_size=32",),

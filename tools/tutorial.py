@@ -97,13 +97,13 @@ $ ls runs/depth
 
 ## Is the first really better?
 
-Two trials scored on the same images differ by far less noise than each figure has:
+On the same images the difference of two trials is known far better than either figure:
 
 ```console
 $ iafsweep-sweep compare runs/depth
 ```
 
-Nothing on this page chooses by test images: where the difference is within its error, the rank stands.
+The rank stands whatever test images say; the error tells whether the difference means anything.
 
 Every image is untrusted, so importance sampling gives a bound here. HAIS, annealed from the posterior, says what it
 misses at least; on 100 images, for the best alone, and what was scored before is not scored again:

@@ -50,7 +50,7 @@ _FROM_ELSEWHERE = HaisDefaults(16, 499, 10, "sigmoid", 0.65, 0.01)
 class HaisConfig(Section):
     """Hamiltonian annealed importance sampling."""
 
-    enabled: bool = Field(default=False, description="Whether `run_single.py` runs HAIS at the end.")
+    enabled: bool = Field(default=False, description="Whether test images are scored by HAIS too.")
     start: Start = Field(
         "posterior",
         description="Where chains start: the full flow `posterior` (annealed in its base noise), the `prior`, "
@@ -140,15 +140,42 @@ class HaisConfig(Section):
             return self.initial_step_size
         return min(self.defaults.initial_step_size, self.resolved_maximum_step_size)
 
-    @model_validator(mode="after")
-    def _step_sizes_are_ordered(self) -> HaisConfig:
+    def resolved_from(self, start: Start) -> HaisConfig:
+        """These settings for chains from a start: every unset field but `images` has the value that it stands for."""
+        own = self.model_copy(update={"start": start})
+        return own.model_copy(
+            update={
+                "chains": own.resolved_chains,
+                "temperatures": own.resolved_temperatures,
+                "leapfrog_steps": own.resolved_leapfrog_steps,
+                "schedule": own.resolved_schedule,
+                "initial_step_size": own.resolved_initial_step_size,
+                "maximum_step_size": own.resolved_maximum_step_size,
+                "target_acceptance": own.resolved_target_acceptance,
+            }
+        )
+
+    @property
+    def step_size_problem(self) -> str | None:
+        """What is wrong with the limits of the step size from this start, and what to do; None if nothing is."""
         lowest, highest = self.minimum_step_size, self.resolved_maximum_step_size
         first = self.resolved_initial_step_size
-        if not lowest <= first <= highest:
-            raise ValueError(
-                f"minimum_step_size <= initial_step_size <= maximum_step_size must hold, got {lowest}, {first}, "
-                f"{highest} (from the {self.start} with {self.resolved_leapfrog_steps} leapfrog steps)"
-            )
+        if lowest <= first <= highest:
+            return None
+        remedy = (
+            "lower minimum_step_size or raise initial_step_size"
+            if lowest > first
+            else "lower initial_step_size or raise maximum_step_size"
+        )
+        return (
+            f"minimum_step_size <= initial_step_size <= maximum_step_size must hold, got {lowest}, {first}, "
+            f"{highest} (from the {self.start} with {self.resolved_leapfrog_steps} leapfrog steps); {remedy}"
+        )
+
+    @model_validator(mode="after")
+    def _step_sizes_are_ordered(self) -> HaisConfig:
+        if self.step_size_problem is not None:
+            raise ValueError(self.step_size_problem)
         return self
 
 
@@ -218,6 +245,16 @@ class EvaluationConfig(Section):
         if not self.sandwich.enabled:
             return ()
         return (self.hais.start,) if self.sandwich.starts is None else self.sandwich.starts
+
+    @model_validator(mode="after")
+    def _step_sizes_are_ordered_from_every_start(self) -> EvaluationConfig:
+        for start in self.sandwich_starts:
+            problem = self.hais.resolved_from(start).step_size_problem
+            if problem is not None:
+                raise ValueError(
+                    f"sandwich.starts has '{start}': of hais, {problem}, or leave '{start}' out of sandwich.starts"
+                )
+        return self
 
     @model_validator(mode="after")
     def _an_error_can_be_known(self) -> EvaluationConfig:

@@ -1,6 +1,20 @@
-"""Estimators of log p(x) over log-densities, for any latent-variable model.
+"""Evaluation: estimators of log p(x) for any latent-variable model, and the scoring of our own with them.
 
-Shapes: S samples, C chains, T weight increments, B images, D latent; nats per image.
+Estimators, which know log-densities and no network: ``importance`` sampling · ``annealing`` · ``bidirectional`` both
+bounds · ``bridge`` what they start from and aim at · ``hmc`` one move · ``schedules`` of temperatures · ``pilot`` the
+step size · ``noise`` random numbers · ``log_weights``, ``pareto``, ``diagnostics`` from weights to figures and what
+they are worth · ``until_error`` when to stop.
+
+A model's figures: ``vae_bridges`` its log-densities · ``scoring`` a shard of images, ``simulated`` images drawn from
+the model · ``arithmetic`` precision and chunks · ``memory`` what it takes · ``shards`` what is scored at once,
+``parts`` its samples added up · ``tasks`` work with a name, ``jobs`` a figure as rounds of tasks · ``figures``,
+``report`` all figures of a run · ``earlier`` those of before · ``comparison`` of two models.
+
+A trained model in use: ``load`` read back · ``own_figures`` whether figures are its own · ``export``, ``model_card`` as
+a folder to keep.
+
+The names below are those of the estimators; import the rest from the module itself. Shapes: S samples, C chains, T
+weight increments, B images, D latent; nats per image.
 """
 
 from iafsweep.evaluation.annealing import AnnealingRun, anneal, annealed_importance_sampling, gradient_evaluations
@@ -24,7 +38,7 @@ from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, NoiseBlocks
 from iafsweep.evaluation.pareto import pareto_k
 from iafsweep.evaluation.pilot import Pilot, PilotSettings, tune_step_size
 from iafsweep.evaluation.schedules import linear_schedule, sigmoid_schedule
-from iafsweep.evaluation.until_error import Progress, UntilError, search, until_error
+from iafsweep.evaluation.until_error import Progress, UntilError, search
 
 __all__ = [
     "NOISE_BLOCK",
@@ -57,6 +71,5 @@ __all__ = [
     "search",
     "sigmoid_schedule",
     "tune_step_size",
-    "until_error",
     "untrusted_share",
 ]

@@ -35,7 +35,7 @@ def export_model(
         config: its configuration.
         origin: where its weights come from.
         metrics: what its epochs gave.
-        evaluation: its figures; those of another epoch or checkpoint are left out, because they are not this model's.
+        evaluation: its own figures (see `own_figures`); None if it was not scored.
 
     Returns:
         The folder, absolute.
@@ -44,9 +44,8 @@ def export_model(
         RunFolderError: there is something in the folder already, or it cannot be written.
     """
     to = to.expanduser().absolute()
-    own = evaluation
-    if evaluation is not None and (evaluation.epoch, evaluation.checkpoint) != (origin.epoch, origin.checkpoint):
-        own = None
+    if not to.name:  # the root: nothing can be written beside it first
+        raise RunFolderError(f"{to} is not empty; name a new folder for the model")
     part = RunFolder(to.with_name(f".{to.name}.{os.getpid()}.tmp"))
     try:
         if to.exists() and not to.is_dir():
@@ -57,9 +56,9 @@ def export_model(
         write_weights(weights_of(part), model, origin)
         write_text(part.config, dump_config(config))
         write_text(part.metrics, "".join(row.model_dump_json() + "\n" for row in metrics))
-        if own is not None:
-            part.write_evaluation(own)
-        write_text(card_of(part), model_card(config, origin, own, metrics, _parameters(model)))
+        if evaluation is not None:
+            part.write_evaluation(evaluation)
+        write_text(card_of(part), model_card(config, origin, evaluation, metrics, _parameters(model)))
         part.path.replace(to)
     except OSError as error:
         raise RunFolderError(f"cannot write the model folder {to}: {error}; name another folder") from error

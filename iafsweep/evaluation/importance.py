@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iafsweep.evaluation.bridge import Bridge, split_rows
 from iafsweep.evaluation.log_weights import LogWeightStatistics
-from iafsweep.evaluation.noise import NOISE_BLOCK, Generators
+from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, close_block
 
 
 def importance_sampling(
@@ -55,6 +55,7 @@ def log_weight_blocks(
     for block, first in enumerate(range(0, samples, NOISE_BLOCK)):
         # A whole block is drawn even where less is used: the first samples of a longer run are these.
         position = bridge.draw_block(generator, block)[: samples - first]
+        close_block(generator, block)  # nothing moves from here on: a million samples hold the generators of fifty
         with torch.no_grad():
             pieces = [_log_weights(bridge, piece) for piece in split_rows(position, rows_per_chunk)]
         yield torch.cat(pieces)

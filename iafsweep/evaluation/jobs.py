@@ -117,9 +117,11 @@ def _annealed(job: Job, config: RunConfig) -> Course:
     def with_temperatures(temperatures: int) -> _Gather:
         changed = _with_temperatures(config, temperatures)
         seed = config.data.binarisation_seed
-        work = PilotWork(start=config.evaluation.hais.start, on="test", images=job.images, binarisation_seed=seed)
+        hais = changed.evaluation.hais
+        images = min(job.images, hais.pilot_images)
+        work = PilotWork(start=hais.start, on="test", images=images, binarisation_seed=seed)
         pilot = make_task("hais pilot", work, changed)
-        tasks = _shard_tasks(job, changed, changed.evaluation.hais.resolved_chains, pilot=pilot)
+        tasks = _shard_tasks(job, changed, hais.resolved_chains, pilot=pilot)
         results = yield [pilot, *tasks]
         return _Gathered([_shard_result(results, task) for task in tasks], changed, _pilot_result(results, pilot))
 
@@ -128,7 +130,8 @@ def _annealed(job: Job, config: RunConfig) -> Course:
 
 
 def _sandwich(job: SandwichJob, config: RunConfig) -> Course:
-    work = PilotWork(start=job.start, on="simulated", images=job.images, binarisation_seed=0)
+    images = min(job.images, config.evaluation.hais.pilot_images)
+    work = PilotWork(start=job.start, on="simulated", images=images, binarisation_seed=0)
     pilot = make_task(f"sandwich {job.start} pilot", work, config)
     tasks = [
         make_task(

@@ -16,6 +16,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.evaluation.arithmetic import full_precision
 from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
+from iafsweep.evaluation.own_figures import own_figures
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE, checked_images, checked_whole, folded
@@ -38,7 +39,7 @@ class Run:
         model: the autoencoder, in eval mode, its parameters without gradient.
         epoch: epochs that model had been trained.
         metrics: one record an epoch.
-        evaluation: the figures measured at the end; None if it was not scored.
+        evaluation: the figures of this model; None if it was not scored (or not since it was trained further).
 
     Example:
         >>> import iafsweep
@@ -184,17 +185,19 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         )
     if weights_of(folder).exists():
         trained, origin = read_model(folder, where)
+        checkpoint = origin.checkpoint
     else:
         config = folder.read_config()
         if card_of(folder).exists() and not folder.last.exists() and not folder.best.exists():
             raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
-        trained, origin = load_trained_model(folder, config.evaluation.checkpoint, where), None
+        checkpoint = config.evaluation.checkpoint
+        trained, origin = load_trained_model(folder, checkpoint, where), None
     return Run(
         path=folder.path,
         config=trained.config,
         model=trained.model.requires_grad_(requires_grad=False),
         epoch=trained.epoch,
         metrics=tuple(read(folder.metrics)),
-        evaluation=folder.read_evaluation() if folder.evaluation.exists() else None,
+        evaluation=own_figures(folder, checkpoint, trained.epoch),
         _origin=origin,
     )

@@ -1,12 +1,17 @@
-"""Memory that scoring needs at least, reckoned before anything is trained or scored."""
+"""Memory that scoring needs at least, reckoned before anything is trained or scored.
+
+Chains go on side by side, each with its state and its share of generators. Samples of importance sampling do not: a
+block of them is drawn, weighed and let go, so any number takes the same memory.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 
-from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.config import RunConfig, Start
 from iafsweep.errors import UserError
 from iafsweep.evaluation.noise import NOISE_BLOCK
 from iafsweep.evaluation.shards import SHARD_IMAGES
@@ -19,41 +24,33 @@ _STATE_COPIES = 4
 
 
 def refuse_unscorable(config: RunConfig) -> None:
-    """Refuse an evaluation whose samples or chains cannot be held in memory.
+    """Refuse an evaluation whose chains cannot be held in memory.
 
     Raises:
-        UserError: they cannot; the message names the figure and the key to lower.
+        UserError: they cannot; the message names the key to lower.
     """
     processor = device_memory(torch.device("cpu"))
-    for key, count, needed in scoring_memory(config):
+    for chains, needed in memory_of_chains(config):
         if processor is not None and needed > processor:
             raise UserError(
-                f"{key} = {count:,} needs at least {size_text(needed)} of memory, and this machine has "
-                f"{size_text(processor)}; lower it"
+                f"evaluation.hais.chains = {chains:,} needs at least {size_text(needed)} of memory, and this machine "
+                f"has {size_text(processor)}; lower it"
             )
 
 
-def scoring_memory(config: RunConfig) -> list[tuple[str, int, int]]:
-    """Return key, value and least bytes of each setting whose memory grows with it."""
-    evaluation = config.evaluation
-    hais, sampling = evaluation.hais, evaluation.importance_sampling
-    images = _shard_images(sampling.images, config)
-    found = [("evaluation.importance_sampling.samples", sampling.samples, _noise_bytes(sampling.samples, images))]
-    if hais.enabled or evaluation.sandwich.enabled:
-        images = _shard_images(_annealed_images(evaluation), config)
-        chains = hais.resolved_chains
-        state = 4 * _STATE_COPIES * config.model.latent_size * chains * images
-        found.append(("evaluation.hais.chains", chains, state + _noise_bytes(chains, images)))
-    return found
+def memory_of_chains(config: RunConfig) -> Iterator[tuple[int, int]]:
+    """Yield the chains an image and the least bytes that they take, of each figure that anneals."""
+    for start, images in _annealed(config):
+        chains = config.evaluation.hais.resolved_from(start).resolved_chains
+        state = 4 * _STATE_COPIES * config.model.latent_size * chains
+        generators = math.ceil(chains / NOISE_BLOCK) * _GENERATOR_BYTES
+        yield chains, min(SHARD_IMAGES, images) * (state + generators)
 
 
-def _annealed_images(evaluation: EvaluationConfig) -> int | None:
-    return evaluation.hais.images if evaluation.hais.enabled else evaluation.sandwich.images
-
-
-def _shard_images(asked: int | None, config: RunConfig) -> int:
-    return min(SHARD_IMAGES, config.data.facts.test_images if asked is None else asked)
-
-
-def _noise_bytes(samples: int, images: int) -> int:
-    return math.ceil(samples / NOISE_BLOCK) * images * _GENERATOR_BYTES
+def _annealed(config: RunConfig) -> Iterator[tuple[Start, int]]:
+    """Start and number of images of each figure that anneals."""
+    evaluation, hais = config.evaluation, config.evaluation.hais
+    if hais.enabled:
+        yield hais.start, config.data.facts.test_images if hais.images is None else hais.images
+    for start in evaluation.sandwich_starts:
+        yield start, evaluation.sandwich.images

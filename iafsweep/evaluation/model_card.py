@@ -146,7 +146,9 @@ def _training(config: RunConfig, origin: Origin) -> list[str]:
     ]
     if origin.device is not None:
         seconds = "" if origin.seconds is None else f", {origin.seconds:,.0f} seconds"
-        known.append(f"trained on {origin.device} with PyTorch {_plain(origin.torch_version or 'unknown')}{seconds}")
+        known.append(
+            f"trained on {_plain(origin.device)} with PyTorch {_plain(origin.torch_version or 'unknown')}{seconds}"
+        )
     known.append(f"exported by iafsweep {_version()} with PyTorch {torch.__version__}")
     return ["## Training", "", *(f"- {line}" for line in known)]
 

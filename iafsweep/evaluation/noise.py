@@ -41,17 +41,28 @@ class NoiseBlocks:
 
 
 class OpenBlocks:
-    """`NoiseBlocks` being drawn from."""
+    """`NoiseBlocks` being drawn from. A generator takes 2.5 kB, and there is one for each image and open block."""
 
     def __init__(self, blocks: NoiseBlocks) -> None:
         self._blocks = blocks
-        self._opened: list[Sequence[torch.Generator]] = []
+        self._opened: list[Sequence[torch.Generator] | None] = []
 
     def __getitem__(self, block: int) -> Sequence[torch.Generator]:
-        """The generators of the `block`-th block from the first one on, one an image."""
+        """The generators of the `block`-th block from the first one on, one an image.
+
+        Raises:
+            ValueError: the block was closed.
+        """
         while len(self._opened) <= block:
             self._opened.append(self._blocks.of_block(self._blocks.first + len(self._opened)))
-        return self._opened[block]
+        opened = self._opened[block]
+        if opened is None:
+            raise ValueError(f"block {block} of the noise has been drawn and let go: open the noise again")
+        return opened
+
+    def close(self, block: int) -> None:
+        """Let go of a block's generators; drawn from again it would begin anew, with the same numbers."""
+        self._opened[block] = None
 
 
 Generators = torch.Generator | Sequence[torch.Generator] | OpenBlocks
@@ -66,6 +77,12 @@ runs on.
 def generators_of_block(generator: Generators, block: int) -> Generators:
     """What draws the `block`-th block of start samples."""
     return generator[block] if isinstance(generator, OpenBlocks) else generator
+
+
+def close_block(generator: Generators, block: int) -> None:
+    """Let go of what drew the `block`-th block of start samples, where it has generators of its own."""
+    if isinstance(generator, OpenBlocks):
+        generator.close(block)
 
 
 def draw_normal(

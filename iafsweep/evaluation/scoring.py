@@ -102,7 +102,7 @@ def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: N
         noise: the pilot's own.
     """
     started = time.perf_counter()
-    hais = config.hais.model_copy(update={"start": start})
+    hais = config.hais.resolved_from(start)
 
     def find(rows: int) -> Pilot:
         return tune_step_size(

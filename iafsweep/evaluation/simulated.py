@@ -130,7 +130,7 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
     """
     started = time.perf_counter()
     places = range(shard.first, shard.first + shard.count)
-    hais = config.hais.model_copy(update={"start": shard.start})
+    hais = config.hais.resolved_from(shard.start)
     images = simulate(model, config.seed, places)
 
     def both(rows: int) -> Sandwich:
@@ -167,7 +167,7 @@ def summarise_sandwich(
     """Return the bounds and their gap over all simulated images, in whatever order the shards come."""
     results = sorted(results, key=lambda result: result.shard.first)
     start = results[0].shard.start
-    hais = config.hais.model_copy(update={"start": start})
+    hais = config.hais.resolved_from(start)
     lower, upper = _column(results, "lower"), _column(results, "upper")
     gap = mean_over_images(upper - lower)
     variances = torch.maximum(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from iafsweep.config import EvaluationConfig, RunConfig, Start
+from iafsweep.config import EvaluationConfig, HaisConfig, RunConfig, Start
 from iafsweep.evaluation.annealing import gradient_evaluations
 from iafsweep.evaluation.scoring import FrozenStepSize, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, ShardResult
@@ -29,7 +29,8 @@ class PilotWork(Record):
     Attributes:
         start: where chains start.
         on: test images, or images simulated from the model.
-        images: how many of them the run to come scores; the pilot takes no more.
+        images: how many of them it takes: ``hais.pilot_images``, or all of a run that scores fewer. So more images to
+            be scored change no pilot, and no name of what needs it.
         binarisation_seed: of the test images.
     """
 
@@ -48,7 +49,8 @@ class Task:
     """A piece of work.
 
     Attributes:
-        name: holds a hash of everything below, the source of the images, and the name of what it needs.
+        name: holds a hash of the work, the settings it depends on, the source of the images, and the name of what it
+            needs.
         label: what it is, for people.
         work: what to do.
         evaluation: with which settings.
@@ -83,7 +85,10 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
         "needs": needs,
     }
     if not isinstance(work, Shard) or work.method == "hais":
-        settings["hais"] = evaluation.hais.model_dump(exclude={"enabled", "images"})
+        # Resolved, so that names change with what a default stands for, and not with whether it is written out. How
+        # many images a pilot takes is part of its work.
+        hais = _resolved_for(work, evaluation)
+        settings["hais"] = hais.model_dump(exclude={"enabled", "images", "pilot_images"})
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{label.replace(' ', '-')}.{place}.{digest}.json"
     return Task(name, label, work, evaluation, needs, _evaluations(work, evaluation))
@@ -128,14 +133,16 @@ def read_result(task: Task, text: str) -> Result:
     return SandwichResult.model_validate_json(text)
 
 
+def _resolved_for(work: Work, evaluation: EvaluationConfig) -> HaisConfig:
+    """The settings of annealing from the work's own start, none of them unset."""
+    return evaluation.hais.resolved_from(evaluation.hais.start if isinstance(work, Shard) else work.start)
+
+
 def _evaluations(work: Work, evaluation: EvaluationConfig) -> int:
-    hais = evaluation.hais
-    if isinstance(work, Shard) and work.method != "hais":
-        return work.count * work.samples
-    start = hais.start if isinstance(work, Shard) else work.start
-    resolved = hais.model_copy(update={"start": start})
-    chain = gradient_evaluations(resolved.resolved_temperatures, resolved.resolved_leapfrog_steps)
+    hais = _resolved_for(work, evaluation)
+    chain = gradient_evaluations(hais.resolved_temperatures, hais.resolved_leapfrog_steps)
+    if isinstance(work, Shard):
+        return work.count * work.samples * (chain if work.method == "hais" else 1)
     if isinstance(work, PilotWork):
-        return min(work.images, hais.pilot_images) * hais.resolved_chains * hais.pilot_passes * chain
-    each_way = work.count * hais.resolved_chains * chain
-    return each_way if isinstance(work, Shard) else 2 * each_way
+        return work.images * hais.resolved_chains * hais.pilot_passes * chain
+    return 2 * work.count * hais.resolved_chains * chain

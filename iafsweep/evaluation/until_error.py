@@ -12,9 +12,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
-from iafsweep.evaluation.diagnostics import estimator_error
-from iafsweep.evaluation.log_weights import LogWeightStatistics
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -23,7 +20,7 @@ class Progress:
     Attributes:
         effort: all effort so far, in whatever is counted: samples, chains, temperatures.
         estimate: mean over images of the estimated log p(x), from all of it.
-        half_estimate: the same from half of it.
+        half_estimate: the same from half of it, best the mean over both halves: it is less noisy than that of either.
         standard_error: the estimator's own standard error of `estimate` (that over images no effort can mend).
     """
 
@@ -31,27 +28,6 @@ class Progress:
     estimate: float
     half_estimate: float
     standard_error: float
-
-    @classmethod
-    def from_halves(cls, effort: int, first: LogWeightStatistics, second: LogWeightStatistics) -> Progress:
-        """The progress of weights gathered in two halves, for more samples or more chains.
-
-        The estimate of half the effort is the mean of both halves' own: never above the estimate of all (log-mean-exp
-        is concave in the weights), and less noisy than that of either.
-
-        Raises:
-            ValueError: the halves are not of the same size.
-        """
-        if first.count != second.count:
-            raise ValueError(f"halves must hold as many weights each: got {first.count} and {second.count}.")
-        both = first.merge(second)
-        half = (first.log_likelihood + second.log_likelihood) / 2
-        return cls(
-            effort=effort,
-            estimate=float(both.log_likelihood.mean()),
-            half_estimate=float(half.mean()),
-            standard_error=estimator_error(both.standard_error),
-        )
 
     @property
     def difference(self) -> float:
@@ -109,29 +85,3 @@ def search(target: float, first_effort: int, may_spend: Callable[[int], bool]) -
             return UntilError(tuple(rounds), target, "budget")
         rounds.append((yield effort))
     return UntilError(tuple(rounds), target, "target")
-
-
-def until_error(
-    work_up_to: Callable[[int], Progress],
-    *,
-    target: float,
-    first_effort: int,
-    may_spend: Callable[[int], bool],
-) -> UntilError:
-    """Carry one `search` through.
-
-    Args:
-        work_up_to: brings all effort up to a number and reports. It may keep what it has (more samples, more chains) or
-            start afresh (more temperatures); the search does not know.
-        target: as in `search`, like the rest and the errors.
-        first_effort: effort of the first round.
-        may_spend: asked before each further round.
-    """
-    steps = search(target, first_effort, may_spend)
-    effort = next(steps)
-    while True:
-        try:
-            effort = steps.send(work_up_to(effort))
-        except StopIteration as end:
-            result: UntilError = end.value
-            return result

@@ -1,6 +1,6 @@
 """The three bridges of a variational autoencoder: where annealing may start.
 
-The only file of the estimators that knows a model; what it makes are log-densities.
+Here a model becomes log-densities; the estimators know nothing else of it.
 """
 
 from __future__ import annotations

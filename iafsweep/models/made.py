@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iafsweep.models.block_product import BLOCK_ROWS, block_product, mask_blocks
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.layers import BatchNorm
 from iafsweep.models.masks import autoregressive_masks
@@ -37,6 +38,7 @@ class MaskedLayer(nn.Module):
 
     Attributes:
         initial_bias: where the bias (or the shift of the batch norm) starts.
+        blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
     """
 
     mask: Tensor
@@ -47,6 +49,8 @@ class MaskedLayer(nn.Module):
         self.initial_bias = initial_bias
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+        count = outputs // BLOCK_ROWS
+        self.blocks = mask_blocks(mask, count) if count > 1 and mask.device.type == "cpu" else ()
         self.bias: nn.Parameter | None = None
         self.norm: BatchNorm | None = None
         if batch_norm_momentum is None:
@@ -60,8 +64,17 @@ class MaskedLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the masked map and what follows it."""
-        y = F.linear(x, self.masked_weight(), self.bias)
+        y = self._product(x)
         return y if self.norm is None else self.norm(y)
+
+    def _product(self, x: Tensor) -> Tensor:
+        # Launches cost a GPU more than zeros do, and a compiler fuses the mask into what surrounds it.
+        if not self.blocks or x.device.type != "cpu" or torch.compiler.is_compiling():
+            return F.linear(x, self.masked_weight(), self.bias)
+        rows = block_product(x.flatten(0, -2), self.weight, self.mask, self.blocks)
+        if self.bias is not None:
+            rows = rows + self.bias.to(rows.dtype)
+        return rows.reshape(*x.shape[:-1], -1)
 
 
 @final

@@ -51,7 +51,10 @@ def draw(figure: Figure, statuses: Mapping[str, TrialStatus], best: str | None, 
     try:
         from matplotlib.figure import Figure as Canvas
     except ModuleNotFoundError:
-        raise UserError("--png needs matplotlib, which is not installed: pip install 'iafsweep[plots]'") from None
+        raise UserError(
+            "--png needs matplotlib, which is not installed: pip install 'iafsweep[plots]' (in a checkout "
+            ".venv/bin/pip install -e '.[plots]')"
+        ) from None
     canvas = Canvas(figsize=_size(figure), dpi=_DPI, layout="constrained")
     axes = canvas.add_subplot()
     axes.set_title(figure.title, loc="left", fontsize=10, fontweight="bold")

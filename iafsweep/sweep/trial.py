@@ -27,6 +27,7 @@ from iafsweep.sweep.report import TrialReport, bound_of
 from iafsweep.sweep.rows import EndStatus
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, metrics_file
+from iafsweep.training.host_memory import give_freed_memory_back
 
 _LOCK_SECONDS = 20.0
 _TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
@@ -275,6 +276,7 @@ class SweepTrial(tune.Trainable):
         self._held.close()
         gc.collect()
         gc.freeze()  # what a trial leaves behind are imports; they need not be looked through after the next one
+        give_freed_memory_back()
         if self._device.type == "cuda" and torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()

@@ -23,6 +23,7 @@ from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
+from iafsweep.training.host_memory import keep_freed_memory
 from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.run_log import Curves, close_log, open_log
 from iafsweep.training.schedules import kl_weight, learning_rate
@@ -53,6 +54,8 @@ class Trainer:
 
     def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
         """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
+        if device.type == "cpu":
+            keep_freed_memory()
         self.config = config
         self.folder = folder
         self.device = device

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 
 from benchmarks import estimators
 from benchmarks.estimator_figures import Pool, row
@@ -31,7 +32,7 @@ def test_the_script_makes_page_and_plot_and_goes_on_where_it_was_stopped(tmp_pat
     assert (tmp_path / "figures" / "estimators.png").stat().st_size > 1000
     assert not re.search(r"-->\s*<!-- end", first), "a table is empty"
 
-    pieces = sorted((tmp_path / "pieces").iterdir())
+    pieces = sorted((tmp_path / "quick" / "pieces").iterdir())
     measured = re.findall(r" run \d+: ", capsys.readouterr().out)
     assert len(measured) == len(pieces)
     pieces[0].unlink()
@@ -39,6 +40,16 @@ def test_the_script_makes_page_and_plot_and_goes_on_where_it_was_stopped(tmp_pat
     assert len(re.findall(r" run \d+: ", capsys.readouterr().out)) == 1
     second = (tmp_path / "estimators.md").read_text()
     assert without_times(second) == without_times(first)
+
+
+def test_a_model_of_another_configuration_is_never_taken_for_the_one_asked_for(tmp_path):
+    small = load_config(str(estimators.HERE / "mnist_mlp.toml"), list(estimators.QUICK.overrides))
+    folder = RunFolder(tmp_path / "model")
+    folder.create(small)
+    folder.evaluation.write_text("{}")
+    estimators._train(small, folder, tmp_path)
+    with pytest.raises(typer.BadParameter, match="is not the configuration of this script"):
+        estimators.measure(estimators.FULL, tmp_path, tmp_path)
 
 
 def without_times(page):

@@ -65,10 +65,7 @@ def test_frozen():
         ("[model]\nlatent_size = true", "model.latent_size: .*found True"),
         ("[training]\nlearning_rate = inf", "training.learning_rate: .*finite"),
         ("[training]\nlearning_rate = nan", "training.learning_rate: "),
-        (
-            "[model.encoder]\nkind = 'cnn'",
-            "model.encoder.kind: must be 'resnet', 'gated_conv' or 'mlp', found 'cnn'",
-        ),
+        ("[model.encoder]\nkind = 'cnn'", "model.encoder.kind: must be 'resnet', 'gated_conv'.*'mlp'.*, found 'cnn'"),
         ("model = 3", "model: is a table, not a value; set one of its fields, such as `model.latent_size`, found 3"),
         ("[modle.flow]\ndepth = 3", r"unknown table `modle`: did you mean `\[model\]`"),
         ("[model.encodr]\nkind = 'mlp'", r"unknown table `model.encodr`: did you mean `\[model.encoder\]`"),

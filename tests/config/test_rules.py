@@ -11,6 +11,7 @@ def build(**changes):
     return build_config(with_values({}, {key.replace("__", "."): value for key, value in changes.items()}), "test")
 
 
+SANDWICH = {"evaluation__sandwich__enabled": True, "evaluation__sandwich__starts": ["posterior", "prior"]}
 RULES = [
     # changes that break a rule, message, changes that just keep it
     ({"model__latent_size": 0}, "model.latent_size: .*at least 1", {"model__latent_size": 1}),
@@ -89,8 +90,26 @@ RULES = [
     ),
     (
         {"evaluation__hais__initial_step_size": 2.0, "evaluation__hais__maximum_step_size": 1.0},
-        "minimum_step_size <= initial_step_size <= maximum_step_size must hold, got 0.0001, 2.0, 1.0",
+        "minimum_step_size <= initial_step_size <= maximum_step_size must hold, got 0.0001, 2.0, 1.0 .*; "
+        "lower initial_step_size or raise maximum_step_size",
         {"evaluation__hais__initial_step_size": 1.0, "evaluation__hais__maximum_step_size": 1.0},
+    ),
+    (
+        SANDWICH | {"evaluation__hais__minimum_step_size": 0.05},
+        r"^test: evaluation: sandwich.starts has 'prior': of hais, minimum_step_size <= initial_step_size <= "
+        r"maximum_step_size must hold, got 0.05, 0.01, 0.5 \(from the prior with 10 leapfrog steps\); "
+        r"lower minimum_step_size or raise initial_step_size, or leave 'prior' out of sandwich.starts$",
+        SANDWICH | {"evaluation__hais__minimum_step_size": 0.05, "evaluation__hais__initial_step_size": 0.05},
+    ),
+    (
+        SANDWICH | {"evaluation__hais__initial_step_size": 0.6},
+        "sandwich.starts has 'prior': .* got 0.0001, 0.6, 0.5 .* raise maximum_step_size, or leave 'prior' out",
+        SANDWICH | {"evaluation__hais__initial_step_size": 0.6, "evaluation__hais__maximum_step_size": 0.6},
+    ),
+    (
+        SANDWICH | {"evaluation__hais__minimum_step_size": 0.05},
+        "sandwich.starts has 'prior'",
+        SANDWICH | {"evaluation__hais__minimum_step_size": 0.05, "evaluation__sandwich__enabled": False},
     ),
     (
         {"evaluation__hais__target_acceptance": 1.0},
@@ -143,6 +162,18 @@ def test_defaults_of_hais_follow_its_start():
         hais = build(evaluation__hais__start=start).evaluation.hais
         assert (hais.resolved_temperatures, hais.resolved_leapfrog_steps, hais.resolved_chains) == (499, 10, 16)
         assert (hais.resolved_schedule, hais.resolved_target_acceptance) == ("sigmoid", 0.65)
+
+
+@pytest.mark.parametrize("start", ["posterior", "prior", "base"])
+def test_settings_resolved_from_a_start_are_those_of_a_file_with_that_start(start):
+    given = {"evaluation__hais__chains": 5, "evaluation__hais__maximum_step_size": 0.3}
+    resolved = build(evaluation__hais__start="base", **given).evaluation.hais.resolved_from(start)
+    names = ("chains", "temperatures", "leapfrog_steps", "schedule", "target_acceptance")
+    names += ("initial_step_size", "maximum_step_size")
+    own = build(evaluation__hais__start=start, **given).evaluation.hais
+    assert [getattr(resolved, name) for name in names] == [getattr(own, f"resolved_{name}") for name in names]
+    assert [name for name, value in resolved.model_dump().items() if value is None] == ["images"]
+    assert resolved.resolved_from(start) == resolved
 
 
 def test_the_sandwich_takes_the_start_of_hais():

@@ -38,6 +38,8 @@ def test_images_are_what_the_facts_say(name):
         assert images.dtype == torch.uint8
         assert images.max() > 127  # bytes, not shares
         assert (images != images[0]).any()
+    training_memory = {images.untyped_storage().data_ptr() for images in both}
+    assert test.untyped_storage().data_ptr() not in training_memory
     again = load_training_images(config, root)
     assert torch.equal(again.training, both.training)
     assert torch.equal(again.validation, both.validation)

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -43,6 +46,33 @@ def test_samples_go_on_at_any_block():
         torch.cat(list(log_weight_blocks(BRIDGE, count, noise(first).open()))) for first, count in ((0, 100), (2, 70))
     ]
     assert torch.equal(torch.cat(parts), whole)
+
+
+def test_importance_sampling_holds_the_generators_of_one_block():
+    alive = weakref.WeakSet()
+    most = 0
+
+    def of_block(block):
+        nonlocal most
+        opened = [generator("cpu", 7, image, block) for image in range(IMAGES)]
+        alive.update(opened)
+        most = max(most, len(alive))
+        return opened
+
+    gc.disable()  # reference counts alone must let go
+    try:
+        for _ in log_weight_blocks(BRIDGE, 10 * NOISE_BLOCK, NoiseBlocks(of_block).open()):
+            pass
+    finally:
+        gc.enable()
+    assert most == IMAGES
+
+
+def test_a_closed_block_gives_no_noise_twice():
+    blocks = noise().open()
+    importance_sampling(BRIDGE, 60, blocks)
+    with pytest.raises(ValueError, match="block 0 of the noise has been drawn and let go"):
+        importance_sampling(BRIDGE, 60, blocks)
 
 
 def test_the_first_chains_of_many_are_those_of_few():

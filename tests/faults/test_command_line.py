@@ -67,6 +67,16 @@ def trained(folder, trial, epochs):
     return lambda: metrics.exists() and metrics.read_text().count("\n") >= epochs
 
 
+def scored(folder, more):
+    """A condition: files of scores, ``more`` than there are when this is called."""
+
+    def count():
+        return len(list(folder.rerun.glob("t*.json")))
+
+    before = count()
+    return lambda: count() >= before + more
+
+
 def resume_words(output):
     """The words after `run_sweep.py` of the command that was printed."""
     return shlex.split(re.search(r"python\S* run_sweep.py (resume .*)", output)[1])
@@ -90,14 +100,15 @@ def test_killed_and_interrupted_sweeps_have_the_leaderboard_of_an_undisturbed_on
     folder = SweepFolder(tmp_path / "disturbed")
     words = ["launch", space, "--runs", tmp_path, "--name", "disturbed"]
     steps = [
-        (trained(folder, "t0001", 2), signal.SIGKILL, -9),
-        (trained(folder, "t0002", 1), signal.SIGTERM, 143),
-        (lambda: any(folder.rerun.glob("t*.json")), signal.SIGKILL, -9),
-        (lambda: len(list(folder.rerun.glob("t*.json"))) > 2, signal.SIGINT, 130),
+        (lambda: trained(folder, "t0001", 2), signal.SIGKILL, -9),
+        (lambda: trained(folder, "t0002", 1), signal.SIGTERM, 143),
+        (lambda: scored(folder, 1), signal.SIGKILL, -9),
+        (lambda: scored(folder, 1), signal.SIGINT, 130),
     ]
-    for reached, signum, code in steps:
+    for goal, signum, code in steps:
+        reached = goal()  # before the driver starts: what was there already must not count
         driver = run_sweep(*words)
-        wait_for(reached, driver)
+        wait_for(lambda reached=reached, driver=driver: reached() or driver.poll() == 0, driver)
         driver.send_signal(signum)
         output = driver.communicate(timeout=90)[0]
         assert driver.returncode in (code, 0), output

@@ -38,7 +38,7 @@ def test_a_second_driver_is_refused_and_a_killed_one_lets_go(tmp_path):
     options = LaunchOptions(node=Node("this machine", 2, 0))
     with pytest.raises(SweepError, match=f"in use by another driver .process {holder.pid} on "):
         launch_sweep(tiny_space(), folder, tiny_images(), options, NoProgress())
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # the holder stays for ten minutes
     assert not folder.ledger.exists()
     assert folder.driver().startswith(f"process {holder.pid} on ")
     holder.kill()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.tiny_run import CONFIG
 from tools.minimum_versions import lower_bounds
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,31 +90,13 @@ def test_the_wheel_works_in_a_folder_of_its_own(built, tmp_path):
     assert where.strip() == str(target / "iafsweep" / "__init__.py")
     shown = run(target / "bin" / "iafsweep-sweep", "preview", "quick", "--count", 2, cwd=home, **variables)
     assert "How deep should a flow be" in shown
-    (home / "smoke.toml").write_text(SMOKE)
-    run(target / "bin" / "iafsweep-run", "smoke.toml", "--run", "run", "--threads", 1, cwd=home, **variables)
+    (home / "smoke.toml").write_text(CONFIG)
+    short = ("--set", "training.epochs=1", "--set", "training.kl_warmup_epochs=0")
+    run(target / "bin" / "iafsweep-run", "smoke.toml", "--run", "run", "--threads", 1, *short, cwd=home, **variables)
     run(target / "bin" / "iafsweep-run", "--run", "run", "--export", "model", cwd=home, **variables)
     code = "import iafsweep; print(tuple(iafsweep.load_run('model').model.sample(3).shape))"
     assert run(sys.executable, "-c", code, cwd=home, **variables).strip() == "(3, 1, 28, 28)"
     assert sorted(path.name for path in home.iterdir()) == ["model", "run", "smoke.toml"]
-
-
-SMOKE = """
-title = "Does the installed command work?"
-[data]
-source = "mnist_mini"
-[model]
-latent_size = 4
-encoder = { kind = "mlp", mlp = { hidden_sizes = [16] } }
-decoder = { kind = "mlp", mlp = { hidden_sizes = [16] } }
-flow = { depth = 1, made = { width = 8, hidden_layers = 1 } }
-[training]
-epochs = 1
-batch_size = 1000
-kl_warmup_epochs = 0
-[evaluation]
-bound_images = 20
-importance_sampling = { samples = 4, images = 10 }
-"""
 
 
 @pytest.mark.slow
@@ -137,10 +120,12 @@ def test_an_empty_environment(built, tmp_path):
 @pytest.mark.slow
 def test_the_lowest_versions_that_are_allowed_go_together():
     """uv, which reads the index without downloading packages, finds a set with every dependency at its lower bound."""
-    if shutil.which("uv") is None:
-        pytest.skip("uv is not installed: pip install uv")
+    # Where pip puts it, whether or not the environment is activated, then wherever else it may be.
+    uv = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
+    if uv is None:
+        pytest.skip("uv is not installed: .venv/bin/pip install uv")
     words = ("--quiet", "--no-header", "--no-annotate", "--resolution", "lowest-direct", "--python", sys.executable)
-    found = run("uv", "pip", "compile", *words, "pyproject.toml", cwd=ROOT).splitlines()
+    found = run(uv, "pip", "compile", *words, "pyproject.toml", cwd=ROOT).splitlines()
     for bound in lower_bounds():
         name, version = re.sub(r"\[.*\]", "", bound).split("==")
         assert re.search(rf"^{name}=={re.escape(version)}(\.[0-9]+)*$", "\n".join(found), re.M), bound

@@ -98,6 +98,18 @@ def test_titles_do_not_become_markup(tmp_path):
     assert heading == r"# \<script\>x\</script\> \| \`a\` \[b\](c) \# d"
 
 
+def test_no_text_of_the_weights_becomes_markup(copy, tmp_path):
+    def invent(_, metadata):
+        said = json.loads(metadata["iafsweep"])
+        said["origin"] |= {"name": "<b>n</b>", "device": "<script>\n# x</script>", "torch_version": "[v](u)"}
+        metadata["iafsweep"] = json.dumps(said)
+
+    rewrite(copy, invent)
+    card = (iafsweep.load_run(copy, "cpu").export(tmp_path / "model") / "README.md").read_text()
+    assert r"trained on \<script\> \# x\</script\> with PyTorch \[v\](u)" in card
+    assert r"the run `\<b\>n\</b\>`" in card
+
+
 def test_a_folder_in_use_is_left_alone(run, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunFolderError, match="is not empty; name a new folder"):
@@ -106,6 +118,8 @@ def test_a_folder_in_use_is_left_alone(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="is a file; name a new folder"):
         run.export(tmp_path / "file")
+    with pytest.raises(RunFolderError, match="^/ is not empty; name a new folder"):
+        run.export("/")
     with pytest.raises(RunFolderError, match="cannot write the model folder"):
         run.export(tmp_path / "file" / "inside")
     assert run.export(tmp_path / "new" / "deep").is_dir()

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from iafsweep.config import evaluation as evaluation_module
 from iafsweep.data import fixed_binarisation
-from iafsweep.evaluation.jobs import Job, course
+from iafsweep.evaluation.jobs import Job, SandwichJob, course
 from iafsweep.evaluation.report import evaluate
 from iafsweep.evaluation.tasks import perform, read_result
 from tests.scoring.small import GREY, run_config, small_model
@@ -114,6 +115,58 @@ def test_names_change_with_all_that_changes_a_result(model):
     for change in ({"seed": 1}, {"binarisations": 2}, {"hais": HAIS | {"pilot_passes": 2}}):
         assert not set(names()) & set(names(**change)) or change == {"binarisations": 2}
     assert len(names(binarisations=2)) == len(names()) + 1
+
+
+def first_tasks(job, **evaluation):
+    """The first round's tasks: a pilot, then its shards."""
+    pilot, *shards = next(course(job, run_config(**evaluation)))
+    return pilot, shards
+
+
+@pytest.mark.parametrize("job", [ANNEALED, SandwichJob("posterior", 12)])
+def test_names_change_with_what_a_default_stands_for_and_not_with_writing_it_out(job, monkeypatch):
+    def names(**hais):
+        pilot, shards = first_tasks(job, hais={"enabled": True} | hais)
+        return [task.name for task in (pilot, *shards)]
+
+    defaults = evaluation_module._FROM_POSTERIOR
+    resolved = run_config().evaluation.hais.resolved_from("posterior").model_dump(exclude={"enabled", "images"})
+    assert names(**resolved) == names()
+    for name in ("chains", "temperatures", "leapfrog_steps", "target_acceptance", "initial_step_size"):
+        before, value = set(names()), resolved[name]
+        with monkeypatch.context() as patch:
+            other = defaults._replace(**{name: value + 1 if isinstance(value, int) else value / 2})
+            patch.setattr(evaluation_module, "_FROM_POSTERIOR", other)
+            assert not before & set(names()), name
+
+
+def test_the_start_of_hais_names_no_sandwich_from_another():
+    job = SandwichJob("prior", 12)
+    one, other = (first_tasks(job, hais=HAIS | {"start": start}) for start in ("posterior", "base"))
+    assert one[0].name == other[0].name
+    assert [task.name for task in one[1]] == [task.name for task in other[1]]
+
+
+@pytest.mark.parametrize(
+    "job", [lambda images: Job("hais", "test", images), lambda images: SandwichJob("prior", images)]
+)
+def test_more_images_keep_the_pilot_and_the_shards_there_are(job):
+    fewer, more = (first_tasks(job(images), hais=HAIS) for images in (100, 200))
+    assert fewer[0].name == more[0].name
+    assert [task.name for task in more[1]][:1] == [task.name for task in fewer[1]]
+    assert len(more[1]) == 2
+    smaller, _ = first_tasks(job(2), hais=HAIS)
+    assert smaller.work.images == 2
+    assert smaller.name != fewer[0].name
+
+
+@pytest.mark.parametrize("start", ["posterior", "prior", "base"])
+def test_announced_evaluations_are_those_that_are_made(start):
+    """Forward and reverse chains with the defaults of the sandwich's start, whatever that of HAIS."""
+    pilot, shards = first_tasks(SandwichJob(start, 120), hais={"pilot_images": 3, "pilot_passes": 2})
+    chains, chain = (8, 1 + 79 * 3) if start == "posterior" else (16, 1 + 498 * 10)
+    assert pilot.evaluations == 3 * chains * 2 * chain
+    assert sum(task.evaluations for task in shards) == 2 * 120 * chains * chain
 
 
 def test_figures_are_means_over_binarisations(model):

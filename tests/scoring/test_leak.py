@@ -55,7 +55,7 @@ def advantage_of_importance_sampling(folder, *, leak):
         trainer.run_epoch()
     trainer.close()
     test = load_test_images(CONFIG.data, folder)
-    _, shards = evaluate(trainer.model.eval(), {"test": test}, CONFIG)
+    shards = evaluate(trainer.model.eval(), {"test": test}, CONFIG).shards
     scores = {
         method: column([shard for shard in shards if shard.shard.method == method], "log_likelihood")
         for method in ("importance_sampling", "hais")

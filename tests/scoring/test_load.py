@@ -47,10 +47,44 @@ def test_a_run_is_read_back_and_used(folder):
 
 
 def test_a_scored_run_has_its_figures(folder):
-    written = Evaluation(checkpoint="best", epoch=2, parameters=1, device="cpu", estimates=())
+    written = figures_of(folder)
     folder.write_evaluation(written)
     assert iafsweep.load_run(str(folder.path), device="cpu").evaluation == written
     folder.evaluation.unlink()
+
+
+def figures_of(run):
+    """Figures as scoring writes them, without any."""
+    epoch = iafsweep.load_run(run.path, device="cpu").epoch
+    digest = run.checkpoint_digest("best")[:16]
+    return Evaluation(
+        checkpoint="best", epoch=epoch, parameters=1, device="cpu", estimates=(), checkpoint_digest=digest
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"epoch": 9}, {"checkpoint": "last"}, {"checkpoint_digest": "0" * 16}],
+    ids=lambda other: next(iter(other)),
+)
+def test_figures_of_other_weights_are_not_this_models(folder, tmp_path, other):
+    run = RunFolder(shutil.copytree(folder.path, tmp_path / "run"))
+    run.write_evaluation(figures_of(run).model_copy(update=other))
+    loaded = iafsweep.load_run(run.path, device="cpu")
+    assert loaded.evaluation is None
+    exported = loaded.export(tmp_path / "model")
+    assert not (exported / "evaluation.json").exists()
+    assert "were not scored" in (exported / "README.md").read_text()
+
+
+def test_figures_without_a_digest_are_known_by_their_epoch_and_exported(folder, tmp_path):
+    run = RunFolder(shutil.copytree(folder.path, tmp_path / "run"))
+    for digest in (None, run.checkpoint_digest("best")[:16]):
+        written = figures_of(run).model_copy(update={"checkpoint_digest": digest})
+        run.write_evaluation(written)
+        loaded = iafsweep.load_run(run.path, device="cpu")
+        exported = loaded.export(tmp_path / f"model {digest}")
+        assert iafsweep.load_run(exported, "cpu").evaluation == loaded.evaluation == written
 
 
 def test_mistakes(folder, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from iafsweep.evaluation.arithmetic import full_precision, halving_rows
+from iafsweep.evaluation.memory import memory_of_chains
 from iafsweep.evaluation.report import evaluate
 from tests.scoring.small import GREY, run_config, small_model
 
@@ -79,3 +80,17 @@ def test_autocast_outside_lowers_no_score():
         with pytest.raises(RuntimeError, match="in the block"), full_precision():
             raise RuntimeError("in the block")
         assert torch.mm(x, x).dtype == torch.bfloat16
+
+
+def test_memory_is_that_of_the_start_with_the_most_chains():
+    def needed(**evaluation):
+        return max(memory_of_chains(run_config(**evaluation)), default=(0, 0))
+
+    assert needed() == (0, 0)
+    alone = needed(hais={"enabled": True})
+    beside_prior = needed(hais={"enabled": True}, sandwich={"enabled": True, "starts": ["prior", "posterior"]})
+    assert (alone[0], beside_prior[0]) == (8, 16)
+    state = 16 * 64 * 8 * 100  # bytes of 64 latent variables, 8 chains and 100 images
+    assert beside_prior[1] - alone[1] == state
+    assert needed(hais={"enabled": True, "images": 50})[1] == alone[1] // 2
+    assert needed(sandwich={"enabled": True, "images": 7})[1] * 100 == alone[1] * 7

@@ -9,7 +9,7 @@ from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_
 from iafsweep.evaluation.shards import Shard, plan_shards
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.seeds import generator
-from tests.scoring.small import GREY, small_model
+from tests.scoring.small import GREY, run_config, small_model
 
 SETTINGS = EvaluationConfig.model_validate(
     {
@@ -45,19 +45,21 @@ def test_the_borders_of_shards_change_no_figure(model, method, step_size):
     assert torch.allclose(together, torch.tensor(whole.log_likelihood), atol=1e-4)
 
 
-def test_the_bound_is_importance_sampling_with_one_sample(model):
+@pytest.mark.parametrize("method", ["negative_elbo", "importance_sampling"])
+def test_the_bound_is_importance_sampling_with_one_sample(model, method):
+    """Both are log p(x, z) - log q(z|x) of one posterior sample, each of the noise of its own name."""
     one = EvaluationConfig.model_validate({"importance_sampling": {"samples": 1}})
-    bound, sampled = score(model, "negative_elbo", 0, 12), score(model, "importance_sampling", 0, 12, one)
+    scored = score(model, method, 0, 12, one)
     x = fixed_binarisation(GREY, "test", 0)
     parameters = encode(model, x)
     noise = torch.stack(
-        [torch.randn(50, 3, generator=generator("cpu", 0, "negative_elbo", "test", 0, i, 0))[0] for i in range(12)]
+        [torch.randn(50, 3, generator=generator("cpu", 0, method, "test", 0, i, 0))[0] for i in range(12)]
     )
     z, log_det = model.transform_noise(noise, parameters)
     log_q = torch.distributions.Normal(0, 1).log_prob(noise).sum(-1) - log_det
     expected = model.log_joint(x, z) - log_q
-    assert torch.allclose(torch.tensor(bound.log_likelihood), expected, atol=1e-4)
-    assert sampled.network_evaluations == 1
+    assert torch.allclose(torch.tensor(scored.log_likelihood), expected, atol=1e-4)
+    assert scored.network_evaluations == 1
 
 
 def test_one_temperature_from_the_posterior_is_importance_sampling_draw_for_draw(model):
@@ -113,6 +115,19 @@ def test_the_pilot_freezes_a_step_size_in_its_range(model):
     frozen = tune_on_test_images(model, GREY, SETTINGS, 0)
     assert SETTINGS.hais.minimum_step_size <= frozen.step_size <= SETTINGS.hais.resolved_maximum_step_size
     assert frozen.step_size == tune_on_test_images(model, GREY, SETTINGS, 0).step_size
+
+
+def test_the_run_that_counts_knows_only_the_step_size_of_its_pilot(model):
+    """Longer pilots on more images draw more noise; where the step size may not move, that leaves no trace."""
+
+    def annealed(passes, images, **limits):
+        hais = SETTINGS.hais.model_dump() | {"pilot_passes": passes, "pilot_images": images} | limits
+        asked = run_config(importance_sampling={"samples": 1}, hais=hais)
+        return next(each for each in evaluate(model, {"test": GREY}, asked).shards if each.shard.method == "hais")
+
+    fixed = {"minimum_step_size": 0.2, "initial_step_size": 0.2, "maximum_step_size": 0.2}
+    assert annealed(1, 2, **fixed).log_likelihood == annealed(3, 3, **fixed).log_likelihood
+    assert annealed(1, 2).log_likelihood != annealed(3, 3).log_likelihood
 
 
 def config():

@@ -1,4 +1,4 @@
-"""A tracker that notes what it is told."""
+"""A tracker that notes what it is told: pairs of a run's key and what was said of it."""
 
 
 class FakeRun:
@@ -19,14 +19,18 @@ class FakeRun:
 
 
 class FakeTracker:
-    def __init__(self, log):
-        self.log, self.runs = log, {}
+    """Runs of its are ``make_run(log, key, epochs_sent)``; ``epochs_sent`` of a new one are there already."""
+
+    def __init__(self, log, epochs_sent=0, make_run=FakeRun):
+        self.log, self.runs, self.closed = log, {}, False
+        self._epochs_sent, self._make_run = epochs_sent, make_run
 
     def open(self, run):
         before = self.runs.get(run.key)
-        self.runs[run.key] = FakeRun(self.log, run.key, 0 if before is None else before.epochs_sent)
+        sent = self._epochs_sent if before is None else before.epochs_sent
+        self.runs[run.key] = self._make_run(self.log, run.key, sent)
         self.log.append((run.key, run))
         return self.runs[run.key]
 
     def close(self):
-        pass
+        self.closed = True

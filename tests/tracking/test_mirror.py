@@ -9,6 +9,7 @@ from iafsweep.errors import UserError
 from iafsweep.training.tracking import Mirror, RunToTrack, make_mirror
 from iafsweep.training.tracking.mirror import figures_of
 from tests.finished import BASE, figures, finish_run
+from tests.tracking.fakes import FakeRun, FakeTracker
 
 
 @pytest.fixture(scope="module")
@@ -21,57 +22,31 @@ def run(folder):
     return RunToTrack("key", "run", "", BASE, folder)
 
 
-class FakeRun:
-    def __init__(self, log, epochs_sent=0):
-        self.log = log
-        self.epochs_sent = epochs_sent
-
-    def epoch(self, metrics):
-        self.log.append(metrics.epoch)
-
-    def figures(self, values):
-        self.log.append(dict(values))
-
-    def image(self, name, path):
-        self.log.append(name)
-
-    def end(self, status):
-        self.log.append(status)
+@pytest.fixture
+def log():
+    """What the tracker heard: pairs of a run's key and what was said of it."""
+    return []
 
 
-class FakeTracker:
-    def __init__(self, log, opened=FakeRun):
-        self.log = log
-        self.opened = opened
-
-    def open(self, run):
-        self.log.append(f"open {run.key}")
-        return self.opened(self.log)
-
-    def close(self):
-        self.log.append("close")
-
-
-def test_everything_in_the_folder_is_sent_once_and_in_order(run):
-    log = []
-    mirror = Mirror("fake", lambda: FakeTracker(log))
+def test_everything_in_the_folder_is_sent_once_and_in_order(run, log):
+    tracker = FakeTracker(log)
+    mirror = Mirror("fake", lambda: tracker)
     mirror.news(run)
     mirror.news(run, "completed")
     assert mirror.close() == ""
-    assert log == ["open key", 1, 2, "samples", "reconstructions", "completed", "close"]
+    assert log == [("key", what) for what in (run, 1, 2, "samples", "reconstructions", "completed")]
+    assert tracker.closed
 
 
-def test_what_the_tracker_has_is_not_sent_again(run):
-    log = []
-    mirror = Mirror("fake", lambda: FakeTracker(log, lambda log: FakeRun(log, epochs_sent=1)))
+def test_what_the_tracker_has_is_not_sent_again(run, log):
+    mirror = Mirror("fake", lambda: FakeTracker(log, epochs_sent=1))
     mirror.news(run)
     assert mirror.close() == ""
-    assert log == ["open key", 2, "close"]
+    assert log == [("key", run), ("key", 2)]
 
 
-def test_figures_are_sent_when_they_come_also_after_the_end(run):
-    log = []
-    mirror = Mirror("fake", lambda: FakeTracker(log, lambda log: FakeRun(log, epochs_sent=2)))
+def test_figures_are_sent_when_they_come_also_after_the_end(run, log):
+    mirror = Mirror("fake", lambda: FakeTracker(log, epochs_sent=2))
     mirror.news(run, "completed")
     try:
         run.folder.write_evaluation(figures(2))
@@ -79,27 +54,25 @@ def test_figures_are_sent_when_they_come_also_after_the_end(run):
         assert mirror.close() == ""
     finally:
         run.folder.evaluation.unlink()
-    sent = [each for each in log if isinstance(each, dict)]
+    sent = [what for _, what in log if isinstance(what, dict)]
     assert sent == [figures_of(figures(2))]
     assert sent[0]["test/importance_sampling/nll"] == 98.25
     assert sent[0]["test/importance_sampling/untrusted_share"] == 0.97
 
 
-def broken(log):
+def broken(*_):
     raise ConnectionError("no route to tracker\nand more")
 
 
-def broken_epoch(log):
-    tracked = FakeRun(log)
-    tracked.epoch = lambda metrics: broken(log)
-    return tracked
+class BrokenEpoch(FakeRun):
+    epoch = broken
 
 
 @pytest.mark.parametrize(
-    "make", [broken, lambda log: FakeTracker(log, broken), lambda log: FakeTracker(log, broken_epoch)]
+    "make", [broken, lambda: FakeTracker([], make_run=broken), lambda: FakeTracker([], make_run=BrokenEpoch)]
 )
 def test_a_tracker_that_raises_is_given_up_and_said_once(run, make):
-    mirror = Mirror("fake", lambda: make([]))
+    mirror = Mirror("fake", make)
     mirror.news(run)
     mirror._thread.join(10)
     said = mirror.trouble()
@@ -115,7 +88,7 @@ def test_a_tracker_that_hangs_holds_up_nothing(run):
         def epoch(self, metrics):
             released.wait(20)
 
-    mirror = Mirror("fake", lambda: FakeTracker([], Hanging), hang_seconds=0.05, close_seconds=0.2)
+    mirror = Mirror("fake", lambda: FakeTracker([], make_run=Hanging), hang_seconds=0.05, close_seconds=0.2)
     started = time.monotonic()
     for _ in range(1000):
         mirror.news(run)
@@ -141,19 +114,19 @@ def test_the_end_of_a_command_waits_for_a_limited_time(run):
         def epoch(self, metrics):
             released.wait(20)
 
-    mirror = Mirror("fake", lambda: FakeTracker([], Slow), close_seconds=0.1)
+    mirror = Mirror("fake", lambda: FakeTracker([], make_run=Slow), close_seconds=0.1)
     mirror.news(run)
     assert "did not take everything within" in mirror.close()
     released.set()
     mirror._thread.join(10)
 
 
-def test_a_run_without_a_folder_yet_is_sent_too(tmp_path, run):
-    log = []
+def test_a_run_without_a_folder_yet_is_sent_too(tmp_path, run, log):
     mirror = Mirror("fake", lambda: FakeTracker(log))
-    mirror.news(RunToTrack("other", "run", "", BASE, type(run.folder)(tmp_path / "none")), "failed")
+    other = RunToTrack("other", "run", "", BASE, type(run.folder)(tmp_path / "none"))
+    mirror.news(other, "failed")
     assert mirror.close() == ""
-    assert log == ["open other", "failed", "close"]
+    assert log == [("other", other), ("other", "failed")]
 
 
 def test_a_package_that_is_missing_is_said_before_the_start(monkeypatch):

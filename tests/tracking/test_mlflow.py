@@ -7,7 +7,8 @@ import pytest
 from iafsweep.config import RunConfig, field_paths
 from iafsweep.training import metrics_file
 from iafsweep.training.tracking import RunToTrack, make_mirror
-from tests.finished import BASE, figures, finish_run
+from tests.finished import BASE, finish_run
+from tests.tracking.sending import send
 
 mlflow = pytest.importorskip("mlflow")
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
@@ -27,16 +28,8 @@ def runs_of(client):
     return client.search_runs([experiment.experiment_id])
 
 
-def send(run, status=""):
-    mirror = make_mirror("mlflow")
-    mirror.news(run, status)
-    assert mirror.close() == ""
-
-
-def test_a_run_is_there_whole(client, tmp_path):
-    folder = finish_run(tmp_path / "run")
-    folder.write_evaluation(figures(2))
-    send(RunToTrack("abc-t0001", "quick t0001", "quick", BASE, folder), "completed")
+def test_a_run_is_there_whole(client, scored_run, tmp_path):
+    send("mlflow", scored_run, "completed")
     (found,) = runs_of(client)
     assert found.info.run_name == "quick t0001"
     assert found.info.status == "FINISHED"
@@ -45,7 +38,7 @@ def test_a_run_is_there_whole(client, tmp_path):
     assert set(found.data.params) == set(field_paths(RunConfig))
     for name in ("train_loss", "validation_negative_elbo", "kl_weight"):
         points = client.get_metric_history(found.info.run_id, name)
-        expected = [(row.epoch, getattr(row, name)) for row in metrics_file.read(folder.metrics)]
+        expected = [(row.epoch, getattr(row, name)) for row in metrics_file.read(scored_run.folder.metrics)]
         assert [(point.step, point.value) for point in points] == expected
     assert found.data.metrics["test/importance_sampling/nll"] == 98.25
     assert {each.path for each in client.list_artifacts(found.info.run_id)} == {"samples.png", "reconstructions.png"}
@@ -61,10 +54,10 @@ def test_a_run_that_goes_on_is_one_run_without_doubled_or_missing_epochs(client,
     lines = folder.metrics.read_text()
     folder.metrics.write_text(lines.splitlines(keepends=True)[0])
     run = RunToTrack("abc-t0002", "run", "", BASE, folder)
-    send(run, "interrupted")
+    send("mlflow", run, "interrupted")
     assert runs_of(client)[0].info.status == "KILLED"
     folder.metrics.write_text(lines)
-    send(run, "diverged")
+    send("mlflow", run, "diverged")
     (found,) = runs_of(client)
     assert found.info.status == "FAILED"
     assert [point.step for point in client.get_metric_history(found.info.run_id, "train_loss")] == [1, 2]
@@ -74,7 +67,7 @@ def test_figures_that_are_not_finite_are_sent(client, tmp_path):
     folder = finish_run(tmp_path / "run")
     last = metrics_file.read(folder.metrics)[-1]
     metrics_file.append(folder.metrics, last.model_copy(update={"epoch": 3, "train_loss": math.nan}))
-    send(RunToTrack("abc-t0003", "run", "", BASE, folder), "diverged")
+    send("mlflow", RunToTrack("abc-t0003", "run", "", BASE, folder), "diverged")
     (found,) = runs_of(client)
     assert math.isnan(client.get_metric_history(found.info.run_id, "train_loss")[-1].value)
 

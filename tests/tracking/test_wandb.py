@@ -7,8 +7,9 @@ import types
 import pytest
 
 from iafsweep.training import metrics_file
-from iafsweep.training.tracking import RunToTrack, make_mirror
-from tests.finished import BASE, figures, finish_run
+from iafsweep.training.tracking import RunToTrack
+from tests.finished import BASE, finish_run
+from tests.tracking.sending import send
 
 
 class FakeRun:
@@ -44,22 +45,14 @@ def fake(monkeypatch):
     return module
 
 
-def send(run, status):
-    mirror = make_mirror("wandb")
-    mirror.news(run, status)
-    assert mirror.close() == ""
-
-
-def test_a_run_is_sent_whole_and_nothing_of_the_machine(fake, tmp_path):
-    folder = finish_run(tmp_path / "run")
-    folder.write_evaluation(figures(2))
-    send(RunToTrack("abc-t0001", "quick t0001", "quick", BASE, folder), "completed")
+def test_a_run_is_sent_whole_and_nothing_of_the_machine(fake, scored_run):
+    send("wandb", scored_run, "completed")
     (options,) = fake.inits
     assert (options["id"], options["name"], options["group"]) == ("abc-t0001", "quick t0001", "quick")
     assert options["config"]["model"]["latent_size"] == 4
     assert options["resume"] == "allow"
     assert all(options["settings"][name] for name in ("disable_git", "disable_code", "x_disable_meta"))
-    rows = metrics_file.read(folder.metrics)
+    rows = metrics_file.read(scored_run.folder.metrics)
     assert [(step, values["train_loss"]) for step, values in fake.calls[:2]] == [
         (row.epoch, row.train_loss) for row in rows
     ]
@@ -73,20 +66,18 @@ def test_a_run_is_sent_whole_and_nothing_of_the_machine(fake, tmp_path):
 
 def test_a_run_that_goes_on_sends_the_rest(fake, tmp_path):
     fake.step = 2  # the next step after epoch 1
-    send(RunToTrack("abc-t0001", "run", "", BASE, finish_run(tmp_path / "run")), "diverged")
+    send("wandb", RunToTrack("abc-t0001", "run", "", BASE, finish_run(tmp_path / "run")), "diverged")
     assert [step for step, values in fake.calls if "train_loss" in values] == [2]
     assert fake.run.ended == 1
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_real_wandb_offline(tmp_path, monkeypatch):
+def test_the_real_wandb_offline(scored_run, monkeypatch):
     if importlib.util.find_spec("wandb") is None:
         pytest.skip("wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    folder = finish_run(tmp_path / "run")
-    folder.write_evaluation(figures(2))
-    send(RunToTrack("abc-t0001", "run", "group", BASE, folder), "completed")
-    (written,) = (folder.path / "wandb").rglob("*.wandb")
+    send("wandb", scored_run, "completed")
+    (written,) = (scored_run.folder.path / "wandb").rglob("*.wandb")
     content = written.read_bytes()
     for word in (b"train_loss", b"latent_size", b"test/importance_sampling/nll"):
         assert word in content
