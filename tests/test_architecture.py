@@ -66,6 +66,15 @@ def test_imports_go_down(file):
             assert there in ONLY[here] | {here}, f"{file} imports {module}"
 
 
+@pytest.mark.parametrize("package", ["config", "data", "models", "records", "sweep"])
+def test_a_package_whose_docstring_is_a_map_names_all_its_modules(package):
+    folder = PACKAGE / package
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    named = set(re.findall(r"``(\w+)/?``", text))
+    assert modules - {"__init__"} <= named, f"its docstring does not name {modules - {'__init__'} - named}"
+
+
 def test_no_files_import_each_other_in_a_circle():
     modules = {".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts): file for file in FILES}
     # A package's __init__ hands names on; who imports it imports them from below.
