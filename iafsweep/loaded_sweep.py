@@ -13,7 +13,7 @@ from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class LoadedSweep:
         title: what its search space asks.
         parameters: paths of the searched fields, in the order of the space.
         rows: a record a trial, in the order of the ranks.
+        problems: what could not be read and is missing in the rows, a sentence each.
     """
 
     path: Path
     title: str
     parameters: tuple[str, ...]
     rows: tuple[LeaderboardRow, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -105,11 +107,14 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         (1, 'completed')
     """
     folder = SweepFolder(Path(path).expanduser())
-    space = load_sweep_space(folder)
-    rows = ranked(scored_rows(folder, read_state(folder), space))
+    space, state = read_sweep(folder)
+    scored = scored_rows(folder, state, space)
+    # A line that a driver writes at this very moment is no problem of the ledger's.
+    damage = state.problems if folder.driver() is None else ()
     return LoadedSweep(
         path=folder.path,
         title=space.title,
         parameters=tuple(parameter.path for parameter in space.parameters),
-        rows=rows,
+        rows=ranked(scored.rows),
+        problems=(*damage, *scored.problems),
     )

@@ -1,5 +1,6 @@
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "iafsweep"
-GROUND = {"errors", "records", "seeds", "atomic", "data_root", "interrupts"}
+GROUND = {"errors", "records", "seeds", "atomic", "data_root", "interrupts", "texts", "version"}
 FLOORS = ["config", "data", "models", "training", "evaluation", "sweep", "leaderboard", "report", "cli"]
 # Imports go down; besides, each of these may know only what stands here.
 ONLY = {
@@ -63,6 +64,15 @@ def test_imports_go_down(file):
             assert here == "cli", f"{file} imports {module}, which is above it"
         if here in ONLY:
             assert there in ONLY[here] | {here}, f"{file} imports {module}"
+
+
+@pytest.mark.parametrize("package", ["cli", "config", "data", "leaderboard", "models", "records", "report", "sweep"])
+def test_a_package_whose_docstring_is_a_map_names_all_its_modules(package):
+    folder = PACKAGE / package
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    named = set(re.findall(r"``(\w+)/?``", text))
+    assert modules - {"__init__"} <= named, f"its docstring does not name {modules - {'__init__'} - named}"
 
 
 def test_no_files_import_each_other_in_a_circle():

@@ -54,13 +54,36 @@ def test_slurm_script_is_bash():
         assert done.returncode == 0, done.stdout
 
 
+def commands(text):
+    """Each call of `run_sweep.py` in a file, as the command and the options it is given, those of an array too."""
+    text = text.replace("\\\n", " ")
+    arrays = dict(re.findall(r"^(\w+)=\((.*?)\)", text, re.MULTILINE | re.DOTALL))
+    for command, rest in re.findall(r"run_sweep\.py ([a-z-]+)([^;&\n]*)", text):
+        for name, words in arrays.items():
+            rest = rest.replace(f'"${{{name}[@]}}"', words)
+        yield command, set(re.findall(r"(?<!\S)--[a-z-]+", rest))
+
+
+def test_the_options_of_each_call_are_found():
+    text = """
+options=(--address "$head" --hours 1)
+python run_sweep.py resume x \\
+  --wait "${options[@]}" &
+sh -c 'run_sweep.py stop x; ls --all'
+"""
+    assert list(commands(text)) == [("resume", {"--address", "--hours", "--wait"}), ("stop", set())]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_commands_and_options_exist_and_authentication_stays_on(path):
     text = path.read_text()
     assert "RAY_AUTH_MODE=disabled" not in text
     assert "token" in text
-    for command in set(re.findall(r"run_sweep\.py (\w+)", text)):
+    called = list(commands(text))
+    assert {command for command, _ in called} == {"launch", "resume"}  # begun once, then gone on with
+    for command, options in called:
         shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
         assert shown.exit_code == 0
-        for option in ("--address", "--runs" if command == "launch" else "--address", "--hours", "--wait"):
-            assert option in shown.output
+        assert options - set(re.findall(r"--[a-z-]+", shown.output)) == set()
+        assert "--address" in options
+        assert command != "launch" or {"--name", "--runs"} <= options  # without a name a second start is a second sweep

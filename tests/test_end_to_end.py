@@ -132,7 +132,7 @@ def test_export_and_resume_of_a_finished_sweep_change_nothing(sweep, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (folder / "rerun").iterdir()} == results
 
 
-def test_a_rerun_scores_more_trials_with_other_settings(sweep):
+def test_a_rerun_scores_more_trials_with_other_settings(sweep, tmp_path):
     folder, _ = sweep
     words = ("--top", 2, "--samples", 7, "--hais", "posterior:3x2x2", "--images", 10)
     run("run_sweep.py", "rerun", folder, *words, cwd=folder)
@@ -140,8 +140,8 @@ def test_a_rerun_scores_more_trials_with_other_settings(sweep):
     assert [row["nll_importance_sampling_samples"] for row in board] == ["7", "7"]
     assert [row["nll_hais_settings"] for row in board] == ["posterior 3x2x2"] * 2
     assert [row["nll_hais_images"] for row in board] == ["10", "10"]
-    compared = run("run_sweep.py", "compare", folder, "--csv", folder / "differences.csv", cwd=folder)
-    differences = rows(folder / "differences.csv")
+    compared = run("run_sweep.py", "compare", folder, "--csv", tmp_path / "differences.csv", cwd=folder)
+    differences = rows(tmp_path / "differences.csv")
     assert {row["method"] for row in differences} == {"negative_elbo", "importance_sampling", "hais"}
     for row in differences:
         nll = {"importance_sampling": "nll_importance_sampling", "hais": "nll_hais"}.get(row["method"])

@@ -9,17 +9,20 @@ from typing import get_args
 
 from rich.console import Console
 
-from iafsweep.cli.drive import see_through, with_sweep
+from iafsweep.cli import exits
+from iafsweep.cli.drive import with_sweep
+from iafsweep.cli.faults import faults_in_words
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.publish import print_leaderboard, publish
 from iafsweep.cli.report import leave_report
+from iafsweep.cli.see_through import see_through
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import retrain_folder, retrain_space
 from iafsweep.sweep.retry import RETRIED, reopen_trials
 from iafsweep.sweep.rows import EndStatus
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import load_sweep_space, read_sweep
 from iafsweep.sweep.tuner import check_resources
 
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
@@ -28,18 +31,17 @@ _TRIALS = re.compile(r"(\+?)(\d{1,9})")
 def extend(folder: Path, trials: str, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
     """Raise the number of trials of a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
-    space = load_sweep_space(old)
+    space, state = read_sweep(old)
     if space.sweep.scheduler == "pbt":
         raise UserError(
             f"{folder} trained a population, whose members train side by side from the start; launch another one "
             f"with more --trials"
         )
-    proposed = len(read_state(old).trials)
     wanted = wanted_trials(trials, space.sweep.trials)
     if wanted <= space.sweep.trials:
         raise UserError(
-            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({proposed} of them proposed); "
-            f"ask for more, as in --trials +50"
+            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({len(state.trials)} of them "
+            f"proposed); ask for more, as in --trials +50"
         )
     return see_through(with_sweep(space, {**changes, "trials": wanted}), old, machine, console)
 
@@ -58,15 +60,15 @@ def retry(
         hint = " (such trials ended well)" if unknown <= set(get_args(EndStatus)) else ""
         raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
     old = SweepFolder(folder)
-    space = with_sweep(load_sweep_space(old), changes)
+    if not old.ledger.exists() and old.space.exists():
+        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+    space = with_sweep(read_sweep(old)[0], changes)
     if gpus_per_trial is not None and machine.options.address is None:
         asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
         plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
-    if not old.ledger.exists():
-        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
-    read_state(old)
     check_resources(space, old, machine.options)  # before any row is written
-    names = reopen_trials(old, chosen, gpus_per_trial)
+    with faults_in_words(old.path, exits.this_command()):
+        names = reopen_trials(old, chosen, gpus_per_trial)
     console.print(f"Opened again: {', '.join(names)}", markup=False, soft_wrap=True)
     return see_through(space, old, machine, console)
 
@@ -84,13 +86,14 @@ def retrain(
     old = SweepFolder(folder)
     space = load_sweep_space(old)
     into = retrain_folder(old, top, seeds, all_images=all_images)
-    if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
-        again = load_sweep_space(into)
-    else:
-        again = retrain_space(space, old, top, seeds, all_images=all_images)
-        into.path.parent.mkdir(exist_ok=True)
-    code = see_through(with_sweep(again, changes), into, machine, console)
-    board = publish(old)
+    with faults_in_words(old.path, exits.this_command()):
+        if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
+            again = load_sweep_space(into)
+        else:
+            again = retrain_space(space, old, top, seeds, all_images=all_images)
+            into.path.parent.mkdir(exist_ok=True)
+        code = see_through(with_sweep(again, changes), into, machine, console)
+        board = publish(old)
     console.print()
     print_leaderboard(console, old, board)
     leave_report(old, console)

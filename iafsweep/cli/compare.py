@@ -10,17 +10,15 @@ from rich.console import Console
 
 from iafsweep.atomic import replacing
 from iafsweep.cli import exits
-from iafsweep.cli.publish import print_table
+from iafsweep.cli.publish import print_table, refuse_csv
 from iafsweep.errors import UserError
 from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
-from iafsweep.records import PairedDifference, TextTable
+from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
+from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
-
-_NAMES = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
 
 
 def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: Console) -> None:
@@ -34,11 +32,14 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
 
     Raises:
         SweepError: there is no such trial.
-        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written.
+        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written
+            or would be written into the sweep folder.
     """
     sweep = SweepFolder(folder)
-    space = load_sweep_space(sweep)
-    rows = ranked(scored_rows(sweep, read_state(sweep), space))
+    space, state = read_sweep(sweep)
+    if csv is not None:
+        refuse_csv(sweep, csv, "differences.csv")
+    rows = ranked(leaderboard_rows(state, space))
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
@@ -84,7 +85,7 @@ def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
 
 
 def _not_compared(each: LeftOut) -> str:
-    name = _NAMES[each.method].removeprefix("NLL, ")
+    name = METHOD_NAMES[each.method]
     return f"{each.first} and {each.second}: {name} {each.first_settings} against {each.second_settings}: not compared"
 
 
@@ -96,7 +97,7 @@ def _text(differences: list[PairedDifference], first: str) -> TextTable:
     rows = tuple(
         (
             each.first,
-            _NAMES[each.method],
+            FIGURE_NAMES[each.method],
             f"{each.images:,}",
             f"{each.difference:+.3f} ± {each.standard_error:.3f}",
             f"{abs(each.difference) / each.standard_error:.1f}" if each.standard_error > 0 else "-",

@@ -13,6 +13,7 @@ from iafsweep.cli.leaving import leave_at_once
 def run_single() -> None:
     """Run `run_single.py`."""
     leave_at_once()
+    _plain_text_if_asked()
     with _missing_packages_in_words():
         from iafsweep.cli.single import main
 
@@ -22,10 +23,17 @@ def run_single() -> None:
 def run_sweep() -> None:
     """Run `run_sweep.py`."""
     leave_at_once()
+    _plain_text_if_asked()
     with _missing_packages_in_words():
         from iafsweep.cli.sweep import main
 
     main()
+
+
+def _plain_text_if_asked() -> None:
+    """With NO_COLOR a terminal gets what a pipe does: no escape sequences, nothing redrawn; of `--help` too."""
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("TTY_COMPATIBLE", "0")  # Rich's word for it
 
 
 @contextmanager

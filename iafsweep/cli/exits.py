@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,8 +17,9 @@ from iafsweep.errors import UserError
 from iafsweep.interrupts import Terminated
 
 EXIT_CODES = (
-    "0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was asked (or "
-    "no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+    "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
+    "also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no memory, "
+    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
 )
 """As `--help` of both programs and the README tell them."""
 
@@ -40,6 +42,11 @@ def program() -> list[str]:
     if called.endswith(".py"):
         return [_in_shell(sys.executable, "python") if sys.executable else "python", called]
     return [_in_shell(called, Path(called).name)]
+
+
+def this_command() -> str:
+    """Return the command that runs now, to be pasted into a shell."""
+    return shlex.join([*program(), *sys.argv[1:]])
 
 
 def _in_shell(path: str, name: str) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from iafsweep.evaluation.load import Run, load_run
 from iafsweep.loaded_sweep import load_sweep
+from iafsweep.sweep.folder import SweepFolder
 
 
 def export_run(run: Path, to: Path, console: Console) -> None:
@@ -18,6 +19,7 @@ def export_run(run: Path, to: Path, console: Console) -> None:
 def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> None:
     """Write the model of a sweep's trial, or of its best, to a folder of its own."""
     loaded = load_sweep(sweep)
+    SweepFolder(loaded.path).refuse_inside(to, "--to")
     _export(loaded.best("cpu") if trial is None else loaded.run(trial, "cpu"), to, console)
 
 

@@ -12,6 +12,7 @@ from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.standing import Standing, standing
 from iafsweep.sweep.stored import read_state
+from iafsweep.texts import duration
 
 _LINES_OF_ERROR = 20
 
@@ -34,7 +35,7 @@ def status_lines(now: Standing) -> list[str]:
     if now.rerun_files:
         lines.append(f"{now.rerun_files} results of scoring on disk")
     if now.seconds_left is not None:
-        lines.append(f"about {_duration(now.seconds_left)} of training left")
+        lines.append(f"about {duration(now.seconds_left)} of training left")
     if now.ended_as is not None and now.driver is None:
         because = f": {now.ended_as.reason}" if now.ended_as.reason else ""
         lines.append(f"the last driver ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
@@ -53,14 +54,21 @@ def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
     if old.driver() is None:
         raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
     if trial is None:
-        old.stop_request.touch()
+        _ask(old.stop_request)
         console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
         return
     if trial not in {each.trial for each in state.unfinished}:
         running = ", ".join(each.trial for each in state.unfinished) or "none"
         raise UserError(f"--trial {trial}: no such trial is unfinished; unfinished are: {running}")
-    old.trial_stop_request(trial).touch()
+    _ask(old.trial_stop_request(trial))
     console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
+
+
+def _ask(request: Path) -> None:
+    try:
+        request.touch()
+    except OSError as error:
+        raise SweepError(f"cannot ask it to stop: {error}; signal its driver instead, where it runs") from error
 
 
 def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:
@@ -84,9 +92,3 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
 
 def _bound(value: float | None) -> str:
     return "" if value is None else f", best bound {value:.2f} nats"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -12,13 +12,14 @@ from rich.table import Table
 
 from iafsweep.atomic import write_text
 from iafsweep.config import dump_config
-from iafsweep.leaderboard import best_row, leaderboard_table, short_name, write_csv, write_markdown
+from iafsweep.errors import UserError
+from iafsweep.leaderboard import best_row, leaderboard_table, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.space_file import read_stored_space
-from iafsweep.sweep.stored import read_state
+from iafsweep.sweep.stored import read_sweep
+from iafsweep.texts import short_name
 
 _MISSING_TOLD = 5
 _EDGES = 2
@@ -33,10 +34,10 @@ class Published:
     Attributes:
         rows: the leaderboard.
         order: paths of the searched fields, in the order of their columns.
-        problems: what is wrong with the ledger the rows were read from.
+        problems: what could not be read, a sentence each.
     """
 
-    rows: list[LeaderboardRow]
+    rows: tuple[LeaderboardRow, ...]
     order: list[str]
     problems: tuple[str, ...]
 
@@ -53,9 +54,8 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     Raises:
         SweepError: the folder holds no readable ledger.
     """
-    space = read_stored_space(folder.space)
-    state = read_state(folder)
-    rows = scored_rows(folder, state, space)
+    space, state = read_sweep(folder)
+    rows, _, problems = scored_rows(folder, state, space)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
@@ -66,7 +66,24 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
     # A line that a driver writes at this very moment is no problem of the ledger's.
-    return Published(rows, order, state.problems if folder.driver() is None else ())
+    damage = state.problems if folder.driver() is None else ()
+    return Published(rows, order, (*(f"the ledger is damaged: {problem}" for problem in damage), *problems))
+
+
+def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
+    """Refuse what ``--csv`` says if it is a folder or one of the sweep's own files.
+
+    Args:
+        folder: the sweep folder.
+        csv: the file asked for.
+        name: what such a file may be called, for the message.
+
+    Raises:
+        UserError: it is.
+    """
+    folder.refuse_inside(csv, "--csv")
+    if csv.is_dir():
+        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")
 
 
 def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:
@@ -80,7 +97,7 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
     """Print the ranked table, with the last parts of parameter names, and its notes."""
     print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
     for problem in board.problems:
-        console.print(f"The ledger is damaged: {problem}", markup=False, style="yellow", soft_wrap=True)
+        console.print(f"{problem[0].upper()}{problem[1:]}", markup=False, style="yellow", soft_wrap=True)
     if missing := missing_checkpoints(folder, board.rows):
         told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
         console.print(

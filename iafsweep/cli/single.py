@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +20,7 @@ from iafsweep.cli.until_error_option import (
     refuse_budget_alone,
     until_error_changes,
 )
+from iafsweep.cli.version_option import VersionOption
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
 from iafsweep.data_root import default_data_root
@@ -72,6 +72,7 @@ def single(
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    version: VersionOption = False,
 ) -> None:
     """Train one configuration, score it, and print its figures.
 
@@ -93,8 +94,9 @@ def single(
 
     Ctrl-C or SIGTERM saves the last whole epoch and prints the command that goes on; a second one ends at once.
 
-    Exit codes: 0 done, 1 a fault of the program (of a sweep also: trials or scoring failed), 2 a mistake in what was
-    asked (or no memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program
+    (of a sweep also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no
+    memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM.
     """
     if export is not None:
         _export(config, run, export, trains=resume or evaluate_only or bool(overrides))
@@ -119,7 +121,7 @@ def single(
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),
         console=console,
-        same=shlex.join([*exits.program(), *sys.argv[1:]]),
+        same=exits.this_command(),
     )
     raise typer.Exit(tracked(tracker, settings, folder, partial(console.print, markup=False, soft_wrap=True), run_it))
 

@@ -32,6 +32,7 @@ from iafsweep.cli.sweep_options import (
 )
 from iafsweep.cli.tracker_option import TrackerOption
 from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
+from iafsweep.cli.version_option import VersionOption
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -40,6 +41,11 @@ app = typer.Typer(
     help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
     f"Exit codes: {exits.EXIT_CODES}.",
 )
+
+
+@app.callback()
+def base(version: VersionOption = False) -> None:
+    """What holds for every command."""
 
 
 @app.command()
@@ -133,6 +139,7 @@ def resume(
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
     dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Go on with a sweep that was interrupted or killed, from its ledger and its run folders.
 
@@ -150,7 +157,16 @@ def resume(
         "gpu_hours": gpu_hours,
         "target": target,
     }
-    machine = make_machine(data_root, address, ray_folder, wait=wait, dashboard=dashboard, hours=hours, tracker=tracker)
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        hours=hours,
+        allow_no_authentication=allow_no_authentication,
+        tracker=tracker,
+    )
     raise typer.Exit(resume_old(folder, changes, machine, make_console()))
 
 
@@ -181,8 +197,11 @@ def rerun(
     cpus_per_trial: Cpus = None,
     max_concurrent: Concurrent = None,
     address: Address = None,
+    wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
+    dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Score the best trials of a sweep on the test images; what is scored already is not scored twice.
 
@@ -206,7 +225,14 @@ def rerun(
         "cpus_per_trial": cpus_per_trial,
         "max_concurrent": max_concurrent,
     }
-    machine = make_machine(data_root, address, ray_folder)
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        allow_no_authentication=allow_no_authentication,
+    )
     raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, make_console()))
 
 

@@ -10,6 +10,7 @@ from iafsweep.cli.sweep_options import (
     Address,
     Concurrent,
     Cpus,
+    Dashboard,
     DataRoot,
     Folder,
     GpuHours,
@@ -18,6 +19,7 @@ from iafsweep.cli.sweep_options import (
     RayFolder,
     Target,
     Top,
+    Unauthenticated,
     Wait,
     make_console,
     make_machine,
@@ -41,9 +43,11 @@ def extend(
     target: Target = None,
     address: Address = None,
     tracker: TrackerOption = None,
+    wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
-    wait: Wait = False,
+    dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Train more trials in a sweep that has ended; the sampler knows all earlier results.
 
@@ -52,7 +56,16 @@ def extend(
     from iafsweep.cli.again import extend as extend_sweep
 
     changes = {"top": top, "max_concurrent": max_concurrent, "gpu_hours": gpu_hours, "target": target}
-    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours, tracker=tracker)
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        hours=hours,
+        allow_no_authentication=allow_no_authentication,
+        tracker=tracker,
+    )
     raise typer.Exit(extend_sweep(folder, trials, changes, machine, make_console()))
 
 
@@ -68,9 +81,11 @@ def retry(
     hours: Hours = None,
     address: Address = None,
     tracker: TrackerOption = None,
+    wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
-    wait: Wait = False,
+    dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Run trials again that ran out of GPU memory, failed or diverged.
 
@@ -82,7 +97,16 @@ def retry(
     from iafsweep.cli.again import retry as retry_trials
 
     changes = {"top": top, "max_concurrent": max_concurrent, "cpus_per_trial": cpus_per_trial}
-    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours, tracker=tracker)
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        hours=hours,
+        allow_no_authentication=allow_no_authentication,
+        tracker=tracker,
+    )
     raise typer.Exit(retry_trials(folder, status, gpus_per_trial, changes, machine, make_console()))
 
 
@@ -100,9 +124,11 @@ def retrain(
     hours: Hours = None,
     address: Address = None,
     tracker: TrackerOption = None,
+    wait: Wait = False,
     data_root: DataRoot = None,
     ray_folder: RayFolder = None,
-    wait: Wait = False,
+    dashboard: Dashboard = False,
+    allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Train the best configurations again from scratch with several seeds, and score all of them.
 
@@ -117,7 +143,16 @@ def retrain(
         "gpus_per_trial": gpus_per_trial,
         "cpus_per_trial": cpus_per_trial,
     }
-    machine = make_machine(data_root, address, ray_folder, wait=wait, hours=hours, tracker=tracker)
+    machine = make_machine(
+        data_root,
+        address,
+        ray_folder,
+        wait=wait,
+        dashboard=dashboard,
+        hours=hours,
+        allow_no_authentication=allow_no_authentication,
+        tracker=tracker,
+    )
     raise typer.Exit(retrain_best(folder, top, seeds, with_validation, changes, machine, make_console()))
 
 

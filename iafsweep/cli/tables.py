@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from iafsweep.records import Estimate, SandwichEstimate
+from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate
 
 
 def figures_table(estimates: Sequence[Estimate]) -> Table:
@@ -62,9 +62,8 @@ def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
 
 
 def _name(estimate: Estimate) -> str:
-    if estimate.method == "negative_elbo":
-        return "negative ELBO"
-    return f"{'IS' if estimate.method == 'importance_sampling' else 'HAIS'}, {estimate.settings}"
+    name = METHOD_NAMES[estimate.method]
+    return name if estimate.method == "negative_elbo" else f"{name}, {estimate.settings}"
 
 
 def _text(value: float | None, form: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,13 @@ import torch
 from rich.console import Console
 
 from iafsweep.cli import exits
+from iafsweep.cli.faults import faults_in_words
 from iafsweep.cli.interrupts import between_steps
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tables import figures_table, sandwich_lines, search_lines
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
-from iafsweep.errors import RunFolderError, UserError
+from iafsweep.errors import UserError
 from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.evaluation.report import evaluate, write_images
 from iafsweep.models import count_parameters
@@ -64,7 +64,7 @@ def train_and_score(
         torch.set_num_threads(threads)
     where = resolve_device(device, "--device")
     try:
-        with _faults_in_words(folder):
+        with faults_in_words(folder.path, same or again if evaluate_only else again):
             refuse_unscorable(config)
             if evaluate_only:
                 refuse_training_changes(folder.read_config(), config, folder)
@@ -87,33 +87,6 @@ def train_and_score(
         console.print(f"{error}; the last good checkpoint is {folder.last}", markup=False, soft_wrap=True)
         return exits.DIVERGED
     return 0
-
-
-@contextmanager
-def _faults_in_words(folder: RunFolder) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one message.
-
-    TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
-    traceback besides.
-    """
-    before = threading.excepthook
-
-    def hook(thread: threading.ExceptHookArgs) -> None:
-        if not isinstance(thread.exc_value, OSError):
-            before(thread)
-
-    threading.excepthook = hook
-    try:
-        yield
-    except BrokenPipeError:  # who read our output has gone; the command line ends quietly
-        raise
-    except OSError as error:
-        raise RunFolderError(
-            f"cannot go on with {folder.path}: {error}; what was saved before is whole: mend this and try again "
-            f"with --resume"
-        ) from error
-    finally:
-        threading.excepthook = before
 
 
 @contextmanager

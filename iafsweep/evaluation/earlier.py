@@ -11,10 +11,8 @@ from iafsweep.config import EvaluationConfig
 from iafsweep.errors import RunFolderError
 from iafsweep.evaluation.figures import in_order
 from iafsweep.evaluation.report import Scores, beside
-from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, Split
+from iafsweep.records import METHOD_NAMES, Estimate, Evaluation, SandwichEstimate, on_most_images
 from iafsweep.training import RunFolder
-
-_NAMES: dict[Method, str] = {"negative_elbo": "negative ELBO", "importance_sampling": "IS", "hais": "HAIS"}
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,8 @@ def with_earlier(scores: Scores, earlier: Earlier, config: EvaluationConfig) -> 
 def replaced(scores: Scores, earlier: Earlier) -> list[str]:
     """Return a line on each earlier figure whose place is taken by one with other settings, images, bits or seed."""
     lines = []
-    before = _largest(earlier.evaluation.estimates)
-    for key, new in _largest(scores.estimates).items():
+    before = on_most_images(earlier.evaluation.estimates)
+    for key, new in on_most_images(scores.estimates).items():
         if (old := before.get(key)) is not None and _made_with(old) != _made_with(new):
             lines.append(f"{_in_words(new, old)} replaces {_in_words(old, new)}")
     bounds = {each.start: each for each in earlier.evaluation.sandwiches}
@@ -91,7 +89,7 @@ def lost(scores: Scores, earlier: Earlier) -> list[str]:
     """Return in words the earlier figures that new scores have nothing in place of."""
     made = {(each.method, each.split) for each in scores.estimates}
     starts = {each.start for each in scores.sandwiches}
-    figures = [each for key, each in _largest(earlier.evaluation.estimates).items() if key not in made]
+    figures = [each for key, each in on_most_images(earlier.evaluation.estimates).items() if key not in made]
     return [
         *(_in_words(each, each) for each in figures),
         *(_bounds_in_words(each) for each in earlier.evaluation.sandwiches if each.start not in starts),
@@ -124,14 +122,6 @@ def _joined(
     return pd.concat(tables, ignore_index=True).sort_values(["start", "image"], ignore_index=True)
 
 
-def _largest(estimates: tuple[Estimate, ...]) -> dict[tuple[Method, Split], Estimate]:
-    """The figure on the most images, by method and split; the others are parts of it."""
-    found: dict[tuple[Method, Split], Estimate] = {}
-    for each in sorted(estimates, key=lambda each: each.images):
-        found[each.method, each.split] = each
-    return found
-
-
 def _made_with(each: Estimate) -> tuple[object, ...]:
     return each.settings, each.images, each.binarisation_seeds, each.seed
 
@@ -142,7 +132,7 @@ def _bounded_with(each: SandwichEstimate) -> tuple[object, ...]:
 
 def _in_words(each: Estimate, other: Estimate) -> str:
     """A figure in words; seeds where they tell it from the other."""
-    text = f"{_NAMES[each.method]} {each.settings} on {each.images:,} {each.split} images"
+    text = f"{METHOD_NAMES[each.method]} {each.settings} on {each.images:,} {each.split} images"
     if each.binarisation_seeds != other.binarisation_seeds:
         text += f", bits of seed {', '.join(str(seed) for seed in each.binarisation_seeds)}"
     return text if each.seed == other.seed else f"{text}, seed {each.seed}"

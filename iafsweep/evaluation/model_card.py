@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 
 import torch
 
 from iafsweep.config import RunConfig
-from iafsweep.records import EpochMetrics, Estimate, Evaluation, SandwichEstimate
+from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
+from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
 from iafsweep.training.model_folder import Origin
-
-_METHODS = {"negative_elbo": "negative ELBO", "importance_sampling": "NLL, IS", "hais": "NLL, HAIS"}
+from iafsweep.version import package_version
 
 
 def model_card(
@@ -104,7 +103,7 @@ def _row(each: Estimate) -> str:
     error = "" if each.estimator_error is None else f"{each.estimator_error:.3f}"
     untrusted = "" if each.untrusted_share is None else f"{each.untrusted_share:.0%}"
     return (
-        f"| {_METHODS[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
+        f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
         f"| {error} | {untrusted} | {_plain(each.settings)} |"
     )
 
@@ -119,7 +118,8 @@ def _measured(evaluation: Evaluation) -> list[str]:
         f"- Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}; the estimator's "
         f"noise has seed {_listed(noise)}.",
         "- IS and HAIS estimate log p(x), from below in expectation: the mean over images of log-mean-exp of weights.",
-        "- Untrusted: share of images whose log-weights vary by more than 1, or whose Pareto k-hat is above 0.7.",
+        f"- Untrusted: share of images whose log-weights vary by more than {VARIANCE_LIMIT:g}, or whose Pareto k-hat "
+        f"is above {PARETO_K_LIMIT:g}.",
     ]
     if shares and max(shares) > 0.1:
         lines.append(
@@ -149,15 +149,8 @@ def _training(config: RunConfig, origin: Origin) -> list[str]:
         known.append(
             f"trained on {_plain(origin.device)} with PyTorch {_plain(origin.torch_version or 'unknown')}{seconds}"
         )
-    known.append(f"exported by iafsweep {_version()} with PyTorch {torch.__version__}")
+    known.append(f"exported by iafsweep {package_version()} with PyTorch {torch.__version__}")
     return ["## Training", "", *(f"- {line}" for line in known)]
-
-
-def _version() -> str:
-    try:
-        return metadata.version("iafsweep")
-    except metadata.PackageNotFoundError:  # used from a checkout that is not installed
-        return "(a checkout)"
 
 
 def _listed(numbers: Sequence[int]) -> str:

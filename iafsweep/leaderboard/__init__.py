@@ -5,7 +5,6 @@
 
 from iafsweep.leaderboard.csv_file import leaderboard_frame, write_csv
 from iafsweep.leaderboard.markdown import markdown_table, write_markdown
-from iafsweep.leaderboard.names import short_name
 from iafsweep.leaderboard.ranking import best_row, ranked
 from iafsweep.leaderboard.table import leaderboard_table
 
@@ -15,7 +14,6 @@ __all__ = [
     "leaderboard_table",
     "markdown_table",
     "ranked",
-    "short_name",
     "write_csv",
     "write_markdown",
 ]

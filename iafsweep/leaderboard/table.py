@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
 from iafsweep.records import LeaderboardRow, TextTable
+from iafsweep.texts import value_text
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,19 @@ _FIGURES = (
     _Figure(
         "retrained test NLL, IS",
         "retrained_nll_importance_sampling",
-        "nll_importance_sampling_images",
+        "retrained_nll_importance_sampling_images",
         "retrained_nll_importance_sampling_spread",
+        settings="retrained_nll_importance_sampling_seeds",
+        unit=" seeds",
     ),
-    _Figure("retrained test NLL, HAIS", "retrained_nll_hais", "nll_hais_images", "retrained_nll_hais_spread"),
+    _Figure(
+        "retrained test NLL, HAIS",
+        "retrained_nll_hais",
+        "retrained_nll_hais_images",
+        "retrained_nll_hais_spread",
+        settings="retrained_nll_hais_seeds",
+        unit=" seeds",
+    ),
     _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
 )
 
@@ -76,14 +86,15 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     paths = searched_parameters(ordered, parameters)
     figures = [figure for figure in _FIGURES if any(getattr(row, figure.value) is not None for row in ordered)]
     unequal = {figure.value: _unequal(figure, ordered) for figure in figures}
-    header = ["rank", "trial", "status", *paths, "epochs", *(_title(figure, ordered) for figure in figures)]
     timed = any(row.seconds_per_epoch is not None for row in ordered)
+    first = ("rank", "trial", "status", *paths, "epochs")
+    last = ("parameters", *(["s/epoch"] if timed else []), "seconds")
     body = [
         (
             "-" if row.rank is None else str(row.rank),
             row.trial,
             row.status,
-            *(_scalar(row.parameters.get(path)) for path in paths),
+            *(value_text(row.parameters.get(path)) for path in paths),
             str(row.epochs),
             *(_cell(figure, row, unequal[figure.value]) for figure in figures),
             "-" if row.parameters_count is None else f"{row.parameters_count:,}",
@@ -93,9 +104,13 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
         for row in ordered
     ]
     return TextTable(
-        header=(*header, "parameters", *(["s/epoch"] if timed else []), "seconds"),
+        header=(*first, *(_title(figure, ordered) for figure in figures), *last),
         rows=tuple(body),
         notes=_notes(ordered),
+        untrusted=tuple(
+            (*[None] * len(first), *(_untrusted(figure, row) for figure in figures), *[None] * len(last))
+            for row in ordered
+        ),
     )
 
 
@@ -122,12 +137,16 @@ def _cell(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> str:
     error = getattr(row, figure.error) if figure.error else None
     if error is not None:
         text += f" ± {error:.2f}"
-    untrusted = getattr(row, figure.untrusted) if figure.untrusted else None
-    if untrusted:
+    if untrusted := _untrusted(figure, row):
         text += f", {untrusted:.0%} untrusted"
     if details := _details(figure, row, unequal):
         text += f" ({', '.join(details)})"
     return text
+
+
+def _untrusted(figure: _Figure, row: LeaderboardRow) -> float | None:
+    """The share of untrusted images that a cell tells of."""
+    return None if figure.untrusted is None else getattr(row, figure.untrusted)
 
 
 def _seconds_per_epoch(row: LeaderboardRow) -> str:
@@ -160,9 +179,8 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append(f"HAIS: {'; or '.join(settings)}.")
     if sum(row.pareto or False for row in rows) > 1:
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
-    if seeds := sorted({row.retrained_seeds for row in rows if row.retrained_seeds}):
-        counts = " or ".join(map(str, seeds))
-        notes.append(f"Retrained: mean over {counts} seeds, ± the standard deviation of one seed's figure.")
+    if seeds := _retrained_seeds(rows):
+        notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
     if any(row.hais_gap is not None for row in rows):
         notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
     if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
@@ -170,10 +188,13 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _scalar(value: bool | int | float | str | None) -> str:
-    """Text of a parameter's value; a dash where it was inactive."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _retrained_seeds(rows: Sequence[LeaderboardRow]) -> str:
+    """Over how many seeds the retrained figures are means; empty without any. Where rows differ, their cells say it."""
+    counts = {
+        "IS": {row.retrained_nll_importance_sampling_seeds or 0 for row in rows} - {0},
+        "HAIS": {row.retrained_nll_hais_seeds or 0 for row in rows} - {0},
+    }
+    texts = {name: f"{' or '.join(map(str, sorted(found)))} seeds" for name, found in counts.items() if found}
+    if len(set(texts.values())) > 1:
+        return " and ".join(f"{text} ({name})" for name, text in texts.items())
+    return next(iter(texts.values()), "")

@@ -8,6 +8,8 @@ from iafsweep.records.base import METRIC, MODE, Record
 from iafsweep.records.leaderboard import LeaderboardRow, TrialStatus
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus
 from iafsweep.records.scores import (
+    FIGURE_NAMES,
+    METHOD_NAMES,
     Estimate,
     Evaluation,
     Method,
@@ -16,10 +18,13 @@ from iafsweep.records.scores import (
     SandwichEstimate,
     Split,
     UntilErrorReport,
+    on_most_images,
 )
 from iafsweep.records.table import TextTable
 
 __all__ = [
+    "FIGURE_NAMES",
+    "METHOD_NAMES",
     "METRIC",
     "MODE",
     "Best",
@@ -40,4 +45,5 @@ __all__ = [
     "TextTable",
     "TrialStatus",
     "UntilErrorReport",
+    "on_most_images",
 ]

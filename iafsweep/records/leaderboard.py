@@ -39,13 +39,19 @@ class LeaderboardRow(Record):
         nll_hais_untrusted: share of images whose weights say that the figure should not be trusted.
         nll_importance_sampling_on_hais_images: importance sampling on the very images of HAIS, to compare the two.
         nll_importance_sampling_on_hais_images_error: its standard error over those images.
-        retrained_seeds: seeds that the configuration was trained with again, from scratch.
+        retrained_seeds: seeds that the configuration was trained with again, from scratch, and scored.
         retrained_test_negative_elbo: mean of their one-sample bounds on test images.
         retrained_test_negative_elbo_spread: standard deviation of one seed's.
+        retrained_test_negative_elbo_seeds: of how many seeds: those scored on as many images.
+        retrained_test_negative_elbo_images: how many images that is.
         retrained_nll_importance_sampling: mean of their test NLLs by importance sampling.
         retrained_nll_importance_sampling_spread: standard deviation of one seed's.
+        retrained_nll_importance_sampling_seeds: of how many seeds: those scored alike, on as many images.
+        retrained_nll_importance_sampling_images: how many images that is.
         retrained_nll_hais: mean of their test NLLs by HAIS.
         retrained_nll_hais_spread: standard deviation of one seed's.
+        retrained_nll_hais_seeds: of how many seeds: those scored alike, on as many images.
+        retrained_nll_hais_images: how many images that is.
         hais_gap: upper minus lower bound on images simulated from the model, with HAIS's own settings.
         hais_gap_error: its standard error over those images.
         hais_gap_images: how many images were simulated.
@@ -89,10 +95,16 @@ class LeaderboardRow(Record):
     retrained_seeds: int | None = None
     retrained_test_negative_elbo: float | None = None
     retrained_test_negative_elbo_spread: float | None = None
+    retrained_test_negative_elbo_seeds: int | None = None
+    retrained_test_negative_elbo_images: int | None = None
     retrained_nll_importance_sampling: float | None = None
     retrained_nll_importance_sampling_spread: float | None = None
+    retrained_nll_importance_sampling_seeds: int | None = None
+    retrained_nll_importance_sampling_images: int | None = None
     retrained_nll_hais: float | None = None
     retrained_nll_hais_spread: float | None = None
+    retrained_nll_hais_seeds: int | None = None
+    retrained_nll_hais_images: int | None = None
     hais_gap: float | None = None
     hais_gap_error: float | None = None
     hais_gap_images: int | None = None

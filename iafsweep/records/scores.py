@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from iafsweep.records.base import Record
 
 Method = Literal["negative_elbo", "importance_sampling", "hais"]
 Split = Literal["train", "validation", "test"]
+METHOD_NAMES: Mapping[Method, str] = {
+    "negative_elbo": "negative ELBO",
+    "importance_sampling": "IS",
+    "hais": "HAIS",
+}
+"""The methods as people read them."""
+FIGURE_NAMES: Mapping[Method, str] = {
+    "negative_elbo": "negative ELBO",
+    "importance_sampling": "NLL, IS",
+    "hais": "NLL, HAIS",
+}
+"""What each method measures, and by which."""
 
 
 class Round(Record):
@@ -95,6 +108,19 @@ class Estimate(Record):
     gradient_evaluations: int
     seconds: float | None
     until_error: UntilErrorReport | None = None
+
+
+def on_most_images(estimates: Iterable[Estimate]) -> dict[tuple[Method, Split], Estimate]:
+    """Return the figure of each method on the most images of each split, the first of equal ones.
+
+    It is the figure of that method; others are of a part of its images, such as importance sampling beside HAIS.
+    """
+    found: dict[tuple[Method, Split], Estimate] = {}
+    for each in estimates:
+        key = each.method, each.split
+        if key not in found or found[key].images < each.images:
+            found[key] = each
+    return found
 
 
 class SandwichEstimate(Record):

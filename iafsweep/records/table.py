@@ -12,8 +12,11 @@ class TextTable(Record):
         header: names of the columns.
         rows: the cells, a row each, as many as the header has.
         notes: lines to print below.
+        untrusted: the share of untrusted images that a cell tells of, rounded, a row each; None in other cells. Empty
+            where no cell tells of any.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    untrusted: tuple[tuple[float | None, ...], ...] = ()

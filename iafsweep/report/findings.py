@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iafsweep.errors import RunFolderError
 from iafsweep.leaderboard import ranked
 from iafsweep.records import EpochMetrics, Evaluation, LeaderboardRow
 from iafsweep.report.curves import learning_curves, read_metrics
 from iafsweep.report.figure import Bars, Curves, Figure, Parallel, Points, Spans
 from iafsweep.report.importance import parameter_importance
 from iafsweep.report.pictures import Pictures, best_pictures
-from iafsweep.report.scored import figures_with_errors, read_evaluations
+from iafsweep.report.scored import figures_with_errors
 from iafsweep.report.searched import bound_against_cost, parallel, slices
-from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.environment import Environment, read_environments
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.rows import now
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.standing import Standing, standing
+from iafsweep.sweep.standing import Standing, standing_of
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 
@@ -84,17 +82,15 @@ def read_findings(folder: SweepFolder) -> Findings:
         SweepError: the folder holds no sweep, or its ledger cannot be used.
         ConfigError: the stored space is damaged.
     """
-    space = load_sweep_space(folder)
-    state = read_state(folder)
-    stands = standing(folder)
+    space, state = read_sweep(folder)
+    stands = standing_of(folder, space, state)
     problems = list(stands.problems)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
                for trial in state.trials}  # fmt: skip
-    rows = ranked(
-        _as_it_stands(row, metrics[row.trial], running=stands.driver is not None)
-        for row in _rows(folder, state, space, problems)
-    )
-    evaluations = read_evaluations(folder, rows, problems)
+    scored = scored_rows(folder, state, space)
+    problems += scored.problems
+    rows = ranked(_as_it_stands(row, metrics[row.trial], running=stands.driver is not None) for row in scored.rows)
+    evaluations = {row.trial: scored.evaluations[row.trial] for row in rows if row.trial in scored.evaluations}
     pictures = best_pictures(folder, rows, problems)
     return Findings(
         name=folder.path.name,
@@ -114,15 +110,6 @@ def read_findings(folder: SweepFolder) -> Findings:
         environments=read_environments(folder.environment),
         problems=tuple(problems),
     )
-
-
-def _rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, problems: list[str]) -> Sequence[LeaderboardRow]:
-    """The leaderboard's rows; without any test figure if one of their files is damaged, which is noted."""
-    try:
-        return scored_rows(folder, state, space)
-    except RunFolderError as error:
-        problems.append(f"the leaderboard has no test figures: {error}")
-        return leaderboard_rows(state, space)
 
 
 def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, running: bool) -> LeaderboardRow:

@@ -10,11 +10,12 @@ from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import legend, pill, trial_button
 from iafsweep.report.private import shareable
-from iafsweep.report.scales import text
 from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
-from iafsweep.report.verdict import Level, verdict_of, verdict_of_trial
+from iafsweep.report.trust import Level
+from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.sweep.standing import Standing
+from iafsweep.texts import duration, value_text
 
 
 def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
@@ -60,7 +61,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     verdict = verdict_of_trial(evaluation)
     short = names(found.space)
     settings = [
-        element("div", element("dt", shareable(short.get(path, path))), element("dd", shareable(text(value))))
+        element("div", element("dt", shareable(short.get(path, path))), element("dd", shareable(value_text(value))))
         for path, value in best.parameters.items()
     ]
     left = element(
@@ -79,7 +80,10 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         tiles.append(_tile("test NLL", "–", None, ["not scored on test images"]))
     if best.retrained_nll_importance_sampling is not None:
         spread = best.retrained_nll_importance_sampling_spread
-        foot = [f"mean over {best.retrained_seeds} seeds, ± one seed's standard deviation"]
+        foot = [
+            f"mean over {best.retrained_nll_importance_sampling_seeds} seeds, ± one seed's standard deviation",
+            f"{best.retrained_nll_importance_sampling_images or 0:,} images",
+        ]
         tiles.append(_tile("retrained test NLL, IS", number(best.retrained_nll_importance_sampling), spread, foot))
     return element("div", left, element("div", tiles, class_="tiles"), class_="card headline")
 
@@ -145,10 +149,3 @@ def _counts(found: Findings) -> Markup:
     facts.append(f"{len(found.evaluations):,} scored on test images")
     line = element("p", " · ".join(facts), class_="note")
     return element("div", drawn, legend(counts), line, class_="card counts")
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people read them."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

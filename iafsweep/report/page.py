@@ -15,9 +15,9 @@ from iafsweep.report.headline import headline, how_it_stands
 from iafsweep.report.markup import Markup, element, json_element, raw_element
 from iafsweep.report.parts import pill
 from iafsweep.report.private import shareable
-from iafsweep.report.scales import text
 from iafsweep.report.scored import number
 from iafsweep.report.searched import names
+from iafsweep.texts import value_text
 
 _NAV = {
     "result": "Result",
@@ -107,7 +107,8 @@ def _data(found: Findings) -> str:
             "epochs": row.epochs,
             "bound": None if row.validation_negative_elbo is None else number(row.validation_negative_elbo),
             "parameters": [
-                [short.get(path, shareable(path)), shareable(text(value))] for path, value in row.parameters.items()
+                [short.get(path, shareable(path)), shareable(value_text(value))]
+                for path, value in row.parameters.items()
             ],
         }
         for row in found.rows

@@ -10,8 +10,7 @@ from iafsweep.records import TextTable, TrialStatus
 from iafsweep.report.figure import Figure, Spans
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.private import shareable
-from iafsweep.report.scored import DOUBTFUL_SHARE, TRUSTED_SHARE
-from iafsweep.report.verdict import Level
+from iafsweep.report.trust import Level, level_of
 
 MARKS: dict[TrialStatus, str] = {
     "completed": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
@@ -105,10 +104,18 @@ def text_table(table: TextTable, *, sortable: bool, keys: int = 1, label: str) -
         _heading(text, sortable=sortable, class_=_classes(place, left, keys)) for place, text in enumerate(table.header)
     ]
     rows = [
-        element("tr", [_cell(table.header[place], text, _classes(place, left, keys)) for place, text in enumerate(row)],
-                data_trial=row[table.header.index("trial")])
-        for row in table.rows
-    ]  # fmt: skip
+        element(
+            "tr",
+            [
+                _cell(table.header[place], text, share, _classes(place, left, keys))
+                for place, (text, share) in enumerate(zip(row, shares, strict=True))
+            ],
+            data_trial=row[table.header.index("trial")],
+        )
+        for row, shares in zip(
+            table.rows, table.untrusted or [[None] * len(table.header)] * len(table.rows), strict=True
+        )
+    ]
     drawn = element(
         "table",
         element("thead", element("tr", headings)),
@@ -131,7 +138,8 @@ def _heading(text: str, *, sortable: bool, class_: str | None) -> Markup:
     return element("th", element("button", element("span", name), small, type="button"), scope="col", class_=class_)
 
 
-def _cell(heading: str, text: str, class_: str | None) -> Markup:
+def _cell(heading: str, text: str, share: float | None, class_: str | None) -> Markup:
+    """A cell; what it says of untrusted images is judged by their share, of which its text shows whole percents."""
     if heading == "trial":
         return element("th", trial_button(text), scope="row", class_=class_)
     status = next((each for each in MARKS if each == text), None)
@@ -140,21 +148,16 @@ def _cell(heading: str, text: str, class_: str | None) -> Markup:
     if text == "-":
         return element("td", element("span", "–", class_="soft"), class_=class_)
     text = shareable(text)
-    if heading == "untrusted" and text[:-1].isdecimal():
-        return element("td", pill(level_of(int(text[:-1]) / 100), text), class_=class_)
+    if heading == "untrusted" and share is not None:
+        return element("td", pill(level_of(share), text), class_=class_)
     match = _FIGURE.fullmatch(text) if "±" in text or "untrusted" in text else None
     if match is None:
         return element("td", text, class_=class_)
     untrusted = match["untrusted"]
-    judged = None if untrusted is None else pill(level_of(int(untrusted.split("%")[0]) / 100), untrusted)
+    judged = None if untrusted is None or share is None else pill(level_of(share), untrusted)
     error = None if match["error"] is None else element("span", match["error"], class_="soft")
     rest = None if match["rest"] is None else element("span", match["rest"], class_="soft")
     return element("td", match["value"], error, judged, rest, class_=class_)
-
-
-def level_of(untrusted: float) -> Level:
-    """Return how good a share of untrusted images is."""
-    return "good" if untrusted <= TRUSTED_SHARE else "doubtful" if untrusted <= DOUBTFUL_SHARE else "bad"
 
 
 def _series(figure: Spans) -> Markup:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from iafsweep.report.figure import Axis
 from iafsweep.sweep.ranges import Choice, Range, Scalar
+from iafsweep.texts import value_text
 
 _PAD = 0.04
 _FEW = 5
@@ -56,7 +57,7 @@ def logarithmic(label: str, values: Iterable[float]) -> Axis:
 def of_range(label: str, searched: Range) -> Axis:
     """Return the axis of a searched parameter: its whole range, logarithmic where the search is."""
     if isinstance(searched, Choice):
-        names = tuple(text(option) for option in searched.options)
+        names = tuple(value_text(option) for option in searched.options)
         return Axis(label=label, low=-0.5, high=len(names) - 0.5, categories=names)
     whole = isinstance(searched.low, int) and isinstance(searched.high, int)
     if searched.log:
@@ -81,18 +82,11 @@ def position(searched: Range, value: Scalar | None) -> float | None:
     if value is None:
         return None
     if isinstance(searched, Choice):
-        names = [text(option) for option in searched.options]
-        return float(names.index(text(value))) if text(value) in names else None
+        names = [value_text(option) for option in searched.options]
+        return float(names.index(value_text(value))) if value_text(value) in names else None
     if isinstance(value, str) or not math.isfinite(value) or (searched.log and value <= 0):
         return None
     return float(value)
-
-
-def text(value: Scalar) -> str:
-    """Return a value as people read it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from iafsweep.errors import RunFolderError
-from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method, TextTable
+from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable, on_most_images
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.training import RunFolder
+from iafsweep.report.trust import level_of
 
 MOST_TRIALS = 24
 """So many scored trials, the best, are shown one by one; the leaderboard has all of them."""
-TRUSTED_SHARE, DOUBTFUL_SHARE = 0.05, 0.5
-"""A figure is trusted with so few untrusted images, and not to be trusted with more than the second share."""
 METHODS: dict[Method, str] = {
     "negative_elbo": "test −ELBO",
     "importance_sampling": "test NLL, IS",
@@ -23,31 +19,15 @@ METHODS: dict[Method, str] = {
 }
 
 
-def read_evaluations(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> dict[str, Evaluation]:
-    """Return the evaluations of the scored trials by name, in the order of ``rows``; damaged ones are noted."""
-    found = {}
-    for row in rows:
-        run = RunFolder(folder.trial(row.trial))
-        if run.evaluation.exists():
-            try:
-                found[row.trial] = run.read_evaluation()
-            except (RunFolderError, OSError):
-                problems.append(f"{row.trial}/{run.evaluation.name} is damaged: its figures are left out")
-    return found
-
-
 def test_estimates(evaluation: Evaluation) -> dict[Method, Estimate]:
     """Return the figure of each method on the most test images."""
-    found: dict[Method, Estimate] = {}
-    for each in evaluation.estimates:
-        if each.split == "test" and (each.method not in found or found[each.method].images < each.images):
-            found[each.method] = each
-    return found
+    largest = on_most_images(evaluation.estimates)
+    return {method: each for (method, split), each in largest.items() if split == "test"}
 
 
 def is_trusted(estimate: Estimate) -> bool | None:
     """Whether few images are untrusted; None without diagnostics."""
-    return None if estimate.untrusted_share is None else estimate.untrusted_share <= TRUSTED_SHARE
+    return None if estimate.untrusted_share is None else level_of(estimate.untrusted_share) == "good"
 
 
 def figures_with_errors(evaluations: Mapping[str, Evaluation]) -> Spans:
@@ -87,20 +67,26 @@ def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
         "trial", "figure", "settings", "images", "NLL ± s.e.", "untrusted", "k̂", "log-weight variance", "ESS",
         "estimator error", "half the effort", "acceptance", "step size", "evaluations an image", "seconds",
     )  # fmt: skip
-    shown = list(evaluations.items())[:MOST_TRIALS]
-    rows = [
-        _estimate_cells(trial, each)
-        for trial, evaluation in shown
+    shown = [
+        (trial, each)
+        for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
         for each in evaluation.estimates
         if each.split == "test"
     ]
-    return TextTable(header=header, rows=tuple(rows))
+    return TextTable(
+        header=header,
+        rows=tuple(_estimate_cells(trial, each) for trial, each in shown),
+        untrusted=_untrusted(header, [each for _, each in shown]),
+    )
 
 
 def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
     """Return the bounds on simulated images as text, a row a trial and start; without rows if none were measured."""
     header = ("trial", "start", "settings", "images", "lower bound", "upper bound", "gap", "untrusted", "acceptance",
               "step size")  # fmt: skip
+    shown = [
+        (trial, each) for trial, evaluation in list(evaluations.items())[:MOST_TRIALS] for each in evaluation.sandwiches
+    ]
     rows = [
         (
             trial,
@@ -114,10 +100,16 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
             share(each.acceptance_rate),
             f"{each.step_size:.3g}",
         )
-        for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
-        for each in evaluation.sandwiches
+        for trial, each in shown
     ]
-    return TextTable(header=header, rows=tuple(rows))
+    return TextTable(header=header, rows=tuple(rows), untrusted=_untrusted(header, [each for _, each in shown]))
+
+
+def _untrusted(
+    header: Sequence[str], figures: Sequence[Estimate | SandwichEstimate]
+) -> tuple[tuple[float | None, ...], ...]:
+    """The shares of the column of that name, as a table has them."""
+    return tuple(tuple(each.untrusted_share if name == "untrusted" else None for name in header) for each in figures)
 
 
 def number(value: float | None, places: int = 2) -> str:

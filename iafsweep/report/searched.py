@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from iafsweep.leaderboard import short_name
 from iafsweep.records import LeaderboardRow
 from iafsweep.report.figure import Axis, Line, Parallel, Point, Points
 from iafsweep.report.private import shareable
 from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position, spread
 from iafsweep.sweep.space import Parameter, SearchSpace
+from iafsweep.texts import short_name
 
 _BOUND = "validation −ELBO (nats per image)"
 _GOLDEN = 0.6180339887498949

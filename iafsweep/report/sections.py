@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
 from iafsweep.report.findings import Findings
@@ -12,8 +13,9 @@ from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import figure_card, legend, text_table, trial_button
 from iafsweep.report.pictures import Pictures
 from iafsweep.report.private import shareable
-from iafsweep.report.scored import DOUBTFUL_SHARE, MOST_TRIALS, TRUSTED_SHARE, diagnostics_table, sandwich_table
+from iafsweep.report.scored import MOST_TRIALS, diagnostics_table, sandwich_table
 from iafsweep.report.searched import bound_axis, names, with_bound
+from iafsweep.report.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 
 _ERRORS = 12
 
@@ -51,6 +53,7 @@ def _figures_first(table: TextTable, paths: Sequence[str], short: Mapping[str, s
         header=tuple(shareable(short.get(table.header[place], table.header[place])) for place in places),
         rows=tuple(tuple(row[place] for place in places) for row in table.rows),
         notes=table.notes,
+        untrusted=tuple(tuple(row[place] for place in places) for row in table.untrusted),
     )
 
 
@@ -129,9 +132,9 @@ def estimators(found: Findings) -> Markup:
         return _section("estimators", "Test figures", figure)
     lead = (
         f"A figure counts as trusted when at most {TRUSTED_SHARE:.0%} of its images have weights that vary too much "
-        f"(variance of the log-weights above 1, or Pareto k̂ above 0.7), and as not to be trusted above "
-        f"{DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have said, less the "
-        "figure: far from 0 means bias."
+        f"(variance of the log-weights above {VARIANCE_LIMIT:g}, or Pareto k̂ above {PARETO_K_LIMIT:g}), and as not "
+        f"to be trusted above {DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have "
+        "said, less the figure: far from 0 means bias."
     )
     tables = [
         element("h3", "Diagnostics"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from iafsweep.records import Estimate, Evaluation, Method, Record
-from iafsweep.report.scored import DOUBTFUL_SHARE, TRUSTED_SHARE, number, test_estimates
+from iafsweep.report.scored import number, test_estimates
+from iafsweep.report.trust import Level, level_of
 
-Level = Literal["good", "doubtful", "bad", "unknown"]
 _ORDER: tuple[Level, ...] = ("good", "doubtful", "bad", "unknown")
 _NAMES: dict[Method, str] = {"hais": "HAIS", "importance_sampling": "importance sampling"}
 
@@ -35,9 +34,9 @@ def verdict_of(estimate: Estimate) -> Verdict:
     share = estimate.untrusted_share
     if share is None:
         return Verdict(level="unknown", short="a bound", text=f"An upper bound on the NLL, from {images}.")
-    if share <= TRUSTED_SHARE:
+    level = level_of(share)
+    if level == "good":
         return Verdict(level="good", short="trusted", text=f"The weights of {1 - share:.0%} of {images} are in order.")
-    level: Level = "doubtful" if share <= DOUBTFUL_SHARE else "bad"
     text = (
         f"The weights of {share:.0%} of {images} vary too much. In expectation such a figure is above the true NLL: "
         "read it as an upper bound, and do not rank close trials by it."

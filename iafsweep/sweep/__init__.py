@@ -1,9 +1,16 @@
 """Sweeps: many trials of one search space, on as many machines as there are. The only folder that imports Ray.
 
-What is searched: ``space``, ``space_file``, ``ranges``, ``when``, ``conditions``, ``rules``, ``settings``, ``keys``,
-``suggest``, ``preview`` · what happened: ``rows``, ``state``, ``ledger``, ``folder``, ``board`` · who proposes and who
-stops: ``proposals``, ``tpe``, ``quasi_random``, ``rungs`` · under Ray: ``cluster``, ``trial``, ``report``,
-``searcher``, ``scheduler``, ``recorder``, ``stopping``, ``signals``, ``own_groups``, ``shared``, ``stored``, ``tuner``,
-``outcome``, ``progress`` · scoring the best again: ``rerun``. Import what you need from the module itself: some are
-slow to import.
+- What is searched: ``space``, ``space_file``, ``settings``, ``ranges``, ``when``, ``conditions``, ``rules``,
+  ``first_points``, ``keys``, ``suggest``, ``sizes``, ``preview``
+- What happened: ``rows``, ``state``, ``ledger``, ``folder``, ``stored``, ``standing``, ``environment``, ``board``,
+  ``results``
+- Who proposes, who stops, who copies whom: ``proposals``, ``tpe``, ``quasi_random``, ``warm_start``, ``rungs``,
+  ``population``, ``exchange``
+- A driver: ``tuner``, ``session``, ``options``, ``outcome``, ``signals``, ``budget``, ``disk``, ``audience``,
+  ``progress``, ``journal``, ``tracked``
+- Under Ray: ``cluster``, ``joining``, ``own_groups``, ``storage``, ``packing``, ``tune_setup``, ``searcher``,
+  ``scheduler``, ``recorder``, ``stopping``, ``trial``, ``report``, ``gpu``, ``shared``
+- After it: ``rerun``, ``rerun_cost``, ``finalists``, ``retry``, ``retrain``
+
+Import what you need from the module itself: some are slow to import.
 """

@@ -18,6 +18,7 @@ from iafsweep.errors import SweepError
 from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.own_groups import own_process_groups
 from iafsweep.sweep.settings import SweepConfig
+from iafsweep.sweep.signals import keeping_handlers
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -131,6 +132,18 @@ def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_
     return Plan(limits[limited_by], limited_by, cpus, gpus)
 
 
+def plan_training(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:
+    """Return how many trials train at a time, as :func:`plan_trials` does; what limits training must fit it too.
+
+    Raises:
+        SweepError: no node can give what one trial asks for, or GPU-hours are limited and trials use no GPU.
+    """
+    plan = plan_trials(nodes, sweep, waiting, may_grow=may_grow)
+    if sweep.gpu_hours is not None and not plan.gpus:
+        raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+    return plan
+
+
 def _gpu_slots(gpus: int, wanted: float) -> int:
     """Trials that fit: a fraction never straddles two GPUs."""
     if wanted >= 1:
@@ -161,6 +174,7 @@ def running_ray(
     Raises:
         SweepError: authentication is off, the temporary folder's path is too long, Ray does not start, or no cluster
             answers.
+        Terminated: SIGTERM came while Ray started.
     """
     _check_environment(temporary, allow_no_authentication)
     if ray.is_initialized():
@@ -173,7 +187,7 @@ def running_ray(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with own_process_groups():
+            with own_process_groups(), keeping_handlers():
                 _start(node, address, temporary, dashboard)
     except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"

@@ -64,8 +64,11 @@ def this_environment() -> Environment:
 
 def record_environment(path: Path) -> None:
     """Append this process's environment to ``path``, a JSON line; a full disk costs the line, not the sweep."""
-    with suppress(OSError), path.open("a", encoding="utf-8") as file:
-        file.write(this_environment().model_dump_json() + "\n")
+    with suppress(OSError), path.open("a+b") as file:
+        file.seek(-min(file.tell(), 1), os.SEEK_END)
+        torn = file.read() not in (b"", b"\n")  # by a kill; glued to its half, this line could not be read either
+        line = this_environment().model_dump_json()
+        file.write((f"\n{line}\n" if torn else f"{line}\n").encode())
 
 
 def read_environments(path: Path) -> tuple[Environment, ...]:

@@ -73,6 +73,8 @@ class Finalist:
         config: its configuration, with the evaluation that was asked for.
         jobs: the figures to be made.
         digest: of the checkpoint, in the name of every unit.
+        epoch: the epoch that the checkpoint holds.
+        parameters: trainable parameters of the model.
     """
 
     trial: str
@@ -80,6 +82,8 @@ class Finalist:
     config: RunConfig
     jobs: tuple[Job | SandwichJob, ...]
     digest: str
+    epoch: int
+    parameters: int
 
     @property
     def first_tasks(self) -> int:
@@ -107,12 +111,22 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
         test_images: how many test images there are.
 
     Raises:
-        RunFolderError: its run folder or checkpoint cannot be read.
+        RunFolderError: its run folder, its state or its checkpoint cannot be read.
     """
     run = RunFolder(folder.trial(trial))
     config = run.read_config().model_copy(update={"evaluation": evaluation})
     digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
-    return Finalist(trial, run, config, tuple(plan_jobs(config, {"test": test_images})), digest)
+    state = run.read_state()
+    epoch = state.best.epoch if state.best is not None and evaluation.checkpoint == "best" else state.epochs
+    return Finalist(
+        trial=trial,
+        run=run,
+        config=config,
+        jobs=tuple(plan_jobs(config, {"test": test_images})),
+        digest=digest,
+        epoch=epoch,
+        parameters=state.parameters,
+    )
 
 
 def score_finalists(
@@ -197,13 +211,11 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str, told: 
     if len(scored) < len(runs):
         return
     scores = _with_earlier(finalist, assemble(scored), told)
-    evaluation, state = finalist.config.evaluation, finalist.run.read_state()
-    best = state.best
     write_images(finalist.run, scores)
     found = Evaluation(
-        checkpoint=evaluation.checkpoint,
-        epoch=best.epoch if best is not None and evaluation.checkpoint == "best" else state.epochs,
-        parameters=state.parameters,
+        checkpoint=finalist.config.evaluation.checkpoint,
+        epoch=finalist.epoch,
+        parameters=finalist.parameters,
         device=device,
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,

@@ -8,7 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from iafsweep.errors import SweepError
@@ -80,9 +80,33 @@ class SweepFolder:
         some = ", ".join(known) if len(known) <= 8 else f"{known[0]} to {known[-1]}, {len(known)} in all"
         raise SweepError(f"{self.path} has no trial {trial!r}; it has {some or 'none yet'}")
 
+    def refuse_inside(self, path: Path, option: str) -> None:
+        """Refuse a place in the sweep folder for what a command is told to write, whatever links lead there.
+
+        Args:
+            path: where it would be written.
+            option: what says so, for the message.
+
+        Raises:
+            SweepError: it is the folder or in it.
+        """
+        if path.expanduser().resolve().is_relative_to(self.path.resolve()):
+            raise SweepError(
+                f"{option} {path} lies in the sweep folder {self.path}, whose files are the sweep's own; "
+                f"name a place outside it"
+            )
+
     def trial_stop_request(self, trial: str) -> Path:
         """Return the file whose being there asks a trial to stop."""
         return self._trial_locks / f"stop-{self.trial(trial).name}"
+
+    def take_stop_request(self, trial: str) -> bool:
+        """Return whether somebody asked a trial to stop, and forget it."""
+        try:
+            self.trial_stop_request(trial).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def put_aside(self, trial: str) -> None:
         """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can begin again."""
@@ -101,18 +125,21 @@ class SweepFolder:
             raise SweepError(f"{name!r} is no name of a result file; letters, digits and . _ + - only")
         return self.rerun / name
 
-    def relative(self, path: Path) -> str:
-        """Return ``path`` relative to the folder, as tables state it."""
-        return path.absolute().relative_to(self.path).as_posix()
-
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder as its one driver; the system lets go of it when the process ends, however it ends.
 
         Raises:
-            SweepError: another process holds it.
+            SweepError: another process holds it, or it cannot be written.
         """
-        with _locked(self._driver_lock, _LOOKS) as holder:
+        with ExitStack() as held:
+            try:
+                holder = held.enter_context(_locked(self._driver_lock, _LOOKS))
+            except OSError as error:
+                raise SweepError(
+                    f"cannot lock {self._driver_lock}: {error}; a driver needs a folder that it may write, on a disk "
+                    f"that locks files"
+                ) from error
             self._refuse(holder)
             yield
 
@@ -131,11 +158,17 @@ class SweepFolder:
             )
 
     def driver(self) -> str | None:
-        """Return the driver that holds the folder, as a process and a host; None if no driver runs."""
+        """Return the driver that holds the folder, as a process and a host; None if no driver runs.
+
+        Raises:
+            SweepError: the folder cannot be read.
+        """
         try:
             descriptor = os.open(self._driver_lock, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SweepError(f"cannot read {self._driver_lock}: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -16,18 +16,14 @@ from iafsweep.sweep.rows import LEDGER_SCHEMA, Event, Header, parse_row
 from iafsweep.sweep.state import LedgerState, Replay, replay
 
 
-def read_ledger(path: Path, sweep: str | None = None) -> LedgerState:
+def read_ledger(path: Path) -> LedgerState:
     """Read a ledger that may be in use, cut off or damaged; nothing is written.
 
     A last line without its end is left out (its writer was killed, or is about to finish it). A damaged line in the
     middle is left out and named in ``problems``.
 
-    Args:
-        path: the file.
-        sweep: the sweep it must belong to; None takes any.
-
     Raises:
-        SweepError: no such file, no usable header, another version of the rows, or another sweep.
+        SweepError: no such file, no usable header, or another version of the rows.
     """
     try:
         content = path.read_bytes()
@@ -36,14 +32,14 @@ def read_ledger(path: Path, sweep: str | None = None) -> LedgerState:
     except OSError as error:
         raise SweepError(f"cannot read {path}: {error}") from None
     lines = content.split(b"\n")[:-1]
-    header = _read_header(path, lines, sweep)
+    header = _read_header(path, lines)
     events, problems = _read_events(path, lines)
     if not content.endswith(b"\n"):
         problems.append(f"{path.name} line {len(lines) + 1} is cut off and left out")
     return replay(header, events, problems)
 
 
-def _read_header(path: Path, lines: Sequence[bytes], sweep: str | None) -> Header:
+def _read_header(path: Path, lines: Sequence[bytes]) -> Header:
     version = _version(lines[0]) if lines else None
     if version is not None and version != LEDGER_SCHEMA:
         raise SweepError(
@@ -51,12 +47,9 @@ def _read_header(path: Path, lines: Sequence[bytes], sweep: str | None) -> Heade
             f"use the program that wrote it"
         )
     try:
-        header = Header.model_validate_json(lines[0] if lines else b"")
+        return Header.model_validate_json(lines[0] if lines else b"")
     except ValidationError:
         raise SweepError(f"{path} line 1 is no header: the file is damaged or not a ledger; restore it") from None
-    if sweep is not None and header.sweep != sweep:
-        raise SweepError(f"{path} belongs to sweep {header.sweep}, not to {sweep}; put the right ledger back")
-    return header
 
 
 def _version(line: bytes) -> int | None:
@@ -91,6 +84,9 @@ class Ledger:
     Args:
         path: the file, which has a header and ends with a line end.
         state: what the file says.
+
+    Attributes:
+        fault: why a row could not be written. Tune, in whose loop most rows are, passes on only the text of errors.
     """
 
     def __init__(self, path: Path, state: LedgerState) -> None:
@@ -99,34 +95,41 @@ class Ledger:
         self._rows = Replay(state.header, state.problems)
         for event in state.events:
             self._rows.take(event)
+        self.fault: SweepError | None = None
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     @classmethod
-    def create(cls, path: Path, header: Header) -> Ledger:
+    def create(cls, path: Path, header: Header, events: Sequence[Event] = ()) -> Ledger:
         """Begin a ledger.
 
-        The file appears with its header or not at all.
+        The file appears with its header and the first ``events``, or not at all.
 
         Raises:
-            SweepError: the file exists.
+            SweepError: the file exists, or cannot be written.
         """
         if path.exists():
             raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
-        write_text(path, _encode(header).decode())
-        return cls(path, replay(header, ()))
+        try:
+            write_text(path, b"".join(map(_encode, (header, *events))).decode())
+        except OSError as error:
+            raise SweepError(f"cannot write {path}: {error}; mend that and try again") from error
+        return cls(path, replay(header, events))
 
     @classmethod
-    def open(cls, path: Path, sweep: str | None = None) -> Ledger:
+    def open(cls, path: Path) -> Ledger:
         """Read a ledger and open it for more rows; a cut-off last line is removed from the file first.
 
         Raises:
-            SweepError: as :func:`read_ledger`.
+            SweepError: as :func:`read_ledger`, or it cannot be written.
         """
-        state = read_ledger(path, sweep)
-        with path.open("r+b") as file:
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
-            os.fsync(file.fileno())
+        state = read_ledger(path)
+        try:
+            with path.open("r+b") as file:
+                whole = file.read().rfind(b"\n") + 1
+                file.truncate(whole)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(path, error) from error
         return cls(path, state)
 
     @property
@@ -140,18 +143,19 @@ class Ledger:
         """Write one row and wait until it is on disk.
 
         Raises:
-            OSError: the row could not be written whole; what was written of it is removed again.
+            SweepError: the row could not be written whole; what was written of it is removed again.
         """
         line = _encode(event)
         before = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise OSError(f"{self.path}: {written} of {len(line)} bytes written; is the disk full?")
+                raise OSError(f"{written} of {len(line)} bytes written; is the disk full?")
             os.fsync(self._file)
-        except OSError:
+        except OSError as error:
+            self.fault = _unwritable(self.path, error)
             os.ftruncate(self._file, before)
-            raise
+            raise self.fault from error
         self._rows.take(event)
         self._state = None
 
@@ -168,6 +172,10 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _unwritable(path: Path, error: OSError) -> SweepError:
+    return SweepError(f"cannot write {path}: {error}; what it holds is whole, so mend that and resume")
 
 
 def _encode(row: Header | Event) -> bytes:

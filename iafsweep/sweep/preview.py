@@ -12,6 +12,7 @@ from iafsweep.sweep.keys import configuration_key
 from iafsweep.sweep.ranges import Scalar
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.suggest import RandomSuggest
+from iafsweep.texts import value_text
 
 _DUPLICATES = 100
 
@@ -72,7 +73,7 @@ def preview_table(
     """
     paths = [parameter.path for parameter in space.parameters]
     rows = tuple(
-        (str(number), f"{count_parameters(sample.config):,}", *(_cell(sample.values.get(path)) for path in paths))
+        (str(number), f"{count_parameters(sample.config):,}", *(value_text(sample.values.get(path)) for path in paths))
         for number, sample in enumerate(samples, start=1)
     )
     return TextTable(header=("#", "parameters", *paths), rows=rows, notes=_notes(space))
@@ -86,12 +87,3 @@ def _notes(space: SearchSpace) -> tuple[str, ...]:
     ]
     fixed = [f"{path} = {value!r} (fixed)" for path, value in space.fixed.items()]
     return (f"configurations: {size}", *ranges, *fixed)
-
-
-def _cell(value: Scalar | None) -> str:
-    """Text of a value; a dash for an inactive parameter."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -15,6 +15,7 @@ from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.report import TrialReport
 from iafsweep.sweep.rows import Finished, ParameterValue
 from iafsweep.sweep.state import LedgerState
+from iafsweep.texts import duration, short_name
 
 _SHOWN = 12
 
@@ -180,14 +181,7 @@ class _Clock:
         if done <= 0 or to_do <= 0:
             return ""
         seconds = (time.monotonic() - self._started) / done * to_do
-        return f", about {_duration(seconds)} left"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+        return f", about {duration(seconds)} left"
 
 
 def _ended_cells(row: Finished, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
@@ -219,17 +213,8 @@ def _in_a_line(parameters: dict[str, ParameterValue]) -> str:
     cells = []
     for path, value in parameters.items():
         shown = f"{value:.3g}" if isinstance(value, float) else str(value)
-        cells.append(f"{_short(path, parameters)}={shown}")
+        cells.append(f"{short_name(path, parameters)}={shown}")
     return " ".join(cells)
-
-
-def _short(path: str, others: dict[str, ParameterValue]) -> str:
-    parts = path.split(".")
-    for count in range(1, len(parts) + 1):
-        end = ".".join(parts[-count:])
-        if sum(other == end or other.endswith(f".{end}") for other in others) == 1:
-            return end
-    return path
 
 
 def _last_line(text: str) -> str:

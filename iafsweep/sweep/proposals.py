@@ -81,14 +81,21 @@ def make_proposer(space: SearchSpace) -> Proposer:
     """
     sources: dict[str, Callable[[SearchSpace], Proposer]] = {
         "tpe": TpeProposer,
-        "random": lambda space: SequenceProposer(space, _random_values(space)),
-        "quasi_random": lambda space: SequenceProposer(space, _quasi_random_values(space)),
-        "grid": lambda space: SequenceProposer(space, space.grid()),
+        "random": lambda space: SequenceProposer(_random_candidates(space)),
+        "quasi_random": lambda space: SequenceProposer(_distinct(space, _quasi_random_values(space), DUPLICATES)),
+        "grid": lambda space: SequenceProposer(_distinct(space, space.grid())),
         "listed": ListedProposer,
     }
     proposer = sources[space.sweep.sampler](space)
     listed = space.sweep.sampler == "listed"
     return FirstProposer(space, proposer) if space.first and not listed else proposer
+
+
+def _random_candidates(space: SearchSpace) -> Iterator[Candidate]:
+    """Yield configurations drawn at random; a population, which needs every member, gets the rest from the grid."""
+    yield from _distinct(space, _random_values(space), DUPLICATES)
+    if space.sweep.scheduler == "pbt" and space.size is not None:
+        yield from _distinct(space, space.grid())
 
 
 def _random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
@@ -101,6 +108,28 @@ def _quasi_random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
     names = [parameter.path for parameter in space.parameters]
     for point in sobol_points(names, short_seed("quasi_random", space.sweep.seed)):
         yield space.suggest(point)
+
+
+def _distinct(
+    space: SearchSpace, sequence: Iterator[dict[str, Scalar]], duplicates: int | None = None
+) -> Iterator[Candidate]:
+    """Yield each configuration of a sequence of values once, and end after so many ``duplicates`` in a row.
+
+    What was tried before is not asked: a duplicate is what came before in the sequence itself, so that it ends in the
+    same place whenever it is walked.
+    """
+    seen: set[str] = set()
+    repeated = 0
+    for values in sequence:
+        found = candidate(space, values)
+        if found is not None and found.key not in seen:
+            repeated = 0
+            seen.add(found.key)
+            yield found
+            continue
+        repeated += 1
+        if duplicates is not None and repeated >= duplicates:
+            return
 
 
 class ListedProposer:
@@ -144,28 +173,15 @@ class SequenceProposer:
     """Walks a fixed sequence and skips what was tried: random, quasi-random and grid search.
 
     Args:
-        space: the search space.
-        values: the sequence; the same one from the start whenever the sweep is resumed.
+        candidates: the sequence; the same one from the start whenever the sweep is resumed.
     """
 
-    def __init__(self, space: SearchSpace, values: Iterator[dict[str, Scalar]]) -> None:
-        self._space = space
-        self._values = values
-        self._skipped = 0
+    def __init__(self, candidates: Iterator[Candidate]) -> None:
+        self._candidates = candidates
 
     def propose(self, state: LedgerState) -> Candidate | None:
         """Return the first configuration of the rest of the sequence that was not tried."""
-        finite = self._space.sweep.sampler == "grid"
-        for values in self._values:
-            found = candidate(self._space, values)
-            if found is not None and found.key not in state.keys:
-                self._skipped = 0
-                return found
-            self._skipped += 1
-            # After a resume the sequence passes those proposed before; they are no duplicates.
-            if not finite and self._skipped >= DUPLICATES + len(state.trials):
-                return None
-        return None
+        return next((found for found in self._candidates if found.key not in state.keys), None)
 
 
 class TpeProposer:

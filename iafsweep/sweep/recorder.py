@@ -9,10 +9,11 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.report import TrialReport, read_report
-from iafsweep.sweep.rows import EndStatus, Event, Finished, Rung, Started, now
+from iafsweep.sweep.rows import EndStatus, Finished, Rung, Started, now
 from iafsweep.sweep.stopping import StallWatch
 
 _IDENTICAL = 3
@@ -24,6 +25,7 @@ class Recorder(Callback):
     """Writes the ledger, tells the progress and counts failures.
 
     Args:
+        folder: where somebody may have put down the wish that a trial stop.
         ledger: the ledger.
         milestones: the scheduler's rungs.
         progress: who hears of it.
@@ -32,18 +34,19 @@ class Recorder(Callback):
 
     Attributes:
         failed_alike: the traceback that the last trials ended with, once there are three in a row; else empty.
-        fault: why a row could not be written; Tune passes on only its text.
         out_of_room: what a trial said that found the disk full; else empty. It stays unfinished, to go on later.
     """
 
     def __init__(
         self,
+        folder: SweepFolder,
         ledger: Ledger,
         milestones: tuple[int, ...],
         progress: SweepProgress,
         log: logging.Logger,
         watch: StallWatch,
     ) -> None:
+        self._folder = folder
         self._ledger = ledger
         self._milestones = milestones
         self._progress = progress
@@ -53,7 +56,6 @@ class Recorder(Callback):
         self._last: dict[str, TrialReport] = {}
         self.failed_alike = ""
         self.out_of_room = ""
-        self.fault: OSError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
@@ -66,7 +68,7 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
         """Note that a process has begun with a trial."""
         name = trial.config["trial"]
-        self._append(Started(trial=name, time=now()))
+        self._ledger.append(Started(trial=name, time=now()))
         self._log.info("%s started", name)
 
     def on_trial_result(
@@ -87,8 +89,11 @@ class Recorder(Callback):
             self._log.error("%s: %s", report.trial, report.error)
             self.out_of_room = report.error
             return
-        if report.status == "waiting":
-            self._rung(report)
+        if report.status == "waiting":  # Tune takes it for an end, and asks no scheduler
+            if self._folder.take_stop_request(report.trial):
+                self._finish(report.finished("stopped"))
+            else:
+                self._rung(report)
             return
         if result["done"]:
             self._finish(report.finished("stopped" if report.status == "running" else report.status))
@@ -119,20 +124,14 @@ class Recorder(Callback):
         if any(rung.epoch == report.epoch for rung in self._ledger.state.named[report.trial].rungs):
             return  # a trial that goes on from a rung's checkpoint reports it once more
         value = report.validation_negative_elbo
-        self._append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
+        self._ledger.append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
         self._progress.epoch(report, self._ledger.state)
-
-    def _append(self, event: Event) -> None:
-        try:
-            self._ledger.append(event)
-        except OSError as error:
-            self.fault = error
-            raise
 
     def _finish(self, row: Finished) -> None:
         row = row.model_copy(update={"error": row.error[-_ERROR_CHARACTERS:]})
         self._last.pop(row.trial, None)
-        self._append(row)
+        self._ledger.append(row)
+        self._folder.take_stop_request(row.trial)  # it came too late, and is not meant for a retry of the trial
         self._log.log(
             logging.ERROR if row.status == "failed" else logging.INFO,
             "%s %s after %d epochs%s",

@@ -2,37 +2,88 @@
 
 from __future__ import annotations
 
-from iafsweep.records import Estimate, Evaluation, LeaderboardRow, Method
+from typing import NamedTuple
+
+from iafsweep.errors import RunFolderError, UserError
+from iafsweep.records import Estimate, Evaluation, LeaderboardRow, on_most_images
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import load_sweep_space, read_state
+from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
 
-def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> list[LeaderboardRow]:
-    """Return a row a trial, in the order of proposal; trials that were scored again have their test figures."""
-    rows = [
-        row.model_copy(update=_test_figures(RunFolder(folder.trial(row.trial))))
-        for row in leaderboard_rows(state, space)
-    ]
-    again = {each.path: scored_rows(each, read_state(each), load_sweep_space(each)) for each in retrainings(folder)}
-    figures = retrained_figures(again)
-    return [row.model_copy(update=figures.get(parameters_key(row), {})) for row in rows]
+class ScoredRows(NamedTuple):
+    """What there is to say of the trials of a sweep.
+
+    Attributes:
+        rows: a row a trial, in the order of proposal; trials that were scored have their test figures.
+        evaluations: the figures of each scored trial in full, by its name.
+        problems: what could not be read and is left out, a sentence each.
+    """
+
+    rows: tuple[LeaderboardRow, ...]
+    evaluations: dict[str, Evaluation]
+    problems: tuple[str, ...]
 
 
-def _test_figures(run: RunFolder) -> dict[str, object]:
-    """The figures of the rerun; none if the trial was not scored."""
-    if not run.evaluation.exists():
-        return {}
-    evaluation = run.read_evaluation()
+def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> ScoredRows:
+    """Return a row a trial with its test figures and those of retrainings; damaged ones cost no more than themselves.
+
+    Args:
+        folder: the sweep folder.
+        state: its ledger.
+        space: its space.
+    """
+    rows, problems, evaluations = leaderboard_rows(state, space), list[str](), dict[str, Evaluation]()
+    for row in rows:
+        run = RunFolder(folder.trial(row.trial))
+        if run.evaluation.exists():
+            try:
+                evaluations[row.trial] = run.read_evaluation()
+            except RunFolderError as error:
+                problems.append(f"the test figures of {row.trial} are left out: {error}")
+    figures = retrained_figures(_retrained_rows(folder, problems))
+    return ScoredRows(
+        tuple(
+            row.model_copy(
+                update=(_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
+                | figures.get(parameters_key(row), {})
+            )
+            for row in rows
+        ),
+        evaluations,
+        tuple(problems),
+    )
+
+
+def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[LeaderboardRow, ...]]:
+    """The rows of each retraining, the one that began first in front; one that cannot be read is noted."""
+    found = []
+    for retraining in retrainings(folder):
+        name = retraining.path.relative_to(folder.path).as_posix()
+        try:
+            space, state = read_sweep(retraining)
+            scored = scored_rows(retraining, state, space)
+        except UserError as error:
+            problems.append(f"the figures of {name} are left out: {error}")
+            continue
+        damage = state.problems if retraining.driver() is None else ()
+        problems += [f"{name}: {problem}" for problem in (*damage, *scored.problems)]
+        found.append((state.header.created, name, scored.rows))
+    return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
+
+
+def _test_figures(evaluation: Evaluation) -> dict[str, object]:
+    """The figures of a row, from those of the rerun."""
+    largest = on_most_images(evaluation.estimates)
     figures: dict[str, object] = {}
-    if (bound := _largest(evaluation, "negative_elbo")) is not None:
+    if (bound := largest.get(("negative_elbo", "test"))) is not None:
         figures |= {"test_negative_elbo": bound.nll, "test_negative_elbo_images": bound.images}
-    hais = _largest(evaluation, "hais")
-    if (sampled := _largest(evaluation, "importance_sampling")) is not None:
+    hais = largest.get(("hais", "test"))
+    if (sampled := largest.get(("importance_sampling", "test"))) is not None:
         figures |= {
             "nll_importance_sampling": sampled.nll,
             "nll_importance_sampling_error": sampled.standard_error,
@@ -80,9 +131,3 @@ def _first_settings(hais: Estimate) -> str:
         return hais.settings
     start, effort = hais.settings.split()
     return f"{start} {hais.until_error.rounds[0].effort}x{effort.split('x', 1)[1]}"
-
-
-def _largest(evaluation: Evaluation, method: Method) -> Estimate | None:
-    """The figure of a method on the most test images."""
-    test = [each for each in evaluation.estimates if each.method == method and each.split == "test"]
-    return max(test, key=lambda estimate: estimate.images, default=None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from iafsweep.errors import SweepError
 from iafsweep.records import LeaderboardRow
@@ -16,8 +15,12 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.stored import read_state
 
-RETRAINED = ("test_negative_elbo", "nll_importance_sampling", "nll_hais")
-"""Figures whose mean and spread over seeds stand on the leaderboard."""
+_RETRAINED: Mapping[str, str | None] = {
+    "test_negative_elbo": None,
+    "nll_importance_sampling": "nll_importance_sampling_samples",
+    "nll_hais": "nll_hais_settings",
+}
+"""Figures whose mean and spread over seeds stand on the leaderboard, with the field that says how they were made."""
 
 
 def retrain_folder(folder: SweepFolder, top: int, seeds: int, *, all_images: bool) -> SweepFolder:
@@ -65,25 +68,25 @@ def retrain_space(space: SearchSpace, folder: SweepFolder, top: int, seeds: int,
 
 
 def retrainings(folder: SweepFolder) -> list[SweepFolder]:
-    """Return the retrainings a sweep has, the oldest first."""
-    begun = [path.parent for path in (folder.path / "retrain").glob("*/trials.jsonl")]
-    return [SweepFolder(path) for path in sorted(begun, key=lambda path: (path / "trials.jsonl").stat().st_ctime)]
+    """Return the retrainings a sweep has, by name."""
+    return [SweepFolder(path.parent) for path in sorted((folder.path / "retrain").glob("*/trials.jsonl"))]
 
 
-def retrained_figures(rows: Mapping[Path, list[LeaderboardRow]]) -> dict[str, dict[str, object]]:
+def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[str, dict[str, object]]:
     """Return mean and spread over seeds, by the configuration's parameters as :func:`parameters_key` writes them.
 
-    The spread is the standard deviation of one seed's figure, None with a single seed; of several retrainings of one
-    configuration the last counts.
+    A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
+    such; how many of both is returned beside it. The spread is the standard deviation of one seed's figure, None with a
+    single seed. Of several retrainings in which a configuration was scored the last counts.
 
     Args:
-        rows: by retraining, the oldest first, its scored rows.
+        retrainings: the scored rows of each, the oldest first.
     """
     found: dict[str, dict[str, object]] = {}
-    for retraining in rows.values():
+    for rows in retrainings:
         groups: defaultdict[str, list[LeaderboardRow]] = defaultdict(list)
-        for row in retraining:
-            if row.status == "completed":
+        for row in rows:
+            if row.status == "completed" and any(getattr(row, name) is not None for name in _RETRAINED):
                 groups[parameters_key(row)].append(row)
         found |= {key: _figures(group) for key, group in groups.items()}
     return found
@@ -94,11 +97,20 @@ def parameters_key(row: LeaderboardRow) -> str:
     return json.dumps(row.parameters, sort_keys=True)
 
 
-def _figures(rows: list[LeaderboardRow]) -> dict[str, object]:
+def _figures(rows: Sequence[LeaderboardRow]) -> dict[str, object]:
     figures: dict[str, object] = {"retrained_seeds": len(rows)}
-    for name in RETRAINED:
-        values = [value for row in rows if (value := getattr(row, name)) is not None]
-        if values:
-            figures[f"retrained_{name}"] = statistics.fmean(values)
-            figures[f"retrained_{name}_spread"] = statistics.stdev(values) if len(values) > 1 else None
+    for name, settings in _RETRAINED.items():
+        alike: defaultdict[tuple[int, object], list[float]] = defaultdict(list)
+        for row in rows:
+            if (value := getattr(row, name)) is not None:
+                made_with = None if settings is None else getattr(row, settings)
+                alike[getattr(row, f"{name}_images") or 0, made_with].append(value)
+        if alike:
+            (images, _), values = max(alike.items(), key=lambda each: (len(each[1]), each[0][0]))
+            figures |= {
+                f"retrained_{name}": statistics.fmean(values),
+                f"retrained_{name}_spread": statistics.stdev(values) if len(values) > 1 else None,
+                f"retrained_{name}_seeds": len(values),
+                f"retrained_{name}_images": images or None,
+            }
     return figures

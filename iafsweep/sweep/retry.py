@@ -35,5 +35,6 @@ def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: fl
             afresh = trial.finished is not None and trial.finished.status == "diverged"
             if afresh:
                 folder.put_aside(trial.trial)
+            folder.take_stop_request(trial.trial)  # of before it ended
             ledger.append(Reopened(trial=trial.trial, gpus=gpus, afresh=afresh, time=now()))
         return tuple(trial.trial for trial in ended)

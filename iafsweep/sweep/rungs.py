@@ -54,11 +54,14 @@ class Rungs:
         return bool(before) and value > float(np.percentile(before, 100 / self._factor))
 
     def refill(self, events: Iterable[Event]) -> None:
-        """Record the rungs that a ledger's rows tell of, in their order."""
+        """Record the rungs that a ledger's rows tell of, in their order.
+
+        Of a trial's last epoch only that of a stopped one: whether a trial that ends by itself goes on is never asked.
+        """
         for event in events:
             if isinstance(event, Rung):
                 self.record(event.trial, event.epoch, event.value)
-            elif isinstance(event, Finished) and event.value is not None:
+            elif isinstance(event, Finished) and event.status == "stopped" and event.value is not None:
                 self.record(event.trial, event.epochs, event.value)
             elif isinstance(event, Reopened) and event.afresh:
                 for rung in self._recorded.values():

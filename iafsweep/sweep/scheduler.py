@@ -42,10 +42,7 @@ class RungScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:
         """Return whether the trial goes on."""
         name = trial.config["trial"]
-        asked = self._folder.trial_stop_request(name)
-        if asked.exists():
-            asked.unlink(missing_ok=True)
-            return str(TrialScheduler.STOP)
-        if self._rungs is not None and self._rungs.record(name, result["epoch"], result[METRIC]):
-            return str(TrialScheduler.STOP)
-        return str(TrialScheduler.CONTINUE)
+        # Recorded in any case: rungs refilled from the ledger have a trial that somebody stopped at a rung, too.
+        stops = self._rungs is not None and self._rungs.record(name, result["epoch"], result[METRIC])
+        asked = self._folder.take_stop_request(name)
+        return str(TrialScheduler.STOP if stops or asked else TrialScheduler.CONTINUE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ray import tune
 from ray.tune import PlacementGroupFactory, Tuner
@@ -12,7 +11,7 @@ from ray.tune import PlacementGroupFactory, Tuner
 from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.sweep.budget import BudgetWatch
-from iafsweep.sweep.cluster import Node, Plan, plan_trials
+from iafsweep.sweep.cluster import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.disk import lack_of_room
 from iafsweep.sweep.exchange import make_copies
 from iafsweep.sweep.folder import SweepFolder
@@ -23,7 +22,7 @@ from iafsweep.sweep.population import Population, has_reached
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
 from iafsweep.sweep.recorder import Recorder
-from iafsweep.sweep.rows import Began, Ended, Generation, now
+from iafsweep.sweep.rows import Began, Ended, now
 from iafsweep.sweep.scheduler import RungScheduler, make_rungs
 from iafsweep.sweep.searcher import LedgerSearcher
 from iafsweep.sweep.signals import StopRequest
@@ -67,7 +66,7 @@ class Session:
         plan = self._plan(nodes)
         if self.options.address is not None:
             check_shared_folder(self.folder.path)
-        self._append(Began(at_a_time=plan.at_a_time, time=now()))
+        self.ledger.append(Began(at_a_time=plan.at_a_time, time=now()))
         self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
         population = self._population
         try:
@@ -77,7 +76,7 @@ class Session:
                 outcome = self._tune(plan, until)
                 if outcome is not None:
                     self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
-                    self._append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
+                    self.ledger.append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
                     return replace(outcome, state=self.ledger.state)
                 if population is not None and population.until(self.ledger.state) != until:
                     continue
@@ -95,9 +94,7 @@ class Session:
         waiting = len(state.unfinished) + max(sweep.trials - len(state.trials), 0)
         for gpus in {trial.gpus for trial in state.unfinished if trial.gpus is not None}:
             plan_trials(nodes, sweep.model_copy(update={"gpus_per_trial": gpus}), 1, may_grow=self.options.wait)
-        plan = plan_trials(nodes, sweep, waiting, may_grow=self.options.wait)
-        if sweep.gpu_hours is not None and not plan.gpus:
-            raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+        plan = plan_training(nodes, sweep, waiting, may_grow=self.options.wait)
         self.log.info("%d trials to go, %s", waiting, plan)
         return plan
 
@@ -111,7 +108,7 @@ class Session:
         if population is None:
             return None
         if (generation := population.generation(self.ledger.state)) is not None:
-            self._append(generation.model_copy(update={"time": now()}))
+            self.ledger.append(generation.model_copy(update={"time": now()}))
         for made in make_copies(self.space, self.folder, self.ledger.state):
             values = ", ".join(f"{path.split('.')[-1]} = {value:.4g}" for path, value in made.parameters.items())
             remark = f"{made.trial} goes on from a copy of {made.donor} with {values}"
@@ -137,7 +134,7 @@ class Session:
         rungs = make_rungs(self.space, self.ledger.state)
         milestones = () if rungs is None else rungs.milestones
         watch = StallWatch(self.options.stalled_seconds)
-        recorder = Recorder(self.ledger, milestones, self.progress, self.log, watch)
+        recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch)
         stopper = SweepStopper(
             lambda: self.stop.asked,
             lambda: bool(recorder.failed_alike),
@@ -176,17 +173,11 @@ class Session:
         try:
             tuner.fit()
         except Exception as error:
-            if recorder.fault is not None:
-                raise _unwritable(self.folder.ledger, recorder.fault) from error
+            if self.ledger.fault is not None:
+                raise self.ledger.fault from error
             if recorder.out_of_room:  # Tune's own files, which nobody reads, did not fit either
                 return
             raise
-
-    def _append(self, row: Began | Ended | Generation) -> None:
-        try:
-            self.ledger.append(row)
-        except OSError as error:
-            raise _unwritable(self.folder.ledger, error) from error
 
     def _outcome(self, searcher: LedgerSearcher, recorder: Recorder, watch: StallWatch) -> SweepOutcome | None:
         state = self.ledger.state
@@ -201,7 +192,3 @@ class Session:
         if watch.stalled or state.unfinished:
             return None
         return SweepOutcome("exhausted" if searcher.exhausted else "completed", state)
-
-
-def _unwritable(ledger: Path, error: OSError) -> SweepError:
-    return SweepError(f"cannot write {ledger}: {error}; what it holds is whole, so mend that and resume")

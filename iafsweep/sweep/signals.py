@@ -9,7 +9,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from iafsweep.interrupts import RAISED, SignalCount
+from iafsweep.interrupts import RAISED, SignalCount, Terminated
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Keep the handlers of Ctrl-C and SIGTERM through Ray's start, which puts its own in the place of SIGTERM's.
+
+    Ray's exits with the signal's number, 15, and nothing else of this program hears of it.
+
+    Raises:
+        Terminated: SIGTERM came meanwhile.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in RAISED}
+    try:
+        yield
+    except SystemExit as ended:
+        if ended.code == signal.SIGTERM:
+            raise Terminated from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class StopRequest:

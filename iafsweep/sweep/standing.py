@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from iafsweep.errors import SweepError
 from iafsweep.records import RunState
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rows import Began, Ended, Finished
+from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import read_state
+from iafsweep.sweep.stored import read_sweep
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,12 @@ def standing(folder: SweepFolder, now: datetime | None = None) -> Standing:
     Raises:
         SweepError: the folder holds no sweep, or its ledger cannot be used.
     """
-    state = read_state(folder)
-    trials, driver = _trials(folder), folder.driver()
+    return standing_of(folder, *read_sweep(folder), now)
+
+
+def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now: datetime | None = None) -> Standing:
+    """Return how a sweep stands whose space and ledger are read already."""
+    trials, driver = space.sweep.trials, folder.driver()
     last = state.sessions[-1] if state.sessions else None
     # A line being written at this very moment is no problem of the ledger's.
     problems = () if driver is not None else state.problems
@@ -95,17 +98,6 @@ def standing(folder: SweepFolder, now: datetime | None = None) -> Standing:
         was_killed=driver is None and isinstance(last, Began),
         problems=problems,
     )
-
-
-def _trials(folder: SweepFolder) -> int:
-    """The number of trials asked for, without reading (and checking) the whole space."""
-    try:
-        number = tomllib.loads(folder.space.read_text(encoding="utf-8"))["sweep"]["trials"]
-    except (OSError, ValueError, KeyError, TypeError):
-        number = None
-    if not isinstance(number, int):
-        raise SweepError(f"{folder.space} is missing or damaged; put it back")
-    return number
 
 
 def _running(folder: SweepFolder, trial: str) -> RunningTrial:

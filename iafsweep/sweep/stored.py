@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger, read_ledger
-from iafsweep.sweep.rows import Header, now
+from iafsweep.sweep.rows import Header, Known, now
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.space_file import dump_space, read_stored_space
@@ -47,8 +48,10 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
     return read_stored_space(folder.space)
 
 
-def read_state(folder: SweepFolder) -> LedgerState:
-    """Return what the folder's ledger says, which may be in use; every figure of a sweep is read through here.
+def read_sweep(folder: SweepFolder) -> tuple[SearchSpace, LedgerState]:
+    """Return a sweep's space and what its ledger says, which may be in use; every figure of a sweep is read here.
+
+    Reading and checking a space takes up to half a second; whoever needs both reads them once.
 
     Raises:
         SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
@@ -60,7 +63,12 @@ def read_state(folder: SweepFolder) -> LedgerState:
         raise SweepError(
             f"{folder.ledger} is of another search space than {folder.space.name} beside it; put the right one back"
         )
-    return state
+    return space, state
+
+
+def read_state(folder: SweepFolder) -> LedgerState:
+    """Return what the folder's ledger says, as :func:`read_sweep` does."""
+    return read_sweep(folder)[1]
 
 
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
@@ -70,14 +78,36 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
         SweepError: the ledger cannot be used, or is of another space.
     """
     if not folder.ledger.exists():
-        write_text(folder.space, dump_space(space))
-        header = Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
-        return Ledger.create(folder.ledger, header)
+        _store_space(space, folder)
+        return Ledger.create(folder.ledger, _header(space))
     ledger = Ledger.open(folder.ledger)
     if ledger.state.header.space != space_hash(space):
         ledger.close()
         raise SweepError(
             f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
         )
-    write_text(folder.space, dump_space(space))
+    _store_space(space, folder)
     return ledger
+
+
+def begin_warm(space: SearchSpace, folder: SweepFolder, known: Sequence[Known]) -> None:
+    """Begin the folder's ledger with what an earlier sweep found, all of it or nothing.
+
+    The space is stored last: killed before that, the folder is no sweep's, rather than one that lost what it knew.
+
+    Raises:
+        SweepError: the sweep has begun.
+    """
+    Ledger.create(folder.ledger, _header(space), known).close()
+    _store_space(space, folder)
+
+
+def _header(space: SearchSpace) -> Header:
+    return Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
+
+
+def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
+    try:
+        write_text(folder.space, dump_space(space))
+    except OSError as error:
+        raise SweepError(f"cannot write {folder.space}: {error}; mend that and try again") from error

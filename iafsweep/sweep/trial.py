@@ -52,6 +52,9 @@ class RunningTrainer(Protocol):
     def finish(self, status: RunStatus = ...) -> None:
         """Save, draw, and close."""
 
+    def interrupt(self) -> None:
+        """Save the last complete epoch and close."""
+
     def close(self) -> None:
         """Close all files."""
 
@@ -154,7 +157,7 @@ class SweepTrial(tune.Trainable):
             if is_out_of_room(error):
                 return self._end("interrupted", f"no room on the disk: {error}").result()
             if is_transient(error):
-                self._held.close()
+                self._abandon()
                 raise
             return self._end("failed", "".join(traceback.format_exception(error))).result()
 
@@ -260,6 +263,14 @@ class SweepTrial(tune.Trainable):
             self._note = f"the trial before it in this process could not be put away: {error!r}"
         self._trainer = None
         self._free()
+
+    def _abandon(self) -> None:
+        """Leave the run folder, as of the last complete epoch, to the process in which Tune tries again."""
+        trainer, self._trainer = self._trainer, None
+        if trainer is not None:
+            with suppress(Exception):  # most likely the fault at hand again; the checkpoints on disk are whole
+                trainer.interrupt()
+        self._held.close()
 
     def _free(self) -> None:
         self._held.close()

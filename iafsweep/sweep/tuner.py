@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from iafsweep.data import TrainingImages
 from iafsweep.sweep.audience import Audience
 from iafsweep.sweep.budget import BudgetWatch
-from iafsweep.sweep.cluster import plan_trials
+from iafsweep.sweep.cluster import plan_training
 from iafsweep.sweep.disk import check_room
 from iafsweep.sweep.environment import record_environment
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.journal import JournalMirror
-from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.ledger import Ledger, read_ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
+from iafsweep.sweep.rows import Began, Ended, now
 from iafsweep.sweep.session import Session
 from iafsweep.sweep.signals import StopRequest
 from iafsweep.sweep.space import SearchSpace
@@ -62,11 +64,11 @@ def launch_sweep(
                 log.warning("%s", problem)
                 progress.remark(problem)
             if (ended := _nothing_to_do(space, ledger.state)) is not None:
-                return ended
+                return _with_an_end(ended, ledger)
             record_environment(folder.environment)
             audience = Audience(budget, JournalMirror(space, folder, log), progress)
             session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
-            with options.ray() as nodes, stop.on_signals():
+            with options.ray() as nodes:
                 return session.run(nodes)
 
 
@@ -74,11 +76,12 @@ def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOpti
     """Refuse at once what this machine cannot give, before anything is made.
 
     Raises:
-        SweepError: a trial asks for more than there is, or the run folders cannot fit on the disk.
+        SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot
+            fit on the disk.
     """
     sweep, at_a_time = space.sweep, 1
     if options.address is None:
-        at_a_time = plan_trials([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
+        at_a_time = plan_training([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
     done = len(read_ledger(folder.ledger).finished) if folder.ledger.exists() else 0
     check_room(space, folder.path, max(sweep.trials - done, 0), at_a_time)
 
@@ -90,6 +93,14 @@ def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | Non
     if len(state.trials) >= space.sweep.trials:
         return SweepOutcome("completed", state)
     return SweepOutcome("exhausted", state) if make_proposer(space).propose(state) is None else None
+
+
+def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
+    """Write down how the sweep ended if the last driver was killed before it could, behind its last trial."""
+    sessions = ledger.state.sessions
+    if sessions and isinstance(sessions[-1], Began):
+        ledger.append(Ended(outcome=outcome.status, time=now()))
+    return replace(outcome, state=ledger.state)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rows import Known
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import TrialState
-from iafsweep.sweep.stored import load_sweep_space, open_ledger, read_state
+from iafsweep.sweep.stored import begin_warm, read_sweep
 from iafsweep.sweep.tpe import frozen_trial
 
 
@@ -31,23 +31,22 @@ def warm_start(space: SearchSpace, folder: SweepFolder, source: SweepFolder) -> 
     """
     if space.sweep.sampler != "tpe":
         raise SweepError(f"a warm start needs sweep.sampler = 'tpe'; '{space.sweep.sampler}' takes no notice of it")
-    earlier = load_sweep_space(source)
+    earlier, found = read_sweep(source)
     if earlier.sweep.scheduler == "pbt":
         raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
     if earlier.base.data != space.base.data:
         raise SweepError(
             f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
         )
-    ended = read_state(source).finished
+    ended = found.finished
     known = [row for trial in ended if (row := _known(space, trial, source)) is not None]
     if not known:
         raise SweepError(f"none of the {len(ended)} trials of {source.path} that ended lies in this search space")
     folder.create()
     if folder.ledger.exists():
         raise SweepError(f"{folder.path} has begun; a warm start is for a new sweep")
-    with folder.lock(), open_ledger(space, folder) as ledger:
-        for row in known:
-            ledger.append(row)
+    with folder.lock():
+        begin_warm(space, folder, known)
     return len(known), len(ended)
 
 

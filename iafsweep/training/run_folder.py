@@ -210,6 +210,8 @@ def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> St
         return record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise RunFolderError(f"{path} is missing; has this run got so far?") from None
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -13,7 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Best, EpochMetrics, Evaluation
+from iafsweep.records import Best, EpochMetrics, Evaluation, on_most_images
 from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
 from iafsweep.training.run_folder import RunFolder
 
@@ -148,7 +148,6 @@ class Curves:
 def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
     """Add the figures of an evaluation to the run's row of the HParams tab."""
     with SummaryWriter(str(folder)) as writer:
-        for method, tag in TEST_TAGS.items():
-            of_method = [each for each in evaluation.estimates if (each.method, each.split) == (method, "test")]
-            if of_method:
-                writer.add_scalar(tag, of_method[0].nll, evaluation.epoch)
+        for (method, split), each in on_most_images(evaluation.estimates).items():
+            if split == "test":
+                writer.add_scalar(TEST_TAGS[method], each.nll, evaluation.epoch)

@@ -2,6 +2,8 @@ import signal
 
 import pytest
 
+from tests.cli.tiny_run import WITHOUT_HAIS
+
 
 @pytest.fixture(autouse=True)
 def keep_signal_handlers():
@@ -10,3 +12,11 @@ def keep_signal_handlers():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The configuration of a run of a second, scored without HAIS."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(WITHOUT_HAIS)
+    return path

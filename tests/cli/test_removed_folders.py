@@ -1,5 +1,6 @@
 """Run folders that somebody removed: said, and the rest goes on."""
 
+import csv
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from rich.console import Console
 
 from iafsweep import load_sweep
+from iafsweep.cli.compare import compare_trials
 from iafsweep.cli.drive import export_leaderboard, rerun_best
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.manage import show_status
@@ -20,6 +22,7 @@ from iafsweep.sweep.rows import Finished, Header, Proposed
 from iafsweep.sweep.space_file import dump_space
 from iafsweep.sweep.stored import space_hash
 from iafsweep.training import RunFolder, Trainer
+from tests.finished import figures
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, tiny_images, tiny_space
 
 pytestmark = pytest.mark.faults
@@ -85,6 +88,47 @@ def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folde
 
     shutil.rmtree(folder.trial("t0001"))
     assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 1
+
+
+def test_damaged_figures_of_a_trial_cost_no_more_than_themselves(folder, console):
+    """One trial's evaluation.json is damaged, or of another version: everything else is there, and it is said."""
+    RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=1))
+    damaged = RunFolder(folder.trial("t0002")).evaluation
+    damaged.write_text('{"checkpoint": "best", "made_by": "another version"}')
+    export_leaderboard(folder.path, None, console)
+    assert f"The test figures of t0002 are left out: {damaged} is damaged" in console.export_text()
+    rows = {row["trial"]: row for row in csv.DictReader(folder.leaderboard_csv.read_text().splitlines())}
+    assert rows["t0001"]["nll_importance_sampling"] == "98.25"
+    assert rows["t0002"]["nll_importance_sampling"] == ""
+    loaded = load_sweep(folder.path)
+    assert [row.nll_importance_sampling for row in loaded.rows] == [None, 98.25]
+    assert [str(damaged) in problem for problem in loaded.problems] == [True]
+    with pytest.raises(UserError, match="at least two different scored trials"):  # not that figures are damaged
+        compare_trials(folder.path, [], None, console)
+
+
+def test_a_damaged_retraining_costs_no_more_than_itself(folder, console):
+    for name, ledger in (("top1-seeds2", "no ledger\n"), ("top1-seeds3", folder.ledger.read_text())):
+        into = SweepFolder(folder.path / "retrain" / name)
+        into.create()
+        shutil.copy(folder.space, into.space)
+        into.ledger.write_text(ledger)
+        RunFolder(into.trial("t0001")).path.mkdir()
+        RunFolder(into.trial("t0001")).write_evaluation(figures(epoch=1))
+    export_leaderboard(folder.path, None, console)
+    assert "The figures of retrain/top1-seeds2 are left out: " in console.export_text()
+    rows = {row["trial"]: row for row in csv.DictReader(folder.leaderboard_csv.read_text().splitlines())}
+    assert rows["t0001"]["retrained_nll_importance_sampling"] == "98.25"
+
+
+def test_a_damaged_state_is_noticed_before_anything_is_computed(ray_cluster, folder, console, tmp_path):
+    RunFolder(folder.trial("t0002")).state.write_text("{")
+    machine = Machine(tmp_path, None, LaunchOptions())
+    asked = {"evaluation.importance_sampling.samples": 2, "evaluation.importance_sampling.images": 4}
+    assert rerun_best(folder.path, {"top": 1}, asked, "off", ["evaluation.bound_images=4"], machine, console) == 0
+    assert f"t0002 cannot be scored: {RunFolder(folder.trial('t0002')).state} is damaged" in console.export_text()
+    assert not any(path.name.startswith("t0002") for path in folder.rerun.iterdir())
+    assert RunFolder(folder.trial("t0001")).read_evaluation().estimates
 
 
 def test_a_ledger_of_another_search_gives_no_figures(folder, console, tmp_path):

@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -64,19 +63,34 @@ def test_one_command_trains_and_scores(whole):
     assert len(list(folder.tensorboard.iterdir())) == 2  # of training, and of scoring
 
 
+KILLED_IN_A_STEP = """
+import itertools, os, signal, sys
+import torch
+from iafsweep.cli.single import main
+
+steps, backward = itertools.count(1), torch.Tensor.backward
+wanted = int(sys.argv.pop(1))
+
+def backward_or_die(loss):
+    if next(steps) == wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+    backward(loss)
+
+torch.Tensor.backward = backward_or_die
+main()
+"""
+STEPS = 8000 // 100
+"""Of an epoch."""
+
+
 @pytest.mark.parametrize("epochs", [slow(0), 2, slow(3)])
 def test_killed_in_the_middle_of_an_epoch(config, whole, tmp_path, epochs):
     folder = RunFolder(tmp_path / "run")
-    process = subprocess.Popen(command(config, "--run", folder.path), stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    # From its first checkpoint on a run can go on.
-    while not (folder.last.exists() and len(folder.metrics.read_text().splitlines()) >= epochs):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    time.sleep(0.03)
-    process.kill()
-    process.wait()
+    words = command(config, "--run", folder.path)
+    step = epochs * STEPS + STEPS // 2
+    died = subprocess.run([words[0], "-c", KILLED_IN_A_STEP, str(step), *words[2:]], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert len(read(folder.metrics)) == epochs
     run(config, "--run", folder.path, "--resume")
     assert metrics(folder) == metrics(whole[0])
     ours, theirs = folder.read_evaluation(), whole[0].read_evaluation()
@@ -117,24 +131,39 @@ def test_killed_in_the_middle_of_a_write(config, whole, tmp_path, write):
     assert {path.name for path in folder.path.iterdir()} == {path.name for path in whole[0].path.iterdir()}
 
 
+SIGNALLED_AFTER_TWO_EPOCHS = """
+import os, sys
+from iafsweep.cli.single import main
+from iafsweep.training import metrics_file
+
+_, number, *sys.argv = sys.argv
+append = metrics_file.append
+
+def append_and_signal(path, row):
+    append(path, row)
+    if row.epoch == 2:
+        os.kill(os.getpid(), int(number))
+
+metrics_file.append = append_and_signal
+main()
+"""
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), slow(signal.SIGINT, 130)])
 def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path, number, code):
     folder = RunFolder(tmp_path / "my run")
-    process = subprocess.Popen(
-        command(config, "--run", folder.path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (folder.metrics.exists() and folder.metrics.read_text().count("\n") >= 2):
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(number)
-    printed, errors = process.communicate(timeout=60)
-    assert process.returncode == code, printed + errors
+    words = command(config, "--run", folder.path)
+    child = [words[0], "-c", SIGNALLED_AFTER_TWO_EPOCHS, str(int(number)), *words[1:]]
+    done = subprocess.run(child, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    printed, errors = done.stdout, done.stderr
+    assert done.returncode == code, printed + errors
+    assert len(read(folder.metrics)) == 2
     assert "Traceback" not in errors
     assert folder.read_state().status == "interrupted"
     again = printed.split("To go on:\n")[1].strip()
     assert again.endswith(f" {ROOT / 'run_single.py'} --run '{folder.path}' --resume --threads 1")
-    done = subprocess.run(again, shell=True, check=False, timeout=120)  # pasted as it is, where it was printed
-    assert done.returncode == 0
+    pasted = subprocess.run(again, shell=True, check=False, cwd=ROOT, timeout=120)  # as it is, where it was printed
+    assert pasted.returncode == 0
     assert metrics(folder) == metrics(whole[0])
 
 

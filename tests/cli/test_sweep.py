@@ -1,32 +1,34 @@
 """Mistakes at `run_sweep.py`: one message, exit code 2, nothing left behind, nothing started."""
 
+import inspect
 import io
 import os
+import re
+import shlex
 import shutil
-import signal
 import subprocess
 import sys
+from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import exits, single, sweep
+from iafsweep.cli import again, drive, exits, see_through, single, sweep
 from iafsweep.cli.hais_option import with_hais
-from iafsweep.cli.publish import _blocks, print_table, short_name
+from iafsweep.cli.machine import Machine
+from iafsweep.cli.publish import _blocks, print_table
+from iafsweep.cli.see_through import resume_command
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
+from iafsweep.interrupts import Terminated
 from iafsweep.records import TextTable
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.retrain import retrain_folder
+from iafsweep.texts import short_name
 from tests.report.sweeps import SweepMaker
-
-
-@pytest.fixture(autouse=True)
-def keep_signal_handlers():
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
@@ -219,6 +221,23 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
     assert "is in use by another driver (process " in errors
 
 
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_signal_while_ray_starts_says_how_to_go_on_where_there_is_a_sweep(
+    run_sweep, monkeypatch, tmp_path, interrupt, code
+):
+    def ray(options):
+        raise interrupt
+
+    monkeypatch.setattr(LaunchOptions, "ray", ray)
+    SweepMaker(tmp_path / "sweep").began().add(count=2)
+    ended, shown, _ = run_sweep("resume", "sweep")
+    assert ended == code
+    assert re.search(r"Interrupted. To go on:\n  \S*python\S* run_sweep.py resume sweep\n$", shown)
+    ended, shown, _ = run_sweep("launch", "quick")
+    assert ended == code
+    assert "To go on" not in shown
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -234,16 +253,97 @@ def test_a_second_driver_is_refused_before_ray_starts(run_sweep, monkeypatch, tm
             "nowhere is no sweep folder: it has no sweep.toml; name the folder a launch made",
         ),
         (["export", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as leaderboard.csv"),
+        (["compare", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as differences.csv"),
+        (["export", "sweep", "--csv", "sweep/trials.jsonl"], "--csv sweep/trials.jsonl lies in the sweep folder"),
+        (["export", "sweep", "--csv", "x/../sweep/trials.jsonl"], "lies in the sweep folder"),
+        (["export", "sweep", "--csv", "link/trials.jsonl"], "lies in the sweep folder"),
+        (["compare", "sweep", "--csv", "sweep/trials.jsonl"], "--csv sweep/trials.jsonl lies in the sweep folder"),
+        (["compare", "link", "--csv", "sweep/leaderboard.csv"], "lies in the sweep folder"),
+        (["export-model", "sweep", "--to", "sweep/trials/t0009"], "--to sweep/trials/t0009 lies in the sweep folder"),
     ],
 )
-def test_what_is_not_there_is_named(run_sweep, tmp_path, words, message):
-    SweepMaker(tmp_path / "sweep").began().add(count=2)
+def test_what_cannot_be_read_or_written_there_is_named(run_sweep, tmp_path, words, message):
+    folder = SweepMaker(tmp_path / "sweep").began().add(count=2).folder
+    ledger = folder.ledger.read_bytes()
     (tmp_path / "notes.md").touch()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "link").symlink_to(folder.path)
     code, _, errors = run_sweep(*words)
     assert code == 2
+    assert folder.ledger.read_bytes() == ledger
     assert message in errors
     assert "Errno" not in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        (["failed", "oom", "diverged"], 1),
+        (["failed", "failed", "completed"], 0),
+        (["failed", "stopped", "stopped"], 0),
+    ],
+)
+def test_a_sweep_whose_trials_all_failed_is_no_success(run_sweep, monkeypatch, tmp_path, ends, expected):
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    maker = SweepMaker(tmp_path / "sweep", trials=len(ends)).began()
+    for end in ends:
+        maker.add(end, error="E")
+    code, shown, errors = run_sweep("resume", maker.folder.path, "--top", 0)
+    assert code == expected, errors
+    assert "Leaderboard: " in shown
+    if expected:
+        assert run_sweep("rerun", maker.folder.path, "--top", 1)[0] == expected
+
+
+@pytest.mark.parametrize("words", [("resume",), ("rerun", "--top", "1"), ("retrain", "--top", "1", "--seeds", "2")])
+def test_a_disk_that_is_full_at_the_end_is_one_message(run_sweep, monkeypatch, tmp_path, words):
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    folder = SweepMaker(tmp_path / "sweep", trials=2).began().add("completed", count=2).folder
+    if words[0] == "retrain":
+        monkeypatch.setattr(again, "see_through", lambda *given: 0)
+    for module in (see_through, again):
+        monkeypatch.setattr(module, "publish", full)
+    code, _, errors = run_sweep(words[0], folder.path, *words[1:])
+    assert code == 2
+    assert f"cannot go on with {folder.path}: [Errno 28] No space left on device; what was saved before" in errors
+    going_on = "resume sweep" if words == ("resume",) else shlex.join([words[0], str(folder.path), *words[1:]])
+    assert errors.rstrip().endswith(f" run_sweep.py {going_on}")
+    assert "Traceback" not in errors
+
+
+def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatch, tmp_path):
+    options = LaunchOptions(
+        address="10.0.0.1:6379", temporary="/r", allow_no_authentication=True, dashboard=True, wait=True, hours=2.5
+    )
+    machine = Machine(tmp_path / "my data", tmp_path / "my data", options, "mlflow")
+    printed = shlex.split(resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
+    called = []
+    monkeypatch.setattr(drive, "resume_old", lambda *given: called.append(given) or 0)
+    assert run_sweep(*printed[printed.index("resume") :])[0] == 0
+    ((folder, changes, taken, _),) = called
+    assert (folder, taken, set(changes.values())) == (Path("runs/a b"), machine, {None})
+
+
+def test_every_command_that_starts_ray_takes_the_options_of_the_machine():
+    machine = {"address", "data_root", "ray_folder", "wait", "dashboard", "allow_no_authentication"}
+    starting = {"launch", "resume", "rerun", "extend", "retry", "retrain"}
+    taken = {command.callback.__name__: set(inspect.signature(command.callback).parameters)
+             for command in sweep.app.registered_commands}  # fmt: skip
+    assert {name for name, options in taken.items() if machine & options} == starting
+    assert all(machine <= taken[name] for name in starting), taken
+
+
+@pytest.mark.parametrize("program", [sweep, single])
+def test_the_version_is_told(monkeypatch, capsys, program):
+    monkeypatch.setattr(sys, "argv", ["iafsweep-x", "--version"])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert not end.value.code
+    assert capsys.readouterr().out == f"iafsweep {metadata.version('iafsweep')}\n"
 
 
 def test_exit_codes_are_told_in_one_way():

@@ -9,7 +9,7 @@ import pytest
 from iafsweep.cli import single
 
 ROOT = Path(__file__).parents[2]
-CONFIG = """
+WITHOUT_HAIS = """
 title = "tiny"
 [data]
 source = "mnist_mini"
@@ -28,8 +28,8 @@ kl_warmup_epochs = 2
 [evaluation]
 bound_images = 100
 importance_sampling = { samples = 10, images = 50 }
-hais = { enabled = true, images = 20, chains = 2, temperatures = 3, pilot_passes = 1 }
 """
+CONFIG = WITHOUT_HAIS + "hais = { enabled = true, images = 20, chains = 2, temperatures = 3, pilot_passes = 1 }"
 
 
 def command(*words):

@@ -120,7 +120,7 @@ def _refusals(options, tmp_path):
     started = time.monotonic()
     with pytest.raises(SweepError, match="asks for 1 CPU, 4 GPU and 1 GiB of memory on one node, but there is only"):
         launch_sweep(space, SweepFolder(tmp_path / "refused"), tiny_images(), options, NoProgress())
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30  # not Ray's minutes of waiting for what never comes
     check_shared_folder(tmp_path)
     with pytest.raises(SweepError, match="must be one folder on all 3 nodes"):
         check_shared_folder(_OnlyHere(tmp_path / "private"))

@@ -29,7 +29,7 @@ def test_ledger_row_that_does_not_fit_is_taken_back(small_disk):
         ledger.append(proposed(1))
         small_disk.fill()
         rows = [Rung(trial="t0001", epoch=1, value=1.0, time="t" * 100)] * 200
-        with pytest.raises(OSError, match="No space left|bytes written"):
+        with pytest.raises(SweepError, match="No space left|bytes written"):
             list(map(ledger.append, rows))
         whole = path.read_bytes()
         assert whole.endswith(b"\n")

@@ -165,6 +165,21 @@ def test_no_sweep(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("share", "level"), [(0.05, "good"), (0.054, "doubtful"), (0.046, "good"), (0.504, "bad"), (0.5, "doubtful")]
+)
+def test_every_place_judges_a_share_alike(tmp_path, share, level):
+    """By the share itself: rounded to whole percents, 5.4 % would be trusted in the table and doubtful above it."""
+    maker = SweepMaker(tmp_path / "s", trials=1).began().add().score("t0001", untrusted=share, sandwich=False).ended()
+    source = page_of(maker.folder).source
+    judged = {
+        "headline": re.findall(r'<p class="big">.*?<span class="pill (\w+)">', source),
+        "shares": re.findall(rf'<span class="pill (\w+)">{share:.0%}(?: untrusted)?</span>', source),
+    }
+    assert judged["headline"] == [level]
+    assert judged["shares"] == [level] * 6  # two methods: a tile, a cell of the leaderboard and one of the diagnostics
+
+
 def test_damaged_files_cost_no_more_than_themselves(tmp_path):
     maker = SweepMaker(tmp_path / "s").began().add(count=3, pictures=True)
     runs = [RunFolder(maker.folder.trial(trial)) for trial in ("t0001", "t0002", "t0003")]
@@ -181,9 +196,9 @@ def test_damaged_files_cost_no_more_than_themselves(tmp_path):
     assert str(tmp_path) not in page.source
     for expected in ("t0001/metrics.jsonl is damaged", "t0002/samples.png cannot be shown",
                      "t0003/reconstructions.png cannot be shown", "is damaged and left out",
-                     "the leaderboard has no test figures",
-                     "t0003/evaluation.json is damaged: its figures are left out"):  # fmt: skip
+                     "the test figures of t0003 are left out: ", "evaluation.json is damaged"):  # fmt: skip
         assert expected in page.text
+    assert "85.00 ± 0.50" in page.text  # the figures of t0002 are still on the leaderboard
     assert len(page.data["figures"]["learning-curves"]["curves"]) == 2
 
 

@@ -1,9 +1,13 @@
+import signal
 import socket
+import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from iafsweep.errors import SweepError
+from iafsweep.interrupts import Terminated
 from iafsweep.sweep.cluster import Node, plan_trials, running_ray
 from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.settings import SweepConfig
@@ -71,11 +75,33 @@ def test_what_no_node_can_give_is_refused_with_the_numbers(nodes, settings, mess
 
 def test_ray_does_not_start_without_authentication(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    started = time.monotonic()
+    monkeypatch.setattr("ray.init", None)
     with pytest.raises(SweepError, match="RAY_AUTH_MODE=disabled turns Ray's token authentication off"):
         with running_ray(Node("this machine", 1, 0)):
             pass
-    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_sigterm_is_ours_again_once_ray_has_started(monkeypatch, terminated):
+    """Ray's handler exits with 15 where 143 is said of SIGTERM, while it starts and ever after."""
+
+    def start(*arguments):
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        if terminated:
+            signal.raise_signal(signal.SIGTERM)
+
+    for name, value in {
+        "ray.is_initialized": lambda: False,
+        "ray.shutdown": int,
+        "_ray_nodes": list,
+        "_start": start,
+    }.items():
+        monkeypatch.setattr(f"iafsweep.sweep.cluster.{name}", value)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated) if terminated else nullcontext():
+        with running_ray(Node("this machine", 1, 0)):
+            assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_long_temporary_folder_is_refused(tmp_path):
@@ -95,13 +121,13 @@ def test_authentication_is_on(ray_cluster):
 
 
 def test_a_dead_cluster_is_refused_in_seconds():
-    """Ray itself tries for a quarter of an hour."""
+    """Ray itself tries for 13 minutes; half a minute leaves room for a machine that is busy."""
     started = time.monotonic()
     with pytest.raises(SweepError, match=r"nobody listens at --address 127.0.0.1:1 .*Connection refused.*ray status"):
         check_cluster("127.0.0.1:1")
     with pytest.raises(SweepError, match="--address banana is no address of a Ray cluster: write HOST:6379, or auto"):
         check_cluster("banana")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
 
 
 def test_who_listens_but_is_no_cluster_is_refused(monkeypatch):

@@ -40,6 +40,16 @@ def test_each_driver_adds_a_line(tmp_path):
     assert read_environments(tmp_path / "none") == ()
 
 
+def test_a_line_cut_off_by_a_kill_costs_itself_alone(tmp_path):
+    path = tmp_path / "environment.jsonl"
+    record_environment(path)
+    with path.open("a") as file:
+        file.write('{"time":"2026-01-01T0')
+    record_environment(path)
+    record_environment(path)
+    assert len(read_environments(path)) == 3
+
+
 def test_it_tells_nothing_of_the_machine():
     text = this_environment().model_dump_json()
     for secret in (socket.gethostname(), os.getcwd(), str(Path.home())):

@@ -91,7 +91,7 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     from iafsweep.sweep.results import _test_figures
 
     (found,), _ = score(folder, 1, ["t0001"])
-    figures = _test_figures(RunFolder(folder.trial("t0001")))
+    figures = _test_figures(found)
     sampled, hais = found.estimates[1], found.estimates[-1]
     assert figures["hais_gap"] == found.sandwiches[0].gap
     assert figures["hais_gap_error"] == found.sandwiches[0].gap_error

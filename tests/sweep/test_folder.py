@@ -1,10 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from iafsweep.errors import SweepError
+from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.folder import SweepFolder
 
 
@@ -27,8 +28,20 @@ def test_names_of_results_cannot_leave_the_folder(folder, name):
         folder.result(name)
 
 
-def test_paths_are_stated_relative(folder):
-    assert folder.relative(folder.trial("t0001") / "best.pt") == "trials/t0001/best.pt"
+@pytest.mark.parametrize(
+    "path", ["sweep/trials.jsonl", "sweep/new/x.csv", "other/../sweep/trials.jsonl", "link/x.csv", "file.csv", "sweep"]
+)
+def test_no_command_writes_into_the_sweeps_own_files(folder, tmp_path, path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to(folder.path)
+    (tmp_path / "file.csv").symlink_to(folder.ledger)
+    monkeypatch.chdir(tmp_path)
+    for own in (folder, SweepFolder(tmp_path / "link")):
+        for way in (path, tmp_path / path):
+            with pytest.raises(UserError, match=r"--csv .* lies in the sweep folder .*; name a place outside it"):
+                own.refuse_inside(Path(way), "--csv")
+    folder.refuse_inside(tmp_path / "sweep-2.csv", "--csv")
+    folder.refuse_inside(tmp_path / "other" / "x.csv", "--csv")
 
 
 def test_second_driver_is_refused_and_told_who_holds_the_folder(folder):
@@ -38,6 +51,18 @@ def test_second_driver_is_refused_and_told_who_holds_the_folder(folder):
                 pass
     with folder.lock():
         pass
+
+
+def test_a_folder_one_may_not_write_is_one_message(folder, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("iafsweep.sweep.folder.os.open", refuse)
+    with pytest.raises(SweepError, match="cannot lock .*Permission denied"):
+        with folder.lock():
+            pass
+    with pytest.raises(SweepError, match="cannot read .*Permission denied"):
+        folder.driver()
 
 
 def test_lock_of_a_killed_driver_is_free(folder):

@@ -78,7 +78,9 @@ def test_every_field_that_changes_training_changes_the_key(path):
     assert (configuration_key(before) == configuration_key(after)) is left_out
 
 
-def test_key_is_a_short_text_that_never_changes():
-    assert configuration_key(RunConfig()) == configuration_key(RunConfig(title="other"))
-    assert len(configuration_key(RunConfig())) == 16
-    int(configuration_key(RunConfig()), 16)
+def test_the_key_of_a_configuration_stays_what_it_is_in_ledgers():
+    """Another key would let a resumed sweep train again what it has; a field with a default must not change it.
+
+    A new default for an old field changes this text and harms no ledger: sweeps keep all their values.
+    """
+    assert configuration_key(RunConfig()) == configuration_key(RunConfig(title="other")) == "8c9b45c20d61bc8d"

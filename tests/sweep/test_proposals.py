@@ -7,7 +7,9 @@ from iafsweep.errors import ConfigError
 from iafsweep.sweep.first_points import check_first_points
 from iafsweep.sweep.keys import configuration_key
 from iafsweep.sweep.proposals import candidate, make_proposer
+from iafsweep.sweep.ranges import Choice
 from iafsweep.sweep.rows import Finished, Header, Known, Proposed, trial_name
+from iafsweep.sweep.space import Parameter
 from iafsweep.sweep.state import replay
 from iafsweep.sweep.tpe import BAD_BOUND, TpeHistory, frozen_trial
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, finite_space, tiny_space
@@ -31,7 +33,7 @@ def row_of(found, number):
 
 def end_of(proposed, number):
     status = "stopped" if number % 3 == 0 else "diverged" if number % 7 == 0 else "completed"
-    value = 100.0 + proposed.parameters[DEPTH] + abs(1e3 * proposed.parameters.get(RATE, 0.0) - 3)
+    value = 100.0 + proposed.parameters.get(DEPTH, 0) + abs(1e3 * proposed.parameters.get(RATE, 0.0) - 3)
     return Finished(
         trial=proposed.trial,
         status=status,
@@ -66,6 +68,28 @@ def test_resumed_proposals_equal_uninterrupted_ones(sampler):
     whole, _ = run(space, 24)
     for resumed_at in (2, 11, 24):
         assert run(space, 24, resumed_at=resumed_at)[0] == whole
+
+
+@pytest.mark.parametrize("sampler", ["random", "quasi_random"])
+def test_duplicates_of_the_whole_walk_do_not_exhaust_a_resumed_sweep(sampler):
+    """A hundred in a row do; of those passed before, the rows of the ledger and their duplicates are no part."""
+    space = rates_space(100, sampler=sampler, trials=100)
+    whole, count = run(space, 100)
+    assert count > 90
+    for resumed_at in (count - 5, count):
+        assert run(space, 100, resumed_at=resumed_at) == (whole, count)
+
+
+def rates_space(count, **sweep):
+    """So many learning rates, nothing else."""
+    rates = Choice(tuple(1e-3 + 1e-5 * number for number in range(count)))
+    return replace(tiny_space(**sweep), parameters=(Parameter(RATE, rates),))
+
+
+def test_a_population_as_large_as_its_space_finds_all_its_members():
+    for seed in range(12):
+        space = rates_space(32, sampler="random", scheduler="pbt", trials=32, seed=seed)
+        assert run(space, 32)[1] == 32
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

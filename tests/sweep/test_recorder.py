@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.progress import PlainProgress
 from iafsweep.sweep.recorder import Recorder, where
@@ -53,8 +54,15 @@ def lines():
 
 
 @pytest.fixture
-def recorder(ledger, lines):
-    return Recorder(ledger, (2,), PlainProgress(lines.append), logging.Logger("test"), StallWatch())
+def folder(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create()
+    return folder
+
+
+@pytest.fixture
+def recorder(folder, ledger, lines):
+    return Recorder(folder, ledger, (2,), PlainProgress(lines.append), logging.Logger("test"), StallWatch())
 
 
 def last(ledger):
@@ -83,6 +91,23 @@ def test_end_by_the_scheduler_is_one_row(recorder, ledger, lines):
 def test_end_of_its_own_keeps_its_status(recorder, ledger):
     recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", 4, "completed"))
     assert last(ledger).status == "completed"
+
+
+def test_a_member_that_waits_is_stopped_if_somebody_asked_for_it(recorder, folder, ledger):
+    """Of a member's last epoch in a generation, perhaps its only one, Tune does not ask the scheduler."""
+    folder.trial_stop_request("t0001").touch()
+    for name in ("t0001", "t0002"):
+        recorder.on_trial_result(0, [], tunes(name), result(name, 2, "waiting"))
+    stopped, waits = ledger.state.trials[:2]
+    assert (stopped.finished.status, stopped.finished.epochs, stopped.finished.value) == ("stopped", 2, 90.0)
+    assert (waits.finished, waits.rungs[-1].epoch) == (None, 2)
+
+
+def test_a_wish_to_stop_goes_with_its_trial(recorder, folder):
+    """Left behind, it would stop the trial after its first epoch when it is tried again."""
+    folder.trial_stop_request("t0001").touch()
+    recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", status="oom"))
+    assert not folder.trial_stop_request("t0001").exists()
 
 
 def test_remarks_are_said(recorder, lines):

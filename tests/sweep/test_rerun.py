@@ -9,7 +9,7 @@ import torch
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rerun import Unit, read_result, run_units
+from iafsweep.sweep.rerun import Unit, run_units
 
 pytestmark = pytest.mark.faults
 
@@ -70,17 +70,19 @@ def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, t
     assert [entry[:4] for entry in heard] == [(0, 5, 0, 5), (1, 5, 1, 5), (2, 5, 2, 5), (3, 5, 3, 5)]
     assert (tmp_path / "calls-6-10").read_text() == "xx"
     done = [units[0], pilot, units[4]]
+    folder.result(pilot.name).write_text('{"su')  # damaged: made again, alone
     assert run(done, folder).results == outcome.results
-    assert (tmp_path / "calls-0-5").read_text() == "x"
+    assert (tmp_path / "calls-0-5").read_text() == "xx"
+    assert (tmp_path / "calls-1-2").read_text() == "x"
 
 
-def test_finished_units_need_no_ray_and_damaged_results_are_made_again(folder, tmp_path):
+def test_finished_units_need_no_ray(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("iafsweep.sweep.rerun._Pool", None)
     folder.create()
     first = unit(0, 3, tmp_path)
     folder.result(first.name).write_text('{"sum": 3}')
     assert run([first], folder).results == {first.name: '{"sum": 3}'}
-    folder.result(first.name).write_text('{"su')
-    assert read_result(folder, first.name) is None
+    assert not (tmp_path / "calls-0-3").exists()
 
 
 def test_second_driver_is_refused(folder, tmp_path):

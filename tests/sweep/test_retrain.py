@@ -1,19 +1,22 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from iafsweep.errors import SweepError
+from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import LeaderboardRow
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.proposals import make_proposer
+from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.retrain import parameters_key, retrain_folder, retrain_space, retrained_figures
 from iafsweep.sweep.rows import Finished, Proposed
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.space_file import dump_space, read_stored_space
 from iafsweep.sweep.state import replay
-from iafsweep.sweep.stored import open_ledger
+from iafsweep.sweep.stored import load_sweep_space, open_ledger, read_state
+from iafsweep.training import RunFolder
+from tests.finished import figures
 from tests.sweep.test_ledger import HEADER
 from tests.sweep.tiny import DEPTH, RATE, tiny_space
 
@@ -86,18 +89,62 @@ def test_repeats_are_for_lists():
 
 
 def test_mean_and_spread_are_over_seeds_of_one_configuration():
-    def row(trial, depth, nll, status="completed"):
-        return LeaderboardRow(trial=trial, status=status, parameters={DEPTH: depth}, nll_importance_sampling=nll)
+    def row(trial, depth, nll, status="completed", images=50, samples=10):
+        return LeaderboardRow(
+            trial=trial,
+            status=status,
+            parameters={DEPTH: depth},
+            nll_importance_sampling=nll,
+            nll_importance_sampling_images=None if nll is None else images,
+            nll_importance_sampling_samples=None if nll is None else samples,
+        )
 
     first = [row("t1", 0, 90.0), row("t2", 0, 92.0), row("t3", 0, None, "failed"), row("t4", 1, 80.0)]
-    found = retrained_figures({Path("a"): first})
+    found = retrained_figures([first])
     same = found[parameters_key(row("x", 0, None))]
     assert same == {
         "retrained_seeds": 2,
         "retrained_nll_importance_sampling": 91.0,
         "retrained_nll_importance_sampling_spread": pytest.approx(2**0.5),
+        "retrained_nll_importance_sampling_seeds": 2,
+        "retrained_nll_importance_sampling_images": 50,
     }
     single = found[parameters_key(row("x", 1, None))]
     assert (single["retrained_seeds"], single["retrained_nll_importance_sampling_spread"]) == (1, None)
-    later = retrained_figures({Path("a"): first, Path("b"): [row("t1", 1, 70.0)]})
+    later = retrained_figures([first, [row("t1", 1, 70.0)]])
     assert later[parameters_key(row("x", 1, None))]["retrained_nll_importance_sampling"] == 70.0
+
+    # Seeds that were not scored, or not like the others, are in no mean; a retraining without a figure replaces none.
+    mixed = [row("t1", 0, 90.0), row("t2", 0, 92.0), row("t3", 0, None), row("t4", 0, 99.0, images=5)]
+    mixed.append(row("t5", 0, 80.0, samples=5000))
+    found = retrained_figures([mixed, [row("t1", 0, None)]])[parameters_key(row("x", 0, None))]
+    assert found["retrained_seeds"] == 4
+    assert found["retrained_nll_importance_sampling"] == 91.0
+    assert found["retrained_nll_importance_sampling_seeds"] == 2
+    assert found["retrained_nll_importance_sampling_images"] == 50
+
+
+def test_the_last_retraining_is_the_one_that_began_last(folder):
+    """Not the one whose files were touched last: a copy of the folder, and a resumed retraining, tell the same."""
+    expected = {"top1-seeds3": ("2026-01-01T00:00:00+00:00", 90.0), "top1-seeds2": ("2026-01-02T00:00:00+00:00", 80.0)}
+    space = load_sweep_space(folder)
+    for name in ("top1-seeds2", "top1-seeds3"):  # the one that began last is written first
+        created, nll = expected[name]
+        into = SweepFolder(folder.path / "retrain" / name)
+        into.create()
+        rows = folder.ledger.read_text().splitlines(keepends=True)
+        header = read_state(folder).header.model_copy(update={"created": created})
+        into.space.write_text(folder.space.read_text())
+        into.ledger.write_text("".join([header.model_dump_json() + "\n", *rows[1:]]))
+        RunFolder(into.trial("t0001")).path.mkdir()
+        found = figures(epoch=1)
+        estimates = [each.model_copy(update={"nll": nll, "images": 7}) for each in found.estimates]
+        RunFolder(into.trial("t0001")).write_evaluation(found.model_copy(update={"estimates": tuple(estimates)}))
+    RunFolder(folder.trial("t0001")).path.mkdir()
+    RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=1))
+    row = scored_rows(folder, read_state(folder), space).rows[0]
+    assert row.retrained_nll_importance_sampling == 80.0
+    # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
+    header = leaderboard_table([row]).header
+    assert "retrained test NLL, IS (7 images)" in header
+    assert "test NLL, IS (100 images)" in header

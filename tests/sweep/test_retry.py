@@ -58,6 +58,12 @@ def test_a_diverged_trial_begins_afresh_with_another_seed_and_its_old_folder_is_
     assert read_ledger(folder.ledger).gpu_seconds == 15.0
 
 
+def test_a_wish_to_stop_of_before_it_ended_is_forgotten(folder):
+    folder.trial_stop_request("t0002").touch()
+    reopen_trials(folder, {"oom"}, None)
+    assert not folder.trial_stop_request("t0002").exists()
+
+
 def test_a_second_time_gives_another_seed_again(folder):
     reopen_trials(folder, {"diverged"}, None)
     with Ledger.open(folder.ledger) as ledger:

@@ -58,6 +58,16 @@ def test_refilled_rungs_decide_as_those_before():
         assert [rungs.record(*value) for value in values[cut:]] == decisions[cut:]
 
 
+def test_a_trial_that_completes_at_a_rung_is_not_on_it_after_a_resume_either():
+    """Where epochs are searched: of a trial's last one the scheduler is not asked, so the running rungs lack it too."""
+    end = Finished(trial="t0001", status="completed", epochs=9, value=90.0, seconds=0, gpu_seconds=0, time="t")
+    refilled = Rungs(1, 3, 27)
+    refilled.refill([end])
+    assert not refilled.record("t0002", 9, 92.0)
+    refilled.refill([end.model_copy(update={"status": "stopped", "trial": "t0003"})])  # was asked about, and counts
+    assert refilled.record("t0004", 9, 92.0)
+
+
 def test_rung_passed_before_is_not_judged_again():
     rungs = Rungs(1, 2, 10)
     rungs.refill([Rung(trial="t0001", epoch=1, value=1.0, time="t"), Rung(trial="t0002", epoch=1, value=2.0, time="t")])

@@ -85,15 +85,21 @@ def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_pa
         launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
 
 
-def test_more_than_there_is_is_refused_before_anything_is_made(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"gpus_per_trial": 4.0},
+            "asks for 1 CPU, 4 GPU and 1 GiB of memory on one node, but there is only this machine: 2 CPU, 0",
+        ),
+        ({"gpu_hours": 1.0}, "sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path, monkeypatch, settings, message):
+    monkeypatch.setattr(LaunchOptions, "ray", None)  # nor is Ray started
     folder = SweepFolder(tmp_path / "sweep")
-    started = time.monotonic()
-    with pytest.raises(
-        SweepError,
-        match="asks for 1 CPU, 4 GPU and 1 GiB of memory on one node, but there is only this machine: 2 CPU, 0",
-    ):
-        launch_sweep(tiny_space(gpus_per_trial=4.0), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
-    assert time.monotonic() - started < 1
+    with pytest.raises(SweepError, match=message):
+        launch_sweep(tiny_space(**settings), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
     assert not folder.path.exists()
 
 

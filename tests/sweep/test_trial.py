@@ -25,9 +25,10 @@ def folder(tmp_path):
     return folder
 
 
-def config_of(trial="t0001", depth=0, epochs=3, gpus=0.0, rate=2e-3):
+def config_of(trial="t0001", depth=0, epochs=3, gpus=0.0, rate=2e-3, every=1):
     config = candidate(tiny_space(epochs), {DEPTH: depth, RATE: 2e-3, **({WIDTH: 8} if depth else {})}).config
-    config = config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": rate})})
+    changes = {"learning_rate": rate, "checkpoint_every_epochs": every}
+    config = config.model_copy(update={"training": config.training.model_copy(update=changes)})
     return {"trial": trial, "config": config.model_dump_json(), "gpus": gpus}
 
 
@@ -152,6 +153,56 @@ def test_transient_errors_are_left_to_tune_and_let_go_of_the_folder(make, folder
         pass
 
 
+def test_a_fault_in_mid_epoch_leaves_the_last_whole_epoch_and_the_next_process_alone(make, folder):
+    """What is half trained is not saved, neither before the run folder is given away nor when the process ends."""
+
+    def faulty(*arguments):
+        trainer, note = open_trainer(*arguments)
+        seen = []
+
+        def fail(images):
+            seen.append(images)
+            if len(seen) == 4:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        run_epoch = trainer.run_epoch
+        trainer.run_epoch = lambda: run_epoch(fail if trainer.epochs_done == 1 else None)
+        return trainer, note
+
+    whole = make(open_trainer, trial="t0002", every=3)
+    ends = [whole.step() for _ in range(3)]
+    first = make(faulty, every=3)
+    first.step()
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        first.step()
+    state = RunFolder(folder.trial("t0001")).read_state()
+    assert (state.status, state.epochs) == ("interrupted", 1)
+    second = make(open_trainer, every=3)
+    again = [second.step() for _ in range(2)]
+    saved = (folder.trial("t0001") / "last.pt").read_bytes()
+    first.cleanup()  # Tune ends the old process when it likes
+    assert (folder.trial("t0001") / "last.pt").read_bytes() == saved
+    assert again[0]["note"] == "goes on after epoch 1"
+    assert again[-1][METRIC] == ends[-1][METRIC]
+    assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
+
+
+def test_a_fault_that_comes_back_while_saving_is_the_first_one(make, folder):
+    def opener(config, images, path, device):
+        trainer, note = open_fake(config, images, path, device)
+
+        def fails():
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+        trainer.run_epoch = trainer.interrupt = fails
+        return trainer, note
+
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        make(opener).step()
+    with folder.trial_lock("t0001"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("error", "transient"),
     [
@@ -267,6 +318,10 @@ def test_scheduler_keeps_our_names_and_stops_who_is_asked_to(folder):
         TrialScheduler.STOP,
         TrialScheduler.CONTINUE,
     ]
+    folder.trial_stop_request("t0009").touch()  # at a rung: what it reached there counts, as after a resume
+    assert decide("t0009", 4.0) == TrialScheduler.STOP
+    assert decide("t0004", 5.2) == TrialScheduler.STOP
+
     tunes = SimpleNamespace(config={"trial": "t0003"})
     alone = RungScheduler(None, folder)
     folder.trial_stop_request("t0003").touch()

@@ -8,7 +8,7 @@ from iafsweep.sweep.ledger import read_ledger
 from iafsweep.sweep.ranges import IntRange
 from iafsweep.sweep.rows import Finished, Proposed
 from iafsweep.sweep.space import Parameter
-from iafsweep.sweep.stored import open_ledger
+from iafsweep.sweep.stored import load_sweep_space, open_ledger, read_state
 from iafsweep.sweep.warm_start import warm_start
 from tests.sweep.tiny import DEPTH, RATE, tiny_space
 
@@ -47,6 +47,31 @@ def test_results_are_copied_into_the_new_ledger(earlier, tmp_path):
     assert state.trials == ()
     with pytest.raises(SweepError, match="has begun; a warm start is for a new sweep"):
         warm_start(SPACE, folder, earlier)
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("place", ["ledger.os.write", "ledger.write_text", "stored.write_text"])
+def test_killed_at_any_moment_it_knows_all_or_is_no_sweep(earlier, tmp_path, monkeypatch, place):
+    """Else `resume` would go on without what it was told, and say nothing."""
+
+    def kill(*arguments):
+        raise Killed
+
+    folder = SweepFolder(tmp_path / "new")
+    monkeypatch.setattr(f"iafsweep.sweep.{place}", kill)
+    try:
+        warm_start(SPACE, folder, earlier)
+    except Killed:
+        pass
+    monkeypatch.undo()
+    if folder.space.exists():
+        assert len(read_state(folder).known) == 2
+    else:
+        with pytest.raises(SweepError, match="is no sweep folder"):
+            load_sweep_space(folder)
 
 
 def test_what_does_not_fit_is_left_out_and_nothing_at_all_is_refused(earlier, tmp_path):

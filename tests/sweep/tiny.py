@@ -107,6 +107,9 @@ class FakeTrainer:
     def finish(self, status: str = "completed") -> None:
         self.calls.append(status)
 
+    def interrupt(self) -> None:
+        self.calls.append("interrupted")
+
     def close(self) -> None:
         self.calls.append("close")
 

@@ -7,6 +7,7 @@ from iafsweep.config import RunConfig, field_paths
 from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.training import DivergedError, RunFolder, Trainer, comparison, load_trained_model
+from iafsweep.training.checkpoint import load_last
 from iafsweep.training.metrics_file import read
 
 CLOCK = {"seconds", "images_per_second"}
@@ -211,6 +212,36 @@ def test_interrupted_between_checkpoints_keeps_the_last_whole_epoch(config, imag
         again.run_epoch()
     again.finish()
     assert metrics(folder) == metrics(RunFolder(tmp_path / "whole"))
+
+
+def test_saved_in_mid_epoch_it_is_the_last_whole_epoch(config, images, tmp_path, cpu):
+    recipe = changed(config, training={"checkpoint_every_epochs": 4})
+    train(recipe, images, tmp_path / "whole", epochs=2).finish()
+    trainer = train(recipe, images, tmp_path / "run", epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run_epoch(stop_at_batch(3))
+    trainer.save()
+    trainer.close()
+    saved, whole = (load_last(RunFolder(tmp_path / name), cpu) for name in ("run", "whole"))
+    assert saved.epoch == whole.epoch == 2
+    assert all(torch.equal(saved.model[name], whole.model[name]) for name in whole.model)
+
+
+def test_interrupted_behind_an_epoch_whose_figures_failed_that_epoch_is_saved(config, images, tmp_path, cpu):
+    """Not the one before it, with this one's best weights beside."""
+    trainer = train(changed(config, training={"checkpoint_every_epochs": 4}), images, tmp_path / "run", epochs=1)
+
+    def full(epoch):
+        raise OSError("no figure")
+
+    trainer._draw = full
+    with pytest.raises(OSError, match="no figure"):
+        trainer.run_epoch()
+    trainer.interrupt()
+    folder = RunFolder(tmp_path / "run")
+    last = load_last(folder, cpu)
+    assert (last.epoch, last.best.epoch, folder.read_state().epochs) == (2, 2, 2)
+    assert load_trained_model(folder, "best", cpu).epoch == 2
 
 
 def stop_at_batch(number):

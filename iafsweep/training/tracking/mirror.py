@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from iafsweep.errors import RunFolderError
-from iafsweep.records import EpochMetrics, Evaluation
+from iafsweep.records import EpochMetrics, Evaluation, on_most_images
 from iafsweep.training import metrics_file
 from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
@@ -220,7 +220,7 @@ def figures_of(evaluation: Evaluation) -> Mapping[str, float]:
     A name is ``split/method/what``; of several figures by one method on one split, that on the most images is taken.
     """
     values: dict[str, float] = {}
-    for each in sorted(evaluation.estimates, key=lambda estimate: estimate.images):
+    for (method, split), each in on_most_images(evaluation.estimates).items():
         found = {
             "nll": each.nll,
             "standard_error": each.standard_error,
@@ -228,7 +228,7 @@ def figures_of(evaluation: Evaluation) -> Mapping[str, float]:
             "untrusted_share": each.untrusted_share,
             "images": float(each.images),
         }
-        values |= {f"{each.split}/{each.method}/{name}": value for name, value in found.items() if value is not None}
+        values |= {f"{split}/{method}/{name}": value for name, value in found.items() if value is not None}
     for bounds in evaluation.sandwiches:
         values |= {f"simulated/{bounds.start}/gap": bounds.gap, f"simulated/{bounds.start}/gap_error": bounds.gap_error}
     return values

@@ -1,0 +1,195 @@
+"""A sweep from where it is to its end: train what is left, score the best, publish, say how to go on."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from iafsweep.cli import exits
+from iafsweep.cli.faults import faults_in_words
+from iafsweep.cli.machine import Machine
+from iafsweep.cli.progress import UnitsProgress
+from iafsweep.cli.publish import print_leaderboard, publish
+from iafsweep.cli.report import leave_report
+from iafsweep.cli.tables import search_lines
+from iafsweep.cli.tracker_option import tracked_sweep
+from iafsweep.config import EvaluationConfig
+from iafsweep.data import TrainingImages, load_test_images, load_training_images
+from iafsweep.errors import ConfigError, RunFolderError
+from iafsweep.sweep.audience import Audience
+from iafsweep.sweep.board import best_trials
+from iafsweep.sweep.cluster import plan_training, plan_trials
+from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.outcome import SweepOutcome
+from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
+from iafsweep.sweep.space import SearchSpace
+from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.stored import read_state
+from iafsweep.sweep.tuner import check_resources, launch_sweep
+
+
+def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
+    """Train, score the best again, publish; whatever is done already is not done again. Returns the exit code.
+
+    Raises:
+        UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
+    """
+    folder.refuse_if_driven()
+    check_resources(space, folder, machine.options)
+    images = load_training_images(space.base.data, machine.data_root)
+    again = resume_command(folder, machine)
+    console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
+    try:
+        with faults_in_words(folder.path, again):
+            return _train_and_score(space, folder, images, machine, console, again)
+    except exits.INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, or a second time
+        if folder.space.exists():
+            _say_interrupted(again, console)
+        return exits.code_of(interrupt)
+
+
+def _train_and_score(
+    space: SearchSpace, folder: SweepFolder, images: TrainingImages, machine: Machine, console: Console, again: str
+) -> int:
+    progress = _progress(console)
+    with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
+        plan_training(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
+        heard = progress if tracking is None else Audience(progress, tracking)
+        outcome = launch_sweep(space, folder, images, machine.options, heard)
+        if outcome.status in ("interrupted", "aborted"):
+            publish(folder)
+            leave_report(folder, console)
+            return _explain_end(outcome, again, console)
+        if outcome.status == "exhausted":
+            console.print("The space holds no further configurations; the sweep is exhausted.")
+        if outcome.status == "stopped":
+            console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
+        code = score_best(space, folder, space.base.evaluation, machine, console, again)
+        if tracking is not None:
+            tracking.scored(trial.trial for trial in best_trials(read_state(folder), space.sweep.top))
+    show_results(folder, console)
+    return code
+
+
+def score_best(
+    space: SearchSpace,
+    folder: SweepFolder,
+    evaluation: EvaluationConfig,
+    machine: Machine,
+    console: Console,
+    again: str,
+) -> int:
+    """Score the best trials on the test images; return the exit code.
+
+    Args:
+        space: the space, with how many to score.
+        folder: the sweep folder.
+        evaluation: what to score with.
+        machine: on what; Ray need not run yet.
+        console: where to print.
+        again: the command that goes on.
+    """
+    state = read_state(folder)
+    ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
+    if not ranked or not space.sweep.top:
+        return 1 if _all_failed(state) else 0
+    test = load_test_images(space.base.data, machine.data_root)
+    finalists: list[Finalist] = []
+    for trial in ranked:
+        try:
+            finalists.append(plan_finalist(trial, folder, evaluation, len(test)))
+        except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
+            console.print(f"{trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
+        if len(finalists) == space.sweep.top:
+            break
+    if not finalists:
+        return 1
+    best = [finalist.trial for finalist in finalists]
+    units = sum(finalist.first_tasks for finalist in finalists)
+    remarks: list[str] = []
+    with machine.options.ray() as nodes:
+        plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
+        progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
+        with progress.shown():
+            outcome = score_finalists(finalists, folder, test, plan, progress, remarks.append)
+    for name, error in outcome.errors.items():
+        console.print(f"{name}: {error}", markup=False, style="red")
+    for remark in remarks:
+        console.print(remark, markup=False, soft_wrap=True)
+    for finalist in finalists:
+        with suppress(RunFolderError):  # one whose scoring failed has no figures
+            for line in search_lines(finalist.run.read_evaluation().estimates):
+                console.print(f"{finalist.trial} {line}", markup=False, soft_wrap=True)
+    if outcome.stopped:
+        publish(folder)
+        leave_report(folder, console)
+        _say_interrupted(again, console)
+        return 128 + (outcome.signal or 2)
+    return 1 if outcome.errors else 0
+
+
+def show_results(folder: SweepFolder, console: Console) -> None:
+    """Publish the leaderboard, print it, and leave the report."""
+    board = publish(folder)
+    print_leaderboard(console, folder, board)
+    console.print(f"\nLeaderboard: {folder.leaderboard_csv}", markup=False, soft_wrap=True)
+    console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
+    if folder.best.exists():
+        console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
+    leave_report(folder, console)
+
+
+def resume_command(folder: SweepFolder, machine: Machine) -> str:
+    """Return the command that goes on as this one would have, on the same machine with the same options."""
+    options = machine.options
+    given: dict[str, object] = {
+        "--data-root": machine.asked_data_root,
+        "--address": options.address,
+        "--ray-folder": options.temporary,
+        "--hours": options.hours,
+        "--tracker": machine.tracker,
+    }
+    flags = {
+        "--wait": options.wait,
+        "--dashboard": options.dashboard,
+        "--allow-no-authentication": options.allow_no_authentication,
+    }
+    words = [*exits.program(), "resume", _shown(folder.path)]
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
+
+
+def _all_failed(state: LedgerState) -> bool:
+    """Whether trials have ended, and none of them well."""
+    ends = {trial.finished.status for trial in state.finished if trial.finished is not None}
+    return bool(ends) and not ends & {"completed", "stopped"}
+
+
+def _explain_end(outcome: SweepOutcome, again: str, console: Console) -> int:
+    if outcome.status == "aborted":
+        console.print("Trial after trial failed in the same place; the sweep is stopped:", style="red")
+        console.print(outcome.error, markup=False)
+        console.print(f"When that is mended:\n  {again}", markup=False, soft_wrap=True)
+    else:
+        _say_interrupted(again, console)
+    return outcome.exit_code
+
+
+def _say_interrupted(again: str, console: Console) -> None:
+    console.print(f"\nInterrupted. To go on:\n  {again}", markup=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """A path below the working directory is shown relative to it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _progress(console: Console) -> SweepProgress:
+    if console.is_terminal:
+        return LiveProgress(console)
+    return PlainProgress(lambda line: console.print(line, markup=False, soft_wrap=True))
