@@ -1,8 +1,8 @@
 """Models: variational autoencoders whose posterior is an inverse autoregressive flow.
 
 ``build`` from a configuration to a model · ``vae`` what a model can do · ``encoders``, ``decoders``, ``flows`` a family
-a folder, a member a file · ``made``, ``masks``, ``context`` the masked network inside a flow · ``priors`` ·
-``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``shapes`` sizes from an image ·
+a folder, a member a file · ``made``, ``masks``, ``block_product``, ``context`` the masked network inside a flow ·
+``priors`` · ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``shapes`` sizes from an image ·
 ``initialise`` starting weights · ``mode`` eval mode for a while · ``folding`` a trained model made ready for scoring ·
 ``registry`` how a member is found by name · ``inputs`` what a user hands in, checked.
 
