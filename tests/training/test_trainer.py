@@ -231,10 +231,10 @@ def test_interrupted_behind_an_epoch_whose_figures_failed_that_epoch_is_saved(co
     """Not the one before it, with this one's best weights beside."""
     trainer = train(changed(config, training={"checkpoint_every_epochs": 4}), images, tmp_path / "run", epochs=1)
 
-    def full(epoch):
+    def full(*figure):
         raise OSError("no figure")
 
-    trainer._draw = full
+    trainer._pictures.draw = full
     with pytest.raises(OSError, match="no figure"):
         trainer.run_epoch()
     trainer.interrupt()
