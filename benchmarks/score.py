@@ -1,14 +1,16 @@
 """Scoring: samples and gradients a second, plain, folded, and in other packages: `python -m benchmarks.score`.
 
 Importance sampling evaluates flow, decoder and densities for rows of samples; annealing needs their gradients in the
-noise. The images are encoded before, once each whatever the number of samples: none of that is in a figure. pythae's
-`get_nll` does importance sampling its own way, which encodes the image for every sample, on the same sizes. The flow
-alone stands beside the masked autoregressive layers of zuko, nflows and pythae.
+noise. The images are encoded before, once each whatever the number of samples: none of that is in a figure. On a CPU
+the row *as scored* is the folded model in a process of its own that keeps the memory it frees, as scoring does.
+pythae's `get_nll` does importance sampling its own way, which encodes the image for every sample, on the same sizes.
+The flow alone stands beside the masked autoregressive layers of zuko, nflows and pythae.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -16,13 +18,17 @@ import typer
 from torch import Tensor
 
 from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
-from benchmarks.timing import Timed, begin, show, stopwatch, take_turns
+from benchmarks.timing import Apart, Timed, begin, end_apart, show, stopwatch, take_turns
 from benchmarks.train import MODELS, SHAPE
 from iafsweep.config import ModelConfig
 from iafsweep.evaluation.hmc import evaluate
 from iafsweep.evaluation.vae_bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
+from iafsweep.training.host_memory import keep_freed_memory
+
+WorkOf = Callable[[VAE, Tensor, int], Callable[[], object]]
+"""Model, images and rows to the work that is timed."""
 
 IMAGES = 10
 PLAIN = "plain"
@@ -40,15 +46,18 @@ def main(
         models, rounds, rows = "tiny", 2, 20
     for name in models.split(","):
         config = MODELS[name]
-        model = build_model(config, SHAPE, seed=0).to(device).eval().requires_grad_(requires_grad=False)
-        x = torch.rand((IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0)).round().to(device)
+        model, x = _model_and_images(config, device)
         with full_precision():
             for title, ways in (
-                ("importance sampling", _sampling(config, model, x, rows)),
-                ("gradients of annealing", _gradients(model, x, rows)),
+                (
+                    "importance sampling",
+                    [*_sampling(config, model, x, rows), *_as_scored(name, rows, device, _weights)],
+                ),
+                ("gradients of annealing", [*_gradients(model, x, rows), *_as_scored(name, rows, device, _slopes)]),
                 ("the flow alone", _flows(config, model, x, rows)),
             ):
                 take_turns(ways, rounds)
+                end_apart(ways)
                 show(console, f"{name}, {title}, {rows} rows at a time, {rounds} turns", ways, "rows", PLAIN)
 
 
@@ -74,11 +83,32 @@ def _weights(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
 
 
 def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
-    def work_of(each: VAE) -> Callable[[], object]:
-        noise, bridge = _noise(each, rows), posterior_bridge(each, x, encode(each, x))
-        return lambda: evaluate(noise, bridge.log_densities)
+    return [
+        Timed(PLAIN, stopwatch(_slopes(model, x, rows)), rows),
+        Timed("folded", stopwatch(_slopes(folded(model), x, rows)), rows),
+    ]
 
-    return [Timed(PLAIN, stopwatch(work_of(model)), rows), Timed("folded", stopwatch(work_of(folded(model))), rows)]
+
+def _slopes(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
+    noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
+    return lambda: evaluate(noise, bridge.log_densities)
+
+
+def _as_scored(name: str, rows: int, device: torch.device, work_of: WorkOf) -> list[Timed]:
+    if device.type != "cpu":
+        return []
+    return [Timed("as scored", Apart(partial(_kept, name, rows, work_of)), rows)]
+
+
+def _kept(name: str, rows: int, work_of: WorkOf) -> Callable[[], object]:
+    keep_freed_memory()
+    model, x = _model_and_images(MODELS[name], torch.device("cpu"))
+    return work_of(folded(model), x, rows)
+
+
+def _model_and_images(config: ModelConfig, device: torch.device) -> tuple[VAE, Tensor]:
+    model = build_model(config, SHAPE, seed=0).to(device).eval().requires_grad_(requires_grad=False)
+    return model, torch.rand((IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0)).round().to(device)
 
 
 def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:

@@ -67,6 +67,13 @@ def take_turns(ways: list[Timed], rounds: int) -> None:
             way.seconds.append(measure())
 
 
+def end_apart(ways: list[Timed]) -> None:
+    """End the processes of the ways that have one of their own."""
+    for way in ways:
+        if isinstance(way.measure, Apart):
+            way.measure.end()
+
+
 def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
     """Return a function that does the work once, in this process, and returns the seconds it took."""
     now = clock()

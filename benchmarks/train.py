@@ -18,7 +18,7 @@ import typer
 from torch import nn
 
 from benchmarks.peers import MissingPeerError, pythae_model
-from benchmarks.timing import Apart, Timed, begin, show, take_turns
+from benchmarks.timing import Apart, Timed, begin, end_apart, show, take_turns
 from iafsweep.config import ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.layers import SkipMlp
@@ -88,9 +88,7 @@ def main(
     for name in models.split(","):
         ways = rows_of(name, batch_size, device, skip)
         take_turns(ways, rounds)
-        for way in ways:
-            if isinstance(way.measure, Apart):
-                way.measure.end()
+        end_apart(ways)
         show(console, f"{name}, batches of {batch_size}, {rounds} turns", ways, "images", BASELINE)
 
 

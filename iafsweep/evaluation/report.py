@@ -19,6 +19,7 @@ from iafsweep.evaluation.tasks import Result, Task, perform
 from iafsweep.models import VAE, folded
 from iafsweep.records import Estimate, SandwichEstimate, Split
 from iafsweep.training import RunFolder
+from iafsweep.training.host_memory import keep_freed_memory
 
 Told = Callable[[str, int, int], None]
 """Hears what is being scored, how many evaluations of the network of that are done, and of how many."""
@@ -71,6 +72,8 @@ def evaluate(model: VAE, images: Mapping[Split, Tensor], config: RunConfig, told
         config: the run's configuration.
         told: called before and after every task.
     """
+    if not next(model.parameters()).is_cuda:
+        keep_freed_memory()
     ready = folded(model)
     scored = []
     for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):

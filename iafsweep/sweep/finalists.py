@@ -23,6 +23,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import Unit, UnitProgress, UnitsOutcome, run_units
 from iafsweep.training import RunFolder, load_trained_model
 from iafsweep.training.checkpoint import checkpoint_digest
+from iafsweep.training.host_memory import keep_freed_memory
 from iafsweep.training.run_log import add_test_figures
 
 
@@ -52,6 +53,8 @@ class ScoringWorker:
     def __init__(self, images: Tensor, device: torch.device) -> None:
         self._images = images.to(device)
         self._device = device
+        if device.type == "cpu":
+            keep_freed_memory()
         self._model_of: tuple[Path, str] | None = None
 
     def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:
