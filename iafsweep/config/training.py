@@ -37,5 +37,7 @@ class TrainingConfig(Section):
         "and scores are float32 always), float32 without TF32; auto: float32 on a CPU, bfloat16 on a GPU that has it.",
     )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="Whether the step is compiled; auto: where the run is long enough to win by it."
+        "auto",
+        description="Whether the step is compiled; auto: where the run is long enough to win by it (on a CPU fully "
+        "connected networks alone).",
     )

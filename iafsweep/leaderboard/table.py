@@ -177,7 +177,7 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append(f"IS: importance sampling, {' or '.join(f'{count:,}' for count in samples)} samples an image.")
     if settings := sorted({row.nll_hais_settings for row in rows if row.nll_hais_settings}):
         notes.append(f"HAIS: {'; or '.join(settings)}.")
-    if sum(row.pareto or False for row in rows) > 1:
+    if any(row.pareto for row in rows):
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
     if seeds := _retrained_seeds(rows):
         notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")

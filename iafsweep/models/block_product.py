@@ -2,8 +2,7 @@
 
 Masks are block-triangular (:mod:`iafsweep.models.masks`). Rows are taken in blocks; of each block the range of columns
 outside which the mask is zero enters neither ``y = (mask * W) x`` nor its gradients ``dx = (mask * W)^T dy`` and
-``dW = mask * (dy x^T)``. Products of 1920 x 1920 take 0.7 of the time so, small ones more than whole
-(docs/performance.md).
+``dW = mask * (dy x^T)``. Small products take more time so than whole (docs/performance.md).
 """
 
 from __future__ import annotations
