@@ -15,8 +15,8 @@ from iafsweep.errors import UserError
 from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
-from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.stored import read_sweep
 from iafsweep.training import RunFolder
 
@@ -39,7 +39,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     space, state = read_sweep(sweep)
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    rows = ranked(leaderboard_rows(state, space))
+    scored = scored_rows(sweep, state, space)
+    rows = ranked(scored.rows)
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
@@ -55,6 +56,13 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     left_out = [each for comparison in found for each in comparison.left_out]
     if differences or not left_out:
         print_table(console, _text(differences, first), [], keys=1)
+    for problem in scored.problems:
+        console.print(
+            f"{problem} (a comparison takes the images' own figures, per_image.parquet)",
+            markup=False,
+            style="yellow",
+            soft_wrap=True,
+        )
     for each in left_out:
         console.print(_not_compared(each), markup=False, soft_wrap=True)
     if left_out:

@@ -50,3 +50,15 @@ def test_a_table_without_settings_is_refused_with_what_to_do(folder):
     tables = {"t0001": table(99.0, hais="prior 5x2x2"), "t0002": table(99.0, hais="prior 5x2x2")}
     with pytest.raises(UserError, match=r"does not say with which settings t0002 was scored.*score the trial again"):
         compare(folder, **tables | {"t0002": tables["t0002"].drop(columns="settings")})
+
+
+def test_damaged_figures_of_a_trial_are_named_beside_the_comparison(folder):
+    evaluation = RunFolder(folder.trial("t0001")).evaluation
+    whole = evaluation.read_bytes() if evaluation.exists() else None
+    evaluation.write_text("{")
+    try:
+        said = compare(folder, t0001=table(99.0, hais="prior 5x2x2"), t0002=table(98.0, hais="prior 5x2x2"))
+    finally:
+        evaluation.unlink() if whole is None else evaluation.write_bytes(whole)
+    assert "the test figures of t0001 are left out" in said
+    assert "NLL, HAIS" in said
