@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
 
 def mask_blocks(mask: Tensor, count: int) -> tuple[Block, ...]:
-    """Cut the rows of a mask [outputs, inputs] into ``count`` blocks, as even as can be."""
+    """Cut the rows of a mask, or of a masked weight, [outputs, inputs] into ``count`` blocks, as even as can be."""
     bounds = [0, *torch.tensor([len(part) for part in mask.tensor_split(count)]).cumsum(0).tolist()]
     return tuple(Block(slice(first, last), _used(mask[first:last])) for first, last in pairwise(bounds))
 

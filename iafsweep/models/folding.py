@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iafsweep.models.block_product import mask_blocks
 from iafsweep.models.decoders import ResnetDecoder
 from iafsweep.models.layers import NormalisedLinear
 from iafsweep.models.made import ConditionalMade, MaskedLayer
@@ -79,22 +80,19 @@ class BlockLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         count = min(MOST_BLOCKS, max(1, len(weight) // BLOCK_UNITS))
-        self.ranges: list[tuple[int, int]] = []
-        self.weights = nn.ParameterList()
-        self.biases = nn.ParameterList()
-        for rows, shift in zip(weight.tensor_split(count), bias.tensor_split(count), strict=True):
-            used = rows.ne(0).any(0).nonzero().flatten()
-            first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
-            self.ranges.append((first, last))
-            self.weights.append(nn.Parameter(rows[:, first:last].clone(), requires_grad=False))
-            self.biases.append(nn.Parameter(shift.clone(), requires_grad=False))
+        blocks = mask_blocks(weight, count)
+        self.columns = [block.columns for block in blocks]
+        self.weights = nn.ParameterList(
+            nn.Parameter(weight[rows, columns].clone(), requires_grad=False) for rows, columns in blocks
+        )
+        self.biases = nn.ParameterList(nn.Parameter(bias[rows].clone(), requires_grad=False) for rows, _ in blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the map."""
         rows = x.flatten(0, -2)  # a part of the columns of a matrix needs no copy
         parts = [
-            F.linear(rows[:, first:last], weight, bias)
-            for (first, last), weight, bias in zip(self.ranges, self.weights, self.biases, strict=True)
+            F.linear(rows[:, columns], weight, bias)
+            for columns, weight, bias in zip(self.columns, self.weights, self.biases, strict=True)
         ]
         y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         return y.reshape(*x.shape[:-1], -1)
