@@ -13,7 +13,7 @@ from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.sweep.stored import damage, read_sweep
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,10 @@ def load_sweep(path: str | Path) -> LoadedSweep:
     folder = SweepFolder(Path(path).expanduser())
     space, state = read_sweep(folder)
     scored = scored_rows(folder, state, space)
-    # A line that a driver writes at this very moment is no problem of the ledger's.
-    damage = state.problems if folder.driver() is None else ()
     return LoadedSweep(
         path=folder.path,
         title=space.title,
         parameters=tuple(parameter.path for parameter in space.parameters),
         rows=ranked(scored.rows),
-        problems=(*damage, *scored.problems),
+        problems=(*damage(folder, state), *scored.problems),
     )

@@ -105,7 +105,6 @@ def rerun_best(
 def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None:
     """Write the leaderboard from what is on disk."""
     old = SweepFolder(folder)
-    load_sweep_space(old)
     if csv is not None and csv.resolve() != old.leaderboard_csv.resolve():
         refuse_csv(old, csv, old.leaderboard_csv.name)
     try:

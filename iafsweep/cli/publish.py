@@ -18,7 +18,7 @@ from iafsweep.records import LeaderboardRow, TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.sweep.stored import damage, read_sweep
 from iafsweep.texts import short_name
 
 _MISSING_TOLD = 5
@@ -65,9 +65,8 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
         if found is not None:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
-    # A line that a driver writes at this very moment is no problem of the ledger's.
-    damage = state.problems if folder.driver() is None else ()
-    return Published(rows, order, (*(f"the ledger is damaged: {problem}" for problem in damage), *problems))
+    damaged = (f"the ledger is damaged: {problem}" for problem in damage(folder, state))
+    return Published(rows, order, (*damaged, *problems))
 
 
 def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:

@@ -11,7 +11,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.sweep.stored import damage, read_sweep
 from iafsweep.training import RunFolder
 
 
@@ -70,8 +70,7 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
         except UserError as error:
             problems.append(f"the figures of {name} are left out: {error}")
             continue
-        damage = state.problems if retraining.driver() is None else ()
-        problems += [f"{name}: {problem}" for problem in (*damage, *scored.problems)]
+        problems += [f"{name}: {problem}" for problem in (*damage(retraining, state), *scored.problems)]
         found.append((state.header.created, name, scored.rows))
     return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
 

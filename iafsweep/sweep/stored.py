@@ -71,6 +71,11 @@ def read_state(folder: SweepFolder) -> LedgerState:
     return read_sweep(folder)[1]
 
 
+def damage(folder: SweepFolder, state: LedgerState) -> tuple[str, ...]:
+    """Return what is wrong with a ledger, a sentence each; what a driver writes at this very moment is no damage."""
+    return state.problems if folder.driver() is None else ()
+
+
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     """Open the folder's ledger, or begin one; store the space beside it, since its extent may be new.
 
