@@ -1,7 +1,8 @@
 """Training steps a second: plain, fast, and pythae's VAE_IAF on the same sizes: `python -m benchmarks.train`.
 
-The plain rows compute every product as it is defined, with memory as the system hands it out. Every way trains on
-batches of its own of random pictures, data path and optimiser included, in a process of its own, in turns; with
+The plain rows compute everything as it is defined, with memory as the system hands it out. *Products alone* are the
+convolutions and matrix products of a step, bare: no work on the rest of it can be faster. Every way trains on batches
+of its own of random pictures, data path and optimiser included, in a process of its own, in turns; with
 OMP_NUM_THREADS=1 the clock is CPU time. Compiling takes minutes once for each compiled row (`--skip compiled` leaves
 them out). Where there is a GPU, the steps run on it.
 """
@@ -18,11 +19,13 @@ import typer
 from torch import nn
 
 from benchmarks.peers import MissingPeerError, pythae_model
+from benchmarks.products import products_alone
 from benchmarks.timing import Apart, Timed, begin, end_apart, show, take_turns
 from iafsweep.config import ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.layers import SkipMlp
 from iafsweep.models.made import MaskedLayer
+from iafsweep.models.residual import ResidualBlock, halved
 from iafsweep.records import Precision
 from iafsweep.training import resolve_device
 from iafsweep.training.batches import Batch, epoch_batches
@@ -61,6 +64,7 @@ class Way(NamedTuple):
     precision: Precision
     compiled: bool
     plain: bool = False
+    bare: bool = False
 
 
 AS_TRAINED = Way("eager, as trained", torch.channels_last, "float32", compiled=False)
@@ -71,6 +75,8 @@ WAYS = (
     Way("compiled, channels-last, float32", torch.channels_last, "float32", compiled=True),
     Way("eager, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=False),
     Way("compiled, channels-last, bfloat16", torch.channels_last, "bfloat16", compiled=True),
+    Way("products alone, float32", torch.channels_last, "float32", compiled=False, bare=True),
+    Way("products alone, bfloat16", torch.channels_last, "bfloat16", compiled=False, bare=True),
 )
 
 
@@ -108,7 +114,8 @@ def rows_of(name: str, batch_size: int, device: torch.device, skip: str) -> list
 
 
 def _steps(name: str, way: Way, batch_size: int, calls: int) -> Callable[[], object]:
-    return _repeated(step_of(MODELS[name], way, batch_size, resolve_device("auto")), calls)
+    step = step_of(MODELS[name], way, batch_size, resolve_device("auto"))
+    return _repeated(products_alone(step) if way.bare else step, calls)
 
 
 def _pythae_steps(name: str, batch_size: int, calls: int) -> Callable[[], object]:
@@ -129,13 +136,18 @@ def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device
 
 
 def write_out(model: VAE) -> None:
-    """Let every layer multiply by all it is defined with: zeros of masks, in the first mlp layer the input twice."""
+    """Let every layer compute as it is defined.
+
+    It multiplies by zeros of masks, in the first mlp layer by the input twice, and halves a map by taking a slice.
+    """
     for module in model.modules():
         if isinstance(module, MaskedLayer):
             module.blocks = ()
         if isinstance(module, SkipMlp):
             first = module.layers[0]
             first.of_doubled = lambda x, first=first: first(torch.cat((x, x), dim=-1))
+        if isinstance(module, ResidualBlock) and module.shortcut is halved:
+            module.shortcut = lambda x: x[..., ::2, ::2]
 
 
 def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> Callable[[], object]:

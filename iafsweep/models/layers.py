@@ -50,8 +50,8 @@ class NormalisedLinear(nn.Module):
 
     def of_doubled(self, x: Tensor) -> Tensor:
         """Apply both to ``[x, x]`` for half the products: ``[U, V] [x, x] = (U + V) x``; x [..., inputs / 2]."""
-        both: Tensor = self.linear.weight.unflatten(1, (2, -1)).sum(1)
-        y: Tensor = self.norm(F.linear(x, both, self.linear.bias))
+        first, second = self.linear.weight.chunk(2, dim=1)
+        y: Tensor = self.norm(F.linear(x, first + second, self.linear.bias))
         return y
 
 

@@ -43,5 +43,5 @@ def epoch_batches(images: Tensor, batch_size: int, latent_size: int, seed: int, 
     draws = generator(device, seed, "epoch", epoch)
     order = torch.randperm(len(images), generator=draws, device=device)
     for chosen in order[: batch_size * batch_count(len(images), batch_size)].split(batch_size):
-        x = binarise(images[chosen], draws)
+        x = binarise(images.index_select(0, chosen), draws)
         yield Batch(x, torch.randn((batch_size, latent_size), generator=draws, device=device))

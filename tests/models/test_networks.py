@@ -18,7 +18,7 @@ from model_cases import (
 )
 from torch.nn import functional as F
 
-from iafsweep.models.residual import halving_block
+from iafsweep.models.residual import halved, halving_block
 
 NETWORK_CASES = {
     **{f"encoder_{name}": (make, images(3)) for name, make in ENCODER_CASES.items()},
@@ -114,6 +114,25 @@ def test_residual_block_by_hand():
     hidden = F.conv2d(F.elu(block.second_norm(hidden)), block.second.weight, padding=1)
     nearest = F.interpolate(x, scale_factor=0.5, mode="nearest")
     assert torch.allclose(block(x), nearest + 0.1 * hidden, atol=1e-12)
+
+
+def test_a_halving_shortcut_takes_every_second_row_and_column():
+    x = images(2, (3, 12, 8))
+    assert torch.equal(halved(x), x[..., ::2, ::2])
+
+
+def test_gradients_of_channels_last_maps_are_channels_last():
+    """Else every pass over them, and every convolution's gradient, has two layouts to reconcile."""
+    encoder = settled(make_encoder("resnet")).train().to(memory_format=torch.channels_last)
+    found = []
+
+    def watch(block, maps):
+        maps[0].register_hook(lambda gradient: found.append(gradient.is_contiguous(memory_format=torch.channels_last)))
+
+    for block in list(encoder.blocks)[1:]:
+        block.register_forward_pre_hook(watch)
+    flat_output(encoder, images(3)).sum().backward()
+    assert found == [True] * 5
 
 
 def test_first_resnet_block_broadcasts_the_image_over_the_maps():
