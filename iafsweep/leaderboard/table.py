@@ -182,7 +182,7 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     if seeds := _retrained_seeds(rows):
         notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
     if any(row.hais_gap is not None for row in rows):
-        notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
+        notes.append("HAIS gap: upper minus lower bound on images simulated from the model: bounds in expectation.")
     if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
         notes.append("±: standard error over images.")
     return tuple(notes)

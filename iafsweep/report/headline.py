@@ -6,13 +6,13 @@ from collections import Counter
 from typing import get_args
 
 from iafsweep.records import Estimate, LeaderboardRow, TrialStatus
+from iafsweep.records.trust import Level
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import legend, pill, trial_button
 from iafsweep.report.private import shareable
 from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
-from iafsweep.report.trust import Level
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.sweep.standing import Standing
 from iafsweep.texts import duration, value_text
