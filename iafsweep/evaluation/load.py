@@ -13,8 +13,10 @@ from iafsweep.config import RunConfig
 from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import RunFolderError
+from iafsweep.evaluation.arithmetic import halving_rows
 from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
+from iafsweep.evaluation.noise import NoiseBlocks
 from iafsweep.evaluation.own_figures import own_figures
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
@@ -129,6 +131,7 @@ class Run:
         Raises:
             TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
             ValueError: `x` holds anything but zeros and ones, is of another shape, or `samples` is below 1.
+            torch.cuda.OutOfMemoryError: the GPU cannot hold one sample of each of a hundred images.
 
         Example:
             >>> import iafsweep
@@ -146,11 +149,17 @@ class Run:
         for first in range(0, len(bits), _IMAGES_AT_A_TIME):
             part = bits[first : first + _IMAGES_AT_A_TIME]
             noise = noise_blocks(seed, "log_likelihood", "", 0, range(first, first + len(part)))
-            with full_precision():
-                bridge = BRIDGES["posterior"](model, part, encode(model, part))
-                statistics = importance_sampling(bridge, samples, noise.open(), rows_per_chunk=_ROWS)
-            found.append(statistics.log_likelihood.cpu())
+            found.append(_sampled(model, part, samples, noise).cpu())
         return torch.cat(found) if found else torch.empty(0, dtype=torch.float64)
+
+
+def _sampled(model: VAE, x: Tensor, samples: int, noise: NoiseBlocks) -> Tensor:
+    def sample(rows: int) -> Tensor:
+        bridge = BRIDGES["posterior"](model, x, encode(model, x))
+        return importance_sampling(bridge, samples, noise.open(), rows_per_chunk=rows).log_likelihood
+
+    with full_precision():
+        return halving_rows(sample, _ROWS, len(x))
 
 
 def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:

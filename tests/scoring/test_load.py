@@ -47,6 +47,21 @@ def test_a_run_is_read_back_and_used(folder):
     assert run.log_likelihood(x[:0]).shape == (0,)
 
 
+def test_a_full_gpu_halves_the_memory_of_a_log_likelihood_and_changes_nothing(folder):
+    run, sizes = iafsweep.load_run(folder.path, device="cpu"), []
+
+    def refuse(module, inputs):
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > 100:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    x = fixed_binarisation(IMAGES.validation[:7], "validation", 0)
+    with_room = run.log_likelihood(x, samples=50)
+    run.model.decoder.register_forward_pre_hook(refuse)
+    assert torch.allclose(run.log_likelihood(x, samples=50), with_room, atol=1e-4)
+    assert max(sizes) > 100 >= sizes[-1]
+
+
 def test_a_scored_run_has_its_figures(folder):
     written = figures_of(folder)
     folder.write_evaluation(written)
