@@ -45,7 +45,8 @@ class Published:
 def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
-    All of it but the test figures comes from the ledger, so that a run folder that was removed is missed by none of it.
+    All of it but the test figures and the median epoch comes from the ledger, so that a run folder that was removed is
+    missed by none of it.
 
     Args:
         folder: the sweep folder.

@@ -34,7 +34,7 @@ class _Unequal:
 
 _FIGURES = (
     _Figure("validation -ELBO", "validation_negative_elbo", "validation_images"),
-    _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images"),
+    _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images", "test_negative_elbo_error"),
     _Figure(
         "test NLL, IS",
         "nll_importance_sampling",
@@ -177,14 +177,23 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append(f"IS: importance sampling, {' or '.join(f'{count:,}' for count in samples)} samples an image.")
     if settings := sorted({row.nll_hais_settings for row in rows if row.nll_hais_settings}):
         notes.append(f"HAIS: {'; or '.join(settings)}.")
+    if any(row.nll_importance_sampling_on_hais_images is not None for row in rows):
+        notes.append("Compare HAIS with IS beside HAIS: both are of the same images.")
+    if any(row.seconds_per_epoch is not None for row in rows):
+        notes.append("s/epoch: median by the wall clock, beside whatever else ran.")
     if any(row.pareto for row in rows):
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
     if seeds := _retrained_seeds(rows):
         notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
     if any(row.hais_gap is not None for row in rows):
         notes.append("HAIS gap: upper minus lower bound on images simulated from the model: bounds in expectation.")
-    if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
+    errors = ("test_negative_elbo_error", "nll_importance_sampling_error", "nll_hais_error")
+    if any(getattr(row, error) is not None for row in rows for error in errors):
         notes.append("±: standard error over images.")
+        notes.append(
+            "The validation bound has no ±. On the same images trials differ by less than one would say; compare tells "
+            "by how much on test images."
+        )
     return tuple(notes)
 
 

@@ -75,7 +75,12 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     )
     tiles = [_tile("validation −ELBO", number(best.validation_negative_elbo), None, _validation_foot(best))]
     estimates = {} if evaluation is None else test_estimates(evaluation)
-    tiles += [_estimate_tile(name, estimates[method]) for method, name in METHODS.items() if method in estimates]
+    beside = best.nll_importance_sampling_on_hais_images
+    tiles += [
+        _estimate_tile(name, estimates[method], beside if method == "hais" else None)
+        for method, name in METHODS.items()
+        if method in estimates
+    ]
     if not estimates:
         tiles.append(_tile("test NLL", "–", None, ["not scored on test images"]))
     if best.retrained_nll_importance_sampling is not None:
@@ -92,9 +97,12 @@ def _validation_foot(best: LeaderboardRow) -> list[str | Markup]:
     return [f"{best.validation_images or 0:,} images", f"epoch {best.best_epoch} of {best.epochs}"]
 
 
-def _estimate_tile(name: str, estimate: Estimate) -> Markup:
+def _estimate_tile(name: str, estimate: Estimate, sampled: float | None) -> Markup:
+    """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
     verdict = verdict_of(estimate)
     foot: list[str | Markup] = [f"{estimate.images:,} images", estimate.settings]
+    if sampled is not None:
+        foot.append(f"IS on the same: {number(sampled)}")
     if estimate.untrusted_share is not None:
         foot.append(pill(verdict.level, f"{estimate.untrusted_share:.0%} untrusted"))
     return _tile(name, number(estimate.nll), estimate.standard_error, foot)

@@ -22,7 +22,7 @@ def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[Leaderboar
 
 
 def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
-    """Return a trial's row: what training tells of it."""
+    """Return a trial's row: what the ledger tells of its training."""
     proposed, end = trial.proposed, trial.finished
     validation_images = space.base.data.held_out
     found = candidate(space, proposed.parameters, trial.afresh, proposed.repeat) if trial.afresh else None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import Estimate, Evaluation, LeaderboardRow, on_most_images
 from iafsweep.sweep.board import leaderboard_rows
+from iafsweep.sweep.epoch_cost import seconds_of_epochs
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
@@ -38,8 +39,11 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> 
         space: its space.
     """
     rows, problems, evaluations = leaderboard_rows(state, space), list[str](), dict[str, Evaluation]()
+    usual = dict[str, dict[str, object]]()
     for row in rows:
         run = RunFolder(folder.trial(row.trial))
+        if row.seconds_per_epoch is not None and (seconds := seconds_of_epochs(run)) is not None:
+            usual[row.trial] = {"seconds_per_epoch": seconds}
         if run.evaluation.exists():
             try:
                 evaluations[row.trial] = run.read_evaluation()
@@ -49,7 +53,8 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> 
     return ScoredRows(
         tuple(
             row.model_copy(
-                update=(_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
+                update=usual.get(row.trial, {})
+                | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
                 | figures.get(parameters_key(row), {})
             )
             for row in rows
@@ -80,7 +85,11 @@ def _test_figures(evaluation: Evaluation) -> dict[str, object]:
     largest = on_most_images(evaluation.estimates)
     figures: dict[str, object] = {}
     if (bound := largest.get(("negative_elbo", "test"))) is not None:
-        figures |= {"test_negative_elbo": bound.nll, "test_negative_elbo_images": bound.images}
+        figures |= {
+            "test_negative_elbo": bound.nll,
+            "test_negative_elbo_error": bound.standard_error,
+            "test_negative_elbo_images": bound.images,
+        }
     hais = largest.get(("hais", "test"))
     if (sampled := largest.get(("importance_sampling", "test"))) is not None:
         figures |= {

@@ -117,7 +117,8 @@ def test_an_interrupted_sweep(tmp_path, ended, sentence):
 
 
 def test_training_counts_before_a_trial_has_ended(tmp_path):
-    maker = SweepMaker(tmp_path / "s").began().add("running", count=2).ended("interrupted")
+    values = {"model.encoder.kind": "mlp", "model.flow.depth": 0, "training.learning_rate": 1e-3}
+    maker = SweepMaker(tmp_path / "s").began().add("running", count=2, parameters=values).ended("interrupted")
     assert "6 s of training" in page_of(maker.folder).text  # two trials, three epochs of a second each
 
 

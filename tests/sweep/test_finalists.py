@@ -93,6 +93,8 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     (found,), _ = score(folder, 1, ["t0001"])
     figures = _test_figures(found)
     sampled, hais = found.estimates[1], found.estimates[-1]
+    bound = next(each for each in found.estimates if (each.method, each.split) == ("negative_elbo", "test"))
+    assert figures["test_negative_elbo_error"] == bound.standard_error > 0
     assert figures["hais_gap"] == found.sandwiches[0].gap
     assert figures["hais_gap_error"] == found.sandwiches[0].gap_error
     assert figures["hais_gap_images"] == 10
