@@ -22,7 +22,7 @@ class LeaderboardRow(Record):
         epochs: epochs done.
         best_epoch: the epoch of the best validation bound, which is the one scored.
         validation_negative_elbo: the bound on the validation images at that epoch, full KL weight. It has no error:
-            trials have the same images, bits and noise, and differ by less than a standard error over images says.
+            trials have the same images and bits, and differ by less than a standard error over images says.
         validation_images: how many images that is.
         test_negative_elbo: the one-sample bound on test images.
         test_negative_elbo_error: its standard error over images.
