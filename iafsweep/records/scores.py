@@ -45,7 +45,7 @@ class UntilErrorReport(Record):
 
     Attributes:
         target: the error aimed at, nats per image.
-        stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed. A target that was met
+        stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed. A target met
             is no warrant: the figure's ``untrusted_share`` says whether to believe it.
         rounds: each with twice the effort of the one before.
         network_evaluations: of all rounds, an image.
