@@ -14,7 +14,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rows import Began, Ended, Finished
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.sweep.stored import damage, read_sweep
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,6 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
     """Return how a sweep stands whose space and ledger are read already."""
     trials, driver = space.sweep.trials, folder.driver()
     last = state.sessions[-1] if state.sessions else None
-    # A line being written at this very moment is no problem of the ledger's.
-    problems = () if driver is not None else state.problems
     return Standing(
         folder=folder.path,
         driver=driver,
@@ -95,8 +93,8 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
         rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
         seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
-        was_killed=driver is None and isinstance(last, Began),
-        problems=problems,
+        was_killed=driver is None and state.is_open,
+        problems=damage(state, driver),
     )
 
 

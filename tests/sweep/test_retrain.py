@@ -142,7 +142,7 @@ def test_the_last_retraining_is_the_one_that_began_last(folder):
         RunFolder(into.trial("t0001")).write_evaluation(found.model_copy(update={"estimates": tuple(estimates)}))
     RunFolder(folder.trial("t0001")).path.mkdir()
     RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=1))
-    row = scored_rows(folder, read_state(folder), space).rows[0]
+    row = scored_rows(folder, read_state(folder), space, None).rows[0]
     assert row.retrained_nll_importance_sampling == 80.0
     # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
     header = leaderboard_table([row]).header
