@@ -20,7 +20,7 @@ from iafsweep.config import EvaluationConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.sweep.audience import Audience
-from iafsweep.sweep.board import best_trials
+from iafsweep.sweep.best import best_trials
 from iafsweep.sweep.cluster import plan_training, plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder

@@ -157,7 +157,7 @@ def retrain(
 
 
 def status(folder: Folder) -> None:
-    """Tell whether a sweep runs, how its trials ended, the best one, and the time left.
+    """Tell whether a sweep runs, how its trials ended, the best one, what is not scored, and the time left.
 
     Example: `run_sweep.py status runs/quick-1`
     """

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from iafsweep.errors import SweepError
 from iafsweep.records import LeaderboardRow
-from iafsweep.sweep.board import best_trials
+from iafsweep.sweep.best import best_trials
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.stored import read_state

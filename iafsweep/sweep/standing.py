@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from iafsweep.records import RunState
+from iafsweep.records import Evaluation, RunState
+from iafsweep.sweep.best import best_trials, has_own, scored_checkpoint
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rows import Began, Ended, Finished
+from iafsweep.sweep.rows import Began, Ended, Finished, SweepStatus
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
 from iafsweep.sweep.stored import damage, read_sweep
+
+_THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "stopped"})
+"""Ends of training that scoring follows."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,12 @@ class Standing:
         counts: how they ended.
         best: the best completed trial.
         running: trials that began and have not ended.
+        unscored: of the best trials, which the sweep scores after its training, those without figures, the best first;
+            none while it still trains, or may go on to.
         rerun_files: result files of scoring.
         seconds_left: estimated seconds of training left; None if nothing says.
-        ended_as: how the last driver ended, if it said so.
-        was_killed: whether the last driver went without a word.
+        ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
+        was_killed: whether the last driver went without a word, before its training ended.
         problems: what is wrong with the ledger.
     """
 
@@ -58,6 +65,7 @@ class Standing:
     counts: dict[str, int]
     best: Finished | None
     running: tuple[RunningTrial, ...]
+    unscored: tuple[str, ...]
     rerun_files: int
     seconds_left: float | None
     ended_as: Ended | None
@@ -90,6 +98,7 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
         counts=dict(Counter(trial.finished.status for trial in state.finished if trial.finished is not None)),
         best=None if state.best is None else state.best.finished,
         running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
+        unscored=() if driver is not None and state.is_open else _unscored(folder, space, state),
         rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
         seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
@@ -104,6 +113,31 @@ def _running(folder: SweepFolder, trial: str) -> RunningTrial:
     except (OSError, ValidationError):
         return RunningTrial(trial, 0, None)
     return RunningTrial(trial, state.epochs, None if state.best is None else state.best.validation_negative_elbo)
+
+
+def _unscored(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> tuple[str, ...]:
+    """The finalists without figures, from their run folders: scoring may be killed anywhere, and leaves no row."""
+    last = state.sessions[-1] if state.sessions else None
+    if len(state.finished) < space.sweep.trials and not (isinstance(last, Ended) and last.outcome in _THEN_SCORED):
+        return ()
+    ended = [(trial.trial, trial.finished) for trial in best_trials(state, len(state.trials)) if trial.finished]
+    # One that cannot be scored (any more) leaves its place to the next.
+    scorable = (
+        (trial, end)
+        for trial, end in ended
+        if (checkpoint := scored_checkpoint(trial, end, space)) is not None and (folder.path / checkpoint).exists()
+    )
+    return tuple(
+        trial for trial, end in islice(scorable, space.sweep.top) if not _is_scored(folder.trial(trial), end, space)
+    )
+
+
+def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
+    try:
+        found = Evaluation.model_validate_json((run / "evaluation.json").read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return has_own(found, end, space)
 
 
 def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | None:
