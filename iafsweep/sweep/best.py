@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from iafsweep.records import Evaluation
+from iafsweep.records import Evaluation, RunState
 from iafsweep.sweep.rows import Finished
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState, TrialState
@@ -30,12 +30,20 @@ def scored_checkpoint(trial: str, end: Finished, space: SearchSpace) -> str | No
     return None if end.best_epoch is None else f"trials/{trial}/best.pt"
 
 
-def has_own(evaluation: Evaluation, end: Finished, space: SearchSpace) -> bool:
-    """Whether figures are of the checkpoint that the sweep scores, at the epoch that the ledger knows.
+def scored_epoch(end: Finished, space: SearchSpace) -> int:
+    """Return the epoch of that checkpoint: the one that a row's validation bound is of, where it is the best."""
+    return end.epochs if space.base.evaluation.checkpoint == "last" or end.best_epoch is None else end.best_epoch
 
-    A row's bound is of that epoch. A trial that was trained further by hand, or scored from its other checkpoint, has
-    figures that do not belong beside it.
+
+def has_own(evaluation: Evaluation, end: Finished, space: SearchSpace) -> bool:
+    """Whether figures belong beside a trial's bound: they are of the checkpoint that the sweep scores, at its epoch.
+
+    Those of a trial that was trained further by hand, or scored from its other checkpoint, do not.
     """
-    checkpoint = space.base.evaluation.checkpoint
-    epoch = end.epochs if checkpoint == "last" or end.best_epoch is None else end.best_epoch
-    return (evaluation.checkpoint, evaluation.epoch) == (checkpoint, epoch)
+    return (evaluation.checkpoint, evaluation.epoch) == (space.base.evaluation.checkpoint, scored_epoch(end, space))
+
+
+def is_at_its_end(run: RunState, end: Finished, space: SearchSpace) -> bool:
+    """Whether a run folder still holds the checkpoint that the sweep scores, and not one of training that went on."""
+    epoch = run.epochs if space.base.evaluation.checkpoint == "last" or run.best is None else run.best.epoch
+    return epoch == scored_epoch(end, space)

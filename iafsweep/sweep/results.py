@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import EpochMetrics, Estimate, Evaluation, LeaderboardRow, on_most_images
+from iafsweep.sweep.best import has_own, scored_epoch
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.state import LedgerState, TrialState
 from iafsweep.sweep.stored import damage, read_sweep
 from iafsweep.training import RunFolder, metrics_file
 
@@ -42,12 +43,12 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
     trains = driver is not None and state.is_open
     rows = [_as_it_stands(row, folder, space, problems, trains=trains) for row in leaderboard_rows(state, space)]
     for row in rows:
-        run = RunFolder(folder.trial(row.trial))
-        if run.evaluation.exists():
-            try:
-                evaluations[row.trial] = run.read_evaluation()
-            except RunFolderError as error:
-                problems.append(f"the test figures of {row.trial} are left out: {error}")
+        try:
+            found = _own_evaluation(folder, state.named[row.trial], space)
+        except RunFolderError as error:
+            problems.append(f"the test figures of {row.trial} are left out: {error}")
+        else:
+            evaluations |= {} if found is None else {row.trial: found}
     figures = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
@@ -60,6 +61,28 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
         evaluations,
         tuple(problems),
     )
+
+
+def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) -> Evaluation | None:
+    """Return the figures that belong beside a trial's bound; None if it was not scored.
+
+    The ledger says which those are, so that a checkpoint that was removed takes none with it.
+
+    Raises:
+        RunFolderError: there are figures, damaged or others.
+    """
+    run, end = RunFolder(folder.trial(trial.trial)), trial.finished
+    if not run.evaluation.exists():
+        return None
+    found = run.read_evaluation()
+    if end is None:
+        raise RunFolderError("it has not ended")
+    if not has_own(found, end, space):
+        raise RunFolderError(
+            f"they are of {found.checkpoint}.pt at epoch {found.epoch}, and its row is of "
+            f"{space.base.evaluation.checkpoint}.pt at epoch {scored_epoch(end, space)}"
+        )
+    return found
 
 
 def _as_it_stands(

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from iafsweep.records import Evaluation, RunState
-from iafsweep.sweep.best import best_trials, has_own, scored_checkpoint
+from iafsweep.sweep.best import best_trials, has_own, is_at_its_end, scored_checkpoint
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rows import Began, Ended, Finished, SweepStatus
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
 from iafsweep.sweep.stored import damage, read_sweep
 
+StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 _THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "stopped"})
 """Ends of training that scoring follows."""
 
@@ -108,9 +110,8 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
 
 
 def _running(folder: SweepFolder, trial: str) -> RunningTrial:
-    try:
-        state = RunState.model_validate_json((folder.trial(trial) / "state.json").read_bytes())
-    except (OSError, ValidationError):
+    state = _read(folder.trial(trial) / "state.json", RunState)
+    if state is None:
         return RunningTrial(trial, 0, None)
     return RunningTrial(trial, state.epochs, None if state.best is None else state.best.validation_negative_elbo)
 
@@ -122,22 +123,28 @@ def _unscored(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> tu
         return ()
     ended = [(trial.trial, trial.finished) for trial in best_trials(state, len(state.trials)) if trial.finished]
     # One that cannot be scored (any more) leaves its place to the next.
-    scorable = (
-        (trial, end)
-        for trial, end in ended
-        if (checkpoint := scored_checkpoint(trial, end, space)) is not None and (folder.path / checkpoint).exists()
-    )
-    return tuple(
-        trial for trial, end in islice(scorable, space.sweep.top) if not _is_scored(folder.trial(trial), end, space)
-    )
+    finalists = islice((each for each in ended if _can_be_scored(folder, *each, space)), space.sweep.top)
+    return tuple(trial for trial, end in finalists if not _is_scored(folder.trial(trial), end, space))
+
+
+def _can_be_scored(folder: SweepFolder, trial: str, end: Finished, space: SearchSpace) -> bool:
+    checkpoint = scored_checkpoint(trial, end, space)
+    state = _read(folder.trial(trial) / "state.json", RunState)
+    there = checkpoint is not None and (folder.path / checkpoint).exists()
+    return there and state is not None and is_at_its_end(state, end, space)
 
 
 def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
+    found = _read(run / "evaluation.json", Evaluation)
+    return found is not None and has_own(found, end, space)
+
+
+def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:
+    """Return what a file of a run folder holds; None if it is missing or damaged. RunFolder would import PyTorch."""
     try:
-        found = Evaluation.model_validate_json((run / "evaluation.json").read_bytes())
+        return record.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
-        return False
-    return has_own(found, end, space)
+        return None
 
 
 def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | None:

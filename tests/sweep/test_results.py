@@ -8,6 +8,7 @@ import iafsweep
 from iafsweep.cli.publish import publish
 from iafsweep.errors import SweepError
 from iafsweep.report.findings import read_findings
+from iafsweep.training import RunFolder
 from tests.report.sweeps import SweepMaker, driver_at_work
 
 
@@ -55,3 +56,28 @@ def test_no_best_trial_yet_is_no_reason_to_resume_a_sweep_that_runs(tmp_path):
     assert "resume" not in str(caught.value)
     with pytest.raises(SweepError, match=r"go on with the sweep: iafsweep-sweep resume "):
         iafsweep.load_sweep(folder.path).best()
+
+
+def test_figures_of_another_epoch_or_checkpoint_stand_beside_no_bound(tmp_path):
+    """A trial that was trained further by hand and scored, or scored from its other checkpoint."""
+    maker = SweepMaker(tmp_path / "s", trials=4).began().add(count=4).ended().score("t0001", "t0002", "t0003", "t0004")
+    for trial, change in (("t0002", {"epoch": 20}), ("t0003", {"checkpoint": "last"})):
+        run = RunFolder(maker.folder.trial(trial))
+        run.write_evaluation(run.read_evaluation().model_copy(update=change))
+    loaded = iafsweep.load_sweep(maker.folder.path)
+    assert {row.trial for row in loaded.rows if row.nll_importance_sampling is not None} == {"t0001", "t0004"}
+    assert set(read_findings(maker.folder).evaluations) == {"t0001", "t0004"}
+    first, second = loaded.problems
+    assert first.startswith(
+        "the test figures of t0002 are left out: they are of best.pt at epoch 20, and its row is of"
+    )
+    assert second.startswith(
+        "the test figures of t0003 are left out: they are of last.pt at epoch 10, and its row is of"
+    )
+
+
+def test_figures_of_a_trial_that_has_not_ended_are_no_test_figures_yet(tmp_path):
+    maker = SweepMaker(tmp_path / "s").began().add("running").score("t0001")
+    loaded = iafsweep.load_sweep(maker.folder.path)
+    assert loaded.rows[0].nll_importance_sampling is None
+    assert loaded.problems == ("the test figures of t0001 are left out: it has not ended",)

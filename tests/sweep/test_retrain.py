@@ -137,11 +137,11 @@ def test_the_last_retraining_is_the_one_that_began_last(folder):
         into.space.write_text(folder.space.read_text())
         into.ledger.write_text("".join([header.model_dump_json() + "\n", *rows[1:]]))
         RunFolder(into.trial("t0001")).path.mkdir()
-        found = figures(epoch=1)
+        found = figures(epoch=4)
         estimates = [each.model_copy(update={"nll": nll, "images": 7}) for each in found.estimates]
         RunFolder(into.trial("t0001")).write_evaluation(found.model_copy(update={"estimates": tuple(estimates)}))
     RunFolder(folder.trial("t0001")).path.mkdir()
-    RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=1))
+    RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=4))
     row = scored_rows(folder, read_state(folder), space, None).rows[0]
     assert row.retrained_nll_importance_sampling == 80.0
     # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
