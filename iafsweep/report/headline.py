@@ -94,6 +94,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         foot = [
             f"mean over {best.retrained_nll_importance_sampling_seeds} seeds, ± one seed's standard deviation",
             f"{best.retrained_nll_importance_sampling_images or 0:,} images",
+            f"{best.retrained_nll_importance_sampling_samples or 0:,} samples",
         ]
         tiles.append(_tile("retrained test NLL, IS", number(best.retrained_nll_importance_sampling), spread, foot))
     return element("div", left, element("div", tiles, class_="tiles"), class_="card headline")

@@ -108,6 +108,7 @@ def test_mean_and_spread_are_over_seeds_of_one_configuration():
         "retrained_nll_importance_sampling_spread": pytest.approx(2**0.5),
         "retrained_nll_importance_sampling_seeds": 2,
         "retrained_nll_importance_sampling_images": 50,
+        "retrained_nll_importance_sampling_samples": 10,
     }
     single = found[parameters_key(row("x", 1, None))]
     assert (single["retrained_seeds"], single["retrained_nll_importance_sampling_spread"]) == (1, None)
@@ -147,4 +148,5 @@ def test_the_last_retraining_is_the_one_that_began_last(folder):
     # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
     header = leaderboard_table([row]).header
     assert "retrained test NLL, IS (7 images)" in header
+    assert row.retrained_nll_importance_sampling_samples == 1000
     assert "test NLL, IS (100 images)" in header
