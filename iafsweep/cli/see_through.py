@@ -38,17 +38,19 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     Raises:
         UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
     """
-    folder.refuse_if_driven()
-    check_resources(space, folder, machine.options)
-    images = load_training_images(space.base.data, machine.data_root)
     again = resume_command(folder, machine)
-    console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
     try:
+        folder.refuse_if_driven()
+        check_resources(space, folder, machine.options)
+        images = load_training_images(space.base.data, machine.data_root)
+        console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
         with faults_in_words(folder.path, again):
             return _train_and_score(space, folder, images, machine, console, again)
-    except exits.INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, or a second time
+    except exits.INTERRUPTS as interrupt:  # before and while Ray starts, between two parts of the work, a second time
         if folder.space.exists():
             _say_interrupted(again, console)
+        else:
+            console.print("\nInterrupted before the sweep began; there is nothing to resume.")
         return exits.code_of(interrupt)
 
 
