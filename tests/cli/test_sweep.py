@@ -28,6 +28,7 @@ from iafsweep.records import TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.retrain import retrain_folder
+from iafsweep.sweep.space_file import dump_space
 from iafsweep.texts import short_name
 from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
 from tests.cli.tiny_run import ROOT
@@ -346,6 +347,24 @@ def test_a_disk_that_is_full_at_the_end_is_one_message(run_sweep, monkeypatch, t
     going_on = "resume sweep" if words == ("resume",) else shlex.join([words[0], str(folder.path), *words[1:]])
     assert errors.rstrip().endswith(f" run_sweep.py {going_on}")
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("top", [2, 3])
+def test_fewer_trials_than_were_asked_to_be_trained_again_are_said(run_sweep, monkeypatch, tmp_path, top):
+    """Whenever: also when the same command goes on, with the trials that it began with."""
+    folder = SweepMaker(tmp_path / "sweep", trials=3).began().add("completed", count=2).add("stopped").folder
+
+    def see_through(space, into, machine, console):
+        into.create()
+        into.space.write_text(dump_space(space))
+        return 0
+
+    monkeypatch.setattr(again, "see_through", see_through)
+    for _ in range(2):
+        code, shown, errors = run_sweep("retrain", folder.path, "--top", top, "--seeds", 2)
+        assert code == 0, errors
+        said = "--top 3 is more than the trials that had completed, 2 in all: each is trained again"
+        assert (said in shown) == (top == 3)
 
 
 def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatch, tmp_path):
