@@ -164,7 +164,7 @@ class Trainer:
         return metrics
 
     def save(self) -> None:
-        """Write the checkpoints and ``state.json`` as of the last whole epoch; nothing if they are there already."""
+        """Write the checkpoints and ``state.json`` as of the last whole epoch, if they are not there already."""
         if self._write_kept():
             self._write_state("running")
 
@@ -188,7 +188,8 @@ class Trainer:
         self.close()
 
     def close(self) -> None:
-        """Close log and event file; what was not saved is lost."""
+        """Close log and event file, let go of what was compiled; what was not saved is lost."""
+        self._step.close()
         self._log.close()
 
     def _open(self, line: str) -> None:
