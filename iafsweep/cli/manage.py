@@ -97,7 +97,7 @@ def _unscored(now: Standing) -> str:
     some = ", ".join(now.unscored[:_MOST_NAMED]) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
     if now.driver is not None:
         return f"not scored yet: {some}"
-    return f"not scored: {some}; to score them: {_command('rerun', now)}"
+    return f"not scored: {some}; to score: {_command('rerun', now)}"
 
 
 def _command(name: str, now: Standing) -> str:

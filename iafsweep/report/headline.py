@@ -57,7 +57,7 @@ def _unscored(stands: Standing) -> str:
     if not stands.unscored:
         return ""
     some = ", ".join(stands.unscored) if len(stands.unscored) <= _MOST_NAMED else f"{len(stands.unscored):,}"
-    return f" Of the best, {some} are not scored: rerun scores them."
+    return f" Not scored of the best: {some}; rerun does it."
 
 
 def headline(found: Findings) -> Markup:

@@ -40,11 +40,11 @@ def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_
     said = status(maker.folder)
     assert "training ended as completed" in said
     command = shlex.join([*exits.program(), "rerun", str(maker.folder.path)])
-    assert f"not scored: {second}, {third}; to score them: {command}" in said
+    assert f"not scored: {second}, {third}; to score: {command}" in said
     assert "to go on" not in said
     level, _, sentence = report(maker.folder)
     assert (level, sentence) == (
-        "doubtful", f"All trials have ended. Of the best, {second}, {third} are not scored: rerun scores them."
+        "doubtful", f"All trials have ended. Not scored of the best: {second}, {third}; rerun does it."
     )  # fmt: skip
     with driver_at_work(maker.folder):
         assert f"not scored yet: {second}, {third}\n" in status(maker.folder)
@@ -73,9 +73,9 @@ def test_scoring_is_missing_once_it_had_its_turn(tmp_path, capsys, ended, trials
     if ended:
         maker.ended(*ended)
     assert bool(standing(maker.folder).unscored) == unscored
-    assert ("to score them: " in status(maker.folder)) == unscored
+    assert ("to score: " in status(maker.folder)) == unscored
     assert ("to go on: " in status(maker.folder)) == (trials == 8 and ended != ("exhausted",))
-    assert ("rerun scores them" in report(maker.folder)[2]) == unscored
+    assert ("rerun does it" in report(maker.folder)[2]) == unscored
     assert "0 trials are left" not in report(maker.folder)[2]
 
 
