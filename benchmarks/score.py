@@ -106,9 +106,10 @@ def _apart(name: str, rows: int, device: torch.device, work_of: WorkOf) -> list[
 
 
 def _folded_work(name: str, rows: int, work_of: WorkOf, *, keeps: bool) -> Callable[[], object]:
+    device = torch.device("cpu")
     if keeps:
-        keep_freed_memory()
-    model, x = _model_and_images(MODELS[name], torch.device("cpu"))
+        keep_freed_memory(device)
+    model, x = _model_and_images(MODELS[name], device)
     return work_of(folded(model), x, rows)
 
 

@@ -47,7 +47,7 @@ def test_two_like_trials_are_told_apart_by_their_usual_epochs_alone(tmp_path):
         run.path.mkdir(parents=True)
         for each in epochs(*seconds):
             metrics_file.append(run.metrics, each)
-    rows = {row.trial: row for row in ranked(scored_rows(folder, state, tiny_space()).rows)}
+    rows = {row.trial: row for row in ranked(scored_rows(folder, state, tiny_space(), None).rows)}
     assert rows["t0001"].seconds_per_epoch == rows["t0002"].seconds_per_epoch == 1.0
     assert rows["t0001"].pareto
     assert not rows["t0002"].pareto
