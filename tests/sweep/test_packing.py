@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
 from iafsweep.cli.sweep_options import gpus_or_auto
+from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import Node, plan_trials
 from iafsweep.sweep.packing import automatic_gpus, largest_configuration, probe_gpu
+from iafsweep.sweep.ranges import Choice
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.sizes import parameter_count
-from tests.sweep.tiny import DEPTH, WIDTH, tiny_space
+from iafsweep.sweep.space import Parameter
+from tests.sweep.tiny import BASE, DEPTH, WIDTH, tiny_space
 
 GIB = 2**30
 
@@ -36,6 +41,27 @@ def test_the_largest_configuration_is_probed():
     assert (found.model.flow.depth, found.model.flow.made.width) == (3, 8)
     smaller = tiny_space().config({DEPTH: 3, WIDTH: 4})
     assert parameter_count(found) > parameter_count(smaller)
+
+
+def test_convolutions_are_larger_than_matrices_with_more_parameters():
+    """What a batch keeps for its backward pass counts, not the weights alone."""
+    kinds = ("resnet", "mlp")
+    changes = {
+        "model.encoder.resnet.maps": 8,
+        "model.encoder.resnet.hidden_size": 16,
+        "model.decoder.resnet.maps": 8,
+        "model.encoder.mlp.hidden_sizes": (300,),
+        "model.decoder.mlp.hidden_sizes": (300,),
+        "model.flow.depth": 0,
+    }
+    space = replace(
+        tiny_space(),
+        base=build_config(with_values(BASE.model_dump(), changes), "test"),
+        parameters=tuple(Parameter(f"model.{part}.kind", Choice(kinds)) for part in ("encoder", "decoder")),
+    )
+    both = {kind: space.config({"model.encoder.kind": kind, "model.decoder.kind": kind}) for kind in kinds}
+    assert parameter_count(both["mlp"]) > parameter_count(both["resnet"])
+    assert largest_configuration(space).model == both["resnet"].model
 
 
 def test_without_a_gpu_auto_is_refused():
