@@ -21,16 +21,17 @@ from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
 from iafsweep.records import EpochMetrics, RunState, RunStatus
 from iafsweep.sweep.disk import is_out_of_room
+from iafsweep.sweep.faults import is_transient
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.gpu import ActorNotReusableError, TakeDevice, take_device
+from iafsweep.sweep.gpu import TakeDevice, take_device
 from iafsweep.sweep.report import TrialReport, bound_of
 from iafsweep.sweep.rows import EndStatus
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, metrics_file
 from iafsweep.training.host_memory import give_freed_memory_back
+from iafsweep.training.memory import is_out_of_memory
 
 _LOCK_SECONDS = 20.0
-_TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
 
 
 class RunningTrainer(Protocol):
@@ -151,9 +152,9 @@ class SweepTrial(tune.Trainable):
             return self._epoch().result()
         except DivergedError as error:
             return self._end("diverged", str(error)).result()
-        except torch.cuda.OutOfMemoryError as error:
-            return self._end("oom", str(error).splitlines()[0]).result()
         except Exception as error:
+            if is_out_of_memory(error):
+                return self._end("oom", str(error).partition("\n")[0] or repr(error)).result()
             if is_out_of_room(error):
                 return self._end("interrupted", f"no room on the disk: {error}").result()
             if is_transient(error):
@@ -288,13 +289,6 @@ def _last_bound(folder: RunFolder, epochs_done: int) -> float | None:
         return None
     rows = metrics_file.read(folder.metrics)
     return rows[-1].validation_negative_elbo if rows and rows[-1].epoch == epochs_done else None
-
-
-def is_transient(error: BaseException) -> bool:
-    """Return whether a new process may get further: a file, or a CUDA fault other than too little memory."""
-    if isinstance(error, ActorNotReusableError | OSError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _TRANSIENT)
 
 
 def _hold_run_folder(held: ExitStack, folder: SweepFolder, trial: str) -> None:
