@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +17,7 @@ from torch import Tensor
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
+from iafsweep.sweep.faults import is_gpu_fault
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.sweep.signals import StopRequest
@@ -135,9 +136,9 @@ def run_units(
 ) -> UnitsOutcome:
     """Do all units that have no result file yet; Ray is running.
 
-    Results are written by the driver, atomically, as they come. An actor that dies is started again and its unit done
-    again; killed at any point, the next call does what is left. A unit that raises does not keep the others from being
-    done. Ctrl-C and SIGTERM end the work after the results at hand.
+    Results are written by the driver, atomically, as they come. An actor that dies, or whose GPU fails, is replaced and
+    its unit done again; killed at any point, the next call does what is left. A unit that raises does not keep the
+    others from being done. Ctrl-C and SIGTERM end the work after the results at hand.
 
     Args:
         units: the work, in the order it should be done; a needed unit may come later than the one that needs it.
@@ -244,6 +245,7 @@ class _Pool:
         self._work = work
         self._stop = stop
         self._actors: list[Any] = []
+        self._gpu_faults: Counter[str] = Counter()
 
     def empty(self) -> None:
         """Do all there is to do, units that need others once these are done."""
@@ -259,8 +261,11 @@ class _Pool:
                     return
                 for reference in ray.wait(list(busy), timeout=_LOOK_SECONDS)[0]:
                     actor, unit = busy.pop(reference)
-                    self._take(reference, unit)
-                    idle.append(actor)
+                    if self._take(reference, unit):
+                        idle.append(actor)
+                    else:
+                        self._actors.remove(actor)
+                        ray.kill(actor)
         finally:
             for actor in self._actors:
                 ray.kill(actor)
@@ -273,7 +278,8 @@ class _Pool:
         self._actors.append(options.remote(self._make_worker, self._plan))
         return self._actors[-1]
 
-    def _take(self, reference: Any, unit: Unit) -> None:  # noqa: ANN401 - Ray's references have no useful type
+    def _take(self, reference: Any, unit: Unit) -> bool:  # noqa: ANN401 - Ray's references have no useful type
+        """Keep what became of a unit; return whether its process is fit for another."""
         try:
             text = ray.get(reference)
         except RayActorError as error:
@@ -282,6 +288,12 @@ class _Pool:
                 f"kept, so the same command goes on"
             ) from error
         except RayTaskError as error:
-            self._work.outcome.errors[unit.name] = str(error)
-            return
+            is_fit = not is_gpu_fault(error.cause)
+            self._gpu_faults[unit.name] += not is_fit
+            if is_fit or self._gpu_faults[unit.name] > _RESTARTS:
+                self._work.outcome.errors[unit.name] = str(error)
+            else:
+                self._work.waiting.appendleft(unit)
+            return is_fit
         self._work.keep(unit, text)
+        return True
