@@ -19,6 +19,7 @@ from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.faults import is_gpu_fault
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.gpu import take_device
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.sweep.signals import StopRequest
 
@@ -99,10 +100,8 @@ class _Actor:
 
     def __init__(self, make_worker: MakeWorker, plan: Plan) -> None:
         torch.set_num_threads(plan.cpus)
-        if plan.gpus and not torch.cuda.is_available():
-            raise SweepError("the rerun was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES")
         self._make_worker = make_worker
-        self._device = torch.device("cuda" if plan.gpus else "cpu")
+        self._device = take_device(plan.gpus)
         self._worker: UnitWorker | None = None
 
     def run(self, payload: object, needed: Mapping[str, str], images: np.ndarray) -> str:

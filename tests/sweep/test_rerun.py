@@ -10,7 +10,7 @@ import torch
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rerun import Unit, run_units
+from iafsweep.sweep.rerun import Unit, _Actor, run_units
 
 pytestmark = pytest.mark.faults
 
@@ -101,6 +101,19 @@ def test_a_process_whose_gpu_has_failed_does_no_further_units(ray_cluster, folde
     assert all("illegal memory access" in error for error in outcome.errors.values())
     assert (tmp_path / "calls-0-2").read_text() == calls
     assert {path.read_text() for path in tmp_path.glob("calls-*-10")} == {"x"}
+
+
+def test_processes_on_one_gpu_are_kept_to_their_shares(monkeypatch):
+    """One alone would take what the others need: chunks are halved only once an allocation fails."""
+    shares = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    threads = torch.get_num_threads()
+    actor = _Actor(Adder, replace(PLAN, gpus=0.25))
+    torch.set_num_threads(threads)
+    assert actor._device.type == "cuda"
+    assert shares == [pytest.approx(0.95 * 0.25)]
 
 
 def test_finished_units_need_no_ray(folder, tmp_path, monkeypatch):
