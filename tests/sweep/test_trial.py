@@ -1,5 +1,7 @@
+import errno
 import json
 import math
+import weakref
 
 import pytest
 import torch
@@ -141,6 +143,43 @@ def test_ends_that_are_no_success(make, depth, status, error):
     assert (result["status"], result["done"], result[METRIC]) == (status, True, math.inf)
     assert error in result["error"]
     assert trial._trainer is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (None, "completed"),
+        (lambda: torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (lambda: ZeroDivisionError("a bug"), "failed"),
+        (lambda: OSError(errno.ENOSPC, "no room"), "interrupted"),
+    ],
+)
+def test_nothing_of_a_trial_is_held_when_its_memory_is_given_back(make, monkeypatch, fault, status):
+    """A traceback holds the model and its activations; what is frozen while it is held is never collected."""
+    of_trial, held = [], []
+
+    def opener(*arguments):
+        trainer, note = open_fake(*arguments)
+        of_trial.append(weakref.ref(trainer))
+        whole = trainer.run_epoch
+
+        def run_epoch():
+            activations = torch.zeros(3)
+            of_trial.append(weakref.ref(activations))
+            if fault is not None:
+                raise fault()
+            return whole()
+
+        trainer.run_epoch = run_epoch
+        return trainer, note
+
+    monkeypatch.setattr(
+        "iafsweep.sweep.trial.give_freed_memory_back",
+        lambda: held.extend(each() for each in of_trial if each() is not None),
+    )
+    assert make(opener, epochs=1).step()["status"] == status
+    assert len(of_trial) == 2
+    assert not held
 
 
 def test_transient_errors_are_left_to_tune_and_let_go_of_the_folder(make, folder):
