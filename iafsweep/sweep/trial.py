@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import shutil
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -178,7 +177,8 @@ class SweepTrial(tune.Trainable):
         torch.set_num_threads(settings.cpus)
         self._device_name = device_name(self._device)
         folder = SweepFolder(settings.folder)
-        _hold_run_folder(self._held, folder, self._trial)
+        # A process that outlived its driver holds it for some seconds more.
+        self._held.enter_context(folder.trial_lock(self._trial, _LOCK_SECONDS))
         path = folder.trial(self._trial)
         self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
         self._note = "; ".join(part for part in (self._note, note) if part)
@@ -294,16 +294,3 @@ def _last_bound(folder: RunFolder, epochs_done: int) -> float | None:
         return None
     rows = metrics_file.read(folder.metrics)
     return rows[-1].validation_negative_elbo if rows and rows[-1].epoch == epochs_done else None
-
-
-def _hold_run_folder(held: ExitStack, folder: SweepFolder, trial: str) -> None:
-    """Take the lock on a run folder; a process that outlived its driver holds it for some seconds more."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            held.enter_context(folder.trial_lock(trial))
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
