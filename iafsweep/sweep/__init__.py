@@ -10,7 +10,7 @@
   ``progress``, ``journal``, ``tracked``
 - Under Ray: ``cluster``, ``joining``, ``own_groups``, ``storage``, ``packing``, ``tune_setup``, ``searcher``,
   ``scheduler``, ``recorder``, ``stopping``, ``trial``, ``report``, ``gpu``, ``faults``, ``shared``
-- After it: ``rerun``, ``rerun_cost``, ``finalists``, ``retry``, ``retrain``
+- After it: ``units``, ``rerun``, ``rerun_cost``, ``finalists``, ``retry``, ``retrain``
 
 Import what you need from the module itself: some are slow to import.
 """

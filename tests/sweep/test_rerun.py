@@ -10,7 +10,8 @@ import torch
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rerun import Unit, _Actor, run_units
+from iafsweep.sweep.rerun import _Actor, run_units
+from iafsweep.sweep.units import Unit
 
 pytestmark = pytest.mark.faults
 
