@@ -101,8 +101,9 @@ def _as_scored(name: str, rows: int, device: torch.device, work_of: WorkOf) -> l
 
 
 def _kept(name: str, rows: int, work_of: WorkOf) -> Callable[[], object]:
-    keep_freed_memory()
-    model, x = _model_and_images(MODELS[name], torch.device("cpu"))
+    device = torch.device("cpu")
+    keep_freed_memory(device)
+    model, x = _model_and_images(MODELS[name], device)
     return work_of(folded(model), x, rows)
 
 

@@ -129,7 +129,13 @@ def _evaluation(
         else base.evaluation.model_copy(update={"hais": with_hais(base.evaluation.hais, hais)})
     )
     values = base.model_dump(exclude_none=True) | {"evaluation": evaluation.model_dump(exclude_none=True)}
-    return build_config(with_values(values, changes), "rerun").evaluation
+    found = build_config(with_values(values, changes), "rerun").evaluation
+    if found.checkpoint != (scored := base.evaluation.checkpoint):
+        raise UserError(
+            f"--set evaluation.checkpoint={found.checkpoint}: the sweep ranks and scores {scored}.pt, and figures of "
+            f"another checkpoint do not belong on its leaderboard; leave that out"
+        )
+    return found
 
 
 def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Console | None = None) -> SearchSpace:

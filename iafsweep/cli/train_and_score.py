@@ -62,8 +62,8 @@ def train_and_score(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    where = resolve_device(device, "--device")
     try:
+        where = resolve_device(device, "--device")
         with faults_in_words(folder.path, same or again if evaluate_only else again):
             refuse_unscorable(config)
             if evaluate_only:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -39,7 +39,9 @@ class Run:
         model: the autoencoder, in eval mode, its parameters without gradient.
         epoch: epochs that model had been trained.
         metrics: one record an epoch.
-        evaluation: the figures of this model; None if it was not scored (or not since it was trained further).
+        evaluation: the figures of this model; None if it was not scored (or not since it was trained further), or they
+            are damaged.
+        problems: what could not be read and is left out, a sentence each.
 
     Example:
         >>> import iafsweep
@@ -54,6 +56,7 @@ class Run:
     epoch: int
     metrics: tuple[EpochMetrics, ...]
     evaluation: Evaluation | None
+    problems: tuple[str, ...] = ()
     _origin: Origin | None = field(default=None, repr=False)
 
     def images(self, split: Split = "test", count: int | None = None, data_root: str | Path | None = None) -> Tensor:
@@ -164,7 +167,8 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model.
+        RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model; figures
+            that are damaged are left out instead, and named in ``problems``.
         ConfigError: its configuration breaks a rule.
         ValueError: there is no such device.
         UserError: cuda was asked for and there is none.
@@ -192,12 +196,24 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
             raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
         checkpoint = config.evaluation.checkpoint
         trained, origin = load_trained_model(folder, checkpoint, where), None
+    evaluation, problems = _figures(folder, checkpoint, trained.epoch)
     return Run(
         path=folder.path,
         config=trained.config,
         model=trained.model.requires_grad_(requires_grad=False),
         epoch=trained.epoch,
         metrics=tuple(read(folder.metrics)),
-        evaluation=own_figures(folder, checkpoint, trained.epoch),
+        evaluation=evaluation,
+        problems=problems,
         _origin=origin,
     )
+
+
+def _figures(
+    folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int
+) -> tuple[Evaluation | None, tuple[str, ...]]:
+    """The figures of a checkpoint if there are any, and what is wrong with them."""
+    try:
+        return own_figures(folder, checkpoint, epoch), ()
+    except RunFolderError as error:
+        return None, (f"the figures are left out: {error}",)

@@ -94,7 +94,7 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
         return [
             *lines,
             "",
-            "These weights were not scored on test images; `iafsweep-run --evaluate-only` does it.",
+            "No test figures of these weights are known; `iafsweep-run --evaluate-only` makes them.",
         ]
     return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
 

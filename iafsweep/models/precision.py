@@ -22,13 +22,17 @@ def full_precision() -> Iterator[None]:
     cuDNN computes float32 convolutions in TF32 unless told otherwise: 10 bits of mantissa, which moves a likelihood of
     a hundred nats by more than its error bars. Autocast would move it further.
     """
-    # One by one: PyTorch's older switches (`allow_tf32`) cannot be read where a user has set the newer ones.
+    # The newer switches first: where a user has set one of them, PyTorch refuses to read the older one.
     before = [switch.fp32_precision for switch in _SWITCHES]
+    for switch in _SWITCHES:
+        switch.fp32_precision = "ieee"
+    # The older one too: where the two differ, PyTorch refuses to compile products, and perhaps to compute them.
+    older = torch.get_float32_matmul_precision()
     try:
-        for switch in _SWITCHES:
-            switch.fp32_precision = "ieee"
+        torch.set_float32_matmul_precision("highest")
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
+        torch.set_float32_matmul_precision(older)
         for switch, precision in zip(_SWITCHES, before, strict=True):
             switch.fp32_precision = precision

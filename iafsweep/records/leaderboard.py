@@ -48,10 +48,12 @@ class LeaderboardRow(Record):
         retrained_nll_importance_sampling_spread: standard deviation of one seed's.
         retrained_nll_importance_sampling_seeds: of how many seeds: those scored alike, on as many images.
         retrained_nll_importance_sampling_images: how many images that is.
+        retrained_nll_importance_sampling_samples: samples an image.
         retrained_nll_hais: mean of their test NLLs by HAIS.
         retrained_nll_hais_spread: standard deviation of one seed's.
         retrained_nll_hais_seeds: of how many seeds: those scored alike, on as many images.
         retrained_nll_hais_images: how many images that is.
+        retrained_nll_hais_settings: start, temperatures, leapfrog steps and chains in one line.
         hais_gap: upper minus lower bound on images simulated from the model, with HAIS's own settings.
         hais_gap_error: its standard error over those images.
         hais_gap_images: how many images were simulated.
@@ -101,10 +103,12 @@ class LeaderboardRow(Record):
     retrained_nll_importance_sampling_spread: float | None = None
     retrained_nll_importance_sampling_seeds: int | None = None
     retrained_nll_importance_sampling_images: int | None = None
+    retrained_nll_importance_sampling_samples: int | None = None
     retrained_nll_hais: float | None = None
     retrained_nll_hais_spread: float | None = None
     retrained_nll_hais_seeds: int | None = None
     retrained_nll_hais_images: int | None = None
+    retrained_nll_hais_settings: str | None = None
     hais_gap: float | None = None
     hais_gap_error: float | None = None
     hais_gap_images: int | None = None

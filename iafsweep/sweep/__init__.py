@@ -2,8 +2,8 @@
 
 - What is searched: ``space``, ``space_file``, ``settings``, ``ranges``, ``when``, ``conditions``, ``rules``,
   ``first_points``, ``keys``, ``suggest``, ``sizes``, ``preview``
-- What happened: ``rows``, ``state``, ``ledger``, ``folder``, ``stored``, ``standing``, ``environment``, ``board``,
-  ``results``
+- What happened: ``rows``, ``state``, ``ledger``, ``folder``, ``stored``, ``standing``, ``environment``, ``best``,
+  ``board``, ``results``
 - Who proposes, who stops, who copies whom: ``proposals``, ``tpe``, ``quasi_random``, ``warm_start``, ``rungs``,
   ``population``, ``exchange``
 - A driver: ``tuner``, ``session``, ``options``, ``outcome``, ``signals``, ``budget``, ``disk``, ``audience``,

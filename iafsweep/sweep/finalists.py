@@ -54,8 +54,7 @@ class ScoringWorker:
     def __init__(self, images: Tensor, device: torch.device) -> None:
         self._images = images.to(device)
         self._device = device
-        if device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory(device)
         self._model_of: tuple[Path, str] | None = None
 
     def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:

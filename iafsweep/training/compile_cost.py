@@ -20,8 +20,8 @@ SAVED_SHARE = 0.12
 """So much of an eager step's time compiling saves where there are matrix products alone."""
 SECONDS_A_MODULE_ON_A_GPU = 1.0
 SAVED_SECONDS_A_MODULE_ON_A_GPU = 2e-5
-"""Assumed, not measured: an eager step of a GPU waits for the launches of its kernels, some tens of microseconds a
-module, forward and backward."""
+"""Assumed, not measured: an eager step of a GPU waits for the launches of its kernels, seven or eight a module, forward
+and backward. Both costs grow with the modules, so that the number of steps decides: more than 100,000."""
 
 
 def is_worth_compiling(config: RunConfig, model: VAE, device: torch.device) -> bool:
@@ -31,7 +31,6 @@ def is_worth_compiling(config: RunConfig, model: VAE, device: torch.device) -> b
     compiler makes of them.
     """
     steps = config.training.epochs * batch_count(config.data.training_images, config.training.batch_size)
-    modules = sum(1 for module in model.modules() if next(module.parameters(recurse=False), None) is not None)
     if device.type == "cuda":
         return steps * SAVED_SECONDS_A_MODULE_ON_A_GPU > 2 * SECONDS_A_MODULE_ON_A_GPU
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
@@ -39,5 +38,6 @@ def is_worth_compiling(config: RunConfig, model: VAE, device: torch.device) -> b
         return False
     # A multiplication and an addition for each weight and image; backward costs twice as much again.
     flops = 3 * 2 * sum(weight.numel() for weight in weights) * config.training.batch_size
+    modules = sum(1 for module in model.modules() if next(module.parameters(recurse=False), None) is not None)
     saved = steps * flops / (FLOPS_A_SECOND * torch.get_num_threads()) * SAVED_SHARE
     return saved > 2 * modules * SECONDS_A_MODULE

@@ -23,6 +23,7 @@ Means = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Bits and noise of a batch to the means of reconstruction and KL over it, nats per image."""
 
 
+_STEPS_TO_RECORD = 2  # on a GPU the first compiles and computes, the second records; those after it replay
 _COMPILERS = ("torch._dynamo", "torch._inductor", "triton")
 
 
@@ -36,8 +37,8 @@ class TrainingStep:
 
     Attributes:
         computing: how it computes; eager from the first step on where compiling failed, with a remark that says so.
-        compile_seconds: seconds that the first compiled step took, and those given, of earlier processes; without
-            compiling they stay what they were.
+        compile_seconds: seconds that compiling took, and those given, of earlier processes; the first step's, on a GPU
+            those of the steps that record its graphs too; without compiling they stay what they were.
     """
 
     def __init__(
@@ -49,19 +50,25 @@ class TrainingStep:
         self._optimiser = optimiser
         self._eager = mean_terms(model, computing)
         self._means = self._eager
-        self._is_new = computing.compiled
         self._replays = computing.compiled and next(model.parameters()).is_cuda
+        self._steps_to_compile = (_STEPS_TO_RECORD if self._replays else 1) if computing.compiled else 0
         if computing.compiled:
             self._means = _compiled(self._eager, replays=self._replays)
 
     def __call__(self, batch: Batch, kl_weight: float) -> Tensor:
         """Train on one batch; return its mean loss, reconstruction and KL, [3], without waiting for the device."""
-        gradients = self._first_gradients if self._is_new else self._gradients
+        gradients = self._first_gradients if self._steps_to_compile else self._gradients
         # Around forward and backward, and outside of what is compiled: float32 is no TF32 on a GPU.
         with full_precision() if self.computing.precision == "float32" else nullcontext():
             means = gradients(batch, kl_weight)
         self._optimiser.step()
         return means
+
+    def close(self) -> None:
+        """Let go of what was compiled; on a GPU that is the memory in which its graphs keep a whole step."""
+        if self._means is not self._eager:
+            self._means, self._steps_to_compile = self._eager, 0
+            torch.compiler.reset()
 
     def _gradients(self, batch: Batch, kl_weight: float) -> Tensor:
         # Before anything is replayed: the gradients of the step before lie in memory that a replay writes over.
@@ -75,7 +82,7 @@ class TrainingStep:
 
     def _first_gradients(self, batch: Batch, kl_weight: float) -> Tensor:
         """Compile, and compute; a step that cannot be compiled computes without from now on, and says so."""
-        self._is_new = False
+        self._steps_to_compile -= 1
         averages = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
         started = time.perf_counter()
         try:
@@ -87,7 +94,7 @@ class TrainingStep:
             reason = " ".join(str(error).split())[:200]
             remark = f"the step is not compiled, training is slower: compiling failed ({reason})"
             self.computing = Computing(self.computing.precision, compiled=False, remark=remark)
-            self._replays, self._means = False, self._eager
+            self._replays, self._steps_to_compile, self._means = False, 0, self._eager
             self._model.load_state_dict(averages)  # batch norm may have seen the batch already
             means = self._gradients(batch, kl_weight)
         self.compile_seconds += time.perf_counter() - started

@@ -42,8 +42,7 @@ class Trainer:
 
     def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
         """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
-        if device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory(device)
         self.config = config
         self.folder = folder
         self.device = device
@@ -165,7 +164,7 @@ class Trainer:
         return metrics
 
     def save(self) -> None:
-        """Write the checkpoints and ``state.json`` as of the last whole epoch; nothing if they are there already."""
+        """Write the checkpoints and ``state.json`` as of the last whole epoch, if they are not there already."""
         if self._write_kept():
             self._write_state("running")
 
@@ -189,7 +188,8 @@ class Trainer:
         self.close()
 
     def close(self) -> None:
-        """Close log and event file; what was not saved is lost."""
+        """Close log and event file, let go of what was compiled; what was not saved is lost."""
+        self._step.close()
         self._log.close()
 
     def _open(self, line: str) -> None:

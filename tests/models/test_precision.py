@@ -54,6 +54,22 @@ def test_full_precision_is_given_back(given_back, set_before):
     assert found() == before
 
 
+@pytest.mark.parametrize("set_before", [set_nothing, set_older, set_newer])
+def test_products_are_full_float32_by_the_older_switch_too(given_back, set_before):
+    """PyTorch's compiler reads the older one, and PyTorch refuses to where the two differ."""
+    set_before()
+    with full_precision():
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_the_older_switch_is_given_back(given_back):
+    torch.set_float32_matmul_precision("medium")
+    with full_precision():
+        pass
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
 def test_what_is_set_by_default_reads_as_before():
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     with full_precision():

@@ -94,6 +94,8 @@ class SweepMaker:
         if status == "completed":
             best = Best(epoch=done, validation_negative_elbo=1.0)
             run.write_state(RunState(status="completed", epochs=done, best=best, seconds=1.0, parameters=1000))
+        if status == "completed":
+            run.best.touch()
         if pictures:
             for path in (run.samples, run.reconstructions):
                 Image.effect_noise((60, 60), 60).save(path)

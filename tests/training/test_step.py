@@ -1,6 +1,8 @@
 """The step computes the same bound however it computes: eager, compiled, in fewer bits."""
 
 import functools
+import gc
+import weakref
 
 import pytest
 import torch
@@ -169,6 +171,28 @@ def test_one_process_compiles_trial_after_trial(monkeypatch):
     torch.compiler.reset()
 
 
+def test_nothing_compiled_is_left_when_a_step_is_closed(monkeypatch):
+    """On a GPU it would hold the memory of a whole step, which nobody else could have."""
+    made = weakref.WeakSet()
+
+    def backend(graph, inputs):
+        def compiled(*arguments):
+            return graph.forward(*arguments)
+
+        made.add(compiled)
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    model = model_of("mlp", depth=0)
+    step, batch = step_of(model, COMPILED), batches(1)[0]
+    step(batch, 1.0)
+    assert len(made) == 1
+    step.close()
+    gc.collect()
+    assert not made
+    assert step(batch, 1.0).isfinite().all()  # not compiled
+
+
 def test_another_weight_or_learning_rate_compiles_nothing(monkeypatch):
     made = []
 
@@ -205,6 +229,17 @@ def test_a_step_that_cannot_be_compiled_trains_without_and_says_so(monkeypatch):
     assert "no such header" in step.computing.remark
     assert torch.equal(eager, fallen_back)
     assert all(torch.equal(other.state_dict()[name], value) for name, value in one.state_dict().items())
+
+
+def test_the_steps_that_record_on_a_gpu_count_as_compiling(monkeypatch):
+    monkeypatch.setattr(steps, "_compiled", lambda means, *, replays: means)
+    step = step_of(model_of("mlp", depth=0), COMPILED)
+    step._steps_to_compile = steps._STEPS_TO_RECORD
+    seconds = []
+    for batch in batches(4):
+        step(batch, 1.0)
+        seconds.append(step.compile_seconds)
+    assert 0 < seconds[0] < seconds[1] == seconds[2] == seconds[3]
 
 
 def test_a_fault_that_is_not_the_compilers_is_raised(monkeypatch):
