@@ -24,7 +24,7 @@ from iafsweep.config.problems import explain
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.packing import automatic_gpus, probe_gpu
+from iafsweep.sweep.packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.sizes import parameter_count
@@ -145,6 +145,7 @@ def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Conso
     """
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("gpus_per_trial") == "auto":
+        require_gpu()
         given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
         if console is not None:
             console.print(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")

@@ -89,7 +89,7 @@ def retry(
     dashboard: Dashboard = False,
     allow_no_authentication: Unauthenticated = False,
 ) -> None:
-    """Run trials again that ran out of GPU memory, failed or diverged.
+    """Run trials again that ran out of memory, failed or diverged.
 
     Out of memory and failed: from their last checkpoint. Diverged: afresh with another training seed; the old run
     folder is kept as `trials/<trial>.old-1`.

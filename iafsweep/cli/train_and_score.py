@@ -97,7 +97,8 @@ def _memory_in_words(doing: str, remedy: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise UserError(f"out of memory while {doing} ({str(error).splitlines()[0]}); {remedy}") from error
+        said = str(error).partition("\n")[0] or repr(error)
+        raise UserError(f"out of memory while {doing} ({said}); {remedy}") from error
 
 
 def _train(

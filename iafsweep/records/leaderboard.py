@@ -8,7 +8,7 @@ from iafsweep.records.base import Record
 from iafsweep.records.run import Precision
 
 TrialStatus = Literal["pending", "running", "completed", "stopped", "diverged", "failed", "oom", "interrupted"]
-"""How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of GPU memory."""
+"""How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of memory."""
 
 
 class LeaderboardRow(Record):

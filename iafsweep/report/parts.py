@@ -31,7 +31,7 @@ WORDS: dict[TrialStatus, str] = {
     "interrupted": "interrupted",
     "diverged": "diverged",
     "failed": "failed",
-    "oom": "out of GPU memory",
+    "oom": "out of memory",
 }
 _FIGURE = re.compile(r"(?P<value>[^±,]+?)(?P<error> ± [^,(]+)?(?:, (?P<untrusted>\d+% untrusted))?(?P<rest> \(.*\))?")
 _MANY, _VERY_MANY = 80, 300

@@ -17,7 +17,7 @@ TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
 ParameterValue = bool | int | float | str
 """What a sampler proposes."""
 EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
-"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of GPU memory, an error in it."""
+"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of memory, an error in it."""
 
 SweepStatus = Literal["completed", "exhausted", "stopped", "interrupted", "aborted"]
 """How a driver's training ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` ·
