@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 
@@ -85,14 +86,28 @@ def probe_gpu(config: RunConfig) -> tuple[int, int]:
     return taken_by(train_some, config, torch.cuda.mem_get_info)
 
 
-def taken_by(train: Callable[[str], int], config: RunConfig, memory: Callable[[], tuple[int, int]]) -> tuple[int, int]:
+class Reserved(NamedTuple):
+    """Bytes of GPU memory that a process took for its tensors.
+
+    Attributes:
+        most: at its most.
+        now: at the end, while the process is still there.
+    """
+
+    most: int
+    now: int
+
+
+def taken_by(
+    train: Callable[[str], Reserved], config: RunConfig, memory: Callable[[], tuple[int, int]]
+) -> tuple[int, int]:
     """Return the bytes that a process takes to train, its CUDA context included, and those there are.
 
     The context is made by whatever asks the GPU anything. So one process looks at the memory before the other has one
     and while that is still there; the driver's own makes none, which would stay for as long as the sweep runs.
 
     Args:
-        train: takes the configuration as JSON and returns the bytes that it took and gave back; it travels pickled.
+        train: takes the configuration as JSON and returns what it took; it travels pickled.
         config: what to train.
         memory: returns the bytes that are free on the GPU, and those that it has; it travels pickled.
 
@@ -103,7 +118,7 @@ def taken_by(train: Callable[[str], int], config: RunConfig, memory: Callable[[]
     with ProcessPoolExecutor(1, context) as looking, ProcessPoolExecutor(1, context) as training:
         try:
             free_before, total = looking.submit(memory).result()
-            given_back = training.submit(train, config.model_dump_json()).result()
+            reserved = training.submit(train, config.model_dump_json()).result()
             free_after, _ = looking.submit(memory).result()
         except BrokenProcessPool:
             raise SweepError(
@@ -116,14 +131,16 @@ def taken_by(train: Callable[[str], int], config: RunConfig, memory: Callable[[]
             raise SweepError(
                 f"one training step of the largest configuration does not fit on the GPU: {error}"
             ) from None
-    return free_before - free_after + given_back, total
+    # Others who gave memory back meanwhile hide what training took, but never its tensors.
+    there = max(free_before - free_after, reserved.now)
+    return there + reserved.most - reserved.now, total
 
 
-def train_some(config_json: str) -> int:
-    """Train some steps on the GPU, as a trial does; return the bytes that PyTorch took for them and gave back."""
+def train_some(config_json: str) -> Reserved:
+    """Train some steps on the GPU, as a trial does; return what PyTorch took for them."""
     steps(RunConfig.model_validate_json(config_json), torch.device("cuda"))
     torch.cuda.synchronize()
-    return torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()
+    return Reserved(torch.cuda.max_memory_reserved(), torch.cuda.memory_reserved())
 
 
 def steps(config: RunConfig, device: torch.device) -> TrainingStep:

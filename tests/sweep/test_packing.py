@@ -79,12 +79,19 @@ def test_without_a_gpu_auto_is_refused_before_anything_is_reckoned(monkeypatch):
 def card(tmp_path, monkeypatch):
     """A card that other processes use 100 bytes of."""
     monkeypatch.setenv("FAKE_CARD", str(tmp_path))
-    (tmp_path / "other").write_text("100")
+    (tmp_path / fake_card.OTHERS).write_text("100")
+    return tmp_path
 
 
 def test_what_the_training_process_takes_is_counted_with_its_context(card):
     """Neither what others had of the card before nor what the process that looks has of it itself."""
     assert taken_by(fake_card.train, BASE, fake_card.memory) == (fake_card.CONTEXT + fake_card.PEAK, fake_card.TOTAL)
+
+
+def test_memory_that_others_give_back_meanwhile_hides_no_tensors(card):
+    (card / fake_card.OTHERS).write_text("4000")
+    taken, _ = taken_by(fake_card.train_while_others_end, BASE, fake_card.memory)
+    assert taken == fake_card.PEAK
 
 
 def test_a_process_that_is_killed_while_it_measures_is_an_error_and_no_hang(card):
