@@ -127,8 +127,8 @@ def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device
     model = build_model(config, SHAPE, seed=0).to(device).to(memory_format=way.memory_format)
     if way.plain:
         write_out(model)
-    elif device.type == "cpu":
-        keep_freed_memory()
+    else:
+        keep_freed_memory(device)
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
     step = TrainingStep(model, optimiser, Computing(way.precision, way.compiled))
     batches = endless(config, batch_size, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class LoadedSweep:
         parameters: paths of the searched fields, in the order of the space.
         rows: a record a trial, in the order of the ranks.
         problems: what could not be read and is missing in the rows, a sentence each.
+        driver: the process that trained or scored it then, and its host; None if none did.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class LoadedSweep:
     parameters: tuple[str, ...]
     rows: tuple[LeaderboardRow, ...]
     problems: tuple[str, ...] = ()
+    driver: str | None = None
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -68,9 +71,11 @@ class LoadedSweep:
         """
         best = best_row(self.rows)
         if best is None:
+            remedy = f"go on with the sweep: {shlex.join(['iafsweep-sweep', 'resume', str(self.path)])}"
+            if self.driver is not None:
+                remedy = f"load the sweep again later: a driver is at work on it ({self.driver})"
             raise SweepError(
-                f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or go on "
-                f"with the sweep: iafsweep-sweep resume {self.path}"
+                f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or {remedy}"
             )
         return self.run(best.trial, device)
 
@@ -108,11 +113,13 @@ def load_sweep(path: str | Path) -> LoadedSweep:
     """
     folder = SweepFolder(Path(path).expanduser())
     space, state = read_sweep(folder)
-    scored = scored_rows(folder, state, space)
+    driver = folder.driver()
+    scored = scored_rows(folder, state, space, driver)
     return LoadedSweep(
         path=folder.path,
         title=space.title,
         parameters=tuple(parameter.path for parameter in space.parameters),
         rows=ranked(scored.rows),
-        problems=(*damage(folder, state), *scored.problems),
+        problems=(*damage(state, driver), *scored.problems),
+        driver=driver,
     )

@@ -1,10 +1,15 @@
+import shutil
+
 import pandas as pd
 import pytest
 import torch
+from rich.console import Console
 
 import iafsweep
 from iafsweep.cli.publish import publish
 from iafsweep.errors import RunFolderError, SweepError, UserError
+from iafsweep.sweep.folder import SweepFolder
+from iafsweep.training import RunFolder
 from tests.finished import finish_sweep
 
 
@@ -78,3 +83,18 @@ def test_the_command_exports_the_best_or_a_named_trial(folder, tmp_path, monkeyp
         assert end.value.code == 0
         assert str(to) in capsys.readouterr().out
         assert iafsweep.load_run(to, "cpu").config.model.flow.depth == depth
+
+
+def test_the_command_exports_a_model_with_damaged_figures_and_says_so(folder, tmp_path, monkeypatch, capsys):
+    from iafsweep.cli.export_model import export_run, export_trial
+
+    console = Console(width=200, soft_wrap=True)
+    sweep = SweepFolder(shutil.copytree(folder.path, tmp_path / "sweep"))
+    damaged = RunFolder(sweep.trial("t0001")).evaluation
+    damaged.write_text("{")
+    export_trial(sweep.path, None, tmp_path / "first", console)
+    export_run(sweep.trial("t0001"), tmp_path / "second", console)
+    said = capsys.readouterr().out
+    assert said.count(f"The figures are left out: {damaged} is damaged") == 2
+    assert said.count(f"iafsweep-sweep rerun {sweep.path} --top N") == 2
+    assert (tmp_path / "first" / "model.safetensors").exists()

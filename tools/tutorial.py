@@ -87,8 +87,9 @@ $ iafsweep-sweep launch depth.toml --name depth
 
 Trials are ranked by the validation bound alone; test figures change no rank. `±` is the standard error over images, and
 `untrusted` the share of images whose importance weights are too uneven: such a figure is a bound rather than the
-likelihood ([estimators.md](estimators.md) says what to do about it). Ctrl-C at any moment costs nothing:
-`iafsweep-sweep resume runs/depth` goes on, and is done at once where all is done.
+likelihood ([estimators.md](estimators.md) says what to do about it). `s/epoch` is by the wall clock, beside whatever
+else ran, so that two trials of one network may differ; the star of the Pareto front rests on it. Ctrl-C at any moment
+costs nothing: `iafsweep-sweep resume runs/depth` goes on, and is done at once where all is done.
 
 ```console
 $ iafsweep-sweep status runs/depth
@@ -112,7 +113,9 @@ misses at least; on 100 images, for the best alone, and what was scored before i
 $ iafsweep-sweep rerun runs/depth --top 1 --hais posterior:20x3x8 --set evaluation.hais.images=100
 ```
 
-`IS beside HAIS` is importance sampling on the very images of HAIS, so that the two can be compared.
+`IS beside HAIS` is importance sampling on the very images of HAIS. What lies between these two columns is what it
+misses in expectation at least, and more where HAIS has untrusted images as well. The column `test NLL, IS` is of other
+images, and is not to be compared with HAIS.
 
 ## The report
 

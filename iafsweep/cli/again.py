@@ -92,6 +92,12 @@ def retrain(
         else:
             again = retrain_space(space, old, top, seeds, all_images=all_images)
             into.path.parent.mkdir(exist_ok=True)
+        if (found := len(again.first)) < top:
+            console.print(
+                f"--top {top} is more than the trials that had completed, {found} in all: each is trained again",
+                markup=False,
+                soft_wrap=True,
+            )
         code = see_through(with_sweep(again, changes), into, machine, console)
         board = publish(old)
     console.print()

@@ -39,7 +39,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     space, state = read_sweep(sweep)
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    scored = scored_rows(sweep, state, space)
+    scored = scored_rows(sweep, state, space, sweep.driver())
     rows = ranked(scored.rows)
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))

@@ -24,7 +24,7 @@ from iafsweep.config.problems import explain
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import plan_trials
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.packing import automatic_gpus, probe_gpu
+from iafsweep.sweep.packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.preview import preview_table, sample_configurations
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.sizes import parameter_count
@@ -129,7 +129,13 @@ def _evaluation(
         else base.evaluation.model_copy(update={"hais": with_hais(base.evaluation.hais, hais)})
     )
     values = base.model_dump(exclude_none=True) | {"evaluation": evaluation.model_dump(exclude_none=True)}
-    return build_config(with_values(values, changes), "rerun").evaluation
+    found = build_config(with_values(values, changes), "rerun").evaluation
+    if found.checkpoint != (scored := base.evaluation.checkpoint):
+        raise UserError(
+            f"--set evaluation.checkpoint={found.checkpoint}: the sweep ranks and scores {scored}.pt, and figures of "
+            f"another checkpoint do not belong on its leaderboard; leave that out"
+        )
+    return found
 
 
 def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Console | None = None) -> SearchSpace:
@@ -139,6 +145,7 @@ def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Conso
     """
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("gpus_per_trial") == "auto":
+        require_gpu()
         given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
         if console is not None:
             console.print(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")

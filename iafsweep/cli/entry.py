@@ -1,4 +1,4 @@
-"""Where both commands begin, before anything slow is imported: Ctrl-C in those seconds ends them without a word."""
+"""Where both commands begin, before anything slow is imported: Ctrl-C in those seconds ends them at once."""
 
 from __future__ import annotations
 

@@ -74,15 +74,31 @@ def run(app: typer.Typer) -> None:
         console.print("[bold red]error:[/] ", end="")
         console.print(str(error), markup=False)
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except Terminated:
-        sys.exit(TERMINATED)
+    except INTERRUPTS as interrupt:
+        _say_interrupted()
+        sys.exit(code_of(interrupt))
+    except SystemExit as end:
+        if _is_left_interrupt(end):
+            _say_interrupted()
+        raise
 
 
 def code_of(interrupt: BaseException) -> int:
     """Return the exit code for Ctrl-C or SIGTERM."""
     return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+
+
+def _is_left_interrupt(end: SystemExit) -> bool:
+    """Whether Typer made it from a Ctrl-C that no command has handled: it keeps the exit code and says nothing."""
+    error: BaseException | None = end
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _say_interrupted() -> None:
+    behind_the_key = "\n" if sys.stderr.isatty() else ""
+    print(f"{behind_the_key}Interrupted.", file=sys.stderr)
 
 
 def _raise_terminated(signum: int, frame: FrameType | None) -> None:

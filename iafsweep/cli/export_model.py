@@ -25,6 +25,8 @@ def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> 
 
 def _export(run: Run, to: Path, console: Console) -> None:
     folder = run.export(to)
+    for problem in run.problems:
+        console.print(f"{problem[0].upper()}{problem[1:]}", markup=False, style="yellow", soft_wrap=True)
     console.print(
         f"Model of {run.path.name}, epoch {run.epoch}: {folder}\n"
         f"In Python: iafsweep.load_run({str(to)!r}).model.sample(64)",

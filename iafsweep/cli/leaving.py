@@ -1,18 +1,19 @@
-"""Signals while there is nothing to save: the process ends at once, with the signal's exit code."""
+"""Signals while there is nothing to save: the process ends at once, with a line and the signal's exit code."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STDERR = 2
 
 
 def leave_at_once() -> None:
-    """From now on Ctrl-C ends the process with 130 and SIGTERM with 143; nothing is cleaned up, nothing printed."""
+    """From now on Ctrl-C ends the process with 130 and SIGTERM with 143; that is said, and nothing is cleaned up."""
     for number in _SIGNALS:
         signal.signal(number, _leave)
 
@@ -30,4 +31,7 @@ def leaving_at_once() -> Iterator[None]:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
+    behind_the_key = "\n" if os.isatty(_STDERR) else ""
+    with suppress(OSError):  # nobody may be there to read; Python's own files could be in the middle of a write
+        os.write(_STDERR, f"{behind_the_key}Interrupted before anything was made.\n".encode())
     os._exit(128 + number)

@@ -15,6 +15,7 @@ from iafsweep.sweep.stored import read_state
 from iafsweep.texts import duration
 
 _LINES_OF_ERROR = 20
+_MOST_NAMED = 8
 
 
 def show_status(folder: Path, console: Console) -> None:
@@ -38,12 +39,14 @@ def status_lines(now: Standing) -> list[str]:
         lines.append(f"about {duration(now.seconds_left)} of training left")
     if now.ended_as is not None and now.driver is None:
         because = f": {now.ended_as.reason}" if now.ended_as.reason else ""
-        lines.append(f"the last driver ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
+        lines.append(f"training ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
     if now.was_killed:
         lines.append("the last driver was killed: it left no word of its end")
+    if now.unscored:
+        lines.append(_unscored(now))
     is_exhausted = now.ended_as is not None and now.ended_as.outcome == "exhausted"  # there is nothing new to propose
     if now.driver is None and now.ended < now.trials and not is_exhausted:
-        lines.append(f"to go on: {shlex.join([*exits.program(), 'resume', str(now.folder)])}")
+        lines.append(f"to go on: {_command('resume', now)}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
 
 
@@ -88,6 +91,17 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
         console.print(f"{ended.trial} {ended.status} after {ended.epochs} epochs", markup=False)
         for line in ended.error.splitlines()[-_LINES_OF_ERROR:]:
             console.print(line, markup=False, soft_wrap=True)
+
+
+def _unscored(now: Standing) -> str:
+    some = ", ".join(now.unscored[:_MOST_NAMED]) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
+    if now.driver is not None:
+        return f"not scored yet: {some}"
+    return f"not scored: {some}; to score: {_command('rerun', now)}"
+
+
+def _command(name: str, now: Standing) -> str:
+    return shlex.join([*exits.program(), name, str(now.folder)])
 
 
 def _bound(value: float | None) -> str:

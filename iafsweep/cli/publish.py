@@ -45,7 +45,8 @@ class Published:
 def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
-    All of it but the test figures comes from the ledger, so that a run folder that was removed is missed by none of it.
+    Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
+    that was removed is missed by none of it.
 
     Args:
         folder: the sweep folder.
@@ -55,7 +56,8 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
         SweepError: the folder holds no readable ledger.
     """
     space, state = read_sweep(folder)
-    rows, _, problems = scored_rows(folder, state, space)
+    driver = folder.driver()
+    rows, _, problems = scored_rows(folder, state, space, driver)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
@@ -65,7 +67,7 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
         if found is not None:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
-    damaged = (f"the ledger is damaged: {problem}" for problem in damage(folder, state))
+    damaged = (f"the ledger is damaged: {problem}" for problem in damage(state, driver))
     return Published(rows, order, (*damaged, *problems))
 
 

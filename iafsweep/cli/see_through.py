@@ -20,14 +20,14 @@ from iafsweep.config import EvaluationConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.sweep.audience import Audience
-from iafsweep.sweep.board import best_trials
+from iafsweep.sweep.best import best_trials, scored_epoch
 from iafsweep.sweep.cluster import plan_training, plan_trials
 from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.state import LedgerState, TrialState
 from iafsweep.sweep.stored import read_state
 from iafsweep.sweep.tuner import check_resources, launch_sweep
 
@@ -38,17 +38,19 @@ def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, conso
     Raises:
         UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
     """
-    folder.refuse_if_driven()
-    check_resources(space, folder, machine.options)
-    images = load_training_images(space.base.data, machine.data_root)
     again = resume_command(folder, machine)
-    console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
     try:
+        folder.refuse_if_driven()
+        check_resources(space, folder, machine.options)
+        images = load_training_images(space.base.data, machine.data_root)
+        console.print(f"Sweep folder: {folder.path}", markup=False, soft_wrap=True)
         with faults_in_words(folder.path, again):
             return _train_and_score(space, folder, images, machine, console, again)
-    except exits.INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, or a second time
+    except exits.INTERRUPTS as interrupt:  # before and while Ray starts, between two parts of the work, a second time
         if folder.space.exists():
             _say_interrupted(again, console)
+        else:
+            console.print("\nInterrupted before the sweep began; there is nothing to resume.")
         return exits.code_of(interrupt)
 
 
@@ -94,16 +96,16 @@ def score_best(
         again: the command that goes on.
     """
     state = read_state(folder)
-    ranked = [trial.trial for trial in best_trials(state, len(state.trials))]
+    ranked = best_trials(state, len(state.trials))
     if not ranked or not space.sweep.top:
         return 1 if _all_failed(state) else 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists: list[Finalist] = []
     for trial in ranked:
         try:
-            finalists.append(plan_finalist(trial, folder, evaluation, len(test)))
+            finalists.append(_finalist(trial, space, folder, evaluation, len(test)))
         except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
-            console.print(f"{trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
+            console.print(f"{trial.trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
         if len(finalists) == space.sweep.top:
             break
     if not finalists:
@@ -130,6 +132,24 @@ def score_best(
         _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
+
+
+def _finalist(
+    trial: TrialState, space: SearchSpace, folder: SweepFolder, evaluation: EvaluationConfig, test_images: int
+) -> Finalist:
+    """Plan the scoring of a trial.
+
+    Raises:
+        RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
+    """
+    finalist = plan_finalist(trial.trial, folder, evaluation, test_images)
+    assert trial.finished is not None
+    if finalist.epoch != (epoch := scored_epoch(trial.finished, space)):
+        raise RunFolderError(
+            f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is of epoch {finalist.epoch}, and "
+            f"its row is of epoch {epoch}; score it as a run of its own, with run_single.py --evaluate-only"
+        )
+    return finalist
 
 
 def show_results(folder: SweepFolder, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iafsweep.cli import exits, report, sweep_later
+from iafsweep.cli.leaving import leaving_at_once
 from iafsweep.cli.sweep_options import (
     Address,
     Concurrent,
@@ -98,7 +99,8 @@ def launch(
     - `run_sweep.py launch mnist --gpus-per-trial auto --hours 11.5` fills a night of a batch queue
     - `run_sweep.py launch mnist --address auto` runs on the Ray cluster this machine belongs to
     """
-    from iafsweep.cli.drive import launch_new
+    with leaving_at_once():
+        from iafsweep.cli.drive import launch_new
 
     sweep = {
         "trials": trials,
@@ -147,7 +149,8 @@ def resume(
 
     Example: `run_sweep.py resume runs/quick-1`
     """
-    from iafsweep.cli.drive import resume_old
+    with leaving_at_once():
+        from iafsweep.cli.drive import resume_old
 
     changes = {
         "top": top,
@@ -209,7 +212,8 @@ def rerun(
     - `run_sweep.py rerun runs/quick-1 --hais posterior:40x4x16 --images 200`
     - `run_sweep.py rerun runs/quick-1 --hais posterior --sandwich 100 --until-error 0.02 --budget-seconds 3600`
     """
-    from iafsweep.cli.drive import rerun_best
+    with leaving_at_once():
+        from iafsweep.cli.drive import rerun_best
 
     asked = {
         "evaluation.importance_sampling.samples": samples,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from iafsweep.cli.leaving import leaving_at_once
 from iafsweep.cli.sweep_options import (
     Address,
     Concurrent,
@@ -53,7 +54,8 @@ def extend(
 
     Example: `run_sweep.py extend runs/quick-1 --trials +50`
     """
-    from iafsweep.cli.again import extend as extend_sweep
+    with leaving_at_once():
+        from iafsweep.cli.again import extend as extend_sweep
 
     changes = {"top": top, "max_concurrent": max_concurrent, "gpu_hours": gpu_hours, "target": target}
     machine = make_machine(
@@ -87,14 +89,15 @@ def retry(
     dashboard: Dashboard = False,
     allow_no_authentication: Unauthenticated = False,
 ) -> None:
-    """Run trials again that ran out of GPU memory, failed or diverged.
+    """Run trials again that ran out of memory, failed or diverged.
 
     Out of memory and failed: from their last checkpoint. Diverged: afresh with another training seed; the old run
     folder is kept as `trials/<trial>.old-1`.
 
     Example: `run_sweep.py retry runs/mnist-1 --status oom --gpus-per-trial 1`
     """
-    from iafsweep.cli.again import retry as retry_trials
+    with leaving_at_once():
+        from iafsweep.cli.again import retry as retry_trials
 
     changes = {"top": top, "max_concurrent": max_concurrent, "cpus_per_trial": cpus_per_trial}
     machine = make_machine(
@@ -136,7 +139,8 @@ def retrain(
 
     Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
     """
-    from iafsweep.cli.again import retrain as retrain_best
+    with leaving_at_once():
+        from iafsweep.cli.again import retrain as retrain_best
 
     changes = {
         "max_concurrent": max_concurrent,
@@ -157,7 +161,7 @@ def retrain(
 
 
 def status(folder: Folder) -> None:
-    """Tell whether a sweep runs, how its trials ended, the best one, and the time left.
+    """Tell whether a sweep runs, how its trials ended, the best one, what is not scored, and the time left.
 
     Example: `run_sweep.py status runs/quick-1`
     """

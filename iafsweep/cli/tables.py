@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate
+from iafsweep.records.trust import level_of
 
 
 def figures_table(estimates: Sequence[Estimate]) -> Table:
@@ -35,18 +36,29 @@ def figures_table(estimates: Sequence[Estimate]) -> Table:
 
 
 def search_lines(estimates: Sequence[Estimate]) -> list[str]:
-    """Return a line on each search for a small error: whether it ended at its target or at the end of its budget."""
+    """Return a line on each search for a small error: whether it ended at its target or at the end of its budget.
+
+    A target that was reached says little where weights are too uneven: the error may be understated, and twice the
+    samples hardly move an estimate that is far off. Such a figure is never said to have just reached it.
+    """
     lines = []
     for estimate in estimates:
         if (found := estimate.until_error) is None:
             continue
         last = found.rounds[-1]
+        untrusted = estimate.untrusted_share or 0.0
         end = "reached" if found.stopped_by == "target" else "NOT reached, the budget has ended"
+        remedy = ""
+        if found.stopped_by == "target" and level_of(untrusted) != "good":
+            end += ", but not to be trusted,"
+            more = "HAIS, which shows it" if estimate.method != "hais" else "a smaller target, for more temperatures"
+            remedy = f"; {untrusted:.0%} of the images are untrusted, the bias may be far larger: ask for {more}"
         effort = "temperatures" if estimate.method == "hais" else "samples"
+        half = "nothing yet" if last.half_nll is None else f"{abs(last.nll - last.half_nll):.3f}"
         lines.append(
             f"{_name(estimate)}: {found.target:g} nats {end} with {last.effort:,} {effort} after {len(found.rounds)} "
-            f"round(s): estimator {last.estimator_error:.3f}, all against half {abs(last.nll - last.half_nll):.3f}, "
-            f"{found.network_evaluations:,} evaluations an image in all"
+            f"round(s): estimator {last.estimator_error:.3f}, all against half {half}, "
+            f"{found.network_evaluations:,} evaluations an image in all{remedy}"
         )
     return lines
 
@@ -54,9 +66,9 @@ def search_lines(estimates: Sequence[Estimate]) -> list[str]:
 def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
     """Return a line on each sandwich."""
     return [
-        f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: log p(x) between "
-        f"{each.lower:.3f} and {each.upper:.3f}, gap {each.gap:.3f} ± {each.gap_error:.3f} nats, "
-        f"{each.untrusted_share:.0%} untrusted"
+        f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: mean log p(x) bounded, "
+        f"in expectation, by {each.lower:.3f} ± {each.lower_error:.3f} and {each.upper:.3f} ± {each.upper_error:.3f}, "
+        f"gap {each.gap:.3f} ± {each.gap_error:.3f} nats, {each.untrusted_share:.0%} untrusted"
         for each in sandwiches
     ]
 

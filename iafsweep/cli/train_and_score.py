@@ -62,8 +62,8 @@ def train_and_score(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    where = resolve_device(device, "--device")
     try:
+        where = resolve_device(device, "--device")
         with faults_in_words(folder.path, same or again if evaluate_only else again):
             refuse_unscorable(config)
             if evaluate_only:
@@ -97,7 +97,8 @@ def _memory_in_words(doing: str, remedy: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise UserError(f"out of memory while {doing} ({str(error).splitlines()[0]}); {remedy}") from error
+        said = str(error).partition("\n")[0] or repr(error)
+        raise UserError(f"out of memory while {doing} ({said}); {remedy}") from error
 
 
 def _train(

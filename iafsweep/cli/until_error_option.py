@@ -13,7 +13,7 @@ UntilError = Annotated[
     float | None,
     typer.Option(
         help="Add samples (IS) or temperatures (HAIS) until the estimator's standard error and the difference between "
-        "all and half of the effort are below so many nats."
+        "all and half of them are below so many nats."
     ),
 ]
 BudgetSeconds = Annotated[

@@ -204,7 +204,7 @@ class UntilErrorConfig(Section):
         None,
         gt=0,
         description="Double the effort until the estimator's standard error and the difference between all and half of "
-        "the effort are below so many nats; unset: one round with the settings given.",
+        "the effort (samples, or temperatures) are below so many nats; unset: one round with the settings given.",
     )
     budget_evaluations: Size = Field(
         100_000, description="Network evaluations an image that all rounds of a figure may cost together."

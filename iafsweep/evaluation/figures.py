@@ -61,7 +61,7 @@ def summarise(
         samples=first.shard.samples,
         seed=config.seed,
         binarisation_seeds=tuple(of_seed),
-        acceptance_rate=mean_acceptance(everything),
+        acceptance_rate=mean_acceptance((each.acceptance_rate, each.shard.count) for each in everything),
         step_size=None if pilot is None else pilot.step_size,
         network_evaluations=len(of_seed) * first.network_evaluations,
         gradient_evaluations=len(of_seed) * first.gradient_evaluations,

@@ -111,7 +111,8 @@ def _annealed(job: Job, config: RunConfig) -> Course:
     """HAIS; a search doubles the temperatures and begins afresh.
 
     More chains take away bias as 1 / C only once the variance of log-weights is below about one, and temperatures
-    bring it there: for the same number of gradients they leave less bias.
+    bring it there: for the same number of gradients they leave less bias. So half of the effort is half of the
+    temperatures, the round before: half of the chains, as biased as all of them but for that 1 / C, would show little.
     """
 
     def with_temperatures(temperatures: int) -> _Gather:
@@ -156,7 +157,8 @@ def _search(job: Job, config: RunConfig, gather: Callable[[int], _Gather], first
         config: the run's configuration.
         gather: the tasks that bring the effort up to a number.
         first_effort: of the first round.
-        keeps: whether a round keeps the work of the one before; else it begins afresh.
+        keeps: whether a round keeps the work of the one before, and so has half of its effort within; else it begins
+            afresh, and the round before is that half.
     """
     settings = config.evaluation.until_error
     if settings.target is None:
@@ -176,24 +178,29 @@ def _search(job: Job, config: RunConfig, gather: Callable[[int], _Gather], first
 
     steps = search(settings.target, first_effort, may_spend)
     effort = next(steps)
+    earlier = math.nan  # the first round has none before it, and is never enough
     while True:
         found = yield from gather(effort)
         figure = summarise(found.results, found.config.evaluation, found.pilot)
         spent.append((seconds_of(found.results, found.pilot), figure.network_evaluations))
+        progress = _progress(effort, found.results, None if keeps else earlier)
+        earlier = progress.estimate
         try:
-            effort = steps.send(_progress(effort, found.results))
+            effort = steps.send(progress)
         except StopIteration as end:
             evaluations = spent[-1][1] if keeps else sum(each[1] for each in spent)
             figure = figure.model_copy(update={"until_error": _report(end.value, evaluations)})
             return Scored(figure, tuple(found.results), found.config)
 
 
-def _progress(effort: int, results: Sequence[ShardResult]) -> Progress:
+def _progress(effort: int, results: Sequence[ShardResult], half: float | None) -> Progress:
     of_seed = by_binarisation(results)
+    if half is None:
+        half = float(mean_over_binarisations(of_seed, "half_log_likelihood").mean())
     return Progress(
         effort=effort,
         estimate=float(mean_over_binarisations(of_seed, "log_likelihood").mean()),
-        half_estimate=float(mean_over_binarisations(of_seed, "half_log_likelihood").mean()),
+        half_estimate=half,
         standard_error=estimator_error(error_of_images(of_seed)),
     )
 
@@ -206,7 +213,7 @@ def _report(found: UntilError, evaluations: int) -> UntilErrorReport:
             Round(
                 effort=each.effort,
                 nll=-each.estimate,
-                half_nll=-each.half_estimate,
+                half_nll=None if math.isnan(each.half_estimate) else -each.half_estimate,
                 estimator_error=each.standard_error,
             )
             for each in found.rounds

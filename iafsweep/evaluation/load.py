@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -13,8 +13,10 @@ from iafsweep.config import RunConfig
 from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import RunFolderError
+from iafsweep.evaluation.arithmetic import halving_rows
 from iafsweep.evaluation.export import export_model, origin_of
 from iafsweep.evaluation.importance import importance_sampling
+from iafsweep.evaluation.noise import NoiseBlocks
 from iafsweep.evaluation.own_figures import own_figures
 from iafsweep.evaluation.scoring import noise_blocks
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
@@ -39,7 +41,9 @@ class Run:
         model: the autoencoder, in eval mode, its parameters without gradient.
         epoch: epochs that model had been trained.
         metrics: one record an epoch.
-        evaluation: the figures of this model; None if it was not scored (or not since it was trained further).
+        evaluation: the figures of this model; None if it was not scored (or not since it was trained further), or they
+            are damaged.
+        problems: what could not be read and is left out, a sentence each.
 
     Example:
         >>> import iafsweep
@@ -54,6 +58,7 @@ class Run:
     epoch: int
     metrics: tuple[EpochMetrics, ...]
     evaluation: Evaluation | None
+    problems: tuple[str, ...] = ()
     _origin: Origin | None = field(default=None, repr=False)
 
     def images(self, split: Split = "test", count: int | None = None, data_root: str | Path | None = None) -> Tensor:
@@ -129,6 +134,7 @@ class Run:
         Raises:
             TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
             ValueError: `x` holds anything but zeros and ones, is of another shape, or `samples` is below 1.
+            torch.cuda.OutOfMemoryError: the GPU cannot hold one sample of each of a hundred images.
 
         Example:
             >>> import iafsweep
@@ -146,11 +152,17 @@ class Run:
         for first in range(0, len(bits), _IMAGES_AT_A_TIME):
             part = bits[first : first + _IMAGES_AT_A_TIME]
             noise = noise_blocks(seed, "log_likelihood", "", 0, range(first, first + len(part)))
-            with full_precision():
-                bridge = BRIDGES["posterior"](model, part, encode(model, part))
-                statistics = importance_sampling(bridge, samples, noise.open(), rows_per_chunk=_ROWS)
-            found.append(statistics.log_likelihood.cpu())
+            found.append(_sampled(model, part, samples, noise).cpu())
         return torch.cat(found) if found else torch.empty(0, dtype=torch.float64)
+
+
+def _sampled(model: VAE, x: Tensor, samples: int, noise: NoiseBlocks) -> Tensor:
+    def sample(rows: int) -> Tensor:
+        bridge = BRIDGES["posterior"](model, x, encode(model, x))
+        return importance_sampling(bridge, samples, noise.open(), rows_per_chunk=rows).log_likelihood
+
+    with full_precision():
+        return halving_rows(sample, _ROWS, len(x))
 
 
 def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
@@ -164,7 +176,8 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model.
+        RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model; figures
+            that are damaged are left out instead, and named in ``problems``.
         ConfigError: its configuration breaks a rule.
         ValueError: there is no such device.
         UserError: cuda was asked for and there is none.
@@ -192,12 +205,24 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
             raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
         checkpoint = config.evaluation.checkpoint
         trained, origin = load_trained_model(folder, checkpoint, where), None
+    evaluation, problems = _figures(folder, checkpoint, trained.epoch)
     return Run(
         path=folder.path,
         config=trained.config,
         model=trained.model.requires_grad_(requires_grad=False),
         epoch=trained.epoch,
         metrics=tuple(read(folder.metrics)),
-        evaluation=own_figures(folder, checkpoint, trained.epoch),
+        evaluation=evaluation,
+        problems=problems,
         _origin=origin,
     )
+
+
+def _figures(
+    folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int
+) -> tuple[Evaluation | None, tuple[str, ...]]:
+    """The figures of a checkpoint if there are any, and what is wrong with them."""
+    try:
+        return own_figures(folder, checkpoint, epoch), ()
+    except RunFolderError as error:
+        return None, (f"the figures are left out: {error}",)

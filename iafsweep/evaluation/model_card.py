@@ -9,6 +9,7 @@ import torch
 from iafsweep.config import RunConfig
 from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
+from iafsweep.records.trust import TRUSTED_SHARE
 from iafsweep.training.model_folder import Origin
 from iafsweep.version import package_version
 
@@ -94,7 +95,7 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
         return [
             *lines,
             "",
-            "These weights were not scored on test images; `iafsweep-run --evaluate-only` does it.",
+            "No test figures of these weights are known; `iafsweep-run --evaluate-only` makes them.",
         ]
     return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
 
@@ -121,7 +122,7 @@ def _measured(evaluation: Evaluation) -> list[str]:
         f"- Untrusted: share of images whose log-weights vary by more than {VARIANCE_LIMIT:g}, or whose Pareto k-hat "
         f"is above {PARETO_K_LIMIT:g}.",
     ]
-    if shares and max(shares) > 0.1:
+    if shares and max(shares) > TRUSTED_SHARE:
         lines.append(
             f"- Up to {max(shares):.0%} of the images are untrusted: take such a figure as a bound, not a likelihood."
         )
@@ -130,8 +131,9 @@ def _measured(evaluation: Evaluation) -> list[str]:
 
 def _sandwich(each: SandwichEstimate) -> str:
     return (
-        f"- On {each.images:,} images simulated from the model (start {each.start}, {_plain(each.settings)}), log p(x) "
-        f"lies between {each.lower:.2f} and {each.upper:.2f}: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
+        f"- On {each.images:,} images simulated from the model (start {each.start}, {_plain(each.settings)}), mean "
+        f"log p(x) is bounded, in expectation, by {each.lower:.2f} ± {each.lower_error:.2f} from below and "
+        f"{each.upper:.2f} ± {each.upper_error:.2f} from above: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
         f"{each.untrusted_share:.0%} untrusted."
     )
 

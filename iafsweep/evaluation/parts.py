@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.evaluation.log_weights import is_untrusted
-from iafsweep.evaluation.shards import ShardResult
+from iafsweep.evaluation.shards import ShardResult, floats
 
 
 def merge_parts(first: ShardResult, second: ShardResult) -> ShardResult:
@@ -35,13 +35,13 @@ def merge_parts(first: ShardResult, second: ShardResult) -> ShardResult:
     half = (_tensor(first.log_likelihood) + _tensor(second.log_likelihood)) / 2
     return ShardResult(
         shard=a.model_copy(update={"samples": count}),
-        log_likelihood=_floats(log_likelihood),
-        half_log_likelihood=_floats(half),
-        standard_error=_floats((1 / ess - 1 / count).clamp(min=0).sqrt()),
-        mean_log_weight=_floats(mean),
-        effective_sample_size=_floats(ess),
-        log_weight_variance=_floats(variance),
-        pareto_k=_floats(k),
+        log_likelihood=floats(log_likelihood),
+        half_log_likelihood=floats(half),
+        standard_error=floats((1 / ess - 1 / count).clamp(min=0).sqrt()),
+        mean_log_weight=floats(mean),
+        effective_sample_size=floats(ess),
+        log_weight_variance=floats(variance),
+        pareto_k=floats(k),
         untrusted=tuple(bool(each) for each in is_untrusted(log_likelihood, variance, k).tolist()),
         acceptance_rate=first.acceptance_rate,
         network_evaluations=first.network_evaluations + second.network_evaluations,
@@ -77,7 +77,3 @@ def _log_sum_squares(first: ShardResult, second: ShardResult) -> Tensor:
 
 def _tensor(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
-
-
-def _floats(values: Tensor) -> tuple[float, ...]:
-    return tuple(values.tolist())

@@ -72,13 +72,13 @@ def evaluate(model: VAE, images: Mapping[Split, Tensor], config: RunConfig, told
         config: the run's configuration.
         told: called before and after every task.
     """
-    if not next(model.parameters()).is_cuda:
-        keep_freed_memory()
+    device = next(model.parameters()).device
+    keep_freed_memory(device)
     ready = folded(model)
     scored = []
     for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):
         scored.append(_carry_through(course(job, config), ready, images, told))
-        if next(model.parameters()).is_cuda:
+        if device.type == "cuda":
             torch.cuda.empty_cache()
     return assemble(scored)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -132,13 +132,13 @@ def shard_result(
     half = torch.stack([each.log_likelihood for each in halves]).mean(0)
     return ShardResult(
         shard=shard,
-        log_likelihood=_floats(summary.log_likelihood),
-        half_log_likelihood=_floats(half if len(halves) == 2 else half * torch.nan),
-        standard_error=_floats(summary.standard_error),
-        mean_log_weight=_floats(summary.mean_log_weight),
-        effective_sample_size=_floats(summary.effective_sample_size),
-        log_weight_variance=_floats(summary.log_weight_variance),
-        pareto_k=_floats(summary.pareto_k),
+        log_likelihood=floats(summary.log_likelihood),
+        half_log_likelihood=floats(half if len(halves) == 2 else half * torch.nan),
+        standard_error=floats(summary.standard_error),
+        mean_log_weight=floats(summary.mean_log_weight),
+        effective_sample_size=floats(summary.effective_sample_size),
+        log_weight_variance=floats(summary.log_weight_variance),
+        pareto_k=floats(summary.pareto_k),
         untrusted=tuple(bool(each) for each in summary.untrusted.tolist()),
         acceptance_rate=acceptance_rate,
         network_evaluations=network_evaluations,
@@ -147,12 +147,12 @@ def shard_result(
     )
 
 
-def mean_acceptance(results: Sequence[ShardResult]) -> float | None:
-    """Mean acceptance rate over shards, weighted by their images; None if there were no moves."""
-    moved = [(result.acceptance_rate, result.shard.count) for result in results if result.acceptance_rate is not None]
+def mean_acceptance(rates: Iterable[tuple[float | None, int]]) -> float | None:
+    """Mean over shards of (acceptance rate, images), weighted by their images; None if there were no moves."""
+    moved = [(rate, images) for rate, images in rates if rate is not None]
     if not moved:
         return None
-    return math.fsum(rate * count for rate, count in moved) / sum(count for _, count in moved)
+    return math.fsum(rate * images for rate, images in moved) / sum(images for _, images in moved)
 
 
 def column(results: Sequence[ShardResult], name: str) -> Tensor:
@@ -160,5 +160,6 @@ def column(results: Sequence[ShardResult], name: str) -> Tensor:
     return torch.tensor([value for result in results for value in getattr(result, name)], dtype=torch.float64)
 
 
-def _floats(values: Tensor) -> tuple[float, ...]:
+def floats(values: Tensor) -> tuple[float, ...]:
+    """Return a figure of every image, [B], as a record keeps it."""
     return tuple(values.double().tolist())

@@ -17,6 +17,7 @@ from iafsweep.evaluation.bidirectional import Sandwich, sandwich
 from iafsweep.evaluation.diagnostics import mean_over_images
 from iafsweep.evaluation.log_weights import VARIANCE_LIMIT, LogWeightStatistics
 from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
+from iafsweep.evaluation.shards import floats, mean_acceptance
 from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
@@ -152,8 +153,8 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
     moved = [rate for rate in rates if rate is not None]
     return SandwichResult(
         shard=shard,
-        lower=_floats(bounds.lower),
-        upper=_floats(bounds.upper),
+        lower=floats(bounds.lower),
+        upper=floats(bounds.upper),
         lower_log_weight_variance=_variances(bounds.forward.log_weights),
         upper_log_weight_variance=_variances(bounds.reverse.log_weights),
         acceptance_rate=math.fsum(moved) / len(moved) if moved else None,
@@ -175,7 +176,6 @@ def summarise_sandwich(
         _column(results, "lower_log_weight_variance"), _column(results, "upper_log_weight_variance")
     )
     untrusted = (variances > VARIANCE_LIMIT) | ~(upper - lower).isfinite()
-    rates = [(each.acceptance_rate, each.shard.count) for each in results if each.acceptance_rate is not None]
     return SandwichEstimate(
         start=start,
         images=gap.images,
@@ -188,7 +188,7 @@ def summarise_sandwich(
         untrusted_share=float(untrusted.double().mean()),
         settings=f"{hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{hais.resolved_chains}",
         seed=config.seed,
-        acceptance_rate=math.fsum(rate * count for rate, count in rates) / gap.images if rates else None,
+        acceptance_rate=mean_acceptance((each.acceptance_rate, each.shard.count) for each in results),
         step_size=pilot.step_size,
         gradient_evaluations=results[0].gradient_evaluations,
         seconds=math.fsum(each.seconds for each in results) + pilot.seconds,
@@ -196,12 +196,8 @@ def summarise_sandwich(
 
 
 def _variances(log_weights: Tensor) -> tuple[float, ...]:
-    return _floats(LogWeightStatistics.of(log_weights).log_weight_variance)
+    return floats(LogWeightStatistics.of(log_weights).log_weight_variance)
 
 
 def _column(results: Sequence[SandwichResult], name: str) -> Tensor:
     return torch.tensor([value for result in results for value in getattr(result, name)], dtype=torch.float64)
-
-
-def _floats(values: Tensor) -> tuple[float, ...]:
-    return tuple(values.double().tolist())

@@ -20,7 +20,8 @@ class Progress:
     Attributes:
         effort: all effort so far, in whatever is counted: samples, chains, temperatures.
         estimate: mean over images of the estimated log p(x), from all of it.
-        half_estimate: the same from half of it, best the mean over both halves: it is less noisy than that of either.
+        half_estimate: the same from half of it: of samples best the mean over both halves, which is less noisy than
+            either; of temperatures the round before. NaN where nothing has been done with half of it yet.
         standard_error: the estimator's own standard error of `estimate` (that over images no effort can mend).
     """
 

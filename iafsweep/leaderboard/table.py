@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from iafsweep.leaderboard.ranking import ranked
 from iafsweep.records import LeaderboardRow, TextTable
@@ -13,39 +14,42 @@ from iafsweep.texts import value_text
 
 @dataclass(frozen=True)
 class _Figure:
-    """One column of figures, with the fields of a row it is made of."""
+    """One column of figures, with the fields of a row it is made of; settings are fields and the unit of each."""
 
     title: str
     value: str
     images: str
     error: str | None = None
     untrusted: str | None = None
-    settings: str | None = None
-    unit: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class _Unequal:
-    """Whether the figures of a column rest on different numbers of images, or on different settings."""
+    """Whether the figures of a column rest on different numbers of images, and in which settings they differ."""
 
     images: bool
-    settings: bool
+    settings: tuple[tuple[str, str], ...]
 
 
 _FIGURES = (
     _Figure("validation -ELBO", "validation_negative_elbo", "validation_images"),
-    _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images"),
+    _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images", "test_negative_elbo_error"),
     _Figure(
         "test NLL, IS",
         "nll_importance_sampling",
         "nll_importance_sampling_images",
         "nll_importance_sampling_error",
         "nll_importance_sampling_untrusted",
-        "nll_importance_sampling_samples",
-        " samples",
+        (("nll_importance_sampling_samples", " samples"),),
     ),
     _Figure(
-        "test NLL, HAIS", "nll_hais", "nll_hais_images", "nll_hais_error", "nll_hais_untrusted", "nll_hais_settings"
+        "test NLL, HAIS",
+        "nll_hais",
+        "nll_hais_images",
+        "nll_hais_error",
+        "nll_hais_untrusted",
+        (("nll_hais_settings", ""),),
     ),
     _Figure(
         "test NLL, IS beside HAIS",
@@ -58,19 +62,24 @@ _FIGURES = (
         "retrained_nll_importance_sampling",
         "retrained_nll_importance_sampling_images",
         "retrained_nll_importance_sampling_spread",
-        settings="retrained_nll_importance_sampling_seeds",
-        unit=" seeds",
+        settings=(
+            ("retrained_nll_importance_sampling_seeds", " seeds"),
+            ("retrained_nll_importance_sampling_samples", " samples"),
+        ),
     ),
     _Figure(
         "retrained test NLL, HAIS",
         "retrained_nll_hais",
         "retrained_nll_hais_images",
         "retrained_nll_hais_spread",
-        settings="retrained_nll_hais_seeds",
-        unit=" seeds",
+        settings=(("retrained_nll_hais_seeds", " seeds"), ("retrained_nll_hais_settings", "")),
     ),
     _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
 )
+
+
+_OWN_AND_RETRAINED = ("", "retrained_")
+"""In front of the names of fields that both kinds of figures have."""
 
 
 def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> TextTable:
@@ -155,8 +164,15 @@ def _seconds_per_epoch(row: LeaderboardRow) -> str:
 
 
 def _unequal(figure: _Figure, rows: Sequence[LeaderboardRow]) -> _Unequal:
-    settings = {getattr(row, figure.settings) for row in rows} - {None} if figure.settings is not None else set()
-    return _Unequal(images=len(_image_counts(figure, rows)) > 1, settings=len(settings) > 1)
+    return _Unequal(
+        images=len(_image_counts(figure, rows)) > 1,
+        settings=tuple((name, unit) for name, unit in figure.settings if len(_different(rows, name)) > 1),
+    )
+
+
+def _different(rows: Iterable[LeaderboardRow], name: str) -> set[Any]:
+    """The values of a field, those that are there."""
+    return {getattr(row, name) for row in rows} - {None}
 
 
 def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[str]:
@@ -164,28 +180,46 @@ def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[st
     details = []
     if unequal.images and (images := getattr(row, figure.images)) is not None:
         details.append(f"{images:,} images")
-    if figure.settings is not None and unequal.settings:
-        details.append(f"{getattr(row, figure.settings)}{figure.unit}")
-    return details
+    return [*details, *(f"{getattr(row, name)}{unit}" for name, unit in unequal.settings)]
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     """Return what the table cannot say in its cells."""
     notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
-    samples = sorted({row.nll_importance_sampling_samples for row in rows} - {None}, key=lambda count: count or 0)
-    if samples:
-        notes.append(f"IS: importance sampling, {' or '.join(f'{count:,}' for count in samples)} samples an image.")
-    if settings := sorted({row.nll_hais_settings for row in rows if row.nll_hais_settings}):
-        notes.append(f"HAIS: {'; or '.join(settings)}.")
+    samples, again = (
+        " or ".join(f"{count:,}" for count in sorted(_different(rows, f"{prefix}nll_importance_sampling_samples")))
+        for prefix in _OWN_AND_RETRAINED
+    )
+    if samples or again:
+        notes.append(f"IS: importance sampling, {samples or again} samples an image{_otherwise(samples, again)}.")
+    settings, again = (
+        "; or ".join(sorted(_different(rows, f"{prefix}nll_hais_settings"))) for prefix in _OWN_AND_RETRAINED
+    )
+    if settings or again:
+        notes.append(f"HAIS: {settings or again}{_otherwise(settings, again)}.")
+    if any(row.nll_importance_sampling_on_hais_images is not None for row in rows):
+        notes.append("Compare HAIS with IS beside HAIS: both are of the same images.")
+    if any(row.seconds_per_epoch is not None for row in rows):
+        notes.append("s/epoch: median by the wall clock, beside whatever else ran.")
     if any(row.pareto for row in rows):
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
     if seeds := _retrained_seeds(rows):
         notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
     if any(row.hais_gap is not None for row in rows):
-        notes.append("HAIS gap: upper minus lower bound on images simulated from the model; it bounds the error there.")
-    if any(row.nll_importance_sampling_error is not None or row.nll_hais_error is not None for row in rows):
+        notes.append("HAIS gap: upper minus lower bound on images simulated from the model: bounds in expectation.")
+    errors = ("test_negative_elbo_error", "nll_importance_sampling_error", "nll_hais_error")
+    if any(getattr(row, error) is not None for row in rows for error in errors):
         notes.append("±: standard error over images.")
+        notes.append(
+            "The validation bound has no ±. On the same images trials differ by less than one would say; compare tells "
+            "by how much on test images."
+        )
     return tuple(notes)
+
+
+def _otherwise(own: str, retrained: str) -> str:
+    """How retrained figures were made, where that is not how the others were."""
+    return f"; retrained: {retrained}" if own and retrained and own != retrained else ""
 
 
 def _retrained_seeds(rows: Sequence[LeaderboardRow]) -> str:

@@ -8,7 +8,7 @@ from iafsweep.records.base import Record
 from iafsweep.records.run import Precision
 
 TrialStatus = Literal["pending", "running", "completed", "stopped", "diverged", "failed", "oom", "interrupted"]
-"""How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of GPU memory."""
+"""How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of memory."""
 
 
 class LeaderboardRow(Record):
@@ -21,9 +21,11 @@ class LeaderboardRow(Record):
         parameters: value of each searched parameter that was active, by its dotted path.
         epochs: epochs done.
         best_epoch: the epoch of the best validation bound, which is the one scored.
-        validation_negative_elbo: the bound on the validation images at that epoch, full KL weight.
+        validation_negative_elbo: the bound on the validation images at that epoch, full KL weight. It has no error:
+            trials have the same images and bits, and differ by less than a standard error over images says.
         validation_images: how many images that is.
         test_negative_elbo: the one-sample bound on test images.
+        test_negative_elbo_error: its standard error over images.
         test_negative_elbo_images: how many images that is.
         nll_importance_sampling: test NLL by importance sampling.
         nll_importance_sampling_error: its standard error over images.
@@ -48,15 +50,18 @@ class LeaderboardRow(Record):
         retrained_nll_importance_sampling_spread: standard deviation of one seed's.
         retrained_nll_importance_sampling_seeds: of how many seeds: those scored alike, on as many images.
         retrained_nll_importance_sampling_images: how many images that is.
+        retrained_nll_importance_sampling_samples: samples an image.
         retrained_nll_hais: mean of their test NLLs by HAIS.
         retrained_nll_hais_spread: standard deviation of one seed's.
         retrained_nll_hais_seeds: of how many seeds: those scored alike, on as many images.
         retrained_nll_hais_images: how many images that is.
+        retrained_nll_hais_settings: start, temperatures, leapfrog steps and chains in one line.
         hais_gap: upper minus lower bound on images simulated from the model, with HAIS's own settings.
         hais_gap_error: its standard error over those images.
         hais_gap_images: how many images were simulated.
         parameters_count: trainable parameters.
-        seconds_per_epoch: training seconds of an epoch, compiling not counted.
+        seconds_per_epoch: median wall-clock seconds of an epoch, the first left out; where the run folder's record does
+            not tell (one epoch, or the folder is gone), the mean, compiling not counted.
         precision: what the networks computed in during training.
         compiled: whether the training step was compiled.
         compile_seconds: how many of the training seconds were spent compiling.
@@ -77,6 +82,7 @@ class LeaderboardRow(Record):
     validation_negative_elbo: float | None = None
     validation_images: int | None = None
     test_negative_elbo: float | None = None
+    test_negative_elbo_error: float | None = None
     test_negative_elbo_images: int | None = None
     nll_importance_sampling: float | None = None
     nll_importance_sampling_error: float | None = None
@@ -101,10 +107,12 @@ class LeaderboardRow(Record):
     retrained_nll_importance_sampling_spread: float | None = None
     retrained_nll_importance_sampling_seeds: int | None = None
     retrained_nll_importance_sampling_images: int | None = None
+    retrained_nll_importance_sampling_samples: int | None = None
     retrained_nll_hais: float | None = None
     retrained_nll_hais_spread: float | None = None
     retrained_nll_hais_seeds: int | None = None
     retrained_nll_hais_images: int | None = None
+    retrained_nll_hais_settings: str | None = None
     hais_gap: float | None = None
     hais_gap_error: float | None = None
     hais_gap_images: int | None = None

@@ -29,13 +29,14 @@ class Round(Record):
     Attributes:
         effort: samples of importance sampling, or temperatures of HAIS.
         nll: the figure with that effort, nats per image.
-        half_nll: the same from half of the samples or chains.
+        half_nll: the same from half of the effort: of the samples; of the temperatures, which is the round before, so
+            that there is None in the first (an earlier version took half of the chains, which hardly shows bias).
         estimator_error: standard error from the estimator's own randomness alone.
     """
 
     effort: int
     nll: float
-    half_nll: float
+    half_nll: float | None
     estimator_error: float
 
 
@@ -44,7 +45,8 @@ class UntilErrorReport(Record):
 
     Attributes:
         target: the error aimed at, nats per image.
-        stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed.
+        stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed. A target met
+            is no warrant: the figure's ``untrusted_share`` says whether to believe it.
         rounds: each with twice the effort of the one before.
         network_evaluations: of all rounds, an image.
     """
@@ -69,7 +71,8 @@ class Estimate(Record):
         standard_error: standard error of that mean over images (the images are the sample).
         estimator_error: standard error from the estimator's own randomness alone; None where it cannot be had.
         half_nll: the same figure from half of the samples or chains (the mean over both halves): how far it is from
-            ``nll`` says how much bias is left; None for a single sample or chain.
+            ``nll`` shows bias, though little of that which more temperatures would mend; None for a single sample or
+            chain.
         effective_sample_size: mean over images of (sum w)^2 / sum w^2; None for the bound.
         log_weight_variance: mean over images of the variance of log-weights; None for the bound.
         pareto_k: mean over images of Pareto k-hat, where there is one; None where no image has one.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard import ranked
-from iafsweep.records import EpochMetrics, Evaluation, LeaderboardRow
+from iafsweep.records import Evaluation, LeaderboardRow
 from iafsweep.report.curves import learning_curves, read_metrics
 from iafsweep.report.figure import Bars, Curves, Figure, Parallel, Points, Spans
 from iafsweep.report.importance import parameter_importance
@@ -87,9 +86,9 @@ def read_findings(folder: SweepFolder) -> Findings:
     problems = list(stands.problems)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
                for trial in state.trials}  # fmt: skip
-    scored = scored_rows(folder, state, space)
+    scored = scored_rows(folder, state, space, stands.driver)
     problems += scored.problems
-    rows = ranked(_as_it_stands(row, metrics[row.trial], running=stands.driver is not None) for row in scored.rows)
+    rows = ranked(scored.rows)
     evaluations = {row.trial: scored.evaluations[row.trial] for row in rows if row.trial in scored.evaluations}
     pictures = best_pictures(folder, rows, problems)
     return Findings(
@@ -109,23 +108,4 @@ def read_findings(folder: SweepFolder) -> Findings:
         pictures=tuple(pictures),
         environments=read_environments(folder.environment),
         problems=tuple(problems),
-    )
-
-
-def _as_it_stands(row: LeaderboardRow, epochs: Sequence[EpochMetrics], *, running: bool) -> LeaderboardRow:
-    """A trial that has not ended, with what its run folder says of it; the ledger knows no more than that it began."""
-    if row.status not in ("interrupted", "pending"):
-        return row
-    known = [
-        (each.validation_negative_elbo, each.epoch) for each in epochs if each.validation_negative_elbo is not None
-    ]
-    best = min(known, default=(None, None))
-    return row.model_copy(
-        update={
-            "status": "running" if running and row.status == "interrupted" else row.status,
-            "epochs": len(epochs),
-            "best_epoch": best[1],
-            "validation_negative_elbo": best[0],
-            "seconds": sum(each.seconds for each in epochs) if epochs else None,
-        }
     )

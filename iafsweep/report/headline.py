@@ -6,16 +6,18 @@ from collections import Counter
 from typing import get_args
 
 from iafsweep.records import Estimate, LeaderboardRow, TrialStatus
+from iafsweep.records.trust import Level
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import legend, pill, trial_button
 from iafsweep.report.private import shareable
 from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
-from iafsweep.report.trust import Level
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.sweep.standing import Standing
 from iafsweep.texts import duration, value_text
+
+_MOST_NAMED = 8
 
 
 def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
@@ -29,24 +31,33 @@ def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
     if stands.driver is not None:
         scoring = "" if left else " Its trials are trained; the best are being scored."
         return "unknown", "running", f"A driver is at work, so this is how it stood when the report was made.{scoring}"
+    unscored = _unscored(stands)
     if stands.was_killed:
-        return (
-            "doubtful",
-            "killed",
-            f"Its driver ended without a word; {left:,} trials are left. Resume goes on with them.",
-        )
+        how = f"; {left:,} trials are left. Resume goes on with them." if left else ", behind its last trial."
+        return "doubtful", "killed", f"Its driver ended without a word{how}{unscored}"
     if stands.ended_as is None:
         word = "not begun" if not began else "unfinished"
         return "doubtful", word, "No driver has said how it ended."
     outcome, reason = stands.ended_as.outcome, shareable(stands.ended_as.reason)
     because = f": {reason}" if reason else ""
     if outcome == "completed":
-        return "good", "completed", "All trials have ended."
+        return "doubtful" if unscored else "good", outcome, f"All trials have ended.{unscored}"
     if outcome == "exhausted":
-        return "good", "exhausted", "The space holds no further configurations."
+        return "doubtful" if unscored else "good", outcome, f"The space holds no further configurations.{unscored}"
     if outcome == "aborted":
-        return "bad", "aborted", f"It was ended{because}. {left:,} trials are left."
-    return "doubtful", outcome, f"It ended before its last trial{because}. {left:,} trials are left; resume goes on."
+        return "bad", "aborted", f"It was ended{because}. {left:,} trials are left.{unscored}"
+    if not left:
+        return "doubtful", outcome, f"It ended behind its last trial{because}.{unscored}"
+    how = f"{left:,} trials are left; resume goes on."
+    return "doubtful", outcome, f"It ended before its last trial{because}. {how}{unscored}"
+
+
+def _unscored(stands: Standing) -> str:
+    """A sentence on the finalists without figures; empty where there are none."""
+    if not stands.unscored:
+        return ""
+    some = ", ".join(stands.unscored) if len(stands.unscored) <= _MOST_NAMED else f"{len(stands.unscored):,}"
+    return f" Not scored of the best: {some}; rerun does it."
 
 
 def headline(found: Findings) -> Markup:
@@ -75,7 +86,12 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     )
     tiles = [_tile("validation −ELBO", number(best.validation_negative_elbo), None, _validation_foot(best))]
     estimates = {} if evaluation is None else test_estimates(evaluation)
-    tiles += [_estimate_tile(name, estimates[method]) for method, name in METHODS.items() if method in estimates]
+    beside = best.nll_importance_sampling_on_hais_images
+    tiles += [
+        _estimate_tile(name, estimates[method], beside if method == "hais" else None)
+        for method, name in METHODS.items()
+        if method in estimates
+    ]
     if not estimates:
         tiles.append(_tile("test NLL", "–", None, ["not scored on test images"]))
     if best.retrained_nll_importance_sampling is not None:
@@ -83,6 +99,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         foot = [
             f"mean over {best.retrained_nll_importance_sampling_seeds} seeds, ± one seed's standard deviation",
             f"{best.retrained_nll_importance_sampling_images or 0:,} images",
+            f"{best.retrained_nll_importance_sampling_samples or 0:,} samples",
         ]
         tiles.append(_tile("retrained test NLL, IS", number(best.retrained_nll_importance_sampling), spread, foot))
     return element("div", left, element("div", tiles, class_="tiles"), class_="card headline")
@@ -92,9 +109,12 @@ def _validation_foot(best: LeaderboardRow) -> list[str | Markup]:
     return [f"{best.validation_images or 0:,} images", f"epoch {best.best_epoch} of {best.epochs}"]
 
 
-def _estimate_tile(name: str, estimate: Estimate) -> Markup:
+def _estimate_tile(name: str, estimate: Estimate, sampled: float | None) -> Markup:
+    """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
     verdict = verdict_of(estimate)
     foot: list[str | Markup] = [f"{estimate.images:,} images", estimate.settings]
+    if sampled is not None:
+        foot.append(f"IS on the same: {number(sampled)}")
     if estimate.untrusted_share is not None:
         foot.append(pill(verdict.level, f"{estimate.untrusted_share:.0%} untrusted"))
     return _tile(name, number(estimate.nll), estimate.standard_error, foot)

@@ -37,22 +37,8 @@ def html_page(found: Findings, command: Sequence[str]) -> str:
         found: what the sweep has come to.
         command: the words that make the report again, the sweep folder last.
     """
-    style, script = _assets(".css"), f'"use strict";\n(() => {{\n{_assets(".js")}}})();\n'
-    policy = (
-        "default-src 'none'; img-src data:; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
-    )
+    script = f'"use strict";\n(() => {{\n{_assets(".js")}}})();\n'
     title = shareable(found.space.title) or shareable(found.name)
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title} · {shareable(found.name)}"),
-        raw_element("style", style),
-    )
     navigation = element(
         "nav",
         element("ul", [element("li", element("a", name, href=f"#{where}")) for where, name in _NAV.items()]),
@@ -86,8 +72,27 @@ def html_page(found: Findings, command: Sequence[str]) -> str:
         json_element("data", _data(found)),
         raw_element("script", script),
     )
-    page = element("html", head, body, lang="en")
+    page = element("html", _head(f"{title} · {shareable(found.name)}", script), body, lang="en")
     return f"<!doctype html>\n{page}\n"
+
+
+def _head(title: str, script: str) -> Markup:
+    """The head: the style, and a policy that lets nothing but it and the script run."""
+    style = _assets(".css")
+    policy = (
+        "default-src 'none'; img-src data:; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        raw_element("style", style),
+    )
 
 
 def _header(found: Findings, title: str) -> Markup:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import get_args
 
 from iafsweep.records import TextTable, TrialStatus
+from iafsweep.records.trust import Level, level_of
 from iafsweep.report.figure import Figure, Spans
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.private import shareable
-from iafsweep.report.trust import Level, level_of
 
 MARKS: dict[TrialStatus, str] = {
     "completed": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
@@ -31,7 +31,7 @@ WORDS: dict[TrialStatus, str] = {
     "interrupted": "interrupted",
     "diverged": "diverged",
     "failed": "failed",
-    "oom": "out of GPU memory",
+    "oom": "out of memory",
 }
 _FIGURE = re.compile(r"(?P<value>[^±,]+?)(?P<error> ± [^,(]+)?(?:, (?P<untrusted>\d+% untrusted))?(?P<rest> \(.*\))?")
 _MANY, _VERY_MANY = 80, 300

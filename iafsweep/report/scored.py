@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable, on_most_images
+from iafsweep.records.trust import level_of
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
-from iafsweep.report.trust import level_of
 
 MOST_TRIALS = 24
 """So many scored trials, the best, are shown one by one; the leaderboard has all of them."""

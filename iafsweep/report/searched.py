@@ -96,7 +96,10 @@ def bound_against_cost(rows: Sequence[LeaderboardRow]) -> Points:
         for (row, bound), cost in zip(known, costs, strict=True)
     ]
     front = sorted((cost, row.trial) for (row, _), cost in zip(known, costs, strict=True) if row.pareto)
-    note = "On the front no completed trial has both a lower bound and faster epochs. Seconds depend on the machine."
+    note = (
+        "On the front no completed trial has both a lower bound and faster epochs. Seconds are medians by the wall "
+        "clock, beside whatever else ran."
+    )
     return Points(
         name="cost",
         title="Bound against cost",

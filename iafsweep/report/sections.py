@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
+from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import figure_card, legend, text_table, trial_button
@@ -15,7 +16,6 @@ from iafsweep.report.pictures import Pictures
 from iafsweep.report.private import shareable
 from iafsweep.report.scored import MOST_TRIALS, diagnostics_table, sandwich_table
 from iafsweep.report.searched import bound_axis, names, with_bound
-from iafsweep.report.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 
 _ERRORS = 12
 
@@ -134,7 +134,7 @@ def estimators(found: Findings) -> Markup:
         f"A figure counts as trusted when at most {TRUSTED_SHARE:.0%} of its images have weights that vary too much "
         f"(variance of the log-weights above {VARIANCE_LIMIT:g}, or Pareto k̂ above {PARETO_K_LIMIT:g}), and as not "
         f"to be trusted above {DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have "
-        "said, less the figure: far from 0 means bias."
+        "said, less the figure: far from 0 means bias, near 0 does not rule it out."
     )
     tables = [
         element("h3", "Diagnostics"),
@@ -143,7 +143,7 @@ def estimators(found: Findings) -> Markup:
     sandwiches = sandwich_table(found.evaluations)
     if sandwiches.rows:
         tables += [
-            element("h3", "Bounds on images simulated from the model"),
+            element("h3", "Bounds, in expectation, on images simulated from the model"),
             text_table(sandwiches, sortable=True, label="Bounds on simulated images"),
         ]
     else:

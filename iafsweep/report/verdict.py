@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from iafsweep.records import Estimate, Evaluation, Method, Record
+from iafsweep.records.trust import Level, level_of
 from iafsweep.report.scored import number, test_estimates
-from iafsweep.report.trust import Level, level_of
 
 _ORDER: tuple[Level, ...] = ("good", "doubtful", "bad", "unknown")
 _NAMES: dict[Method, str] = {"hais": "HAIS", "importance_sampling": "importance sampling"}

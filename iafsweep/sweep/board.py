@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from iafsweep.records import LeaderboardRow, TrialStatus
+from iafsweep.sweep.best import scored_checkpoint
 from iafsweep.sweep.proposals import candidate
-from iafsweep.sweep.rows import Finished
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState, TrialState
 
@@ -22,7 +20,7 @@ def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[Leaderboar
 
 
 def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
-    """Return a trial's row: what training tells of it."""
+    """Return a trial's row: what the ledger tells of its training."""
     proposed, end = trial.proposed, trial.finished
     validation_images = space.base.data.held_out
     found = candidate(space, proposed.parameters, trial.afresh, proposed.repeat) if trial.afresh else None
@@ -46,25 +44,6 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         seconds=end.seconds,
         gpu_seconds=end.gpu_seconds,
         seed=seed,
-        checkpoint=_checkpoint(trial.trial, end, space),
+        checkpoint=scored_checkpoint(trial.trial, end, space),
         error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
     )
-
-
-def _checkpoint(trial: str, end: Finished, space: SearchSpace) -> str | None:
-    if space.base.evaluation.checkpoint == "last":
-        return f"trials/{trial}/last.pt" if end.epochs else None
-    return None if end.best_epoch is None else f"trials/{trial}/best.pt"
-
-
-def best_trials(state: LedgerState, count: int) -> tuple[TrialState, ...]:
-    """Return the completed trials with the lowest validation bounds, best first, the earlier of equal ones first.
-
-    Trials without a bound (trained on the validation images too) come last.
-    """
-    ranked = [
-        (math.inf if end.best_value is None else end.best_value, trial.proposed.number, trial)
-        for trial in state.finished
-        if (end := trial.finished) is not None and end.status == "completed"
-    ]
-    return tuple(trial for _, _, trial in sorted(ranked, key=lambda entry: entry[:2])[:count])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.report import TrialReport
-from iafsweep.sweep.rerun_cost import rerun_seconds
+from iafsweep.sweep.rerun_cost import rerun_costs, rerun_seconds, training_seconds_an_image
 from iafsweep.sweep.rows import Finished
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
@@ -20,7 +20,8 @@ class BudgetWatch:
     """Hears of a sweep and says when a budget is used up.
 
     Hours are those of one command; GPU-hours and the target are the whole sweep's. Of the hours, time is kept for
-    scoring the best trials: what that takes is estimated from the seconds that training an image takes.
+    scoring the best trials: what that takes is estimated from the seconds that training an image takes, and from all
+    tasks there are; a search for a small error may take all that it may.
 
     Args:
         space: the search space, with its budgets.
@@ -46,6 +47,7 @@ class BudgetWatch:
         self._at_a_time = 1
         self._running: dict[str, float] = {}
         self._seconds_an_image = 0.0
+        self._costs = () if hours is None else rerun_costs(space.base, space.base.data.facts.test_images)
         self.reason = ""
 
     @property
@@ -68,7 +70,7 @@ class BudgetWatch:
         self._running[report.trial] = report.seconds * report.gpus
         if report.epoch:
             images = self._space.base.data.training_images
-            self._seconds_an_image = max(self._seconds_an_image, report.seconds / report.epoch / images)
+            self._seconds_an_image = max(self._seconds_an_image, training_seconds_an_image(report, images))
         self._look(state)
 
     def finished(self, row: Finished, state: LedgerState) -> None:
@@ -93,6 +95,6 @@ class BudgetWatch:
 
     def _reserve(self) -> float:
         """Seconds to keep for the rerun."""
-        base, top = self._space.base, self._space.sweep.top
-        one = rerun_seconds(base.evaluation, base.data.facts.test_images, self._seconds_an_image)
+        top = self._space.sweep.top
+        one = rerun_seconds(self._costs, self._seconds_an_image)
         return min(one * top / min(self._at_a_time, max(top, 1)), _LARGEST_RESERVE * (self._seconds or 0.0))

@@ -7,9 +7,8 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import ray
 import torch
@@ -19,6 +18,7 @@ from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.own_groups import own_process_groups
 from iafsweep.sweep.settings import SweepConfig
 from iafsweep.sweep.signals import keeping_handlers
+from iafsweep.training.memory import device_memory
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,7 +37,6 @@ stay in the driver's directory, none of Tune's own files and prints, its state (
 RAY_AUTH_MODE is left alone: unset, Ray 2.60 turns token authentication on for a cluster it starts; set to ``token``
 after ``import ray`` it would find no token."""
 _OBJECT_STORE_BYTES = 512 * 2**20
-_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _MANY = 10**9
 _LONGEST_TEMPORARY = 60
 """Ray puts sockets below its temporary folder, and a socket's path may have some 107 characters."""
@@ -88,12 +87,16 @@ class Plan:
 def this_machine() -> Node:
     """Return what this machine offers: the cores this process may run on, the GPUs PyTorch sees, its memory.
 
-    Of the memory, the limit of the control group (a container's, a batch job's) where that is lower.
+    Of the memory, the limit of the control group (a container's, a batch job's) where that is lower; no limit where
+    neither can be known.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # no such file outside Linux; it says "max" without a limit
-        memory = min(memory, int(_MEMORY_LIMIT.read_text()))
-    return Node("this machine", len(os.sched_getaffinity(0)), torch.cuda.device_count(), memory / 2**30)
+    memory = device_memory(torch.device("cpu"))
+    return Node(
+        "this machine",
+        len(os.sched_getaffinity(0)),
+        torch.cuda.device_count(),
+        math.inf if memory is None else memory / 2**30,
+    )
 
 
 def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:

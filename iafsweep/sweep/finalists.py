@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
-from iafsweep.evaluation.earlier import lost, read_earlier, replaced, with_earlier
+from iafsweep.evaluation.earlier import Earlier, lost, read_earlier, replaced, with_earlier
 from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
 from iafsweep.evaluation.report import Scores, assemble, plan_jobs, write_images
 from iafsweep.evaluation.scoring import FrozenStepSize
@@ -20,7 +20,8 @@ from iafsweep.models import folded
 from iafsweep.records import Evaluation
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rerun import Unit, UnitProgress, UnitsOutcome, run_units
+from iafsweep.sweep.rerun import run_units
+from iafsweep.sweep.units import Unit, UnitProgress, UnitsOutcome
 from iafsweep.training import RunFolder, load_trained_model
 from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.host_memory import keep_freed_memory
@@ -53,8 +54,7 @@ class ScoringWorker:
     def __init__(self, images: Tensor, device: torch.device) -> None:
         self._images = images.to(device)
         self._device = device
-        if device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory(device)
         self._model_of: tuple[Path, str] | None = None
 
     def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:
@@ -157,14 +157,14 @@ def score_finalists(
         SweepError: another driver holds the folder, or processes keep dying.
     """
     runs = [_Run(finalist, course(job, finalist.config)) for finalist in finalists for job in finalist.jobs]
-    device = "cuda" if plan.gpus else "cpu"
+    kind = "cuda" if plan.gpus else "cpu"
 
     def following(outcome: UnitsOutcome) -> list[Unit]:
         units = []
         for run in runs:
             if run.take(outcome):
                 units += run.units()
-                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], device, told)
+                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], kind, told)
         return units
 
     first = [unit for run in runs for unit in run.units()]
@@ -180,12 +180,14 @@ class _Run:
         finalist: whose figure it makes.
         tasks: what has to be done next; empty when it has ended.
         scored: what it came to.
+        devices: where those of its tasks were done that this rerun did.
     """
 
     def __init__(self, finalist: Finalist, steps: Course) -> None:
         self.finalist = finalist
         self.tasks = next(steps)
         self.scored: Scored | None = None
+        self.devices: set[str] = set()
         self._steps = steps
 
     def units(self) -> list[Unit]:
@@ -197,6 +199,7 @@ class _Run:
         names = {task.name: self.finalist.name(task.name) for task in self.tasks}
         if not names or not all(name in outcome.results for name in names.values()):
             return False
+        self.devices |= {outcome.devices[name] for name in names.values() if name in outcome.devices}
         results = {task.name: read_result(task, outcome.results[names[task.name]]) for task in self.tasks}
         try:
             self.tasks = self._steps.send(results)
@@ -209,17 +212,22 @@ def _is_pilot(task: Task) -> bool:
     return isinstance(task.work, PilotWork)
 
 
-def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str, told: Callable[[str], None]) -> None:
+def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Callable[[str], None]) -> None:
     scored = [run.scored for run in runs if run.scored is not None]
     if len(scored) < len(runs):
         return
-    scores = _with_earlier(finalist, assemble(scored), told)
+    earlier = read_earlier(finalist.run)
+    scores = _with_earlier(finalist, assemble(scored), earlier, told)
+    devices = " and ".join(sorted({device for run in runs for device in run.devices}))
+    if not devices:  # an earlier rerun did it all, and said where, unless it was killed before it could
+        said = None if earlier is None else earlier.evaluation
+        devices = said.device if said is not None and said.checkpoint_digest == finalist.digest else kind
     write_images(finalist.run, scores)
     found = Evaluation(
         checkpoint=finalist.config.evaluation.checkpoint,
         epoch=finalist.epoch,
         parameters=finalist.parameters,
-        device=device,
+        device=devices,
         estimates=scores.estimates,
         sandwiches=scores.sandwiches,
         checkpoint_digest=finalist.digest,
@@ -231,9 +239,8 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], device: str, told: 
         add_test_figures(finalist.run.tensorboard, found)
 
 
-def _with_earlier(finalist: Finalist, scores: Scores, told: Callable[[str], None]) -> Scores:
+def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, told: Callable[[str], None]) -> Scores:
     """New scores with the earlier figures of the same checkpoint that were not made again."""
-    earlier = read_earlier(finalist.run)
     if earlier is None:
         return scores
     digest = earlier.evaluation.checkpoint_digest

@@ -178,13 +178,17 @@ class SweepFolder:
         return None
 
     @contextmanager
-    def trial_lock(self, trial: str) -> Iterator[None]:
+    def trial_lock(self, trial: str, seconds: float = 0.0) -> Iterator[None]:
         """Hold a trial's run folder as its one writer, also against a process that outlived its driver.
+
+        Args:
+            trial: the trial's name.
+            seconds: how long to wait for whoever holds it.
 
         Raises:
             OSError: another process holds it; it ends soon, so trying again helps.
         """
-        with _locked(self._trial_locks / self.trial(trial).name) as holder:
+        with _locked(self._trial_locks / self.trial(trial).name, 1 + round(seconds / _LOOK_SECONDS)) as holder:
             if holder is not None:
                 raise OSError(f"the run folder of {trial} is still in use ({holder})")
             yield

@@ -1,4 +1,4 @@
-"""The device a trial's process is given: whether it is there, whether it is empty, how much of it is the trial's."""
+"""The device that a process is given: whether it is there, whether it is empty, how much of it is the process's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ActorNotReusableError(RuntimeError):
 
 
 def take_device(gpus: float) -> torch.device:
-    """Return the CPU for no GPU; else the GPU, after a look at it, capped to the trial's share of its memory.
+    """Return the CPU for no GPU; else the GPU, after a look at it, capped to the process's share of its memory.
 
     Raises:
         SweepError: the process sees no GPU.
@@ -29,8 +29,8 @@ def take_device(gpus: float) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise SweepError(
-            "the trial was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES on its node, "
-            "or set gpus_per_trial = 0"
+            "the process was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES on its node, "
+            "or take no GPU (--gpus-per-trial 0)"
         )
     if (kept := torch.cuda.memory_allocated()) > _KEPT_BYTES:
         raise ActorNotReusableError(f"{kept / 2**20:.0f} MiB of GPU memory are still held by the trial before")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 
@@ -11,17 +15,23 @@ from iafsweep.config import RunConfig
 from iafsweep.errors import SweepError
 from iafsweep.models import build_model
 from iafsweep.seeds import generator
-from iafsweep.sweep.sizes import drawn_configurations, parameter_count
+from iafsweep.sweep.sizes import drawn_configurations
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.training.objective import bound_terms
+from iafsweep.training.batches import epoch_batches
+from iafsweep.training.computing import choose_computing
+from iafsweep.training.memory import is_out_of_memory, training_memory
+from iafsweep.training.step import TrainingStep
 
 MemoryProbe = Callable[[RunConfig], tuple[int, int]]
 """Returns the bytes of GPU memory that training a configuration takes at most, and those that a GPU has."""
-_DRAWN = 256
+_DRAWN = 128
+"""Reckoning the memory of one takes about a tenth of a second."""
 _MARGIN = 1.2
-"""Validation, figures and a batch of another shape may take more than one training step."""
+"""Measuring the bound, figures and a batch of another shape may take more than a training step."""
 _USABLE = 0.95
 _MOST = 16
+_STEPS = 3
+"""The first takes libraries' workspaces, or compiles; the second records a CUDA graph; the third replays it."""
 
 
 def automatic_gpus(space: SearchSpace, probe: MemoryProbe) -> float:
@@ -46,47 +56,112 @@ def automatic_gpus(space: SearchSpace, probe: MemoryProbe) -> float:
 
 
 def largest_configuration(space: SearchSpace) -> RunConfig:
-    """Return the configuration with the most parameters times images of a batch, among many drawn ones."""
+    """Return the configuration that takes the most memory to train, as it is reckoned, among many drawn ones.
+
+    Not the one with the most parameters: convolutions have few, and keep many times more of a batch than matrices do.
+    """
     drawn = {
-        config.model_dump_json(exclude={"training": {"seed"}}): config for config in drawn_configurations(space, _DRAWN)
+        (each.model, each.data, each.training.batch_size, each.training.checkpoint_every_epochs): each
+        for each in drawn_configurations(space, _DRAWN)
     }
-    return max(drawn.values(), key=lambda config: parameter_count(config) * config.training.batch_size)
+    return max(drawn.values(), key=lambda config: training_memory(config).total)
 
 
-def probe_gpu(config: RunConfig) -> tuple[int, int]:
-    """Measure one training step on the first GPU, in a process of its own that gives everything back.
+def require_gpu() -> None:
+    """See that there is a GPU to measure, before anything is reckoned.
 
     Raises:
-        SweepError: there is no GPU, or the step does not fit on it.
+        SweepError: there is none.
     """
     if not torch.cuda.is_available():
         raise SweepError("--gpus-per-trial auto measures a GPU, but PyTorch sees none; name a number, or 0")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+
+
+def probe_gpu(config: RunConfig) -> tuple[int, int]:
+    """Measure some training steps on the first GPU, in processes of their own that give everything back.
+
+    Raises:
+        SweepError: they do not fit on it, or their process died.
+    """
+    return taken_by(train_some, config, torch.cuda.mem_get_info)
+
+
+class Reserved(NamedTuple):
+    """Bytes of GPU memory that a process took for its tensors.
+
+    Attributes:
+        most: at its most.
+        now: at the end, while the process is still there.
+    """
+
+    most: int
+    now: int
+
+
+def taken_by(
+    train: Callable[[str], Reserved], config: RunConfig, memory: Callable[[], tuple[int, int]]
+) -> tuple[int, int]:
+    """Return the bytes that a process takes to train, its CUDA context included, and those there are.
+
+    The context is made by whatever asks the GPU anything. So one process looks at the memory before the other has one
+    and while that is still there; the driver's own makes none, which would stay for as long as the sweep runs.
+
+    Args:
+        train: takes the configuration as JSON and returns what it took; it travels pickled.
+        config: what to train.
+        memory: returns the bytes that are free on the GPU, and those that it has; it travels pickled.
+
+    Raises:
+        SweepError: there is not enough memory, or a process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as looking, ProcessPoolExecutor(1, context) as training:
         try:
-            return pool.apply(_measure, (config.model_dump_json(),))
-        except torch.cuda.OutOfMemoryError as error:
+            free_before, total = looking.submit(memory).result()
+            reserved = training.submit(train, config.model_dump_json()).result()
+            free_after, _ = looking.submit(memory).result()
+        except BrokenProcessPool:
+            raise SweepError(
+                "--gpus-per-trial auto: the process that measures the largest configuration was killed (short of main "
+                "memory, perhaps); name a number of GPUs instead"
+            ) from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise SweepError(
                 f"one training step of the largest configuration does not fit on the GPU: {error}"
             ) from None
+    # Others who gave memory back meanwhile hide what training took, but never its tensors.
+    there = max(free_before - free_after, reserved.now)
+    return there + reserved.most - reserved.now, total
 
 
-def _measure(config_json: str) -> tuple[int, int]:
-    """Train one step; return the bytes the process takes of the GPU, its CUDA context included, and those it has."""
-    config = RunConfig.model_validate_json(config_json)
-    free_before, total = torch.cuda.mem_get_info()
-    device = torch.device("cuda")
-    draws = generator(device, 0)
-    model = build_model(config.model, config.data.facts.image_shape, 0).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), fused=True)
-    batch, shape = config.training.batch_size, config.data.facts.image_shape
-    for _ in range(2):  # libraries take their workspaces in the first step
-        x = torch.rand((batch, *shape), generator=draws, device=device).round()
-        noise = torch.randn((batch, model.latent_size), generator=draws, device=device)
-        terms = bound_terms(model, x, noise)
-        (terms.reconstruction.mean() + terms.kl.mean()).backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+def train_some(config_json: str) -> Reserved:
+    """Train some steps on the GPU, as a trial does; return what PyTorch took for them."""
+    steps(RunConfig.model_validate_json(config_json), torch.device("cuda"))
     torch.cuda.synchronize()
-    free_after, _ = torch.cuda.mem_get_info()
-    images = config.data.facts.training_images * int(torch.tensor(shape).prod())
-    return max(free_before - free_after, torch.cuda.max_memory_reserved()) + images, total
+    return Reserved(torch.cuda.max_memory_reserved(), torch.cuda.memory_reserved())
+
+
+def steps(config: RunConfig, device: torch.device) -> TrainingStep:
+    """Train some steps on images of noise, with all that a trial keeps on its device and as it computes.
+
+    Returns:
+        the step.
+    """
+    data, training, shape = config.data, config.training, config.data.facts.image_shape
+    model = build_model(config.model, shape, training.seed).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
+    step = TrainingStep(model, optimiser, choose_computing(config, model, device))
+    draws = generator(device, 0)
+    images = torch.randint(256, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8)
+    batches = epoch_batches(images, training.batch_size, model.latent_size, training.seed, 0)
+    for batch in islice(batches, _STEPS):
+        step(batch, 1.0)
+    if data.held_out:
+        _beside = (  # bits and noise of validation, and the best epoch's weights
+            torch.rand((data.held_out, *shape), generator=draws, device=device),
+            torch.rand((data.held_out, model.latent_size), generator=draws, device=device),
+            [tensor.clone() for tensor in model.state_dict().values()],
+        )
+    return step

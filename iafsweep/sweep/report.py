@@ -8,6 +8,8 @@ from typing import Any, Literal
 from iafsweep.records import METRIC, Precision, Record, RunState
 from iafsweep.sweep.rows import EndStatus, Finished, now
 
+Status = Literal["running", "interrupted", "waiting"] | EndStatus
+
 
 class TrialReport(Record):
     """State of a trial after an epoch, or at its end.
@@ -35,7 +37,7 @@ class TrialReport(Record):
     """
 
     trial: str
-    status: Literal["running", "interrupted", "waiting"] | EndStatus
+    status: Status
     epoch: int
     epochs: int
     validation_negative_elbo: float

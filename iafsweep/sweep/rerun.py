@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import ray
@@ -17,80 +16,16 @@ from torch import Tensor
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
+from iafsweep.sweep.faults import is_gpu_fault
 from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.gpu import take_device
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.sweep.signals import StopRequest
+from iafsweep.sweep.units import MakeWorker, Unit, UnitProgress, UnitsDone, UnitsOutcome, UnitWorker
+from iafsweep.training import device_name
 
 _RESTARTS = 3
 _LOOK_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A piece of work whose result does not depend on where, when or beside what it is done.
-
-    Attributes:
-        name: name of its result file in ``rerun/``; it holds everything the result depends on (trial, method, images,
-            hash of checkpoint, settings and seed), so that a file that is there never has to be made again.
-        payload: what the worker is told; it travels pickled.
-        needs: names of units whose results the worker is given, a pilot's step size for example.
-        cost: how much work it is, in whatever is counted, to say how much is left.
-    """
-
-    name: str
-    payload: object
-    needs: tuple[str, ...] = ()
-    cost: int = 1
-
-
-class UnitWorker(Protocol):
-    """Does units in one process, and may keep a model between two of them."""
-
-    def run(self, payload: Any, needed: Mapping[str, str]) -> str:  # noqa: ANN401 - the payload is the maker's own
-        """Return the result of one unit as JSON; ``needed`` holds those of the units it needs, by name."""
-
-
-MakeWorker = Callable[[Tensor, torch.device], UnitWorker]
-"""Makes a worker for images (uint8, on the CPU) and a device; it travels pickled, so it is a class or a function."""
-
-
-class UnitsDone(NamedTuple):
-    """How far the work is.
-
-    Attributes:
-        done: units done, by earlier calls too.
-        total: of how many.
-        cost_done: their cost.
-        cost_total: of how much.
-        name: the last unit done; empty at the beginning.
-    """
-
-    done: int
-    total: int
-    cost_done: int
-    cost_total: int
-    name: str
-
-
-UnitProgress = Callable[[UnitsDone], None]
-"""Hears at the beginning, and after each unit, how far the work is."""
-
-
-@dataclass
-class UnitsOutcome:
-    """What became of the units.
-
-    Attributes:
-        results: JSON text by name, of earlier runs too.
-        errors: tracebacks by name; units that need a failed one are named with its error.
-        signal: the signal that ended the work early, None if none did.
-        stopped: whether a signal or somebody's wish ended it early.
-    """
-
-    results: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    signal: int | None = None
-    stopped: bool = False
 
 
 class _Actor:
@@ -98,24 +33,22 @@ class _Actor:
 
     def __init__(self, make_worker: MakeWorker, plan: Plan) -> None:
         torch.set_num_threads(plan.cpus)
-        if plan.gpus and not torch.cuda.is_available():
-            raise SweepError("the rerun was given a GPU but sees none; check the driver and CUDA_VISIBLE_DEVICES")
         self._make_worker = make_worker
-        self._device = torch.device("cuda" if plan.gpus else "cpu")
+        self._device = take_device(plan.gpus)
         self._worker: UnitWorker | None = None
 
-    def run(self, payload: object, needed: Mapping[str, str], images: np.ndarray) -> str:
-        """Do one unit.
+    def run(self, payload: object, needed: Mapping[str, str], images: np.ndarray) -> tuple[str, str]:
+        """Do one unit; return its result and the name of the device.
 
         The images come with every unit, by reference into shared memory: a process that died and was started again has
-        them at once, which it would not if they had come with its start.
+        them at once.
         """
         if self._worker is None:
             self._worker = self._make_worker(tensor_over(images), self._device)
-        return self._worker.run(payload, needed)
+        return self._worker.run(payload, needed), device_name(self._device)
 
 
-Following = Callable[["UnitsOutcome"], Sequence[Unit]]
+Following = Callable[[UnitsOutcome], Sequence[Unit]]
 """Takes what is done so far and returns the units that follow from it; each unit is returned once."""
 
 
@@ -135,9 +68,9 @@ def run_units(
 ) -> UnitsOutcome:
     """Do all units that have no result file yet; Ray is running.
 
-    Results are written by the driver, atomically, as they come. An actor that dies is started again and its unit done
-    again; killed at any point, the next call does what is left. A unit that raises does not keep the others from being
-    done. Ctrl-C and SIGTERM end the work after the results at hand.
+    Results are written by the driver, atomically, as they come. An actor that dies, or whose GPU fails, is replaced and
+    its unit done again; killed at any point, the next call does what is left. A unit that raises does not keep the
+    others from being done. Ctrl-C and SIGTERM end the work after the results at hand.
 
     Args:
         units: the work, in the order it should be done; a needed unit may come later than the one that needs it.
@@ -209,9 +142,10 @@ class _Work:
             self._tell("")
             units = self._following(self.outcome)
 
-    def keep(self, unit: Unit, text: str) -> None:
+    def keep(self, unit: Unit, text: str, device: str) -> None:
         """Write a result, and take in what follows from it."""
         write_text(self._folder.result(unit.name), text)
+        self.outcome.devices[unit.name] = device
         self.outcome.results[unit.name] = text
         self._tell(unit.name)
         self.admit(self._following(self.outcome))
@@ -244,6 +178,7 @@ class _Pool:
         self._work = work
         self._stop = stop
         self._actors: list[Any] = []
+        self._gpu_faults: Counter[str] = Counter()
 
     def empty(self) -> None:
         """Do all there is to do, units that need others once these are done."""
@@ -259,8 +194,11 @@ class _Pool:
                     return
                 for reference in ray.wait(list(busy), timeout=_LOOK_SECONDS)[0]:
                     actor, unit = busy.pop(reference)
-                    self._take(reference, unit)
-                    idle.append(actor)
+                    if self._take(reference, unit):
+                        idle.append(actor)
+                    else:
+                        self._actors.remove(actor)
+                        ray.kill(actor)
         finally:
             for actor in self._actors:
                 ray.kill(actor)
@@ -273,15 +211,22 @@ class _Pool:
         self._actors.append(options.remote(self._make_worker, self._plan))
         return self._actors[-1]
 
-    def _take(self, reference: Any, unit: Unit) -> None:  # noqa: ANN401 - Ray's references have no useful type
+    def _take(self, reference: Any, unit: Unit) -> bool:  # noqa: ANN401 - Ray's references have no useful type
+        """Keep what became of a unit; return whether its process is fit for another."""
         try:
-            text = ray.get(reference)
+            text, device = ray.get(reference)
         except RayActorError as error:
             raise SweepError(
                 f"a process of the rerun died {_RESTARTS + 1} times, last on {unit.name}: {error}; finished units are "
                 f"kept, so the same command goes on"
             ) from error
         except RayTaskError as error:
-            self._work.outcome.errors[unit.name] = str(error)
-            return
-        self._work.keep(unit, text)
+            is_fit = not is_gpu_fault(error.cause)
+            self._gpu_faults[unit.name] += not is_fit
+            if not is_fit and self._gpu_faults[unit.name] <= _RESTARTS:
+                self._work.waiting.appendleft(unit)
+            else:
+                self._work.outcome.errors[unit.name] = str(error)
+            return is_fit
+        self._work.keep(unit, text, device)
+        return True

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from iafsweep.errors import RunFolderError, UserError
-from iafsweep.records import Estimate, Evaluation, LeaderboardRow, on_most_images
+from iafsweep.records import EpochMetrics, Estimate, Evaluation, LeaderboardRow, on_most_images
+from iafsweep.sweep.best import has_own, scored_epoch
 from iafsweep.sweep.board import leaderboard_rows
+from iafsweep.sweep.epoch_cost import seconds_of_epochs
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.state import LedgerState
+from iafsweep.sweep.state import LedgerState, TrialState
 from iafsweep.sweep.stored import damage, read_sweep
-from iafsweep.training import RunFolder
+from iafsweep.training import RunFolder, metrics_file
 
 
 class ScoredRows(NamedTuple):
@@ -29,33 +31,93 @@ class ScoredRows(NamedTuple):
     problems: tuple[str, ...]
 
 
-def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace) -> ScoredRows:
+def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, driver: str | None) -> ScoredRows:
     """Return a row a trial with its test figures and those of retrainings; damaged ones cost no more than themselves.
 
     Args:
         folder: the sweep folder.
         state: its ledger.
         space: its space.
+        driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
     """
-    rows, problems, evaluations = leaderboard_rows(state, space), list[str](), dict[str, Evaluation]()
+    problems, evaluations = list[str](), dict[str, Evaluation]()
+    trains = driver is not None and state.is_open
+    rows = [_as_it_stands(row, folder, space, problems, trains=trains) for row in leaderboard_rows(state, space)]
     for row in rows:
-        run = RunFolder(folder.trial(row.trial))
-        if run.evaluation.exists():
-            try:
-                evaluations[row.trial] = run.read_evaluation()
-            except RunFolderError as error:
-                problems.append(f"the test figures of {row.trial} are left out: {error}")
+        try:
+            found = _own_evaluation(folder, state.named[row.trial], space)
+        except RunFolderError as error:
+            problems.append(f"the test figures of {row.trial} are left out: {error}")
+        else:
+            evaluations |= {} if found is None else {row.trial: found}
     figures = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
             row.model_copy(
-                update=(_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
+                update=_cost(folder, row)
+                | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
                 | figures.get(parameters_key(row), {})
             )
             for row in rows
         ),
         evaluations,
         tuple(problems),
+    )
+
+
+def _cost(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
+    """The median epoch of a trial that has ended; nothing where its run folder does not tell."""
+    seconds = None if row.seconds_per_epoch is None else seconds_of_epochs(RunFolder(folder.trial(row.trial)))
+    return {} if seconds is None else {"seconds_per_epoch": seconds}
+
+
+def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) -> Evaluation | None:
+    """Return the figures that belong beside a trial's bound; None if it was not scored.
+
+    The ledger says which those are, so that a checkpoint that was removed takes none with it.
+
+    Raises:
+        RunFolderError: there are figures, damaged or others.
+    """
+    run, end = RunFolder(folder.trial(trial.trial)), trial.finished
+    if not run.evaluation.exists():
+        return None
+    found = run.read_evaluation()
+    if end is None:
+        raise RunFolderError("it has not ended")
+    if not has_own(found, end, space):
+        raise RunFolderError(
+            f"they are of {found.checkpoint}.pt at epoch {found.epoch}, and its row is of "
+            f"{space.base.evaluation.checkpoint}.pt at epoch {scored_epoch(end, space)}"
+        )
+    return found
+
+
+def _as_it_stands(
+    row: LeaderboardRow, folder: SweepFolder, space: SearchSpace, problems: list[str], *, trains: bool
+) -> LeaderboardRow:
+    """A trial that has not ended, with what its run folder says of it; the ledger knows no more than that it began."""
+    if row.status not in ("interrupted", "pending"):
+        return row
+    path, epochs = RunFolder(folder.trial(row.trial)).metrics, list[EpochMetrics]()
+    if path.exists():
+        try:
+            epochs = metrics_file.read(path)
+        except (RunFolderError, OSError) as error:
+            problems.append(f"the epochs of {row.trial} are left out: {error}")
+    bounds = [
+        (each.validation_negative_elbo, each.epoch) for each in epochs if each.validation_negative_elbo is not None
+    ]
+    bound, best_epoch = min(bounds, default=(None, None))
+    return row.model_copy(
+        update={
+            "status": "running" if trains and row.status == "interrupted" else row.status,
+            "epochs": len(epochs),
+            "best_epoch": best_epoch,
+            "validation_negative_elbo": bound,
+            "validation_images": None if bound is None else space.base.data.held_out,
+            "seconds": sum(each.seconds for each in epochs) if epochs else None,
+        }
     )
 
 
@@ -66,11 +128,12 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
         name = retraining.path.relative_to(folder.path).as_posix()
         try:
             space, state = read_sweep(retraining)
-            scored = scored_rows(retraining, state, space)
+            driver = retraining.driver()
+            scored = scored_rows(retraining, state, space, driver)
         except UserError as error:
             problems.append(f"the figures of {name} are left out: {error}")
             continue
-        problems += [f"{name}: {problem}" for problem in (*damage(retraining, state), *scored.problems)]
+        problems += [f"{name}: {problem}" for problem in (*damage(state, driver), *scored.problems)]
         found.append((state.header.created, name, scored.rows))
     return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
 
@@ -80,7 +143,11 @@ def _test_figures(evaluation: Evaluation) -> dict[str, object]:
     largest = on_most_images(evaluation.estimates)
     figures: dict[str, object] = {}
     if (bound := largest.get(("negative_elbo", "test"))) is not None:
-        figures |= {"test_negative_elbo": bound.nll, "test_negative_elbo_images": bound.images}
+        figures |= {
+            "test_negative_elbo": bound.nll,
+            "test_negative_elbo_error": bound.standard_error,
+            "test_negative_elbo_images": bound.images,
+        }
     hais = largest.get(("hais", "test"))
     if (sampled := largest.get(("importance_sampling", "test"))) is not None:
         figures |= {

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from iafsweep.errors import SweepError
 from iafsweep.records import LeaderboardRow
-from iafsweep.sweep.board import best_trials
+from iafsweep.sweep.best import best_trials
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.stored import read_state
@@ -76,8 +76,8 @@ def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[s
     """Return mean and spread over seeds, by the configuration's parameters as :func:`parameters_key` writes them.
 
     A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
-    such; how many of both is returned beside it. The spread is the standard deviation of one seed's figure, None with a
-    single seed. Of several retrainings in which a configuration was scored the last counts.
+    such; how many of both, and the settings, are returned beside it. The spread is the standard deviation of one seed's
+    figure, None with a single seed. Of several retrainings in which a configuration was scored the last counts.
 
     Args:
         retrainings: the scored rows of each, the oldest first.
@@ -106,11 +106,12 @@ def _figures(rows: Sequence[LeaderboardRow]) -> dict[str, object]:
                 made_with = None if settings is None else getattr(row, settings)
                 alike[getattr(row, f"{name}_images") or 0, made_with].append(value)
         if alike:
-            (images, _), values = max(alike.items(), key=lambda each: (len(each[1]), each[0][0]))
+            (images, made_with), values = max(alike.items(), key=lambda each: (len(each[1]), each[0][0]))
             figures |= {
                 f"retrained_{name}": statistics.fmean(values),
                 f"retrained_{name}_spread": statistics.stdev(values) if len(values) > 1 else None,
                 f"retrained_{name}_seeds": len(values),
                 f"retrained_{name}_images": images or None,
             }
+            figures |= {} if settings is None else {f"retrained_{settings}": made_with}
     return figures

@@ -17,11 +17,11 @@ TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
 ParameterValue = bool | int | float | str
 """What a sampler proposes."""
 EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
-"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of GPU memory, an error in it."""
+"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of memory, an error in it."""
 
 SweepStatus = Literal["completed", "exhausted", "stopped", "interrupted", "aborted"]
-"""How a driver ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` · trial
-after trial failed alike."""
+"""How a driver's training ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` ·
+trial after trial failed alike."""
 
 
 def now() -> str:
@@ -176,7 +176,7 @@ class Began(Record):
 
 
 class Ended(Record):
-    """A driver ended in good order; after a kill this row is absent.
+    """A driver's training ended in good order; after a kill this row is absent. Scoring follows, and leaves no row.
 
     Attributes:
         outcome: how the sweep stood then.

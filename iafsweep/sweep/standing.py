@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from iafsweep.records import RunState
+from iafsweep.records import Evaluation, RunState
+from iafsweep.sweep.best import best_trials, has_own, is_at_its_end, scored_checkpoint
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rows import Began, Ended, Finished
+from iafsweep.sweep.rows import Began, Ended, Finished, SweepStatus
 from iafsweep.sweep.space import SearchSpace
 from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.sweep.stored import damage, read_sweep
+
+StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
+_THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "stopped"})
+"""Ends of training that scoring follows."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,12 @@ class Standing:
         counts: how they ended.
         best: the best completed trial.
         running: trials that began and have not ended.
+        unscored: of the best trials, which the sweep scores after its training, those without figures, the best first;
+            none while it still trains, or may go on to.
         rerun_files: result files of scoring.
         seconds_left: estimated seconds of training left; None if nothing says.
-        ended_as: how the last driver ended, if it said so.
-        was_killed: whether the last driver went without a word.
+        ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
+        was_killed: whether the last driver went without a word, before its training ended.
         problems: what is wrong with the ledger.
     """
 
@@ -58,6 +67,7 @@ class Standing:
     counts: dict[str, int]
     best: Finished | None
     running: tuple[RunningTrial, ...]
+    unscored: tuple[str, ...]
     rerun_files: int
     seconds_left: float | None
     ended_as: Ended | None
@@ -82,8 +92,6 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
     """Return how a sweep stands whose space and ledger are read already."""
     trials, driver = space.sweep.trials, folder.driver()
     last = state.sessions[-1] if state.sessions else None
-    # A line being written at this very moment is no problem of the ledger's.
-    problems = () if driver is not None else state.problems
     return Standing(
         folder=folder.path,
         driver=driver,
@@ -92,20 +100,51 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
         counts=dict(Counter(trial.finished.status for trial in state.finished if trial.finished is not None)),
         best=None if state.best is None else state.best.finished,
         running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
+        unscored=() if driver is not None and state.is_open else _unscored(folder, space, state),
         rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
         seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
-        was_killed=driver is None and isinstance(last, Began),
-        problems=problems,
+        was_killed=driver is None and state.is_open,
+        problems=damage(state, driver),
     )
 
 
 def _running(folder: SweepFolder, trial: str) -> RunningTrial:
-    try:
-        state = RunState.model_validate_json((folder.trial(trial) / "state.json").read_bytes())
-    except (OSError, ValidationError):
+    state = _read(folder.trial(trial) / "state.json", RunState)
+    if state is None:
         return RunningTrial(trial, 0, None)
     return RunningTrial(trial, state.epochs, None if state.best is None else state.best.validation_negative_elbo)
+
+
+def _unscored(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> tuple[str, ...]:
+    """The finalists without figures, from their run folders: scoring may be killed anywhere, and leaves no row."""
+    last = state.sessions[-1] if state.sessions else None
+    if len(state.finished) < space.sweep.trials and not (isinstance(last, Ended) and last.outcome in _THEN_SCORED):
+        return ()
+    ended = [(trial.trial, trial.finished) for trial in best_trials(state, len(state.trials)) if trial.finished]
+    # One that cannot be scored (any more) leaves its place to the next.
+    finalists = islice((each for each in ended if _can_be_scored(folder, *each, space)), space.sweep.top)
+    return tuple(trial for trial, end in finalists if not _is_scored(folder.trial(trial), end, space))
+
+
+def _can_be_scored(folder: SweepFolder, trial: str, end: Finished, space: SearchSpace) -> bool:
+    checkpoint = scored_checkpoint(trial, end, space)
+    state = _read(folder.trial(trial) / "state.json", RunState)
+    there = checkpoint is not None and (folder.path / checkpoint).exists()
+    return there and state is not None and is_at_its_end(state, end, space)
+
+
+def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
+    found = _read(run / "evaluation.json", Evaluation)
+    return found is not None and has_own(found, end, space)
+
+
+def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:
+    """Return what a file of a run folder holds; None if it is missing or damaged. RunFolder would import PyTorch."""
+    try:
+        return record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | None:

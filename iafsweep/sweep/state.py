@@ -106,6 +106,11 @@ class LedgerState:
         return ended + sum(trial.spent_gpu_seconds for trial in self.trials)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the last driver to train has not said how that ended: it trains, or was killed."""
+        return bool(self.sessions) and isinstance(self.sessions[-1], Began)
+
+    @property
     def best(self) -> TrialState | None:
         """The completed trial with the lowest validation bound, the earliest of equal ones."""
         best: TrialState | None = None

@@ -71,9 +71,14 @@ def read_state(folder: SweepFolder) -> LedgerState:
     return read_sweep(folder)[1]
 
 
-def damage(folder: SweepFolder, state: LedgerState) -> tuple[str, ...]:
-    """Return what is wrong with a ledger, a sentence each; what a driver writes at this very moment is no damage."""
-    return state.problems if folder.driver() is None else ()
+def damage(state: LedgerState, driver: str | None) -> tuple[str, ...]:
+    """Return what is wrong with a ledger, a sentence each; what a driver writes at this very moment is no damage.
+
+    Args:
+        state: the ledger.
+        driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
+    """
+    return state.problems if driver is None else ()
 
 
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:

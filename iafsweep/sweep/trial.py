@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import shutil
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,16 +20,16 @@ from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
 from iafsweep.records import EpochMetrics, RunState, RunStatus
 from iafsweep.sweep.disk import is_out_of_room
+from iafsweep.sweep.faults import is_transient
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.gpu import ActorNotReusableError, TakeDevice, take_device
-from iafsweep.sweep.report import TrialReport, bound_of
-from iafsweep.sweep.rows import EndStatus
+from iafsweep.sweep.gpu import TakeDevice, take_device
+from iafsweep.sweep.report import Status, TrialReport, bound_of
 from iafsweep.sweep.shared import tensor_over
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, metrics_file
 from iafsweep.training.host_memory import give_freed_memory_back
+from iafsweep.training.memory import is_out_of_memory
 
 _LOCK_SECONDS = 20.0
-_TRANSIENT = ("CUDA error", "CUDNN_STATUS", "cuBLAS", "CUBLAS_STATUS", "NCCL")
 
 
 class RunningTrainer(Protocol):
@@ -144,22 +143,11 @@ class SweepTrial(tune.Trainable):
         Raises:
             OSError, RuntimeError: a file or the GPU failed, which may go better in a new process; Tune tries again.
         """
-        try:
-            if not self._is_open:
-                self._release()
-                self._open()
-            return self._epoch().result()
-        except DivergedError as error:
-            return self._end("diverged", str(error)).result()
-        except torch.cuda.OutOfMemoryError as error:
-            return self._end("oom", str(error).splitlines()[0]).result()
-        except Exception as error:
-            if is_out_of_room(error):
-                return self._end("interrupted", f"no room on the disk: {error}").result()
-            if is_transient(error):
-                self._abandon()
-                raise
-            return self._end("failed", "".join(traceback.format_exception(error))).result()
+        status, error = self._next()
+        report = self._report(status, error)
+        if status != "running":  # out of all handlers, whose tracebacks hold the model and what it had computed
+            self._put_away()
+        return report.result()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save into the run folder; the folder Tune gives holds only the trial's name."""
@@ -189,7 +177,8 @@ class SweepTrial(tune.Trainable):
         torch.set_num_threads(settings.cpus)
         self._device_name = device_name(self._device)
         folder = SweepFolder(settings.folder)
-        _hold_run_folder(self._held, folder, self._trial)
+        # A process that outlived its driver holds it for some seconds more.
+        self._held.enter_context(folder.trial_lock(self._trial, _LOCK_SECONDS))
         path = folder.trial(self._trial)
         self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
         self._note = "; ".join(part for part in (self._note, note) if part)
@@ -197,38 +186,55 @@ class SweepTrial(tune.Trainable):
         self._is_open = True
         self._goes_on = self._trainer.epochs_done > 0
 
-    def _epoch(self) -> TrialReport:
+    def _next(self) -> tuple[Status, str]:
+        """Open the trial if need be and train an epoch; return what became of it, and the error that ended it."""
+        try:
+            if not self._is_open:
+                self._release()
+                self._open()
+            return self._epoch(), ""
+        except DivergedError as error:
+            return "diverged", str(error)
+        except Exception as error:
+            if is_out_of_memory(error):
+                return "oom", str(error).partition("\n")[0] or repr(error)
+            if is_out_of_room(error):
+                return "interrupted", f"no room on the disk: {error}"
+            if is_transient(error):
+                self._abandon()
+                raise
+            return "failed", "".join(traceback.format_exception(error))
+
+    def _epoch(self) -> Literal["running", "completed", "waiting"]:
         trainer = self._trainer
         assert trainer is not None
         epochs, until = trainer.config.training.epochs, self._settings.until
         goes_on, self._goes_on = self._goes_on, False
         if goes_on and trainer.epochs_done in self._settings.milestones and trainer.epochs_done < epochs:
             # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
-            return self._report("running")
+            return "running"
         if trainer.epochs_done < min(epochs, until or epochs):
             self._last_bound = trainer.run_epoch().validation_negative_elbo
         if trainer.epochs_done >= epochs:
             trainer.finish()
-            return self._end("completed")
+            return "completed"
         if until is not None and trainer.epochs_done >= until:
             trainer.save()
-            return self._end("waiting")
+            return "waiting"
         if trainer.epochs_done in self._settings.milestones:
             trainer.save()
-        return self._report("running")
+        return "running"
 
-    def _end(self, status: EndStatus | Literal["interrupted", "waiting"], error: str = "") -> TrialReport:
-        """Return the last report, and let go of everything, so that the next trial finds its GPU empty."""
-        report = self._report(status, error)
+    def _put_away(self) -> None:
+        """Let go of everything, so that the next trial finds its GPU empty."""
         if self._trainer is not None:
             with suppress(OSError):  # a full disk; what was not written is not counted on
                 self._trainer.close()
         self._trainer = None
         self._is_open = True
         self._free()
-        return report
 
-    def _report(self, status: Any, error: str = "") -> TrialReport:  # noqa: ANN401 - checked by the record
+    def _report(self, status: Status, error: str) -> TrialReport:
         state = None if self._trainer is None else self._trainer.state
         best = None if state is None else state.best
         note, self._note = self._note, ""
@@ -288,23 +294,3 @@ def _last_bound(folder: RunFolder, epochs_done: int) -> float | None:
         return None
     rows = metrics_file.read(folder.metrics)
     return rows[-1].validation_negative_elbo if rows and rows[-1].epoch == epochs_done else None
-
-
-def is_transient(error: BaseException) -> bool:
-    """Return whether a new process may get further: a file, or a CUDA fault other than too little memory."""
-    if isinstance(error, ActorNotReusableError | OSError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _TRANSIENT)
-
-
-def _hold_run_folder(held: ExitStack, folder: SweepFolder, trial: str) -> None:
-    """Take the lock on a run folder; a process that outlived its driver holds it for some seconds more."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            held.enter_context(folder.trial_lock(trial))
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)

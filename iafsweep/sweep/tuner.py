@@ -21,7 +21,7 @@ from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.outcome import SweepOutcome
 from iafsweep.sweep.progress import SweepProgress
 from iafsweep.sweep.proposals import make_proposer
-from iafsweep.sweep.rows import Began, Ended, now
+from iafsweep.sweep.rows import Ended, now
 from iafsweep.sweep.session import Session
 from iafsweep.sweep.signals import StopRequest
 from iafsweep.sweep.space import SearchSpace
@@ -97,8 +97,7 @@ def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | Non
 
 def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
     """Write down how the sweep ended if the last driver was killed before it could, behind its last trial."""
-    sessions = ledger.state.sessions
-    if sessions and isinstance(sessions[-1], Began):
+    if ledger.state.is_open:
         ledger.append(Ended(outcome=outcome.status, time=now()))
     return replace(outcome, state=ledger.state)
 

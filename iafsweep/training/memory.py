@@ -16,7 +16,18 @@ from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.training.objective import bound_terms
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-_SAYS_ALLOCATION_FAILED = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory", "bad allocation")
+_SAYS_ALLOCATION_FAILED = (
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "can't allocate memory",
+    "bad allocation",
+    # What does not go through PyTorch's own allocator: contexts, graphs, workspaces of libraries.
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "STATUS_ALLOC_FAILED",
+    "DEVICE_ALLOCATION_FAILED",
+    "HOST_ALLOCATION_FAILED",
+)
 _FLOAT = 4
 REMEDY = "lower model.latent_size, the sizes under model.encoder, model.decoder and model.flow, or training.batch_size"
 

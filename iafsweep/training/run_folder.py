@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,7 @@ class RunFolder:
         Raises:
             RunFolderError: the file is missing or damaged.
         """
-        return _read_record(self.evaluation, Evaluation, "score the run again")
+        return _read_record(self.evaluation, Evaluation, _how_to_score(self.path))
 
     def write_state(self, state: RunState) -> None:
         """Replace ``state.json``."""
@@ -203,6 +204,17 @@ class RunFolder:
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Replace ``evaluation.json``."""
         write_text(self.evaluation, evaluation.model_dump_json(indent=2) + "\n")
+
+
+def _how_to_score(run: Path) -> str:
+    """What makes the figures in a folder again; of a trial its sweep does, which keeps what they came from."""
+    if (run / "model.safetensors").exists():
+        return "export the model again from its run"
+    sweep = run.absolute().parent.parent
+    if run.absolute().parent == sweep / "trials" and (sweep / "trials.jsonl").exists():
+        command = shlex.join(["iafsweep-sweep", "rerun", str(sweep)])
+        return f"score it again: {command} --top N, where N is its rank or more"
+    return f"score the run again: {shlex.join(['iafsweep-run', '--run', str(run), '--evaluate-only'])}"
 
 
 def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> StateOrEvaluation:

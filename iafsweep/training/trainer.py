@@ -42,8 +42,7 @@ class Trainer:
 
     def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
         """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
-        if device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory(device)
         self.config = config
         self.folder = folder
         self.device = device

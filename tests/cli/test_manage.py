@@ -70,7 +70,7 @@ def test_status_tells_how_the_last_driver_ended(folder, console, capsys):
     with Ledger.open(folder.ledger) as ledger:
         ledger.append(Ended(outcome="stopped", reason="the 2 hours are used up", time="t"))
     show_status(folder.path, console)
-    assert "the last driver ended as stopped: the 2 hours are used up" in console.export_text()
+    assert "training ended as stopped: the 2 hours are used up" in console.export_text()
 
 
 def test_status_of_an_exhausted_sweep_does_not_advise_to_go_on(folder, console, capsys):

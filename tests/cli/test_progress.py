@@ -7,7 +7,7 @@ from iafsweep.cli import progress
 from iafsweep.cli.progress import Rate, ScoringProgress, UnitsProgress
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import Estimate, Round, SandwichEstimate, UntilErrorReport
-from iafsweep.sweep.rerun import UnitsDone
+from iafsweep.sweep.units import UnitsDone
 
 
 @pytest.fixture
@@ -98,13 +98,28 @@ def test_searches_say_how_they_ended(stopped_by, text):
     ]
 
 
+@pytest.mark.parametrize(("share", "text"), [(0.05, ""), (0.051, ", but not to be trusted,"), (1.0, ", but not to be")])
+@pytest.mark.parametrize(("method", "remedy"), [("importance_sampling", "HAIS"), ("hais", "a smaller target")])
+def test_a_target_reached_with_uneven_weights_is_not_just_reached(share, text, method, remedy):
+    (line,) = search_lines([estimate("target").model_copy(update={"untrusted_share": share, "method": method})])
+    assert f"0.02 nats reached{text}" in line
+    assert (f"{share:.0%} of the images are untrusted" in line) == (remedy in line) == bool(text)
+
+
+def test_a_search_of_one_round_has_nothing_to_compare_with():
+    found = estimate("budget").until_error
+    first = found.model_copy(update={"rounds": (found.rounds[0].model_copy(update={"half_nll": None}),)})
+    (line,) = search_lines([estimate("budget").model_copy(update={"until_error": first})])
+    assert "after 1 round(s): estimator 0.200, all against half nothing yet, " in line
+
+
 def test_sandwiches_in_a_line():
     sandwich = SandwichEstimate(
-        start="posterior", images=100, lower=-104.4, lower_error=1.0, upper=-104.2, upper_error=1.0, gap=0.2,
+        start="posterior", images=100, lower=-104.4, lower_error=1.1, upper=-104.2, upper_error=0.9, gap=0.2,
         gap_error=0.05, untrusted_share=0.03, settings="20x4x16", seed=0, acceptance_rate=0.9, step_size=0.3,
         gradient_evaluations=1232, seconds=3.0,
     )  # fmt: skip
     assert sandwich_lines([sandwich]) == [
-        "Sandwich from the posterior (20x4x16) on 100 simulated images: log p(x) between -104.400 and -104.200, "
-        "gap 0.200 ± 0.050 nats, 3% untrusted"
+        "Sandwich from the posterior (20x4x16) on 100 simulated images: mean log p(x) bounded, in expectation, by "
+        "-104.400 ± 1.100 and -104.200 ± 0.900, gap 0.200 ± 0.050 nats, 3% untrusted"
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -14,12 +15,14 @@ from iafsweep.cli.machine import Machine
 from iafsweep.cli.manage import show_status
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError
+from iafsweep.records import Best
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.ledger import Ledger
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.rows import Finished, Header, Proposed
 from iafsweep.sweep.space_file import dump_space
+from iafsweep.sweep.standing import standing
 from iafsweep.sweep.stored import space_hash
 from iafsweep.training import RunFolder, Trainer
 from tests.finished import figures
@@ -155,6 +158,26 @@ def test_a_damaged_line_is_named_beside_the_figures_and_the_best_stays(folder, c
     export_leaderboard(folder.path, None, console)
     assert f"The ledger is damaged: trials.jsonl line {damaged + 1} is damaged" in console.export_text()
     assert folder.best.read_bytes() == best
+
+
+def test_a_trial_that_was_trained_further_by_hand_is_not_scored(folder, console, tmp_path, monkeypatch):
+    """Its figures would stand beside the bound of an epoch that they are not of."""
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    for trial in BOUNDS:
+        run = RunFolder(folder.trial(trial))
+        later = Best(epoch=7, validation_negative_elbo=1.0)
+        run.write_state(run.read_state().model_copy(update={"epochs": 9, "best": later}))
+    machine = Machine(tmp_path, None, LaunchOptions())
+    assert rerun_best(folder.path, {"top": 1}, {}, None, [], machine, console) == 1
+    assert "t0002 was trained further: best.pt is of epoch 7, and its row is of epoch 1" in console.export_text()
+    assert standing(folder).unscored == ()
+
+
+def test_a_rerun_scores_the_checkpoint_of_the_sweep_alone(folder, console, tmp_path):
+    with pytest.raises(UserError, match=r"--set evaluation.checkpoint=last: the sweep ranks and scores best.pt"):
+        rerun_best(
+            folder.path, {}, {}, None, ["evaluation.checkpoint=last"], Machine(tmp_path, None, LaunchOptions()), console
+        )
 
 
 @pytest.mark.parametrize(

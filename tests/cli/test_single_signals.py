@@ -109,6 +109,19 @@ def test_a_signal_that_nobody_asked_for_is_not_lost():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+@pytest.mark.parametrize("place", ["iafsweep.cli.single._settings", "iafsweep.cli.train_and_score.resolve_device"])
+def test_a_signal_before_the_run_begins_is_a_line(config, tmp_path, monkeypatch, capsys, interrupt, code, place):
+    def interrupted(*given, **named):
+        raise interrupt
+
+    monkeypatch.setattr(place, interrupted)
+    assert main(monkeypatch, config, "--run", tmp_path / "run") == code
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).strip().startswith("Interrupted.")
+    assert not (tmp_path / "run").exists()
+
+
 SIGNALLED_IN_AN_IMPORT = """
 import os, runpy, sys
 
@@ -138,5 +151,6 @@ def test_a_signal_during_the_imports_is_no_traceback(config, tmp_path, number, m
     words = command(config, "--run", tmp_path / "run")
     child = [words[0], "-c", SIGNALLED_IN_AN_IMPORT, str(int(number)), module, *words[1:]]
     done = subprocess.run(child, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == "Interrupted before anything was made.\n"
     assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -27,7 +28,10 @@ from iafsweep.records import TextTable
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.retrain import retrain_folder
+from iafsweep.sweep.space_file import dump_space
 from iafsweep.texts import short_name
+from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
+from tests.cli.tiny_run import ROOT
 from tests.report.sweeps import SweepMaker
 
 
@@ -235,7 +239,37 @@ def test_a_signal_while_ray_starts_says_how_to_go_on_where_there_is_a_sweep(
     assert re.search(r"Interrupted. To go on:\n  \S*python\S* run_sweep.py resume sweep\n$", shown)
     ended, shown, _ = run_sweep("launch", "quick")
     assert ended == code
-    assert "To go on" not in shown
+    assert shown.endswith("\nInterrupted before the sweep began; there is nothing to resume.\n")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("iafsweep.cli.drive.load_space", "Interrupted.\n"),
+        (
+            "iafsweep.cli.see_through.load_training_images",
+            "Interrupted before the sweep began; there is nothing to resume.\n",
+        ),
+    ],
+)
+def test_a_signal_before_a_sweep_begins_is_a_line(run_sweep, monkeypatch, tmp_path, interrupt, code, place, said):
+    def interrupted(*given, **named):
+        raise interrupt
+
+    monkeypatch.setattr(place, interrupted)
+    ended, shown, errors = run_sweep("launch", "quick")
+    assert (ended, (shown + errors).lstrip("\n")) == (code, said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_during_the_imports_of_a_command_is_a_line(tmp_path):
+    child = [sys.executable, "-c", SIGNALLED_IN_AN_IMPORT, str(int(signal.SIGINT)), "ray.tune", ROOT / "run_sweep.py"]
+    words = ["launch", "quick", "--runs", tmp_path]
+    done = subprocess.run([*child, *words], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted before anything was made.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -313,6 +347,24 @@ def test_a_disk_that_is_full_at_the_end_is_one_message(run_sweep, monkeypatch, t
     going_on = "resume sweep" if words == ("resume",) else shlex.join([words[0], str(folder.path), *words[1:]])
     assert errors.rstrip().endswith(f" run_sweep.py {going_on}")
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("top", [2, 3])
+def test_fewer_trials_than_were_asked_to_be_trained_again_are_said(run_sweep, monkeypatch, tmp_path, top):
+    """Whenever: also when the same command goes on, with the trials that it began with."""
+    folder = SweepMaker(tmp_path / "sweep", trials=3).began().add("completed", count=2).add("stopped").folder
+
+    def see_through(space, into, machine, console):
+        into.create()
+        into.space.write_text(dump_space(space))
+        return 0
+
+    monkeypatch.setattr(again, "see_through", see_through)
+    for _ in range(2):
+        code, shown, errors = run_sweep("retrain", folder.path, "--top", top, "--seeds", 2)
+        assert code == 0, errors
+        said = "--top 3 is more than the trials that had completed, 2 in all: each is trained again"
+        assert (said in shown) == (top == 3)
 
 
 def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatch, tmp_path):

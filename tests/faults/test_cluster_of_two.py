@@ -12,9 +12,10 @@ from iafsweep.sweep.cluster import Plan, running_ray
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.options import LaunchOptions
 from iafsweep.sweep.progress import NoProgress
-from iafsweep.sweep.rerun import Unit, run_units
+from iafsweep.sweep.rerun import run_units
 from iafsweep.sweep.storage import check_shared_folder
 from iafsweep.sweep.tuner import check_resources, launch_sweep
+from iafsweep.sweep.units import Unit
 from tests.sweep.tiny import open_placed, take_cpu, tiny_images, tiny_space
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -89,11 +89,14 @@ class SweepMaker:
         run = RunFolder(self.folder.trial(trial))
         if done:
             run.path.mkdir(parents=True)
-            lines = [epoch_metrics(epoch, bound).model_dump_json() for epoch, bound in enumerate(bounds, 1)]
+            seconds = 1.0 + values["model.flow.depth"]
+            lines = [epoch_metrics(epoch, bound, seconds).model_dump_json() for epoch, bound in enumerate(bounds, 1)]
             run.metrics.write_text("".join(f"{line}\n" for line in lines))
         if status == "completed":
             best = Best(epoch=done, validation_negative_elbo=1.0)
             run.write_state(RunState(status="completed", epochs=done, best=best, seconds=1.0, parameters=1000))
+        if status == "completed":
+            run.best.touch()
         if pictures:
             for path in (run.samples, run.reconstructions):
                 Image.effect_noise((60, 60), 60).save(path)
@@ -139,10 +142,11 @@ class SweepMaker:
             file.writelines(row.model_dump_json() + "\n" for row in rows)
 
 
-def epoch_metrics(epoch, bound):
+def epoch_metrics(epoch, bound, seconds=1.0):
     return EpochMetrics(
         epoch=epoch, kl_weight=1.0, learning_rate=1e-3, train_loss=bound, train_negative_elbo=bound,
-        train_reconstruction=bound, train_kl=1.0, validation_negative_elbo=bound, images_per_second=1.0, seconds=1.0,
+        train_reconstruction=bound, train_kl=1.0, validation_negative_elbo=bound, images_per_second=1.0,
+        seconds=seconds,
     )  # fmt: skip
 
 

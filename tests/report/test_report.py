@@ -117,8 +117,21 @@ def test_an_interrupted_sweep(tmp_path, ended, sentence):
 
 
 def test_training_counts_before_a_trial_has_ended(tmp_path):
-    maker = SweepMaker(tmp_path / "s").began().add("running", count=2).ended("interrupted")
+    values = {"model.encoder.kind": "mlp", "model.flow.depth": 0, "training.learning_rate": 1e-3}
+    maker = SweepMaker(tmp_path / "s").began().add("running", count=2, parameters=values).ended("interrupted")
     assert "6 s of training" in page_of(maker.folder).text  # two trials, three epochs of a second each
+
+
+def test_retrained_figures_of_a_sweep_that_was_not_scored_say_how_they_were_made(tmp_path):
+    values = {"model.encoder.kind": "mlp", "model.flow.depth": 0, "training.learning_rate": 1e-3}
+    folder = SweepMaker(tmp_path / "s", trials=1).began().add(parameters=values).ended().folder
+    SweepMaker(folder.path / "retrain" / "top1-seeds2", trials=2).add(count=2, parameters=values).score(
+        "t0001", "t0002"
+    )
+    page = page_of(folder)
+    assert "IS: importance sampling, 1,000 samples an image." in page.text
+    assert "HAIS: posterior 20x4x16." in page.text
+    assert re.search(r"mean over 2 seeds, ± one seed's standard deviation\W+1,000 images\W+1,000 samples", page.text)
 
 
 def test_a_sweep_with_failures_only(tmp_path):

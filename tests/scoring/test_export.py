@@ -88,7 +88,7 @@ def test_figures_of_another_epoch_are_not_claimed(run, tmp_path):
     to = iafsweep.load_run(folder.path, "cpu").export(tmp_path / "model")
     assert not (to / "evaluation.json").exists()
     assert "98.25" not in (to / "README.md").read_text()
-    assert "were not scored" in (to / "README.md").read_text()
+    assert "No test figures of these weights" in (to / "README.md").read_text()
 
 
 def test_titles_do_not_become_markup(tmp_path):

@@ -73,7 +73,12 @@ def test_a_search_doubles_temperatures(model):
     scored, _ = carry(model, ANNEALED, config)
     found = scored.figure.until_error
     assert found.stopped_by == "target"
+    assert len(found.rounds) > 1
     assert [each.effort for each in found.rounds] == [2 * 2**index for index in range(len(found.rounds))]
+    assert found.rounds[0].half_nll is None
+    # Half of the effort is half of the temperatures: that of half of the chains would move with twice as many again.
+    assert [each.half_nll for each in found.rounds[1:]] == [each.nll for each in found.rounds[:-1]]
+    assert abs(found.rounds[-1].nll - found.rounds[-2].nll) < 0.15
     assert scored.figure.settings == f"prior {found.rounds[-1].effort}x2x4"
     assert found.network_evaluations == sum(4 * (1 + 2 * (each.effort - 1)) for each in found.rounds)
 
@@ -202,3 +207,11 @@ def test_an_estimate_reports_half_of_the_effort(model):
     assert annealed.half_nll > annealed.nll
     assert sampled.pareto_k is not None
     assert annealed.pareto_k is None  # four chains tell nothing of a tail
+
+
+def test_one_round_of_annealing_never_shows_a_small_error(model):
+    """However near all chains are to half of them: they are as biased, for want of temperatures."""
+    config = run_config(until_error={"target": 1e3, "budget_evaluations": 1}, hais=HAIS)
+    found = carry(model, ANNEALED, config)[0].figure.until_error
+    assert (found.stopped_by, len(found.rounds)) == ("budget", 1)
+    assert found.rounds[0].half_nll is None

@@ -47,6 +47,21 @@ def test_a_run_is_read_back_and_used(folder):
     assert run.log_likelihood(x[:0]).shape == (0,)
 
 
+def test_a_full_gpu_halves_the_memory_of_a_log_likelihood_and_changes_nothing(folder):
+    run, sizes = iafsweep.load_run(folder.path, device="cpu"), []
+
+    def refuse(module, inputs):
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > 100:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    x = fixed_binarisation(IMAGES.validation[:7], "validation", 0)
+    with_room = run.log_likelihood(x, samples=50)
+    run.model.decoder.register_forward_pre_hook(refuse)
+    assert torch.allclose(run.log_likelihood(x, samples=50), with_room, atol=1e-4)
+    assert max(sizes) > 100 >= sizes[-1]
+
+
 def test_a_scored_run_has_its_figures(folder):
     written = figures_of(folder)
     folder.write_evaluation(written)
@@ -75,7 +90,7 @@ def test_figures_of_other_weights_are_not_this_models(folder, tmp_path, other):
     assert loaded.evaluation is None
     exported = loaded.export(tmp_path / "model")
     assert not (exported / "evaluation.json").exists()
-    assert "were not scored" in (exported / "README.md").read_text()
+    assert "No test figures of these weights" in (exported / "README.md").read_text()
 
 
 def test_figures_without_a_digest_are_known_by_their_epoch_and_exported(folder, tmp_path):
@@ -86,6 +101,34 @@ def test_figures_without_a_digest_are_known_by_their_epoch_and_exported(folder, 
         loaded = iafsweep.load_run(run.path, device="cpu")
         exported = loaded.export(tmp_path / f"model {digest}")
         assert iafsweep.load_run(exported, "cpu").evaluation == loaded.evaluation == written
+
+
+@pytest.mark.parametrize("damage", ["{", "", "[1", '{"checkpoint": "best"}'])
+def test_damaged_figures_cost_a_run_no_more_than_themselves(folder, tmp_path, damage):
+    assert iafsweep.load_run(folder.path, device="cpu").problems == ()
+    run = RunFolder(shutil.copytree(folder.path, tmp_path / "a run"))
+    run.evaluation.write_text(damage)
+    loaded = iafsweep.load_run(run.path, device="cpu")
+    assert loaded.evaluation is None
+    (problem,) = loaded.problems
+    assert problem.startswith(f"the figures are left out: {run.evaluation} is damaged, ")
+    assert problem.endswith(f"; score the run again: iafsweep-run --run '{run.path}' --evaluate-only")
+    exported = RunFolder(loaded.export(tmp_path / "model"))
+    assert not exported.evaluation.exists()
+    assert "were not scored" not in (exported.path / "README.md").read_text()  # who knows
+    exported.evaluation.write_text(damage)
+    (problem,) = iafsweep.load_run(exported.path, device="cpu").problems
+    assert problem.endswith("; export the model again from its run")
+
+
+def test_damaged_figures_of_a_trial_are_made_again_from_what_its_sweep_keeps(folder, tmp_path):
+    sweep = SweepFolder(tmp_path / "sweep")
+    sweep.create()
+    sweep.ledger.touch()
+    run = RunFolder(shutil.copytree(folder.path, sweep.trial("t0001")))
+    run.evaluation.write_text("{")
+    (problem,) = iafsweep.load_run(run.path, device="cpu").problems
+    assert problem.endswith(f"; score it again: iafsweep-sweep rerun {sweep.path} --top N, where N is its rank or more")
 
 
 def test_mistakes(folder, tmp_path):
@@ -139,12 +182,7 @@ def test_folders_that_are_something_else_are_called_what_they_are(folder, tmp_pa
         iafsweep.load_run(folder.config)
     assert "--" not in str(caught.value)
 
-    copy = RunFolder(shutil.copytree(folder.path, tmp_path / "copy"))
-    for damage in ("{", "", "[1"):
-        copy.evaluation.write_text(damage)
-        with pytest.raises(RunFolderError, match=r"evaluation.json is damaged, .* version \(Invalid JSON"):
-            iafsweep.load_run(copy.path)
-    copy.evaluation.unlink()
+    RunFolder(shutil.copytree(folder.path, tmp_path / "copy"))
     monkeypatch.setenv("HOME", str(tmp_path))
     run = iafsweep.load_run("~/copy")
     (run.export("~/model") / "model.safetensors").unlink()

@@ -46,21 +46,40 @@ def test_what_does_not_fit_at_all_is_an_error():
         figures(model)
 
 
-def test_rows_are_halved_down_to_one_sample_an_image():
+@pytest.mark.parametrize(
+    "lack",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_rows_are_halved_down_to_one_sample_an_image(lack):
     tried = []
 
     def work(rows):
         tried.append(rows)
         if rows > 30:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            raise lack
         return rows
 
     assert halving_rows(work, 200, fewest=12) == 25
     assert tried == [200, 100, 50, 25]
     tried.clear()
-    with pytest.raises(torch.cuda.OutOfMemoryError):
+    with pytest.raises(type(lack)):
         halving_rows(work, 200, fewest=40)
     assert tried == [200, 100, 50, 40]
+
+
+def test_another_fault_is_not_tried_with_fewer_rows():
+    tried = []
+
+    def work(rows):
+        tried.append(rows)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        halving_rows(work, 200, fewest=12)
+    assert tried == [200]
 
 
 def test_memory_is_that_of_the_start_with_the_most_chains():

@@ -1,4 +1,5 @@
-from iafsweep.sweep.board import best_trials, leaderboard_rows
+from iafsweep.sweep.best import best_trials
+from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.rows import Started
 from iafsweep.sweep.state import replay
 from tests.sweep.test_ledger import HEADER, finished, proposed

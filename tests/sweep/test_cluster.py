@@ -1,3 +1,4 @@
+import math
 import signal
 import socket
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 from iafsweep.errors import SweepError
 from iafsweep.interrupts import Terminated
-from iafsweep.sweep.cluster import Node, plan_trials, running_ray
+from iafsweep.sweep.cluster import Node, plan_trials, running_ray, this_machine
 from iafsweep.sweep.joining import check_cluster
 from iafsweep.sweep.settings import SweepConfig
 
@@ -39,6 +40,16 @@ def test_plan_states_how_many_and_what_limits(nodes, settings, at_a_time, limite
     found = plan(nodes, **settings)
     assert (found.at_a_time, found.limited_by) == (at_a_time, limited_by)
     assert f"limited by {limited_by}" in str(found)
+
+
+@pytest.mark.parametrize(("limit", "memory"), [("1073741824", 1.0), (None, math.inf)])
+def test_memory_of_this_machine_is_that_which_a_run_is_refused_by(monkeypatch, tmp_path, limit, memory):
+    """The control group's, a container's for example; unlimited where nothing tells of it."""
+    (tmp_path / "memory.max").write_text(limit or "max")
+    monkeypatch.setattr("iafsweep.training.memory._CGROUP_LIMIT", tmp_path / "memory.max")
+    if limit is None:
+        monkeypatch.setattr("os.sysconf", lambda name: (_ for _ in ()).throw(ValueError("unrecognised")))
+    assert this_machine().memory == memory
 
 
 def test_a_cluster_that_grows_is_not_refused():

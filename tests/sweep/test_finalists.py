@@ -93,6 +93,8 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     (found,), _ = score(folder, 1, ["t0001"])
     figures = _test_figures(found)
     sampled, hais = found.estimates[1], found.estimates[-1]
+    bound = next(each for each in found.estimates if (each.method, each.split) == ("negative_elbo", "test"))
+    assert figures["test_negative_elbo_error"] == bound.standard_error > 0
     assert figures["hais_gap"] == found.sandwiches[0].gap
     assert figures["hais_gap_error"] == found.sandwiches[0].gap_error
     assert figures["hais_gap_images"] == 10
@@ -105,6 +107,7 @@ def test_a_poorer_rerun_keeps_what_it_does_not_measure_and_says_what_it_replaces
     run = RunFolder(folder.trial("t0002"))
     first = EVALUATION.model_copy(update={"until_error": EvaluationConfig().until_error})
     (before,), _ = score(folder, 1, ["t0002"], first)
+    assert before.device == "cpu (1 threads)"  # as of a single run
     values = first.model_dump() | {"importance_sampling": {"samples": 2, "images": 60}}
     values["hais"]["enabled"] = values["sandwich"]["enabled"] = False
     poorer, said = EvaluationConfig.model_validate(values), []
@@ -130,6 +133,7 @@ def test_a_poorer_rerun_keeps_what_it_does_not_measure_and_says_what_it_replaces
 
     run.write_evaluation(after.model_copy(update={"checkpoint_digest": "0" * 16}))
     (alone,), _ = score(folder, 1, ["t0002"], poorer, said)
+    assert alone.device == "cpu"  # all was done by earlier reruns, and nothing tells where
     assert {each.method for each in alone.estimates} == {"negative_elbo", "importance_sampling"}
     assert said[1:] == [
         "t0002: HAIS posterior 3x2x4 on 20 test images is of another checkpoint: not kept",

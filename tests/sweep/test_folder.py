@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -81,4 +83,12 @@ def test_run_folder_has_one_writer(folder):
             with folder.trial_lock("t0001"):
                 pass
         with folder.trial_lock("t0002"):
+            pass
+
+
+def test_a_run_folder_that_is_given_away_soon_is_waited_for(folder):
+    with ExitStack() as held:
+        held.enter_context(folder.trial_lock("t0001"))
+        Timer(0.15, held.close).start()
+        with folder.trial_lock("t0001", seconds=20):
             pass

@@ -15,7 +15,7 @@ from iafsweep.sweep import disk
 from iafsweep.sweep.budget import BudgetWatch
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.report import TrialReport
-from iafsweep.sweep.rerun_cost import rerun_seconds
+from iafsweep.sweep.rerun_cost import rerun_costs, rerun_seconds, training_seconds_an_image
 from iafsweep.sweep.sizes import parameter_count, run_folder_bytes
 from iafsweep.sweep.state import replay
 from iafsweep.training import RunFolder, Trainer
@@ -78,7 +78,7 @@ def test_hours_keep_time_for_the_rerun():
     clock.now += 3599
     assert not watch.used_up
     watch.epoch(report(seconds=9.0), STATE)  # 1 ms an image of 9,000
-    one = rerun_seconds(space.base.evaluation, 1000, 0.001)
+    one = rerun_seconds(rerun_costs(space.base, 1000), 0.001)
     assert one > 60
     assert watch.used_up
     assert "minutes of them kept for scoring the best" in watch.reason
@@ -95,11 +95,39 @@ def test_at_most_half_of_the_hours_is_kept():
     assert watch.used_up
 
 
+def cost(**evaluation):
+    """Seconds at one second an image of training, half as much again in hand left out."""
+    small = {"bound_images": 10, "importance_sampling": {"samples": 100, "images": 5}}
+    config = BASE.model_copy(update={"evaluation": EvaluationConfig.model_validate(small | evaluation)})
+    return rerun_seconds(rerun_costs(config, 1000), 1.0) / 1.5
+
+
 def test_rerun_costs_what_it_counts():
-    evaluation = EvaluationConfig.model_validate(
-        {"bound_images": 10, "importance_sampling": {"samples": 100, "images": 5}}
-    )
-    assert rerun_seconds(evaluation, 1000, 1.0) == pytest.approx(1.5 * (10 + 500) / 3)
+    assert cost() == pytest.approx((10 + 500) / 3)
+    assert cost(binarisations=10) == pytest.approx(10 * cost())
+    hais = {"chains": 2, "temperatures": 3, "leapfrog_steps": 5, "pilot_images": 4, "pilot_passes": 2}
+    chains = 2 * (1 + 2 * 5)  # gradients an image
+    assert cost(hais={**hais, "images": 6, "enabled": True}) - cost() == pytest.approx(2 / 3 * chains * (6 + 4 * 2))
+    sandwich = {"enabled": True, "images": 7, "starts": ["prior", "posterior"]}
+    both = cost(hais=hais, sandwich=sandwich) - cost()
+    assert both == pytest.approx(2 * 2 / 3 * chains * (2 * 7 + 4 * 2))  # forward and back, from two starts
+
+
+def test_a_search_for_a_small_error_may_cost_its_budget():
+    bound = 10 / 3
+    search = {"target": 0.01, "budget_evaluations": 5000}
+    assert cost(until_error=search) == pytest.approx(bound + 5000 * 5 / 3)
+    assert cost(until_error={**search, "budget_seconds": 400.0}) == pytest.approx(bound + 400)
+    for least in ({"budget_evaluations": 3}, {"budget_seconds": 1.0}):  # the first round is done whatever it costs
+        assert cost(until_error={**search, **least}) == pytest.approx(cost())
+
+
+def test_scoring_on_a_gpu_is_slower_than_training_in_bfloat16():
+    plain = report(seconds=90.0, epoch=3)
+    assert training_seconds_an_image(plain, 10) == pytest.approx(3.0)
+    faster = plain.model_copy(update={"precision": "bfloat16", "compiled": True, "compile_seconds": 30.0})
+    assert training_seconds_an_image(faster, 10) == pytest.approx(8 * 2.0)
+    assert training_seconds_an_image(faster.model_copy(update={"gpus": 0.0}), 10) == pytest.approx(2.0)
 
 
 def test_a_sweep_that_cannot_fit_is_refused_with_the_numbers(tmp_path, monkeypatch):

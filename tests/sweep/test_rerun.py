@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rerun import Unit, run_units
+from iafsweep.sweep.rerun import _Actor, run_units
+from iafsweep.sweep.units import Unit
 
 pytestmark = pytest.mark.faults
 
@@ -74,6 +76,45 @@ def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, t
     assert run(done, folder).results == outcome.results
     assert (tmp_path / "calls-0-5").read_text() == "xx"
     assert (tmp_path / "calls-1-2").read_text() == "x"
+
+
+class Poisoned(Adder):
+    """Units marked so spoil the process, as an illegal access spoils its CUDA context: no later call goes well."""
+
+    _spoilt = False
+
+    def run(self, payload, needed):
+        calls = Path(payload[2]) / f"calls-{payload[0]}-{payload[1]}"
+        self._spoilt |= payload[3] == "always" or (payload[3] == "once" and not calls.exists())
+        text = super().run(payload, needed)
+        if self._spoilt:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        return text
+
+
+@pytest.mark.parametrize(("fault", "calls"), [("once", "xx"), pytest.param("always", "xxxx", marks=pytest.mark.slow)])
+def test_a_process_whose_gpu_has_failed_does_no_further_units(ray_cluster, folder, tmp_path, fault, calls):
+    bad, after = unit(0, 2, tmp_path, fault), [unit(start, 10, tmp_path) for start in range(6, 10)]
+    plan = replace(PLAN, at_a_time=1)
+    outcome = run_units([bad, *after], folder, IMAGES, Poisoned, plan, lambda done: None)
+    assert set(outcome.results) | set(outcome.errors) == {each.name for each in (bad, *after)}
+    assert list(outcome.errors) == ([bad.name] if fault == "always" else [])
+    assert all("illegal memory access" in error for error in outcome.errors.values())
+    assert (tmp_path / "calls-0-2").read_text() == calls
+    assert {path.read_text() for path in tmp_path.glob("calls-*-10")} == {"x"}
+
+
+def test_processes_on_one_gpu_are_kept_to_their_shares(monkeypatch):
+    """One alone would take what the others need: chunks are halved only once an allocation fails."""
+    shares = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    threads = torch.get_num_threads()
+    actor = _Actor(Adder, replace(PLAN, gpus=0.25))
+    torch.set_num_threads(threads)
+    assert actor._device.type == "cuda"
+    assert shares == [pytest.approx(0.95 * 0.25)]
 
 
 def test_finished_units_need_no_ray(folder, tmp_path, monkeypatch):

@@ -108,6 +108,7 @@ def test_mean_and_spread_are_over_seeds_of_one_configuration():
         "retrained_nll_importance_sampling_spread": pytest.approx(2**0.5),
         "retrained_nll_importance_sampling_seeds": 2,
         "retrained_nll_importance_sampling_images": 50,
+        "retrained_nll_importance_sampling_samples": 10,
     }
     single = found[parameters_key(row("x", 1, None))]
     assert (single["retrained_seeds"], single["retrained_nll_importance_sampling_spread"]) == (1, None)
@@ -137,14 +138,15 @@ def test_the_last_retraining_is_the_one_that_began_last(folder):
         into.space.write_text(folder.space.read_text())
         into.ledger.write_text("".join([header.model_dump_json() + "\n", *rows[1:]]))
         RunFolder(into.trial("t0001")).path.mkdir()
-        found = figures(epoch=1)
+        found = figures(epoch=4)
         estimates = [each.model_copy(update={"nll": nll, "images": 7}) for each in found.estimates]
         RunFolder(into.trial("t0001")).write_evaluation(found.model_copy(update={"estimates": tuple(estimates)}))
     RunFolder(folder.trial("t0001")).path.mkdir()
-    RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=1))
-    row = scored_rows(folder, read_state(folder), space).rows[0]
+    RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=4))
+    row = scored_rows(folder, read_state(folder), space, None).rows[0]
     assert row.retrained_nll_importance_sampling == 80.0
     # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
     header = leaderboard_table([row]).header
     assert "retrained test NLL, IS (7 images)" in header
+    assert row.retrained_nll_importance_sampling_samples == 1000
     assert "test NLL, IS (100 images)" in header

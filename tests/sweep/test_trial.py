@@ -1,15 +1,18 @@
+import errno
 import json
 import math
+import weakref
 
 import pytest
 import torch
 from ray.tune.schedulers import TrialScheduler
 
 from iafsweep.records import METRIC
+from iafsweep.sweep.faults import is_gpu_fault, is_transient
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.proposals import candidate
 from iafsweep.sweep.report import TrialReport, read_report
-from iafsweep.sweep.trial import SweepTrial, TrialSettings, is_transient, open_trainer
+from iafsweep.sweep.trial import SweepTrial, TrialSettings, open_trainer
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, open_fake, open_faulty, tiny_images, tiny_space
 
@@ -142,6 +145,43 @@ def test_ends_that_are_no_success(make, depth, status, error):
     assert trial._trainer is None
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (None, "completed"),
+        (lambda: torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (lambda: ZeroDivisionError("a bug"), "failed"),
+        (lambda: OSError(errno.ENOSPC, "no room"), "interrupted"),
+    ],
+)
+def test_nothing_of_a_trial_is_held_when_its_memory_is_given_back(make, monkeypatch, fault, status):
+    """A traceback holds the model and its activations; what is frozen while it is held is never collected."""
+    of_trial, held = [], []
+
+    def opener(*arguments):
+        trainer, note = open_fake(*arguments)
+        of_trial.append(weakref.ref(trainer))
+        whole = trainer.run_epoch
+
+        def run_epoch():
+            activations = torch.zeros(3)
+            of_trial.append(weakref.ref(activations))
+            if fault is not None:
+                raise fault()
+            return whole()
+
+        trainer.run_epoch = run_epoch
+        return trainer, note
+
+    monkeypatch.setattr(
+        "iafsweep.sweep.trial.give_freed_memory_back",
+        lambda: held.extend(each() for each in of_trial if each() is not None),
+    )
+    assert make(opener, epochs=1).step()["status"] == status
+    assert len(of_trial) == 2
+    assert not held
+
+
 def test_transient_errors_are_left_to_tune_and_let_go_of_the_folder(make, folder):
     def opener(config, images, path, device):
         raise OSError("stale file handle")
@@ -214,6 +254,30 @@ def test_a_fault_that_comes_back_while_saving_is_the_first_one(make, folder):
 )
 def test_only_files_and_cuda_faults_are_tried_again(error, transient):
     assert is_transient(error) == transient
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported at some other call"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+)
+def test_lack_of_memory_is_no_fault_of_the_gpu_in_whatever_words(make, error):
+    """Else it is tried three times more, ends as failed, and `retry --status oom` does not find it."""
+
+    def opener(*arguments):
+        raise error
+
+    assert not is_transient(error)
+    assert not is_gpu_fault(error)
+    result = make(opener).step()
+    assert (result["status"], result["done"]) == ("oom", True)
+    assert result["error"] == (str(error).partition("\n")[0] or "MemoryError()")
 
 
 def test_process_takes_another_trial_and_puts_the_first_away(make, folder):

@@ -93,7 +93,7 @@ def test_a_tracker_that_hangs_holds_up_nothing(run):
     started = time.monotonic()
     for _ in range(1000):
         mirror.news(run)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # of the 20 s it would have waited
     assert len(mirror._news) <= 1  # nothing piles up
     while not (said := mirror.trouble()):
         assert time.monotonic() - started < 10
@@ -101,7 +101,7 @@ def test_a_tracker_that_hangs_holds_up_nothing(run):
     assert "has not answered for" in said
     ended = time.monotonic()
     assert mirror.close() == ""  # said before
-    assert time.monotonic() - ended < 1
+    assert time.monotonic() - ended < 10
     assert mirror._thread.is_alive()
     assert mirror._thread.daemon
     released.set()
@@ -121,7 +121,7 @@ def test_a_look_at_the_disk_that_hangs_holds_up_nothing(run, monkeypatch):
     started = time.monotonic()
     mirror.news(run, "completed")
     assert mirror.trouble() == ""
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # of the 20 s it would have waited
     released.set()
     assert mirror.close() == ""
     assert log[-1] == ("key", "completed")

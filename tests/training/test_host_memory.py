@@ -3,8 +3,10 @@
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from iafsweep.training import host_memory
 
@@ -25,7 +27,7 @@ def step():  # 64 MiB, above the 32 that glibc keeps at most
     torch.ones(16 * 2**20)
 
 if sys.argv[1] == "kept":
-    assert keep_freed_memory() and keep_freed_memory()
+    assert keep_freed_memory(torch.device("cpu")) and keep_freed_memory(torch.device("cpu"))
 # The least of many: aligned buffers of one size do not fit each other's holes at first.
 print(min(faults(step) for _ in range(20)))
 held = resident()
@@ -52,5 +54,10 @@ def test_a_second_step_touches_no_new_page_and_what_was_kept_can_be_given_back()
 
 def test_another_allocator_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr(sys, "platform", "another")
-    assert not host_memory.keep_freed_memory()
+    assert not host_memory.keep_freed_memory(torch.device("cpu"))
     host_memory.give_freed_memory_back()
+
+
+def test_work_on_a_gpu_leaves_the_host_as_it_is(monkeypatch):
+    monkeypatch.setattr(host_memory, "_glibc", lambda: SimpleNamespace())  # has no function to call
+    assert not host_memory.keep_freed_memory(torch.device("cuda"))

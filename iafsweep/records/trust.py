@@ -1,4 +1,4 @@
-"""How good a share of untrusted images is: one rule for every figure, pill and sentence of the report."""
+"""How good a share of untrusted images is: one rule for every figure, wherever it is shown."""
 
 from __future__ import annotations
 
