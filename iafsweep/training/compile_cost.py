@@ -27,8 +27,8 @@ and backward. Both costs grow with the modules, so that the number of steps deci
 def is_worth_compiling(config: RunConfig, model: VAE, device: torch.device) -> bool:
     """Whether a run saves at least twice the time that compiling its step costs with nothing cached.
 
-    On a CPU a step with convolutions is not compiled: PyTorch's own batch norm and ELU are faster than what its
-    compiler makes of them.
+    On a CPU a step with convolutions is not compiled: what compiling gains there is too little, or
+    less than nothing, for the minutes it takes (docs/performance.md).
     """
     steps = config.training.epochs * batch_count(config.data.training_images, config.training.batch_size)
     if device.type == "cuda":
