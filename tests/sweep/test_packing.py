@@ -51,9 +51,9 @@ def test_convolutions_are_larger_than_matrices_with_more_parameters():
     """What a batch keeps for its backward pass counts, not the weights alone."""
     kinds = ("resnet", "mlp")
     changes = {
-        "model.encoder.resnet.maps": 8,
+        "model.encoder.resnet.maps": 16,
         "model.encoder.resnet.hidden_size": 16,
-        "model.decoder.resnet.maps": 8,
+        "model.decoder.resnet.maps": 16,
         "model.encoder.mlp.hidden_sizes": (300,),
         "model.decoder.mlp.hidden_sizes": (300,),
         "model.flow.depth": 0,
