@@ -200,6 +200,8 @@ class _Pool:
                         self._actors.remove(actor)
                         ray.kill(actor)
         finally:
+            for reference in busy:  # else Ray tells the user of each that it will be retried
+                ray.cancel(reference)
             for actor in self._actors:
                 ray.kill(actor)
 

@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +104,33 @@ def test_a_process_whose_gpu_has_failed_does_no_further_units(ray_cluster, folde
     assert all("illegal memory access" in error for error in outcome.errors.values())
     assert (tmp_path / "calls-0-2").read_text() == calls
     assert {path.read_text() for path in tmp_path.glob("calls-*-10")} == {"x"}
+
+
+class Endless:
+    """Works on its unit until it is killed."""
+
+    def __init__(self, images, device):
+        pass
+
+    def run(self, payload, needed):
+        Path(payload).touch()
+        threading.Event().wait()
+
+
+def test_ctrl_c_is_not_told_as_a_failure(ray_cluster, folder, tmp_path, capfd):
+    begun = tmp_path / "begun"
+
+    def interrupt():
+        while not begun.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    plan = replace(PLAN, at_a_time=1)
+    outcome = run_units([Unit("t0001", str(begun))], folder, IMAGES, Endless, plan, lambda done: None)
+    assert (outcome.stopped, outcome.signal, outcome.errors) == (True, signal.SIGINT, {})
+    time.sleep(0.5)  # Ray's own lines come from a thread of its own
+    assert capfd.readouterr() == ("", "")
 
 
 def test_processes_on_one_gpu_are_kept_to_their_shares(monkeypatch):
