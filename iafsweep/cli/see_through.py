@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -118,8 +119,8 @@ def score_best(
         progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress, remarks.append)
-    for name, error in outcome.errors.items():
-        console.print(f"{name}: {error}", markup=False, style="red")
+    for line in _failed(outcome.errors):
+        console.print(line, markup=False, style="red", soft_wrap=True)
     for remark in remarks:
         console.print(remark, markup=False, soft_wrap=True)
     for finalist in finalists:
@@ -132,6 +133,17 @@ def score_best(
         _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
+
+
+def _failed(errors: Mapping[str, str]) -> list[str]:
+    """Say each error once, with the first unit that met it: what is wrong with a trial is wrong in all its units."""
+    units: dict[str, list[str]] = {}
+    for name, error in errors.items():
+        units.setdefault(error, []).append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {error}"
+        for error, names in units.items()
+    ]
 
 
 def _finalist(

@@ -23,7 +23,7 @@ from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import run_units
 from iafsweep.sweep.units import Unit, UnitProgress, UnitsOutcome
 from iafsweep.training import RunFolder, load_trained_model
-from iafsweep.training.checkpoint import checkpoint_digest
+from iafsweep.training.checkpoint import check_whole, checkpoint_digest
 from iafsweep.training.host_memory import keep_freed_memory
 from iafsweep.training.run_log import add_test_figures
 
@@ -114,11 +114,12 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
         test_images: how many test images there are.
 
     Raises:
-        RunFolderError: its run folder, its state or its checkpoint cannot be read.
+        RunFolderError: its run folder, its state or its checkpoint is missing or damaged.
     """
     run = RunFolder(folder.trial(trial))
     config = run.read_config().model_copy(update={"evaluation": evaluation})
     digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
+    check_whole(run, evaluation.checkpoint)
     state = run.read_state()
     epoch = state.best.epoch if state.best is not None and evaluation.checkpoint == "best" else state.epochs
     return Finalist(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from torch import Tensor
 
 from iafsweep.atomic import write_text
-from iafsweep.errors import SweepError
+from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.faults import is_gpu_fault
 from iafsweep.sweep.folder import SweepFolder
@@ -26,6 +27,7 @@ from iafsweep.training import device_name
 
 _RESTARTS = 3
 _LOOK_SECONDS = 0.5
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class _Actor:
@@ -156,7 +158,7 @@ class _Work:
             failed = next((name for name in unit.needs if name in self.outcome.errors), None)
             if failed is not None:
                 self.waiting.remove(unit)
-                self.outcome.errors[unit.name] = f"it needs {failed}, which failed: {self.outcome.errors[failed]}"
+                self.outcome.errors[unit.name] = f"it needs {failed}, which failed"
             elif all(name in self.outcome.results for name in unit.needs):
                 self.waiting.remove(unit)
                 return unit
@@ -228,7 +230,12 @@ class _Pool:
             if not is_fit and self._gpu_faults[unit.name] <= _RESTARTS:
                 self._work.waiting.appendleft(unit)
             else:
-                self._work.outcome.errors[unit.name] = str(error)
+                self._work.outcome.errors[unit.name] = _in_words(error)
             return is_fit
         self._work.keep(unit, text, device)
         return True
+
+
+def _in_words(error: RayTaskError) -> str:
+    """The message of a user's mistake; of a fault of the program its traceback, without Ray's colours."""
+    return str(error.cause) if isinstance(error.cause, UserError) else _COLOUR.sub("", str(error))

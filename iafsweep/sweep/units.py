@@ -68,7 +68,7 @@ class UnitsOutcome:
     Attributes:
         results: JSON text by name, of earlier runs too.
         devices: by name, where the units of this call were done.
-        errors: tracebacks by name; units that need a failed one are named with its error.
+        errors: by name, the message of a user's mistake or a traceback; those that need a failed unit name that one.
         signal: the signal that ended the work early, None if none did.
         stopped: whether a signal or somebody's wish ended it early.
     """

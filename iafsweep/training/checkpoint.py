@@ -126,6 +126,18 @@ def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
     return BestWeights(**_read(folder.best, device, BestWeights, "without it the best epoch cannot be scored"))
 
 
+def check_whole(folder: RunFolder, checkpoint: Literal["best", "last"]) -> None:
+    """Read a checkpoint without keeping its weights, to find damage before anything is computed.
+
+    Raises:
+        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+    """
+    if checkpoint == "best":
+        load_best(folder, _NOWHERE)
+    else:
+        load_last(folder, _NOWHERE)
+
+
 def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, folder: RunFolder) -> None:
     """Put the weights and moments of a checkpoint into a model and its optimiser.
 

@@ -13,6 +13,7 @@ from iafsweep.cli.compare import compare_trials
 from iafsweep.cli.drive import export_leaderboard, rerun_best
 from iafsweep.cli.machine import Machine
 from iafsweep.cli.manage import show_status
+from iafsweep.cli.see_through import _failed
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best
@@ -91,6 +92,25 @@ def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folde
 
     shutil.rmtree(folder.trial("t0001"))
     assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 1
+
+
+def test_a_truncated_checkpoint_is_noticed_before_anything_is_computed(folder, console, tmp_path, monkeypatch):
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    for trial in BOUNDS:
+        path = RunFolder(folder.trial(trial)).best
+        path.write_bytes(path.read_bytes()[:-1000])
+    assert rerun_best(folder.path, {"top": 1}, {}, None, [], Machine(tmp_path, None, LaunchOptions()), console) == 1
+    said = console.export_text().splitlines()
+    assert [line[:46] for line in said if "best.pt is truncated" in line] == [
+        f"{trial} cannot be scored: {folder.path}"[:46] for trial in ("t0002", "t0001")
+    ]
+    assert not list(folder.rerun.iterdir())
+
+
+def test_an_error_of_many_units_is_said_once():
+    assert _failed({"t0001.a": "same", "t0001.b": "same", "t0002.a": "other"}) == [
+        "t0001.a and 1 more: same", "t0002.a: other"
+    ]  # fmt: skip
 
 
 def test_damaged_figures_of_a_trial_cost_no_more_than_themselves(folder, console):

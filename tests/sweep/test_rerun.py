@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iafsweep.errors import SweepError
+from iafsweep.errors import RunFolderError, SweepError
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import _Actor, run_units
@@ -34,6 +34,8 @@ class Adder:
         calls.write_text(f"{calls.read_text() if calls.exists() else ''}x")
         if fault == "raise":
             raise ZeroDivisionError("a bug")
+        if fault == "damaged":
+            raise RunFolderError("a file is damaged")
         if fault == "die" and calls.read_text() == "x":
             os.kill(os.getpid(), signal.SIGKILL)
         before = sum(json.loads(text)["sum"] for text in needed.values())
@@ -62,16 +64,19 @@ def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, t
         unit(2, 3, tmp_path, needs=[bad.name]),
         pilot,
         unit(6, 10, tmp_path, "die"),
+        unit(3, 4, tmp_path, "damaged"),
     ]
     heard = []
     outcome = run(units, folder, heard)
     sums = {name: json.loads(text)["sum"] for name, text in outcome.results.items()}
     assert sums == {pilot.name: 10, units[0].name: 11, units[4].name: 30}
-    assert set(outcome.errors) == {bad.name, units[2].name}
+    assert set(outcome.errors) == {bad.name, units[2].name, units[5].name}
     assert "a bug" in outcome.errors[bad.name]
-    assert f"it needs {bad.name}, which failed" in outcome.errors[units[2].name]
+    assert "\x1b" not in outcome.errors[bad.name]
+    assert outcome.errors[units[2].name] == f"it needs {bad.name}, which failed"
+    assert outcome.errors[units[5].name] == "a file is damaged"  # the user's to mend: without a traceback
     assert outcome.signal is None
-    assert [entry[:4] for entry in heard] == [(0, 5, 0, 5), (1, 5, 1, 5), (2, 5, 2, 5), (3, 5, 3, 5)]
+    assert [entry[:4] for entry in heard] == [(0, 6, 0, 6), (1, 6, 1, 6), (2, 6, 2, 6), (3, 6, 3, 6)]
     assert (tmp_path / "calls-6-10").read_text() == "xx"
     done = [units[0], pilot, units[4]]
     folder.result(pilot.name).write_text('{"su')  # damaged: made again, alone
