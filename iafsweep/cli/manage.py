@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -94,7 +95,8 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
 
 
 def _unscored(now: Standing) -> str:
-    some = ", ".join(now.unscored[:_MOST_NAMED]) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
+    shown = (f"{each} (its evaluation.json is damaged)" if each in now.damaged else each for each in now.unscored)
+    some = ", ".join(islice(shown, _MOST_NAMED)) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
     if now.driver is not None:
         return f"not scored yet: {some}"
     return f"not scored: {some}; to score: {_command('rerun', now)}"

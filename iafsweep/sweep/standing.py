@@ -53,6 +53,7 @@ class Standing:
         running: trials that began and have not ended.
         unscored: of the best trials, which the sweep scores after its training, those without figures, the best first;
             none while it still trains, or may go on to.
+        damaged: of these, those whose figures are there and cannot be read.
         rerun_files: result files of scoring.
         seconds_left: estimated seconds of training left; None if nothing says.
         ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
@@ -68,6 +69,7 @@ class Standing:
     best: Finished | None
     running: tuple[RunningTrial, ...]
     unscored: tuple[str, ...]
+    damaged: tuple[str, ...]
     rerun_files: int
     seconds_left: float | None
     ended_as: Ended | None
@@ -92,6 +94,7 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
     """Return how a sweep stands whose space and ledger are read already."""
     trials, driver = space.sweep.trials, folder.driver()
     last = state.sessions[-1] if state.sessions else None
+    unscored = () if driver is not None and state.is_open else _unscored(folder, space, state)
     return Standing(
         folder=folder.path,
         driver=driver,
@@ -100,7 +103,8 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
         counts=dict(Counter(trial.finished.status for trial in state.finished if trial.finished is not None)),
         best=None if state.best is None else state.best.finished,
         running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
-        unscored=() if driver is not None and state.is_open else _unscored(folder, space, state),
+        unscored=unscored,
+        damaged=tuple(trial for trial in unscored if _is_damaged(folder.trial(trial) / "evaluation.json")),
         rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
         seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
@@ -137,6 +141,10 @@ def _can_be_scored(folder: SweepFolder, trial: str, end: Finished, space: Search
 def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
     found = _read(run / "evaluation.json", Evaluation)
     return found is not None and has_own(found, end, space)
+
+
+def _is_damaged(evaluation: Path) -> bool:
+    return evaluation.exists() and _read(evaluation, Evaluation) is None
 
 
 def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:

@@ -46,6 +46,9 @@ def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_
     assert (level, sentence) == (
         "doubtful", f"All trials have ended. Not scored of the best: {second}, {third}; rerun does it."
     )  # fmt: skip
+    RunFolder(maker.folder.trial(third)).evaluation.write_text("{")
+    assert f"not scored: {second}, {third} (its evaluation.json is damaged); to score: " in status(maker.folder)
+    RunFolder(maker.folder.trial(third)).evaluation.unlink()
     with driver_at_work(maker.folder):
         assert f"not scored yet: {second}, {third}\n" in status(maker.folder)
         assert report(maker.folder)[2].endswith("Its trials are trained; the best are being scored.")
