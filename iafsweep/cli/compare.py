@@ -18,6 +18,7 @@ from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextT
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.stored import read_sweep
+from iafsweep.texts import readable_settings
 from iafsweep.training import RunFolder
 
 
@@ -94,7 +95,8 @@ def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
 
 def _not_compared(each: LeftOut) -> str:
     name = METHOD_NAMES[each.method]
-    return f"{each.first} and {each.second}: {name} {each.first_settings} against {each.second_settings}: not compared"
+    first, second = readable_settings(each.first_settings), readable_settings(each.second_settings)
+    return f"{each.first} and {each.second}: {name} {first} against {second}: not compared"
 
 
 def _rerun(folder: Path) -> str:

@@ -180,7 +180,8 @@ def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[st
     details = []
     if unequal.images and (images := getattr(row, figure.images)) is not None:
         details.append(f"{images:,} images")
-    return [*details, *(f"{getattr(row, name)}{unit}" for name, unit in unequal.settings)]
+    settings = ((getattr(row, name), unit) for name, unit in unequal.settings)
+    return [*details, *(f"{value:,}{unit}" if isinstance(value, int) else f"{value}{unit}" for value, unit in settings)]
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
