@@ -57,13 +57,12 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     left_out = [each for comparison in found for each in comparison.left_out]
     if differences or not left_out:
         print_table(console, _text(differences, first), [], keys=1)
-    for problem in scored.problems:
-        console.print(
-            f"{problem} (a comparison takes the images' own figures, per_image.parquet)",
-            markup=False,
-            style="yellow",
-            soft_wrap=True,
+    if scored.problems:
+        whence = (
+            "Differences come from per_image.parquet, image by image. Of the figures that only the leaderboard shows:"
         )
+        for line in (whence, *scored.problems):
+            console.print(line, markup=False, style="yellow", soft_wrap=True)
     for each in left_out:
         console.print(_not_compared(each), markup=False, soft_wrap=True)
     if left_out:
