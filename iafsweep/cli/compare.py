@@ -48,7 +48,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     if len(set(chosen)) < 2:
         raise UserError(
             f"a comparison needs at least two different scored trials, got {', '.join(chosen) or 'none'}; "
-            f"score more: {_rerun(folder)} --top 2"
+            f"{_more(sweep, named=bool(trials))}"
         )
     tables = {trial: _images_of(sweep, trial) for trial in chosen}
     first, *others = tables
@@ -131,3 +131,12 @@ def _write(csv: Path, differences: list[PairedDifference]) -> None:
             ).to_csv(temporary, index=False)
     except OSError as error:
         raise UserError(f"cannot write {csv}: {error}") from error
+
+
+def _more(sweep: SweepFolder, *, named: bool) -> str:
+    """Say how to come to two trials."""
+    if named:
+        return "name another one, or none for all"
+    if sweep.driver() is not None:
+        return f"compare again later: a driver is at work on the sweep ({sweep.driver()})"
+    return f"score more: {_rerun(sweep.path)} --top 2"
