@@ -18,6 +18,7 @@ from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextT
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.stored import read_sweep
+from iafsweep.texts import readable_settings
 from iafsweep.training import RunFolder
 
 
@@ -56,13 +57,12 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     left_out = [each for comparison in found for each in comparison.left_out]
     if differences or not left_out:
         print_table(console, _text(differences, first), [], keys=1)
-    for problem in scored.problems:
-        console.print(
-            f"{problem} (a comparison takes the images' own figures, per_image.parquet)",
-            markup=False,
-            style="yellow",
-            soft_wrap=True,
+    if scored.problems:
+        whence = (
+            "Differences come from per_image.parquet, image by image. Of the figures that only the leaderboard shows:"
         )
+        for line in (whence, *scored.problems):
+            console.print(line, markup=False, style="yellow", soft_wrap=True)
     for each in left_out:
         console.print(_not_compared(each), markup=False, soft_wrap=True)
     if left_out:
@@ -94,7 +94,8 @@ def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
 
 def _not_compared(each: LeftOut) -> str:
     name = METHOD_NAMES[each.method]
-    return f"{each.first} and {each.second}: {name} {each.first_settings} against {each.second_settings}: not compared"
+    first, second = readable_settings(each.first_settings), readable_settings(each.second_settings)
+    return f"{each.first} and {each.second}: {name} {first} against {second}: not compared"
 
 
 def _rerun(folder: Path) -> str:
