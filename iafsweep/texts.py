@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 
@@ -29,6 +30,16 @@ def value_text(value: bool | int | float | str | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def readable_settings(settings: str) -> str:
+    """Return an estimator's settings as people read them: samples with separators of thousands.
+
+    Example:
+        >>> [readable_settings(each) for each in ("16000 samples", "1 sample", "posterior 1280x3x8")]
+        ['16,000 samples', '1 sample', 'posterior 1280x3x8']
+    """
+    return re.sub(r"^\d+(?= samples$)", lambda count: f"{int(count[0]):,}", settings)
 
 
 def duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextT
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.results import scored_rows
 from iafsweep.sweep.stored import read_sweep
+from iafsweep.texts import readable_settings
 from iafsweep.training import RunFolder
 
 
@@ -47,7 +48,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     if len(set(chosen)) < 2:
         raise UserError(
             f"a comparison needs at least two different scored trials, got {', '.join(chosen) or 'none'}; "
-            f"score more: {_rerun(folder)} --top 2"
+            f"{_more(sweep, named=bool(trials))}"
         )
     tables = {trial: _images_of(sweep, trial) for trial in chosen}
     first, *others = tables
@@ -56,13 +57,12 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     left_out = [each for comparison in found for each in comparison.left_out]
     if differences or not left_out:
         print_table(console, _text(differences, first), [], keys=1)
-    for problem in scored.problems:
-        console.print(
-            f"{problem} (a comparison takes the images' own figures, per_image.parquet)",
-            markup=False,
-            style="yellow",
-            soft_wrap=True,
+    if scored.problems:
+        whence = (
+            "Differences come from per_image.parquet, image by image. Of the figures that only the leaderboard shows:"
         )
+        for line in (whence, *scored.problems):
+            console.print(line, markup=False, style="yellow", soft_wrap=True)
     for each in left_out:
         console.print(_not_compared(each), markup=False, soft_wrap=True)
     if left_out:
@@ -94,7 +94,8 @@ def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
 
 def _not_compared(each: LeftOut) -> str:
     name = METHOD_NAMES[each.method]
-    return f"{each.first} and {each.second}: {name} {each.first_settings} against {each.second_settings}: not compared"
+    first, second = readable_settings(each.first_settings), readable_settings(each.second_settings)
+    return f"{each.first} and {each.second}: {name} {first} against {second}: not compared"
 
 
 def _rerun(folder: Path) -> str:
@@ -130,3 +131,12 @@ def _write(csv: Path, differences: list[PairedDifference]) -> None:
             ).to_csv(temporary, index=False)
     except OSError as error:
         raise UserError(f"cannot write {csv}: {error}") from error
+
+
+def _more(sweep: SweepFolder, *, named: bool) -> str:
+    """Say how to come to two trials."""
+    if named:
+        return "name another one, or none for all"
+    if sweep.driver() is not None:
+        return f"compare again later: a driver is at work on the sweep ({sweep.driver()})"
+    return f"score more: {_rerun(sweep.path)} --top 2"

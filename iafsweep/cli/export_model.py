@@ -6,7 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from iafsweep.errors import SweepError
 from iafsweep.evaluation.load import Run, load_run
+from iafsweep.leaderboard import best_row
 from iafsweep.loaded_sweep import load_sweep
 from iafsweep.sweep.folder import SweepFolder
 
@@ -20,6 +22,11 @@ def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> 
     """Write the model of a sweep's trial, or of its best, to a folder of its own."""
     loaded = load_sweep(sweep)
     SweepFolder(loaded.path).refuse_inside(to, "--to")
+    if trial is None and best_row(loaded.rows) is None:
+        raise SweepError(
+            f"{loaded.path} has no completed trial with a finite bound yet; name a trial with --trial, or try again "
+            f"later"
+        )
     _export(loaded.best("cpu") if trial is None else loaded.run(trial, "cpu"), to, console)
 
 

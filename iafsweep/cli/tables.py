@@ -9,6 +9,7 @@ from rich.table import Table
 
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate
 from iafsweep.records.trust import level_of
+from iafsweep.texts import readable_settings
 
 
 def figures_table(estimates: Sequence[Estimate]) -> Table:
@@ -51,8 +52,8 @@ def search_lines(estimates: Sequence[Estimate]) -> list[str]:
         remedy = ""
         if found.stopped_by == "target" and level_of(untrusted) != "good":
             end += ", but not to be trusted,"
-            more = "HAIS, which shows it" if estimate.method != "hais" else "a smaller target, for more temperatures"
-            remedy = f"; {untrusted:.0%} of the images are untrusted, the bias may be far larger: ask for {more}"
+            remedy = f"; {untrusted:.0%} of the images are untrusted, the bias may be far larger: "
+            remedy += _remedy(estimate, beside=estimates)
         effort = "temperatures" if estimate.method == "hais" else "samples"
         half = "nothing yet" if last.half_nll is None else f"{abs(last.nll - last.half_nll):.3f}"
         lines.append(
@@ -61,6 +62,15 @@ def search_lines(estimates: Sequence[Estimate]) -> list[str]:
             f"{found.network_evaluations:,} evaluations an image in all{remedy}"
         )
     return lines
+
+
+def _remedy(estimate: Estimate, beside: Sequence[Estimate]) -> str:
+    """What to do about a figure that reached its target and is not to be trusted."""
+    if estimate.method == "hais":
+        return "ask for a smaller target, for more temperatures"
+    if any((each.method, each.split) == ("hais", estimate.split) for each in beside):
+        return "see HAIS beside it"
+    return "ask for HAIS, which shows it"
 
 
 def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
@@ -75,7 +85,7 @@ def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
 
 def _name(estimate: Estimate) -> str:
     name = METHOD_NAMES[estimate.method]
-    return name if estimate.method == "negative_elbo" else f"{name}, {estimate.settings}"
+    return name if estimate.method == "negative_elbo" else f"{name}, {readable_settings(estimate.settings)}"
 
 
 def _text(value: float | None, form: str) -> str:

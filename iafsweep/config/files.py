@@ -182,8 +182,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         )
     if tables := [f"[{table}]" for table in SPACE_TABLES if table in values]:
         raise ConfigError(
-            f"{found} has {' and '.join(tables)}, which only a search space has, but no [search]; leave them out for a "
-            f"single configuration, or add [search]"
+            f"{found} has {' and '.join(tables)}, which only a search space has, but no [search]: add [search], or, "
+            f'for a single configuration, write "data.source" = ... of [fixed] as data.source = ..., without quotes'
         )
     return build_config(with_values(values, parse_overrides(overrides)), str(found))
 

@@ -12,6 +12,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.evaluation.figures import in_order
 from iafsweep.evaluation.report import Scores, beside
 from iafsweep.records import METHOD_NAMES, Estimate, Evaluation, SandwichEstimate, on_most_images
+from iafsweep.texts import readable_settings
 from iafsweep.training import RunFolder
 
 
@@ -132,7 +133,7 @@ def _bounded_with(each: SandwichEstimate) -> tuple[object, ...]:
 
 def _in_words(each: Estimate, other: Estimate) -> str:
     """A figure in words; seeds where they tell it from the other."""
-    text = f"{METHOD_NAMES[each.method]} {each.settings} on {each.images:,} {each.split} images"
+    text = f"{METHOD_NAMES[each.method]} {readable_settings(each.settings)} on {each.images:,} {each.split} images"
     if each.binarisation_seeds != other.binarisation_seeds:
         text += f", bits of seed {', '.join(str(seed) for seed in each.binarisation_seeds)}"
     return text if each.seed == other.seed else f"{text}, seed {each.seed}"

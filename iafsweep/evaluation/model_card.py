@@ -10,6 +10,7 @@ from iafsweep.config import RunConfig
 from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
 from iafsweep.records.trust import TRUSTED_SHARE
+from iafsweep.texts import readable_settings
 from iafsweep.training.model_folder import Origin
 from iafsweep.version import package_version
 
@@ -105,7 +106,7 @@ def _row(each: Estimate) -> str:
     untrusted = "" if each.untrusted_share is None else f"{each.untrusted_share:.0%}"
     return (
         f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
-        f"| {error} | {untrusted} | {_plain(each.settings)} |"
+        f"| {error} | {untrusted} | {_plain(readable_settings(each.settings))} |"
     )
 
 

@@ -74,7 +74,7 @@ _FIGURES = (
         "retrained_nll_hais_spread",
         settings=(("retrained_nll_hais_seeds", " seeds"), ("retrained_nll_hais_settings", "")),
     ),
-    _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error"),
+    _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error", settings=(("hais_gap_settings", ""),)),
 )
 
 
@@ -180,7 +180,8 @@ def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[st
     details = []
     if unequal.images and (images := getattr(row, figure.images)) is not None:
         details.append(f"{images:,} images")
-    return [*details, *(f"{getattr(row, name)}{unit}" for name, unit in unequal.settings)]
+    settings = ((getattr(row, name), unit) for name, unit in unequal.settings)
+    return [*details, *(f"{value:,}{unit}" if isinstance(value, int) else f"{value}{unit}" for value, unit in settings)]
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
@@ -205,8 +206,8 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
     if seeds := _retrained_seeds(rows):
         notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
-    if any(row.hais_gap is not None for row in rows):
-        notes.append("HAIS gap: upper minus lower bound on images simulated from the model: bounds in expectation.")
+    if measured := [row for row in rows if row.hais_gap is not None]:
+        notes.append(_gap_note(measured))
     errors = ("test_negative_elbo_error", "nll_importance_sampling_error", "nll_hais_error")
     if any(getattr(row, error) is not None for row in rows for error in errors):
         notes.append("±: standard error over images.")
@@ -215,6 +216,18 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
             "by how much on test images."
         )
     return tuple(notes)
+
+
+def _gap_note(measured: Sequence[LeaderboardRow]) -> str:
+    """What the gaps are, and of which HAIS, where that is not the HAIS of the figure beside them."""
+    settings = "; or ".join(sorted(_different(measured, "hais_gap_settings")))
+    beside = [row for row in measured if row.hais_gap_settings is not None and row.nll_hais_settings is not None]
+    others = [row.trial for row in beside if row.hais_gap_settings != row.nll_hais_settings]
+    note = f"HAIS gap: {settings}" if settings else "HAIS gap"
+    if others:
+        whose = "the HAIS figure" if len(others) == len(beside) else f"the HAIS figure of {', '.join(others)}"
+        note += f" (not the settings of {whose})"
+    return f"{note}: upper minus lower bound on images simulated from the model: bounds in expectation."
 
 
 def _otherwise(own: str, retrained: str) -> str:

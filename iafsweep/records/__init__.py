@@ -20,6 +20,7 @@ from iafsweep.records.scores import (
     Split,
     UntilErrorReport,
     on_most_images,
+    sandwich_beside,
 )
 from iafsweep.records.table import TextTable
 
@@ -47,4 +48,5 @@ __all__ = [
     "TrialStatus",
     "UntilErrorReport",
     "on_most_images",
+    "sandwich_beside",
 ]

@@ -56,9 +56,11 @@ class LeaderboardRow(Record):
         retrained_nll_hais_seeds: of how many seeds: those scored alike, on as many images.
         retrained_nll_hais_images: how many images that is.
         retrained_nll_hais_settings: start, temperatures, leapfrog steps and chains in one line.
-        hais_gap: upper minus lower bound on images simulated from the model, with HAIS's own settings.
+        hais_gap: upper minus lower bound on images simulated from the model, with HAIS.
         hais_gap_error: its standard error over those images.
         hais_gap_images: how many images were simulated.
+        hais_gap_settings: of which HAIS the gap is: start, temperatures, leapfrog steps and chains in one line. Those
+            of ``nll_hais`` where they were measured; they may be others.
         parameters_count: trainable parameters.
         seconds_per_epoch: median wall-clock seconds of an epoch, the first left out; where the run folder's record does
             not tell (one epoch, or the folder is gone), the mean, compiling not counted.
@@ -116,6 +118,7 @@ class LeaderboardRow(Record):
     hais_gap: float | None = None
     hais_gap_error: float | None = None
     hais_gap_images: int | None = None
+    hais_gap_settings: str | None = None
     parameters_count: int | None = None
     seconds_per_epoch: float | None = None
     precision: Precision | None = None

@@ -164,6 +164,22 @@ class SandwichEstimate(Record):
     gradient_evaluations: int
     seconds: float
 
+    @property
+    def hais_settings(self) -> str:
+        """Start and settings in one line, as :class:`Estimate` has those of HAIS."""
+        return f"{self.start} {self.settings}"
+
+
+def sandwich_beside(hais: Estimate | None, sandwiches: Iterable[SandwichEstimate]) -> SandwichEstimate | None:
+    """Return the bounds to show beside a figure of HAIS: with its own start and settings, if there are such.
+
+    Else those from its start, with whatever settings (a search for a small error may have gone on to others, and a
+    later rerun measures HAIS anew but not the bounds); else the first, which are the latest. None where there are none.
+    """
+    own = "" if hais is None else hais.settings
+    start = own.partition(" ")[0]
+    return min(sandwiches, key=lambda each: (each.hais_settings != own, each.start != start), default=None)
+
 
 class PairedDifference(Record):
     """Two trials by one method, image by image.
@@ -198,7 +214,7 @@ class Evaluation(Record):
         parameters: trainable parameters of the model.
         device: where it was scored; figures kept from an earlier rerun may be of another place.
         estimates: the figures.
-        sandwiches: bounds on images simulated from the model, one a start.
+        sandwiches: bounds on images simulated from the model, one a start, those measured last in front.
         checkpoint_digest: the first 16 digits of the checkpoint file's SHA-256; None if an earlier version wrote this.
     """
 

@@ -15,7 +15,7 @@ from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.sweep.standing import Standing
-from iafsweep.texts import duration, value_text
+from iafsweep.texts import duration, readable_settings, value_text
 
 _MOST_NAMED = 8
 
@@ -112,7 +112,7 @@ def _validation_foot(best: LeaderboardRow) -> list[str | Markup]:
 def _estimate_tile(name: str, estimate: Estimate, sampled: float | None) -> Markup:
     """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
     verdict = verdict_of(estimate)
-    foot: list[str | Markup] = [f"{estimate.images:,} images", estimate.settings]
+    foot: list[str | Markup] = [f"{estimate.images:,} images", readable_settings(estimate.settings)]
     if sampled is not None:
         foot.append(f"IS on the same: {number(sampled)}")
     if estimate.untrusted_share is not None:

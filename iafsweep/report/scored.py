@@ -9,6 +9,7 @@ from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, Tex
 from iafsweep.records.trust import level_of
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
+from iafsweep.texts import readable_settings
 
 MOST_TRIALS = 24
 """So many scored trials, the best, are shown one by one; the leaderboard has all of them."""
@@ -130,7 +131,7 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
     return (
         trial,
         METHODS[each.method],
-        each.settings,
+        readable_settings(each.settings),
         f"{each.images:,}",
         f"{number(each.nll)} ± {number(each.standard_error)}",
         share(each.untrusted_share),

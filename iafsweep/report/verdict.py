@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from iafsweep.records import Estimate, Evaluation, Method, Record
+from iafsweep.records import Estimate, Evaluation, Method, Record, sandwich_beside
 from iafsweep.records.trust import Level, level_of
 from iafsweep.report.scored import number, test_estimates
 
@@ -59,7 +59,7 @@ def verdict_of_trial(evaluation: Evaluation | None) -> Verdict:
         text = _all_bad([(name, figures[method]) for method, name in _NAMES.items() if method in figures])
     else:
         text = " ".join(f"By {name}: {verdict.text[0].lower()}{verdict.text[1:]}" for name, verdict in judged)
-    return Verdict(level=best.level, short=best.short, text=f"{text}{_gap(evaluation)}")
+    return Verdict(level=best.level, short=best.short, text=f"{text}{_gap(evaluation, figures.get('hais'))}")
 
 
 def _all_bad(figures: list[tuple[str, Estimate]]) -> str:
@@ -70,13 +70,13 @@ def _all_bad(figures: list[tuple[str, Estimate]]) -> str:
     )
 
 
-def _gap(evaluation: Evaluation) -> str:
-    """What the sandwich adds: the only error that does not rest on the estimator's own weights."""
-    known = [each for each in evaluation.sandwiches if math.isfinite(each.gap)]
-    if not known:
+def _gap(evaluation: Evaluation, hais: Estimate | None) -> str:
+    """What the sandwich adds: the only error that does not rest on the estimator's own weights. With its settings."""
+    beside = sandwich_beside(hais, (each for each in evaluation.sandwiches if math.isfinite(each.gap)))
+    if beside is None:
         return ""
-    least = min(known, key=lambda each: each.gap)
+    others = "" if hais is None or hais.settings == beside.hais_settings else f", not the figure's {hais.settings}"
     return (
-        f" On {least.images:,} images simulated from the model, lower and upper bound are "
-        f"{number(least.gap)} ± {number(least.gap_error)} nats apart."
+        f" On {beside.images:,} images simulated from the model, lower and upper bound by HAIS "
+        f"({beside.hais_settings}{others}) are {number(beside.gap)} ± {number(beside.gap_error)} nats apart."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from iafsweep.errors import RunFolderError, UserError
-from iafsweep.records import EpochMetrics, Estimate, Evaluation, LeaderboardRow, on_most_images
+from iafsweep.records import EpochMetrics, Estimate, Evaluation, LeaderboardRow, on_most_images, sandwich_beside
 from iafsweep.sweep.best import has_own, scored_epoch
 from iafsweep.sweep.board import leaderboard_rows
 from iafsweep.sweep.epoch_cost import seconds_of_epochs
@@ -177,23 +177,12 @@ def _test_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
-    """The gap of the sandwich with HAIS's own start and settings; without HAIS the first there is.
-
-    Where HAIS searched for a small error, its settings are those that the search began with, as in the sandwich.
-    """
-    settings = None if hais is None else _first_settings(hais)
-    for sandwich in evaluation.sandwiches:
-        if settings in (None, f"{sandwich.start} {sandwich.settings}"):
-            return {
-                "hais_gap": sandwich.gap,
-                "hais_gap_error": sandwich.gap_error,
-                "hais_gap_images": sandwich.images,
-            }
-    return {}
-
-
-def _first_settings(hais: Estimate) -> str:
-    if hais.until_error is None:
-        return hais.settings
-    start, effort = hais.settings.split()
-    return f"{start} {hais.until_error.rounds[0].effort}x{effort.split('x', 1)[1]}"
+    """The gap of the sandwich that belongs beside HAIS, and with which settings it was measured."""
+    if (sandwich := sandwich_beside(hais, evaluation.sandwiches)) is None:
+        return {}
+    return {
+        "hais_gap": sandwich.gap,
+        "hais_gap_error": sandwich.gap_error,
+        "hais_gap_images": sandwich.images,
+        "hais_gap_settings": sandwich.hais_settings,
+    }

@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli.compare import compare_trials
-from iafsweep.errors import UserError
+from iafsweep.cli.export_model import export_trial
+from iafsweep.errors import SweepError, UserError
 from iafsweep.training import RunFolder
 from tests.finished import finish_sweep
+from tests.report.sweeps import SweepMaker, driver_at_work
 
 
 def table(nll, **settings):
@@ -60,5 +62,26 @@ def test_damaged_figures_of_a_trial_are_named_beside_the_comparison(folder):
         said = compare(folder, t0001=table(99.0, hais="prior 5x2x2"), t0002=table(98.0, hais="prior 5x2x2"))
     finally:
         evaluation.unlink() if whole is None else evaluation.write_bytes(whole)
-    assert "the test figures of t0001 are left out" in said
     assert "NLL, HAIS" in said
+    whence, problem = said.splitlines()[-3:-1]
+    assert whence.startswith("Differences come from per_image.parquet")
+    assert whence.endswith("Of the figures that only the leaderboard shows:")
+    assert problem.startswith("the test figures of t0001 are left out")
+
+
+def test_too_few_trials_are_refused_with_what_helps(tmp_path):
+    """Another name, a wait, or more scoring: never a command that is refused, or that would change nothing."""
+    folder, console = finish_sweep(tmp_path / "s"), Console(file=io.StringIO())
+    with pytest.raises(UserError, match=r"got t0001, t0001; name another one, or none for all$"):
+        compare_trials(folder.path, ["t0001", "t0001"], None, console)
+    with pytest.raises(UserError, match=r"got none; score more: .* rerun .* --top 2$"):
+        compare_trials(folder.path, [], None, console)
+    with driver_at_work(folder), pytest.raises(UserError, match=r"got none; compare again later: a driver is at work"):
+        compare_trials(folder.path, [], None, console)
+
+
+def test_a_sweep_without_a_model_to_export_is_answered_with_an_option(tmp_path):
+    folder = SweepMaker(tmp_path / "s").began().add("running").folder
+    with pytest.raises(SweepError, match=r"no completed trial .* name a trial with --trial, or try again later$"):
+        export_trial(folder.path, None, tmp_path / "model", Console(file=io.StringIO()))
+    assert not (tmp_path / "model").exists()

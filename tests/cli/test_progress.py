@@ -106,6 +106,18 @@ def test_a_target_reached_with_uneven_weights_is_not_just_reached(share, text, m
     assert (f"{share:.0%} of the images are untrusted" in line) == (remedy in line) == bool(text)
 
 
+def test_who_asked_for_hais_is_sent_to_it_and_samples_are_written_one_way():
+    untrusted = estimate("target").model_copy(
+        update={"untrusted_share": 1.0, "settings": "16000 samples", "samples": 16_000}
+    )
+    hais = untrusted.model_copy(update={"method": "hais", "settings": "prior 9x1x2", "until_error": None})
+    (alone,) = search_lines([untrusted])
+    assert alone.startswith("IS, 16,000 samples: ")
+    assert alone.endswith("ask for HAIS, which shows it")
+    (beside,) = search_lines([untrusted, hais])
+    assert beside.endswith("the bias may be far larger: see HAIS beside it")
+
+
 def test_a_search_of_one_round_has_nothing_to_compare_with():
     found = estimate("budget").until_error
     first = found.model_copy(update={"rounds": (found.rounds[0].model_copy(update={"half_nll": None}),)})

@@ -80,7 +80,7 @@ def test_frozen():
         ("[model.flow]\ndepth = 1001", "model.flow.depth: must be at most 1000, found 1001"),
         ("title = 2020-01-01", "title: must be a text, found datetime.date"),
         ("title = [", "not valid TOML: "),
-        ("[sweep]\ntrials = 3", r"has \[sweep\], which only a search space has, but no \[search\]; leave"),
+        ("[sweep]\ntrials = 3", r"has \[sweep\], which only a search space has, but no \[search\]: add \[search\], or"),
         ("[search]", "is a search space.*iafsweep-sweep launch"),
     ],
 )

@@ -234,8 +234,38 @@ def test_the_gap_of_the_sandwich_has_its_error_and_its_images():
     assert cells["HAIS gap (100 images)"] == "0.17 ± 0.04"
     assert any("images simulated from the model" in note for note in table.notes)
     assert leaderboard_frame(rows).hais_gap_error[0] == 0.042
+    assert "HAIS gap: upper minus lower bound" in " ".join(table.notes)  # an earlier row, without settings
     infinite = leaderboard_table([BEST.model_copy(update={"hais_gap": math.inf, "hais_gap_error": math.nan})])
     assert "inf ± nan" in infinite.rows[0]
+
+
+def test_the_gap_says_of_which_hais_it_is(tmp_path):
+    same = BEST.model_copy(
+        update={
+            "hais_gap": 0.17,
+            "hais_gap_settings": "prior 9x3x4",
+            "nll_hais": 90.0,
+            "nll_hais_settings": "prior 9x3x4",
+        }
+    )
+    other = same.model_copy(update={"trial": "t0009", "nll_hais_settings": "prior 36x3x4"})
+
+    def note(*rows):
+        (found,) = (each for each in leaderboard_table(rows).notes if each.startswith("HAIS gap"))
+        return found.removesuffix(
+            ": upper minus lower bound on images simulated from the model: bounds in expectation."
+        )
+
+    assert note(same) == "HAIS gap: prior 9x3x4"
+    assert note(other) == "HAIS gap: prior 9x3x4 (not the settings of the HAIS figure)"
+    assert note(same, other) == "HAIS gap: prior 9x3x4 (not the settings of the HAIS figure of t0009)"
+    third = same.model_copy(
+        update={"trial": "t0009", "hais_gap_settings": "prior 8x3x4", "nll_hais_settings": "prior 8x3x4"}
+    )
+    assert note(same, third) == "HAIS gap: prior 8x3x4; or prior 9x3x4"
+    assert "0.17 (prior 8x3x4)" in leaderboard_table([same, third]).rows[1]
+    write_csv([other], tmp_path / "l.csv")
+    assert read(tmp_path / "l.csv")[0]["hais_gap_settings"] == "prior 9x3x4"
 
 
 def test_the_types_of_columns_do_not_depend_on_the_rows():

@@ -61,3 +61,5 @@ def test_retrained_figures_say_how_they_were_made_where_no_other_does():
     assert "IS: importance sampling, 7 or 9 samples an image." in mixed.notes
     assert "HAIS: base 3x2x1; or prior 3x2x1." in mixed.notes
     assert {"95.00 (7 samples)", "94.00 (prior 3x2x1)"} <= set(mixed.rows[0])
+    many = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 16_000, "prior 3x2x1")])
+    assert "95.00 (16,000 samples)" in many.rows[1]

@@ -66,7 +66,7 @@ def test_no_file_names_this_machine(run, exported):
 
 def test_the_card_has_the_figures_and_how_they_were_measured(run, exported):
     card = (exported / "README.md").read_text()
-    assert "| NLL, IS | test 100 | 98.25 ± 0.80 | 0.010 | 97% | 1000 samples |" in card
+    assert "| NLL, IS | test 100 | 98.25 ± 0.80 | 0.010 | 97% | 1,000 samples |" in card
     assert "| negative ELBO | test 100 | 101.50 ± 0.80 |  |  | 1 sample |" in card
     bound = run.metrics[run.epoch - 1].validation_negative_elbo
     assert f"| negative ELBO in training | validation | {bound:.2f} |" in card

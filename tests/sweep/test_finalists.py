@@ -98,6 +98,7 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     assert figures["hais_gap"] == found.sandwiches[0].gap
     assert figures["hais_gap_error"] == found.sandwiches[0].gap_error
     assert figures["hais_gap_images"] == 10
+    assert figures["hais_gap_settings"] == found.sandwiches[0].hais_settings
     assert figures["nll_importance_sampling_samples"] == sampled.samples
     assert figures["nll_importance_sampling_estimator_error"] == sampled.estimator_error
     assert figures["nll_hais_untrusted"] == hais.untrusted_share

@@ -7,9 +7,11 @@ import pytest
 import iafsweep
 from iafsweep.cli.publish import publish
 from iafsweep.errors import SweepError
+from iafsweep.records import sandwich_beside
 from iafsweep.report.findings import read_findings
+from iafsweep.report.verdict import verdict_of_trial
 from iafsweep.training import RunFolder
-from tests.report.sweeps import SweepMaker, driver_at_work
+from tests.report.sweeps import SweepMaker, driver_at_work, evaluation
 
 
 def statuses(folder):
@@ -81,3 +83,39 @@ def test_figures_of_a_trial_that_has_not_ended_are_no_test_figures_yet(tmp_path)
     loaded = iafsweep.load_sweep(maker.folder.path)
     assert loaded.rows[0].nll_importance_sampling is None
     assert loaded.problems == ("the test figures of t0001 are left out: it has not ended",)
+
+
+def bounded(settings, *bounds):
+    """Figures with HAIS of these settings, and sandwiches of these starts and settings."""
+    whole = evaluation(0.02)
+    (bound,) = whole.sandwiches
+    hais = whole.estimates[-1].model_copy(update={"settings": settings})
+    sandwiches = tuple(bound.model_copy(update={"start": start, "settings": each}) for start, each in bounds)
+    return whole.model_copy(update={"estimates": (*whole.estimates[:-1], hais), "sandwiches": sandwiches})
+
+
+def test_the_gap_outlives_other_settings_of_hais_and_says_its_own(tmp_path):
+    maker = SweepMaker(tmp_path / "s").began().add().score("t0001").ended()
+    run = RunFolder(maker.folder.trial("t0001"))
+    run.write_evaluation(bounded("posterior 40x4x16", ("prior", "9x1x2"), ("posterior", "10x4x16")))
+    (row,) = iafsweep.load_sweep(maker.folder.path).rows
+    assert (row.hais_gap, row.hais_gap_settings) == (0.2, "posterior 10x4x16")
+    assert row.nll_hais_settings == "posterior 40x4x16"
+    text = verdict_of_trial(run.read_evaluation()).text
+    assert "by HAIS (posterior 10x4x16, not the figure's posterior 40x4x16) are 0.20 ± 0.05 nats apart" in text
+
+
+@pytest.mark.parametrize(
+    ("hais", "bounds", "shown"),
+    [
+        ("base 8x2x4", [("prior", "9x2x4"), ("base", "8x2x4")], "base 8x2x4"),  # its own
+        ("base 8x2x4", [("prior", "9x2x4"), ("posterior", "8x2x4")], "prior 9x2x4"),  # the latest
+    ],
+)
+def test_of_several_sandwiches_that_of_the_figure_is_shown(hais, bounds, shown):
+    found = bounded(hais, *bounds)
+    beside = sandwich_beside(found.estimates[-1], found.sandwiches)
+    assert beside is not None
+    assert beside.hais_settings == shown
+    assert sandwich_beside(None, found.sandwiches) == found.sandwiches[0]
+    assert sandwich_beside(None, ()) is None
