@@ -40,7 +40,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     space, state = read_sweep(sweep)
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    scored = scored_rows(sweep, state, space, sweep.driver())
+    driver = sweep.driver()
+    scored = scored_rows(sweep, state, space, driver)
     rows = ranked(scored.rows)
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
@@ -48,7 +49,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     if len(set(chosen)) < 2:
         raise UserError(
             f"a comparison needs at least two different scored trials, got {', '.join(chosen) or 'none'}; "
-            f"{_more(sweep, named=bool(trials))}"
+            f"{_more(sweep, driver, named=bool(trials))}"
         )
     tables = {trial: _images_of(sweep, trial) for trial in chosen}
     first, *others = tables
@@ -133,10 +134,10 @@ def _write(csv: Path, differences: list[PairedDifference]) -> None:
         raise UserError(f"cannot write {csv}: {error}") from error
 
 
-def _more(sweep: SweepFolder, *, named: bool) -> str:
+def _more(sweep: SweepFolder, driver: str | None, *, named: bool) -> str:
     """Say how to come to two trials."""
     if named:
         return "name another one, or none for all"
-    if sweep.driver() is not None:
-        return f"compare again later: a driver is at work on the sweep ({sweep.driver()})"
+    if driver is not None:
+        return f"compare again later: a driver is at work on the sweep ({driver})"
     return f"score more: {_rerun(sweep.path)} --top 2"

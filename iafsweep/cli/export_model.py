@@ -22,12 +22,15 @@ def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> 
     """Write the model of a sweep's trial, or of its best, to a folder of its own."""
     loaded = load_sweep(sweep)
     SweepFolder(loaded.path).refuse_inside(to, "--to")
-    if trial is None and best_row(loaded.rows) is None:
-        raise SweepError(
-            f"{loaded.path} has no completed trial with a finite bound yet; name a trial with --trial, or try again "
-            f"later"
-        )
-    _export(loaded.best("cpu") if trial is None else loaded.run(trial, "cpu"), to, console)
+    if trial is None:
+        best = best_row(loaded.rows)
+        if best is None:
+            raise SweepError(
+                f"{loaded.path} has no completed trial with a finite bound yet; name a trial with --trial, or try "
+                f"again later"
+            )
+        trial = best.trial
+    _export(loaded.run(trial, "cpu"), to, console)
 
 
 def _export(run: Run, to: Path, console: Console) -> None:

@@ -45,7 +45,7 @@ class TrainingProgress:
         self._batches = batches
         self._steps = done * batches
         self._figures = ""
-        self._pace, self._rate, self._began = Pace(), Rate(), False
+        self._pace, self._rate = Pace(), Rate()
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -73,9 +73,8 @@ class TrainingProgress:
     def batch_done(self, images: int) -> None:
         """Move the bar on by one batch; of how many images does not matter to it."""
         self._steps += 1
-        if not self._began:  # the first batch may compile for minutes, which says nothing of the others
-            self._began = True
-            self._rate.update(self._steps, self._epochs * self._batches)
+        # From the end of the first batch: it may compile for minutes, which says nothing of the others.
+        self._rate.update(self._steps, self._epochs * self._batches)
         self._bar.advance(self._task)
         if not self._console.is_terminal and self._pace.is_due():
             self._print_line(-(-self._steps // self._batches), self._figures and f"  after {self._figures}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from iafsweep.records import Evaluation, RunState
 from iafsweep.sweep.rows import Finished
@@ -43,7 +44,11 @@ def has_own(evaluation: Evaluation, end: Finished, space: SearchSpace) -> bool:
     return (evaluation.checkpoint, evaluation.epoch) == (space.base.evaluation.checkpoint, scored_epoch(end, space))
 
 
+def saved_epoch(run: RunState, checkpoint: Literal["best", "last"]) -> int:
+    """Return the epoch of a run folder's checkpoint, as its own state tells."""
+    return run.epochs if checkpoint == "last" or run.best is None else run.best.epoch
+
+
 def is_at_its_end(run: RunState, end: Finished, space: SearchSpace) -> bool:
     """Whether a run folder still holds the checkpoint that the sweep scores, and not one of training that went on."""
-    epoch = run.epochs if space.base.evaluation.checkpoint == "last" or run.best is None else run.best.epoch
-    return epoch == scored_epoch(end, space)
+    return saved_epoch(run, space.base.evaluation.checkpoint) == scored_epoch(end, space)

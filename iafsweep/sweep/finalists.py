@@ -18,6 +18,7 @@ from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
 from iafsweep.records import Evaluation
+from iafsweep.sweep.best import saved_epoch
 from iafsweep.sweep.cluster import Plan
 from iafsweep.sweep.folder import SweepFolder
 from iafsweep.sweep.rerun import run_units
@@ -121,14 +122,13 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
     digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
     check_whole(run, evaluation.checkpoint)
     state = run.read_state()
-    epoch = state.best.epoch if state.best is not None and evaluation.checkpoint == "best" else state.epochs
     return Finalist(
         trial=trial,
         run=run,
         config=config,
         jobs=tuple(plan_jobs(config, {"test": test_images})),
         digest=digest,
-        epoch=epoch,
+        epoch=saved_epoch(state, evaluation.checkpoint),
         parameters=state.parameters,
     )
 

@@ -49,7 +49,8 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
         except RunFolderError as error:
             problems.append(f"the test figures of {row.trial} are left out: {error}")
         else:
-            evaluations |= {} if found is None else {row.trial: found}
+            if found is not None:
+                evaluations[row.trial] = found
     figures = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
