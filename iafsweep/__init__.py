@@ -2,16 +2,20 @@
 
 The map, low floor to high; imports go down only:
 
-``errors``, ``records``, ``seeds``, ``atomic``  what every floor uses
+``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  what every floor uses
+``estimators``   log p(x) from log-densities: importance sampling, annealed importance sampling; imports nothing of this
 ``config``       frozen typed configuration, TOML
+``run_files``    what a run folder holds, without PyTorch
+``search_space`` what is searched
 ``data``         images as uint8 tensors, fixed splits, binarisation
 ``models``       densities, cMADE, flows, encoders, decoders, the autoencoder
-``training``     the trainer, checkpoints, run folders, model folders
-``evaluation``   importance sampling, annealed importance sampling, diagnostics; runs read back and exported
-``sweep``        search spaces, Ray Tune, the ledger, the rerun (the only folder that imports ray)
+``training``     the trainer, checkpoints, trackers
+``evaluation``   a model's figures
+``sweep``        many trials: Ray Tune, the ledger, the rerun
+``results``      what a sweep or a run came to, read back
 ``leaderboard``  tables made from records alone
 ``report``       a sweep as one page to look at, and its figures
-``loaded_sweep`` a whole sweep read back for use
+``api``          what a user can do, from Python
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
@@ -39,10 +43,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from iafsweep import config, data, evaluation, models, training
+    from iafsweep import config, data, estimators, evaluation, models, training
+    from iafsweep.api.run import Run, load_run
+    from iafsweep.api.sweep import LoadedSweep, load_sweep
     from iafsweep.config import RunConfig, load_config
-    from iafsweep.evaluation.load import Run, load_run
-    from iafsweep.loaded_sweep import LoadedSweep, load_sweep
     from iafsweep.models import VAE, build_model
 
 __all__ = [
@@ -53,6 +57,7 @@ __all__ = [
     "build_model",
     "config",
     "data",
+    "estimators",
     "evaluation",
     "load_config",
     "load_run",
@@ -63,16 +68,16 @@ __all__ = [
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
-    "LoadedSweep": "iafsweep.loaded_sweep",
-    "Run": "iafsweep.evaluation.load",
+    "LoadedSweep": "iafsweep.api.sweep",
+    "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
     "load_config": "iafsweep.config",
-    "load_run": "iafsweep.evaluation.load",
-    "load_sweep": "iafsweep.loaded_sweep",
+    "load_run": "iafsweep.api.run",
+    "load_sweep": "iafsweep.api.sweep",
 }
-_FLOORS = {"config", "data", "evaluation", "models", "training"}
+_FLOORS = {"config", "data", "estimators", "evaluation", "models", "training"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,75 +1,24 @@
-"""Evaluation: estimators of log p(x) for any latent-variable model, and the scoring of our own with them.
+"""A model's figures: log-densities of our networks, given to the estimators a shard of images at a time.
 
-Estimators, which know log-densities and no network: ``importance`` sampling · ``annealing`` · ``bidirectional`` both
-bounds · ``bridge`` what they start from and aim at · ``hmc`` one move · ``schedules`` of temperatures · ``pilot`` the
-step size · ``noise`` random numbers · ``log_weights``, ``pareto``, ``diagnostics`` from weights to figures and what
-they are worth · ``until_error`` when to stop.
+``bridges`` a model's log-densities · ``scoring`` a shard of images, ``simulated`` images drawn from the model ·
+``shards`` what is scored at once and its parts added up · ``memory`` chunks that fit · ``tasks`` work with a name,
+``jobs`` a figure as rounds of tasks · ``summary``, ``evaluate`` all figures of a run · ``previous`` those of before.
 
-A model's figures: ``vae_bridges`` its log-densities · ``scoring`` a shard of images, ``simulated`` images drawn from
-the model · ``arithmetic`` chunks that fit the memory · ``memory`` what it takes · ``shards`` what is scored at once,
-``parts`` its samples added up · ``tasks`` work with a name, ``jobs`` a figure as rounds of tasks · ``figures``,
-``report`` all figures of a run · ``earlier`` those of before · ``comparison`` of two models.
-
-A trained model in use: ``load`` read back · ``own_figures`` whether figures are its own · ``export``, ``model_card`` as
-a folder to keep.
-
-The names below are those of the estimators; import the rest from the module itself. Shapes: S samples, C chains, T
-weight increments, B images, D latent; nats per image.
+The estimators are in :mod:`iafsweep.estimators`; their names are found here too, as they were in version 0.1, with a
+warning.
 """
 
-from iafsweep.evaluation.annealing import AnnealingRun, anneal, annealed_importance_sampling, gradient_evaluations
-from iafsweep.evaluation.bidirectional import Sandwich, reverse_annealing, sandwich
-from iafsweep.evaluation.bridge import Bridge
-from iafsweep.evaluation.diagnostics import (
-    Mean,
-    estimator_error,
-    mean_over_images,
-    paired_difference,
-    untrusted_share,
-)
-from iafsweep.evaluation.importance import importance_sampling, log_weight_blocks
-from iafsweep.evaluation.log_weights import (
-    LogWeightStatistics,
-    LogWeightSummary,
-    jackknife_standard_error,
-    log_mean_exp,
-)
-from iafsweep.evaluation.noise import NOISE_BLOCK, Generators, NoiseBlocks
-from iafsweep.evaluation.pareto import pareto_k
-from iafsweep.evaluation.pilot import Pilot, PilotSettings, tune_step_size
-from iafsweep.evaluation.schedules import linear_schedule, sigmoid_schedule
-from iafsweep.evaluation.until_error import Progress, UntilError, search
+from __future__ import annotations
 
-__all__ = [
-    "NOISE_BLOCK",
-    "AnnealingRun",
-    "Bridge",
-    "Generators",
-    "LogWeightStatistics",
-    "LogWeightSummary",
-    "Mean",
-    "NoiseBlocks",
-    "Pilot",
-    "PilotSettings",
-    "Progress",
-    "Sandwich",
-    "UntilError",
-    "anneal",
-    "annealed_importance_sampling",
-    "estimator_error",
-    "gradient_evaluations",
-    "importance_sampling",
-    "jackknife_standard_error",
-    "linear_schedule",
-    "log_mean_exp",
-    "log_weight_blocks",
-    "mean_over_images",
-    "paired_difference",
-    "pareto_k",
-    "reverse_annealing",
-    "sandwich",
-    "search",
-    "sigmoid_schedule",
-    "tune_step_size",
-    "untrusted_share",
-]
+import warnings
+
+from iafsweep import estimators
+
+
+def __getattr__(name: str) -> object:
+    if name not in estimators.__all__:
+        raise AttributeError(f"module 'iafsweep.evaluation' has no attribute {name!r}")
+    warnings.warn(
+        f"iafsweep.evaluation.{name} has moved: import it from iafsweep.estimators", DeprecationWarning, stacklevel=2
+    )
+    return getattr(estimators, name)

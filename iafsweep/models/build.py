@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from iafsweep.config import ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
-from iafsweep.models.initialise import initialise
 from iafsweep.models.layers import NormalisedLinear
+from iafsweep.models.made import MaskedLayer
 from iafsweep.models.priors import StandardNormalPrior
 from iafsweep.models.shapes import ImageShape
 from iafsweep.models.vae import VAE
@@ -51,3 +52,30 @@ def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
         latent_size=size,
         posterior_offset=config.posterior_offset,
     )
+
+
+def initialise(model: nn.Module, generator: torch.Generator) -> None:
+    """Draw every weight Xavier-uniform and set every bias to where it starts (0, but for the gates of a flow).
+
+    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``; masked weights count the fans of the whole matrix. Batch
+    norms keep what their constructors gave them. The draws are made in the order of ``model.modules()``, so a seed
+    stands for one set of weights.
+
+    Args:
+        model: changed in place; on the generator's device.
+        generator: the only source of randomness.
+    """
+    for module in model.modules():
+        if isinstance(module, MaskedLayer):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            if module.bias is not None:
+                nn.init.constant_(module.bias, module.initial_bias)
+        elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return how many numbers of a network are trained, those behind masks counted too."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,16 +1,8 @@
-"""Sweeps: many trials of one search space, on as many machines as there are. The only folder that imports Ray.
+"""Sweeps: many trials of one search space, on as many machines as there are. Seven rooms, the lowest first.
 
-- What is searched: ``space``, ``space_file``, ``settings``, ``ranges``, ``when``, ``conditions``, ``rules``,
-  ``first_points``, ``keys``, ``suggest``, ``sizes``, ``preview``
-- What happened: ``rows``, ``state``, ``ledger``, ``folder``, ``stored``, ``standing``, ``environment``, ``best``,
-  ``board``, ``results``, ``epoch_cost``
-- Who proposes, who stops, who copies whom: ``proposals``, ``tpe``, ``quasi_random``, ``warm_start``, ``rungs``,
-  ``population``, ``exchange``
-- A driver: ``tuner``, ``session``, ``options``, ``outcome``, ``signals``, ``budget``, ``disk``, ``audience``,
-  ``progress``, ``journal``, ``tracked``
-- Under Ray: ``cluster``, ``joining``, ``own_groups``, ``storage``, ``packing``, ``tune_setup``, ``searcher``,
-  ``scheduler``, ``recorder``, ``stopping``, ``trial``, ``report``, ``gpu``, ``faults``, ``shared``
-- After it: ``units``, ``rerun``, ``rerun_cost``, ``finalists``, ``retry``, ``retrain``
+``storage`` the ledger and the sweep folder · ``samplers`` who proposes · ``schedulers`` who stops, who copies whom ·
+``cluster`` Ray's start, machines, devices, a pool of actors · ``scoring`` the best again · ``callbacks`` who hears of
+it · ``tune`` a driver in Ray Tune's own words.
 
 Import what you need from the module itself: some are slow to import.
 """

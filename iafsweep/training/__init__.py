@@ -1,14 +1,16 @@
 """Training: knows torch, not Ray.
 
-``trainer`` the loop · ``objective`` the bound · ``validation`` the bound that chooses · ``schedules`` learning rate and
-KL weight · ``checkpoint`` files to go on from · ``kept`` the last whole epoch until it is written · ``divergence`` when
-there is no going on · ``run_folder`` names and paths · ``metrics_file``, ``run_log``, ``pictures``, ``figures`` what is
-left behind · ``comparison`` what may change on resume · ``trained`` models read back · ``device`` where to compute.
+``trainer`` the loop · ``batches`` its images · ``step`` one batch, ``objective`` the bound · ``computing`` how steps
+are computed, compiled or not · ``schedules`` learning rate and KL weight · ``validation`` the bound that chooses ·
+``divergence`` when there is no going on · ``checkpoint`` files to go on from · ``kept`` the last whole epoch until it
+is written · ``lock`` one writer a run folder · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
+``tracking`` what is left behind · ``trained`` models read back · ``device``, ``memory``, ``host_memory`` where to
+compute and how much there is.
 """
 
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.device import device_name, resolve_device
 from iafsweep.training.divergence import DivergedError
-from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.trained import TrainedModel, load_trained_model
 from iafsweep.training.trainer import Trainer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -11,11 +12,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from iafsweep.config import RunConfig, dump_config
+from iafsweep.config import RunConfig, dump_config, field_paths, get_path
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Best, EpochMetrics, Evaluation, on_most_images
-from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
-from iafsweep.training.run_folder import RunFolder
+from iafsweep.records import Best, EpochMetrics, Evaluation, Method, on_most_images
+from iafsweep.run_files.run_folder import RunFolder
 
 
 class RunLog:
@@ -151,3 +151,31 @@ def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
         for (method, split), each in on_most_images(evaluation.estimates).items():
             if split == "test":
                 writer.add_scalar(TEST_TAGS[method], each.nll, evaluation.epoch)
+
+
+VALIDATION_TAG = "final/validation_negative_elbo"
+
+TEST_TAGS: dict[Method, str] = {
+    "negative_elbo": "final/test_negative_elbo",
+    "importance_sampling": "final/test_nll_importance_sampling",
+    "hais": "final/test_nll_hais",
+}
+
+FINAL_TAGS = (VALIDATION_TAG, *TEST_TAGS.values())
+"""The scalars that are metrics of a run, nats per image."""
+
+
+def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:
+    """Return every field of data, model and training that is set, by its dotted path.
+
+    The number of epochs is left out: a run may go on for more, and TensorBoard keeps what was written first. Lists are
+    text, and so are true and false, which TensorBoard would show as 1 and 0.
+    """
+    columns = {}
+    for path in field_paths(RunConfig):
+        value = get_path(config, path)
+        is_fixed = path.startswith(("data.", "model.", "training.")) and path != "training.epochs"
+        if is_fixed and value is not None:
+            is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
+            columns[path] = value if is_plain else json.dumps(value)
+    return columns

@@ -7,7 +7,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "sweeps.md").read_text()
-NAMED = sorted(set(re.findall(r"`((?:sweep|faults|cli)/test_\w+\.py)`", PAGE)))
+NAMED = sorted(set(re.findall(r"`((?:sweep/\w+|faults|cli|results)/test_\w+\.py)`", PAGE)))
 
 
 def test_the_table_names_tests():

@@ -12,10 +12,10 @@ from iafsweep.config.model import (
     ResnetDecoderConfig,
     ResnetEncoderConfig,
 )
+from iafsweep.models.build import initialise
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
-from iafsweep.models.initialise import initialise
 
 LATENT_SIZE = 4
 CONTEXT_SIZE = 6

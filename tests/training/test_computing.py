@@ -7,8 +7,7 @@ from iafsweep.config import ModelConfig, RunConfig
 from iafsweep.models import build_model
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training import computing as computings
-from iafsweep.training.compile_cost import is_worth_compiling
-from iafsweep.training.computing import Computing, choose_computing
+from iafsweep.training.computing import Computing, choose_computing, is_worth_compiling
 
 CPU = torch.device("cpu")
 CONVOLUTIONAL = {"encoder": {"resnet": {"maps": 2, "hidden_size": 8}}, "decoder": {"resnet": {"maps": 2}}}

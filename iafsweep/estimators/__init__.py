@@ -1,0 +1,69 @@
+"""Estimators of log p(x) for any model with latent variables, from its log-densities alone.
+
+``importance`` sampling · ``annealing`` · ``bidirectional`` both bounds · ``bridge`` what they start from and aim at ·
+``hmc`` one move · ``schedules`` of temperatures · ``step_size`` its pilot run · ``noise`` random numbers ·
+``log_weights``, ``pareto``, ``standard_errors`` from weights to figures and what they are worth · ``stopping`` when
+the error is small enough.
+
+Nothing here knows a network, a configuration or another part of this package. Shapes: S samples, C chains, T weight
+increments, B images, D latent; nats per image.
+"""
+
+from __future__ import annotations
+
+from iafsweep.estimators.annealing import AnnealingRun, anneal, annealed_importance_sampling, gradient_evaluations
+from iafsweep.estimators.bidirectional import Sandwich, reverse_annealing, sandwich
+from iafsweep.estimators.bridge import Bridge
+from iafsweep.estimators.importance import importance_sampling, log_weight_blocks
+from iafsweep.estimators.log_weights import (
+    LogWeightStatistics,
+    LogWeightSummary,
+    jackknife_standard_error,
+    log_mean_exp,
+)
+from iafsweep.estimators.noise import NOISE_BLOCK, Generators, NoiseBlocks
+from iafsweep.estimators.pareto import pareto_k
+from iafsweep.estimators.schedules import linear_schedule, sigmoid_schedule
+from iafsweep.estimators.standard_errors import (
+    Mean,
+    estimator_error,
+    mean_over_images,
+    paired_difference,
+    untrusted_share,
+)
+from iafsweep.estimators.step_size import Pilot, PilotSettings, tune_step_size
+from iafsweep.estimators.stopping import Progress, UntilError, search
+
+__all__ = [
+    "NOISE_BLOCK",
+    "AnnealingRun",
+    "Bridge",
+    "Generators",
+    "LogWeightStatistics",
+    "LogWeightSummary",
+    "Mean",
+    "NoiseBlocks",
+    "Pilot",
+    "PilotSettings",
+    "Progress",
+    "Sandwich",
+    "UntilError",
+    "anneal",
+    "annealed_importance_sampling",
+    "estimator_error",
+    "gradient_evaluations",
+    "importance_sampling",
+    "jackknife_standard_error",
+    "linear_schedule",
+    "log_mean_exp",
+    "log_weight_blocks",
+    "mean_over_images",
+    "paired_difference",
+    "pareto_k",
+    "reverse_annealing",
+    "sandwich",
+    "search",
+    "sigmoid_schedule",
+    "tune_step_size",
+    "untrusted_share",
+]
