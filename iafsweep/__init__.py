@@ -2,7 +2,7 @@
 
 The map, low floor to high; imports go down only:
 
-``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  what every floor uses
+``errors``, ``records``, ``seeds``, ``generators``, ``atomic``, ``locks``, ``signals``  what every floor uses
 ``estimators``   log p(x) from log-densities: importance sampling, annealed importance sampling; imports nothing of this
 ``config``       frozen typed configuration, TOML
 ``run_files``    what a run folder holds, without PyTorch

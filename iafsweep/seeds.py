@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import torch
-
 
 def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed from numbers and names, such as ``derive_seed(config.seed, "epoch", 3)``.
@@ -14,8 +12,3 @@ def derive_seed(*parts: int | str) -> int:
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def generator(device: torch.device | str, *parts: int | str) -> torch.Generator:
-    """Return a generator on ``device`` seeded with :func:`derive_seed` of ``parts``."""
-    return torch.Generator(device).manual_seed(derive_seed(*parts))

@@ -24,7 +24,8 @@ from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.results.export import export_model, origin_of
 from iafsweep.results.model_folder import Origin, card_of, read_model, weights_of
 from iafsweep.run_files.metrics_file import read
-from iafsweep.training import RunFolder, load_trained_model, resolve_device
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.training import load_trained_model, resolve_device
 from iafsweep.training.checkpoint import checkpoint_digest
 
 _IMAGES_AT_A_TIME = 100

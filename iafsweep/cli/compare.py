@@ -16,10 +16,10 @@ from iafsweep.leaderboard import ranked
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
 from iafsweep.results.comparison import LeftOut, compare_images
 from iafsweep.results.leaderboard_rows import scored_rows
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.texts import readable_settings
-from iafsweep.training import RunFolder
 
 
 def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: Console) -> None:

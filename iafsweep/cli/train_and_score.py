@@ -20,8 +20,9 @@ from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.models import count_parameters
 from iafsweep.records import DeviceChoice, Evaluation
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.signals import between_steps
-from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
+from iafsweep.training import DivergedError, Trainer, device_name, load_trained_model, resolve_device
 from iafsweep.training.batches import batch_count
 from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.comparison import refuse_training_changes

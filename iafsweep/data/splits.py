@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iafsweep.config import DataConfig
 from iafsweep.data import mnist, mnist_mini
-from iafsweep.seeds import generator
+from iafsweep.generators import generator
 
 
 class Source(Protocol):

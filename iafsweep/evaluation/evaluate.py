@@ -18,7 +18,7 @@ from iafsweep.evaluation.summary import first_images, in_order, per_image_table,
 from iafsweep.evaluation.tasks import Result, Task, perform
 from iafsweep.models import VAE, folded
 from iafsweep.records import Estimate, SandwichEstimate, Split
-from iafsweep.training import RunFolder
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.host_memory import keep_freed_memory
 
 Told = Callable[[str, int, int], None]

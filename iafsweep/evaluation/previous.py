@@ -12,8 +12,8 @@ from iafsweep.errors import RunFolderError
 from iafsweep.evaluation.evaluate import Scores, beside
 from iafsweep.evaluation.summary import in_order
 from iafsweep.records import METHOD_NAMES, Estimate, Evaluation, SandwichEstimate, on_most_images
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.texts import readable_settings
-from iafsweep.training import RunFolder
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from iafsweep.estimators.step_size import Pilot, PilotSettings, tune_step_size
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.shards import Shard, ShardResult, shard_result
+from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record
-from iafsweep.seeds import generator
 
 SCHEDULES: dict[str, Schedule] = {"linear": linear_schedule, "sigmoid": sigmoid_schedule}
 

@@ -19,10 +19,10 @@ from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
 from iafsweep.evaluation.shards import floats, mean_acceptance
+from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record, SandwichEstimate
-from iafsweep.seeds import generator
 
 _ROUND_TRIP = 1e-6
 """A latent variable that the float64 inversion does not bring back so closely has no noise to start from."""

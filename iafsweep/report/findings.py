@@ -14,13 +14,13 @@ from iafsweep.report.scored import figures_with_errors
 from iafsweep.report.searched import bound_against_cost, parallel, slices
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.results.status import Standing, standing_of
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.environment import Environment, read_environments
 from iafsweep.sweep.storage.events import now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.stored_sweep import read_sweep
-from iafsweep.training import RunFolder
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from iafsweep.records import LeaderboardRow, Record
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.training import RunFolder
 
 MOST_TRIALS = 4
 _MOST_PIXELS = 2_000_000

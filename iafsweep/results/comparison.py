@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
-import torch
 
-from iafsweep.estimators.standard_errors import paired_difference
 from iafsweep.records import Method, PairedDifference, Split
 
 _KEYS = ["method", "split", "settings", "binarisation_seed", "image"]
@@ -65,20 +64,17 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame, first_name: str, s
     found = []
     for (method, split, settings), part in both.groupby(["method", "split", "settings"], sort=True):
         of_image = part.groupby("image")[["log_likelihood_first", "log_likelihood_second"]].mean()
-        first_nll, second_nll = (
-            -torch.from_numpy(of_image[f"log_likelihood_{side}"].to_numpy(copy=True)) for side in ("first", "second")
-        )
-        difference = paired_difference(first_nll, second_nll)
+        difference = of_image["log_likelihood_second"] - of_image["log_likelihood_first"]
         found.append(
             PairedDifference(
                 method=method,
                 split=split,
                 settings=settings,
-                images=difference.images,
+                images=len(difference),
                 first=first_name,
                 second=second_name,
-                difference=difference.value,
-                standard_error=difference.standard_error,
+                difference=float(difference.mean()),
+                standard_error=float(difference.std()) / math.sqrt(len(difference)),  # NaN for one image
             )
         )
     one, other = _settings(first), _settings(second)

@@ -17,6 +17,7 @@ from iafsweep.records import (
     sandwich_beside,
 )
 from iafsweep.run_files import metrics_file
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.scoring.retrain import parameters_key, retrained_figures, retrainings
@@ -24,7 +25,6 @@ from iafsweep.sweep.scoring.selection import has_own, scored_checkpoint, scored_
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
-from iafsweep.training import RunFolder
 
 
 class ScoredRows(NamedTuple):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.mode import eval_mode
-from iafsweep.seeds import generator
 
 
 class BoundTerms(NamedTuple):

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from iafsweep.data import binarise, fixed_binarisation
-from iafsweep.seeds import derive_seed, generator
+from iafsweep.generators import generator
+from iafsweep.seeds import derive_seed
 
 
 def grey(count=250, size=8):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.resources import Plan
@@ -12,7 +13,6 @@ from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.sweep.storage.trial_report import TrialReport
-from iafsweep.training import RunFolder
 from iafsweep.training.tracking import Mirror, RunToTrack
 
 

@@ -13,9 +13,9 @@ import torch
 
 from iafsweep.config import RunConfig
 from iafsweep.errors import SweepError
+from iafsweep.generators import generator
 from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.seeds import generator
 from iafsweep.sweep.cluster.footprint import drawn_configurations
 from iafsweep.training.batches import epoch_batches
 from iafsweep.training.computing import choose_computing

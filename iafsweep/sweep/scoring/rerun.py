@@ -18,12 +18,13 @@ from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
 from iafsweep.records import Evaluation
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.cluster.work_units import Unit, UnitProgress, UnitsOutcome
 from iafsweep.sweep.scoring.selection import saved_epoch
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.training import RunFolder, load_trained_model
+from iafsweep.training import load_trained_model
 from iafsweep.training.checkpoint import check_whole, checkpoint_digest
 from iafsweep.training.host_memory import keep_freed_memory
 from iafsweep.training.run_log import add_test_figures

@@ -20,11 +20,12 @@ from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
 from iafsweep.records import EpochMetrics, RunState, RunStatus
 from iafsweep.run_files import metrics_file
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device, tensor_over
 from iafsweep.sweep.cluster.disk import is_out_of_room
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
-from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
+from iafsweep.training import DivergedError, Trainer, device_name
 from iafsweep.training.host_memory import give_freed_memory_back
 from iafsweep.training.memory import is_out_of_memory
 
