@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.estimator_runs import Annealing, Bench, Sampling, Sandwiched, pieces
-from iafsweep.evaluation import LogWeightStatistics, estimator_error, mean_over_images
+from iafsweep.estimators import LogWeightStatistics, estimator_error, mean_over_images
 
 Figures = dict[str, Any]
 Results = dict[str, Any]

@@ -21,7 +21,7 @@ from torch import Tensor
 from iafsweep.atomic import replacing, write_text
 from iafsweep.config import EvaluationConfig, HaisConfig, RunConfig
 from iafsweep.data import fixed_binarisation
-from iafsweep.evaluation import (
+from iafsweep.estimators import (
     Bridge,
     annealed_importance_sampling,
     gradient_evaluations,
@@ -30,9 +30,9 @@ from iafsweep.evaluation import (
     sandwich,
     sigmoid_schedule,
 )
+from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.scoring import FrozenStepSize, tune_on_test_images
 from iafsweep.evaluation.simulated import SimulatedImages, posterior_start
-from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
 from iafsweep.seeds import generator
 

@@ -24,8 +24,8 @@ from iafsweep.cli.train_and_score import train_and_score
 from iafsweep.config import HaisConfig, RunConfig, load_config
 from iafsweep.data import load_test_images
 from iafsweep.data_root import default_data_root
+from iafsweep.run_files.metrics_file import read
 from iafsweep.training import RunFolder, load_trained_model
-from iafsweep.training.metrics_file import read
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -23,8 +23,8 @@ from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_f
 from benchmarks.timing import Apart, Timed, begin, end_apart, show, stopwatch, take_turns
 from benchmarks.train import MODELS, SHAPE
 from iafsweep.config import ModelConfig
-from iafsweep.evaluation.hmc import evaluate
-from iafsweep.evaluation.vae_bridges import encode, posterior_bridge
+from iafsweep.estimators.hmc import evaluate
+from iafsweep.evaluation.bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
 from iafsweep.training.host_memory import keep_freed_memory

@@ -20,16 +20,16 @@ from pathlib import Path
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages
-from iafsweep.sweep.cluster import Node
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
-from iafsweep.sweep.options import LaunchOptions
-from iafsweep.sweep.progress import NoProgress
-from iafsweep.sweep.ranges import FloatRange, IntRange
-from iafsweep.sweep.settings import SweepConfig
-from iafsweep.sweep.space import Parameter, SearchSpace
-from iafsweep.sweep.tuner import launch_sweep
+from iafsweep.search_space.distributions import FloatRange, IntRange
+from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.cluster.resources import Node
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
+from iafsweep.sweep.tune.driver import launch_sweep
+from iafsweep.sweep.tune.options import LaunchOptions
 
 BASE = RunConfig.model_validate(
     {

@@ -17,9 +17,9 @@ from benchmarks.estimators import HERE
 from iafsweep.config import EvaluationConfig, HaisConfig, load_config
 from iafsweep.data import fixed_binarisation, load_test_images
 from iafsweep.data_root import default_data_root
-from iafsweep.evaluation import annealed_importance_sampling, gradient_evaluations, linear_schedule
+from iafsweep.estimators import annealed_importance_sampling, gradient_evaluations, linear_schedule
+from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.scoring import tune_on_test_images
-from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, load_trained_model
 

@@ -40,9 +40,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from iafsweep import config, data, evaluation, models, training
+    from iafsweep.api.run import Run, load_run
+    from iafsweep.api.sweep import LoadedSweep, load_sweep
     from iafsweep.config import RunConfig, load_config
-    from iafsweep.evaluation.load import Run, load_run
-    from iafsweep.loaded_sweep import LoadedSweep, load_sweep
     from iafsweep.models import VAE, build_model
 
 __all__ = [
@@ -63,14 +63,14 @@ __all__ = [
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
-    "LoadedSweep": "iafsweep.loaded_sweep",
-    "Run": "iafsweep.evaluation.load",
+    "LoadedSweep": "iafsweep.api.sweep",
+    "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
     "load_config": "iafsweep.config",
-    "load_run": "iafsweep.evaluation.load",
-    "load_sweep": "iafsweep.loaded_sweep",
+    "load_run": "iafsweep.api.run",
+    "load_sweep": "iafsweep.api.sweep",
 }
 _FLOORS = {"config", "data", "evaluation", "models", "training"}
 

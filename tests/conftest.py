@@ -32,7 +32,8 @@ def pytest_sessionfinish():
 @pytest.fixture(scope="session")
 def ray_cluster():
     """One Ray for the whole run: two CPUs, token authentication on, as a sweep starts it."""
-    from iafsweep.sweep.cluster import Node, running_ray
+    from iafsweep.sweep.cluster.ray_session import running_ray
+    from iafsweep.sweep.cluster.resources import Node
 
     os.environ.setdefault("RAY_worker_niceness", "0")  # else the tests' own processes leave Ray's little time
     with running_ray(Node("this machine", 2, 0)) as nodes:

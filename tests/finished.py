@@ -8,19 +8,19 @@ import torch
 
 from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages
 from iafsweep.records import Estimate, Evaluation
+from iafsweep.search_space.candidate import candidate
+from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
+from iafsweep.search_space.files import dump_space
+from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.seeds import generator
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import Ledger
-from iafsweep.sweep.proposals import candidate
-from iafsweep.sweep.ranges import Choice, FloatRange, IntRange
-from iafsweep.sweep.rows import Finished, Header, Proposed, Started, trial_name
-from iafsweep.sweep.settings import SweepConfig
-from iafsweep.sweep.space import Parameter, SearchSpace
-from iafsweep.sweep.space_file import dump_space
-from iafsweep.sweep.stored import space_hash
-from iafsweep.sweep.when import parse_condition
+from iafsweep.sweep.storage.events import Finished, Header, Proposed, Started, trial_name
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger
+from iafsweep.sweep.storage.stored_sweep import space_hash
 from iafsweep.training import RunFolder, Trainer
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iafsweep.evaluation.bridge import Bridge
-from iafsweep.evaluation.noise import draw_normal
+from iafsweep.estimators.bridge import Bridge
+from iafsweep.estimators.noise import draw_normal
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -100,7 +100,7 @@ def test_estimators_know_no_network_and_no_configuration(name):
         ("import iafsweep", ["ray", "torchvision", "torch", "pandas", "pydantic"]),
         ("import iafsweep; iafsweep.load_sweep", ["ray", "torchvision"]),
         ("import iafsweep.cli.entry", ["typer", "pydantic"]),
-        ("import iafsweep; iafsweep.load_run, iafsweep.build_model, iafsweep.evaluation", ["ray", "torchvision"]),
+        ("import iafsweep; iafsweep.load_run, iafsweep.build_model, iafsweep.estimators", ["ray", "torchvision"]),
         ("import iafsweep.cli.single", ["ray", "torchvision"]),
         ("import iafsweep.cli.train_and_score", ["ray", "torchvision"]),
         ("import iafsweep.cli.sweep", ["ray", "torchvision"]),

@@ -41,7 +41,7 @@ def test_examples(name, home, tmp_path, monkeypatch):
 
 
 def test_what_a_user_calls_first_has_an_example():
-    assert {"iafsweep", "iafsweep.evaluation.load", "iafsweep.loaded_sweep", "iafsweep.models.vae"} <= set(MODULES)
+    assert {"iafsweep", "iafsweep.api.run", "iafsweep.api.sweep", "iafsweep.models.vae"} <= set(MODULES)
 
 
 def test_the_python_of_the_readme_runs(home, tmp_path, monkeypatch):

@@ -14,8 +14,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
+from iafsweep.run_files.metrics_file import read
 from iafsweep.training import RunFolder
-from iafsweep.training.metrics_file import read
 
 ROOT = Path(__file__).parent.parent
 CLOCK = {"seconds", "images_per_second"}

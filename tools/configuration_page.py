@@ -14,8 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from iafsweep.config import RunConfig, Section, load_config
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
-from iafsweep.sweep.settings import SweepConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 UNITS = {

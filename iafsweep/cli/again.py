@@ -9,21 +9,21 @@ from typing import get_args
 
 from rich.console import Console
 
-from iafsweep.cli import exits
+from iafsweep.cli.command_line import this_command
 from iafsweep.cli.drive import with_sweep
-from iafsweep.cli.faults import faults_in_words
-from iafsweep.cli.machine import Machine
-from iafsweep.cli.publish import print_leaderboard, publish
+from iafsweep.cli.errors import faults_in_words
+from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.report import leave_report
 from iafsweep.cli.see_through import see_through
+from iafsweep.cli.tables import print_leaderboard
 from iafsweep.errors import SweepError, UserError
-from iafsweep.sweep.cluster import plan_trials
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.retrain import retrain_folder, retrain_space
-from iafsweep.sweep.retry import RETRIED, reopen_trials
-from iafsweep.sweep.rows import EndStatus
-from iafsweep.sweep.stored import load_sweep_space, read_sweep
-from iafsweep.sweep.tuner import check_resources
+from iafsweep.results.publish import publish
+from iafsweep.sweep.cluster.resources import plan_trials
+from iafsweep.sweep.scoring.retrain import retrain_folder, retrain_space
+from iafsweep.sweep.storage.events import EndStatus
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import RETRIED, load_sweep_space, read_sweep, reopen_trials
+from iafsweep.sweep.tune.driver import check_resources
 
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
 
@@ -67,7 +67,7 @@ def retry(
         asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
         plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
     check_resources(space, old, machine.options)  # before any row is written
-    with faults_in_words(old.path, exits.this_command()):
+    with faults_in_words(old.path, this_command()):
         names = reopen_trials(old, chosen, gpus_per_trial)
     console.print(f"Opened again: {', '.join(names)}", markup=False, soft_wrap=True)
     return see_through(space, old, machine, console)
@@ -86,7 +86,7 @@ def retrain(
     old = SweepFolder(folder)
     space = load_sweep_space(old)
     into = retrain_folder(old, top, seeds, all_images=all_images)
-    with faults_in_words(old.path, exits.this_command()):
+    with faults_in_words(old.path, this_command()):
         if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
             again = load_sweep_space(into)
         else:

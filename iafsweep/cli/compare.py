@@ -9,15 +9,15 @@ import pandas as pd
 from rich.console import Console
 
 from iafsweep.atomic import replacing
-from iafsweep.cli import exits
-from iafsweep.cli.publish import print_table, refuse_csv
+from iafsweep.cli.command_line import program
+from iafsweep.cli.tables import print_table, refuse_csv
 from iafsweep.errors import UserError
-from iafsweep.evaluation.comparison import LeftOut, compare_images
 from iafsweep.leaderboard import ranked
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.results.comparison import LeftOut, compare_images
+from iafsweep.results.leaderboard_rows import scored_rows
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.texts import readable_settings
 from iafsweep.training import RunFolder
 
@@ -100,7 +100,7 @@ def _not_compared(each: LeftOut) -> str:
 
 
 def _rerun(folder: Path) -> str:
-    return shlex.join([*exits.program(), "rerun", str(folder)])
+    return shlex.join([*program(), "rerun", str(folder)])
 
 
 def _text(differences: list[PairedDifference], first: str) -> TextTable:

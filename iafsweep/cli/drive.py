@@ -11,28 +11,29 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from iafsweep.cli import exits
-from iafsweep.cli.faults import faults_in_words
-from iafsweep.cli.hais_option import with_hais
-from iafsweep.cli.machine import Machine
-from iafsweep.cli.publish import print_leaderboard, print_table, publish, refuse_csv
+from iafsweep.cli.command_line import program, this_command
+from iafsweep.cli.errors import faults_in_words
+from iafsweep.cli.options.hais import with_hais
+from iafsweep.cli.options.ray import Machine
+from iafsweep.cli.options.until_error import refuse_budget_alone
 from iafsweep.cli.see_through import score_best, see_through, show_results
-from iafsweep.cli.until_error_option import refuse_budget_alone
+from iafsweep.cli.tables import print_leaderboard, print_table, refuse_csv
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, find_config, parse_overrides, with_values
 from iafsweep.config.problems import explain
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError, UserError
-from iafsweep.sweep.cluster import plan_trials
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.packing import automatic_gpus, probe_gpu, require_gpu
-from iafsweep.sweep.preview import preview_table, sample_configurations
-from iafsweep.sweep.settings import SweepConfig
-from iafsweep.sweep.sizes import parameter_count
-from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.space_file import load_space
-from iafsweep.sweep.stored import load_sweep_space
-from iafsweep.sweep.tuner import check_resources
-from iafsweep.sweep.warm_start import warm_start
+from iafsweep.results.publish import publish
+from iafsweep.search_space.files import load_space
+from iafsweep.search_space.preview import preview_table, sample_configurations
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.cluster.footprint import parameter_count
+from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
+from iafsweep.sweep.cluster.resources import plan_trials
+from iafsweep.sweep.samplers.warm_start import warm_start
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space
+from iafsweep.sweep.tune.driver import check_resources
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -63,7 +64,7 @@ def launch_new(
     folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
     if earlier is not None:
         check_resources(loaded, folder, machine.options)
-        with faults_in_words(folder.path, exits.this_command()):
+        with faults_in_words(folder.path, this_command()):
             known, ended = warm_start(loaded, folder, SweepFolder(earlier))
         console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
     return see_through(loaded, folder, machine, console)
@@ -94,7 +95,7 @@ def rerun_best(
         raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
     if machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top, may_grow=machine.options.wait)
-    again = exits.this_command()
+    again = this_command()
     with faults_in_words(old.path, again):
         with machine.options.ray():
             code = score_best(space, old, evaluation, machine, console, again)
@@ -162,6 +163,6 @@ def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
     if _NAME.fullmatch(name) is None:
         raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
     if (runs / name).exists():
-        again = shlex.join([*exits.program(), "resume", str(runs / name)])
+        again = shlex.join([*program(), "resume", str(runs / name)])
         raise SweepError(f"{runs / name} exists; take another --name, or go on: {again}")
     return runs / name

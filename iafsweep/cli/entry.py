@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from iafsweep.cli.leaving import leave_at_once
+from iafsweep.signals import leave_at_once
 
 
 def run_single() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from iafsweep.api.run import Run, load_run
+from iafsweep.api.sweep import load_sweep
 from iafsweep.errors import SweepError
-from iafsweep.evaluation.load import Run, load_run
 from iafsweep.leaderboard import best_row
-from iafsweep.loaded_sweep import load_sweep
-from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.storage.folder import SweepFolder
 
 
 def export_run(run: Path, to: Path, console: Console) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iafsweep.cli import exits
+from iafsweep.cli.command_line import program
 from iafsweep.errors import SweepError, UserError
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.standing import Standing, standing
-from iafsweep.sweep.stored import read_state
+from iafsweep.results.status import Standing, standing
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import read_state
 from iafsweep.texts import duration
 
 _LINES_OF_ERROR = 20
@@ -103,7 +103,7 @@ def _unscored(now: Standing) -> str:
 
 
 def _command(name: str, now: Standing) -> str:
-    return shlex.join([*exits.program(), name, str(now.folder)])
+    return shlex.join([*program(), name, str(now.folder)])
 
 
 def _bound(value: float | None) -> str:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
-    from iafsweep.sweep.units import UnitsDone
+    from iafsweep.sweep.cluster.work_units import UnitsDone
 
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 2.0, 10.0
 

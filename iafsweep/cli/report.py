@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli import exits
-from iafsweep.cli.sweep_options import Folder, make_console
+from iafsweep.cli.command_line import program
+from iafsweep.cli.options.ray import Folder, make_console
 from iafsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from iafsweep.sweep.folder import SweepFolder
+    from iafsweep.sweep.storage.folder import SweepFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def report(
     Example: `run_sweep.py report runs/quick-1 --png`
     """
     from iafsweep.report import write_png, write_report
-    from iafsweep.sweep.folder import SweepFolder
+    from iafsweep.sweep.storage.folder import SweepFolder
 
     console, sweep = make_console(), SweepFolder(folder)
     try:
@@ -63,10 +63,10 @@ def command_of(folder: Path) -> list[str]:
     """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
     from iafsweep.report.private import shareable
 
-    program, here = exits.program(), Path.cwd()
-    program[-1] = os.path.relpath(program[-1]) if Path(program[-1]).is_relative_to(here) else program[-1]
-    if any(os.path.isabs(word) or os.pardir in Path(word).parts or shareable(word) != word for word in program):
-        program = ["iafsweep-sweep"]
+    words, here = program(), Path.cwd()
+    words[-1] = os.path.relpath(words[-1]) if Path(words[-1]).is_relative_to(here) else words[-1]
+    if any(os.path.isabs(word) or os.pardir in Path(word).parts or shareable(word) != word for word in words):
+        words = ["iafsweep-sweep"]
     below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
     shown = below.as_posix()
-    return [*program, "report", shown if shareable(shown) == shown else folder.name]
+    return [*words, "report", shown if shareable(shown) == shown else folder.name]

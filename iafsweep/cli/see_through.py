@@ -9,28 +9,29 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iafsweep.cli import exits
-from iafsweep.cli.faults import faults_in_words
-from iafsweep.cli.machine import Machine
+from iafsweep.cli import errors as exits
+from iafsweep.cli.command_line import program
+from iafsweep.cli.errors import faults_in_words
+from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
-from iafsweep.cli.publish import print_leaderboard, publish
 from iafsweep.cli.report import leave_report
-from iafsweep.cli.tables import search_lines
-from iafsweep.cli.tracker_option import tracked_sweep
+from iafsweep.cli.tables import print_leaderboard, search_lines
+from iafsweep.cli.tracking import tracked_sweep
 from iafsweep.config import EvaluationConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
-from iafsweep.sweep.audience import Audience
-from iafsweep.sweep.best import best_trials, scored_epoch
-from iafsweep.sweep.cluster import plan_training, plan_trials
-from iafsweep.sweep.finalists import Finalist, plan_finalist, score_finalists
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.outcome import SweepOutcome
-from iafsweep.sweep.progress import LiveProgress, PlainProgress, SweepProgress
-from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.state import LedgerState, TrialState
-from iafsweep.sweep.stored import read_state
-from iafsweep.sweep.tuner import check_resources, launch_sweep
+from iafsweep.results.publish import publish
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.base import Audience, SweepProgress
+from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
+from iafsweep.sweep.cluster.resources import plan_training, plan_trials
+from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
+from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import LedgerState, TrialState
+from iafsweep.sweep.storage.stored_sweep import read_state
+from iafsweep.sweep.tune.driver import check_resources, launch_sweep
+from iafsweep.sweep.tune.session import SweepOutcome
 
 
 def see_through(space: SearchSpace, folder: SweepFolder, machine: Machine, console: Console) -> int:
@@ -190,7 +191,7 @@ def resume_command(folder: SweepFolder, machine: Machine) -> str:
         "--dashboard": options.dashboard,
         "--allow-no-authentication": options.allow_no_authentication,
     }
-    words = [*exits.program(), "resume", _shown(folder.path)]
+    words = [*program(), "resume", _shown(folder.path)]
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
 

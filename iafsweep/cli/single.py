@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli import completion, exits
-from iafsweep.cli.leaving import leaving_at_once
-from iafsweep.cli.tracker_option import TrackerOption, tracked
-from iafsweep.cli.until_error_option import (
+from iafsweep.cli import errors as exits
+from iafsweep.cli.command_line import program, this_command
+from iafsweep.cli.options import completion
+from iafsweep.cli.options.tracker import TrackerOption
+from iafsweep.cli.options.until_error import (
     BudgetEvaluations,
     BudgetSeconds,
     UntilError,
     refuse_budget_alone,
     until_error_changes,
 )
-from iafsweep.cli.version_option import VersionOption
+from iafsweep.cli.options.version import VersionOption
+from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
+from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:
     from iafsweep.training import RunFolder
@@ -121,7 +124,7 @@ def single(
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),
         console=console,
-        same=exits.this_command(),
+        same=this_command(),
     )
     raise typer.Exit(tracked(tracker, settings, folder, partial(console.print, markup=False, soft_wrap=True), run_it))
 
@@ -169,7 +172,7 @@ def _settings(
 def _resume_command(
     folder: RunFolder, device: str, data_root: Path | None, threads: int | None, tracker: str | None
 ) -> str:
-    words = [*exits.program(), "--run", str(folder.path), "--resume"]
+    words = [*program(), "--run", str(folder.path), "--resume"]
     words += ["--device", device] if device != "auto" else []
     words += ["--data-root", str(data_root)] if data_root is not None else []
     words += ["--threads", str(threads)] if threads is not None else []

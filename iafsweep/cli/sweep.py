@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli import exits, report, sweep_later
-from iafsweep.cli.leaving import leaving_at_once
-from iafsweep.cli.sweep_options import (
+from iafsweep.cli import errors as exits
+from iafsweep.cli import report, sweep_later
+from iafsweep.cli.options.ray import (
     Address,
     Concurrent,
     Cpus,
@@ -31,9 +31,10 @@ from iafsweep.cli.sweep_options import (
     make_console,
     make_machine,
 )
-from iafsweep.cli.tracker_option import TrackerOption
-from iafsweep.cli.until_error_option import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
-from iafsweep.cli.version_option import VersionOption
+from iafsweep.cli.options.tracker import TrackerOption
+from iafsweep.cli.options.until_error import BudgetEvaluations, BudgetSeconds, UntilError, until_error_changes
+from iafsweep.cli.options.version import VersionOption
+from iafsweep.signals import leaving_at_once
 
 app = typer.Typer(
     pretty_exceptions_enable=False,

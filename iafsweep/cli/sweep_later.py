@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.leaving import leaving_at_once
-from iafsweep.cli.sweep_options import (
+from iafsweep.cli.options.ray import (
     Address,
     Concurrent,
     Cpus,
@@ -25,7 +24,8 @@ from iafsweep.cli.sweep_options import (
     make_console,
     make_machine,
 )
-from iafsweep.cli.tracker_option import TrackerOption
+from iafsweep.cli.options.tracker import TrackerOption
+from iafsweep.signals import leaving_at_once
 
 
 def register(app: typer.Typer) -> None:

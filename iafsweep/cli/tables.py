@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
-from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate
+from iafsweep.errors import UserError
+from iafsweep.leaderboard import leaderboard_table
+from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable
 from iafsweep.records.trust import level_of
-from iafsweep.texts import readable_settings
+from iafsweep.results.publish import Published, missing_checkpoints
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.texts import readable_settings, short_name
 
 
 def figures_table(estimates: Sequence[Estimate]) -> Table:
@@ -90,3 +96,72 @@ def _name(estimate: Estimate) -> str:
 
 def _text(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
+
+
+_MISSING_TOLD = 5
+
+_EDGES = 2
+"""Columns of the terminal that a table's left and right edge take."""
+
+_LEFT = {"trial", "status"}
+
+
+def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
+    """Refuse what ``--csv`` says if it is a folder or one of the sweep's own files.
+
+    Args:
+        folder: the sweep folder.
+        csv: the file asked for.
+        name: what such a file may be called, for the message.
+
+    Raises:
+        UserError: it is.
+    """
+    folder.refuse_inside(csv, "--csv")
+    if csv.is_dir():
+        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")
+
+
+def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
+    """Print the ranked table, with the last parts of parameter names, and its notes."""
+    print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
+    for problem in board.problems:
+        console.print(f"{problem[0].upper()}{problem[1:]}", markup=False, style="yellow", soft_wrap=True)
+    if missing := missing_checkpoints(folder, board.rows):
+        told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
+        console.print(
+            f"Missing checkpoints, {len(missing)} in all: {told}", markup=False, style="yellow", soft_wrap=True
+        )
+
+
+def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:
+    """Print a table of texts; one too wide for the terminal is printed as several, each with the key columns.
+
+    Args:
+        console: where to.
+        table: the texts.
+        paths: configuration paths among the headings; they are cut to what tells them apart.
+        keys: how many columns in front say which row it is.
+    """
+    headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
+    widths = [max(len(text) for text in column) for column in zip(headings, *table.rows, strict=True)]
+    for block in _blocks(widths, keys, console.width):
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in block:
+            drawn.add_column(headings[column], justify="left" if headings[column] in _LEFT else "right", no_wrap=True)
+        for row in table.rows:
+            drawn.add_row(*(row[column] for column in block))
+        console.print(drawn)
+    for note in table.notes:
+        console.print(note, markup=False, style="dim", soft_wrap=True)
+
+
+def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
+    """Columns of each table: the keys, then as many others in turn as fit."""
+    blocks = [list(range(keys))]
+    for column in range(keys, len(widths)):
+        taken = sum(widths[each] + 2 for each in blocks[-1])  # a space beside the text, another between columns
+        if taken + widths[column] + _EDGES > width and len(blocks[-1]) > keys:
+            blocks.append(list(range(keys)))
+        blocks[-1].append(column)
+    return blocks

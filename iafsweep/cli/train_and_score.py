@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from iafsweep.cli import exits
-from iafsweep.cli.faults import faults_in_words
-from iafsweep.cli.interrupts import between_steps
+from iafsweep.cli import errors as exits
+from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tables import figures_table, sandwich_lines, search_lines
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import UserError
+from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
-from iafsweep.evaluation.report import evaluate, write_images
 from iafsweep.models import count_parameters
 from iafsweep.records import DeviceChoice, Evaluation
+from iafsweep.signals import between_steps
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, load_trained_model, resolve_device
 from iafsweep.training.batches import batch_count
 from iafsweep.training.checkpoint import checkpoint_digest

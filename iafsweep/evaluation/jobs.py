@@ -12,21 +12,14 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from iafsweep.config import RunConfig, Start
-from iafsweep.evaluation.diagnostics import estimator_error
-from iafsweep.evaluation.figures import (
-    by_binarisation,
-    error_of_images,
-    mean_over_binarisations,
-    seconds_of,
-    summarise,
-)
-from iafsweep.evaluation.noise import NOISE_BLOCK
-from iafsweep.evaluation.parts import merge_parts
+from iafsweep.estimators.noise import NOISE_BLOCK
+from iafsweep.estimators.standard_errors import estimator_error
+from iafsweep.estimators.stopping import Progress, UntilError, search
 from iafsweep.evaluation.scoring import FrozenStepSize
-from iafsweep.evaluation.shards import SHARD_IMAGES, ShardResult, plan_shards
+from iafsweep.evaluation.shards import SHARD_IMAGES, ShardResult, merge_parts, plan_shards
 from iafsweep.evaluation.simulated import SandwichResult, SimulatedShard, summarise_sandwich
+from iafsweep.evaluation.summary import by_binarisation, error_of_images, mean_over_binarisations, seconds_of, summarise
 from iafsweep.evaluation.tasks import PilotWork, Result, Task, make_task
-from iafsweep.evaluation.until_error import Progress, UntilError, search
 from iafsweep.records import Estimate, Method, Round, SandwichEstimate, Split, UntilErrorReport
 
 

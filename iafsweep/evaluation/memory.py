@@ -7,18 +7,20 @@ block of them is drawn, weighed and let go, so any number takes the same memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 
 from iafsweep.config import RunConfig, Start
 from iafsweep.errors import UserError
-from iafsweep.evaluation.noise import NOISE_BLOCK
+from iafsweep.estimators.noise import NOISE_BLOCK
 from iafsweep.evaluation.shards import SHARD_IMAGES
-from iafsweep.training.memory import device_memory, size_text
+from iafsweep.training.memory import device_memory, is_out_of_memory, size_text
 
 _GENERATOR_BYTES = 2500
 """Of a PyTorch generator on the CPU: 624 words of state; there is one for each image and block of noise."""
+
 _STATE_COPIES = 4
 """Position, momentum and gradient of a chain, float32, and the position proposed."""
 
@@ -54,3 +56,32 @@ def _annealed(config: RunConfig) -> Iterator[tuple[Start, int]]:
         yield hais.start, config.data.facts.test_images if hais.images is None else hais.images
     for start in evaluation.sandwich_starts:
         yield start, evaluation.sandwich.images
+
+
+Result = TypeVar("Result")
+
+
+def halving_rows(work: Callable[[int], Result], rows: int, fewest: int) -> Result:
+    """Return ``work(rows)``; whenever it runs out of memory, with half the rows a chunk, down to ``fewest``.
+
+    The work begins again with the same noise, and chunks change no figure beyond rounding: so the result is that of
+    ample memory.
+
+    Args:
+        work: takes how many rows (samples x images) to evaluate at a time.
+        rows: to try first.
+        fewest: the smallest chunk there is: one sample of every image.
+
+    Raises:
+        MemoryError, RuntimeError: not even the smallest chunk fits (:func:`iafsweep.training.memory.is_out_of_memory`).
+    """
+    while True:
+        try:
+            return work(rows)
+        except (MemoryError, RuntimeError) as error:
+            if rows <= fewest or not is_out_of_memory(error):
+                raise
+        # Out of the handler, whose traceback held the tensors that did not fit.
+        rows = max(fewest, rows // 2)
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, HaisConfig, Start
 from iafsweep.data import fixed_binarisation
-from iafsweep.evaluation.annealing import annealed_importance_sampling
-from iafsweep.evaluation.arithmetic import halving_rows
-from iafsweep.evaluation.bridge import Bridge
-from iafsweep.evaluation.importance import log_weight_blocks
-from iafsweep.evaluation.log_weights import LogWeightStatistics
-from iafsweep.evaluation.noise import NOISE_BLOCK, NoiseBlocks
-from iafsweep.evaluation.pilot import Pilot, PilotSettings, tune_step_size
-from iafsweep.evaluation.schedules import Schedule, linear_schedule, sigmoid_schedule
+from iafsweep.estimators.annealing import annealed_importance_sampling
+from iafsweep.estimators.bridge import Bridge
+from iafsweep.estimators.importance import log_weight_blocks
+from iafsweep.estimators.log_weights import LogWeightStatistics
+from iafsweep.estimators.noise import NOISE_BLOCK, NoiseBlocks
+from iafsweep.estimators.schedules import Schedule, linear_schedule, sigmoid_schedule
+from iafsweep.estimators.step_size import Pilot, PilotSettings, tune_step_size
+from iafsweep.evaluation.bridges import BRIDGES, encode
+from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.shards import Shard, ShardResult, shard_result
-from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record

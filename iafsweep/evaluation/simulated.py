@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, Start
-from iafsweep.evaluation.arithmetic import halving_rows
-from iafsweep.evaluation.bidirectional import Sandwich, sandwich
-from iafsweep.evaluation.diagnostics import mean_over_images
-from iafsweep.evaluation.log_weights import VARIANCE_LIMIT, LogWeightStatistics
+from iafsweep.estimators.bidirectional import Sandwich, sandwich
+from iafsweep.estimators.log_weights import VARIANCE_LIMIT, LogWeightStatistics
+from iafsweep.estimators.standard_errors import mean_over_images
+from iafsweep.evaluation.bridges import BRIDGES, encode
+from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
 from iafsweep.evaluation.shards import floats, mean_acceptance
-from iafsweep.evaluation.vae_bridges import BRIDGES, encode
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record, SandwichEstimate

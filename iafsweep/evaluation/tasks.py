@@ -15,7 +15,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, HaisConfig, RunConfig, Start
-from iafsweep.evaluation.annealing import gradient_evaluations
+from iafsweep.estimators.annealing import gradient_evaluations
 from iafsweep.evaluation.scoring import FrozenStepSize, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, ShardResult
 from iafsweep.evaluation.simulated import SandwichResult, SimulatedShard, squeeze, tune_on_simulated_images

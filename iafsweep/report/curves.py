@@ -10,7 +10,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.records import EpochMetrics, LeaderboardRow
 from iafsweep.report.figure import Curve, Curves
 from iafsweep.report.scales import bounded, linear
-from iafsweep.training import metrics_file
+from iafsweep.run_files import metrics_file
 
 _POINTS_IN_ALL = 24_000
 _FEWEST_POINTS, _MOST_POINTS = 16, 240

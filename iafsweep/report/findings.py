@@ -12,14 +12,14 @@ from iafsweep.report.importance import parameter_importance
 from iafsweep.report.pictures import Pictures, best_pictures
 from iafsweep.report.scored import figures_with_errors
 from iafsweep.report.searched import bound_against_cost, parallel, slices
-from iafsweep.sweep.environment import Environment, read_environments
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.results import scored_rows
-from iafsweep.sweep.rows import now
-from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.standing import Standing, standing_of
-from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.stored import read_sweep
+from iafsweep.results.leaderboard_rows import scored_rows
+from iafsweep.results.status import Standing, standing_of
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.storage.environment import Environment, read_environments
+from iafsweep.sweep.storage.events import now
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 
 

@@ -14,7 +14,7 @@ from iafsweep.report.private import shareable
 from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
-from iafsweep.sweep.standing import Standing
+from iafsweep.results.status import Standing
 from iafsweep.texts import duration, readable_settings, value_text
 
 _MOST_NAMED = 8

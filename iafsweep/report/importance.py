@@ -11,9 +11,9 @@ from optuna.trial import TrialState as OptunaState
 
 from iafsweep.report.figure import Axis, Bar, Bars
 from iafsweep.report.private import shareable
-from iafsweep.sweep.space import SearchSpace
-from iafsweep.sweep.state import LedgerState
-from iafsweep.sweep.tpe import frozen_trial
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.optuna_study import frozen_trial
+from iafsweep.sweep.storage.state import LedgerState
 
 FEWEST_TRIALS = 10
 """With fewer completed trials the best of them are too few to tell anything."""

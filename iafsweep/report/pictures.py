@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from iafsweep.records import LeaderboardRow, Record
-from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.training import RunFolder
 
 MOST_TRIALS = 4

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from iafsweep.report.figure import Axis
-from iafsweep.sweep.ranges import Choice, Range, Scalar
+from iafsweep.search_space.distributions import Choice, Range, Scalar
 from iafsweep.texts import value_text
 
 _PAD = 0.04

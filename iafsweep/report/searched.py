@@ -9,7 +9,7 @@ from iafsweep.records import LeaderboardRow
 from iafsweep.report.figure import Axis, Line, Parallel, Point, Points
 from iafsweep.report.private import shareable
 from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position, spread
-from iafsweep.sweep.space import Parameter, SearchSpace
+from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.texts import short_name
 
 _BOUND = "validation −ELBO (nats per image)"

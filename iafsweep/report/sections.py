@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from iafsweep.evaluation.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
+from iafsweep.estimators.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE

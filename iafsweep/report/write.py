@@ -9,7 +9,7 @@ from iafsweep.atomic import replacing
 from iafsweep.report.findings import read_findings
 from iafsweep.report.page import html_page
 from iafsweep.report.png import draw
-from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.storage.folder import SweepFolder
 
 
 def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:

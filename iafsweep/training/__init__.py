@@ -6,9 +6,9 @@ there is no going on · ``run_folder`` names and paths · ``metrics_file``, ``ru
 left behind · ``comparison`` what may change on resume · ``trained`` models read back · ``device`` where to compute.
 """
 
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.device import device_name, resolve_device
 from iafsweep.training.divergence import DivergedError
-from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.trained import TrainedModel, load_trained_model
 from iafsweep.training.trainer import Trainer
 

@@ -23,8 +23,8 @@ from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.memory import is_out_of_memory
-from iafsweep.training.run_folder import RunFolder
 
 FORMAT = "iafsweep checkpoint 1"
 _NOWHERE = torch.device("meta")

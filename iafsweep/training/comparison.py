@@ -11,8 +11,8 @@ import torch
 from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.config.files import build_config
 from iafsweep.errors import ConfigError, RunFolderError
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.checkpoint import Checkpoint, load_best
-from iafsweep.training.run_folder import RunFolder
 
 # What changes neither the epochs already trained nor the way they would be trained again.
 _FREE_FIELDS = {"title", "training.epochs", "training.compile"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, final
 
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training.checkpoint import BestWeights, Checkpoint
-from iafsweep.training.run_folder import RunFolder
 
 
 class _WholeEpoch(NamedTuple):

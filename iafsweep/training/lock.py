@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from iafsweep.errors import RunFolderError
-from iafsweep.training.run_folder import RunFolder
+from iafsweep.run_files.run_folder import RunFolder
 
 
 @contextmanager

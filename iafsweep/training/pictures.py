@@ -11,8 +11,8 @@ from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, fixed_binarisation
 from iafsweep.models import VAE
 from iafsweep.records import Split
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.figures import data_grid, reconstruction_grid, sample_grid, save_png
-from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.run_log import Curves
 
 _SHOWN = 50

@@ -14,8 +14,8 @@ from torch.utils.tensorboard.summary import hparams
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Best, EpochMetrics, Evaluation, on_most_images
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.hyperparameters import FINAL_TAGS, TEST_TAGS, VALIDATION_TAG, hyperparameters
-from iafsweep.training.run_folder import RunFolder
 
 
 class RunLog:

@@ -10,9 +10,9 @@ import torch
 from iafsweep.config import RunConfig
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.checkpoint import load_best, load_last
 from iafsweep.training.comparison import refuse_foreign_checkpoint
-from iafsweep.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

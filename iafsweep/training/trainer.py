@@ -14,8 +14,9 @@ from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
+from iafsweep.run_files import metrics_file
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
-from iafsweep.training import metrics_file
 from iafsweep.training.batches import batch_count, epoch_batches
 from iafsweep.training.checkpoint import on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
@@ -25,7 +26,6 @@ from iafsweep.training.divergence import DivergedError, is_finite
 from iafsweep.training.host_memory import keep_freed_memory
 from iafsweep.training.kept import KeptEpoch
 from iafsweep.training.pictures import Pictures, is_drawn
-from iafsweep.training.run_folder import RunFolder
 from iafsweep.training.run_log import RunLog
 from iafsweep.training.schedules import kl_weight, learning_rate
 from iafsweep.training.step import TrainingStep

@@ -5,18 +5,18 @@ import sys
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import exits
+from iafsweep.cli import errors as exits
 from iafsweep.cli.again import wanted_trials
 from iafsweep.cli.manage import show_logs, show_status, stop_sweep
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best, RunState
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import Ledger
-from iafsweep.sweep.rows import Began, Ended, Started
-from iafsweep.sweep.space_file import dump_space
-from iafsweep.sweep.standing import standing
-from iafsweep.sweep.stored import load_sweep_space, space_hash
-from tests.sweep.test_ledger import HEADER, finished, proposed
+from iafsweep.results.status import standing
+from iafsweep.search_space.files import dump_space
+from iafsweep.sweep.storage.events import Began, Ended, Started
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, space_hash
+from tests.sweep.storage.test_ledger import HEADER, finished, proposed
 from tests.sweep.tiny import tiny_space
 
 

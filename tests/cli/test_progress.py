@@ -7,7 +7,7 @@ from iafsweep.cli import progress
 from iafsweep.cli.progress import Rate, ScoringProgress, UnitsProgress
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import Estimate, Round, SandwichEstimate, UntilErrorReport
-from iafsweep.sweep.units import UnitsDone
+from iafsweep.sweep.cluster.work_units import UnitsDone
 
 
 @pytest.fixture

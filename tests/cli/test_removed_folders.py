@@ -11,20 +11,20 @@ from rich.console import Console
 from iafsweep import load_sweep
 from iafsweep.cli.compare import compare_trials
 from iafsweep.cli.drive import export_leaderboard, rerun_best
-from iafsweep.cli.machine import Machine
 from iafsweep.cli.manage import show_status
+from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.see_through import _failed
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import Ledger
-from iafsweep.sweep.options import LaunchOptions
-from iafsweep.sweep.proposals import candidate
-from iafsweep.sweep.rows import Finished, Header, Proposed
-from iafsweep.sweep.space_file import dump_space
-from iafsweep.sweep.standing import standing
-from iafsweep.sweep.stored import space_hash
+from iafsweep.results.status import standing
+from iafsweep.search_space.candidate import candidate
+from iafsweep.search_space.files import dump_space
+from iafsweep.sweep.storage.events import Finished, Header, Proposed
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger
+from iafsweep.sweep.storage.stored_sweep import space_hash
+from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.training import RunFolder, Trainer
 from tests.finished import figures
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, tiny_images, tiny_space

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from iafsweep.run_files.metrics_file import read
 from iafsweep.training import RunFolder
-from iafsweep.training.metrics_file import read
 from tests.cli.tiny_run import CONFIG, ROOT, command, main, run
 
 

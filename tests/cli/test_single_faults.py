@@ -14,8 +14,8 @@ from rich.console import Console
 from iafsweep.cli import progress
 from iafsweep.cli.progress import TrainingProgress
 from iafsweep.records import EpochMetrics
+from iafsweep.run_files.metrics_file import read
 from iafsweep.training import RunFolder, memory
-from iafsweep.training.metrics_file import read
 from tests.cli.tiny_run import ROOT, command, main, run
 from tests.faults.conftest import small_disk  # noqa: F401 - a fixture
 

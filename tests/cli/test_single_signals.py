@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from iafsweep.cli.interrupts import between_steps
-from iafsweep.interrupts import Terminated
-from iafsweep.training import RunFolder, metrics_file
-from iafsweep.training.metrics_file import read
+from iafsweep.run_files import metrics_file
+from iafsweep.run_files.metrics_file import read
+from iafsweep.signals import Terminated, between_steps
+from iafsweep.training import RunFolder
 from tests.cli.tiny_run import ROOT, command, main
 
 CLOCK = {"seconds", "images_per_second"}

@@ -16,19 +16,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import again, drive, exits, see_through, single, sweep
-from iafsweep.cli.hais_option import with_hais
-from iafsweep.cli.machine import Machine
-from iafsweep.cli.publish import _blocks, print_table
+from iafsweep.cli import again, drive, see_through, single, sweep
+from iafsweep.cli import errors as exits
+from iafsweep.cli.options.hais import with_hais
+from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.see_through import resume_command
+from iafsweep.cli.tables import _blocks, print_table
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
-from iafsweep.interrupts import Terminated
 from iafsweep.records import TextTable
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.options import LaunchOptions
-from iafsweep.sweep.retrain import retrain_folder
-from iafsweep.sweep.space_file import dump_space
+from iafsweep.search_space.files import dump_space
+from iafsweep.signals import Terminated
+from iafsweep.sweep.scoring.retrain import retrain_folder
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.texts import short_name
 from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
 from tests.cli.tiny_run import ROOT

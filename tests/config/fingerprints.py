@@ -9,7 +9,7 @@ from rich.console import Console
 from iafsweep.cli.train_and_score import train_and_score
 from iafsweep.config import dump_config
 from iafsweep.data import SOURCES, TrainingImages, load_training_images
-from iafsweep.evaluation.report import evaluate
+from iafsweep.evaluation.evaluate import evaluate
 from iafsweep.models import build_model
 from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from iafsweep.config import RunConfig, field_paths, load_config
-from iafsweep.sweep.settings import SweepConfig
+from iafsweep.config.sweep import SweepConfig
 from tools import configuration_page
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
-from iafsweep.sweep.settings import SweepConfig
-from iafsweep.sweep.space_file import load_space
-from iafsweep.sweep.suggest import RandomSuggest
+from iafsweep.search_space.files import load_space
+from iafsweep.search_space.sampling import RandomSuggest
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "search_spaces.md").read_text(encoding="utf-8")
 SPACES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.M | re.S)

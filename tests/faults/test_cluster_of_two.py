@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.cluster import Plan, running_ray
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.options import LaunchOptions
-from iafsweep.sweep.progress import NoProgress
-from iafsweep.sweep.rerun import run_units
-from iafsweep.sweep.storage import check_shared_folder
-from iafsweep.sweep.tuner import check_resources, launch_sweep
-from iafsweep.sweep.units import Unit
+from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.cluster.actor_pool import run_units
+from iafsweep.sweep.cluster.ray_session import running_ray
+from iafsweep.sweep.cluster.resources import Plan
+from iafsweep.sweep.cluster.shared_folder import check_shared_folder
+from iafsweep.sweep.cluster.work_units import Unit
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.tune.driver import check_resources, launch_sweep
+from iafsweep.sweep.tune.options import LaunchOptions
 from tests.sweep.tiny import open_placed, take_cpu, tiny_images, tiny_space
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]

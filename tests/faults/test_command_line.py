@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]

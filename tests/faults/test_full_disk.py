@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.cluster import Node
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import Ledger, read_ledger
-from iafsweep.sweep.progress import NoProgress
-from iafsweep.sweep.rows import Rung, Started
-from iafsweep.sweep.trial import SweepTrial, TrialSettings, open_trainer
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
+from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.cluster.resources import Node
+from iafsweep.sweep.storage.events import Rung, Started
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger, read_ledger
+from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
+from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
 from iafsweep.training import RunFolder, Trainer, checkpoint
-from tests.sweep.test_ledger import HEADER, proposed
-from tests.sweep.test_trial import config_of, metrics_of
+from tests.sweep.storage.test_ledger import HEADER, proposed
 from tests.sweep.tiny import open_filling, tiny_images, tiny_space
+from tests.sweep.tune.test_trainable import config_of, metrics_of
 
 pytestmark = pytest.mark.faults
 IMAGES = tiny_images()

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from iafsweep.sweep.ledger import Ledger, read_ledger
-from iafsweep.sweep.proposals import make_proposer
-from iafsweep.sweep.rows import Finished, Header, Proposed, Rung, Started, trial_name
-from iafsweep.sweep.rungs import Rungs
+from iafsweep.sweep.samplers.build import make_proposer
+from iafsweep.sweep.schedulers.asha import Rungs
+from iafsweep.sweep.storage.events import Finished, Header, Proposed, Rung, Started, trial_name
+from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from tests.sweep.tiny import tiny_space
 
 pytestmark = pytest.mark.faults

@@ -8,21 +8,21 @@ import time
 import pytest
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.cluster import Node
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.progress import NoProgress
-from iafsweep.sweep.rows import Finished
-from iafsweep.sweep.tpe import BAD_BOUND, frozen_trial
-from iafsweep.sweep.trial import SweepTrial, TrialSettings, open_trainer
-from iafsweep.sweep.tuner import LaunchOptions, launch_sweep
-from tests.sweep.test_ledger import proposed
-from tests.sweep.test_trial import config_of
+from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.cluster.resources import Node
+from iafsweep.sweep.samplers.optuna_study import BAD_BOUND, frozen_trial
+from iafsweep.sweep.storage.events import Finished
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
+from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from tests.sweep.storage.test_ledger import proposed
 from tests.sweep.tiny import DEPTH, RATE, tiny_images, tiny_space
+from tests.sweep.tune.test_trainable import config_of
 
 pytestmark = pytest.mark.faults
 HOLDER = """
 import sys, time
-from iafsweep.sweep.folder import SweepFolder
+from iafsweep.sweep.storage.folder import SweepFolder
 with SweepFolder(sys.argv[1]).lock():
     print("held", flush=True)
     time.sleep(600)

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from iafsweep.errors import ConfigError, RunFolderError, SweepError
-from iafsweep.sweep.board import leaderboard_rows
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
-from iafsweep.sweep.rows import trial_name
-from iafsweep.sweep.space_file import load_space, read_stored_space
-from iafsweep.sweep.trial import open_trainer
+from iafsweep.results.leaderboard_rows import leaderboard_rows
+from iafsweep.search_space.files import load_space, read_stored_space
+from iafsweep.sweep.storage.events import trial_name
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
+from iafsweep.sweep.tune.trainable import open_trainer
 from iafsweep.training import RunFolder, Trainer, load_trained_model
-from tests.sweep.test_ledger import HEADER, finished, proposed
+from tests.sweep.storage.test_ledger import HEADER, finished, proposed
 from tests.sweep.tiny import BASE, tiny_images, tiny_space
 
 pytestmark = pytest.mark.faults

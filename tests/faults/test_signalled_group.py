@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ledger import read_ledger
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
 from tests.faults.test_command_line import resume_words, run_sweep, trained, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from PIL import Image
 
 from iafsweep.config.files import build_config
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.records import Best, EpochMetrics, Estimate, Evaluation, RunState, SandwichEstimate
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.ranges import Choice, FloatRange, IntRange
-from iafsweep.sweep.rows import Began, Ended, Finished, Header, Proposed, Started, trial_name
-from iafsweep.sweep.settings import SweepConfig
-from iafsweep.sweep.space import Parameter, SearchSpace
-from iafsweep.sweep.space_file import dump_space
-from iafsweep.sweep.stored import space_hash
-from iafsweep.sweep.when import parse_condition
+from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
+from iafsweep.search_space.files import dump_space
+from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.sweep.storage.events import Began, Ended, Finished, Header, Proposed, Started, trial_name
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import space_hash
 from iafsweep.training import RunFolder
 
 TIME = "2026-01-02T03:04:05+00:00"

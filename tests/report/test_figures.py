@@ -11,7 +11,7 @@ from iafsweep.report.findings import read_findings
 from iafsweep.report.importance import FEWEST_TRIALS
 from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position
 from iafsweep.report.searched import bound_against_cost
-from iafsweep.sweep.ranges import Choice, FloatRange, IntRange
+from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from tests.report.sweeps import SweepMaker, epoch_metrics
 
 

@@ -16,8 +16,8 @@ from iafsweep.errors import SweepError
 from iafsweep.report import write_report
 from iafsweep.report.markup import element, json_element, raw_element
 from iafsweep.report.private import shareable
-from iafsweep.sweep.folder import SweepFolder
-from iafsweep.sweep.rows import Exchange, Generation
+from iafsweep.sweep.storage.events import Exchange, Generation
+from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.training import RunFolder
 from tests.report.hostile import MARKUP, ODD, PRIVATE, SECRETS
 from tests.report.sweeps import SweepMaker, driver_at_work

@@ -14,14 +14,14 @@ from pathlib import Path
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages
 from iafsweep.records import Best, EpochMetrics, RunState
+from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
+from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.seeds import generator
-from iafsweep.sweep.ranges import Choice, FloatRange, IntRange
-from iafsweep.sweep.settings import SweepConfig
-from iafsweep.sweep.space import Parameter, SearchSpace
-from iafsweep.sweep.trial import open_trainer
-from iafsweep.sweep.when import parse_condition
+from iafsweep.sweep.tune.trainable import open_trainer
 from iafsweep.training import DivergedError
 
 DEPTH, WIDTH, RATE = "model.flow.depth", "model.flow.made.width", "training.learning_rate"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from iafsweep.cli.single import main
-from iafsweep.sweep.ledger import read_ledger
-from iafsweep.sweep.tracked import SweepTracking
+from iafsweep.sweep.callbacks.tracker import SweepTracking
+from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.training import tracking
 from iafsweep.training.tracking import Mirror, RunToTrack
 from tests.finished import BASE, SPACE, config_text, finish_sweep

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from iafsweep.config import RunConfig, field_paths
-from iafsweep.training import metrics_file
+from iafsweep.run_files import metrics_file
 from iafsweep.training.tracking import RunToTrack, make_mirror
 from tests.finished import BASE, finish_run
 from tests.tracking.sending import send

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from iafsweep.training import metrics_file
+from iafsweep.run_files import metrics_file
 from iafsweep.training.tracking import RunToTrack
 from tests.finished import BASE, finish_run
 from tests.tracking.sending import send

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from iafsweep.config import RunConfig
-from iafsweep.training import RunFolder, Trainer, checkpoint, kept, load_trained_model, metrics_file, trainer
+from iafsweep.run_files import metrics_file
+from iafsweep.training import RunFolder, Trainer, checkpoint, kept, load_trained_model, trainer
 from iafsweep.training.checkpoint import load_last
 from iafsweep.training.run_log import RunLog
 

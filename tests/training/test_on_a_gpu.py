@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from iafsweep.evaluation.vae_bridges import posterior_bridge, prior_bridge
+from iafsweep.evaluation.bridges import posterior_bridge, prior_bridge
 from iafsweep.models import VAE
 from iafsweep.models.folding import folded
 from iafsweep.models.precision import full_precision

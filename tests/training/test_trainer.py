@@ -6,9 +6,9 @@ import torch
 from iafsweep.config import RunConfig, field_paths
 from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
+from iafsweep.run_files.metrics_file import read
 from iafsweep.training import DivergedError, RunFolder, Trainer, comparison, load_trained_model
 from iafsweep.training.checkpoint import load_last
-from iafsweep.training.metrics_file import read
 
 CLOCK = {"seconds", "images_per_second"}
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from iafsweep.config import RunConfig
 from iafsweep.records import EpochMetrics
-from iafsweep.training.run_folder import RunFolder
+from iafsweep.run_files.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

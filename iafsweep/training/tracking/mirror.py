@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from iafsweep.errors import RunFolderError
 from iafsweep.records import EpochMetrics, Evaluation, on_most_images
-from iafsweep.training import metrics_file
-from iafsweep.training.run_folder import RunFolder
+from iafsweep.run_files import metrics_file
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
 
 HANG_SECONDS = 60.0

@@ -1,0 +1,109 @@
+"""How a command line ends: one message for a user's mistake, and an exit code that says what happened."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from iafsweep.errors import UserError
+from iafsweep.signals import Terminated
+
+EXIT_CODES = (
+    "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
+    "also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no memory, "
+    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+)
+"""As `--help` of both programs and the README tell them."""
+
+USER_ERROR = 2
+
+DIVERGED = 3
+
+INTERRUPTED = 130
+
+TERMINATED = 143
+
+INTERRUPTS = (KeyboardInterrupt, Terminated)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; a user's mistake is one message on standard error, without a traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        app(prog_name=Path(sys.argv[0]).name)
+    except UserError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print("[bold red]error:[/] ", end="")
+        console.print(str(error), markup=False)
+        sys.exit(USER_ERROR)
+    except INTERRUPTS as interrupt:
+        _say_interrupted()
+        sys.exit(code_of(interrupt))
+    except SystemExit as end:
+        if _is_left_interrupt(end):
+            _say_interrupted()
+        raise
+
+
+def code_of(interrupt: BaseException) -> int:
+    """Return the exit code for Ctrl-C or SIGTERM."""
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+
+
+def _is_left_interrupt(end: SystemExit) -> bool:
+    """Whether Typer made it from a Ctrl-C that no command has handled: it keeps the exit code and says nothing."""
+    error: BaseException | None = end
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _say_interrupted() -> None:
+    behind_the_key = "\n" if sys.stderr.isatty() else ""
+    print(f"{behind_the_key}Interrupted.", file=sys.stderr)
+
+
+def _raise_terminated(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+@contextmanager
+def faults_in_words(folder: Path, again: str) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one message.
+
+    TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
+    traceback besides.
+
+    Args:
+        folder: of the run or the sweep.
+        again: the command that goes on when that is mended.
+
+    Raises:
+        UserError: a file could not be read or written.
+    """
+    before = threading.excepthook
+
+    def hook(thread: threading.ExceptHookArgs) -> None:
+        if not isinstance(thread.exc_value, OSError):
+            before(thread)
+
+    threading.excepthook = hook
+    try:
+        yield
+    except BrokenPipeError:  # who read our output has gone; the command line ends quietly
+        raise
+    except OSError as error:
+        raise UserError(
+            f"cannot go on with {folder}: {error}; what was saved before is whole: mend this, then go on:\n  {again}"
+        ) from error
+    finally:
+        threading.excepthook = before

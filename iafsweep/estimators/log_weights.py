@@ -1,0 +1,200 @@
+"""Statistics of importance weights that can be gathered piece by piece and merged.
+
+An estimator of p(x) gives S log-weights an image; the estimate of log p(x) is their log-mean-exp. Everything here is
+float64, in nats per image. Shapes: S weights (samples or chains), B images.
+
+A log-weight that is NaN or +inf comes from a density that could not be computed; it counts as a weight of zero. So the
+estimate stays a lower bound, and the image is untrusted: a zero weight makes the variance of log-weights infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from iafsweep.estimators.pareto import pareto_k
+
+KEPT_WEIGHTS = 2048
+"""So many of the largest log-weights of an image are kept: all of them, or else enough for the tail of 465,000."""
+
+VARIANCE_LIMIT = 1.0
+"""An image whose log-weights vary by more is untrusted."""
+
+PARETO_K_LIMIT = 0.7
+"""An image whose Pareto k-hat is above is untrusted (Vehtari et al., arXiv:1507.02646)."""
+
+
+class LogWeightSummary(NamedTuple):
+    """What the log-weights of B images say; every field [B], float64 but for `untrusted`.
+
+    Attributes:
+        log_likelihood: log-mean-exp of the log-weights; -inf where all weights are zero.
+        standard_error: the estimator's own standard error of it: jackknife over the weights (beyond `KEPT_WEIGHTS`
+            of them the infinitesimal jackknife, sqrt(1/ESS - 1/S)); NaN for one weight. It says nothing of bias.
+        mean_log_weight: mean of the log-weights; for importance sampling this is the ELBO.
+        effective_sample_size: (sum w)^2 / sum w^2, from 1 to S; 0 where all weights are zero.
+        log_weight_variance: variance of the log-weights (denominator S - 1); infinite if a weight is zero, NaN for one.
+        pareto_k: shape of the tail of the weights; NaN below 25 weights or where they hardly differ.
+        untrusted: whether the variance is above 1, k-hat above 0.7 or the estimate infinite.
+    """
+
+    log_likelihood: Tensor
+    standard_error: Tensor
+    mean_log_weight: Tensor
+    effective_sample_size: Tensor
+    log_weight_variance: Tensor
+    pareto_k: Tensor
+    untrusted: Tensor
+
+
+@dataclass(frozen=True)
+class LogWeightStatistics:
+    """Sufficient statistics of the log-weights of B images.
+
+    Attributes:
+        count: log-weights an image, S.
+        log_sum: log sum w, [B].
+        log_sum_squares: log sum w^2, [B].
+        zeros: weights that are zero, [B].
+        mean: mean of the log-weights that are not, [B].
+        squared_deviations: sum of their squared deviations from it, [B].
+        largest: the largest log-weights, [min(S, KEPT_WEIGHTS), B], in no order.
+    """
+
+    count: int
+    log_sum: Tensor
+    log_sum_squares: Tensor
+    zeros: Tensor
+    mean: Tensor
+    squared_deviations: Tensor
+    largest: Tensor
+
+    @classmethod
+    def of(cls, log_weights: Tensor) -> LogWeightStatistics:
+        """Statistics of log-weights [S, B].
+
+        Raises:
+            ValueError: `log_weights` is not [S, B] with S at least 1.
+        """
+        if log_weights.dim() != 2 or len(log_weights) < 1:
+            raise ValueError(f"log-weights must be [S, B] with S at least 1: got {tuple(log_weights.shape)}.")
+        log_weights = without_nonsense(log_weights)
+        is_zero = log_weights.isinf()
+        positive = (~is_zero).sum(0)
+        mean = torch.where(is_zero, 0.0, log_weights).sum(0) / positive.clamp(min=1)
+        deviations = torch.where(is_zero, 0.0, log_weights - mean)
+        return cls(
+            count=len(log_weights),
+            log_sum=log_weights.logsumexp(0),
+            log_sum_squares=(2 * log_weights).logsumexp(0),
+            zeros=is_zero.sum(0),
+            mean=mean,
+            squared_deviations=deviations.square().sum(0),
+            largest=_keep_largest(log_weights),
+        )
+
+    def merge(self, other: LogWeightStatistics) -> LogWeightStatistics:
+        """Statistics of both sets of log-weights together, for the same images.
+
+        Source of the update of mean and deviations: Chan, Golub and LeVeque (1979), eq. 2.1.
+        """
+        ours, theirs = (self.count - self.zeros).double(), (other.count - other.zeros).double()
+        share = theirs / (ours + theirs).clamp(min=1)
+        shift = other.mean - self.mean
+        return LogWeightStatistics(
+            count=self.count + other.count,
+            log_sum=torch.logaddexp(self.log_sum, other.log_sum),
+            log_sum_squares=torch.logaddexp(self.log_sum_squares, other.log_sum_squares),
+            zeros=self.zeros + other.zeros,
+            mean=self.mean + shift * share,
+            squared_deviations=self.squared_deviations + other.squared_deviations + shift.square() * ours * share,
+            largest=_keep_largest(torch.cat([self.largest, other.largest])),
+        )
+
+    @property
+    def log_likelihood(self) -> Tensor:
+        """Log-mean-exp of the log-weights, [B]."""
+        return self.log_sum - math.log(self.count)
+
+    @property
+    def effective_sample_size(self) -> Tensor:
+        """(sum w)^2 / sum w^2, [B]; 0 where all weights are zero."""
+        return (2 * self.log_sum - self.log_sum_squares).exp().nan_to_num(nan=0.0)
+
+    @property
+    def log_weight_variance(self) -> Tensor:
+        """Variance of the log-weights, [B]; infinite where a weight is zero, NaN for one weight."""
+        variance = self.squared_deviations / (self.count - 1) if self.count > 1 else self.mean * torch.nan
+        return torch.where(self.zeros > 0, torch.inf, variance)
+
+    @property
+    def standard_error(self) -> Tensor:
+        """Standard error of `log_likelihood` from the estimator's own randomness, [B]."""
+        if self.count == len(self.largest):
+            return jackknife_standard_error(self.largest)
+        return (1 / self.effective_sample_size - 1 / self.count).clamp(min=0).sqrt()
+
+    def summary(self) -> LogWeightSummary:
+        """The figures that people read, for each image."""
+        variance = self.log_weight_variance
+        k = pareto_k(self.largest, self.count)
+        return LogWeightSummary(
+            log_likelihood=self.log_likelihood,
+            standard_error=self.standard_error,
+            mean_log_weight=torch.where(self.zeros > 0, -torch.inf, self.mean),
+            effective_sample_size=self.effective_sample_size,
+            log_weight_variance=variance,
+            pareto_k=k,
+            untrusted=is_untrusted(self.log_likelihood, variance, k),
+        )
+
+
+def log_mean_exp(log_weights: Tensor) -> Tensor:
+    """Log of the mean of exp(log_weights) over the first dimension, [S, B] to [B], float64; -inf if all are -inf."""
+    return without_nonsense(log_weights).logsumexp(0) - math.log(len(log_weights))
+
+
+def without_nonsense(log_weights: Tensor) -> Tensor:
+    """Log-weights in float64 with NaN and +inf (a density that could not be computed) as -inf (a weight of zero)."""
+    log_weights = log_weights.double()
+    return torch.where(log_weights.isnan() | (log_weights == torch.inf), -torch.inf, log_weights)
+
+
+def is_untrusted(log_likelihood: Tensor, log_weight_variance: Tensor, k: Tensor) -> Tensor:
+    """Whether an estimate is not to be trusted, [B]: weights too uneven, or no estimate at all.
+
+    A variance or k-hat that is NaN (too few weights to tell) does not count against it.
+    """
+    return (log_weight_variance > VARIANCE_LIMIT) | (k > PARETO_K_LIMIT) | ~log_likelihood.isfinite()
+
+
+def jackknife_standard_error(log_weights: Tensor) -> Tensor:
+    """Jackknife standard error of the log-mean-exp over the first dimension, [S, B] to [B].
+
+    sqrt((S - 1)/S sum_s (L_s - mean L)^2), with L_s the log-mean-exp of all weights but the s-th. Infinite where one
+    weight alone carries the estimate; NaN for a single weight.
+
+    Source: Efron, The jackknife, the bootstrap and other resampling plans (1982), chapter 3.
+    """
+    log_weights = without_nonsense(log_weights)
+    count = len(log_weights)
+    if count < 2:
+        return torch.full_like(log_weights[0], torch.nan)
+    nothing = torch.full_like(log_weights[:1], -torch.inf)
+    # Sums of what stands before and behind: taking one weight out of the whole sum would cancel where it dominates.
+    before = torch.cat([nothing, log_weights.logcumsumexp(0)[:-1]])
+    behind = torch.cat([log_weights.flip(0).logcumsumexp(0).flip(0)[1:], nothing])
+    without_one = torch.logaddexp(before, behind) - math.log(count - 1)
+    deviations = without_one - without_one.mean(0)
+    error = ((count - 1) / count * deviations.square().sum(0)).sqrt()
+    return torch.where(without_one.isfinite().all(0), error, torch.inf)
+
+
+def _keep_largest(log_weights: Tensor) -> Tensor:
+    if len(log_weights) <= KEPT_WEIGHTS:
+        return log_weights
+    return log_weights.topk(KEPT_WEIGHTS, dim=0, sorted=False).values

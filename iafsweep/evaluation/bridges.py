@@ -1,0 +1,51 @@
+"""The three bridges of a variational autoencoder: where annealing may start.
+
+Here a model becomes log-densities; the estimators know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from iafsweep.estimators.bridge import Bridge
+from iafsweep.models import VAE, PosteriorParameters
+
+MakeBridge = Callable[[VAE, Tensor, PosteriorParameters], Bridge]
+"""A model in eval mode, bits [B, X...] and their encoding to a bridge for these images."""
+
+
+def posterior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
+    """From the full flow posterior to the joint density, in the posterior's base noise e.
+
+    pi_0(e) = N(e; 0, I), pi_1(e) = p(x, f(e; x)) |det df/de|: the flow is never inverted.
+    """
+    zeros = torch.zeros_like(parameters.mean)
+
+    def log_target(noise: Tensor) -> Tensor:
+        z, log_det = model.transform_noise(noise, parameters)
+        return model.log_joint(x, z) + log_det
+
+    return Bridge.from_gaussian(zeros, zeros, log_target)
+
+
+def prior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
+    """From the prior N(0, I) to the joint density, in z."""
+    zeros = torch.zeros_like(parameters.mean)
+    return Bridge.from_gaussian(zeros, zeros, lambda z: model.log_joint(x, z))
+
+
+def base_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
+    """From the Gaussian base of the posterior (the flow left out) to the joint density, in z."""
+    return Bridge.from_gaussian(parameters.mean, parameters.log_std, lambda z: model.log_joint(x, z))
+
+
+BRIDGES: dict[str, MakeBridge] = {"posterior": posterior_bridge, "prior": prior_bridge, "base": base_bridge}
+
+
+def encode(model: VAE, x: Tensor) -> PosteriorParameters:
+    """Encode each image once, without a graph, whatever number of samples follows."""
+    with torch.no_grad():
+        return model.posterior(x)

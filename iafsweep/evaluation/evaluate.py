@@ -1,0 +1,165 @@
+"""The evaluation of one run: every figure of its configuration, from one course a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
+from iafsweep.evaluation.scoring import FrozenStepSize
+from iafsweep.evaluation.shards import ShardResult
+from iafsweep.evaluation.simulated import SandwichResult
+from iafsweep.evaluation.summary import first_images, in_order, per_image_table, summarise, write_table
+from iafsweep.evaluation.tasks import Result, Task, perform
+from iafsweep.models import VAE, folded
+from iafsweep.records import Estimate, SandwichEstimate, Split
+from iafsweep.training import RunFolder
+from iafsweep.training.host_memory import keep_freed_memory
+
+Told = Callable[[str, int, int], None]
+"""Hears what is being scored, how many evaluations of the network of that are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Every figure of a run.
+
+    Attributes:
+        estimates: the figures, in the order of the table.
+        sandwiches: bounds on simulated images, one a start.
+        shards: the scored shards that the figures are made of.
+        images: the figures of each image, as `per_image_table` makes them.
+        simulated: the bounds of each simulated image, as `simulated_table` makes them; None without sandwiches.
+    """
+
+    estimates: tuple[Estimate, ...]
+    sandwiches: tuple[SandwichEstimate, ...]
+    shards: tuple[ShardResult, ...]
+    images: pd.DataFrame
+    simulated: pd.DataFrame | None
+
+
+def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
+    """Return the figures that a configuration asks for, in the order of the table.
+
+    Args:
+        config: the run's configuration.
+        sizes: images there are of each split; splits without images are left out.
+    """
+    evaluation = config.evaluation
+    jobs: list[Job | SandwichJob] = [
+        Job("negative_elbo", split, _at_most(evaluation.bound_images, size)) for split, size in sizes.items() if size
+    ]
+    if test := sizes.get("test", 0):
+        jobs.append(Job("importance_sampling", "test", _at_most(evaluation.importance_sampling.images, test)))
+        if evaluation.hais.enabled:
+            jobs.append(Job("hais", "test", _at_most(evaluation.hais.images, test)))
+    jobs += [SandwichJob(start, evaluation.sandwich.images) for start in evaluation.sandwich_starts]
+    return jobs
+
+
+def evaluate(model: VAE, images: Mapping[Split, Tensor], config: RunConfig, told: Told | None = None) -> Scores:
+    """Make every figure that a configuration asks for, one task after the other.
+
+    Args:
+        model: in eval mode.
+        images: uint8 [N, X...] of each split, on the model's device.
+        config: the run's configuration.
+        told: called before and after every task.
+    """
+    device = next(model.parameters()).device
+    keep_freed_memory(device)
+    ready = folded(model)
+    scored = []
+    for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):
+        scored.append(_carry_through(course(job, config), ready, images, told))
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    return assemble(scored)
+
+
+def assemble(scored: Sequence[Scored]) -> Scores:
+    """Put the figures of a run in order; importance sampling on the very images of HAIS stands before it."""
+    estimates: list[Estimate] = []
+    shards: list[ShardResult] = []
+    images: list[pd.DataFrame] = []
+    for each in scored:
+        if isinstance(each.figure, Estimate):
+            if each.figure.method == "hais":
+                estimates += beside(shards, each.figure.images, each.config.evaluation)
+            estimates.append(each.figure)
+            made_of = [result for result in each.results if isinstance(result, ShardResult)]
+            # A search for a small error ends with settings of its own.
+            images.append(per_image_table(made_of, each.config.evaluation))
+            shards += made_of
+    bounds = [result for each in scored for result in each.results if isinstance(result, SandwichResult)]
+    return Scores(
+        estimates=tuple(estimates),
+        sandwiches=tuple(each.figure for each in scored if isinstance(each.figure, SandwichEstimate)),
+        shards=tuple(shards),
+        images=in_order(images),
+        simulated=simulated_table(bounds) if bounds else None,
+    )
+
+
+def beside(results: Sequence[ShardResult], images: int, config: EvaluationConfig) -> list[Estimate]:
+    """Return importance sampling on the first ``images`` images alone, if it was done on more: to stand beside HAIS."""
+    scored = [result for result in results if result.shard.method == "importance_sampling"]
+    if all(result.shard.first + result.shard.count <= images for result in scored):
+        return []
+    return [summarise(first_images(scored, images), config)]
+
+
+def write_images(folder: RunFolder, scores: Scores) -> None:
+    """Write the figures of each image: ``per_image.parquet``, and with sandwiches ``simulated.parquet``."""
+    write_table(folder.per_image, scores.images)
+    if scores.simulated is None:
+        folder.simulated.unlink(missing_ok=True)
+        return
+    write_table(folder.simulated, scores.simulated)
+
+
+def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:
+    """Return one row a simulated image and start: start, image, both bounds and the variances of their log-weights."""
+    names = ("lower", "upper", "lower_log_weight_variance", "upper_log_weight_variance")
+    frames = []
+    for result in results:
+        shard = result.shard
+        columns = {name: list(getattr(result, name)) for name in names}
+        places = range(shard.first, shard.first + shard.count)
+        frames.append(pd.DataFrame({"start": shard.start, "image": places, **columns}))
+    return pd.concat(frames, ignore_index=True).sort_values(["start", "image"], ignore_index=True)
+
+
+def _carry_through(steps: Course, model: VAE, images: Mapping[Split, Tensor], told: Told | None) -> Scored:
+    tasks = next(steps)
+    while True:
+        try:
+            tasks = steps.send(_do(tasks, model, images, told))
+        except StopIteration as end:
+            scored: Scored = end.value
+            return scored
+
+
+def _do(tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], told: Told | None) -> dict[str, Result]:
+    """Do tasks in their order; a pilot stands before those that need it."""
+    results: dict[str, Result] = {}
+    total, done = sum(task.evaluations for task in tasks), 0
+    for task in tasks:
+        if told is not None:
+            told(task.label, done, total)
+        needed = None if task.needs is None else results[task.needs]
+        results[task.name] = perform(model, images, task, needed if isinstance(needed, FrozenStepSize) else None)
+        done += task.evaluations
+        if told is not None:
+            told(task.label, done, total)
+    return results
+
+
+def _at_most(asked: int | None, there: int) -> int:
+    return there if asked is None else min(asked, there)

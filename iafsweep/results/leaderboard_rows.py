@@ -1,0 +1,256 @@
+"""What a sweep has come to: the ledger's rows of the leaderboard, with the test figures of the rerun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+from iafsweep.errors import RunFolderError, UserError
+from iafsweep.records import (
+    EpochMetrics,
+    Estimate,
+    Evaluation,
+    LeaderboardRow,
+    TrialStatus,
+    on_most_images,
+    sandwich_beside,
+)
+from iafsweep.run_files import metrics_file
+from iafsweep.search_space.candidate import candidate
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.scoring.retrain import parameters_key, retrained_figures, retrainings
+from iafsweep.sweep.scoring.selection import has_own, scored_checkpoint, scored_epoch
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import LedgerState, TrialState
+from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+from iafsweep.training import RunFolder
+
+
+class ScoredRows(NamedTuple):
+    """What there is to say of the trials of a sweep.
+
+    Attributes:
+        rows: a row a trial, in the order of proposal; trials that were scored have their test figures.
+        evaluations: the figures of each scored trial in full, by its name.
+        problems: what could not be read and is left out, a sentence each.
+    """
+
+    rows: tuple[LeaderboardRow, ...]
+    evaluations: dict[str, Evaluation]
+    problems: tuple[str, ...]
+
+
+def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, driver: str | None) -> ScoredRows:
+    """Return a row a trial with its test figures and those of retrainings; damaged ones cost no more than themselves.
+
+    Args:
+        folder: the sweep folder.
+        state: its ledger.
+        space: its space.
+        driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
+    """
+    problems, evaluations = list[str](), dict[str, Evaluation]()
+    trains = driver is not None and state.is_open
+    rows = [_as_it_stands(row, folder, space, problems, trains=trains) for row in leaderboard_rows(state, space)]
+    for row in rows:
+        try:
+            found = _own_evaluation(folder, state.named[row.trial], space)
+        except RunFolderError as error:
+            problems.append(f"the test figures of {row.trial} are left out: {error}")
+        else:
+            if found is not None:
+                evaluations[row.trial] = found
+    figures = retrained_figures(_retrained_rows(folder, problems))
+    return ScoredRows(
+        tuple(
+            row.model_copy(
+                update=_cost(folder, row)
+                | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
+                | figures.get(parameters_key(row), {})
+            )
+            for row in rows
+        ),
+        evaluations,
+        tuple(problems),
+    )
+
+
+def _cost(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
+    """The median epoch of a trial that has ended; nothing where its run folder does not tell."""
+    seconds = None if row.seconds_per_epoch is None else seconds_of_epochs(RunFolder(folder.trial(row.trial)))
+    return {} if seconds is None else {"seconds_per_epoch": seconds}
+
+
+def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) -> Evaluation | None:
+    """Return the figures that belong beside a trial's bound; None if it was not scored.
+
+    The ledger says which those are, so that a checkpoint that was removed takes none with it.
+
+    Raises:
+        RunFolderError: there are figures, damaged or others.
+    """
+    run, end = RunFolder(folder.trial(trial.trial)), trial.finished
+    if not run.evaluation.exists():
+        return None
+    found = run.read_evaluation()
+    if end is None:
+        raise RunFolderError("it has not ended")
+    if not has_own(found, end, space):
+        raise RunFolderError(
+            f"they are of {found.checkpoint}.pt at epoch {found.epoch}, and its row is of "
+            f"{space.base.evaluation.checkpoint}.pt at epoch {scored_epoch(end, space)}"
+        )
+    return found
+
+
+def _as_it_stands(
+    row: LeaderboardRow, folder: SweepFolder, space: SearchSpace, problems: list[str], *, trains: bool
+) -> LeaderboardRow:
+    """A trial that has not ended, with what its run folder says of it; the ledger knows no more than that it began."""
+    if row.status not in ("interrupted", "pending"):
+        return row
+    path, epochs = RunFolder(folder.trial(row.trial)).metrics, list[EpochMetrics]()
+    if path.exists():
+        try:
+            epochs = metrics_file.read(path)
+        except (RunFolderError, OSError) as error:
+            problems.append(f"the epochs of {row.trial} are left out: {error}")
+    bounds = [
+        (each.validation_negative_elbo, each.epoch) for each in epochs if each.validation_negative_elbo is not None
+    ]
+    bound, best_epoch = min(bounds, default=(None, None))
+    return row.model_copy(
+        update={
+            "status": "running" if trains and row.status == "interrupted" else row.status,
+            "epochs": len(epochs),
+            "best_epoch": best_epoch,
+            "validation_negative_elbo": bound,
+            "validation_images": None if bound is None else space.base.data.held_out,
+            "seconds": sum(each.seconds for each in epochs) if epochs else None,
+        }
+    )
+
+
+def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[LeaderboardRow, ...]]:
+    """The rows of each retraining, the one that began first in front; one that cannot be read is noted."""
+    found = []
+    for retraining in retrainings(folder):
+        name = retraining.path.relative_to(folder.path).as_posix()
+        try:
+            space, state = read_sweep(retraining)
+            driver = retraining.driver()
+            scored = scored_rows(retraining, state, space, driver)
+        except UserError as error:
+            problems.append(f"the figures of {name} are left out: {error}")
+            continue
+        problems += [f"{name}: {problem}" for problem in (*damage(state, driver), *scored.problems)]
+        found.append((state.header.created, name, scored.rows))
+    return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
+
+
+def _test_figures(evaluation: Evaluation) -> dict[str, object]:
+    """The figures of a row, from those of the rerun."""
+    largest = on_most_images(evaluation.estimates)
+    figures: dict[str, object] = {}
+    if (bound := largest.get(("negative_elbo", "test"))) is not None:
+        figures |= {
+            "test_negative_elbo": bound.nll,
+            "test_negative_elbo_error": bound.standard_error,
+            "test_negative_elbo_images": bound.images,
+        }
+    hais = largest.get(("hais", "test"))
+    if (sampled := largest.get(("importance_sampling", "test"))) is not None:
+        figures |= {
+            "nll_importance_sampling": sampled.nll,
+            "nll_importance_sampling_error": sampled.standard_error,
+            "nll_importance_sampling_images": sampled.images,
+            "nll_importance_sampling_samples": sampled.samples,
+            "nll_importance_sampling_estimator_error": sampled.estimator_error,
+            "nll_importance_sampling_untrusted": sampled.untrusted_share,
+        }
+    if hais is not None:
+        figures |= {
+            "nll_hais": hais.nll,
+            "nll_hais_error": hais.standard_error,
+            "nll_hais_images": hais.images,
+            "nll_hais_estimator_error": hais.estimator_error,
+            "nll_hais_settings": hais.settings,
+            "nll_hais_untrusted": hais.untrusted_share,
+        }
+        for same in evaluation.estimates:
+            # A figure of HAIS may be older than that beside it, and of other bits.
+            beside = same.method, same.split, same.images, same.binarisation_seeds
+            if beside == ("importance_sampling", "test", hais.images, hais.binarisation_seeds):
+                figures["nll_importance_sampling_on_hais_images"] = same.nll
+                figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
+    return figures | _gap(evaluation, hais)
+
+
+def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
+    """The gap of the sandwich that belongs beside HAIS, and with which settings it was measured."""
+    if (sandwich := sandwich_beside(hais, evaluation.sandwiches)) is None:
+        return {}
+    return {
+        "hais_gap": sandwich.gap,
+        "hais_gap_error": sandwich.gap_error,
+        "hais_gap_images": sandwich.images,
+        "hais_gap_settings": sandwich.hais_settings,
+    }
+
+
+def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[LeaderboardRow, ...]:
+    """Return a row for every trial, ended or not, by number of proposal; without ranks and without test figures.
+
+    Args:
+        state: the ledger.
+        space: the search space, for the number of validation images.
+    """
+    return tuple(leaderboard_row(trial, space) for trial in state.trials)
+
+
+def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
+    """Return a trial's row: what the ledger tells of its training."""
+    proposed, end = trial.proposed, trial.finished
+    validation_images = space.base.data.held_out
+    found = candidate(space, proposed.parameters, trial.afresh, proposed.repeat) if trial.afresh else None
+    seed = proposed.seed if found is None else found.config.training.seed
+    if end is None:
+        status: TrialStatus = "interrupted" if trial.starts else "pending"
+        return LeaderboardRow(trial=trial.trial, status=status, parameters=proposed.parameters, seed=seed)
+    return LeaderboardRow(
+        trial=trial.trial,
+        status=end.status,
+        parameters=proposed.parameters,
+        epochs=end.epochs,
+        best_epoch=end.best_epoch,
+        validation_negative_elbo=end.best_value,
+        validation_images=None if end.best_value is None else validation_images,
+        parameters_count=end.parameters,
+        seconds_per_epoch=(end.seconds - end.compile_seconds) / end.epochs if end.epochs else None,
+        precision=end.precision,
+        compiled=end.compiled,
+        compile_seconds=end.compile_seconds,
+        seconds=end.seconds,
+        gpu_seconds=end.gpu_seconds,
+        seed=seed,
+        checkpoint=scored_checkpoint(trial.trial, end, space),
+        error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
+    )
+
+
+def usual_seconds(epochs: Sequence[EpochMetrics]) -> float | None:
+    """Return the median of the seconds of an epoch, the first left out; None with fewer than two.
+
+    It is the wall clock's, beside whatever else ran: the median forgets epochs that a neighbour slowed down, and those
+    that compiled, unless they are most of them. The first one has everything to make ready.
+    """
+    return median(each.seconds for each in epochs[1:]) if len(epochs) > 1 else None
+
+
+def seconds_of_epochs(run: RunFolder) -> float | None:
+    """Return :func:`usual_seconds` of a run folder; None also where its record is missing or damaged."""
+    try:
+        return usual_seconds(metrics_file.read(run.metrics))
+    except (RunFolderError, OSError):
+        return None

@@ -1,0 +1,67 @@
+"""What a sweep leaves for people: leaderboard as CSV and Markdown, the best configuration, a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iafsweep.atomic import write_text
+from iafsweep.config import dump_config
+from iafsweep.leaderboard import best_row, write_csv, write_markdown
+from iafsweep.records import LeaderboardRow
+from iafsweep.results.leaderboard_rows import scored_rows
+from iafsweep.search_space.candidate import candidate
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published.
+
+    Attributes:
+        rows: the leaderboard.
+        order: paths of the searched fields, in the order of their columns.
+        problems: what could not be read, a sentence each.
+    """
+
+    rows: tuple[LeaderboardRow, ...]
+    order: list[str]
+    problems: tuple[str, ...]
+
+
+def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
+    """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
+
+    Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
+    that was removed is missed by none of it.
+
+    Args:
+        folder: the sweep folder.
+        csv: another place for the CSV.
+
+    Raises:
+        SweepError: the folder holds no readable ledger.
+    """
+    space, state = read_sweep(folder)
+    driver = folder.driver()
+    rows, _, problems = scored_rows(folder, state, space, driver)
+    order = [parameter.path for parameter in space.parameters]
+    write_csv(rows, csv or folder.leaderboard_csv, order)
+    write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
+    if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
+        trial = state.named[best.trial]
+        found = candidate(space, trial.proposed.parameters, trial.afresh, trial.proposed.repeat)
+        if found is not None:
+            titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
+            write_text(folder.best, dump_config(titled))
+    damaged = (f"the ledger is damaged: {problem}" for problem in damage(state, driver))
+    return Published(rows, order, (*damaged, *problems))
+
+
+def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:
+    """Return the checkpoints that rows name and that are not there (any more), relative to the sweep folder."""
+    return [
+        row.checkpoint for row in rows if row.checkpoint is not None and not (folder.path / row.checkpoint).exists()
+    ]

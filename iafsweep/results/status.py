@@ -1,0 +1,168 @@
+"""How a sweep stands, read from its folder alone, whether it runs or not; imports neither Ray nor PyTorch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from iafsweep.records import Evaluation, RunState
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.scoring.selection import best_trials, has_own, is_at_its_end, scored_checkpoint
+from iafsweep.sweep.storage.events import Began, Ended, Finished, SweepStatus
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+
+StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
+
+_THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "stopped"})
+"""Ends of training that scoring follows."""
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that began and has not ended.
+
+    Attributes:
+        trial: its name.
+        epochs: epochs of its last checkpoint.
+        best: best validation bound until then.
+    """
+
+    trial: str
+    epochs: int
+    best: float | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a sweep stands.
+
+    Attributes:
+        folder: the sweep folder.
+        driver: the process that drives it; None if none does.
+        trials: trials asked for.
+        ended: trials that ended.
+        counts: how they ended.
+        best: the best completed trial.
+        running: trials that began and have not ended.
+        unscored: of the best trials, which the sweep scores after its training, those without figures, the best first;
+            none while it still trains, or may go on to.
+        damaged: of these, those whose figures are there and cannot be read.
+        rerun_files: result files of scoring.
+        seconds_left: estimated seconds of training left; None if nothing says.
+        ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
+        was_killed: whether the last driver went without a word, before its training ended.
+        problems: what is wrong with the ledger.
+    """
+
+    folder: Path
+    driver: str | None
+    trials: int
+    ended: int
+    counts: dict[str, int]
+    best: Finished | None
+    running: tuple[RunningTrial, ...]
+    unscored: tuple[str, ...]
+    damaged: tuple[str, ...]
+    rerun_files: int
+    seconds_left: float | None
+    ended_as: Ended | None
+    was_killed: bool
+    problems: tuple[str, ...]
+
+
+def standing(folder: SweepFolder, now: datetime | None = None) -> Standing:
+    """Return how a sweep stands.
+
+    Args:
+        folder: the sweep folder.
+        now: the time, UTC; None: the clock's.
+
+    Raises:
+        SweepError: the folder holds no sweep, or its ledger cannot be used.
+    """
+    return standing_of(folder, *read_sweep(folder), now)
+
+
+def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now: datetime | None = None) -> Standing:
+    """Return how a sweep stands whose space and ledger are read already."""
+    trials, driver = space.sweep.trials, folder.driver()
+    last = state.sessions[-1] if state.sessions else None
+    unscored = () if driver is not None and state.is_open else _unscored(folder, space, state)
+    return Standing(
+        folder=folder.path,
+        driver=driver,
+        trials=trials,
+        ended=len(state.finished),
+        counts=dict(Counter(trial.finished.status for trial in state.finished if trial.finished is not None)),
+        best=None if state.best is None else state.best.finished,
+        running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
+        unscored=unscored,
+        damaged=tuple(trial for trial in unscored if _is_damaged(folder.trial(trial) / "evaluation.json")),
+        rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
+        seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
+        ended_as=last if isinstance(last, Ended) else None,
+        was_killed=driver is None and state.is_open,
+        problems=damage(state, driver),
+    )
+
+
+def _running(folder: SweepFolder, trial: str) -> RunningTrial:
+    state = _read(folder.trial(trial) / "state.json", RunState)
+    if state is None:
+        return RunningTrial(trial, 0, None)
+    return RunningTrial(trial, state.epochs, None if state.best is None else state.best.validation_negative_elbo)
+
+
+def _unscored(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> tuple[str, ...]:
+    """The finalists without figures, from their run folders: scoring may be killed anywhere, and leaves no row."""
+    last = state.sessions[-1] if state.sessions else None
+    if len(state.finished) < space.sweep.trials and not (isinstance(last, Ended) and last.outcome in _THEN_SCORED):
+        return ()
+    ended = [(trial.trial, trial.finished) for trial in best_trials(state, len(state.trials)) if trial.finished]
+    # One that cannot be scored (any more) leaves its place to the next.
+    finalists = islice((each for each in ended if _can_be_scored(folder, *each, space)), space.sweep.top)
+    return tuple(trial for trial, end in finalists if not _is_scored(folder.trial(trial), end, space))
+
+
+def _can_be_scored(folder: SweepFolder, trial: str, end: Finished, space: SearchSpace) -> bool:
+    checkpoint = scored_checkpoint(trial, end, space)
+    state = _read(folder.trial(trial) / "state.json", RunState)
+    there = checkpoint is not None and (folder.path / checkpoint).exists()
+    return there and state is not None and is_at_its_end(state, end, space)
+
+
+def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
+    found = _read(run / "evaluation.json", Evaluation)
+    return found is not None and has_own(found, end, space)
+
+
+def _is_damaged(evaluation: Path) -> bool:
+    return evaluation.exists() and _read(evaluation, Evaluation) is None
+
+
+def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:
+    """Return what a file of a run folder holds; None if it is missing or damaged. RunFolder would import PyTorch."""
+    try:
+        return record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | None:
+    """Seconds for the trials that are left, as fast as those that ended since the driver began."""
+    began = next((event for event in reversed(state.sessions) if isinstance(event, Began)), None)
+    if began is None:
+        return None
+    ends = sum(trial.finished is not None and trial.finished.time >= began.time for trial in state.finished)
+    if not ends or len(state.finished) >= trials:
+        return None
+    elapsed = (now - datetime.fromisoformat(began.time)).total_seconds()
+    return max(elapsed, 0.0) / ends * (trials - len(state.finished))

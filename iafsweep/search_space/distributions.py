@@ -1,0 +1,276 @@
+"""Typed ranges of search spaces: a choice among values, whole numbers, real numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Scalar: TypeAlias = bool | int | float | str
+"""What a sampler proposes, a ledger keeps and a table shows."""
+
+ConfigValue: TypeAlias = Scalar | tuple[int | float | str | bool, ...]
+"""What a configuration field takes: a scalar, or a list such as the hidden sizes of an ``mlp``."""
+
+_TOLERANCE = 1e-9
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values, without an order.
+
+    Attributes:
+        values: what the configuration gets; lists (as tuples) are allowed.
+
+    Raises:
+        ValueError: no values, one of them twice, or one that is no text, number, true, false or list of such.
+    """
+
+    values: tuple[ConfigValue, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("a choice needs at least one value, got []")
+        for value in self.values:
+            for part in value if isinstance(value, tuple) else (value,):
+                if not (isinstance(part, str | bool) or _is_number(part)):
+                    raise ValueError(
+                        f"a choice holds texts, finite numbers, true, false or lists of them, got {part!r}"
+                    )
+        seen: set[Scalar] = set()
+        for option in self.options:
+            if option in seen:
+                raise ValueError(f"a choice names each value once, got {option!r} twice")
+            seen.add(option)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(str(option) for option in self.options)
+
+    @property
+    def options(self) -> tuple[Scalar, ...]:
+        """The values as samplers see them: a list becomes its text, such as ``"[300, 300]"``."""
+        return tuple(json.dumps(value) if isinstance(value, tuple) else value for value in self.values)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return len(self.values)
+
+    @property
+    def extremes(self) -> tuple[Scalar, ...]:
+        """The options that a check of the space tries: all of them."""
+        return self.options
+
+    def __iter__(self) -> Iterator[Scalar]:
+        return iter(self.options)
+
+    def canonical(self, value: object) -> Scalar:
+        """Return the option equal to ``value``.
+
+        Raises:
+            ValueError: it is none of the options.
+        """
+        for option in self.options:
+            if option == value and isinstance(option, bool) == isinstance(value, bool):
+                return option
+        raise ValueError(f"{value!r} is not {self}")
+
+    def resolve(self, option: Scalar) -> ConfigValue:
+        """Return what the configuration gets for an option."""
+        return self.values[self.options.index(option)]
+
+
+@dataclass(frozen=True)
+class IntRange:
+    """Whole numbers low, low + step, ..., high, both ends included.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        step: distance between neighbours.
+        log: whether samplers draw evenly in the logarithm; with a step of 1 only.
+
+    Raises:
+        ValueError: an end is no whole number, low > high, the step does not lead to high, or log does not fit.
+    """
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in {"low": self.low, "high": self.high, "step": self.step}.items():
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"an int range needs whole numbers, got {name} = {value!r}")
+        _check_order(self.low, self.high)
+        if self.step < 1:
+            raise ValueError(f"`step >= 1` must hold, got step = {self.step}")
+        if (self.high - self.low) % self.step:
+            last = self.high - (self.high - self.low) % self.step
+            raise ValueError(
+                f"steps of {self.step} from {self.low} end at {last}, not at high = {self.high}; write {last}"
+            )
+        if self.log and self.step != 1:
+            raise ValueError(f"`log` and `step` exclude each other, got step = {self.step} with log = true")
+        if self.log and self.low < 1:
+            raise ValueError(f"`low >= 1` must hold for log = true, got low = {self.low}")
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}" + (f" in steps of {self.step}" if self.step > 1 else "") + _log(self.log)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return (self.high - self.low) // self.step + 1
+
+    @property
+    def extremes(self) -> tuple[Scalar, ...]:
+        """Both ends."""
+        return (self.low,) if self.low == self.high else (self.low, self.high)
+
+    def __iter__(self) -> Iterator[Scalar]:
+        return iter(range(self.low, self.high + 1, self.step))
+
+    def canonical(self, value: object) -> Scalar:
+        """Return ``value`` as an int.
+
+        Raises:
+            ValueError: it is not in the range.
+        """
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise ValueError(f"{value!r} is not a whole number from {self}")
+        if (value - self.low) % self.step:
+            raise ValueError(f"{value!r} is not on the way from {self}")
+        return value
+
+    def resolve(self, option: Scalar) -> ConfigValue:
+        """Return what the configuration gets: the number itself."""
+        return option
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """Real numbers from low to high, both included; with a step the finite set low, low + step, ..., high.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        step: distance between neighbours; None: any value between the ends.
+        log: whether samplers draw evenly in the logarithm; without a step only.
+
+    Raises:
+        ValueError: an end is no finite number, low > high, the step does not lead to high, or log does not fit.
+    """
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in {"low": self.low, "high": self.high, "step": self.step}.items():
+            if not (_is_number(value) or (name == "step" and value is None)):
+                raise ValueError(f"a float range needs finite numbers, got {name} = {value!r}")
+        _check_order(self.low, self.high)
+        if self.log and self.step is not None:
+            raise ValueError(f"`log` and `step` exclude each other, got step = {self.step} with log = true")
+        if self.log and self.low <= 0:
+            raise ValueError(f"`low > 0` must hold for log = true, got low = {self.low}")
+        if self.step is None:
+            return
+        if self.step <= 0:
+            raise ValueError(f"`step > 0` must hold, got step = {self.step}")
+        steps = (self.high - self.low) / self.step
+        if abs(steps - round(steps)) > 1e-6:
+            last = _tidy(self.low + math.floor(steps) * self.step)
+            raise ValueError(
+                f"steps of {self.step} from {self.low} end at {last}, not at high = {self.high}; write {last}"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}" + (f" in steps of {self.step:g}" if self.step else "") + _log(self.log)
+
+    @property
+    def size(self) -> int | None:
+        """Number of values; None without a step (unless both ends are one)."""
+        if self.step is None:
+            return 1 if self.low == self.high else None
+        return round((self.high - self.low) / self.step) + 1
+
+    @property
+    def extremes(self) -> tuple[Scalar, ...]:
+        """Both ends."""
+        ends = float(self.low), float(self.high)
+        return ends[:1] if self.low == self.high else ends
+
+    def __iter__(self) -> Iterator[Scalar]:
+        """Iterate over the values.
+
+        Raises:
+            ValueError: there is no step, so the values cannot be listed.
+        """
+        if self.size is None:
+            raise ValueError(f"the values of a float range without `step` cannot be listed, got {self}")
+        return iter([self._at(index) for index in range(self.size)])
+
+    def canonical(self, value: object) -> Scalar:
+        """Return ``value`` as a float, moved to the nearest step (samplers are off by rounding errors).
+
+        Raises:
+            ValueError: it is not in the range.
+        """
+        slack = _TOLERANCE * max(abs(self.low), abs(self.high))
+        if not (
+            isinstance(value, int | float) and _is_number(value) and self.low - slack <= value <= self.high + slack
+        ):
+            raise ValueError(f"{value!r} is not a number from {self}")
+        if self.step is None:
+            return float(min(max(value, self.low), self.high))
+        index = round((value - self.low) / self.step)
+        if abs(self._at(index) - value) > 1e-6 * self.step:
+            raise ValueError(f"{value!r} is not on the way from {self}")
+        return self._at(index)
+
+    def resolve(self, option: Scalar) -> ConfigValue:
+        """Return what the configuration gets: the number itself."""
+        return option
+
+    def _at(self, index: int) -> float:
+        return _tidy(self.low + index * (self.step or 0.0))
+
+
+Range: TypeAlias = Choice | IntRange | FloatRange
+
+
+def _tidy(value: float) -> float:
+    """Return ``value`` without the rounding errors of additions: 0.1 + 2 * 0.1 is 0.3 to everyone who reads it."""
+    return float(f"{value:.12g}")
+
+
+def _check_order(low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"`low <= high` must hold, got low = {low}, high = {high}")
+
+
+def _log(log: bool) -> str:
+    return " (log)" if log else ""
+
+
+def as_config_value(value: object) -> ConfigValue:
+    """Return a TOML value as a configuration value: lists become tuples.
+
+    Raises:
+        ValueError: it is a table, a date or a list of lists.
+    """
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Sequence) and all(isinstance(part, bool | int | float | str) for part in value):
+        return tuple(value)
+    raise ValueError(f"a value is a text, a number, true, false or a list of them, got {value!r}")

@@ -1,0 +1,228 @@
+"""Search spaces as TOML files: read, checked, and written whole into the sweep's folder."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from iafsweep.config import RunConfig
+from iafsweep.config.files import (
+    SPACE_TABLES,
+    build_config,
+    find_config,
+    parse_overrides,
+    read_toml,
+    read_values,
+    with_values,
+)
+from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
+from iafsweep.config.sweep import SweepConfig
+from iafsweep.errors import ConfigError
+from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
+from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.search_space.validation import check_first_points, check_space
+
+_RANGE_KEYS = {
+    "choice": ("choice", "when"),
+    "int": ("int", "step", "log", "when"),
+    "float": ("float", "step", "log", "when"),
+}
+
+_EXAMPLES = "{ choice = [16, 32] }, { int = [0, 8] } or { float = [1e-4, 1e-2], log = true }"
+
+
+def load_space(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    epochs: int | None = None,
+    sweep: Mapping[str, object] | None = None,
+) -> SearchSpace:
+    """Read a search space from a TOML file and check it whole, so that nothing starts that cannot be run.
+
+    Args:
+        path: the file, or the name of one shipped with the package.
+        overrides: ``KEY=VALUE`` texts that win over the file's fixed values.
+        epochs: short for the override ``training.epochs=...``; None: as in the file.
+        sweep: settings that win over the file's ``[sweep]``; those that are None are left as they are.
+
+    Raises:
+        ConfigError: the file or an override breaks a rule, or the file is a single configuration.
+    """
+    found = find_config(path)
+    values = read_values(found)
+    _refuse_misspelt_tables(found, values)
+    if "search" not in values:
+        if only := [f"[{table}]" for table in SPACE_TABLES if table in values]:
+            raise ConfigError(
+                f"{found} has {' and '.join(only)}, but no [search]: name at least one field there, as in "
+                f'"training.learning_rate" = {{ float = [1e-4, 1e-2], log = true }}'
+            )
+        raise ConfigError(
+            f"{found} is a single configuration (it has no [search]), not a search space; "
+            f"use `iafsweep-run {found}`, or give it a [search] table"
+        )
+    changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
+    return _space(found, values, changes, sweep or {})
+
+
+def read_stored_space(path: Path) -> SearchSpace:
+    """Read a space that :func:`dump_space` wrote; unlike other files it stands for itself, without a ``base``.
+
+    Raises:
+        ConfigError: the file is missing or damaged, or leans on another file.
+    """
+    values = read_toml(path)
+    if "base" in values or "search" not in values:
+        raise ConfigError(f"{path} is not a stored search space: it must have [search] and no `base`")
+    return _space(path, values, {}, {})
+
+
+def dump_space(space: SearchSpace) -> str:
+    """Return ``space`` as TOML that holds everything: all base values written out, no ``base`` file."""
+    tables: dict[str, Any] = json.loads(space.base.model_dump_json(exclude_none=True))
+    tables["fixed"] = {path: list(value) if isinstance(value, tuple) else value for path, value in space.fixed.items()}
+    tables["search"] = {parameter.path: _range_table(parameter) for parameter in space.parameters}
+    tables["sweep"] = space.sweep.model_dump(exclude_none=True)
+    if space.first:
+        tables["sweep"]["try"] = [dict(point) for point in space.first]
+    return tomli_w.dumps(tables)
+
+
+def _space(
+    path: Path, values: dict[str, Any], changes: Mapping[str, Any], sweep_changes: Mapping[str, object]
+) -> SearchSpace:
+    tables = {name: _table(path, name, values.pop(name, {})) for name in ("search", "fixed", "sweep")}
+    try:
+        parameters = tuple(_parameter(key, value) for key, value in _flat("search", tables["search"]))
+        fixed = {key: _fixed_value(key, value) for key, value in _flat("fixed", tables["fixed"])}
+        searched = {parameter.path for parameter in parameters}
+        if twice := [key for key in fixed if key in searched]:
+            raise ConfigError(f"`{twice[0]}` is both in [fixed] and in [search]; keep one")
+        if clash := [key for key in changes if key in searched]:
+            raise ConfigError(
+                f"`{clash[0]}` cannot be set to {changes[clash[0]]!r}: it is searched; take it out of [search]"
+            )
+        first = _points(tables["sweep"].get("try", []))
+        sweep = _sweep({key: value for key, value in tables["sweep"].items() if key != "try"}, sweep_changes)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    fixed |= {key: _fixed_value(key, value) for key, value in changes.items()}
+    base = build_config(with_values(values, fixed), f"{path} (searched fields at their base values)")
+    try:
+        space = SearchSpace(base=base, parameters=parameters, sweep=sweep, fixed_paths=tuple(fixed))
+        check_space(space)
+        space = replace(space, first=check_first_points(space, first))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return space
+
+
+def _refuse_misspelt_tables(path: Path, values: Mapping[str, Any]) -> None:
+    """Name the table of a space that an unknown one is close to, before its fields are taken for a configuration's."""
+    for key in values:
+        if key in (*SPACE_TABLES, *RunConfig.model_fields):
+            continue
+        if meant := difflib.get_close_matches(key, [table for table in SPACE_TABLES if table not in values], n=1):
+            raise ConfigError(f"{path}: unknown table [{key}]: did you mean [{meant[0]}]?")
+
+
+def _table(path: Path, name: str, table: object) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: `{name}` must be a table, [{name}], found {table!r}")
+    return table
+
+
+def _flat(table: str, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a table whose keys are dotted paths, written with or without quotes."""
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if path in KNOWN_PATHS:
+            yield path, value
+        elif isinstance(value, Mapping) and any(known.startswith(f"{path}.") for known in KNOWN_PATHS):
+            yield from _flat(table, value, f"{path}.")
+        else:
+            raise ConfigError(f"[{table}] {unknown_key(path)}")
+
+
+def _points(points: object) -> list[dict[str, object]]:
+    if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
+        raise ConfigError(f"`sweep.try` must be tables, [[sweep.try]], found {points!r}")
+    return [dict(_flat("sweep.try", point)) for point in points]
+
+
+def _fixed_value(key: str, value: object) -> ConfigValue:
+    try:
+        return as_config_value(value)
+    except ValueError as error:
+        hint = "; a range belongs in [search]" if isinstance(value, Mapping) else ""
+        raise ConfigError(f"[fixed] `{key}`: {error}{hint}") from None
+
+
+def _sweep(table: Mapping[str, Any], changes: Mapping[str, object]) -> SweepConfig:
+    known = tuple(SweepConfig.model_fields)
+    given = {**table, **{key: value for key, value in changes.items() if value is not None}}
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"[sweep] unknown key `{key}`: {nearest(key, known)}")
+    try:
+        return SweepConfig.model_validate(given)
+    except ValidationError as error:
+        raise explain(error, "[sweep]") from None
+
+
+def _parameter(path: str, table: object) -> Parameter:
+    try:
+        if not isinstance(table, Mapping):
+            raise ConfigError(
+                f"expected a range such as {_EXAMPLES}, found {table!r}; one value alone belongs in [fixed]"
+            )
+        condition = table.get("when")
+        if condition is not None and not isinstance(condition, str):
+            raise ConfigError(f"`when` must be a text such as 'model.flow.depth > 0', found {condition!r}")
+        return Parameter(path, _range(table), None if condition is None else parse_condition(condition))
+    except ValueError as error:  # a ConfigError is one
+        raise ConfigError(f"[search] `{path}`: {error}") from None
+
+
+def _range(table: Mapping[str, Any]) -> Range:
+    kinds = [kind for kind in _RANGE_KEYS if kind in table]
+    known = _RANGE_KEYS[kinds[0]] if kinds else (*_RANGE_KEYS, "step", "log", "when")
+    for key in table:
+        if key not in known and key not in kinds:
+            raise ConfigError(f"unknown key `{key}`: {nearest(key, known)}")
+    if len(kinds) != 1:
+        raise ConfigError(f"a range has one of `choice`, `int` and `float`, found {' and '.join(kinds) or 'none'}")
+    kind = kinds[0]
+    if not isinstance(table[kind], list):
+        raise ConfigError(f"`{kind}` must be a list, as in {_EXAMPLES}; found {table[kind]!r}")
+    if kind == "choice":
+        return Choice(tuple(as_config_value(value) for value in table[kind]))
+    if len(table[kind]) != 2:
+        raise ConfigError(f"`{kind}` must be the two ends [low, high], found {table[kind]!r}")
+    if not isinstance(log := table.get("log", False), bool):
+        raise ConfigError(f"`log` must be true or false, found {log!r}")
+    low, high = table[kind]
+    if kind == "int":
+        return IntRange(low, high, table.get("step", 1), log)
+    return FloatRange(low, high, table.get("step"), log)
+
+
+def _range_table(parameter: Parameter) -> dict[str, Any]:
+    table: dict[str, Any]
+    match parameter.range:
+        case Choice(values):
+            table = {"choice": [list(value) if isinstance(value, tuple) else value for value in values]}
+        case IntRange(low, high, step, log):
+            table = {"int": [low, high], "step": step, "log": log}
+        case FloatRange(low, high, step, log):
+            table = {"float": [low, high], **({} if step is None else {"step": step}), "log": log}
+    return table | ({} if parameter.when is None else {"when": parameter.when.text})

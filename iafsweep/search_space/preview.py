@@ -1,0 +1,89 @@
+"""What a space would run: sample configurations with their sizes, before anything starts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from iafsweep.config import RunConfig
+from iafsweep.records import TextTable
+from iafsweep.search_space.distributions import Scalar
+from iafsweep.search_space.fingerprint import configuration_key
+from iafsweep.search_space.sampling import RandomSuggest
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.texts import value_text
+
+_DUPLICATES = 100
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One configuration of a space.
+
+    Attributes:
+        values: values of its active parameters.
+        config: the configuration they make.
+        key: its configuration key.
+    """
+
+    values: dict[str, Scalar]
+    config: RunConfig
+    key: str
+
+
+def sample_configurations(space: SearchSpace, count: int, seed: int = 0) -> tuple[Sample, ...]:
+    """Return ``count`` different configurations of a space; fewer when it has no more.
+
+    A space of at most ``count`` configurations is returned whole, in the order of its grid; others are drawn at random,
+    the same ones for the same seed. This is what the space holds, not what a sampler will propose.
+
+    Raises:
+        ValueError: ``count`` is less than 1.
+    """
+    if count < 1:
+        raise ValueError(f"`count >= 1` must hold, got {count}")
+    samples: dict[str, Sample] = {}
+    if space.size is not None and space.size <= count:
+        for values in space.grid():
+            config = space.config(values)
+            key = configuration_key(config)
+            samples.setdefault(key, Sample(values, config, key))
+        return tuple(samples.values())
+    source = RandomSuggest(random.Random(seed))
+    in_a_row = 0
+    while len(samples) < count and in_a_row < _DUPLICATES:
+        values = space.suggest(source)
+        config = space.config(values)
+        key = configuration_key(config)
+        in_a_row = in_a_row + 1 if key in samples else 0
+        samples.setdefault(key, Sample(values, config, key))
+    return tuple(samples.values())
+
+
+def preview_table(
+    space: SearchSpace, samples: tuple[Sample, ...], count_parameters: Callable[[RunConfig], int]
+) -> TextTable:
+    """Return a table of samples, a row each: number, trainable parameters, every searched value.
+
+    Args:
+        space: where they are from.
+        samples: the configurations.
+        count_parameters: returns the number of trainable parameters of a configuration.
+    """
+    paths = [parameter.path for parameter in space.parameters]
+    rows = tuple(
+        (str(number), f"{count_parameters(sample.config):,}", *(value_text(sample.values.get(path)) for path in paths))
+        for number, sample in enumerate(samples, start=1)
+    )
+    return TextTable(header=("#", "parameters", *paths), rows=rows, notes=_notes(space))
+
+
+def _notes(space: SearchSpace) -> tuple[str, ...]:
+    size = "no end to them" if space.size is None else f"{space.size:,}"
+    ranges = [
+        f"{parameter.path}: {parameter.range}" + (f", when {parameter.when.text}" if parameter.when else "")
+        for parameter in space.parameters
+    ]
+    fixed = [f"{path} = {value!r} (fixed)" for path, value in space.fixed.items()]
+    return (f"configurations: {size}", *ranges, *fixed)

@@ -1,0 +1,263 @@
+"""A search space: fixed values, typed ranges, and the conditions under which a range matters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from iafsweep.config import RunConfig, get_path
+from iafsweep.config.files import build_config, with_values
+from iafsweep.config.problems import nearest
+from iafsweep.config.sweep import SweepConfig
+from iafsweep.errors import ConfigError
+from iafsweep.search_space.conditions import Condition
+from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, Scalar
+from iafsweep.search_space.sampling import Suggest
+
+_COUNTABLE = 100_000
+
+_GENERATIONS = 8
+"""Generations of a population, unless ``sweep.generation_epochs`` says otherwise."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One searched field.
+
+    Attributes:
+        path: dotted path of the configuration field.
+        range: the values it may take.
+        when: the condition under which it matters; None: always.
+    """
+
+    path: str
+    range: Range
+    when: Condition | None = None
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a sweep searches. :func:`iafsweep.search_space.files.load_space` reads and checks one.
+
+    *Values* are a dict from the dotted paths of parameters to scalars, as samplers propose and ledgers keep them.
+    Parameters are taken in the order of their definition. A parameter is *active* when its condition holds of the
+    values before it; a condition that looks at an inactive parameter sees the field's base value, as the
+    configuration does.
+
+    Attributes:
+        base: the configuration of all values that are not searched; also what an inactive parameter's field is.
+        fixed_paths: fields that the space file (or the command line) put over its base file's.
+        first: values to try before the sampler proposes any.
+        parameters: the searched fields, in order.
+        sweep: how it is searched.
+
+    Raises:
+        ConfigError: no parameters, one defined twice, or a condition that looks at itself or at a parameter after it.
+    """
+
+    base: RunConfig
+    parameters: tuple[Parameter, ...]
+    sweep: SweepConfig = SweepConfig()
+    fixed_paths: tuple[str, ...] = ()
+    first: tuple[Mapping[str, Scalar], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parameters:
+            raise ConfigError("a search space needs at least one parameter in [search]")
+        for index, parameter in enumerate(self.parameters):
+            if parameter.path in (other.path for other in self.parameters[:index]):
+                raise ConfigError(f"[search] `{parameter.path}` is defined twice")
+            self._check_condition(parameter, [later.path for later in self.parameters[index:]])
+
+    @property
+    def title(self) -> str:
+        """The question the space asks."""
+        return self.base.title
+
+    @property
+    def fixed(self) -> dict[str, ConfigValue]:
+        """The values of the fixed fields, for people to see."""
+        return {path: get_path(self.base, path) for path in self.fixed_paths}
+
+    @property
+    def origin(self) -> str:
+        """What errors of a configuration begin with."""
+        return f"a configuration of `{self.title}`" if self.title else "a configuration of the space"
+
+    def config(self, values: Mapping[str, Scalar]) -> RunConfig:
+        """Return the configuration of ``values``: inactive ones are dropped, missing ones take the base's value.
+
+        Raises:
+            ConfigError: a name is no parameter, a value is outside its range, or together they break a rule.
+        """
+        changes = {path: self.parameter(path).range.resolve(value) for path, value in self.active(values).items()}
+        return build_config(with_values(self._base_values, changes), self.origin)
+
+    def active(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Return the values of active parameters, in order of definition and in canonical form (floats on their steps).
+
+        Raises:
+            ConfigError: a name is no parameter, or a value is outside its range.
+        """
+        for path in values:
+            self.parameter(path)
+        return self._walk(lambda parameter: values.get(parameter.path))
+
+    def missing(self, values: Mapping[str, Scalar]) -> list[str]:
+        """Return the parameters that are active with ``values`` and have none."""
+        return [each.path for each in self.parameters if each.path not in values and self._is_active(each, values)]
+
+    def suggest(self, source: Suggest) -> dict[str, Scalar]:
+        """Ask ``source`` for a value of each active parameter, in order, and return them."""
+        return self._walk(lambda parameter: _ask(source, parameter))
+
+    def grid(self) -> Iterator[dict[str, Scalar]]:
+        """Return the values of every configuration once: the product set, the last parameter fastest.
+
+        Raises:
+            ConfigError: a float range has no step, so that the set is not finite.
+        """
+        for parameter in self.parameters:
+            if parameter.range.size is None:
+                raise ConfigError(
+                    f"grid needs a finite space, but `{parameter.path}` is any number {parameter.range}; "
+                    f"give it `step`, or make it a `choice`"
+                )
+        return self._expand(0, {})
+
+    @cached_property
+    def size(self) -> int | None:
+        """Number of configurations in the grid; None if there is no end to them, or too many to count."""
+        referenced = {path for parameter in self.parameters if parameter.when for path in parameter.when.paths}
+        sizes = {parameter.path: parameter.range.size for parameter in self.parameters}
+        if any(size is None for size in sizes.values()):
+            return None
+        if math.prod(size or 0 for path, size in sizes.items() if path in referenced) > _COUNTABLE:
+            return None
+        return self._count(0, {}, referenced)
+
+    def parameter(self, path: str) -> Parameter:
+        """Return the parameter of a dotted path.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for parameter in self.parameters:
+            if parameter.path == path:
+                return parameter
+        known = [parameter.path for parameter in self.parameters]
+        raise ConfigError(f"`{path}` is no parameter of this search space: {nearest(path, known)}")
+
+    @property
+    def longest_warmup(self) -> int:
+        """The longest KL warm-up of any configuration, in epochs."""
+        return max(self._whole_numbers("training.kl_warmup_epochs"))
+
+    @property
+    def fewest_epochs(self) -> int:
+        """The fewest training epochs of any configuration."""
+        return min(self._whole_numbers("training.epochs"))
+
+    @property
+    def most_epochs(self) -> int:
+        """The most training epochs of any configuration."""
+        return max(self._whole_numbers("training.epochs"))
+
+    @property
+    def grace_epochs(self) -> int:
+        """Epochs before which the scheduler stops no trial, the default of ``sweep.grace_epochs`` resolved."""
+        if self.sweep.grace_epochs is not None:
+            return self.sweep.grace_epochs
+        return max(self.longest_warmup + 1, self.fewest_epochs // self.sweep.reduction_factor**2)
+
+    @property
+    def generation_epochs(self) -> int:
+        """Epochs between two exchanges of a population, the default of ``sweep.generation_epochs`` resolved."""
+        return self.sweep.generation_epochs or max(1, self.most_epochs // _GENERATIONS)
+
+    @cached_property
+    def _base_values(self) -> dict[str, Any]:
+        return self.base.model_dump()
+
+    def _whole_numbers(self, path: str) -> list[int]:
+        """Smallest and largest value of a whole-number field over the space."""
+        found: list[object] = [get_path(self.base, path)]
+        for parameter in self.parameters:
+            if parameter.path == path:
+                found = [*parameter.range.extremes, *(found if parameter.when else [])]
+        return [value for value in found if isinstance(value, int)]
+
+    def _is_active(self, parameter: Parameter, active: Mapping[str, Scalar]) -> bool:
+        def lookup(path: str) -> object:
+            return active[path] if path in active else get_path(self.base, path)
+
+        return parameter.when is None or parameter.when.holds(lookup)
+
+    def _walk(self, pick: Callable[[Parameter], Scalar | None]) -> dict[str, Scalar]:
+        active: dict[str, Scalar] = {}
+        for parameter in self.parameters:
+            if self._is_active(parameter, active) and (value := pick(parameter)) is not None:
+                try:
+                    active[parameter.path] = parameter.range.canonical(value)
+                except ValueError as error:
+                    raise ConfigError(f"`{parameter.path}`: {error}") from None
+        return active
+
+    def _expand(self, index: int, values: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:
+        if index == len(self.parameters):
+            yield dict(values)
+        elif self._is_active(parameter := self.parameters[index], values):
+            for value in parameter.range:
+                yield from self._expand(index + 1, values | {parameter.path: value})
+        else:
+            yield from self._expand(index + 1, values)
+
+    def _count(self, index: int, values: dict[str, Scalar], referenced: set[str]) -> int:
+        """Size of the grid from parameter ``index`` on; only parameters that conditions look at need to be listed."""
+        if index == len(self.parameters):
+            return 1
+        parameter = self.parameters[index]
+        if not self._is_active(parameter, values):
+            return self._count(index + 1, values, referenced)
+        if parameter.path in referenced:
+            return sum(self._count(index + 1, values | {parameter.path: v}, referenced) for v in parameter.range)
+        return (parameter.range.size or 0) * self._count(index + 1, values, referenced)
+
+    def _check_condition(self, parameter: Parameter, itself_and_later: list[str]) -> None:
+        for comparison in parameter.when.comparisons if parameter.when else ():
+            if comparison.path in itself_and_later:
+                problem = f"`{comparison.path}` must be defined above `{parameter.path}` to be looked at here"
+            elif isinstance(found := self._example(comparison.path), tuple):
+                problem = f"`{comparison.path}` is a list, {found}; compare a field that is not"
+            elif found is not None and any(_kind(found) != _kind(literal) for literal in comparison.literals):
+                problem = f"`{comparison.path}` is a {_kind(found)} such as {found!r}; compare it with one of that kind"
+            else:
+                continue
+            assert parameter.when is not None
+            raise ConfigError(f"[search] `{parameter.path}`: {parameter.when.error(problem, comparison.column)}")
+
+    def _example(self, path: str) -> object:
+        for parameter in self.parameters:
+            if parameter.path == path:
+                return parameter.range.resolve(parameter.range.extremes[0])
+        return get_path(self.base, path)
+
+
+def _kind(value: object) -> str:
+    """The kind of a scalar in words."""
+    if isinstance(value, bool):
+        return "true or false"
+    return "number" if isinstance(value, int | float) else "text"
+
+
+def _ask(source: Suggest, parameter: Parameter) -> Scalar:
+    match parameter.range:
+        case Choice() as choice:
+            return source.choice(parameter.path, choice.options)
+        case IntRange(low, high, step, log):
+            return source.integer(parameter.path, low, high, step=step, log=log)
+        case FloatRange(low, high, step, log):
+            return source.real(parameter.path, low, high, step=step, log=log)

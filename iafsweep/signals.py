@@ -1,0 +1,186 @@
+"""Ctrl-C and SIGTERM as exceptions, and which of several signals is somebody's second wish."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+REPEAT_SECONDS = 2.0
+"""GNU timeout, batch queues and wrappers send the same signal to a process and to its group: that is one wish."""
+
+
+class Terminated(BaseException):
+    """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
+
+
+RAISED: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+"""What a signal raises where it is not put off."""
+
+
+class SignalCount:
+    """Tells a first signal, its echo and a second one apart.
+
+    A signal of the same number within :data:`REPEAT_SECONDS` of the first is its echo; one of another number, or a
+    later one, is meant.
+
+    Args:
+        clock: seconds from a clock that only goes forward.
+
+    Attributes:
+        first: number of the first signal; None while there was none.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = 0.0
+        self.first: int | None = None
+
+    def is_second(self, number: int) -> bool:
+        """Count a signal; return whether it is a second wish to end, so that nothing should be waited for."""
+        if self.first is None:
+            self.first, self._since = number, self._clock()
+            return False
+        return number != self.first or self._clock() - self._since > REPEAT_SECONDS
+
+
+@contextmanager
+def between_steps() -> Iterator[Callable[[], None]]:
+    """Give a function that raises the first signal since; until it is called, a signal changes nothing.
+
+    A second signal raises at once, wherever the program is; the same one within two seconds is the first one's echo. A
+    signal that nobody asked for raises on leaving.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM.
+    """
+    count = SignalCount()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if count.is_second(number):
+            raise RAISED[number]
+
+    def check() -> None:
+        if count.first is not None:
+            raise RAISED[count.first]
+
+    before = {number: signal.signal(number, note) for number in RAISED}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    check()
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_STDERR = 2
+
+
+def leave_at_once() -> None:
+    """From now on Ctrl-C ends the process with 130 and SIGTERM with 143; that is said, and nothing is cleaned up."""
+    for number in _SIGNALS:
+        signal.signal(number, _leave)
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """As :func:`leave_at_once`, inside the block alone: for imports, which a raised exception may leave half done."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    leave_at_once()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    behind_the_key = "\n" if os.isatty(_STDERR) else ""
+    with suppress(OSError):  # nobody may be there to read; Python's own files could be in the middle of a write
+        os.write(_STDERR, f"{behind_the_key}Interrupted before anything was made.\n".encode())
+    os._exit(128 + number)
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Keep the handlers of Ctrl-C and SIGTERM through Ray's start, which puts its own in the place of SIGTERM's.
+
+    Ray's exits with the signal's number, 15, and nothing else of this program hears of it.
+
+    Raises:
+        Terminated: SIGTERM came meanwhile.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in RAISED}
+    try:
+        yield
+    except SystemExit as ended:
+        if ended.code == signal.SIGTERM:
+            raise Terminated from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class StopRequest:
+    """Whether the work should end: a signal came, or somebody put a file down that asks for it.
+
+    Args:
+        file: the file; one left from an earlier time is removed.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._count = SignalCount()
+        self._file = file
+        if file is not None:
+            file.unlink(missing_ok=True)
+
+    @property
+    def signal(self) -> int | None:
+        """Number of the first signal; None while there was none."""
+        return self._count.first
+
+    @property
+    def asked(self) -> bool:
+        """Whether to end in good order."""
+        return self.signal is not None or (self._file is not None and self._file.exists())
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Take Ctrl-C (SIGINT) and SIGTERM as a wish to end in good order; a second one ends at once.
+
+        The same signal once more within two seconds is the first one's echo.
+
+        Outside the main thread, where Python allows no handlers, nothing is changed.
+
+        Raises:
+            KeyboardInterrupt: a second signal, Ctrl-C.
+            Terminated: a second signal, SIGTERM.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in RAISED}
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self._count.is_second(number):
+                raise RAISED[number]
+
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,182 @@
+"""Who hears of a sweep's progress: a live table on a terminal, a line a trial elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from iafsweep.sweep.cluster.resources import Plan
+from iafsweep.sweep.storage.events import Finished, ParameterValue
+from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.trial_report import TrialReport
+from iafsweep.texts import duration, short_name
+
+_SHOWN = 12
+
+
+class PlainProgress:
+    """A line for each trial that ends; for logs and pipes.
+
+    Args:
+        write: takes a line.
+    """
+
+    def __init__(self, write: Callable[[str], object] = print) -> None:
+        self._write = write
+        self._trials = 0
+        self._clock = _Clock()
+
+    def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
+        """Print the plan."""
+        self._trials = trials
+        self._clock.begin(state)
+        self._write(f"{trials} trials, {len(state.finished)} done; {plan}")
+
+    def epoch(self, report: TrialReport, state: LedgerState) -> None:
+        """Say nothing."""
+
+    def finished(self, row: Finished, state: LedgerState) -> None:
+        """Print the trial's line."""
+        done = len(state.finished)
+        left = self._clock.left(state, self._trials)
+        bound = "" if row.best_value is None else f", best bound {row.best_value:.2f} nats at epoch {row.best_epoch}"
+        error = f": {_last_line(row.error)}" if row.error else ""
+        self._write(
+            f"[{done}/{self._trials}] {row.trial} {row.status} after {row.epochs} epochs{bound}, {row.seconds:.1f} s"
+            f"{error}{left}"
+        )
+
+    def remark(self, text: str) -> None:
+        """Print the remark."""
+        self._write(text)
+
+    def end(self) -> None:
+        """Say nothing."""
+
+
+class LiveProgress:
+    """A table of trials that is redrawn in place.
+
+    Args:
+        console: a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=4, transient=False)
+        self._plan = ""
+        self._trials = 0
+        self._running: dict[str, TrialReport] = {}
+        self._clock = _Clock()
+
+    def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
+        """Draw the empty table."""
+        self._plan = str(plan)
+        self._trials = trials
+        self._clock.begin(state)
+        self._live.update(self._draw(state))
+        self._live.start(refresh=True)
+
+    def epoch(self, report: TrialReport, state: LedgerState) -> None:
+        """Redraw with the trial's new epoch."""
+        self._running[report.trial] = report
+        self._live.update(self._draw(state))
+
+    def finished(self, row: Finished, state: LedgerState) -> None:
+        """Redraw with the trial's end."""
+        self._running.pop(row.trial, None)
+        self._live.update(self._draw(state))
+
+    def remark(self, text: str) -> None:
+        """Print the remark above the table."""
+        self._live.console.print(text, markup=False, highlight=False)
+
+    def end(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+    def _draw(self, state: LedgerState) -> Group:
+        best = state.best
+        table = Table(box=None, pad_edge=False)
+        for name in ("trial", "status", "epoch", "bound", "best", "seconds", "configuration"):
+            table.add_column(name, justify="left" if name in ("trial", "status", "configuration") else "right")
+        ended = state.finished[-max(_SHOWN - len(self._running), 3) :]
+        for trial in ended:
+            row = trial.finished
+            if row is not None:
+                style = "green" if trial is best else None
+                table.add_row(*_ended_cells(row, trial.proposed.parameters), style=style)
+        parameters = {trial.trial: trial.proposed.parameters for trial in state.unfinished}
+        for report in self._running.values():
+            table.add_row(*_running_cells(report, parameters.get(report.trial, {})), style="cyan")
+        return Group(table, Text(self._summary(state), style="dim"))
+
+    def _summary(self, state: LedgerState) -> str:
+        best = state.best
+        told = (
+            "" if best is None or best.finished is None else f", best {best.trial} {best.finished.best_value:.2f} nats"
+        )
+        return f"{len(state.finished)} of {self._trials} trials done{told}; {self._plan}" + self._clock.left(
+            state, self._trials
+        )
+
+
+class _Clock:
+    """Estimates the time left from the trials that ended since the beginning."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._before = 0
+
+    def begin(self, state: LedgerState) -> None:
+        self._started = time.monotonic()
+        self._before = len(state.finished)
+
+    def left(self, state: LedgerState, trials: int) -> str:
+        done = len(state.finished) - self._before
+        to_do = trials - len(state.finished)
+        if done <= 0 or to_do <= 0:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * to_do
+        return f", about {duration(seconds)} left"
+
+
+def _ended_cells(row: Finished, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
+    return (
+        row.trial,
+        row.status,
+        str(row.epochs),
+        "" if row.value is None else f"{row.value:.2f}",
+        "" if row.best_value is None else f"{row.best_value:.2f}",
+        f"{row.seconds:.1f}",
+        _in_a_line(parameters),
+    )
+
+
+def _running_cells(report: TrialReport, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
+    return (
+        report.trial,
+        report.status,
+        f"{report.epoch}/{report.epochs}",
+        f"{report.validation_negative_elbo:.2f}",
+        "" if report.best_value is None else f"{report.best_value:.2f}",
+        f"{report.seconds:.1f}",
+        _in_a_line(parameters),
+    )
+
+
+def _in_a_line(parameters: dict[str, ParameterValue]) -> str:
+    """The searched values, each under the shortest end of its path that is no other's."""
+    cells = []
+    for path, value in parameters.items():
+        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        cells.append(f"{short_name(path, parameters)}={shown}")
+    return " ".join(cells)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1]

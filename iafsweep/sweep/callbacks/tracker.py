@@ -1,0 +1,94 @@
+"""A sweep as a tracker sees it: the driver hears of news, the tracker is sent what the run folders hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from iafsweep.search_space.candidate import candidate
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.cluster.resources import Plan
+from iafsweep.sweep.storage.events import Finished
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
+from iafsweep.sweep.storage.state import LedgerState, TrialState
+from iafsweep.sweep.storage.trial_report import TrialReport
+from iafsweep.training import RunFolder
+from iafsweep.training.tracking import Mirror, RunToTrack
+
+
+class SweepTracking:
+    """Hears of a sweep and passes on to a mirror which trials have news.
+
+    Everything is sent from the driver, and from the run folders: a trial whose process is killed, one that an earlier
+    driver trained and one whose epochs came while the tracker was away are all sent whole.
+
+    Args:
+        mirror: keeps the tracker up to date.
+        space: the search space.
+        folder: the sweep folder.
+        say: told, once, what is wrong with the tracker.
+    """
+
+    def __init__(self, mirror: Mirror, space: SearchSpace, folder: SweepFolder, say: Callable[[str], object]) -> None:
+        self._mirror = mirror
+        self._space = space
+        self._folder = folder
+        self._say = say
+
+    def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
+        """Send what earlier drivers did, as far as the tracker does not have it."""
+        for trial in state.finished:
+            self._news(trial, state)
+
+    def epoch(self, report: TrialReport, state: LedgerState) -> None:
+        """Send a trial's epochs."""
+        self._news_of(report.trial, state)
+
+    def finished(self, row: Finished, state: LedgerState) -> None:
+        """Send a trial's end."""
+        self._news_of(row.trial, state)
+
+    def remark(self, text: str) -> None:
+        """Nothing to send."""
+
+    def end(self) -> None:
+        """Nothing to send: scoring may follow."""
+
+    def scored(self, trials: Iterable[str]) -> None:
+        """Send the figures of trials that were scored."""
+        state = read_ledger(self._folder.ledger)
+        for trial in trials:
+            self._news_of(trial, state)
+
+    def close(self) -> None:
+        """Send what is left, for a limited time."""
+        self._tell(self._mirror.close())
+
+    def _news_of(self, name: str, state: LedgerState) -> None:
+        self._news(state.named[name], state)
+
+    def _news(self, trial: TrialState, state: LedgerState) -> None:
+        run = _run(trial, state, self._space, self._folder)
+        if run is not None:
+            self._mirror.news(run, "" if trial.finished is None else trial.finished.status)
+        self._tell(self._mirror.trouble())
+
+    def _tell(self, trouble: str) -> None:
+        if trouble:
+            self._say(trouble)
+
+
+def _run(trial: TrialState, state: LedgerState, space: SearchSpace, folder: SweepFolder) -> RunToTrack | None:
+    """A trial as a tracker is told of it; None for one that is not of the space any more."""
+    proposed = trial.proposed
+    found = candidate(space, proposed.parameters, trial.afresh, proposed.repeat)
+    if found is None:
+        return None
+    again = f"-again-{trial.afresh}" if trial.afresh else ""  # from scratch, so another run
+    return RunToTrack(
+        key=f"{state.header.sweep}-{trial.trial}{again}",
+        name=f"{folder.path.name} {trial.trial}",
+        group=folder.path.name,
+        config=found.config,
+        folder=RunFolder(folder.trial(trial.trial)),
+    )

@@ -1,0 +1,132 @@
+"""Ray's environment and start, and the check that what is asked for can be given before anything waits for it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from iafsweep.errors import SweepError
+from iafsweep.signals import keeping_handlers
+from iafsweep.sweep.cluster.health_check import check_cluster
+from iafsweep.sweep.cluster.process_groups import own_process_groups
+from iafsweep.sweep.cluster.resources import Node
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "10",
+}
+"""What Ray and Tune are told through the environment, unless the user set it: no reports to Ray's makers, workers that
+stay in the driver's directory, none of Tune's own files and prints, its state (never read back here) written rarely.
+RAY_AUTH_MODE is left alone: unset, Ray 2.60 turns token authentication on for a cluster it starts; set to ``token``
+after ``import ray`` it would find no token."""
+
+_OBJECT_STORE_BYTES = 512 * 2**20
+
+_LONGEST_TEMPORARY = 60
+"""Ray puts sockets below its temporary folder, and a socket's path may have some 107 characters."""
+
+
+@contextmanager
+def running_ray(
+    node: Node,
+    *,
+    address: str | None = None,
+    temporary: str | None = None,
+    allow_no_authentication: bool = False,
+    dashboard: bool = False,
+) -> Iterator[list[Node]]:
+    """Start Ray on this machine, or join a cluster; yields its nodes, and leaves it at the end.
+
+    A Ray that runs in this process already is used and left running.
+
+    Args:
+        node: what this machine may use.
+        address: a running cluster to join, such as ``10.0.0.1:6379`` or ``auto``.
+        temporary: folder for Ray's sockets and logs, on a disk with room; None: Ray's own.
+        allow_no_authentication: start even though the environment turns token authentication off.
+        dashboard: start Ray's dashboard, for this machine's own browsers alone.
+
+    Raises:
+        SweepError: authentication is off, the temporary folder's path is too long, Ray does not start, or no cluster
+            answers.
+        Terminated: SIGTERM came while Ray started.
+    """
+    _check_environment(temporary, allow_no_authentication)
+    if ray.is_initialized():
+        yield _ray_nodes()
+        return
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if address is not None:
+        check_cluster(address)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with own_process_groups(), keeping_handlers():
+                _start(node, address, temporary, dashboard)
+    except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
+        what = "start Ray" if address is None else f"join the Ray cluster at {address}"
+        raise SweepError(f"cannot {what}: {error}") from error
+    try:
+        yield _ray_nodes()
+    finally:
+        ray.shutdown()
+
+
+def _check_environment(temporary: str | None, allow_no_authentication: bool) -> None:
+    mode = os.environ.get("RAY_AUTH_MODE", "token")
+    if mode.lower() != "token" and not allow_no_authentication:
+        raise SweepError(
+            f"RAY_AUTH_MODE={mode} turns Ray's token authentication off, while its services listen on all interfaces: "
+            f"anyone who reaches this machine could run code on it; unset RAY_AUTH_MODE"
+        )
+    if temporary is not None and len(os.path.abspath(temporary)) > _LONGEST_TEMPORARY:
+        raise SweepError(
+            f"the path of the temporary folder {temporary} has {len(os.path.abspath(temporary))} characters, Ray's "
+            f"sockets allow {_LONGEST_TEMPORARY}; name a shorter one"
+        )
+
+
+def _start(node: Node, address: str | None, temporary: str | None, dashboard: bool) -> None:
+    # Ray says that authentication is on before it looks at logging_level.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(
+        address="local",
+        num_cpus=node.cpus,
+        num_gpus=node.gpus,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _temp_dir=None if temporary is None else os.path.abspath(temporary),
+        include_dashboard=dashboard,
+        dashboard_host="127.0.0.1",
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+
+
+def _ray_nodes() -> list[Node]:
+    nodes = []
+    for entry in ray.nodes():  # type: ignore[no-untyped-call]
+        resources = entry["Resources"]
+        if entry["Alive"] and resources.get("CPU", 0) >= 1:
+            # Ray counts as memory what was free when it started, besides its object store.
+            memory = (resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0)) / 2**30
+            cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
+            nodes.append(Node(entry["NodeManagerAddress"], cpus, gpus, memory or math.inf))
+    return nodes

@@ -1,0 +1,35 @@
+"""TODO iafsweep.sweep.samplers.build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.base import DUPLICATES, Proposer
+from iafsweep.sweep.samplers.sequences import (
+    FirstProposer,
+    ListedProposer,
+    SequenceProposer,
+    _distinct,
+    _quasi_random_values,
+    _random_candidates,
+)
+from iafsweep.sweep.samplers.tpe import TpeProposer
+
+
+def make_proposer(space: SearchSpace) -> Proposer:
+    """Return the proposer that ``space.sweep.sampler`` names.
+
+    Raises:
+        ConfigError: ``grid`` on a space that is not finite.
+    """
+    sources: dict[str, Callable[[SearchSpace], Proposer]] = {
+        "tpe": TpeProposer,
+        "random": lambda space: SequenceProposer(_random_candidates(space)),
+        "quasi_random": lambda space: SequenceProposer(_distinct(space, _quasi_random_values(space), DUPLICATES)),
+        "grid": lambda space: SequenceProposer(_distinct(space, space.grid())),
+        "listed": ListedProposer,
+    }
+    proposer = sources[space.sweep.sampler](space)
+    listed = space.sweep.sampler == "listed"
+    return FirstProposer(space, proposer) if space.first and not listed else proposer

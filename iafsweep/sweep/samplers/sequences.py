@@ -1,0 +1,152 @@
+"""Which configuration to try next, as a function of the space, its seed and the ledger."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from torch.quasirandom import SobolEngine
+
+from iafsweep.search_space.candidate import Candidate, candidate, short_seed
+from iafsweep.search_space.distributions import Scalar
+from iafsweep.search_space.sampling import RandomSuggest
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.base import DUPLICATES, Proposer
+from iafsweep.sweep.storage.state import LedgerState
+
+
+def _random_candidates(space: SearchSpace) -> Iterator[Candidate]:
+    """Yield configurations drawn at random; a population, which needs every member, gets the rest from the grid."""
+    yield from _distinct(space, _random_values(space), DUPLICATES)
+    if space.sweep.scheduler == "pbt" and space.size is not None:
+        yield from _distinct(space, space.grid())
+
+
+def _random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
+    generator = random.Random(short_seed("random", space.sweep.seed))
+    while True:
+        yield space.suggest(RandomSuggest(generator))
+
+
+def _quasi_random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
+    names = [parameter.path for parameter in space.parameters]
+    for point in sobol_points(names, short_seed("quasi_random", space.sweep.seed)):
+        yield space.suggest(point)
+
+
+def _distinct(
+    space: SearchSpace, sequence: Iterator[dict[str, Scalar]], duplicates: int | None = None
+) -> Iterator[Candidate]:
+    """Yield each configuration of a sequence of values once, and end after so many ``duplicates`` in a row.
+
+    What was tried before is not asked: a duplicate is what came before in the sequence itself, so that it ends in the
+    same place whenever it is walked.
+    """
+    seen: set[str] = set()
+    repeated = 0
+    for values in sequence:
+        found = candidate(space, values)
+        if found is not None and found.key not in seen:
+            repeated = 0
+            seen.add(found.key)
+            yield found
+            continue
+        repeated += 1
+        if duplicates is not None and repeated >= duplicates:
+            return
+
+
+class ListedProposer:
+    """The points of ``[[sweep.try]]`` and no others, each with as many seeds as asked for.
+
+    Args:
+        space: the search space.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        repeats = range(1, space.sweep.repeats + 1) if space.sweep.repeats > 1 else (0,)
+        found = (candidate(space, values, repeat=repeat) for repeat in repeats for values in space.first)
+        self._listed = [each for each in found if each is not None]
+
+    def propose(self, state: LedgerState) -> Candidate | None:
+        """Return the first that was not proposed."""
+        return next((each for each in self._listed if each.key not in state.keys), None)
+
+
+class FirstProposer:
+    """The points of ``[[sweep.try]]`` first, then what another proposes.
+
+    Args:
+        space: the search space.
+        then: who proposes once these are tried.
+    """
+
+    def __init__(self, space: SearchSpace, then: Proposer) -> None:
+        self._first = [candidate(space, values) for values in space.first]
+        self._then = then
+
+    def propose(self, state: LedgerState) -> Candidate | None:
+        """Return the first of the points that was not tried, else what the other proposes."""
+        for found in self._first:
+            if found is not None and found.key not in state.keys:
+                return found
+        return self._then.propose(state)
+
+
+class SequenceProposer:
+    """Walks a fixed sequence and skips what was tried: random, quasi-random and grid search.
+
+    Args:
+        candidates: the sequence; the same one from the start whenever the sweep is resumed.
+    """
+
+    def __init__(self, candidates: Iterator[Candidate]) -> None:
+        self._candidates = candidates
+
+    def propose(self, state: LedgerState) -> Candidate | None:
+        """Return the first configuration of the rest of the sequence that was not tried."""
+        return next((found for found in self._candidates if found.key not in state.keys), None)
+
+
+class PointSuggest:
+    """Values from one point of the unit cube, by the inverse of each parameter's distribution function.
+
+    Args:
+        point: a number in [0, 1) for each parameter's name.
+    """
+
+    def __init__(self, point: Mapping[str, float]) -> None:
+        self._point = point
+
+    def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
+        """Return one of ``options``, each over an interval of the same length."""
+        return options[self._index(name, len(options))]
+
+    def integer(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """Return one of low, low + step, ..., high."""
+        if not log:
+            return low + step * self._index(name, (high - low) // step + 1)
+        # Half a unit beyond both ends, so that the ends get their share of the rounding.
+        return min(max(round(self._exponential(name, low - 0.5, high + 0.5)), low), high)
+
+    def real(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        """Return a number from low to high; with a step one of low, low + step, ..., high."""
+        if step is not None:
+            return low + step * self._index(name, round((high - low) / step) + 1)
+        if log:
+            return min(max(self._exponential(name, low, high), low), high)
+        return low + (high - low) * self._point[name]
+
+    def _index(self, name: str, count: int) -> int:
+        return min(int(self._point[name] * count), count - 1)
+
+    def _exponential(self, name: str, low: float, high: float) -> float:
+        return math.exp(math.log(low) + (math.log(high) - math.log(low)) * self._point[name])
+
+
+def sobol_points(names: Sequence[str], seed: int) -> Iterator[PointSuggest]:
+    """Yield the points of a scrambled Sobol sequence (Owen 1998), a coordinate for each of ``names``."""
+    engine = SobolEngine(len(names), scramble=True, seed=seed)
+    while True:
+        yield PointSuggest(dict(zip(names, engine.draw(1)[0].tolist(), strict=True)))

@@ -1,0 +1,69 @@
+"""What an earlier sweep found, told to the sampler of a new one."""
+
+from __future__ import annotations
+
+from iafsweep.errors import ConfigError, SweepError
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.optuna_study import frozen_trial
+from iafsweep.sweep.storage.events import Known
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import TrialState
+from iafsweep.sweep.storage.stored_sweep import begin_warm, read_sweep
+
+
+def warm_start(space: SearchSpace, folder: SweepFolder, source: SweepFolder) -> tuple[int, int]:
+    """Begin the ledger of a new sweep with what an earlier one found.
+
+    Its rows are copied, so that the new sweep depends on its own folder alone. They are told to the sampler, are no
+    trials of the new sweep, and may be proposed again.
+
+    Args:
+        space: the new search space, sampled by ``tpe``, the only sampler that listens.
+        folder: the new sweep folder.
+        source: the earlier sweep's folder; it may be running.
+
+    Returns:
+        How many of its trials fit ``space``, and how many there are that ended.
+
+    Raises:
+        SweepError: the sampler does not listen, the images are split differently, nothing fits, or the new sweep has
+            begun.
+    """
+    if space.sweep.sampler != "tpe":
+        raise SweepError(f"a warm start needs sweep.sampler = 'tpe'; '{space.sweep.sampler}' takes no notice of it")
+    earlier, found = read_sweep(source)
+    if earlier.sweep.scheduler == "pbt":
+        raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
+    if earlier.base.data != space.base.data:
+        raise SweepError(
+            f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
+        )
+    ended = found.finished
+    known = [row for trial in ended if (row := _known(space, trial, source)) is not None]
+    if not known:
+        raise SweepError(f"none of the {len(ended)} trials of {source.path} that ended lies in this search space")
+    folder.create()
+    if folder.ledger.exists():
+        raise SweepError(f"{folder.path} has begun; a warm start is for a new sweep")
+    with folder.lock():
+        begin_warm(space, folder, known)
+    return len(known), len(ended)
+
+
+def _known(space: SearchSpace, trial: TrialState, source: SweepFolder) -> Known | None:
+    end = trial.finished
+    if end is None or frozen_trial(space, trial.proposed.parameters, end) is None:
+        return None
+    try:
+        space.config(trial.proposed.parameters)
+    except ConfigError:
+        return None
+    return Known(
+        source=f"{source.path.name}/{trial.trial}",
+        parameters=trial.proposed.parameters,
+        status=end.status,
+        epochs=end.epochs,
+        value=end.value,
+        best_value=end.best_value,
+        seconds=end.seconds,
+    )

@@ -1,0 +1,255 @@
+"""The rerun: the best trials scored on the test images, task by task, each task a file that is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_images
+from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
+from iafsweep.evaluation.previous import Earlier, lost, read_earlier, replaced, with_earlier
+from iafsweep.evaluation.scoring import FrozenStepSize
+from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
+from iafsweep.models import folded
+from iafsweep.records import Evaluation
+from iafsweep.sweep.cluster.actor_pool import run_units
+from iafsweep.sweep.cluster.resources import Plan
+from iafsweep.sweep.cluster.work_units import Unit, UnitProgress, UnitsOutcome
+from iafsweep.sweep.scoring.selection import saved_epoch
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.training import RunFolder, load_trained_model
+from iafsweep.training.checkpoint import check_whole, checkpoint_digest
+from iafsweep.training.host_memory import keep_freed_memory
+from iafsweep.training.run_log import add_test_figures
+
+
+@dataclass(frozen=True)
+class ScoringTask:
+    """What a worker is told.
+
+    Attributes:
+        run: the trial's run folder.
+        checkpoint: which of its checkpoints.
+        task: what to do.
+    """
+
+    run: Path
+    checkpoint: Literal["best", "last"]
+    task: Task
+
+
+class ScoringWorker:
+    """Does tasks in one process and keeps the model of the last one.
+
+    Args:
+        images: test images, uint8 [N, X...].
+        device: where to compute.
+    """
+
+    def __init__(self, images: Tensor, device: torch.device) -> None:
+        self._images = images.to(device)
+        self._device = device
+        keep_freed_memory(device)
+        self._model_of: tuple[Path, str] | None = None
+
+    def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:
+        """Return the result of a task as JSON."""
+        if self._model_of != (payload.run, payload.checkpoint):
+            self._model = folded(load_trained_model(RunFolder(payload.run), payload.checkpoint, self._device).model)
+            self._model_of = payload.run, payload.checkpoint
+        step_size = next((FrozenStepSize.model_validate_json(text) for text in needed.values()), None)
+        return perform(self._model, {"test": self._images}, payload.task, step_size).model_dump_json()
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial to be scored.
+
+    Attributes:
+        trial: the trial's name.
+        run: its run folder.
+        config: its configuration, with the evaluation that was asked for.
+        jobs: the figures to be made.
+        digest: of the checkpoint, in the name of every unit.
+        epoch: the epoch that the checkpoint holds.
+        parameters: trainable parameters of the model.
+    """
+
+    trial: str
+    run: RunFolder
+    config: RunConfig
+    jobs: tuple[Job | SandwichJob, ...]
+    digest: str
+    epoch: int
+    parameters: int
+
+    @property
+    def first_tasks(self) -> int:
+        """How many tasks there are to begin with; searches for a small error may add to them."""
+        return sum(len(next(course(job, self.config))) for job in self.jobs)
+
+    def unit(self, task: Task) -> Unit:
+        """Return a task as a unit of the rerun."""
+        checkpoint = self.config.evaluation.checkpoint
+        needs = () if task.needs is None else (self.name(task.needs),)
+        return Unit(self.name(task.name), ScoringTask(self.run.path, checkpoint, task), needs, task.evaluations)
+
+    def name(self, task: str) -> str:
+        """Return the name of a task's result file."""
+        return f"{self.trial}.{self.digest}.{task}"
+
+
+def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig, test_images: int) -> Finalist:
+    """Return what has to be done to score a trial on the test images.
+
+    Args:
+        trial: the trial's name.
+        folder: the sweep folder.
+        evaluation: the settings to score with.
+        test_images: how many test images there are.
+
+    Raises:
+        RunFolderError: its run folder, its state or its checkpoint is missing or damaged.
+    """
+    run = RunFolder(folder.trial(trial))
+    config = run.read_config().model_copy(update={"evaluation": evaluation})
+    digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
+    check_whole(run, evaluation.checkpoint)
+    state = run.read_state()
+    return Finalist(
+        trial=trial,
+        run=run,
+        config=config,
+        jobs=tuple(plan_jobs(config, {"test": test_images})),
+        digest=digest,
+        epoch=saved_epoch(state, evaluation.checkpoint),
+        parameters=state.parameters,
+    )
+
+
+def score_finalists(
+    finalists: Sequence[Finalist],
+    folder: SweepFolder,
+    images: Tensor,
+    plan: Plan,
+    progress: UnitProgress,
+    told: Callable[[str], None],
+) -> UnitsOutcome:
+    """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
+
+    All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
+    the same checkpoint that were measured earlier and are not made again stay.
+
+    Args:
+        finalists: from :func:`plan_finalist`, the best first.
+        folder: the sweep folder.
+        images: all test images, uint8 [N, X...].
+        plan: how many processes, with what.
+        progress: hears of each unit done; searches for a small error add to the units there are.
+        told: hears a line on each earlier figure that is replaced by one with other settings, or cannot be kept.
+
+    Raises:
+        SweepError: another driver holds the folder, or processes keep dying.
+    """
+    runs = [_Run(finalist, course(job, finalist.config)) for finalist in finalists for job in finalist.jobs]
+    kind = "cuda" if plan.gpus else "cpu"
+
+    def following(outcome: UnitsOutcome) -> list[Unit]:
+        units = []
+        for run in runs:
+            if run.take(outcome):
+                units += run.units()
+                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], kind, told)
+        return units
+
+    first = [unit for run in runs for unit in run.units()]
+    # Others wait for pilots.
+    first.sort(key=lambda unit: not (isinstance(unit.payload, ScoringTask) and _is_pilot(unit.payload.task)))
+    return run_units(first, folder, images, ScoringWorker, plan, progress, following)
+
+
+class _Run:
+    """A course on its way.
+
+    Attributes:
+        finalist: whose figure it makes.
+        tasks: what has to be done next; empty when it has ended.
+        scored: what it came to.
+        devices: where those of its tasks were done that this rerun did.
+    """
+
+    def __init__(self, finalist: Finalist, steps: Course) -> None:
+        self.finalist = finalist
+        self.tasks = next(steps)
+        self.scored: Scored | None = None
+        self.devices: set[str] = set()
+        self._steps = steps
+
+    def units(self) -> list[Unit]:
+        """The tasks as units of the rerun."""
+        return [self.finalist.unit(task) for task in self.tasks]
+
+    def take(self, outcome: UnitsOutcome) -> bool:
+        """Go on if the results of all tasks are there; returns whether they were."""
+        names = {task.name: self.finalist.name(task.name) for task in self.tasks}
+        if not names or not all(name in outcome.results for name in names.values()):
+            return False
+        self.devices |= {outcome.devices[name] for name in names.values() if name in outcome.devices}
+        results = {task.name: read_result(task, outcome.results[names[task.name]]) for task in self.tasks}
+        try:
+            self.tasks = self._steps.send(results)
+        except StopIteration as end:
+            self.tasks, self.scored = [], end.value
+        return True
+
+
+def _is_pilot(task: Task) -> bool:
+    return isinstance(task.work, PilotWork)
+
+
+def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Callable[[str], None]) -> None:
+    scored = [run.scored for run in runs if run.scored is not None]
+    if len(scored) < len(runs):
+        return
+    earlier = read_earlier(finalist.run)
+    scores = _with_earlier(finalist, assemble(scored), earlier, told)
+    devices = " and ".join(sorted({device for run in runs for device in run.devices}))
+    if not devices:  # an earlier rerun did it all, and said where, unless it was killed before it could
+        said = None if earlier is None else earlier.evaluation
+        devices = said.device if said is not None and said.checkpoint_digest == finalist.digest else kind
+    write_images(finalist.run, scores)
+    found = Evaluation(
+        checkpoint=finalist.config.evaluation.checkpoint,
+        epoch=finalist.epoch,
+        parameters=finalist.parameters,
+        device=devices,
+        estimates=scores.estimates,
+        sandwiches=scores.sandwiches,
+        checkpoint_digest=finalist.digest,
+    )
+    path = finalist.run.evaluation
+    before = path.read_bytes() if path.exists() else None
+    finalist.run.write_evaluation(found)
+    if path.read_bytes() != before:  # a rerun that finds everything done adds no further event file
+        add_test_figures(finalist.run.tensorboard, found)
+
+
+def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, told: Callable[[str], None]) -> Scores:
+    """New scores with the earlier figures of the same checkpoint that were not made again."""
+    if earlier is None:
+        return scores
+    digest = earlier.evaluation.checkpoint_digest
+    if digest != finalist.digest:
+        why = "another checkpoint" if digest else "an earlier version, which did not say of which checkpoint"
+        for figure in lost(scores, earlier):
+            told(f"{finalist.trial}: {figure} is of {why}: not kept")
+        return scores
+    for line in replaced(scores, earlier):
+        told(f"{finalist.trial}: {line}")
+    return with_earlier(scores, earlier, finalist.config.evaluation)

@@ -1,0 +1,114 @@
+"""What a sweep ran on, written down each time a driver begins: versions, cores, the program's commit.
+
+The device of each trial stands in the ledger. Nothing here tells of the machine's name, its user or its folders, so
+that it can be passed on with the results.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from iafsweep.records import Record
+from iafsweep.sweep.storage.events import now
+
+_PACKAGES = ("iafsweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pydantic")
+
+_GIT_SECONDS = 5
+
+
+class Environment(Record):
+    """What one driver ran on.
+
+    Attributes:
+        time: when it began, UTC.
+        python: version of Python.
+        system: operating system and kind of processor, such as ``Linux x86_64``.
+        cpus: CPU cores of the driver's machine.
+        cuda: the CUDA version that PyTorch was built for; None without.
+        packages: versions of the packages that figures depend on.
+        commit: the program's git commit; None if it does not run from a repository.
+        changed: whether files of the program differed from that commit; None without one.
+    """
+
+    time: str
+    python: str
+    system: str
+    cpus: int
+    cuda: str | None
+    packages: dict[str, str]
+    commit: str | None
+    changed: bool | None
+
+
+def this_environment() -> Environment:
+    """Return what this process runs on."""
+    commit, changed = _commit(Path(__file__).parents[1])
+    return Environment(
+        time=now(),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cpus=os.cpu_count() or 1,
+        cuda=torch.version.cuda,
+        packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        commit=commit,
+        changed=changed,
+    )
+
+
+def record_environment(path: Path) -> None:
+    """Append this process's environment to ``path``, a JSON line; a full disk costs the line, not the sweep."""
+    with suppress(OSError), path.open("a+b") as file:
+        file.seek(-min(file.tell(), 1), os.SEEK_END)
+        torn = file.read() not in (b"", b"\n")  # by a kill; glued to its half, this line could not be read either
+        line = this_environment().model_dump_json()
+        file.write((f"\n{line}\n" if torn else f"{line}\n").encode())
+
+
+def read_environments(path: Path) -> tuple[Environment, ...]:
+    """Return the environments of all drivers, the first first; lines that cannot be read are left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return ()
+    found = []
+    for line in lines:
+        try:
+            found.append(Environment.model_validate_json(line))
+        except ValidationError:  # cut off by a kill
+            continue
+    return tuple(found)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit(package: Path) -> tuple[str | None, bool | None]:
+    """The commit of the repository that ``package`` is a tracked part of, and whether its files differ from it."""
+    # An installed package may lie inside somebody's repository: only one that tracks it is the program's.
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    status = _git(package, "status", "--porcelain", "--untracked-files=no", ".")
+    return _git(package, "rev-parse", "HEAD"), None if status is None else bool(status)
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says; None if it is not there, fails or takes long."""
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,273 @@
+"""The rows of a sweep's ledger: one versioned schema, typed, to and from JSON lines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from iafsweep.records import Precision, Record
+
+LEDGER_SCHEMA = 2
+"""Version of the rows below; a ledger of another version is refused, never guessed at."""
+
+TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
+"""``t0001`` is the first proposal; the pattern also keeps names read from files inside the sweep folder."""
+
+ParameterValue = bool | int | float | str
+"""What a sampler proposes."""
+
+EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
+"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of memory, an error in it."""
+
+SweepStatus = Literal["completed", "exhausted", "stopped", "interrupted", "aborted"]
+"""How a driver's training ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` ·
+trial after trial failed alike."""
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def trial_name(number: int) -> str:
+    """Return the name of the ``number``-th proposal, counted from 1."""
+    return f"t{number:04d}"
+
+
+class Header(Record):
+    """First row: which sweep this ledger belongs to.
+
+    Attributes:
+        ledger: the schema's version.
+        sweep: name drawn once for the sweep, so that ledgers cannot be mixed up.
+        created: when, UTC.
+        seed: the sweep's seed.
+        space: hash of the search space.
+    """
+
+    row: Literal["header"] = "header"
+    ledger: int = LEDGER_SCHEMA
+    sweep: str
+    created: str
+    seed: int
+    space: str
+
+
+class Proposed(Record):
+    """The sampler proposed a configuration.
+
+    Attributes:
+        trial: the trial's name.
+        number: which proposal it is, from 1.
+        parameters: searched values by configuration path; inactive ones are absent.
+        seed: the trial's own training seed.
+        key: hash of the configuration without what cannot matter; equal keys are not trained twice.
+        repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
+        time: when, UTC.
+    """
+
+    row: Literal["proposed"] = "proposed"
+    trial: TrialId
+    number: int = Field(ge=1)
+    parameters: dict[str, ParameterValue]
+    seed: int
+    key: str
+    repeat: int = Field(0, ge=0)
+    time: str
+
+
+class Started(Record):
+    """A process began (or went on with) a trial; more than one row means interruptions.
+
+    Attributes:
+        trial: the trial's name.
+        time: when, UTC.
+    """
+
+    row: Literal["started"] = "started"
+    trial: TrialId
+    time: str
+
+
+class Rung(Record):
+    """A trial reached a rung of the scheduler and went on; kept so that rungs can be filled again.
+
+    Attributes:
+        trial: the trial's name.
+        epoch: the rung.
+        value: validation bound there, nats per image.
+        time: when, UTC.
+    """
+
+    row: Literal["rung"] = "rung"
+    trial: TrialId
+    epoch: int = Field(ge=1)
+    value: float
+    time: str
+
+
+class Finished(Record):
+    """A trial ended.
+
+    Attributes:
+        trial: the trial's name.
+        status: how it ended.
+        epochs: epochs done.
+        value: validation bound of the last epoch, None if there is none that is finite.
+        best_epoch: the epoch with the best validation bound.
+        best_value: that bound, nats per image; ranks the trial.
+        seconds: training seconds, interruptions not counted.
+        gpu_seconds: seconds times GPUs of the trial.
+        device: where it trained.
+        precision: what its networks computed in; None if it never began.
+        compiled: whether its step was compiled.
+        compile_seconds: how many of its seconds were spent compiling.
+        parameters: trainable parameters of the model.
+        error: the traceback of a failed trial, or what went wrong in a line.
+        time: when, UTC.
+    """
+
+    row: Literal["finished"] = "finished"
+    trial: TrialId
+    status: EndStatus
+    epochs: int
+    value: float | None = None
+    best_epoch: int | None = None
+    best_value: float | None = None
+    seconds: float
+    gpu_seconds: float
+    device: str = ""
+    precision: Precision | None = None
+    compiled: bool | None = None
+    compile_seconds: float = 0.0
+    parameters: int | None = None
+    error: str = ""
+    time: str
+
+
+class Reopened(Record):
+    """A trial that had ended is to be trained further, because somebody asked for it.
+
+    Attributes:
+        trial: the trial's name.
+        gpus: GPUs it gets from now on; None: as many as the other trials.
+        afresh: whether it begins again with another training seed instead of going on from its checkpoint.
+        time: when, UTC.
+    """
+
+    row: Literal["reopened"] = "reopened"
+    trial: TrialId
+    gpus: float | None = Field(None, ge=0)
+    afresh: bool = False
+    time: str
+
+
+class Began(Record):
+    """A driver began to train.
+
+    Attributes:
+        at_a_time: trials that run at once.
+        time: when, UTC.
+    """
+
+    row: Literal["began"] = "began"
+    at_a_time: int
+    time: str
+
+
+class Ended(Record):
+    """A driver's training ended in good order; after a kill this row is absent. Scoring follows, and leaves no row.
+
+    Attributes:
+        outcome: how the sweep stood then.
+        reason: what ended it before its last trial.
+        time: when, UTC.
+    """
+
+    row: Literal["ended"] = "ended"
+    outcome: SweepStatus
+    reason: str = ""
+    time: str
+
+
+class Known(Record):
+    """A trial of an earlier sweep, told to the sampler; no trial of this one.
+
+    Attributes:
+        source: the earlier sweep's name and its trial's.
+        parameters: searched values by configuration path.
+        status: how it ended.
+        epochs: epochs done.
+        value: validation bound of the last epoch.
+        best_value: best validation bound, nats per image.
+        seconds: training seconds.
+    """
+
+    row: Literal["known"] = "known"
+    source: str
+    parameters: dict[str, ParameterValue]
+    status: EndStatus
+    epochs: int
+    value: float | None = None
+    best_value: float | None = None
+    seconds: float = 0.0
+
+
+class Exchange(Record):
+    """One member of a population goes on from a copy of another.
+
+    Attributes:
+        trial: the member.
+        donor: whose run folder it copies, as of the end of the generation.
+        parameters: its searched values from now on.
+        seed: its training seed from now on.
+        key: hash of its configuration from now on.
+        repeat: a number of its own, so that no two copies train with the same seed.
+    """
+
+    trial: TrialId
+    donor: TrialId
+    parameters: dict[str, ParameterValue]
+    seed: int
+    key: str
+    repeat: int = Field(ge=0)
+
+
+class Generation(Record):
+    """A generation of a population has ended, and who copies whom is decided: all of it in one row, or nothing.
+
+    Attributes:
+        epoch: the epoch it ended with.
+        exchanges: the copies to be made.
+        time: when, UTC.
+    """
+
+    row: Literal["generation"] = "generation"
+    epoch: int = Field(ge=1)
+    exchanges: tuple[Exchange, ...]
+    time: str
+
+
+TrialEvent = Proposed | Started | Rung | Finished | Reopened
+"""Rows of one trial."""
+
+SessionEvent = Began | Ended
+"""Rows of one driver."""
+
+Event = TrialEvent | SessionEvent | Generation | Known
+"""Every row but the header."""
+
+Row = Annotated[Header | Event, Field(discriminator="row")]
+
+_ADAPTER: TypeAdapter[Header | Event] = TypeAdapter(Row)
+
+
+def parse_row(line: str | bytes) -> Header | Event:
+    """Return the row a ledger line holds.
+
+    Raises:
+        pydantic.ValidationError: the line is no JSON, or none of the rows.
+    """
+    return _ADAPTER.validate_json(line)

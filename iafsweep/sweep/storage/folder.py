@@ -1,0 +1,191 @@
+"""Names and paths in a sweep folder, and the lock that keeps a second driver out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from iafsweep.errors import SweepError
+from iafsweep.locks import _LOOK_SECONDS, _LOOKS, _holder, _locked
+
+_TRIAL = re.compile(r"t\d{4,9}")
+
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+
+
+class SweepFolder:
+    """The folder of one sweep.
+
+    ``sweep.toml`` the space as it was launched · ``trials.jsonl`` the ledger · ``trials/<trial>/`` run folders ·
+    ``rerun/`` results of the rerun, a file a unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` ·
+    ``report.html`` · ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``optuna.journal`` ·
+    ``driver.lock``. Names that come from files are checked before they become paths.
+
+    Args:
+        path: the folder; made absolute.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.space = self.path / "sweep.toml"
+        self.ledger = self.path / "trials.jsonl"
+        self.trials = self.path / "trials"
+        self.rerun = self.path / "rerun"
+        self.leaderboard_csv = self.path / "leaderboard.csv"
+        self.leaderboard_markdown = self.path / "leaderboard.md"
+        self.best = self.path / "best.toml"
+        self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
+        self.environment = self.path / "environment.jsonl"
+        self.log = self.path / "sweep.log"
+        self.scratch = self.path / ".tune"
+        self.journal = self.path / "optuna.journal"
+        self.stop_request = self.path / ".stop"
+        self._driver_lock = self.path / "driver.lock"
+        self._trial_locks = self.path / ".locks"
+
+    def create(self) -> None:
+        """Make the folder and those inside it; doing so twice is allowed."""
+        for folder in (self.path, self.trials, self.rerun, self._trial_locks):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SweepError(f"cannot make the sweep folder {folder}: {error}; take another --runs") from error
+
+    def trial(self, trial: str) -> Path:
+        """Return the run folder of a trial.
+
+        Raises:
+            SweepError: ``trial`` is not a trial's name, such as ``t0001``.
+        """
+        if _TRIAL.fullmatch(trial) is None:
+            raise SweepError(f"{trial!r} is no trial; trials are named t0001, t0002, ...")
+        return self.trials / trial
+
+    def refuse_unknown(self, trial: str, known: Sequence[str]) -> None:
+        """Refuse a trial that is not among those known.
+
+        Raises:
+            SweepError: it is not; which ones are is said.
+        """
+        if trial in known:
+            return
+        some = ", ".join(known) if len(known) <= 8 else f"{known[0]} to {known[-1]}, {len(known)} in all"
+        raise SweepError(f"{self.path} has no trial {trial!r}; it has {some or 'none yet'}")
+
+    def refuse_inside(self, path: Path, option: str) -> None:
+        """Refuse a place in the sweep folder for what a command is told to write, whatever links lead there.
+
+        Args:
+            path: where it would be written.
+            option: what says so, for the message.
+
+        Raises:
+            SweepError: it is the folder or in it.
+        """
+        if path.expanduser().resolve().is_relative_to(self.path.resolve()):
+            raise SweepError(
+                f"{option} {path} lies in the sweep folder {self.path}, whose files are the sweep's own; "
+                f"name a place outside it"
+            )
+
+    def trial_stop_request(self, trial: str) -> Path:
+        """Return the file whose being there asks a trial to stop."""
+        return self._trial_locks / f"stop-{self.trial(trial).name}"
+
+    def take_stop_request(self, trial: str) -> bool:
+        """Return whether somebody asked a trial to stop, and forget it."""
+        try:
+            self.trial_stop_request(trial).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def put_aside(self, trial: str) -> None:
+        """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can begin again."""
+        path = self.trial(trial)
+        if path.exists():
+            aside = (path.with_name(f"{trial}.old-{number}") for number in range(1, 10**6))
+            path.rename(next(name for name in aside if not name.exists()))
+
+    def result(self, name: str) -> Path:
+        """Return the path of a file of the rerun.
+
+        Raises:
+            SweepError: ``name`` is not a plain file name.
+        """
+        if _FILE.fullmatch(name) is None:
+            raise SweepError(f"{name!r} is no name of a result file; letters, digits and . _ + - only")
+        return self.rerun / name
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder as its one driver; the system lets go of it when the process ends, however it ends.
+
+        Raises:
+            SweepError: another process holds it, or it cannot be written.
+        """
+        with ExitStack() as held:
+            try:
+                holder = held.enter_context(_locked(self._driver_lock, _LOOKS))
+            except OSError as error:
+                raise SweepError(
+                    f"cannot lock {self._driver_lock}: {error}; a driver needs a folder that it may write, on a disk "
+                    f"that locks files"
+                ) from error
+            self._refuse(holder)
+            yield
+
+    def refuse_if_driven(self) -> None:
+        """Look whether a driver runs before anything slow is begun for another one, which :meth:`lock` would refuse.
+
+        Raises:
+            SweepError: another process holds the folder.
+        """
+        self._refuse(self.driver())
+
+    def _refuse(self, holder: str | None) -> None:
+        if holder is not None:
+            raise SweepError(
+                f"{self.path} is in use by another driver ({holder}); wait for it or stop it, then try again"
+            )
+
+    def driver(self) -> str | None:
+        """Return the driver that holds the folder, as a process and a host; None if no driver runs.
+
+        Raises:
+            SweepError: the folder cannot be read.
+        """
+        try:
+            descriptor = os.open(self._driver_lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SweepError(f"cannot read {self._driver_lock}: {error}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(descriptor)
+        finally:
+            os.close(descriptor)
+        return None
+
+    @contextmanager
+    def trial_lock(self, trial: str, seconds: float = 0.0) -> Iterator[None]:
+        """Hold a trial's run folder as its one writer, also against a process that outlived its driver.
+
+        Args:
+            trial: the trial's name.
+            seconds: how long to wait for whoever holds it.
+
+        Raises:
+            OSError: another process holds it; it ends soon, so trying again helps.
+        """
+        with _locked(self._trial_locks / self.trial(trial).name, 1 + round(seconds / _LOOK_SECONDS)) as holder:
+            if holder is not None:
+                raise OSError(f"the run folder of {trial} is still in use ({holder})")
+            yield

@@ -1,0 +1,182 @@
+"""The ledger of a sweep: an append-only file of JSON lines, each on disk before anything follows from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from iafsweep.atomic import write_text
+from iafsweep.errors import SweepError
+from iafsweep.sweep.storage.events import LEDGER_SCHEMA, Event, Header, parse_row
+from iafsweep.sweep.storage.state import LedgerState, Replay, replay
+
+
+def read_ledger(path: Path) -> LedgerState:
+    """Read a ledger that may be in use, cut off or damaged; nothing is written.
+
+    A last line without its end is left out (its writer was killed, or is about to finish it). A damaged line in the
+    middle is left out and named in ``problems``.
+
+    Raises:
+        SweepError: no such file, no usable header, or another version of the rows.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SweepError(f"{path} does not exist: this is no sweep folder, or its sweep never started") from None
+    except OSError as error:
+        raise SweepError(f"cannot read {path}: {error}") from None
+    lines = content.split(b"\n")[:-1]
+    header = _read_header(path, lines)
+    events, problems = _read_events(path, lines)
+    if not content.endswith(b"\n"):
+        problems.append(f"{path.name} line {len(lines) + 1} is cut off and left out")
+    return replay(header, events, problems)
+
+
+def _read_header(path: Path, lines: Sequence[bytes]) -> Header:
+    version = _version(lines[0]) if lines else None
+    if version is not None and version != LEDGER_SCHEMA:
+        raise SweepError(
+            f"{path} is a ledger of version {version}, this program reads version {LEDGER_SCHEMA}; "
+            f"use the program that wrote it"
+        )
+    try:
+        return Header.model_validate_json(lines[0] if lines else b"")
+    except ValidationError:
+        raise SweepError(f"{path} line 1 is no header: the file is damaged or not a ledger; restore it") from None
+
+
+def _version(line: bytes) -> int | None:
+    """The version a header states, whatever else that version may hold; None if there is none."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    version = values.get("ledger") if isinstance(values, dict) else None
+    return version if isinstance(version, int) else None
+
+
+def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[str]]:
+    events: list[Event] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            row = parse_row(line)
+        except ValidationError:
+            problems.append(f"{path.name} line {number} is damaged and left out")
+            continue
+        if isinstance(row, Header):
+            problems.append(f"{path.name} line {number} is a second header and left out")
+        else:
+            events.append(row)
+    return events, problems
+
+
+class Ledger:
+    """An open ledger; one process at a time writes (see ``SweepFolder.lock``). Use :meth:`create` or :meth:`open`.
+
+    Args:
+        path: the file, which has a header and ends with a line end.
+        state: what the file says.
+
+    Attributes:
+        fault: why a row could not be written. Tune, in whose loop most rows are, passes on only the text of errors.
+    """
+
+    def __init__(self, path: Path, state: LedgerState) -> None:
+        self.path = path
+        self._state: LedgerState | None = state
+        self._rows = Replay(state.header, state.problems)
+        for event in state.events:
+            self._rows.take(event)
+        self.fault: SweepError | None = None
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    @classmethod
+    def create(cls, path: Path, header: Header, events: Sequence[Event] = ()) -> Ledger:
+        """Begin a ledger.
+
+        The file appears with its header and the first ``events``, or not at all.
+
+        Raises:
+            SweepError: the file exists, or cannot be written.
+        """
+        if path.exists():
+            raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
+        try:
+            write_text(path, b"".join(map(_encode, (header, *events))).decode())
+        except OSError as error:
+            raise SweepError(f"cannot write {path}: {error}; mend that and try again") from error
+        return cls(path, replay(header, events))
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """Read a ledger and open it for more rows; a cut-off last line is removed from the file first.
+
+        Raises:
+            SweepError: as :func:`read_ledger`, or it cannot be written.
+        """
+        state = read_ledger(path)
+        try:
+            with path.open("r+b") as file:
+                whole = file.read().rfind(b"\n") + 1
+                file.truncate(whole)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return cls(path, state)
+
+    @property
+    def state(self) -> LedgerState:
+        """What the ledger says now."""
+        if self._state is None:
+            self._state = self._rows.state()
+        return self._state
+
+    def append(self, event: Event) -> None:
+        """Write one row and wait until it is on disk.
+
+        Raises:
+            SweepError: the row could not be written whole; what was written of it is removed again.
+        """
+        line = _encode(event)
+        before = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, line)
+            if written != len(line):
+                raise OSError(f"{written} of {len(line)} bytes written; is the disk full?")
+            os.fsync(self._file)
+        except OSError as error:
+            self.fault = _unwritable(self.path, error)
+            os.ftruncate(self._file, before)
+            raise self.fault from error
+        self._rows.take(event)
+        self._state = None
+
+    def close(self) -> None:
+        """Close the file; doing so twice is allowed."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _unwritable(path: Path, error: OSError) -> SweepError:
+    return SweepError(f"cannot write {path}: {error}; what it holds is whole, so mend that and resume")
+
+
+def _encode(row: Header | Event) -> bytes:
+    return row.model_dump_json().encode() + b"\n"

@@ -1,0 +1,232 @@
+"""What a ledger says, as a pure function of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from iafsweep.sweep.storage.events import (
+    Began,
+    Ended,
+    Event,
+    Finished,
+    Generation,
+    Header,
+    Known,
+    Proposed,
+    Reopened,
+    Rung,
+    SessionEvent,
+    Started,
+    TrialEvent,
+)
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """One trial, as its rows tell it.
+
+    Attributes:
+        proposed: what was proposed.
+        starts: how many processes began or went on with it.
+        rungs: rungs it passed, in order.
+        finished: how it ended; None while it has not.
+        gpus: GPUs asked for it alone when it was opened again; None: as many as the others.
+        reopened: how often it was opened again after it had ended.
+        afresh: how often it began again with another seed.
+        spent_gpu_seconds: GPU-seconds of attempts that were thrown away.
+        donors: members of its population that it went on from copies of, in order; ``proposed`` has its values since.
+    """
+
+    proposed: Proposed
+    starts: int = 0
+    rungs: tuple[Rung, ...] = ()
+    finished: Finished | None = None
+    gpus: float | None = None
+    reopened: int = 0
+    afresh: int = 0
+    spent_gpu_seconds: float = 0.0
+    donors: tuple[str, ...] = ()
+
+    @property
+    def trial(self) -> str:
+        """The trial's name."""
+        return self.proposed.trial
+
+
+@dataclass(frozen=True)
+class LedgerState:
+    """A ledger read to its end.
+
+    Attributes:
+        header: which sweep it is.
+        trials: every trial, by number of proposal.
+        events: the usable rows in their order, which is the order in which things happened.
+        problems: what was wrong with other rows, a sentence each.
+        last_number: highest number of proposal seen anywhere, so that no name is given twice.
+        sessions: when drivers began and ended, in order.
+        known: trials of earlier sweeps, for the sampler.
+        generations: ends of generations of a population, by epoch.
+    """
+
+    header: Header
+    trials: tuple[TrialState, ...]
+    events: tuple[Event, ...]
+    problems: tuple[str, ...]
+    last_number: int
+    sessions: tuple[SessionEvent, ...] = ()
+    known: tuple[Known, ...] = ()
+    generations: Mapping[int, Generation] = field(default_factory=dict)
+
+    @cached_property
+    def finished(self) -> tuple[TrialState, ...]:
+        """Trials that ended, one way or another."""
+        return tuple(trial for trial in self.trials if trial.finished is not None)
+
+    @cached_property
+    def unfinished(self) -> tuple[TrialState, ...]:
+        """Trials that were proposed and have not ended."""
+        return tuple(trial for trial in self.trials if trial.finished is None)
+
+    @cached_property
+    def named(self) -> Mapping[str, TrialState]:
+        """The trials by their names."""
+        return {trial.trial: trial for trial in self.trials}
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Keys of all configurations proposed."""
+        return frozenset(trial.proposed.key for trial in self.trials)
+
+    @cached_property
+    def gpu_seconds(self) -> float:
+        """GPU-seconds of all trials that ended, thrown-away attempts included."""
+        ended = sum(trial.finished.gpu_seconds for trial in self.finished if trial.finished is not None)
+        return ended + sum(trial.spent_gpu_seconds for trial in self.trials)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last driver to train has not said how that ended: it trains, or was killed."""
+        return bool(self.sessions) and isinstance(self.sessions[-1], Began)
+
+    @property
+    def best(self) -> TrialState | None:
+        """The completed trial with the lowest validation bound, the earliest of equal ones."""
+        best: TrialState | None = None
+        lowest = float("inf")
+        for trial in self.finished:
+            end = trial.finished
+            if end is not None and end.status == "completed" and end.best_value is not None and end.best_value < lowest:
+                best, lowest = trial, end.best_value
+        return best
+
+
+class Replay:
+    """Takes a ledger's rows one after the other.
+
+    A row that contradicts those before it (a trial never proposed, ended twice, proposed twice) is left out and named.
+
+    Args:
+        header: the ledger's header.
+        problems: what reading the file already found.
+    """
+
+    def __init__(self, header: Header, problems: Iterable[str] = ()) -> None:
+        self._header = header
+        self._trials: dict[str, TrialState] = {}
+        self._kept: list[Event] = []
+        self._sessions: list[SessionEvent] = []
+        self._known: list[Known] = []
+        self._generations: dict[int, Generation] = {}
+        self._problems = list(problems)
+        self._last_number = 0
+
+    def take(self, event: Event) -> None:
+        """Take the next row."""
+        if isinstance(event, Began | Ended | Known):
+            self._kept.append(event)
+            if isinstance(event, Known):
+                self._known.append(event)
+            else:
+                self._sessions.append(event)
+            return
+        if isinstance(event, Generation):
+            self._exchange(event)
+            return
+        self._last_number = max(self._last_number, int(event.trial[1:]))
+        after = _apply(self._trials.get(event.trial), event)
+        if isinstance(after, str):
+            self._problems.append(f"{event.row} row of {event.trial} left out: {after}")
+            return
+        self._trials[event.trial] = after
+        self._kept.append(event)
+
+    def _exchange(self, generation: Generation) -> None:
+        strangers = {each.trial for each in generation.exchanges} - self._trials.keys()
+        if generation.epoch in self._generations or strangers:
+            why = f"{strangers.pop()} was never proposed" if strangers else "it had ended"
+            self._problems.append(f"generation row of epoch {generation.epoch} left out: {why}")
+            return
+        for each in generation.exchanges:
+            before = self._trials[each.trial]
+            changes = each.model_dump(include={"parameters", "seed", "key", "repeat"})
+            proposed = before.proposed.model_copy(update=changes)
+            self._trials[each.trial] = replace(before, proposed=proposed, donors=(*before.donors, each.donor))
+        self._generations[generation.epoch] = generation
+        self._kept.append(generation)
+
+    def state(self) -> LedgerState:
+        """Return what the rows so far say."""
+        trials = sorted(self._trials.values(), key=lambda trial: trial.proposed.number)
+        return LedgerState(
+            self._header,
+            tuple(trials),
+            tuple(self._kept),
+            tuple(self._problems),
+            self._last_number,
+            tuple(self._sessions),
+            tuple(self._known),
+            dict(self._generations),
+        )
+
+
+def replay(header: Header, events: Iterable[Event], problems: Iterable[str] = ()) -> LedgerState:
+    """Return what the rows say, a pure function of them; each prefix of a ledger gives the state at that moment."""
+    rows = Replay(header, problems)
+    for event in events:
+        rows.take(event)
+    return rows.state()
+
+
+def _apply(before: TrialState | None, event: TrialEvent) -> TrialState | str:
+    """Return the trial after ``event``, or why the event cannot be."""
+    if isinstance(event, Proposed):
+        return TrialState(event) if before is None else "it was proposed before"
+    if before is None:
+        return "the trial was never proposed"
+    if isinstance(event, Reopened):
+        return _reopened(before, event)
+    if before.finished is not None:
+        return "the trial had ended"
+    if isinstance(event, Started):
+        return replace(before, starts=before.starts + 1)
+    if isinstance(event, Rung):
+        known = any(rung.epoch == event.epoch for rung in before.rungs)
+        return before if known else replace(before, rungs=(*before.rungs, event))
+    return replace(before, finished=event)
+
+
+def _reopened(before: TrialState, event: Reopened) -> TrialState | str:
+    if before.finished is None:
+        return "the trial had not ended"
+    if not event.afresh:
+        return replace(before, finished=None, gpus=event.gpus, reopened=before.reopened + 1)
+    return TrialState(
+        proposed=before.proposed,
+        starts=before.starts,
+        gpus=event.gpus,
+        reopened=before.reopened + 1,
+        afresh=before.afresh + 1,
+        spent_gpu_seconds=before.spent_gpu_seconds + before.finished.gpu_seconds,
+    )

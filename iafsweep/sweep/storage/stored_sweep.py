@@ -1,0 +1,154 @@
+"""What a sweep folder keeps of the sweep itself: its space, and whose ledger it is."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from iafsweep.atomic import write_text
+from iafsweep.config.sweep import SweepConfig
+from iafsweep.errors import SweepError
+from iafsweep.search_space.files import dump_space, read_stored_space
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.storage.events import EndStatus, Header, Known, Reopened, now
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger, read_ledger
+from iafsweep.sweep.storage.state import LedgerState
+
+
+def space_hash(space: SearchSpace) -> str:
+    """Return a hash of what makes two sweeps the same search: everything but its extent and its resources."""
+    sweep = space.sweep
+    search = SweepConfig(
+        seed=sweep.seed,
+        sampler=sweep.sampler,
+        objective=sweep.objective,
+        repeats=sweep.repeats,
+        scheduler=sweep.scheduler,
+        grace_epochs=sweep.grace_epochs,
+        generation_epochs=sweep.generation_epochs,
+        reduction_factor=sweep.reduction_factor,
+    )
+    return hashlib.sha256(dump_space(replace(space, sweep=search)).encode()).hexdigest()[:16]
+
+
+def load_sweep_space(folder: SweepFolder) -> SearchSpace:
+    """Return the space a sweep was launched with.
+
+    Raises:
+        SweepError: the folder holds no sweep.
+        ConfigError: the stored space is damaged.
+    """
+    if not folder.space.exists():
+        raise SweepError(
+            f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
+        )
+    return read_stored_space(folder.space)
+
+
+def read_sweep(folder: SweepFolder) -> tuple[SearchSpace, LedgerState]:
+    """Return a sweep's space and what its ledger says, which may be in use; every figure of a sweep is read here.
+
+    Reading and checking a space takes up to half a second; whoever needs both reads them once.
+
+    Raises:
+        SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
+        ConfigError: the stored space is damaged.
+    """
+    space = load_sweep_space(folder)
+    state = read_ledger(folder.ledger)
+    if state.header.space != space_hash(space):
+        raise SweepError(
+            f"{folder.ledger} is of another search space than {folder.space.name} beside it; put the right one back"
+        )
+    return space, state
+
+
+def read_state(folder: SweepFolder) -> LedgerState:
+    """Return what the folder's ledger says, as :func:`read_sweep` does."""
+    return read_sweep(folder)[1]
+
+
+def damage(state: LedgerState, driver: str | None) -> tuple[str, ...]:
+    """Return what is wrong with a ledger, a sentence each; what a driver writes at this very moment is no damage.
+
+    Args:
+        state: the ledger.
+        driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
+    """
+    return state.problems if driver is None else ()
+
+
+def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
+    """Open the folder's ledger, or begin one; store the space beside it, since its extent may be new.
+
+    Raises:
+        SweepError: the ledger cannot be used, or is of another space.
+    """
+    if not folder.ledger.exists():
+        _store_space(space, folder)
+        return Ledger.create(folder.ledger, _header(space))
+    ledger = Ledger.open(folder.ledger)
+    if ledger.state.header.space != space_hash(space):
+        ledger.close()
+        raise SweepError(
+            f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
+        )
+    _store_space(space, folder)
+    return ledger
+
+
+def begin_warm(space: SearchSpace, folder: SweepFolder, known: Sequence[Known]) -> None:
+    """Begin the folder's ledger with what an earlier sweep found, all of it or nothing.
+
+    The space is stored last: killed before that, the folder is no sweep's, rather than one that lost what it knew.
+
+    Raises:
+        SweepError: the sweep has begun.
+    """
+    Ledger.create(folder.ledger, _header(space), known).close()
+    _store_space(space, folder)
+
+
+def _header(space: SearchSpace) -> Header:
+    return Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
+
+
+def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
+    try:
+        write_text(folder.space, dump_space(space))
+    except OSError as error:
+        raise SweepError(f"cannot write {folder.space}: {error}; mend that and try again") from error
+
+
+RETRIED: tuple[EndStatus, ...] = ("oom", "failed", "diverged")
+"""Ends that a trial can be opened again after."""
+
+
+def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: float | None) -> tuple[str, ...]:
+    """Open again every trial that ended with one of ``statuses``; return their names.
+
+    Out of memory and failed: the trial goes on from its last checkpoint. Diverged: it would diverge again in the same
+    step, so it begins afresh with another training seed; its old run folder is kept beside the new one.
+
+    Args:
+        folder: the sweep folder.
+        statuses: ends to open again.
+        gpus: GPUs these trials get from now on; None: as many as the others.
+
+    Raises:
+        SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended so.
+    """
+    with folder.lock(), Ledger.open(folder.ledger) as ledger:
+        ended = [trial for trial in ledger.state.finished if trial.finished and trial.finished.status in statuses]
+        if not ended:
+            raise SweepError(f"no trial of {folder.path} ended as {' or '.join(sorted(statuses))}; see its leaderboard")
+        for trial in ended:
+            afresh = trial.finished is not None and trial.finished.status == "diverged"
+            if afresh:
+                folder.put_aside(trial.trial)
+            folder.take_stop_request(trial.trial)  # of before it ended
+            ledger.append(Reopened(trial=trial.trial, gpus=gpus, afresh=afresh, time=now()))
+        return tuple(trial.trial for trial in ended)

@@ -1,0 +1,94 @@
+"""What a trial reports after every epoch: one schema, always whole."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from iafsweep.records import METRIC, Precision, Record, RunState
+from iafsweep.sweep.storage.events import EndStatus, Finished, now
+
+Status = Literal["running", "interrupted", "waiting"] | EndStatus
+
+
+class TrialReport(Record):
+    """State of a trial after an epoch, or at its end.
+
+    Tune raises, and ends the whole sweep, when a figure it compares is missing once; so every report has every field.
+
+    Attributes:
+        trial: the trial's name.
+        status: ``running``; how it ended; ``interrupted``: it ends here for now, through no fault of its own; or
+            ``waiting``: it ends here for now, until the other members of its population are as far.
+        epoch: epochs done.
+        epochs: epochs asked for.
+        validation_negative_elbo: validation bound of the last epoch, nats per image; infinite if there is none.
+        best_epoch: the best epoch so far.
+        best_value: its validation bound.
+        seconds: training seconds so far.
+        gpus: GPUs of the trial.
+        device: where it trains.
+        precision: what its networks compute in; None before it began.
+        compiled: whether its step is compiled.
+        compile_seconds: how many of the seconds were spent compiling.
+        parameters: trainable parameters.
+        error: what went wrong.
+        note: what the sweep's log should say.
+    """
+
+    trial: str
+    status: Status
+    epoch: int
+    epochs: int
+    validation_negative_elbo: float
+    best_epoch: int | None
+    best_value: float | None
+    seconds: float
+    gpus: float
+    device: str
+    precision: Precision | None = None
+    compiled: bool | None = None
+    compile_seconds: float = 0.0
+    parameters: int | None
+    error: str = ""
+    note: str = ""
+
+    def result(self) -> dict[str, Any]:
+        """Return the report as Tune takes results."""
+        return {**self.model_dump(), "training_iteration": self.epoch, "done": self.status != "running"}
+
+    def finished(self, status: EndStatus) -> Finished:
+        """Return the ledger's row of a trial that ended with this report."""
+        value = self.validation_negative_elbo
+        return Finished(
+            trial=self.trial,
+            status=status,
+            epochs=self.epoch,
+            value=value if math.isfinite(value) else None,
+            best_epoch=self.best_epoch,
+            best_value=self.best_value,
+            seconds=self.seconds,
+            gpu_seconds=self.seconds * self.gpus,
+            device=self.device,
+            precision=self.precision,
+            compiled=self.compiled,
+            compile_seconds=self.compile_seconds,
+            parameters=self.parameters,
+            error=self.error,
+            time=now(),
+        )
+
+
+def read_report(result: dict[str, Any]) -> TrialReport:
+    """Return the report inside a result of Tune's, which adds fields of its own."""
+    return TrialReport.model_validate({name: result[name] for name in TrialReport.model_fields})
+
+
+def bound_of(state: RunState, last: float | None) -> float:
+    """Return the validation bound to report: the last epoch's, else the best known, else infinity."""
+    if last is not None:
+        return last
+    return state.best.validation_negative_elbo if state.best is not None else math.inf
+
+
+assert METRIC in TrialReport.model_fields

@@ -1,0 +1,114 @@
+"""Run a sweep: begin it or go on with it, in the same way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from iafsweep.data import TrainingImages
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.signals import StopRequest
+from iafsweep.sweep.callbacks.base import Audience, SweepProgress
+from iafsweep.sweep.callbacks.budget import BudgetWatch
+from iafsweep.sweep.callbacks.optuna_journal import JournalMirror
+from iafsweep.sweep.cluster.disk import check_room
+from iafsweep.sweep.cluster.resources import plan_training
+from iafsweep.sweep.samplers.build import make_proposer
+from iafsweep.sweep.storage.environment import record_environment
+from iafsweep.sweep.storage.events import Ended, now
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger, read_ledger
+from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger
+from iafsweep.sweep.tune.options import LaunchOptions
+from iafsweep.sweep.tune.session import Session, SweepOutcome
+
+__all__ = ["LaunchOptions", "launch_sweep", "load_sweep_space"]
+
+
+def launch_sweep(
+    space: SearchSpace,
+    folder: SweepFolder,
+    images: TrainingImages,
+    options: LaunchOptions,
+    progress: SweepProgress,
+) -> SweepOutcome:
+    """Train trials until there are as many as ``space.sweep.trials``; an empty folder begins, a used one goes on.
+
+    Finished trials are given to the sampler and the rungs, unfinished ones go on first and from their run folders, then
+    new ones are proposed. Nothing but the ledger and the run folders is read back.
+
+    Args:
+        space: the search space; of a used folder the one of :func:`load_sweep_space`, perhaps with more trials.
+        folder: the sweep folder.
+        images: training and validation images, uint8, on the CPU.
+        options: on what it runs.
+        progress: who hears of it.
+
+    Raises:
+        SweepError: another driver holds the folder, its ledger cannot be used or is of another space, nobody can give
+            what a trial asks for, the disk is too full, or Ray does not start.
+    """
+    budget = BudgetWatch(space, options.hours)
+    check_resources(space, folder, options)
+    folder.create()
+    with folder.lock(), open_ledger(space, folder) as ledger, _log_file(folder.log) as log:
+        stop = StopRequest(folder.stop_request)
+        with stop.on_signals():
+            for problem in ledger.state.problems:
+                log.warning("%s", problem)
+                progress.remark(problem)
+            if (ended := _nothing_to_do(space, ledger.state)) is not None:
+                return _with_an_end(ended, ledger)
+            record_environment(folder.environment)
+            audience = Audience(budget, JournalMirror(space, folder, log), progress)
+            session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
+            with options.ray() as nodes:
+                return session.run(nodes)
+
+
+def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOptions) -> None:
+    """Refuse at once what this machine cannot give, before anything is made.
+
+    Raises:
+        SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot
+            fit on the disk.
+    """
+    sweep, at_a_time = space.sweep, 1
+    if options.address is None:
+        at_a_time = plan_training([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
+    done = len(read_ledger(folder.ledger).finished) if folder.ledger.exists() else 0
+    check_room(space, folder.path, max(sweep.trials - done, 0), at_a_time)
+
+
+def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | None:
+    """Return how the sweep had ended before, if it had."""
+    if state.unfinished:
+        return None
+    if len(state.trials) >= space.sweep.trials:
+        return SweepOutcome("completed", state)
+    return SweepOutcome("exhausted", state) if make_proposer(space).propose(state) is None else None
+
+
+def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
+    """Write down how the sweep ended if the last driver was killed before it could, behind its last trial."""
+    if ledger.state.is_open:
+        ledger.append(Ended(outcome=outcome.status, time=now()))
+    return replace(outcome, state=ledger.state)
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[logging.Logger]:
+    """Open the sweep's log for more lines."""
+    log = logging.Logger(f"iafsweep.sweep.{path.parent.name}", logging.INFO)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield log
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,164 @@
+"""Between Tune's callbacks and the ledger: what happened is written down before anything follows from it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from iafsweep.sweep.callbacks.base import SweepProgress
+from iafsweep.sweep.storage.events import EndStatus, Finished, Rung, Started, now
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import Ledger
+from iafsweep.sweep.storage.trial_report import TrialReport, read_report
+from iafsweep.sweep.tune.stopper import StallWatch
+
+_IDENTICAL = 3
+"""So many trials in a row that fail in the same place end the sweep."""
+
+_ERROR_CHARACTERS = 8000
+
+
+class Recorder(Callback):
+    """Writes the ledger, tells the progress and counts failures.
+
+    Args:
+        folder: where somebody may have put down the wish that a trial stop.
+        ledger: the ledger.
+        milestones: the scheduler's rungs.
+        progress: who hears of it.
+        log: the sweep's log.
+        watch: looks at Tune's trials in every turn of its loop.
+
+    Attributes:
+        failed_alike: the traceback that the last trials ended with, once there are three in a row; else empty.
+        out_of_room: what a trial said that found the disk full; else empty. It stays unfinished, to go on later.
+    """
+
+    def __init__(
+        self,
+        folder: SweepFolder,
+        ledger: Ledger,
+        milestones: tuple[int, ...],
+        progress: SweepProgress,
+        log: logging.Logger,
+        watch: StallWatch,
+    ) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._milestones = milestones
+        self._progress = progress
+        self._log = log
+        self._watch = watch
+        self._alike: list[str] = []
+        self._last: dict[str, TrialReport] = {}
+        self.failed_alike = ""
+        self.out_of_room = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ANN401
+        """Look whether anything moves."""
+        self._watch.look(trials)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
+        """Note that a process has begun with a trial."""
+        name = trial.config["trial"]
+        self._ledger.append(Started(trial=name, time=now()))
+        self._log.info("%s started", name)
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,  # noqa: ANN401
+    ) -> None:
+        """Note a rung or an end; one row tells both the last epoch and that it was the last."""
+        report = read_report(result)
+        self._last[report.trial] = report
+        if report.note:
+            self._log.info("%s %s", report.trial, report.note)
+            self._progress.remark(f"{report.trial} {report.note}")
+        if report.status == "interrupted":
+            self._log.error("%s: %s", report.trial, report.error)
+            self.out_of_room = report.error
+            return
+        if report.status == "waiting":  # Tune takes it for an end, and asks no scheduler
+            if self._folder.take_stop_request(report.trial):
+                self._finish(report.finished("stopped"))
+            else:
+                self._rung(report)
+            return
+        if result["done"]:
+            self._finish(report.finished("stopped" if report.status == "running" else report.status))
+            return
+        if report.epoch in self._milestones:
+            self._rung(report)
+        else:
+            self._progress.epoch(report, self._ledger.state)
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
+        """Say that a trial lost its process and goes on in another."""
+        text = f"{trial.config['trial']} lost its process and goes on: {_error_of(trial).splitlines()[-1]}"
+        self._log.warning("%s", text)
+        self._progress.remark(text)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
+        """Note a trial that failed once too often."""
+        name = trial.config["trial"]
+        last, status = self._last.get(name), "failed"
+        error = _error_of(trial)
+        if last is not None:
+            self._finish(last.model_copy(update={"error": error}).finished("failed"))
+        else:
+            row = Finished(trial=name, status=status, epochs=0, seconds=0.0, gpu_seconds=0.0, error=error, time=now())
+            self._finish(row)
+
+    def _rung(self, report: TrialReport) -> None:
+        if any(rung.epoch == report.epoch for rung in self._ledger.state.named[report.trial].rungs):
+            return  # a trial that goes on from a rung's checkpoint reports it once more
+        value = report.validation_negative_elbo
+        self._ledger.append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
+        self._progress.epoch(report, self._ledger.state)
+
+    def _finish(self, row: Finished) -> None:
+        row = row.model_copy(update={"error": row.error[-_ERROR_CHARACTERS:]})
+        self._last.pop(row.trial, None)
+        self._ledger.append(row)
+        self._folder.take_stop_request(row.trial)  # it came too late, and is not meant for a retry of the trial
+        self._log.log(
+            logging.ERROR if row.status == "failed" else logging.INFO,
+            "%s %s after %d epochs%s",
+            row.trial,
+            row.status,
+            row.epochs,
+            f": {row.error}" if row.error else "",
+        )
+        self._progress.finished(row, self._ledger.state)
+        self._count_failures(row.status, row.error)
+
+    def _count_failures(self, status: EndStatus, error: str) -> None:
+        self._alike = [*self._alike, where(error)] if status == "failed" else []
+        latest = self._alike[-_IDENTICAL:]
+        if len(latest) == _IDENTICAL and len(set(latest)) == 1:
+            self.failed_alike = error
+
+
+def where(error: str) -> str:
+    """Return the places a traceback names, without its message, whose numbers differ from trial to trial."""
+    places = [line.strip() for line in error.splitlines() if line.lstrip().startswith("File ")]
+    return "\n".join(places) or error
+
+
+def _error_of(trial: Trial) -> str:
+    """The last failure's text, from the file Tune wrote it to in this process (its pickled form is left alone)."""
+    path = trial.error_file
+    text = Path(path).read_text(encoding="utf-8", errors="replace").strip() if path and Path(path).exists() else ""
+    return text.rsplit("Failure #", 1)[-1].strip() or "the process of the trial was lost"

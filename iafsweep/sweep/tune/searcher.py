@@ -1,0 +1,112 @@
+"""The searcher Tune asks for trials: first those a ledger holds unfinished, then new ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from iafsweep.errors import SweepError
+from iafsweep.records import METRIC, MODE
+from iafsweep.search_space.candidate import candidate
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.base import Proposer
+from iafsweep.sweep.storage.events import Proposed, now, trial_name
+from iafsweep.sweep.storage.ledger import Ledger
+from iafsweep.sweep.storage.state import TrialState
+
+
+class LedgerSearcher(Searcher):
+    """Gives Tune its trials; the ledger is its only memory.
+
+    Ray's ``OptunaSearch`` tells trials stopped early as complete, leaves those without a finite bound running for ever
+    and forgets failed ones; here the rows of the ledger say how a trial ended, and every proposal is drawn from them.
+
+    Args:
+        space: the search space.
+        ledger: the ledger, open.
+        proposer: who proposes.
+        gpus: GPUs a trial.
+        obstacle: why no trial may begin now; empty if one may.
+        again: the unfinished trials that are to go on.
+
+    Attributes:
+        exhausted: whether the proposer found nothing new before ``space.sweep.trials`` were reached.
+        closed: why no further trial was begun; empty if there was no obstacle.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        ledger: Ledger,
+        proposer: Proposer,
+        gpus: float,
+        obstacle: Callable[[], str],
+        again: Iterable[TrialState],
+    ) -> None:
+        super().__init__(metric=METRIC, mode=MODE)
+        self._space = space
+        self._ledger = ledger
+        self._proposer = proposer
+        self._trials = space.sweep.trials
+        self._obstacle = obstacle
+        self._gpus = gpus
+        self._again = deque(again)
+        self.exhausted = False
+        self.closed = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
+        return {}
+
+    @property
+    def waiting(self) -> int:
+        """Trials there still are to run at most: unfinished ones and proposals not made yet."""
+        return len(self._again) + max(self._trials - len(self._ledger.state.trials), 0)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """Return the next trial's name and configuration, or that there is none."""
+        self.closed = self.closed or self._obstacle()
+        if self.closed:
+            return str(self.FINISHED)
+        if self._again:
+            return self._issue(self._again.popleft())
+        state = self._ledger.state
+        if len(state.trials) >= self._trials:
+            return str(self.FINISHED)
+        found = self._proposer.propose(state)
+        if found is None:
+            self.exhausted = True
+            return str(self.FINISHED)
+        row = Proposed(
+            trial=trial_name(state.last_number + 1),
+            number=state.last_number + 1,
+            parameters=dict(found.values),
+            seed=found.config.training.seed,
+            key=found.key,
+            repeat=found.repeat,
+            time=now(),
+        )
+        self._ledger.append(row)
+        return self._issue(TrialState(row))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to do: the ledger has it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: the ledger has it."""
+
+    def _issue(self, trial: TrialState) -> dict[str, Any]:
+        row = trial.proposed
+        found, first = (candidate(self._space, row.parameters, afresh, row.repeat) for afresh in (trial.afresh, 0))
+        if found is None or first is None or found.key != row.key or first.config.training.seed != row.seed:
+            raise SweepError(
+                f"{row.trial} of the ledger is not a configuration of this search space; put the right sweep.toml back"
+            )
+        gpus = self._gpus if trial.gpus is None else trial.gpus
+        return {"trial": row.trial, "config": found.config.model_dump_json(), "gpus": gpus}

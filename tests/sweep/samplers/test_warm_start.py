@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+
+from iafsweep.errors import SweepError
+from iafsweep.search_space.distributions import IntRange
+from iafsweep.search_space.space import Parameter
+from iafsweep.sweep.samplers.warm_start import warm_start
+from iafsweep.sweep.storage.events import Finished, Proposed
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_state
+from tests.sweep.tiny import DEPTH, RATE, tiny_space
+
+SPACE = tiny_space(sampler="tpe")
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    folder = SweepFolder(tmp_path / "earlier")
+    folder.create()
+    with open_ledger(SPACE, folder) as ledger:
+        for number, rate in enumerate((2e-3, 3e-3, 4e-3), start=1):
+            name = f"t000{number}"
+            values = {DEPTH: 0, RATE: rate}
+            ledger.append(Proposed(trial=name, number=number, parameters=values, seed=0, key=name, time="t"))
+            if number < 3:
+                ledger.append(
+                    Finished(
+                        trial=name,
+                        status="completed",
+                        epochs=4,
+                        best_value=90.0,
+                        seconds=1.0,
+                        gpu_seconds=0.0,
+                        time="t",
+                    )
+                )
+    return folder
+
+
+def test_results_are_copied_into_the_new_ledger(earlier, tmp_path):
+    folder = SweepFolder(tmp_path / "new")
+    assert warm_start(SPACE, folder, earlier) == (2, 2)
+    state = read_ledger(folder.ledger)
+    assert [known.source for known in state.known] == ["earlier/t0001", "earlier/t0002"]
+    assert state.trials == ()
+    with pytest.raises(SweepError, match="has begun; a warm start is for a new sweep"):
+        warm_start(SPACE, folder, earlier)
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("place", ["ledger.os.write", "ledger.write_text", "stored.write_text"])
+def test_killed_at_any_moment_it_knows_all_or_is_no_sweep(earlier, tmp_path, monkeypatch, place):
+    """Else `resume` would go on without what it was told, and say nothing."""
+
+    def kill(*arguments):
+        raise Killed
+
+    folder = SweepFolder(tmp_path / "new")
+    monkeypatch.setattr(f"iafsweep.sweep.{place}", kill)
+    try:
+        warm_start(SPACE, folder, earlier)
+    except Killed:
+        pass
+    monkeypatch.undo()
+    if folder.space.exists():
+        assert len(read_state(folder).known) == 2
+    else:
+        with pytest.raises(SweepError, match="is no sweep folder"):
+            load_sweep_space(folder)
+
+
+def test_what_does_not_fit_is_left_out_and_nothing_at_all_is_refused(earlier, tmp_path):
+    other = replace(SPACE, parameters=(Parameter(DEPTH, IntRange(1, 3)), *SPACE.parameters[1:]))
+    with pytest.raises(SweepError, match="none of the 2 trials of .* lies in this search space"):
+        warm_start(other, SweepFolder(tmp_path / "new"), earlier)
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_images_and_deaf_samplers_are_refused(earlier, tmp_path):
+    new = SweepFolder(tmp_path / "new")
+    data = SPACE.base.data.model_copy(update={"split_seed": 1})
+    with pytest.raises(SweepError, match="other images or another split"):
+        warm_start(replace(SPACE, base=SPACE.base.model_copy(update={"data": data})), new, earlier)
+    with pytest.raises(SweepError, match="'random' takes no notice of it"):
+        warm_start(tiny_space(sampler="random"), new, earlier)

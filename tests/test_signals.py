@@ -1,0 +1,73 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from iafsweep.signals import SignalCount, StopRequest, Terminated
+from iafsweep.sweep.storage.state import replay
+from iafsweep.sweep.tune.session import SweepOutcome
+from iafsweep.sweep.tune.stopper import SweepStopper
+from tests.sweep.storage.test_ledger import HEADER
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.mark.parametrize(
+    ("signum", "code", "raised"), [(signal.SIGINT, 130, KeyboardInterrupt), (signal.SIGTERM, 143, Terminated)]
+)
+def test_first_signal_is_noted_second_ends_at_once_and_handlers_come_back(signum, code, raised, monkeypatch):
+    before = signal.getsignal(signum)
+    stop = StopRequest()
+    with stop.on_signals():
+        assert stop.signal is None
+        os.kill(os.getpid(), signum)
+        assert stop.signal == signum
+        os.kill(os.getpid(), signum)  # GNU timeout's second, which goes to the group
+        assert stop.signal == signum
+        monkeypatch.setattr("iafsweep.signals.REPEAT_SECONDS", 0.0)  # two seconds have passed
+        with pytest.raises(raised):
+            os.kill(os.getpid(), signum)
+    assert signal.getsignal(signum) is before
+    assert SweepOutcome("interrupted", replay(HEADER, []), signal=stop.signal).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("signals", "seconds"),
+    [
+        pytest.param([signal.SIGTERM, signal.SIGTERM, signal.SIGTERM], [0.0, 1.9, 2.1], id="later"),
+        pytest.param([signal.SIGTERM, signal.SIGTERM, signal.SIGINT], [0.0, 0.1, 0.2], id="another"),
+    ],
+)
+def test_only_the_last_of_these_is_a_second_wish(signals, seconds):
+    times = iter(seconds)
+    count = SignalCount(lambda: next(times))
+    assert [count.is_second(number) for number in signals] == [False, False, True]
+    assert count.first == signal.SIGTERM
+
+
+def test_other_outcomes_have_their_codes():
+    state = replay(HEADER, [])
+    assert [SweepOutcome(status, state).exit_code for status in ("completed", "exhausted", "aborted")] == [0, 0, 1]
+
+
+def test_outside_the_main_thread_nothing_changes():
+    seen = []
+
+    def watch():
+        with StopRequest().on_signals():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+def test_any_reason_stops_the_sweep_and_none_a_trial():
+    reasons = [False, False]
+    stopper = SweepStopper(lambda: reasons[0], lambda: reasons[1])
+    assert not stopper.stop_all()
+    reasons[1] = True
+    assert stopper.stop_all()
+    assert not stopper("t", {})
