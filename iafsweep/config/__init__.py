@@ -1,7 +1,7 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole ·
-``files`` TOML and overrides · ``problems`` messages.
+``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
 from iafsweep.config.data import SOURCES, DataConfig, SourceFacts

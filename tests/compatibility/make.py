@@ -4,8 +4,8 @@
 
 Sweeps and runs are made with the two commands, the last of them disturbed as the world disturbs them: a driver killed
 in the middle of a trial, one interrupted while it scores, a population stopped between two generations. Beside the
-packed folders ``figures.json.xz`` says what was read from them then, and what the unfinished ones came to when this version
-went on with them. A few minutes on two cores; what is there for this version already is refused, never replaced.
+packed folders ``figures.json.xz`` says what was read from them then, and what the unfinished ones came to when this
+version went on with them. A few minutes on two cores; what is there for this version already is never replaced.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ SPACES = {
     + '[sweep]\ntrials = 3\ntop = 2\nsampler = "quasi_random"\nscheduler = "none"\nmax_concurrent = 1\n',
     "population": BASE
     + '[search]\n"training.learning_rate" = { float = [1e-3, 3e-2], log = true }\n'
-    + '[sweep]\ntrials = 4\ntop = 1\nsampler = "random"\nscheduler = "pbt"\ngeneration_epochs = 1\nmax_concurrent = 1\n',
+    + '[sweep]\ntrials = 4\ntop = 1\nsampler = "random"\nscheduler = "pbt"\ngeneration_epochs = 1\n'
+    + "max_concurrent = 1\n",
 }
 SAMPLERS = ("tpe", "random", "quasi_random", "grid")
 """By whom the first proposals in shipped spaces and a finite one are kept."""
