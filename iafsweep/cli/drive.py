@@ -129,7 +129,7 @@ def _evaluation(
         if hais is None
         else base.evaluation.model_copy(update={"hais": with_hais(base.evaluation.hais, hais)})
     )
-    values = base.model_dump(exclude_none=True) | {"evaluation": evaluation.model_dump(exclude_none=True)}
+    values = base.model_dump() | {"evaluation": evaluation.model_dump()}
     found = build_config(with_values(values, changes), "rerun").evaluation
     if found.checkpoint != (scored := base.evaluation.checkpoint):
         raise UserError(

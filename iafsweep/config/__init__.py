@@ -1,7 +1,8 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep``
-the [sweep] table of a search space · ``files`` TOML and overrides · ``problems`` messages.
+the [sweep] table of a search space, ``procedure`` how a sweep proposes and decides · ``files`` TOML and overrides ·
+``meaning`` files of other versions · ``problems`` messages.
 """
 
 from iafsweep.config.data import SOURCES, DataConfig, SourceFacts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,15 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
+from iafsweep.config.meaning import filled, refusal, stored
 from iafsweep.config.problems import KNOWN_PATHS, explain, unknown_key
 from iafsweep.config.run import RunConfig
 from iafsweep.errors import ConfigError
+from iafsweep.version import VERSION, stamp
 
 SPACE_TABLES = ("search", "fixed", "sweep")
+STORED_TABLES = (*SPACE_TABLES, "procedure")
+"""What a stored search space has beside a configuration."""
 _MAXIMUM_BASES = 8
 _MAXIMUM_NESTING = 20
 
@@ -89,7 +92,7 @@ def read_values(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: a file cannot be read, a base is a search space, or the bases go in a circle.
     """
-    values = read_toml(path)
+    values = _read_stamped(path)
     chain = [path]
     while (base := values.pop("base", None)) is not None:
         if not isinstance(base, str):
@@ -98,7 +101,7 @@ def read_values(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: more than {_MAXIMUM_BASES} bases, one on the other; do they go in a circle?")
         beside = chain[-1].parent / base
         chain.append(beside if os.path.exists(beside) else find_config(base))
-        below = read_toml(chain[-1], chain[-2])
+        below = _read_stamped(chain[-1], chain[-2])
         if spaces := [table for table in SPACE_TABLES if table in below]:
             raise ConfigError(f"{path}: base {chain[-1].name} is a search space (it has [{spaces[0]}]); a base is not")
         if "title" in values:
@@ -188,18 +191,59 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return build_config(with_values(values, parse_overrides(overrides)), str(found))
 
 
+def _read_stamped(path: Path, base_of: Path | None = None) -> dict[str, Any]:
+    """Parse a file that a person may have written, or copied from a run or a sweep: what it lacks, it then says."""
+    values = read_toml(path, base_of)
+    if "format" not in values:
+        return values
+    tables = {name: values.pop(name) for name in SPACE_TABLES if name in values}
+    values.pop("procedure", None)  # of the sweep that it was copied from; a new one has its own
+    return settled(values, str(path)) | tables
+
+
+def settled(values: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Return the values of a stored configuration, fields that it does not have at their old meaning.
+
+    Raises:
+        ConfigError: another version wrote it, in a newer format or with fields that this one does not know.
+    """
+    writer, refused = refusal(values, RunConfig)
+    if refused and (writer.version != VERSION or writer.newer):
+        raise ConfigError(f"{origin} {refused}")
+    return filled(values, RunConfig, "configuration")
+
+
+def build_stored(values: dict[str, Any], origin: str) -> RunConfig:
+    """Check the values of a stored configuration, whichever version wrote it, and return them as a configuration.
+
+    Raises:
+        ConfigError: as :func:`settled`, or a rule is broken.
+    """
+    version = values.get("written_by", "0.1.0")
+    try:
+        return build_config(settled(values, origin), origin)
+    except ConfigError as error:
+        raise written_by(error, version) from None
+
+
+def written_by(error: ConfigError, version: object) -> ConfigError:
+    """Return ``error`` with the version that wrote what it is of, unless that is this one, or it says so itself."""
+    said = f"written by iafsweep {version}"
+    return error if version == VERSION or said in str(error) else ConfigError(f"{error} ({said}, this is {VERSION})")
+
+
 def read_stored_config(path: Path) -> RunConfig:
     """Read a configuration that the program wrote: complete, and so on no base.
 
     Raises:
-        ConfigError: it cannot be read, breaks a rule, or names a file of its own.
+        ConfigError: it cannot be read, breaks a rule, names a file of its own, or is of a version that knows more.
     """
     values = read_toml(path)
     if "base" in values:
         raise ConfigError(f"{path} names a base, {values['base']!r}, but a run's configuration stands alone: remove it")
-    return build_config(values, str(path))
+    return build_stored(values, str(path))
 
 
 def dump_config(config: RunConfig) -> str:
-    """Return ``config`` as TOML with every field that is set, so that later defaults change nothing."""
-    return tomli_w.dumps(json.loads(config.model_dump_json(exclude_none=True)))
+    """Return ``config`` as TOML that says who wrote it and every value, so that later defaults change nothing."""
+    return tomli_w.dumps(stamp() | stored(config, "configuration"))

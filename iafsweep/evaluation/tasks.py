@@ -15,6 +15,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, HaisConfig, RunConfig, Start
+from iafsweep.config.meaning import identity
 from iafsweep.estimators.annealing import gradient_evaluations
 from iafsweep.evaluation.scoring import FrozenStepSize, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, ShardResult
@@ -88,7 +89,8 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
         # Resolved, so that names change with what a default stands for, and not with whether it is written out. How
         # many images a pilot takes is part of its work.
         hais = _resolved_for(work, evaluation)
-        settings["hais"] = hais.model_dump(exclude={"enabled", "images", "pilot_images"})
+        told = identity(hais, "configuration", within="evaluation.hais")
+        settings["hais"] = {name: told[name] for name in told if name not in {"enabled", "images", "pilot_images"}}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{label.replace(' ', '-')}.{place}.{digest}.json"
     return Task(name, label, work, evaluation, needs, _evaluations(work, evaluation))

@@ -5,7 +5,7 @@
 ``negative_elbo`` and ``nll``.
 """
 
-from iafsweep.records.base import METRIC, MODE, Record
+from iafsweep.records.base import METRIC, MODE, Record, with_stamp, without_stamp
 from iafsweep.records.leaderboard import LeaderboardRow, TrialStatus
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus
 from iafsweep.records.scores import (
@@ -49,4 +49,6 @@ __all__ = [
     "UntilErrorReport",
     "on_most_images",
     "sandwich_beside",
+    "with_stamp",
+    "without_stamp",
 ]

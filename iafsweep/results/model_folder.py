@@ -24,6 +24,7 @@ from iafsweep.models import VAE, build_model
 from iafsweep.records import Record
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.trained import TrainedModel
+from iafsweep.version import VERSION, Writer
 
 FORMAT = "iafsweep model 1"
 
@@ -67,7 +68,7 @@ def card_of(folder: RunFolder) -> Path:
 def write_weights(path: Path, model: VAE, origin: Origin) -> None:
     """Write every tensor of a model, bit for bit, their digest, and where they come from."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    said = {"format": FORMAT, "origin": origin.model_dump(), "sha256": _digest(tensors)}
+    said = {"format": FORMAT, "written_by": VERSION, "origin": origin.model_dump(), "sha256": _digest(tensors)}
     save_file(tensors, path, metadata={_KEY: json.dumps(said)})
 
 
@@ -140,6 +141,9 @@ def _origin(path: Path, text: str) -> tuple[Origin, str | None]:
         said = json.loads(text)
         if said["format"] != FORMAT:
             raise RunFolderError(f"{path} is not of this version ({FORMAT!r}); it says {str(said['format'])[:60]!r}")
+        writer = Writer(version=str(said.get("written_by", Writer().version)))
+        if strange := sorted(set(said["origin"]) - set(Origin.model_fields)):
+            raise RunFolderError(f"{path} {writer.unknown(f'`{strange[0]}`')}")
         digest = said.get("sha256")
         return Origin.model_validate(said["origin"]), None if digest is None else str(digest)
     except (ValueError, KeyError, TypeError, RecursionError):

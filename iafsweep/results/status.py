@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from iafsweep.records import Evaluation, RunState
+from iafsweep.records import Evaluation, RunState, without_stamp
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.scoring.selection import best_trials, has_own, is_at_its_end, scored_checkpoint
 from iafsweep.sweep.storage.events import Began, Ended, Finished, SweepStatus
@@ -151,7 +151,7 @@ def _is_damaged(evaluation: Path) -> bool:
 def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:
     """Return what a file of a run folder holds; None if it is missing or damaged. RunFolder would import PyTorch."""
     try:
-        return record.model_validate_json(path.read_bytes())
+        return record.model_validate_json(without_stamp(path.read_bytes())[0])
     except (OSError, ValidationError):
         return None
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from iafsweep.atomic import write_text
 from iafsweep.errors import RunFolderError
 from iafsweep.records import EpochMetrics
+from iafsweep.version import VERSION
 
 
 def append(path: Path, metrics: EpochMetrics) -> None:
@@ -59,6 +60,11 @@ def _parse(path: Path, lines: Sequence[str]) -> list[EpochMetrics]:
     for number, line in enumerate(lines, start=1):
         try:
             rows.append(EpochMetrics.model_validate_json(line))
-        except ValidationError:
+        except ValidationError as error:
+            if strange := [each["loc"][-1] for each in error.errors() if each["type"] == "extra_forbidden"]:
+                raise RunFolderError(
+                    f"{path}, line {number} has `{strange[0]}`, which this version ({VERSION}) does not know; use the "
+                    f"version that wrote it (config.toml beside it says which)"
+                ) from None
             raise RunFolderError(f"{path}, line {number} is damaged: {line[:60]!r}") from None
     return rows

@@ -15,7 +15,8 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Evaluation, RunState
+from iafsweep.records import Evaluation, RunState, with_stamp, without_stamp
+from iafsweep.version import FORMAT, VERSION, Writer
 
 # Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
 _LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+\.tmp")
@@ -200,11 +201,11 @@ class RunFolder:
 
     def write_state(self, state: RunState) -> None:
         """Replace ``state.json``."""
-        write_text(self.state, state.model_dump_json(indent=2) + "\n")
+        write_text(self.state, with_stamp(state))
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Replace ``evaluation.json``."""
-        write_text(self.evaluation, evaluation.model_dump_json(indent=2) + "\n")
+        write_text(self.evaluation, with_stamp(evaluation))
 
 
 def _how_to_score(run: Path) -> str:
@@ -219,8 +220,12 @@ def _how_to_score(run: Path) -> str:
 
 
 def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> StateOrEvaluation:
+    writer = Writer()
     try:
-        return record.model_validate_json(path.read_bytes())
+        content, writer = without_stamp(path.read_bytes())
+        if writer.newer:
+            raise RunFolderError(f"{path} {writer.newer}")
+        return record.model_validate_json(content)
     except FileNotFoundError:
         raise RunFolderError(f"{path} is missing; has this run got so far?") from None
     except OSError as error:
@@ -229,4 +234,6 @@ def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> St
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         said = f"{where}: {first['msg']}" if where else first["msg"]
+        if first["type"] == "extra_forbidden" and writer not in (Writer(), Writer(FORMAT, VERSION)):
+            raise RunFolderError(f"{path} {writer.unknown(f'`{where}`')}; or {remedy}") from None
         raise RunFolderError(f"{path} is damaged, or was written by another version ({said}); {remedy}") from None

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from iafsweep.config.procedure import NEW_SWEEPS
+
 Scalar: TypeAlias = bool | int | float | str
 """What a sampler proposes, a ledger keeps and a table shows."""
 
@@ -164,6 +166,7 @@ class FloatRange:
         high: largest value.
         step: distance between neighbours; None: any value between the ends.
         log: whether samplers draw evenly in the logarithm; without a step only.
+        digits: significant digits that values on the way are rounded to.
 
     Raises:
         ValueError: an end is no finite number, low > high, the step does not lead to high, or log does not fit.
@@ -173,6 +176,7 @@ class FloatRange:
     high: float
     step: float | None = None
     log: bool = False
+    digits: int = NEW_SWEEPS.grid_digits
 
     def __post_init__(self) -> None:
         for name, value in {"low": self.low, "high": self.high, "step": self.step}.items():
@@ -189,7 +193,7 @@ class FloatRange:
             raise ValueError(f"`step > 0` must hold, got step = {self.step}")
         steps = (self.high - self.low) / self.step
         if abs(steps - round(steps)) > 1e-6:
-            last = _tidy(self.low + math.floor(steps) * self.step)
+            last = _tidy(self.low + math.floor(steps) * self.step, self.digits)
             raise ValueError(
                 f"steps of {self.step} from {self.low} end at {last}, not at high = {self.high}; write {last}"
             )
@@ -243,15 +247,15 @@ class FloatRange:
         return option
 
     def _at(self, index: int) -> float:
-        return _tidy(self.low + index * (self.step or 0.0))
+        return _tidy(self.low + index * (self.step or 0.0), self.digits)
 
 
 Range: TypeAlias = Choice | IntRange | FloatRange
 
 
-def _tidy(value: float) -> float:
+def _tidy(value: float, digits: int) -> float:
     """Return ``value`` without the rounding errors of additions: 0.1 + 2 * 0.1 is 0.3 to everyone who reads it."""
-    return float(f"{value:.12g}")
+    return float(f"{value:.{digits}g}")
 
 
 def _check_order(low: float, high: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +14,26 @@ from pydantic import ValidationError
 from iafsweep.config import RunConfig
 from iafsweep.config.files import (
     SPACE_TABLES,
+    STORED_TABLES,
     build_config,
     find_config,
     parse_overrides,
     read_toml,
     read_values,
+    settled,
     with_values,
+    written_by,
 )
+from iafsweep.config.meaning import filled, identity, old_meanings, refusal, stored, without_unset
 from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
+from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.condition_parser import parse_condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.search_space.validation import check_first_points, check_space
+from iafsweep.version import stamp
 
 _RANGE_KEYS = {
     "choice": ("choice", "when"),
@@ -71,38 +76,82 @@ def load_space(
             f"use `iafsweep-run {found}`, or give it a [search] table"
         )
     changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
-    return _space(found, values, changes, sweep or {})
+    return _space(found, values, changes, sweep or {}, NEW_SWEEPS)
 
 
 def read_stored_space(path: Path) -> SearchSpace:
     """Read a space that :func:`dump_space` wrote; unlike other files it stands for itself, without a ``base``.
 
+    What the file, of whichever version, does not have is as it was before it could be said.
+
     Raises:
-        ConfigError: the file is missing or damaged, or leans on another file.
+        ConfigError: the file is missing or damaged, leans on another file, or is of a version that knows more.
     """
     values = read_toml(path)
     if "base" in values or "search" not in values:
         raise ConfigError(f"{path} is not a stored search space: it must have [search] and no `base`")
-    return _space(path, values, {}, {})
+    version = values.get("written_by", "0.1.0")
+    writer = {name: values[name] for name in stamp() if name in values}
+    tables = {name: _table(path, name, values.pop(name, {})) for name in STORED_TABLES}
+    for name, section in (("sweep", SweepConfig), ("procedure", Procedure)):
+        known = {key: value for key, value in tables[name].items() if key != "try"}
+        if refused := refusal(known | writer, section)[1]:
+            raise ConfigError(f"{path}, [{name}], {refused}")
+    try:
+        values = settled(values, str(path))
+        procedure = Procedure.model_validate(filled(tables.pop("procedure"), Procedure, "procedure"))
+        tables["sweep"] = filled(tables["sweep"], SweepConfig, "sweep")
+        return _space(path, values | tables, {}, {}, procedure)
+    except ValidationError as error:
+        raise written_by(explain(error, f"{path}, [procedure]"), version) from None
+    except ConfigError as error:
+        raise written_by(error, version) from None
 
 
 def dump_space(space: SearchSpace) -> str:
-    """Return ``space`` as TOML that holds everything: all base values written out, no ``base`` file."""
-    tables: dict[str, Any] = json.loads(space.base.model_dump_json(exclude_none=True))
-    tables["fixed"] = {path: list(value) if isinstance(value, tuple) else value for path, value in space.fixed.items()}
-    tables["search"] = {parameter.path: _range_table(parameter) for parameter in space.parameters}
-    tables["sweep"] = space.sweep.model_dump(exclude_none=True)
-    if space.first:
-        tables["sweep"]["try"] = [dict(point) for point in space.first]
-    return tomli_w.dumps(tables)
+    """Return ``space`` as TOML that holds everything and who wrote it: all values written out, no ``base`` file."""
+    tables = stamp() | stored(space.base, "configuration") | _search_tables(space)
+    tables["sweep"] = stored(space.sweep, "sweep") | _first_points(space)
+    return tomli_w.dumps(tables | {"procedure": stored(space.procedure, "procedure")})
+
+
+def space_identity(space: SearchSpace, extent: frozenset[str]) -> str:
+    """Return what tells ``space`` from others as text, the same whatever fields later versions have.
+
+    Args:
+        space: the search space.
+        extent: settings of the sweep that do not tell searches apart.
+    """
+    tables = without_unset(identity(space.base, "configuration")) | _search_tables(space)
+    frozen = old_meanings(SweepConfig, "sweep")
+    sweep = space.sweep.model_copy(update={name: frozen[name] for name in extent})
+    tables["sweep"] = without_unset(identity(sweep, "sweep")) | _first_points(space)
+    both = stored(space.base, "configuration"), stored(sweep, "sweep")
+    unset = [path for each in both for path in each.get("unset", [])]
+    told = {"procedure": identity(space.procedure, "procedure"), "unset": unset}
+    return tomli_w.dumps(tables | {name: value for name, value in told.items() if value})
+
+
+def _search_tables(space: SearchSpace) -> dict[str, Any]:
+    fixed = {path: list(value) if isinstance(value, tuple) else value for path, value in space.fixed.items()}
+    return {"fixed": fixed, "search": {parameter.path: _range_table(parameter) for parameter in space.parameters}}
+
+
+def _first_points(space: SearchSpace) -> dict[str, Any]:
+    return {"try": [dict(point) for point in space.first]} if space.first else {}
 
 
 def _space(
-    path: Path, values: dict[str, Any], changes: Mapping[str, Any], sweep_changes: Mapping[str, object]
+    path: Path,
+    values: dict[str, Any],
+    changes: Mapping[str, Any],
+    sweep_changes: Mapping[str, object],
+    procedure: Procedure,
 ) -> SearchSpace:
     tables = {name: _table(path, name, values.pop(name, {})) for name in ("search", "fixed", "sweep")}
     try:
-        parameters = tuple(_parameter(key, value) for key, value in _flat("search", tables["search"]))
+        digits = procedure.grid_digits
+        parameters = tuple(_parameter(key, value, digits) for key, value in _flat("search", tables["search"]))
         fixed = {key: _fixed_value(key, value) for key, value in _flat("fixed", tables["fixed"])}
         searched = {parameter.path for parameter in parameters}
         if twice := [key for key in fixed if key in searched]:
@@ -118,7 +167,9 @@ def _space(
     fixed |= {key: _fixed_value(key, value) for key, value in changes.items()}
     base = build_config(with_values(values, fixed), f"{path} (searched fields at their base values)")
     try:
-        space = SearchSpace(base=base, parameters=parameters, sweep=sweep, fixed_paths=tuple(fixed))
+        space = SearchSpace(
+            base=base, parameters=parameters, sweep=sweep, fixed_paths=tuple(fixed), procedure=procedure
+        )
         check_space(space)
         space = replace(space, first=check_first_points(space, first))
     except ConfigError as error:
@@ -179,7 +230,7 @@ def _sweep(table: Mapping[str, Any], changes: Mapping[str, object]) -> SweepConf
         raise explain(error, "[sweep]") from None
 
 
-def _parameter(path: str, table: object) -> Parameter:
+def _parameter(path: str, table: object, digits: int) -> Parameter:
     try:
         if not isinstance(table, Mapping):
             raise ConfigError(
@@ -188,12 +239,12 @@ def _parameter(path: str, table: object) -> Parameter:
         condition = table.get("when")
         if condition is not None and not isinstance(condition, str):
             raise ConfigError(f"`when` must be a text such as 'model.flow.depth > 0', found {condition!r}")
-        return Parameter(path, _range(table), None if condition is None else parse_condition(condition))
+        return Parameter(path, _range(table, digits), None if condition is None else parse_condition(condition))
     except ValueError as error:  # a ConfigError is one
         raise ConfigError(f"[search] `{path}`: {error}") from None
 
 
-def _range(table: Mapping[str, Any]) -> Range:
+def _range(table: Mapping[str, Any], digits: int) -> Range:
     kinds = [kind for kind in _RANGE_KEYS if kind in table]
     known = _RANGE_KEYS[kinds[0]] if kinds else (*_RANGE_KEYS, "step", "log", "when")
     for key in table:
@@ -213,7 +264,7 @@ def _range(table: Mapping[str, Any]) -> Range:
     low, high = table[kind]
     if kind == "int":
         return IntRange(low, high, table.get("step", 1), log)
-    return FloatRange(low, high, table.get("step"), log)
+    return FloatRange(low, high, table.get("step"), log, digits)
 
 
 def _range_table(parameter: Parameter) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from iafsweep.config import RunConfig
+from iafsweep.config.meaning import identity
 
 
 def configuration_key(config: RunConfig) -> str:
@@ -21,11 +22,12 @@ def configuration_key(config: RunConfig) -> str:
 def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
-    Left out: title, evaluation, the interval of checkpoints, whether to compile, the seed; sizes of encoders and
-    decoders of other kinds; the flow's values at depth 0; the momentum of batch norm in a network without one; a
-    learning rate decay that never comes; the split's seeds without validation images.
+    Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
+    checkpoints, whether to compile, the seed; sizes of encoders and decoders of other kinds; the flow's values at depth
+    0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the split's seeds
+    without validation images.
     """
-    values = config.model_dump(mode="json", include={"data", "model", "training"})
+    values = identity(config, "configuration")
     return {
         "data": _data(config, values["data"]),
         "model": _model(config, values["model"]),
@@ -43,7 +45,7 @@ def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     model = config.model
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
-        values[part] = {"kind": kind, kind: values[part][kind]}
+        values[part] = {"kind": kind, kind: values[part].get(kind, {})}
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:

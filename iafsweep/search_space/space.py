@@ -11,6 +11,7 @@ from typing import Any
 from iafsweep.config import RunConfig, get_path
 from iafsweep.config.files import build_config, with_values
 from iafsweep.config.problems import nearest
+from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.conditions import Condition
@@ -18,9 +19,6 @@ from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange,
 from iafsweep.search_space.sampling import Suggest
 
 _COUNTABLE = 100_000
-
-_GENERATIONS = 8
-"""Generations of a population, unless ``sweep.generation_epochs`` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class SearchSpace:
         first: values to try before the sampler proposes any.
         parameters: the searched fields, in order.
         sweep: how it is searched.
+        procedure: what that means in detail, as of when the sweep began.
 
     Raises:
         ConfigError: no parameters, one defined twice, or a condition that looks at itself or at a parameter after it.
@@ -63,6 +62,7 @@ class SearchSpace:
     sweep: SweepConfig = SweepConfig()
     fixed_paths: tuple[str, ...] = ()
     first: tuple[Mapping[str, Scalar], ...] = ()
+    procedure: Procedure = NEW_SWEEPS
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -176,7 +176,7 @@ class SearchSpace:
     @property
     def generation_epochs(self) -> int:
         """Epochs between two exchanges of a population, the default of ``sweep.generation_epochs`` resolved."""
-        return self.sweep.generation_epochs or max(1, self.most_epochs // _GENERATIONS)
+        return self.sweep.generation_epochs or max(1, self.most_epochs // self.procedure.generations)
 
     @cached_property
     def _base_values(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.memory import is_out_of_memory
+from iafsweep.version import VERSION, Writer
 
 FORMAT = "iafsweep checkpoint 1"
 _NOWHERE = torch.device("meta")
@@ -203,7 +204,7 @@ def _known_pending(folder: RunFolder, device: torch.device) -> BestWeights | Non
 def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         try:
-            torch.save({"format": FORMAT, **content}, temporary)
+            torch.save({"format": FORMAT, "written_by": VERSION, **content}, temporary)
         except RuntimeError as error:  # PyTorch's own writer does not pass on what the system said
             raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
@@ -223,9 +224,13 @@ def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeight
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
+    writer = content.pop("written_by", Writer().version)
     required = {field.name for field in fields(record) if field.default is MISSING}
     if not required <= set(content) <= {field.name for field in fields(record)}:
-        raise RunFolderError(f"{path} was written by another version of this program; go on with that one")
+        raise RunFolderError(
+            f"{path} was written by another version of this program: iafsweep {writer}, this is {VERSION}; "
+            f"go on with that one"
+        )
     if not _is_sound(content):
         raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")
     return content

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from iafsweep.config import RunConfig, field_paths, get_path
-from iafsweep.config.files import build_config
+from iafsweep.config.files import build_stored
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.checkpoint import Checkpoint, load_best
@@ -79,7 +79,7 @@ def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder
         RunFolderError: it is another run's, or what it says of its configuration cannot be read.
     """
     try:
-        inside = build_config(tomllib.loads(written), "the checkpoint")
+        inside = build_stored(tomllib.loads(written), "the checkpoint")
     except (ConfigError, tomllib.TOMLDecodeError) as error:
         raise RunFolderError(f"a checkpoint in {folder.path} does not say what it was trained with: {error}") from None
     for path, trained, beside in _differences(inside, config):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,7 @@ from iafsweep.sweep.scoring.retrain import retrain_folder
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.texts import short_name
+from iafsweep.version import VERSION
 from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
 from tests.cli.tiny_run import ROOT
 from tests.report.sweeps import SweepMaker
@@ -396,7 +396,7 @@ def test_the_version_is_told(monkeypatch, capsys, program):
     with pytest.raises(SystemExit) as end:
         program.main()
     assert not end.value.code
-    assert capsys.readouterr().out == f"iafsweep {metadata.version('iafsweep')}\n"
+    assert capsys.readouterr().out == f"iafsweep {VERSION}\n"
 
 
 def test_exit_codes_are_told_in_one_way():

@@ -7,9 +7,6 @@ from typing import Protocol
 from iafsweep.search_space.candidate import Candidate
 from iafsweep.sweep.storage.state import LedgerState
 
-DUPLICATES = 100
-"""So many proposals in a row that were tried before end the sweep."""
-
 
 class Proposer(Protocol):
     """Proposes configurations; all memory is the ledger's, so that a resumed sweep goes on as if never interrupted."""

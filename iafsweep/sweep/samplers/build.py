@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.samplers.base import DUPLICATES, Proposer
+from iafsweep.sweep.samplers.base import Proposer
 from iafsweep.sweep.samplers.sequences import (
     FirstProposer,
     ListedProposer,
@@ -26,7 +26,9 @@ def make_proposer(space: SearchSpace) -> Proposer:
     sources: dict[str, Callable[[SearchSpace], Proposer]] = {
         "tpe": TpeProposer,
         "random": lambda space: SequenceProposer(random_candidates(space)),
-        "quasi_random": lambda space: SequenceProposer(distinct(space, quasi_random_values(space), DUPLICATES)),
+        "quasi_random": lambda space: SequenceProposer(
+            distinct(space, quasi_random_values(space), space.procedure.duplicates)
+        ),
         "grid": lambda space: SequenceProposer(distinct(space, space.grid())),
         "listed": ListedProposer,
     }

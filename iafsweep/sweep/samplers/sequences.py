@@ -12,13 +12,13 @@ from iafsweep.search_space.candidate import Candidate, candidate, short_seed
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.samplers.base import DUPLICATES, Proposer
+from iafsweep.sweep.samplers.base import Proposer
 from iafsweep.sweep.storage.state import LedgerState
 
 
 def random_candidates(space: SearchSpace) -> Iterator[Candidate]:
     """Yield configurations drawn at random; a population, which needs every member, gets the rest from the grid."""
-    yield from distinct(space, _random_values(space), DUPLICATES)
+    yield from distinct(space, _random_values(space), space.procedure.duplicates)
     if space.sweep.scheduler == "pbt" and space.size is not None:
         yield from distinct(space, space.grid())
 

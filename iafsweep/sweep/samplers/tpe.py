@@ -13,12 +13,9 @@ from iafsweep.search_space.candidate import Candidate, candidate, short_seed
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.samplers.base import DUPLICATES
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.events import Known
 from iafsweep.sweep.storage.state import LedgerState, TrialState
-
-_MOST_STARTUP, _FEWEST_STARTUP = 10, 4
 
 
 class _OptunaSuggest:
@@ -51,7 +48,7 @@ class TpeHistory:
 
     def propose(self, state: LedgerState, seed: int) -> dict[str, Scalar]:
         """Return the values that a fresh sampler with ``seed`` proposes after the trials of ``state``."""
-        sampler = _sampler(seed, self._space.sweep.trials)
+        sampler = _sampler(seed, self._space)
         study = optuna.create_study(directions=["minimize"] * self._objectives, sampler=sampler)
         study.add_trials([told for known in state.known if (told := self._recall(known)) is not None])
         study.add_trials([told for trial in state.trials if (told := self._tell(trial)) is not None])
@@ -71,18 +68,16 @@ class TpeHistory:
         return self._told[known.source]
 
 
-def _sampler(seed: int, trials: int) -> optuna.samplers.TPESampler:
-    """The sampler; the first quarter of a short sweep is drawn at random, at most 10 trials."""
-    startup = min(max(trials // 4, _FEWEST_STARTUP), _MOST_STARTUP)
+def _sampler(seed: int, space: SearchSpace) -> optuna.samplers.TPESampler:
+    """The sampler; a share of a short sweep's trials are drawn at random first."""
+    how = space.procedure
+    startup = min(max(space.sweep.trials // how.startup_share, how.startup_fewest), how.startup_most)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(
             seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup
         )
-
-
-_TPE_ATTEMPTS = 25
 
 
 class TpeProposer:
@@ -106,9 +101,9 @@ class TpeProposer:
         if self._space.size is not None and len(state.keys) >= self._space.size:
             return None
         number = state.last_number + 1
-        for attempt in range(DUPLICATES):
+        for attempt in range(self._space.procedure.duplicates):
             seed = short_seed("tpe", self._space.sweep.seed, number, attempt)
-            if attempt < _TPE_ATTEMPTS:
+            if attempt < self._space.procedure.tpe_duplicates:
                 values = self._history.propose(state, seed)
             else:
                 values = self._space.suggest(RandomSuggest(random.Random(seed)))

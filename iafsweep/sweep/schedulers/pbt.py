@@ -12,14 +12,6 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import Exchange, Generation
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 
-_SHARE = 4
-"""A quarter of the members goes on from copies of the best quarter (truncation selection)."""
-
-_FACTORS = (0.8, 1.2)
-
-_REDRAWN = 0.25
-"""So often a value is drawn from its whole range instead of moved."""
-
 
 class Population:
     """Who stops where, and who copies whom: a function of the space and the ledger (Jaderberg et al. 2017).
@@ -52,7 +44,7 @@ class Population:
             (member for member in state.unfinished if has_reached(member, end)),
             key=lambda member: (_bound(member, end), member.proposed.number),
         )
-        count = len(members) // _SHARE
+        count = len(members) // self._space.procedure.copied_share  # truncation selection
         weakest = members[len(members) - count :]
         exchanges = (self._exchange(end, weak, members, count) for weak in weakest)
         return Generation(epoch=end, exchanges=tuple(exchanges), time="")
@@ -80,23 +72,28 @@ class Population:
 
 
 def perturbed(space: SearchSpace, values: Mapping[str, Scalar], generator: random.Random) -> dict[str, Scalar]:
-    """Return values near ``values``: each by a fifth more or less, a choice one further; one in four is drawn anew."""
+    """Return values near ``values``: each moved up or down, a choice one further; some are drawn anew."""
     redrawn = space.suggest(RandomSuggest(generator))
+    moves = 1 - space.procedure.moved_by, 1 + space.procedure.moved_by
     moved = {}
     for path, value in values.items():
-        direction, anew = generator.randrange(2), generator.random() < _REDRAWN
-        moved[path] = redrawn.get(path, value) if anew else _moved(space.parameter(path).range, value, direction)
+        direction, anew = generator.randrange(2), generator.random() < space.procedure.redrawn
+        moved[path] = (
+            redrawn.get(path, value)
+            if anew
+            else _moved(space.parameter(path).range, value, moves[direction], direction)
+        )
     return space.active(moved)
 
 
-def _moved(among: Range, value: Scalar, direction: int) -> Scalar:
+def _moved(among: Range, value: Scalar, factor: float, direction: int) -> Scalar:
     """Return a neighbour of ``value``; at the end of its range the end itself."""
     if isinstance(among, Choice):
         place = among.options.index(value) + (1 if direction else -1)
         return among.options[min(max(place, 0), among.size - 1)]
     assert isinstance(value, int | float)
     low, high = among.low, among.high
-    target = value * _FACTORS[direction]
+    target = value * factor
     if among.step is not None:
         steps = max(1, round(abs(target - value) / among.step))
         target = value + (steps if direction else -steps) * among.step

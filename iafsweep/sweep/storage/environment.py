@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from iafsweep.records import Record
 from iafsweep.sweep.storage.events import now
+from iafsweep.version import VERSION
 
-_PACKAGES = ("iafsweep", "torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pydantic")
+_PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pydantic")
 
 _GIT_SECONDS = 5
 
@@ -57,7 +58,7 @@ def this_environment() -> Environment:
         system=f"{platform.system()} {platform.machine()}",
         cpus=os.cpu_count() or 1,
         cuda=torch.version.cuda,
-        packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        packages={"iafsweep": VERSION} | {name: each for name in _PACKAGES if (each := _version(name)) is not None},
         commit=commit,
         changed=changed,
     )

@@ -8,9 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from iafsweep.records import Precision, Record
+from iafsweep.version import Writer
 
-LEDGER_SCHEMA = 2
-"""Version of the rows below; a ledger of another version is refused, never guessed at."""
+LEDGER_SCHEMA = 3
+"""Version of the rows below. Version 2, of 0.1.0, did not say who wrote it; newer ones are refused, never guessed at.
+
+A row's new field has a default, which is what it means that an earlier version's row does not have it.
+"""
 
 TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
 """``t0001`` is the first proposal; the pattern also keeps names read from files inside the sweep folder."""
@@ -45,6 +49,7 @@ class Header(Record):
         created: when, UTC.
         seed: the sweep's seed.
         space: hash of the search space.
+        written_by: the package's version.
     """
 
     row: Literal["header"] = "header"
@@ -53,6 +58,7 @@ class Header(Record):
     created: str
     seed: int
     space: str
+    written_by: str = Writer().version
 
 
 class Proposed(Record):
@@ -170,10 +176,14 @@ class Began(Record):
     Attributes:
         at_a_time: trials that run at once.
         time: when, UTC.
+        format: of the rows from here on, whichever version began the ledger.
+        written_by: the package's version from here on.
     """
 
     row: Literal["began"] = "began"
     at_a_time: int
+    format: int = Writer().format
+    written_by: str = Writer().version
     time: str
 
 

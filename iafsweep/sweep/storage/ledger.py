@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,6 +15,10 @@ from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
 from iafsweep.sweep.storage.events import LEDGER_SCHEMA, Event, Header, parse_row
 from iafsweep.sweep.storage.state import LedgerState, Replay, replay
+from iafsweep.version import VERSION, Writer, take_stamp
+
+_OLDEST = 2
+"""The first version of the rows, and still one that is read."""
 
 
 def read_ledger(path: Path) -> LedgerState:
@@ -23,7 +28,7 @@ def read_ledger(path: Path) -> LedgerState:
     middle is left out and named in ``problems``.
 
     Raises:
-        SweepError: no such file, no usable header, or another version of the rows.
+        SweepError: no such file, no usable header, or a version that knows more wrote into it.
     """
     try:
         content = path.read_bytes()
@@ -40,35 +45,56 @@ def read_ledger(path: Path) -> LedgerState:
 
 
 def _read_header(path: Path, lines: Sequence[bytes]) -> Header:
-    version = _version(lines[0]) if lines else None
-    if version is not None and version != LEDGER_SCHEMA:
+    values = _values(lines[0]) if lines else {}
+    version, writer = values.get("ledger"), values.get("written_by")
+    if isinstance(version, int) and not _OLDEST <= version <= LEDGER_SCHEMA:
+        by = f" written by iafsweep {writer}" if isinstance(writer, str) else ""
         raise SweepError(
-            f"{path} is a ledger of version {version}, this program reads version {LEDGER_SCHEMA}; "
-            f"use the program that wrote it"
+            f"{path} is a ledger of version {version}{by}, this program ({VERSION}) reads versions {_OLDEST} to "
+            f"{LEDGER_SCHEMA}; use {f'iafsweep {writer}' if by else 'the program that wrote it'}"
         )
     try:
         return Header.model_validate_json(lines[0] if lines else b"")
-    except ValidationError:
+    except ValidationError as error:
+        if writer is not None and (strange := _unknown(error)):
+            raise SweepError(f"{path} {Writer(version=str(writer)).unknown(strange)}") from None
         raise SweepError(f"{path} line 1 is no header: the file is damaged or not a ledger; restore it") from None
 
 
-def _version(line: bytes) -> int | None:
-    """The version a header states, whatever else that version may hold; None if there is none."""
+def _values(line: bytes) -> dict[str, Any]:
+    """What a line says, whatever its version may hold; nothing if it is damaged."""
     try:
         values = json.loads(line)
     except ValueError:
-        return None
-    version = values.get("ledger") if isinstance(values, dict) else None
-    return version if isinstance(version, int) else None
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _unknown(error: ValidationError) -> str:
+    """The row or field that this version does not know, if that is what is wrong with a whole line."""
+    for each in error.errors():
+        if each["type"] == "union_tag_invalid":
+            return f"rows of kind {each['ctx']['tag']!r}"
+        if each["type"] == "extra_forbidden":
+            return f"rows with `{each['loc'][-1]}`"
+    return ""
 
 
 def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[str]]:
     events: list[Event] = []
     problems: list[str] = []
+    writer = Writer(version=str(_values(lines[0]).get("written_by", Writer().version)))
     for number, line in enumerate(lines[1:], start=2):
+        values = _values(line)
+        if values.get("row") == "began":  # a driver of this or of another version than began the ledger
+            writer = take_stamp(values)
         try:
+            if writer.newer:
+                raise SweepError(f"{path}, from line {number} on, {writer.newer}")
             row = parse_row(line)
-        except ValidationError:
+        except ValidationError as error:
+            if strange := _unknown(error):
+                raise SweepError(f"{path}, line {number}, {writer.unknown(strange)}") from None
             problems.append(f"{path.name} line {number} is damaged and left out")
             continue
         if isinstance(row, Header):

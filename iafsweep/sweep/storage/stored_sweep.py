@@ -5,33 +5,26 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from iafsweep.atomic import write_text
-from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
-from iafsweep.search_space.files import dump_space, read_stored_space
+from iafsweep.search_space.files import dump_space, read_stored_space, space_identity
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import EndStatus, Header, Known, Reopened, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.version import VERSION
+
+_EXTENT = frozenset(
+    "trials max_concurrent top gpus_per_trial cpus_per_trial memory_per_trial free_disk gpu_hours target".split()
+)
+"""Settings of a sweep that say how far it goes, and on what: they may change while it lasts."""
 
 
 def space_hash(space: SearchSpace) -> str:
     """Return a hash of what makes two sweeps the same search: everything but its extent and its resources."""
-    sweep = space.sweep
-    search = SweepConfig(
-        seed=sweep.seed,
-        sampler=sweep.sampler,
-        objective=sweep.objective,
-        repeats=sweep.repeats,
-        scheduler=sweep.scheduler,
-        grace_epochs=sweep.grace_epochs,
-        generation_epochs=sweep.generation_epochs,
-        reduction_factor=sweep.reduction_factor,
-    )
-    return hashlib.sha256(dump_space(replace(space, sweep=search)).encode()).hexdigest()[:16]
+    return hashlib.sha256(space_identity(space, _EXTENT).encode()).hexdigest()[:16]
 
 
 def load_sweep_space(folder: SweepFolder) -> SearchSpace:
@@ -113,7 +106,8 @@ def begin_warm(space: SearchSpace, folder: SweepFolder, known: Sequence[Known]) 
 
 
 def _header(space: SearchSpace) -> Header:
-    return Header(sweep=uuid.uuid4().hex, created=now(), seed=space.sweep.seed, space=space_hash(space))
+    name, seed = uuid.uuid4().hex, space.sweep.seed
+    return Header(sweep=name, created=now(), seed=seed, space=space_hash(space), written_by=VERSION)
 
 
 def _store_space(space: SearchSpace, folder: SweepFolder) -> None:

@@ -32,6 +32,7 @@ from iafsweep.sweep.tune.searcher import LedgerSearcher
 from iafsweep.sweep.tune.stopper import StallWatch, SweepStopper
 from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings
 from iafsweep.sweep.tune.tune_config import quiet_tune, run_config, scratch_folder, tune_config
+from iafsweep.version import stamp
 
 _STALLS = 3
 
@@ -67,7 +68,7 @@ class Session:
         plan = self._plan(nodes)
         if self.options.address is not None:
             check_shared_folder(self.folder.path)
-        self.ledger.append(Began(at_a_time=plan.at_a_time, time=now()))
+        self.ledger.append(Began(at_a_time=plan.at_a_time, time=now(), **stamp()))
         self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
         population = self._population
         try:
