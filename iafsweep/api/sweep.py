@@ -14,7 +14,7 @@ from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,13 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         >>> sweep.rows[0].rank, sweep.rows[0].status
         (1, 'completed')
     """
-    folder = SweepFolder(Path(path).expanduser())
-    space, state = read_sweep(folder)
-    driver = folder.driver()
-    scored = scored_rows(folder, state, space, driver)
+    sweep = read_sweep(SweepFolder(Path(path).expanduser()))
+    scored = scored_rows(sweep)
     return LoadedSweep(
-        path=folder.path,
-        title=space.title,
-        parameters=tuple(parameter.path for parameter in space.parameters),
+        path=sweep.folder.path,
+        title=sweep.space.title,
+        parameters=tuple(sweep.parameters),
         rows=ranked(scored.rows),
-        problems=(*damage(state, driver), *scored.problems),
-        driver=driver,
+        problems=(*sweep.damage, *scored.problems),
+        driver=sweep.driver,
     )

@@ -31,7 +31,8 @@ _TRIALS = re.compile(r"(\+?)(\d{1,9})")
 def extend(folder: Path, trials: str, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
     """Raise the number of trials of a sweep and see it through to its leaderboard."""
     old = SweepFolder(folder)
-    space, state = read_sweep(old)
+    sweep = read_sweep(old)
+    space, state = sweep.space, sweep.state
     if space.sweep.scheduler == "pbt":
         raise UserError(
             f"{folder} trained a population, whose members train side by side from the start; launch another one "
@@ -62,7 +63,7 @@ def retry(
     old = SweepFolder(folder)
     if not old.ledger.exists() and old.space.exists():
         raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
-    space = with_sweep(read_sweep(old)[0], changes)
+    space = with_sweep(read_sweep(old).space, changes)
     if gpus_per_trial is not None and machine.options.address is None:
         asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
         plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
@@ -84,13 +85,12 @@ def retrain(
 ) -> int:
     """Train the best configurations again from scratch with several seeds, and score them."""
     old = SweepFolder(folder)
-    space = load_sweep_space(old)
     into = retrain_folder(old, top, seeds, all_images=all_images)
     with faults_in_words(old.path, this_command()):
         if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
             again = load_sweep_space(into)
         else:
-            again = retrain_space(space, old, top, seeds, all_images=all_images)
+            again = retrain_space(read_sweep(old), top, seeds, all_images=all_images)
             into.path.parent.mkdir(exist_ok=True)
         if (found := len(again.first)) < top:
             console.print(
@@ -99,10 +99,11 @@ def retrain(
                 soft_wrap=True,
             )
         code = see_through(with_sweep(again, changes), into, machine, console)
-        board = publish(old)
+        sweep = read_sweep(old)
+        board = publish(sweep)
     console.print()
     print_leaderboard(console, old, board)
-    leave_report(old, console)
+    leave_report(sweep, console)
     return code
 
 

@@ -36,12 +36,11 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written
             or would be written into the sweep folder.
     """
-    sweep = SweepFolder(folder)
-    space, state = read_sweep(sweep)
+    stored = read_sweep(SweepFolder(folder))
+    sweep, driver = stored.folder, stored.driver
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    driver = sweep.driver()
-    scored = scored_rows(sweep, state, space, driver)
+    scored = scored_rows(stored)
     rows = ranked(scored.rows)
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))

@@ -32,7 +32,7 @@ from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, requir
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.samplers.warm_start import warm_start
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import load_sweep_space
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, read_sweep
 from iafsweep.sweep.tune.driver import check_resources
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -65,7 +65,7 @@ def launch_new(
     if earlier is not None:
         check_resources(loaded, folder, machine.options)
         with faults_in_words(folder.path, this_command()):
-            known, ended = warm_start(loaded, folder, SweepFolder(earlier))
+            known, ended = warm_start(loaded, folder, read_sweep(SweepFolder(earlier)))
         console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
     return see_through(loaded, folder, machine, console)
 
@@ -87,7 +87,8 @@ def rerun_best(
 ) -> int:
     """Score the best trials with other settings than the sweep did, or more of them."""
     old = SweepFolder(folder)
-    space = with_sweep(load_sweep_space(old), changes)
+    sweep = read_sweep(old)
+    space = with_sweep(sweep.space, changes)
     old.refuse_if_driven()
     evaluation = _evaluation(space.base, asked, hais, overrides)
     refuse_budget_alone(asked, evaluation.until_error.target)
@@ -98,8 +99,8 @@ def rerun_best(
     again = this_command()
     with faults_in_words(old.path, again):
         with machine.options.ray():
-            code = score_best(space, old, evaluation, machine, console, again)
-        show_results(old, console)
+            code = score_best(sweep, space.sweep, evaluation, machine, console, again)
+        show_results(sweep, console)
     return code
 
 
@@ -108,8 +109,9 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     old = SweepFolder(folder)
     if csv is not None and csv.resolve() != old.leaderboard_csv.resolve():
         refuse_csv(old, csv, old.leaderboard_csv.name)
+    sweep = read_sweep(old)
     try:
-        board = publish(old, csv)
+        board = publish(sweep, csv)
     except OSError as error:
         raise UserError(f"cannot write the leaderboard: {error}") from error
     print_leaderboard(console, old, board)

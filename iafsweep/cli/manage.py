@@ -10,9 +10,9 @@ from rich.console import Console
 
 from iafsweep.cli.command_line import program
 from iafsweep.errors import SweepError, UserError
-from iafsweep.results.status import Standing, standing
+from iafsweep.results.status import Status, status_of
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import read_state
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.texts import duration
 
 _LINES_OF_ERROR = 20
@@ -21,12 +21,12 @@ _MOST_NAMED = 8
 
 def show_status(folder: Path, console: Console) -> None:
     """Print how a sweep stands."""
-    for line in status_lines(standing(SweepFolder(folder))):
+    for line in status_lines(status_of(read_sweep(SweepFolder(folder)))):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def status_lines(now: Standing) -> list[str]:
-    """Return a sweep's standing in lines."""
+def status_lines(now: Status) -> list[str]:
+    """Return how a sweep stands, in lines."""
     running = "not running" if now.driver is None else f"running ({now.driver})"
     lines = [f"{now.folder}: {running}"]
     counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
@@ -54,15 +54,15 @@ def status_lines(now: Standing) -> list[str]:
 def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
     """Ask a running sweep, or one of its trials, to end in good order."""
     old = SweepFolder(folder)
-    state = read_state(old)
-    if old.driver() is None:
+    sweep = read_sweep(old)
+    if sweep.driver is None:
         raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
     if trial is None:
         _ask(old.stop_request)
         console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
         return
-    if trial not in {each.trial for each in state.unfinished}:
-        running = ", ".join(each.trial for each in state.unfinished) or "none"
+    if trial not in {each.trial for each in sweep.state.unfinished}:
+        running = ", ".join(each.trial for each in sweep.state.unfinished) or "none"
         raise UserError(f"--trial {trial}: no such trial is unfinished; unfinished are: {running}")
     _ask(old.trial_stop_request(trial))
     console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
@@ -78,7 +78,7 @@ def _ask(request: Path) -> None:
 def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:
     """Print the end of the sweep's log or of a trial's, and the error it ended with."""
     old = SweepFolder(folder)
-    state = read_state(old)
+    state = read_sweep(old).state
     path = old.log if trial is None else old.trial(trial) / "run.log"
     if trial is not None:
         old.refuse_unknown(trial, [each.trial for each in state.trials])
@@ -94,7 +94,7 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
             console.print(line, markup=False, soft_wrap=True)
 
 
-def _unscored(now: Standing) -> str:
+def _unscored(now: Status) -> str:
     shown = (f"{each} (its evaluation.json is damaged)" if each in now.damaged else each for each in now.unscored)
     some = ", ".join(islice(shown, _MOST_NAMED)) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
     if now.driver is not None:
@@ -102,7 +102,7 @@ def _unscored(now: Standing) -> str:
     return f"not scored: {some}; to score: {_command('rerun', now)}"
 
 
-def _command(name: str, now: Standing) -> str:
+def _command(name: str, now: Status) -> str:
     return shlex.join([*program(), name, str(now.folder)])
 
 

@@ -15,7 +15,7 @@ from iafsweep.cli.options.ray import Folder, make_console
 from iafsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from iafsweep.sweep.storage.folder import SweepFolder
+    from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
 def register(app: typer.Typer) -> None:
@@ -35,26 +35,29 @@ def report(
     """
     from iafsweep.report import write_png, write_report
     from iafsweep.sweep.storage.folder import SweepFolder
+    from iafsweep.sweep.storage.stored_sweep import read_sweep
 
-    console, sweep = make_console(), SweepFolder(folder)
+    console, sweep = make_console(), read_sweep(SweepFolder(folder))
     try:
-        path = write_report(sweep, command_of(sweep.path))
+        path = write_report(sweep, command_of(sweep.folder.path))
         console.print(f"Report: {path}", markup=False, soft_wrap=True)
         if png:
             written = write_png(sweep)
-            console.print(f"Figures: {len(written)} PNG files in {sweep.figures}", markup=False, soft_wrap=True)
+            console.print(f"Figures: {len(written)} PNG files in {sweep.folder.figures}", markup=False, soft_wrap=True)
     except OSError as error:
         raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
 
 
-def leave_report(folder: SweepFolder, console: Console) -> None:
+def leave_report(sweep: StoredSweep, console: Console) -> None:
     """Write the report at the end of a command; what goes wrong is said, and never costs the command its end."""
     from iafsweep.report import write_report
 
     try:
-        path = write_report(folder, command_of(folder.path))
+        path = write_report(sweep, command_of(sweep.folder.path))
     except Exception as error:  # noqa: BLE001 - the sweep's results are on disk already; a picture of them is not worth more
-        console.print(f"No report was written ({error}); try: {shlex.join(command_of(folder.path))}", markup=False)
+        console.print(
+            f"No report was written ({error}); try: {shlex.join(command_of(sweep.folder.path))}", markup=False
+        )
     else:
         console.print(f"Report: {path}", markup=False, soft_wrap=True)
 

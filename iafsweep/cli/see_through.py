@@ -18,6 +18,7 @@ from iafsweep.cli.report import leave_report
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
 from iafsweep.config import EvaluationConfig
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.results.publish import publish
@@ -29,7 +30,7 @@ from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalist
 from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
-from iafsweep.sweep.storage.stored_sweep import read_state
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 from iafsweep.sweep.tune.driver import check_resources, launch_sweep
 from iafsweep.sweep.tune.session import SweepOutcome
 
@@ -64,24 +65,25 @@ def _train_and_score(
         plan_training(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
         heard = progress if tracking is None else Audience(progress, tracking)
         outcome = launch_sweep(space, folder, images, machine.options, heard)
+        sweep = StoredSweep(folder, space, outcome.state)
         if outcome.status in ("interrupted", "aborted"):
-            publish(folder)
-            leave_report(folder, console)
+            publish(sweep)
+            leave_report(sweep, console)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
             console.print("The space holds no further configurations; the sweep is exhausted.")
         if outcome.status == "stopped":
             console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
-        code = score_best(space, folder, space.base.evaluation, machine, console, again)
+        code = score_best(sweep, space.sweep, space.base.evaluation, machine, console, again)
         if tracking is not None:
-            tracking.scored(trial.trial for trial in best_trials(read_state(folder), space.sweep.top))
-    show_results(folder, console)
+            tracking.scored(trial.trial for trial in best_trials(outcome.state, space.sweep.top))
+    show_results(sweep, console)
     return code
 
 
 def score_best(
-    space: SearchSpace,
-    folder: SweepFolder,
+    sweep: StoredSweep,
+    settings: SweepConfig,
     evaluation: EvaluationConfig,
     machine: Machine,
     console: Console,
@@ -90,16 +92,16 @@ def score_best(
     """Score the best trials on the test images; return the exit code.
 
     Args:
-        space: the space, with how many to score.
-        folder: the sweep folder.
+        sweep: the sweep, its training ended.
+        settings: how many to score, and what each process gets.
         evaluation: what to score with.
         machine: on what; Ray need not run yet.
         console: where to print.
         again: the command that goes on.
     """
-    state = read_state(folder)
+    folder, space, state = sweep.folder, sweep.space, sweep.state
     ranked = best_trials(state, len(state.trials))
-    if not ranked or not space.sweep.top:
+    if not ranked or not settings.top:
         return 1 if _all_failed(state) else 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists: list[Finalist] = []
@@ -108,7 +110,7 @@ def score_best(
             finalists.append(_finalist(trial, space, folder, evaluation, len(test)))
         except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
             console.print(f"{trial.trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
-        if len(finalists) == space.sweep.top:
+        if len(finalists) == settings.top:
             break
     if not finalists:
         return 1
@@ -116,7 +118,7 @@ def score_best(
     units = sum(finalist.first_tasks for finalist in finalists)
     remarks: list[str] = []
     with machine.options.ray() as nodes:
-        plan = plan_trials(nodes, space.sweep, units, may_grow=machine.options.wait)
+        plan = plan_trials(nodes, settings, units, may_grow=machine.options.wait)
         progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress, remarks.append)
@@ -129,8 +131,8 @@ def score_best(
             for line in search_lines(finalist.run.read_evaluation().estimates):
                 console.print(f"{finalist.trial} {line}", markup=False, soft_wrap=True)
     if outcome.stopped:
-        publish(folder)
-        leave_report(folder, console)
+        publish(sweep)
+        leave_report(sweep, console)
         _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
@@ -165,15 +167,15 @@ def _finalist(
     return finalist
 
 
-def show_results(folder: SweepFolder, console: Console) -> None:
+def show_results(sweep: StoredSweep, console: Console) -> None:
     """Publish the leaderboard, print it, and leave the report."""
-    board = publish(folder)
+    folder, board = sweep.folder, publish(sweep)
     print_leaderboard(console, folder, board)
     console.print(f"\nLeaderboard: {folder.leaderboard_csv}", markup=False, soft_wrap=True)
     console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
     if folder.best.exists():
         console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
-    leave_report(folder, console)
+    leave_report(sweep, console)
 
 
 def resume_command(folder: SweepFolder, machine: Machine) -> str:

@@ -13,14 +13,13 @@ from iafsweep.report.pictures import Pictures, best_pictures
 from iafsweep.report.scored import figures_with_errors
 from iafsweep.report.searched import bound_against_cost, parallel, slices
 from iafsweep.results.leaderboard_rows import scored_rows
-from iafsweep.results.status import Standing, standing_of
+from iafsweep.results.status import Status, status_of
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.environment import Environment, read_environments
 from iafsweep.sweep.storage.events import now
-from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState
-from iafsweep.sweep.storage.stored_sweep import read_sweep
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Findings:
         made: when this was read, UTC.
         space: the search space.
         state: the ledger.
-        standing: how the sweep stands.
+        status: how the sweep stands.
         rows: the trials with ranks, the best first.
         evaluations: figures of the scored trials, the best first.
         curves: learning curves.
@@ -50,7 +49,7 @@ class Findings:
     made: str
     space: SearchSpace
     state: LedgerState
-    standing: Standing
+    status: Status
     rows: tuple[LeaderboardRow, ...]
     evaluations: dict[str, Evaluation]
     curves: Curves
@@ -74,19 +73,13 @@ class Findings:
         return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
 
 
-def read_findings(folder: SweepFolder) -> Findings:
-    """Read a sweep folder; nothing is written, and a driver may be at work in it.
-
-    Raises:
-        SweepError: the folder holds no sweep, or its ledger cannot be used.
-        ConfigError: the stored space is damaged.
-    """
-    space, state = read_sweep(folder)
-    stands = standing_of(folder, space, state)
-    problems = list(stands.problems)
+def read_findings(sweep: StoredSweep) -> Findings:
+    """Read the run folders and the figures of a sweep; nothing is written, and a driver may be at work in it."""
+    folder, space, state = sweep.folder, sweep.space, sweep.state
+    problems = list(sweep.damage)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
                for trial in state.trials}  # fmt: skip
-    scored = scored_rows(folder, state, space, stands.driver)
+    scored = scored_rows(sweep)
     problems += scored.problems
     rows = ranked(scored.rows)
     evaluations = {row.trial: scored.evaluations[row.trial] for row in rows if row.trial in scored.evaluations}
@@ -96,7 +89,7 @@ def read_findings(folder: SweepFolder) -> Findings:
         made=now(),
         space=space,
         state=state,
-        standing=stands,
+        status=status_of(sweep),
         rows=rows,
         evaluations=evaluations,
         curves=learning_curves(rows, metrics),

@@ -14,13 +14,13 @@ from iafsweep.report.private import shareable
 from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
-from iafsweep.results.status import Standing
+from iafsweep.results.status import Status
 from iafsweep.texts import duration, readable_settings, value_text
 
 _MOST_NAMED = 8
 
 
-def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
+def how_it_stands(stands: Status, began: bool) -> tuple[Level, str, str]:
     """Return how the sweep stands: how good that is, in a word, and in a sentence.
 
     Args:
@@ -52,7 +52,7 @@ def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
     return "doubtful", outcome, f"It ended before its last trial{because}. {how}{unscored}"
 
 
-def _unscored(stands: Standing) -> str:
+def _unscored(stands: Status) -> str:
     """A sentence on the finalists without figures; empty where there are none."""
     if not stands.unscored:
         return ""
@@ -150,7 +150,7 @@ def _nothing_card(found: Findings) -> Markup:
 
 def _counts(found: Findings) -> Markup:
     counts = Counter(row.status for row in found.rows)
-    asked = max(found.standing.trials, len(found.rows), 1)
+    asked = max(found.status.trials, len(found.rows), 1)
     bars, at = [], 0.0
     for status in get_args(TrialStatus):
         width = 100 * counts[status] / asked
@@ -163,7 +163,7 @@ def _counts(found: Findings) -> Markup:
     )
     ended = sum(row.status in ("completed", "stopped", "diverged", "failed", "oom") for row in found.rows)
     seconds = sum(row.seconds or 0.0 for row in found.rows)
-    facts = [f"{ended:,} of {found.standing.trials:,} trials have ended", f"{duration(seconds)} of training"]
+    facts = [f"{ended:,} of {found.status.trials:,} trials have ended", f"{duration(seconds)} of training"]
     if found.state.gpu_seconds:
         facts.append(f"{found.state.gpu_seconds / 3600:.2f} GPU-hours")
     facts.append(f"{len(found.evaluations):,} scored on test images")

@@ -9,35 +9,34 @@ from iafsweep.atomic import replacing
 from iafsweep.report.findings import read_findings
 from iafsweep.report.page import html_page
 from iafsweep.report.png import draw
-from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
-def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
+def write_report(sweep: StoredSweep, command: Sequence[str]) -> Path:
     """Write ``report.html`` into a sweep folder, atomically, and return its path.
 
     The sweep may be running, interrupted, without a single good trial or without any: the page says so.
 
     Args:
-        folder: the sweep folder.
+        sweep: the sweep.
         command: the words that make the report again, the folder last, without absolute paths.
 
     Raises:
-        SweepError, ConfigError: the folder holds no sweep, or its ledger or its space is damaged.
         OSError: it cannot be written.
     """
-    page = html_page(read_findings(folder), command)
-    with replacing(folder.report) as temporary:
+    page = html_page(read_findings(sweep), command)
+    with replacing(sweep.folder.report) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
-    return folder.report
+    return sweep.folder.report
 
 
-def write_png(folder: SweepFolder) -> list[Path]:
+def write_png(sweep: StoredSweep) -> list[Path]:
     """Write every figure of the report that has something to show as a PNG file, and return their paths.
 
     Raises:
         UserError: matplotlib is not installed; else as :func:`write_report`.
     """
-    found = read_findings(folder)
+    folder, found = sweep.folder, read_findings(sweep)
     statuses = {row.trial: row.status for row in found.rows}
     best = None if found.best is None else found.best.trial
     folder.figures.mkdir(exist_ok=True)

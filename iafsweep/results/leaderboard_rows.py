@@ -18,13 +18,12 @@ from iafsweep.records import (
 )
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.scoring.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.scoring.selection import has_own, scored_checkpoint, scored_epoch
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
-from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 
 
 class ScoredRows(NamedTuple):
@@ -41,17 +40,11 @@ class ScoredRows(NamedTuple):
     problems: tuple[str, ...]
 
 
-def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, driver: str | None) -> ScoredRows:
-    """Return a row a trial with its test figures and those of retrainings; damaged ones cost no more than themselves.
-
-    Args:
-        folder: the sweep folder.
-        state: its ledger.
-        space: its space.
-        driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
-    """
+def scored_rows(sweep: StoredSweep) -> ScoredRows:
+    """Return a row a trial, with its test figures and those of retrainings; damaged ones cost only themselves."""
+    folder, state, space = sweep.folder, sweep.state, sweep.space
     problems, evaluations = list[str](), dict[str, Evaluation]()
-    trains = driver is not None and state.is_open
+    trains = sweep.driver is not None and state.is_open
     rows = [_as_it_stands(row, folder, space, problems, trains=trains) for row in leaderboard_rows(state, space)]
     for row in rows:
         try:
@@ -138,14 +131,13 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
     for retraining in retrainings(folder):
         name = retraining.path.relative_to(folder.path).as_posix()
         try:
-            space, state = read_sweep(retraining)
-            driver = retraining.driver()
-            scored = scored_rows(retraining, state, space, driver)
+            sweep = read_sweep(retraining)
+            scored = scored_rows(sweep)
         except UserError as error:
             problems.append(f"the figures of {name} are left out: {error}")
             continue
-        problems += [f"{name}: {problem}" for problem in (*damage(state, driver), *scored.problems)]
-        found.append((state.header.created, name, scored.rows))
+        problems += [f"{name}: {problem}" for problem in (*sweep.damage, *scored.problems)]
+        found.append((sweep.state.header.created, name, scored.rows))
     return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
 
 
@@ -213,7 +205,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     """Return a trial's row: what the ledger tells of its training."""
     proposed, end = trial.proposed, trial.finished
     validation_images = space.base.data.held_out
-    found = candidate(space, proposed.parameters, trial.afresh, proposed.repeat) if trial.afresh else None
+    found = trial.candidate(space) if trial.afresh else None
     seed = proposed.seed if found is None else found.config.training.seed
     if end is None:
         status: TrialStatus = "interrupted" if trial.starts else "pending"

@@ -11,9 +11,8 @@ from iafsweep.config import dump_config
 from iafsweep.leaderboard import best_row, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow
 from iafsweep.results.leaderboard_rows import scored_rows
-from iafsweep.search_space.candidate import candidate
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
 @dataclass(frozen=True)
@@ -31,32 +30,25 @@ class Published:
     problems: tuple[str, ...]
 
 
-def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
+def publish(sweep: StoredSweep, csv: Path | None = None) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
     Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
     that was removed is missed by none of it.
 
     Args:
-        folder: the sweep folder.
+        sweep: the sweep.
         csv: another place for the CSV.
-
-    Raises:
-        SweepError: the folder holds no readable ledger.
     """
-    space, state = read_sweep(folder)
-    driver = folder.driver()
-    rows, _, problems = scored_rows(folder, state, space, driver)
-    order = [parameter.path for parameter in space.parameters]
+    folder, state, order = sweep.folder, sweep.state, sweep.parameters
+    rows, _, problems = scored_rows(sweep)
     write_csv(rows, csv or folder.leaderboard_csv, order)
-    write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
+    write_markdown(rows, folder.leaderboard_markdown, sweep.space.title or "Leaderboard", order)
     if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
-        trial = state.named[best.trial]
-        found = candidate(space, trial.proposed.parameters, trial.afresh, trial.proposed.repeat)
-        if found is not None:
+        if (found := sweep.candidate_of(state.named[best.trial])) is not None:
             titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
-    damaged = (f"the ledger is damaged: {problem}" for problem in damage(state, driver))
+    damaged = (f"the ledger is damaged: {problem}" for problem in sweep.damage)
     return Published(rows, order, (*damaged, *problems))
 
 

@@ -17,7 +17,7 @@ from iafsweep.sweep.scoring.selection import best_trials, has_own, is_at_its_end
 from iafsweep.sweep.storage.events import Began, Ended, Finished, SweepStatus
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState
-from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
@@ -41,7 +41,7 @@ class RunningTrial:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """How a sweep stands.
 
     Attributes:
@@ -78,25 +78,18 @@ class Standing:
     problems: tuple[str, ...]
 
 
-def standing(folder: SweepFolder, now: datetime | None = None) -> Standing:
+def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
     """Return how a sweep stands.
 
     Args:
-        folder: the sweep folder.
+        sweep: the sweep.
         now: the time, UTC; None: the clock's.
-
-    Raises:
-        SweepError: the folder holds no sweep, or its ledger cannot be used.
     """
-    return standing_of(folder, *read_sweep(folder), now)
-
-
-def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now: datetime | None = None) -> Standing:
-    """Return how a sweep stands whose space and ledger are read already."""
-    trials, driver = space.sweep.trials, folder.driver()
+    folder, space, state, driver = sweep.folder, sweep.space, sweep.state, sweep.driver
+    trials = space.sweep.trials
     last = state.sessions[-1] if state.sessions else None
     unscored = () if driver is not None and state.is_open else _unscored(folder, space, state)
-    return Standing(
+    return Status(
         folder=folder.path,
         driver=driver,
         trials=trials,
@@ -110,7 +103,7 @@ def standing_of(folder: SweepFolder, space: SearchSpace, state: LedgerState, now
         seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
         was_killed=driver is None and state.is_open,
-        problems=damage(state, driver),
+        problems=sweep.damage,
     )
 
 

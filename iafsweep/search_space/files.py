@@ -76,13 +76,14 @@ def load_space(
             f"use `iafsweep-run {found}`, or give it a [search] table"
         )
     changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
-    return _space(found, values, changes, sweep or {}, NEW_SWEEPS)
+    return checked_space(_space(found, values, changes, sweep or {}, NEW_SWEEPS), found)
 
 
 def read_stored_space(path: Path) -> SearchSpace:
     """Read a space that :func:`dump_space` wrote; unlike other files it stands for itself, without a ``base``.
 
-    What the file, of whichever version, does not have is as it was before it could be said.
+    What the file, of whichever version, does not have is as it was before it could be said. The rules on spaces are not
+    checked again (:func:`checked_space` does it).
 
     Raises:
         ConfigError: the file is missing or damaged, leans on another file, or is of a version that knows more.
@@ -141,6 +142,23 @@ def _first_points(space: SearchSpace) -> dict[str, Any]:
     return {"try": [dict(point) for point in space.first]} if space.first else {}
 
 
+def checked_space(space: SearchSpace, path: Path) -> SearchSpace:
+    """Return ``space`` with its first points in canonical form, all its rules checked.
+
+    Args:
+        space: the search space.
+        path: its file, for messages.
+
+    Raises:
+        ConfigError: a rule is broken.
+    """
+    try:
+        check_space(space)
+        return replace(space, first=check_first_points(space, space.first))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
 def _space(
     path: Path,
     values: dict[str, Any],
@@ -167,14 +185,9 @@ def _space(
     fixed |= {key: _fixed_value(key, value) for key, value in changes.items()}
     base = build_config(with_values(values, fixed), f"{path} (searched fields at their base values)")
     try:
-        space = SearchSpace(
-            base=base, parameters=parameters, sweep=sweep, fixed_paths=tuple(fixed), procedure=procedure
-        )
-        check_space(space)
-        space = replace(space, first=check_first_points(space, first))
+        return SearchSpace(base, parameters, sweep, tuple(fixed), tuple(first), procedure)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return space
 
 
 def _refuse_misspelt_tables(path: Path, values: Mapping[str, Any]) -> None:
@@ -204,7 +217,7 @@ def _flat(table: str, values: Mapping[str, Any], prefix: str = "") -> Iterator[t
             raise ConfigError(f"[{table}] {unknown_key(path)}")
 
 
-def _points(points: object) -> list[dict[str, object]]:
+def _points(points: object) -> list[dict[str, Any]]:
     if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
         raise ConfigError(f"`sweep.try` must be tables, [[sweep.try]], found {points!r}")
     return [dict(_flat("sweep.try", point)) for point in points]

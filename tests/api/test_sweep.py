@@ -9,6 +9,7 @@ import iafsweep
 from iafsweep.errors import RunFolderError, SweepError, UserError
 from iafsweep.results.publish import publish
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 from tests.finished import finish_sweep
 
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
 def test_the_leaderboard_is_the_csv_with_types(folder, tmp_path):
     sweep = iafsweep.load_sweep(folder.path)
     board = sweep.leaderboard
-    publish(folder, tmp_path / "board.csv")
+    publish(read_sweep(folder), tmp_path / "board.csv")
     written = pd.read_csv(tmp_path / "board.csv")
     assert list(board.columns) == list(written.columns)
     assert list(board["trial"]) == list(written["trial"]) == ["t0001", "t0002", "t0004", "t0003"]

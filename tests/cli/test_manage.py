@@ -10,12 +10,12 @@ from iafsweep.cli.again import wanted_trials
 from iafsweep.cli.manage import show_logs, show_status, stop_sweep
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best, RunState
-from iafsweep.results.status import standing
+from iafsweep.results.status import status_of
 from iafsweep.search_space.files import dump_space
 from iafsweep.sweep.storage.events import Began, Ended, Started
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
-from iafsweep.sweep.storage.stored_sweep import load_sweep_space, space_hash
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, read_sweep, space_hash
 from tests.sweep.storage.test_ledger import HEADER, finished, proposed
 from tests.sweep.tiny import tiny_space
 
@@ -60,7 +60,7 @@ def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):
     from datetime import UTC, datetime
 
     with folder.lock():
-        now = standing(folder, datetime(2026, 1, 1, 0, 2, tzinfo=UTC))
+        now = status_of(read_sweep(folder), datetime(2026, 1, 1, 0, 2, tzinfo=UTC))
     assert now.driver.startswith("process ")
     assert now.seconds_left == 120.0  # two trials in two minutes, two to go
     assert not now.was_killed

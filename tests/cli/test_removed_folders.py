@@ -17,13 +17,13 @@ from iafsweep.cli.see_through import _failed
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best
-from iafsweep.results.status import standing
+from iafsweep.results.status import status_of
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.files import dump_space
 from iafsweep.sweep.storage.events import Finished, Header, Proposed
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
-from iafsweep.sweep.storage.stored_sweep import space_hash
+from iafsweep.sweep.storage.stored_sweep import read_sweep, space_hash
 from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.training import RunFolder, Trainer
 from tests.finished import figures
@@ -190,7 +190,7 @@ def test_a_trial_that_was_trained_further_by_hand_is_not_scored(folder, console,
     machine = Machine(tmp_path, None, LaunchOptions())
     assert rerun_best(folder.path, {"top": 1}, {}, None, [], machine, console) == 1
     assert "t0002 was trained further: best.pt is of epoch 7, and its row is of epoch 1" in console.export_text()
-    assert standing(folder).unscored == ()
+    assert status_of(read_sweep(folder)).unscored == ()
 
 
 def test_a_rerun_scores_the_checkpoint_of_the_sweep_alone(folder, console, tmp_path):

@@ -12,6 +12,7 @@ import iafsweep.report
 from iafsweep.cli.report import command_of, leave_report
 from iafsweep.cli.sweep import app
 from iafsweep.errors import SweepError, UserError
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from tests.report.sweeps import SweepMaker
 
 
@@ -65,6 +66,6 @@ def test_a_fault_of_the_report_does_not_cost_a_sweep_its_end(folder, monkeypatch
 
     monkeypatch.setattr(iafsweep.report, "write_report", fail)
     said = io.StringIO()
-    leave_report(folder, Console(file=said, width=200))
+    leave_report(read_sweep(folder), Console(file=said, width=200))
     assert "No report was written (a bug in a figure)" in said.getvalue()
     assert "report runs/one" in said.getvalue()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from iafsweep.report import write_report
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from tests.report.hostile import MARKUP, ODD
 from tests.report.sweeps import SweepMaker
 
@@ -18,7 +19,7 @@ FIGURES = {"learning-curves", "importance", "parallel", "cost", "test-figures", 
 
 @pytest.fixture(scope="module")
 def page(full):
-    return write_report(full, COMMAND)
+    return write_report(read_sweep(full), COMMAND)
 
 
 def overflow(browser):
@@ -152,7 +153,7 @@ def test_hostile_texts_stay_texts(browser, tmp_path):
         maker.add("completed", parameters=values)
         maker.add("failed", parameters=values, error=f"Traceback\nValueError: {text}")
     maker.ended("stopped", MARKUP[2])
-    page = write_report(maker.folder, ["python", "run_sweep.py", "report", MARKUP[2]])
+    page = write_report(read_sweep(maker.folder), ["python", "run_sweep.py", "report", MARKUP[2]])
     for width in (1280, 400):
         browser.open(page, width)
         assert browser.run("window.pwned ?? null") is None

@@ -12,6 +12,7 @@ from iafsweep.report.importance import FEWEST_TRIALS
 from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position
 from iafsweep.report.searched import bound_against_cost
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from tests.report.sweeps import SweepMaker, epoch_metrics
 
 
@@ -72,7 +73,7 @@ def test_axes_are_logarithmic_where_the_search_is():
 
 
 def test_slices_hold_every_trial_in_which_a_parameter_was_active(full):
-    found = read_findings(full)
+    found = read_findings(read_sweep(full))
     with_bound = {row.trial for row in found.rows if row.validation_negative_elbo is not None}
     by_name = {figure.name: figure for figure in found.slices}
     depth = by_name["slice-model.flow.depth"]
@@ -90,7 +91,7 @@ def test_slices_hold_every_trial_in_which_a_parameter_was_active(full):
 
 
 def test_the_front_is_the_leaderboards(full):
-    found = read_findings(full)
+    found = read_findings(read_sweep(full))
     front = {row.trial for row in found.rows if row.pareto}
     assert set(found.cost.front) == front
     assert len(front) > 1
@@ -119,7 +120,7 @@ def test_importance_finds_the_parameters_that_matter(tmp_path):
             "training.learning_rate": 10 ** draw.uniform(-4, -2),
         }
         maker.add(parameters=values)
-    bars = read_findings(maker.ended().folder).importance.bars
+    bars = read_findings(read_sweep(maker.ended().folder)).importance.bars
     assert sum(bar.value for bar in bars) == pytest.approx(1, abs=1e-3)
     # The latent size does nothing to these bounds; of the depth, which has one value, nothing can be said.
     assert [bar.label for bar in bars][-1] == "model.latent_size"
@@ -130,14 +131,14 @@ def test_importance_finds_the_parameters_that_matter(tmp_path):
 
 def test_importance_says_when_trials_are_too_few(tmp_path):
     maker = SweepMaker(tmp_path / "s").began().add(count=FEWEST_TRIALS - 1).add("stopped", count=20)
-    few = read_findings(maker.folder).importance
+    few = read_findings(read_sweep(maker.folder)).importance
     assert "9 trials completed" in few.empty
     assert not few.bars
-    assert read_findings(maker.add().folder).importance.bars
+    assert read_findings(read_sweep(maker.add().folder)).importance.bars
 
 
 def test_test_figures_say_which_to_trust(full):
-    found = read_findings(full)
+    found = read_findings(read_sweep(full))
     trusted = {row.trial: {span.trusted for span in row.spans if span.series} for row in found.tested.rows}
     assert trusted == {"t0001": {True}, "t0002": {True}, "t0003": {False}}
     assert {span.trusted for row in found.tested.rows for span in row.spans if span.series == 0} == {None}

@@ -18,6 +18,7 @@ from iafsweep.report.markup import element, json_element, raw_element
 from iafsweep.report.private import shareable
 from iafsweep.sweep.storage.events import Exchange, Generation
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 from tests.report.hostile import MARKUP, ODD, PRIVATE, SECRETS
 from tests.report.sweeps import SweepMaker, driver_at_work
@@ -53,7 +54,7 @@ class Page(HTMLParser):
 
 
 def page_of(folder):
-    return Page(write_report(folder, COMMAND).read_text(encoding="utf-8"))
+    return Page(write_report(read_sweep(folder), COMMAND).read_text(encoding="utf-8"))
 
 
 def test_a_sweep_that_ended(full):
@@ -174,7 +175,7 @@ def test_an_empty_ledger(tmp_path):
 
 def test_no_sweep(tmp_path):
     with pytest.raises(SweepError, match="no sweep folder"):
-        write_report(SweepFolder(tmp_path), COMMAND)
+        write_report(read_sweep(SweepFolder(tmp_path)), COMMAND)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -283,7 +284,7 @@ def test_nothing_tells_of_people_or_machines(tmp_path, monkeypatch):
 
 
 def test_the_same_files_give_the_same_page(full):
-    first, second = (re.sub(r"Made [^<]*", "", write_report(full, COMMAND).read_text()) for _ in range(2))
+    first, second = (re.sub(r"Made [^<]*", "", write_report(read_sweep(full), COMMAND).read_text()) for _ in range(2))
     assert first == second
 
 

@@ -6,6 +6,7 @@ from iafsweep.results.leaderboard_rows import scored_rows, seconds_of_epochs, us
 from iafsweep.run_files import metrics_file
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import replay
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 from iafsweep.training import RunFolder
 from tests.sweep.storage.test_ledger import HEADER, finished, proposed
 from tests.sweep.tiny import tiny_space
@@ -47,7 +48,7 @@ def test_two_like_trials_are_told_apart_by_their_usual_epochs_alone(tmp_path):
         run.path.mkdir(parents=True)
         for each in epochs(*seconds):
             metrics_file.append(run.metrics, each)
-    rows = {row.trial: row for row in ranked(scored_rows(folder, state, tiny_space(), None).rows)}
+    rows = {row.trial: row for row in ranked(scored_rows(StoredSweep(folder, tiny_space(), state)).rows)}
     assert rows["t0001"].seconds_per_epoch == rows["t0002"].seconds_per_epoch == 1.0
     assert rows["t0001"].pareto
     assert not rows["t0002"].pareto

@@ -10,6 +10,7 @@ from iafsweep.records import sandwich_beside
 from iafsweep.report.findings import read_findings
 from iafsweep.report.verdict import verdict_of_trial
 from iafsweep.results.publish import publish
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 from tests.report.sweeps import SweepMaker, driver_at_work, evaluation
 
@@ -17,10 +18,10 @@ from tests.report.sweeps import SweepMaker, driver_at_work, evaluation
 def statuses(folder):
     """Of every trial, as each way to read a sweep has them: they are the same."""
     loaded = iafsweep.load_sweep(folder.path)
-    publish(folder)
+    publish(read_sweep(folder))
     exported = list(csv.DictReader(folder.leaderboard_csv.read_text().splitlines()))
     found = [
-        {row.trial: row.status for row in read_findings(folder).rows},
+        {row.trial: row.status for row in read_findings(read_sweep(folder)).rows},
         {row["trial"]: row["status"] for row in exported},
         dict(zip(loaded.leaderboard["trial"], loaded.leaderboard["status"], strict=True)),
     ]
@@ -68,7 +69,7 @@ def test_figures_of_another_epoch_or_checkpoint_stand_beside_no_bound(tmp_path):
         run.write_evaluation(run.read_evaluation().model_copy(update=change))
     loaded = iafsweep.load_sweep(maker.folder.path)
     assert {row.trial for row in loaded.rows if row.nll_importance_sampling is not None} == {"t0001", "t0004"}
-    assert set(read_findings(maker.folder).evaluations) == {"t0001", "t0004"}
+    assert set(read_findings(read_sweep(maker.folder)).evaluations) == {"t0001", "t0004"}
     first, second = loaded.problems
     assert first.startswith(
         "the test figures of t0002 are left out: they are of best.pt at epoch 20, and its row is of"

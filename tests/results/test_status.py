@@ -9,7 +9,8 @@ from iafsweep.cli import command_line
 from iafsweep.cli.manage import show_status
 from iafsweep.report.findings import read_findings
 from iafsweep.report.headline import how_it_stands
-from iafsweep.results.status import standing
+from iafsweep.results.status import status_of
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 from tests.report.sweeps import SweepMaker, driver_at_work
 
@@ -23,20 +24,20 @@ def status(folder):
 
 
 def report(folder):
-    found = read_findings(folder)
+    found = read_findings(read_sweep(folder))
     return how_it_stands(found.standing, bool(found.rows))
 
 
 def by_bound(maker):
     """The completed trials, the best first."""
-    return [row.trial for row in read_findings(maker.folder).rows if row.status == "completed"]
+    return [row.trial for row in read_findings(read_sweep(maker.folder)).rows if row.status == "completed"]
 
 
 def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_path, capsys):
     maker = SweepMaker(tmp_path / "s", trials=5).began().add(count=4).add("stopped").ended()
     first, second, third, _ = by_bound(maker)
     maker.score(first)
-    assert standing(maker.folder).unscored == (second, third)  # the fourth is none of the best three
+    assert status_of(read_sweep(maker.folder)).unscored == (second, third)  # the fourth is none of the best three
     said = status(maker.folder)
     assert "training ended as completed" in said
     command = shlex.join([*command_line.program(), "rerun", str(maker.folder.path)])
@@ -53,7 +54,7 @@ def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_
         assert f"not scored yet: {second}, {third}\n" in status(maker.folder)
         assert report(maker.folder)[2].endswith("Its trials are trained; the best are being scored.")
     maker.score(second, third)
-    assert standing(maker.folder).unscored == ()
+    assert status_of(read_sweep(maker.folder)).unscored == ()
     assert "not scored" not in status(maker.folder)
     assert report(maker.folder) == ("good", "completed", "All trials have ended.")
 
@@ -75,7 +76,7 @@ def test_scoring_is_missing_once_it_had_its_turn(tmp_path, capsys, ended, trials
     maker = SweepMaker(tmp_path / "s", trials=trials).began().add(count=2)
     if ended:
         maker.ended(*ended)
-    assert bool(standing(maker.folder).unscored) == unscored
+    assert bool(status_of(read_sweep(maker.folder)).unscored) == unscored
     assert ("to score: " in status(maker.folder)) == unscored
     assert ("to go on: " in status(maker.folder)) == (trials == 8 and ended != ("exhausted",))
     assert ("rerun does it" in report(maker.folder)[2]) == unscored
@@ -86,7 +87,7 @@ def test_scoring_is_missing_once_it_had_its_turn(tmp_path, capsys, ended, trials
 def test_damaged_figures_are_none(tmp_path, damage):
     maker = SweepMaker(tmp_path / "s", trials=1).began().add().ended().score("t0001")
     RunFolder(maker.folder.trial("t0001")).evaluation.write_text(damage)
-    assert standing(maker.folder).unscored == ("t0001",)
+    assert status_of(read_sweep(maker.folder)).unscored == ("t0001",)
 
 
 def test_a_trial_that_cannot_be_scored_leaves_its_place_to_the_next(tmp_path):
@@ -94,6 +95,6 @@ def test_a_trial_that_cannot_be_scored_leaves_its_place_to_the_next(tmp_path):
     first, *others = by_bound(maker)
     maker.score(*others)
     RunFolder(maker.folder.trial(first)).best.unlink()
-    assert standing(maker.folder).unscored == ()
+    assert status_of(read_sweep(maker.folder)).unscored == ()
     RunFolder(maker.folder.trial(others[2])).evaluation.unlink()
-    assert standing(maker.folder).unscored == (others[2],)
+    assert status_of(read_sweep(maker.folder)).unscored == (others[2],)

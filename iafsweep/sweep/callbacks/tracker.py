@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished
@@ -80,8 +79,7 @@ class SweepTracking:
 
 def _run(trial: TrialState, state: LedgerState, space: SearchSpace, folder: SweepFolder) -> RunToTrack | None:
     """A trial as a tracker is told of it; None for one that is not of the space any more."""
-    proposed = trial.proposed
-    found = candidate(space, proposed.parameters, trial.afresh, proposed.repeat)
+    found = trial.candidate(space)
     if found is None:
         return None
     again = f"-again-{trial.afresh}" if trial.afresh else ""  # from scratch, so another run

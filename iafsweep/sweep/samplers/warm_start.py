@@ -8,10 +8,10 @@ from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.events import Known
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import TrialState
-from iafsweep.sweep.storage.stored_sweep import begin_warm, read_sweep
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, begin_warm
 
 
-def warm_start(space: SearchSpace, folder: SweepFolder, source: SweepFolder) -> tuple[int, int]:
+def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) -> tuple[int, int]:
     """Begin the ledger of a new sweep with what an earlier one found.
 
     Its rows are copied, so that the new sweep depends on its own folder alone. They are told to the sampler, are no
@@ -20,7 +20,7 @@ def warm_start(space: SearchSpace, folder: SweepFolder, source: SweepFolder) -> 
     Args:
         space: the new search space, sampled by ``tpe``, the only sampler that listens.
         folder: the new sweep folder.
-        source: the earlier sweep's folder; it may be running.
+        earlier: the earlier sweep; it may be running.
 
     Returns:
         How many of its trials fit ``space``, and how many there are that ended.
@@ -31,14 +31,14 @@ def warm_start(space: SearchSpace, folder: SweepFolder, source: SweepFolder) -> 
     """
     if space.sweep.sampler != "tpe":
         raise SweepError(f"a warm start needs sweep.sampler = 'tpe'; '{space.sweep.sampler}' takes no notice of it")
-    earlier, found = read_sweep(source)
-    if earlier.sweep.scheduler == "pbt":
+    source = earlier.folder
+    if earlier.space.sweep.scheduler == "pbt":
         raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
-    if earlier.base.data != space.base.data:
+    if earlier.space.base.data != space.base.data:
         raise SweepError(
             f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
         )
-    ended = found.finished
+    ended = earlier.state.finished
     known = [row for trial in ended if (row := _known(space, trial, source)) is not None]
     if not known:
         raise SweepError(f"none of the {len(ended)} trials of {source.path} that ended lies in this search space")

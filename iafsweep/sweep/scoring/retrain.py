@@ -13,7 +13,7 @@ from iafsweep.records import LeaderboardRow
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import read_state
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 _RETRAINED: Mapping[str, str | None] = {
     "test_negative_elbo": None,
@@ -28,12 +28,11 @@ def retrain_folder(folder: SweepFolder, top: int, seeds: int, *, all_images: boo
     return SweepFolder(folder.path / "retrain" / f"top{top}-seeds{seeds}{'-all' if all_images else ''}")
 
 
-def retrain_space(space: SearchSpace, folder: SweepFolder, top: int, seeds: int, *, all_images: bool) -> SearchSpace:
+def retrain_space(sweep: StoredSweep, top: int, seeds: int, *, all_images: bool) -> SearchSpace:
     """Return the space of a retraining: a list of configurations, each trained with several seeds to its end.
 
     Args:
-        space: the sweep's space.
-        folder: its folder.
+        sweep: the sweep.
         top: how many of its best trials.
         seeds: how often each is trained.
         all_images: train on training and validation images together; then the last checkpoint is scored.
@@ -41,14 +40,15 @@ def retrain_space(space: SearchSpace, folder: SweepFolder, top: int, seeds: int,
     Raises:
         SweepError: no trial has completed, or a schedule was found instead of configurations.
     """
+    space, path = sweep.space, sweep.folder.path
     if space.sweep.scheduler == "pbt":
         raise SweepError(
-            f"{folder.path} trained a population: values changed while its members trained, so that no configuration "
+            f"{path} trained a population: values changed while its members trained, so that no configuration "
             f"gives their figures from scratch; launch it again with another --seed instead"
         )
-    best = best_trials(read_state(folder), top)
+    best = best_trials(sweep.state, top)
     if not best:
-        raise SweepError(f"no trial of {folder.path} has completed, so there is nothing to train again")
+        raise SweepError(f"no trial of {path} has completed, so there is nothing to train again")
     changes: dict[str, object] = {
         "sampler": "listed",
         "scheduler": "none",

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from iafsweep.search_space.candidate import Candidate, candidate
+from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import (
     Began,
     Ended,
@@ -53,6 +55,10 @@ class TrialState:
     def trial(self) -> str:
         """The trial's name."""
         return self.proposed.trial
+
+    def candidate(self, space: SearchSpace) -> Candidate | None:
+        """Return the configuration that the trial trains; None if it is not of ``space`` (any more)."""
+        return candidate(space, self.proposed.parameters, self.afresh, self.proposed.repeat)
 
 
 @dataclass(frozen=True)

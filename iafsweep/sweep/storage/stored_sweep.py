@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
-from iafsweep.search_space.files import dump_space, read_stored_space, space_identity
+from iafsweep.search_space.candidate import Candidate
+from iafsweep.search_space.files import checked_space, dump_space, read_stored_space, space_identity
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import EndStatus, Header, Known, Reopened, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
-from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.version import VERSION
 
 _EXTENT = frozenset(
@@ -27,51 +29,75 @@ def space_hash(space: SearchSpace) -> str:
     return hashlib.sha256(space_identity(space, _EXTENT).encode()).hexdigest()[:16]
 
 
-def load_sweep_space(folder: SweepFolder) -> SearchSpace:
-    """Return the space a sweep was launched with.
+@dataclass(frozen=True)
+class StoredSweep:
+    """A sweep on disk, read once and handed on; a driver may be at work in it.
 
-    Raises:
-        SweepError: the folder holds no sweep.
-        ConfigError: the stored space is damaged.
+    Attributes:
+        folder: the sweep folder.
+        space: the search space.
+        state: what its ledger says.
+        driver: who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
     """
-    if not folder.space.exists():
-        raise SweepError(
-            f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
-        )
-    return read_stored_space(folder.space)
+
+    folder: SweepFolder
+    space: SearchSpace
+    state: LedgerState
+    driver: str | None = None
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What is wrong with the ledger, a sentence each; what a driver writes at this very moment is no damage."""
+        return self.state.problems if self.driver is None else ()
+
+    @property
+    def parameters(self) -> list[str]:
+        """Paths of the searched fields, in their order."""
+        return [parameter.path for parameter in self.space.parameters]
+
+    def candidate_of(self, trial: TrialState) -> Candidate | None:
+        """Return the configuration of a trial; None if it is not of the space any more."""
+        return trial.candidate(self.space)
 
 
-def read_sweep(folder: SweepFolder) -> tuple[SearchSpace, LedgerState]:
-    """Return a sweep's space and what its ledger says, which may be in use; every figure of a sweep is read here.
+def read_sweep(folder: SweepFolder) -> StoredSweep:
+    """Read a sweep, which may be in use; every figure of a sweep is read here.
 
-    Reading and checking a space takes up to half a second; whoever needs both reads them once.
+    Its space was checked when it was launched and its hash stands in the ledger: that is compared, and no rule is
+    checked again.
 
     Raises:
         SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
         ConfigError: the stored space is damaged.
     """
-    space = load_sweep_space(folder)
+    _refuse_no_sweep(folder)
+    space = read_stored_space(folder.space)
     state = read_ledger(folder.ledger)
     if state.header.space != space_hash(space):
         raise SweepError(
             f"{folder.ledger} is of another search space than {folder.space.name} beside it; put the right one back"
         )
-    return space, state
+    return StoredSweep(folder, space, state, folder.driver())
 
 
-def read_state(folder: SweepFolder) -> LedgerState:
-    """Return what the folder's ledger says, as :func:`read_sweep` does."""
-    return read_sweep(folder)[1]
+def load_sweep_space(folder: SweepFolder) -> SearchSpace:
+    """Return the space a sweep was launched with; one whose ledger was not begun is checked like a new one.
 
-
-def damage(state: LedgerState, driver: str | None) -> tuple[str, ...]:
-    """Return what is wrong with a ledger, a sentence each; what a driver writes at this very moment is no damage.
-
-    Args:
-        state: the ledger.
-        driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
+    Raises:
+        SweepError: as :func:`read_sweep`.
+        ConfigError: the stored space is damaged.
     """
-    return state.problems if driver is None else ()
+    _refuse_no_sweep(folder)
+    if folder.ledger.exists():
+        return read_sweep(folder).space
+    return checked_space(read_stored_space(folder.space), folder.space)
+
+
+def _refuse_no_sweep(folder: SweepFolder) -> None:
+    if not folder.space.exists():
+        raise SweepError(
+            f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
+        )
 
 
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:

@@ -9,7 +9,7 @@ from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.samplers.warm_start import warm_start
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
-from iafsweep.sweep.storage.stored_sweep import load_sweep_space
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, read_sweep
 from iafsweep.sweep.tune.driver import launch_sweep
 from iafsweep.sweep.tune.options import LaunchOptions
 from tests.sweep.tiny import open_fake, tiny_images, tiny_space
@@ -46,7 +46,7 @@ def test_a_target_an_extension_and_a_warm_start(ray_cluster, tmp_path):
 
     warmed = SweepFolder(tmp_path / "warmed")
     fresh = tiny_space(epochs=1, trials=2, sampler="tpe")
-    assert warm_start(fresh, warmed, folder) == (count, count)
+    assert warm_start(fresh, warmed, read_sweep(folder)) == (count, count)
     warm = launch_sweep(fresh, warmed, IMAGES, OPTIONS, NoProgress())
     assert warm.status == "completed"
     assert len(warm.state.known) == count

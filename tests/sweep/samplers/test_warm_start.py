@@ -9,7 +9,7 @@ from iafsweep.sweep.samplers.warm_start import warm_start
 from iafsweep.sweep.storage.events import Finished, Proposed
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
-from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_state
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_sweep
 from tests.sweep.tiny import DEPTH, RATE, tiny_space
 
 SPACE = tiny_space(sampler="tpe")
@@ -41,12 +41,12 @@ def earlier(tmp_path):
 
 def test_results_are_copied_into_the_new_ledger(earlier, tmp_path):
     folder = SweepFolder(tmp_path / "new")
-    assert warm_start(SPACE, folder, earlier) == (2, 2)
+    assert warm_start(SPACE, folder, read_sweep(earlier)) == (2, 2)
     state = read_ledger(folder.ledger)
     assert [known.source for known in state.known] == ["earlier/t0001", "earlier/t0002"]
     assert state.trials == ()
     with pytest.raises(SweepError, match="has begun; a warm start is for a new sweep"):
-        warm_start(SPACE, folder, earlier)
+        warm_start(SPACE, folder, read_sweep(earlier))
 
 
 class Killed(BaseException):
@@ -63,12 +63,12 @@ def test_killed_at_any_moment_it_knows_all_or_is_no_sweep(earlier, tmp_path, mon
     folder = SweepFolder(tmp_path / "new")
     monkeypatch.setattr(f"iafsweep.sweep.storage.{place}", kill)
     try:
-        warm_start(SPACE, folder, earlier)
+        warm_start(SPACE, folder, read_sweep(earlier))
     except Killed:
         pass
     monkeypatch.undo()
     if folder.space.exists():
-        assert len(read_state(folder).known) == 2
+        assert len(read_sweep(folder).state.known) == 2
     else:
         with pytest.raises(SweepError, match="is no sweep folder"):
             load_sweep_space(folder)
@@ -77,7 +77,7 @@ def test_killed_at_any_moment_it_knows_all_or_is_no_sweep(earlier, tmp_path, mon
 def test_what_does_not_fit_is_left_out_and_nothing_at_all_is_refused(earlier, tmp_path):
     other = replace(SPACE, parameters=(Parameter(DEPTH, IntRange(1, 3)), *SPACE.parameters[1:]))
     with pytest.raises(SweepError, match="none of the 2 trials of .* lies in this search space"):
-        warm_start(other, SweepFolder(tmp_path / "new"), earlier)
+        warm_start(other, SweepFolder(tmp_path / "new"), read_sweep(earlier))
     assert not (tmp_path / "new").exists()
 
 
@@ -85,6 +85,6 @@ def test_other_images_and_deaf_samplers_are_refused(earlier, tmp_path):
     new = SweepFolder(tmp_path / "new")
     data = SPACE.base.data.model_copy(update={"split_seed": 1})
     with pytest.raises(SweepError, match="other images or another split"):
-        warm_start(replace(SPACE, base=SPACE.base.model_copy(update={"data": data})), new, earlier)
+        warm_start(replace(SPACE, base=SPACE.base.model_copy(update={"data": data})), new, read_sweep(earlier))
     with pytest.raises(SweepError, match="'random' takes no notice of it"):
-        warm_start(tiny_space(sampler="random"), new, earlier)
+        warm_start(tiny_space(sampler="random"), new, read_sweep(earlier))

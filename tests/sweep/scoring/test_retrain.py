@@ -13,8 +13,9 @@ from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.scoring.retrain import parameters_key, retrain_folder, retrain_space, retrained_figures
 from iafsweep.sweep.storage.events import Finished, Proposed
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.state import replay
-from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_state
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, open_ledger, read_sweep
 from iafsweep.training import RunFolder
 from tests.finished import figures
 from tests.sweep.storage.test_ledger import HEADER
@@ -55,7 +56,7 @@ def proposals(space):
 
 
 def test_the_best_are_trained_with_seeds_of_their_own(folder):
-    space = retrain_space(tiny_space(), folder, 2, 3, all_images=False)
+    space = retrain_space(StoredSweep(folder, tiny_space(), read_ledger(folder.ledger)), 2, 3, all_images=False)
     rows = proposals(space)
     assert len(rows) == space.sweep.trials == 6
     assert [row.parameters[RATE] for row in rows] == [3e-3, 4e-3] * 3  # the best and the second
@@ -65,7 +66,7 @@ def test_the_best_are_trained_with_seeds_of_their_own(folder):
 
 def test_all_images_leave_none_for_validation_and_the_space_can_be_stored(folder, tmp_path):
     fixed = replace(tiny_space(), fixed_paths=("data.validation_images",))
-    space = retrain_space(fixed, folder, 1, 2, all_images=True)
+    space = retrain_space(StoredSweep(folder, fixed, read_ledger(folder.ledger)), 1, 2, all_images=True)
     assert space.base.data.held_out == 0
     assert space.base.evaluation.checkpoint == "last"
     stored = tmp_path / "sweep.toml"
@@ -80,7 +81,7 @@ def test_nothing_to_train_again_is_said(tmp_path):
     folder.create()
     open_ledger(tiny_space(), folder).close()
     with pytest.raises(SweepError, match="no trial of .* has completed"):
-        retrain_space(tiny_space(), folder, 1, 2, all_images=False)
+        retrain_space(StoredSweep(folder, tiny_space(), read_ledger(folder.ledger)), 1, 2, all_images=False)
 
 
 def test_repeats_are_for_lists():
@@ -128,13 +129,12 @@ def test_mean_and_spread_are_over_seeds_of_one_configuration():
 def test_the_last_retraining_is_the_one_that_began_last(folder):
     """Not the one whose files were touched last: a copy of the folder, and a resumed retraining, tell the same."""
     expected = {"top1-seeds3": ("2026-01-01T00:00:00+00:00", 90.0), "top1-seeds2": ("2026-01-02T00:00:00+00:00", 80.0)}
-    space = load_sweep_space(folder)
     for name in ("top1-seeds2", "top1-seeds3"):  # the one that began last is written first
         created, nll = expected[name]
         into = SweepFolder(folder.path / "retrain" / name)
         into.create()
         rows = folder.ledger.read_text().splitlines(keepends=True)
-        header = read_state(folder).header.model_copy(update={"created": created})
+        header = read_sweep(folder).state.header.model_copy(update={"created": created})
         into.space.write_text(folder.space.read_text())
         into.ledger.write_text("".join([header.model_dump_json() + "\n", *rows[1:]]))
         RunFolder(into.trial("t0001")).path.mkdir()
@@ -143,7 +143,7 @@ def test_the_last_retraining_is_the_one_that_began_last(folder):
         RunFolder(into.trial("t0001")).write_evaluation(found.model_copy(update={"estimates": tuple(estimates)}))
     RunFolder(folder.trial("t0001")).path.mkdir()
     RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=4))
-    row = scored_rows(folder, read_state(folder), space, None).rows[0]
+    row = scored_rows(read_sweep(folder)).rows[0]
     assert row.retrained_nll_importance_sampling == 80.0
     # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
     header = leaderboard_table([row]).header

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from iafsweep.errors import SweepError
-from iafsweep.results.status import standing
+from iafsweep.results.status import status_of
 from iafsweep.sweep.callbacks.base import NoProgress
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.events import Began, Ended
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
-from iafsweep.sweep.storage.stored_sweep import open_ledger
+from iafsweep.sweep.storage.stored_sweep import open_ledger, read_sweep
 from iafsweep.sweep.tune.driver import launch_sweep
 from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.sweep.tune.searcher import LedgerSearcher
@@ -58,10 +58,10 @@ def test_a_driver_killed_behind_its_last_trial_is_given_its_end(tmp_path, monkey
     with open_ledger(space, folder) as ledger:
         for row in (Began(at_a_time=1, time="t"), proposed(1), finished(1)):
             ledger.append(row)
-    assert standing(folder).was_killed
+    assert status_of(read_sweep(folder)).was_killed
     outcome = launch_sweep(space, folder, tiny_images(), LaunchOptions(), NoProgress())
     assert (outcome.status, outcome.state) == ("completed", read_ledger(folder.ledger))
-    assert not standing(folder).was_killed
-    assert standing(folder).ended_as.outcome == "completed"
+    assert not status_of(read_sweep(folder)).was_killed
+    assert status_of(read_sweep(folder)).ended_as.outcome == "completed"
     launch_sweep(space, folder, tiny_images(), LaunchOptions(), NoProgress())
     assert [type(session) for session in read_ledger(folder.ledger).sessions] == [Began, Ended]
