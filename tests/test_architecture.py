@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "iafsweep"
-GROUND = {"errors", "records", "seeds", "atomic", "data_root", "interrupts", "texts", "version"}
+GROUND = {"errors", "records", "seeds", "atomic", "data_root", "interrupts", "limits", "texts", "version"}
 FLOORS = ["config", "data", "models", "training", "evaluation", "sweep", "leaderboard", "report", "cli"]
 # Imports go down; besides, each of these may know only what stands here.
 ONLY = {

@@ -74,7 +74,7 @@ def single(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores it may use.")] = None,
     version: VersionOption = False,
 ) -> None:
     """Train one configuration, score it, and print its figures.

@@ -18,6 +18,7 @@ from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import UserError
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
+from iafsweep.limits import usable_cpus
 from iafsweep.models import count_parameters
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.signals import between_steps
@@ -49,7 +50,7 @@ def train_and_score(
         config: what to train.
         folder: where.
         device: on what.
-        threads: CPU threads; None for PyTorch's choice.
+        threads: CPU threads; None for PyTorch's choice, or as many as this process may keep busy if that is less.
         root: folder of data sets.
         resume: go on with the run in the folder.
         evaluate_only: score it only.
@@ -60,8 +61,7 @@ def train_and_score(
     Raises:
         UserError: the device, the data or the folder cannot be used as asked.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or min(torch.get_num_threads(), usable_cpus().amount))
     try:
         where = resolve_device(device, "--device")
         with faults_in_words(folder.path, same or again if evaluate_only else again):

@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import ray
 
@@ -40,6 +41,10 @@ _LONGEST_TEMPORARY = 60
 """Ray puts sockets below its temporary folder, and a socket's path may have some 107 characters."""
 
 
+def _because(limit: str) -> str:
+    return f" ({limit})" if limit else ""
+
+
 @contextmanager
 def running_ray(
     node: Node,
@@ -66,8 +71,9 @@ def running_ray(
         Terminated: SIGTERM came while Ray started.
     """
     _check_environment(temporary, allow_no_authentication)
+    here = node if address is None else None
     if ray.is_initialized():
-        yield _ray_nodes()
+        yield _ray_nodes(here)
         return
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -82,7 +88,7 @@ def running_ray(
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
         raise SweepError(f"cannot {what}: {error}") from error
     try:
-        yield _ray_nodes()
+        yield _ray_nodes(here)
     finally:
         ray.shutdown()
 
@@ -120,7 +126,8 @@ def _start(node: Node, address: str | None, temporary: str | None, dashboard: bo
     )
 
 
-def _ray_nodes() -> list[Node]:
+def _ray_nodes(here: Node | None) -> list[Node]:
+    """Return Ray's nodes; ``here``, if Ray was started on this machine alone, knows limits that Ray does not see."""
     nodes = []
     for entry in ray.nodes():  # type: ignore[no-untyped-call]
         resources = entry["Resources"]
@@ -129,4 +136,7 @@ def _ray_nodes() -> list[Node]:
             memory = (resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0)) / 2**30
             cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
             nodes.append(Node(entry["NodeManagerAddress"], cpus, gpus, memory or math.inf))
+    if here is not None and len(nodes) == 1:
+        cpus, memory = min(nodes[0].cpus, here.cpus), min(nodes[0].memory, here.memory)
+        return [replace(here, name=nodes[0].name, cpus=cpus, gpus=nodes[0].gpus, memory=memory)]
     return nodes
