@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from iafsweep.atomic import replacing
+from iafsweep.atomic import is_standard_output, writing
 from iafsweep.cli.command_line import program
 from iafsweep.cli.tables import print_table, refuse_csv
 from iafsweep.errors import UserError
@@ -126,11 +126,13 @@ def _text(differences: list[PairedDifference], first: str) -> TextTable:
 
 def _write(csv: Path, differences: list[PairedDifference]) -> None:
     try:
-        with replacing(csv) as temporary:
+        with writing(csv) as temporary:
             pd.DataFrame(
                 [each.model_dump() for each in differences], columns=list(PairedDifference.model_fields)
             ).to_csv(temporary, index=False)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
+            raise
         raise UserError(f"cannot write {csv}: {error}") from error
 
 

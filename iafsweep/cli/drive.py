@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
+from iafsweep.atomic import is_standard_output
 from iafsweep.cli.command_line import program, this_command
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.hais import with_hais
@@ -111,6 +112,8 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     try:
         board = publish(old, csv)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
+            raise
         raise UserError(f"cannot write the leaderboard: {error}") from error
     print_leaderboard(console, old, board)
     console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)

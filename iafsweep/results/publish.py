@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iafsweep.atomic import write_text
+from iafsweep.atomic import write_text, writing
 from iafsweep.config import dump_config
 from iafsweep.leaderboard import best_row, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow
@@ -48,7 +48,11 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     driver = folder.driver()
     rows, _, problems = scored_rows(folder, state, space, driver)
     order = [parameter.path for parameter in space.parameters]
-    write_csv(rows, csv or folder.leaderboard_csv, order)
+    if csv is None:
+        write_csv(rows, folder.leaderboard_csv, order)
+    else:
+        with writing(csv) as temporary:
+            write_csv(rows, temporary, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)
     if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
         trial = state.named[best.trial]

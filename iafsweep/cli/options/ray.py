@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from iafsweep.atomic import is_standard_output
 from iafsweep.cli.options import completion
 from iafsweep.cli.options.tracker import TrackerName
 from iafsweep.data_root import default_data_root
@@ -128,9 +129,9 @@ def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
     return float(text)
 
 
-def make_console() -> Console:
-    """Return the terminal."""
-    return Console(highlight=False)
+def make_console(written: Path | None = None) -> Console:
+    """Return where a command prints: standard output, or standard error if ``written``, a file, is standard output."""
+    return Console(highlight=False, stderr=is_standard_output(written))
 
 
 @dataclass(frozen=True)
