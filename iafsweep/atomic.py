@@ -100,9 +100,9 @@ def _kind(path: Path) -> int | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically."""
+    """Write ``text`` to ``path`` atomically, as UTF-8; what is no character (bytes of file names) becomes ``?``."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -99,10 +99,10 @@ def retrain(
                 soft_wrap=True,
             )
         code = see_through(with_sweep(again, changes), into, machine, console)
-        board = publish(old)
+        board, report = publish(old), leave_report(old)
     console.print()
     print_leaderboard(console, old, board)
-    leave_report(old, console)
+    console.print(report, markup=False, soft_wrap=True)
     return code
 
 

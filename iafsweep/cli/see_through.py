@@ -66,7 +66,7 @@ def _train_and_score(
         outcome = launch_sweep(space, folder, images, machine.options, heard)
         if outcome.status in ("interrupted", "aborted"):
             publish(folder)
-            leave_report(folder, console)
+            console.print(leave_report(folder), markup=False, soft_wrap=True)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
             console.print("The space holds no further configurations; the sweep is exhausted.")
@@ -130,7 +130,7 @@ def score_best(
                 console.print(f"{finalist.trial} {line}", markup=False, soft_wrap=True)
     if outcome.stopped:
         publish(folder)
-        leave_report(folder, console)
+        console.print(leave_report(folder), markup=False, soft_wrap=True)
         _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
@@ -166,14 +166,14 @@ def _finalist(
 
 
 def show_results(folder: SweepFolder, console: Console) -> None:
-    """Publish the leaderboard, print it, and leave the report."""
-    board = publish(folder)
+    """Publish the leaderboard, leave the report, and print where both are: files first."""
+    board, report = publish(folder), leave_report(folder)
     print_leaderboard(console, folder, board)
     console.print(f"\nLeaderboard: {folder.leaderboard_csv}", markup=False, soft_wrap=True)
     console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
     if folder.best.exists():
         console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
-    leave_report(folder, console)
+    console.print(report, markup=False, soft_wrap=True)
 
 
 def resume_command(folder: SweepFolder, machine: Machine) -> str:

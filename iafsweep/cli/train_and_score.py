@@ -175,6 +175,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     )
     write_images(folder, scores)
     folder.write_evaluation(evaluation)
+    add_test_figures(folder.tensorboard, evaluation)
     console.print(figures_table(scores.estimates))
     for line in (*search_lines(scores.estimates), *sandwich_lines(scores.sandwiches)):
         console.print(line, markup=False, soft_wrap=True)
@@ -183,4 +184,3 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         markup=False,
         soft_wrap=True,
     )
-    add_test_figures(folder.tensorboard, evaluation)

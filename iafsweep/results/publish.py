@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
         trial = state.named[best.trial]
         found = candidate(space, trial.proposed.parameters, trial.afresh, trial.proposed.repeat)
         if found is not None:
-            titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
+            name = os.fsencode(folder.path.name).decode(errors="replace")  # bytes that are no text do not go into TOML
+            titled = found.config.model_copy(update={"title": f"Best of {name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
     damaged = (f"the ledger is damaged: {problem}" for problem in damage(state, driver))
     return Published(rows, order, (*damaged, *problems))
