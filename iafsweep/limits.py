@@ -1,4 +1,4 @@
-"""What this process may use of its machine: CPUs, memory and processes, and what it is that limits them.
+"""What this process may use of its machine: CPUs, memory and further processes, and what it is that limits them.
 
 A container or a batch job sees the machine's cores and memory, but gets a part of them. What says how much: the cores
 that the process is bound to, the limits of its control group and of those around it (cgroups of both versions, beside
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -64,6 +65,32 @@ def usable_memory(root: Path = _ROOT) -> Share | None:
             case [limit] if limit.isdecimal():
                 shares.append(Share(int(limit), f"the memory limit of control group {name}"))
     return min(shares, key=lambda share: share.amount, default=None)
+
+
+def processes_left(root: Path = _ROOT) -> Share | None:
+    """Return how many further processes and threads may be started; None where nothing limits them.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+    """
+    shares = []
+    most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if most != resource.RLIM_INFINITY and os.getuid() != 0:  # it does not hold for root
+        shares.append(Share(max(most - _threads_of_user(root), 0), f"the limit of {most} a user (`ulimit -u`)"))
+    for group, name in _groups(root, "pids"):
+        match _words(group / "pids.max") + _words(group / "pids.current"):
+            case [limit, now] if limit.isdecimal() and now.isdecimal():
+                shares.append(Share(max(int(limit) - int(now), 0), f"the limit of {limit} of control group {name}"))
+    return min(shares, key=lambda share: share.amount, default=None)
+
+
+def _threads_of_user(root: Path) -> int:
+    found = 0
+    for status in (root / "proc").glob("[0-9]*/status"):
+        fields = dict(line.split(":\t", 1) for line in _lines(status) if ":\t" in line)
+        if fields.get("Uid", "").split("\t")[0] == str(os.getuid()):
+            found += int(fields.get("Threads", 0))
+    return found
 
 
 def _groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:

@@ -1,10 +1,11 @@
 """What a process may use, from trees of control groups laid out as containers and batch queues have them."""
 
 import os
+import resource
 
 import pytest
 
-from iafsweep.limits import Share, usable_cpus, usable_memory
+from iafsweep.limits import Share, processes_left, usable_cpus, usable_memory
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 MANY = 10**6
@@ -136,3 +137,20 @@ def test_cpus_that_the_process_is_bound_to_and_those_of_its_slurm_task(tmp_path,
     assert usable_cpus(tmp_path, {"SLURM_CPUS_PER_TASK": "3"}) == Share(3, "SLURM_CPUS_PER_TASK=3")
     assert usable_cpus(tmp_path, {"SLURM_CPUS_PER_TASK": "8"}).amount == 4
     assert usable_cpus(tmp_path, {"SLURM_CPUS_PER_TASK": "none"}).amount == 4
+
+
+def test_processes_that_the_control_group_and_the_user_may_still_start(tmp_path, monkeypatch):
+    files = {"pids/job/pids.max": "80", "pids/job/pids.current": "70", "pids/pids.max": "max", "pids/pids.current": "9"}
+    root = lay_out(tmp_path, ["8:pids:/job"], [v1("pids")], files)
+    assert processes_left(root) == Share(10, "the limit of 80 of control group /job")
+    for number, uid, threads in [(1, 0, 50), (2, 1000, 3), (3, 1000, 4), (4, 10001, 9)]:
+        (root / f"proc/{number}").mkdir()
+        status = f"Name:\tx\nUid:\t{uid}\t0\t0\t0\nThreads:\t{threads}\n"
+        (root / f"proc/{number}/status").write_text(status)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (9, 9))
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert processes_left(root) == Share(2, "the limit of 9 a user (`ulimit -u`)")
+    monkeypatch.setattr(os, "getuid", lambda: 0)  # whom no such limit holds
+    assert processes_left(root).amount == 10
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY, 9))
+    assert processes_left(tmp_path / "nowhere") is None

@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 
 from iafsweep.errors import UserError
-from iafsweep.signals import Terminated
+from iafsweep.signals import RAISED, HungUp, Terminated, heard, let_go_of_terminal
 
 EXIT_CODES = (
     "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
     "also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no memory, "
-    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"
 )
 """As `--help` of both programs and the README tell them."""
 
@@ -31,13 +31,15 @@ INTERRUPTED = 130
 
 TERMINATED = 143
 
+HUNG_UP = 129
+
 INTERRUPTS = (KeyboardInterrupt, Terminated)
 
 
 def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    for number in heard():
+        signal.signal(number, _raise)
     try:
         app(prog_name=Path(sys.argv[0]).name)
     except UserError as error:
@@ -55,7 +57,9 @@ def run(app: typer.Typer) -> None:
 
 
 def code_of(interrupt: BaseException) -> int:
-    """Return the exit code for Ctrl-C or SIGTERM."""
+    """Return the exit code for Ctrl-C, SIGTERM or SIGHUP."""
+    if isinstance(interrupt, HungUp):
+        return HUNG_UP
     return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
@@ -72,8 +76,10 @@ def _say_interrupted() -> None:
     print(f"{behind_the_key}Interrupted.", file=sys.stderr)
 
 
-def _raise_terminated(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _raise(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        let_go_of_terminal()
+    raise RAISED[number]
 
 
 @contextmanager

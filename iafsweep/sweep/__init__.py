@@ -8,8 +8,8 @@
   ``population``, ``exchange``
 - A driver: ``tuner``, ``session``, ``options``, ``outcome``, ``signals``, ``budget``, ``disk``, ``audience``,
   ``progress``, ``journal``, ``tracked``
-- Under Ray: ``cluster``, ``joining``, ``own_groups``, ``storage``, ``packing``, ``tune_setup``, ``searcher``,
-  ``scheduler``, ``recorder``, ``stopping``, ``trial``, ``report``, ``gpu``, ``faults``, ``shared``
+- Under Ray: ``cluster``, ``before_ray``, ``joining``, ``own_groups``, ``storage``, ``packing``, ``tune_setup``,
+  ``searcher``, ``scheduler``, ``recorder``, ``stopping``, ``trial``, ``report``, ``gpu``, ``faults``, ``shared``
 - After it: ``units``, ``rerun``, ``rerun_cost``, ``finalists``, ``retry``, ``retrain``
 
 Import what you need from the module itself: some are slow to import.
