@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,13 +64,14 @@ def launch_new(
     """Begin a sweep in a new folder and see it through to its leaderboard."""
     plain = {key: value for key, value in sweep.items() if value != "auto"}
     loaded = with_sweep(load_space(space, overrides, epochs=epochs, sweep=plain), sweep, console)
-    folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
-    if earlier is not None:
-        check_resources(loaded, folder, machine.options)
-        with faults_in_words(folder.path, this_command()):
-            known, ended = warm_start(loaded, folder, SweepFolder(earlier))
-        console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
-    return see_through(loaded, folder, machine, console)
+    with _new_folder(runs, name, find_config(space).stem) as path:
+        folder = SweepFolder(path)
+        if earlier is not None:
+            check_resources(loaded, folder, machine.options)
+            with faults_in_words(folder.path, this_command()):
+                known, ended = warm_start(loaded, folder, SweepFolder(earlier))
+            console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
+        return see_through(loaded, folder, machine, console)
 
 
 def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
@@ -159,13 +162,40 @@ def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Conso
         raise explain(error, "options") from None
 
 
-def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
-    """Return a folder that does not exist yet; without a name the space's with the first free number."""
-    if name is None:
-        return next(path for number in range(1, 10**9) if not (path := runs / f"{stem}-{number}").exists())
-    if _NAME.fullmatch(name) is None:
+@contextmanager
+def _new_folder(runs: Path, name: str | None, stem: str) -> Iterator[Path]:
+    """Make a folder that nobody else has; without a name the space's with the first free number.
+
+    It is made at once, so that of two launches at one moment each gets its own; if nothing comes to stand in it, it is
+    removed again, and ``runs`` too.
+    """
+    if name is not None and _NAME.fullmatch(name) is None:
         raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
-    if (runs / name).exists():
-        again = shlex.join([*program(), "resume", str(runs / name)])
-        raise SweepError(f"{runs / name} exists; take another --name, or go on: {again}")
-    return runs / name
+    made = [each for each in (runs, *runs.parents) if not os.path.lexists(each)]
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        path = next(
+            path
+            for path in ([runs / name] if name else (runs / f"{stem}-{number}" for number in range(1, 10**9)))
+            if _is_made(path)
+        )
+    except OSError as error:
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise SweepError(f"cannot make a sweep folder in {runs}: {why}; take another --runs") from error
+    except StopIteration:
+        again = shlex.join([*program(), "resume", str(runs / str(name))])
+        raise SweepError(f"{runs / str(name)} exists; take another --name, or go on: {again}") from None
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            for each in (path, *made):
+                each.rmdir()  # no more than empty ones
+
+
+def _is_made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True

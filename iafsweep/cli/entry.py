@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from iafsweep.cli.printable import print_anything
 from iafsweep.signals import leave_at_once
 
 
 def run_single() -> None:
     """Run `run_single.py`."""
     leave_at_once()
-    print_anything()
     _plain_text_if_asked()
     with _missing_packages_in_words():
         from iafsweep.cli.single import main
@@ -25,7 +23,6 @@ def run_single() -> None:
 def run_sweep() -> None:
     """Run `run_sweep.py`."""
     leave_at_once()
-    print_anything()
     _plain_text_if_asked()
     with _missing_packages_in_words():
         from iafsweep.cli.sweep import main

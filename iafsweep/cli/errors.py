@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -13,6 +15,7 @@ from types import FrameType
 import typer
 from rich.console import Console
 
+from iafsweep.cli.printable import print_anything
 from iafsweep.errors import UserError
 from iafsweep.signals import RAISED, HungUp, Terminated, heard, let_go_of_terminal
 
@@ -33,19 +36,36 @@ TERMINATED = 143
 
 HUNG_UP = 129
 
+_OF_PATHS = (
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS
+)  # fmt: skip
+"""What is wrong with a path that somebody named, wherever it is met first."""
+
 INTERRUPTS = (KeyboardInterrupt, Terminated)
 
 
 def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
+    print_anything()
     for number in heard():
         signal.signal(number, _raise)
     try:
         app(prog_name=Path(sys.argv[0]).name)
     except UserError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print("[bold red]error:[/] ", end="")
-        console.print(str(error), markup=False)
+        _say_error(str(error))
+        sys.exit(USER_ERROR)
+    except OSError as error:
+        if error.errno not in _OF_PATHS or error.filename is None:
+            raise
+        _say_error(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}; name another place")
+        sys.exit(USER_ERROR)
+    except UnicodeEncodeError as error:
+        if not any("\udc80" <= character <= "\udcff" for character in error.object):
+            raise
+        _say_error(
+            f"{error.object} has bytes that are no text in this locale ({sys.getfilesystemencoding()}); take another "
+            f"name, or set LC_ALL=C.UTF-8 if it is UTF-8"
+        )
         sys.exit(USER_ERROR)
     except INTERRUPTS as interrupt:
         _say_interrupted()
@@ -54,6 +74,12 @@ def run(app: typer.Typer) -> None:
         if _is_left_interrupt(end):
             _say_interrupted()
         raise
+
+
+def _say_error(message: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("[bold red]error:[/] ", end="")
+    console.print(message, markup=False)
 
 
 def code_of(interrupt: BaseException) -> int:

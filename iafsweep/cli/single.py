@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 from pathlib import Path
@@ -119,7 +120,7 @@ def single(
         folder,
         device=device,
         threads=threads,
-        root=(data_root or default_data_root()).expanduser().absolute(),
+        root=Path(os.path.expanduser(data_root or default_data_root())).absolute(),
         resume=resume,
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),

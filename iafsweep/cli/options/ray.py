@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def make_machine(
         hours=hours,
         allow_no_authentication=allow_no_authentication,
     )
-    return Machine((data_root or default_data_root()).expanduser().absolute(), data_root, options, tracker)
+    return Machine(Path(os.path.expanduser(data_root or default_data_root())).absolute(), data_root, options, tracker)
 
 
 def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
