@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +34,9 @@ from iafsweep.sweep.cluster.footprint import parameter_count
 from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.samplers.warm_start import warm_start
+from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import load_sweep_space
+from iafsweep.sweep.storage.stored_sweep import load_sweep_space, read_state
 from iafsweep.sweep.tune.driver import check_resources
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -97,11 +98,14 @@ def rerun_best(
     refuse_budget_alone(asked, evaluation.until_error.target)
     if not space.sweep.top:
         raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
-    if machine.options.address is None:
+    has_work = bool(best_trials(read_state(old), 1))
+    if not has_work:
+        console.print("No trial has completed, so there is nothing to score.")
+    elif machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top, may_grow=machine.options.wait)
     again = this_command()
     with faults_in_words(old.path, again):
-        with machine.options.ray():
+        with machine.options.ray() if has_work else nullcontext():
             code = score_best(space, old, evaluation, machine, console, again)
         show_results(old, console)
     return code
