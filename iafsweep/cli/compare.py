@@ -56,6 +56,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
     differences = [difference for each in found for difference in each.differences]
     left_out = [each for comparison in found for each in comparison.left_out]
+    if csv is not None:
+        _write(csv, differences)
     if differences or not left_out:
         print_table(console, _text(differences, first), [], keys=1)
     if scored.problems:
@@ -71,7 +73,6 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
             f"To compare them, score both with the same settings: {_rerun(sweep.path)}", markup=False, soft_wrap=True
         )
     if csv is not None:
-        _write(csv, differences)
         console.print(f"CSV: {csv}", markup=False, soft_wrap=True)
 
 

@@ -61,7 +61,10 @@ def train_and_score(
     Raises:
         UserError: the device, the data or the folder cannot be used as asked.
     """
-    torch.set_num_threads(threads or min(torch.get_num_threads(), usable_cpus().amount))
+    if threads is None and (cpus := usable_cpus().amount) < torch.get_num_threads():
+        threads = cpus
+    if threads is not None:
+        torch.set_num_threads(threads)
     try:
         where = resolve_device(device, "--device")
         with faults_in_words(folder.path, same or again if evaluate_only else again):

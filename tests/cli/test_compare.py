@@ -121,3 +121,15 @@ def test_a_csv_goes_through_a_pipe_and_to_where_a_link_leads(folder, tmp_path, m
     reader.join(10)
     assert read == [(tmp_path / "target.csv").read_text()]
     assert (stat.S_ISFIFO(pipe.stat().st_mode), link.is_symlink()) == (True, True)
+
+
+def test_the_file_is_written_before_the_table_is_printed(folder, tmp_path, monkeypatch):
+    def gone(*given, **more):
+        raise OSError("the terminal has gone")
+
+    for trial in ("t0001", "t0002"):
+        table(99.0, hais="prior 5x2x2").to_parquet(RunFolder(folder.trial(trial)).per_image)
+    monkeypatch.setattr("iafsweep.cli.compare.print_table", gone)
+    with pytest.raises(OSError, match="terminal"):
+        compare_trials(folder.path, ["t0001", "t0002"], tmp_path / "out.csv", Console(file=io.StringIO()))
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 1
