@@ -11,4 +11,4 @@ from platformdirs import user_cache_path
 def default_data_root() -> Path:
     """Return where downloaded sets are kept: ``IAFSWEEP_DATA`` if set, else a cache folder of the user's."""
     named = os.environ.get("IAFSWEEP_DATA")
-    return Path(named).expanduser().absolute() if named else user_cache_path("iafsweep") / "data"
+    return Path(os.path.expanduser(named)).absolute() if named else user_cache_path("iafsweep") / "data"

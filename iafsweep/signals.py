@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM: as exceptions, as a wish to end in good order, or as an end at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: as exceptions, as a wish to end in good order, or as an end at once."""
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +20,31 @@ class Terminated(BaseException):
     """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
 
 
-RAISED: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+class HungUp(Terminated):
+    """SIGHUP was received: the terminal or the connection that the program was started from has gone."""
+
+
+RAISED: dict[int, type[BaseException]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+    signal.SIGHUP: HungUp,
+}
 """What a signal raises where it is not put off."""
+
+
+def heard() -> tuple[int, ...]:
+    """Return the signals to act on: those of :data:`RAISED`, but not SIGHUP where it is ignored, as under ``nohup``."""
+    return tuple(each for each in RAISED if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN)
+
+
+def let_go_of_terminal() -> None:
+    """Send output nowhere if the terminal it went to has gone: writing there would end the work that is to be saved."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 class SignalCount:
@@ -43,6 +67,8 @@ class SignalCount:
 
     def is_second(self, number: int) -> bool:
         """Count a signal; return whether it is a second wish to end, so that nothing should be waited for."""
+        if number == signal.SIGHUP:
+            let_go_of_terminal()
         if self.first is None:
             self.first, self._since = number, self._clock()
             return False
@@ -58,7 +84,7 @@ def between_steps() -> Iterator[Callable[[], None]]:
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
-        Terminated: SIGTERM.
+        Terminated: SIGTERM or SIGHUP.
     """
     count = SignalCount()
 
@@ -70,7 +96,7 @@ def between_steps() -> Iterator[Callable[[], None]]:
         if count.first is not None:
             raise RAISED[count.first]
 
-    before = {number: signal.signal(number, note) for number in RAISED}
+    before = {number: signal.signal(number, note) for number in heard()}
     try:
         yield check
     finally:
@@ -79,21 +105,19 @@ def between_steps() -> Iterator[Callable[[], None]]:
     check()
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 _STDERR = 2
 
 
 def leave_at_once() -> None:
-    """From now on Ctrl-C ends the process with 130 and SIGTERM with 143; that is said, and nothing is cleaned up."""
-    for number in _SIGNALS:
+    """From now on Ctrl-C ends the process with 130, SIGTERM with 143, SIGHUP with 129; nothing is cleaned up."""
+    for number in heard():
         signal.signal(number, _leave)
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
     """As :func:`leave_at_once`, inside the block alone: for imports, which a raised exception may leave half done."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in heard()}
     leave_at_once()
     try:
         yield
@@ -121,7 +145,7 @@ def keeping_handlers() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in RAISED}
+    before = {number: signal.getsignal(number) for number in heard()}
     try:
         yield
     except SystemExit as ended:
@@ -158,7 +182,7 @@ class StopRequest:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take Ctrl-C (SIGINT) and SIGTERM as a wish to end in good order; a second one ends at once.
+        """Take Ctrl-C (SIGINT), SIGTERM and SIGHUP as a wish to end in good order; a second one ends at once.
 
         The same signal once more within two seconds is the first one's echo.
 
@@ -166,12 +190,12 @@ class StopRequest:
 
         Raises:
             KeyboardInterrupt: a second signal, Ctrl-C.
-            Terminated: a second signal, SIGTERM.
+            Terminated: a second signal, SIGTERM or SIGHUP.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in RAISED}
+        before = {number: signal.getsignal(number) for number in heard()}
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._count.is_second(number):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from iafsweep.signals import SignalCount, StopRequest, Terminated
+from iafsweep.signals import HungUp, SignalCount, StopRequest, Terminated
 from iafsweep.sweep.storage.state import replay
 from iafsweep.sweep.tune.session import SweepOutcome
 from iafsweep.sweep.tune.stopper import SweepStopper
@@ -14,7 +14,8 @@ pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize(
-    ("signum", "code", "raised"), [(signal.SIGINT, 130, KeyboardInterrupt), (signal.SIGTERM, 143, Terminated)]
+    ("signum", "code", "raised"),
+    [(signal.SIGINT, 130, KeyboardInterrupt), (signal.SIGTERM, 143, Terminated), (signal.SIGHUP, 129, HungUp)],
 )
 def test_first_signal_is_noted_second_ends_at_once_and_handlers_come_back(signum, code, raised, monkeypatch):
     before = signal.getsignal(signum)

@@ -130,7 +130,8 @@ kl_warmup_epochs = 5
 - Unknown keys, wrong types (`32.0` for a whole number too) and values out of bounds are errors that name the key.
 - A configuration is frozen once it is read, and every run keeps the whole of it in its `config.toml`.
 - Fields of kinds that are not chosen (the sizes of `resnet` where the kind is `mlp`) are allowed and do nothing.
-- `unset` means that the field is left out: what then holds is in its description.
+- `unset` in the tables means that a field is left out: what then holds is in its description. Where a base file
+  gives it a value, `"unset"` takes that away again (`--set model.flow.context_size=unset`).
 
 What may be searched, and how: [search_spaces.md](search_spaces.md). What the networks are: [models.md](models.md). What
 the estimators' settings do: [estimators.md](estimators.md).

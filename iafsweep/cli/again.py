@@ -22,7 +22,7 @@ from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.scoring.retrain import retrain_folder, retrain_space
 from iafsweep.sweep.storage.events import EndStatus
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import RETRIED, load_sweep_space, read_sweep, reopen_trials
+from iafsweep.sweep.storage.stored_sweep import RETRIED, ended_as, load_sweep_space, read_sweep, reopen_trials
 from iafsweep.sweep.tune.driver import check_resources
 
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
@@ -63,7 +63,9 @@ def retry(
     old = SweepFolder(folder)
     if not old.ledger.exists() and old.space.exists():
         raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
-    space = with_sweep(read_sweep(old).space, changes)
+    sweep = read_sweep(old)
+    ended_as(sweep.state, chosen, old)  # is there anything to retry? before what there is to do it on
+    space = with_sweep(sweep.space, changes)
     if gpus_per_trial is not None and machine.options.address is None:
         asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
         plan_trials([machine.options.node], asked.sweep, 1, may_grow=machine.options.wait)
@@ -100,10 +102,10 @@ def retrain(
             )
         code = see_through(with_sweep(again, changes), into, machine, console)
         sweep = read_sweep(old)
-        board = publish(sweep)
+        board, report = publish(sweep), leave_report(sweep)
     console.print()
     print_leaderboard(console, old, board)
-    leave_report(sweep, console)
+    console.print(report, markup=False, soft_wrap=True)
     return code
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from iafsweep.atomic import replacing
+from iafsweep.atomic import is_standard_output, writing
 from iafsweep.cli.command_line import program
 from iafsweep.cli.tables import print_table, refuse_csv
 from iafsweep.errors import UserError
@@ -55,6 +55,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
     differences = [difference for each in found for difference in each.differences]
     left_out = [each for comparison in found for each in comparison.left_out]
+    if csv is not None:
+        _write(csv, differences)
     if differences or not left_out:
         print_table(console, _text(differences, first), [], keys=1)
     if scored.problems:
@@ -70,7 +72,6 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
             f"To compare them, score both with the same settings: {_rerun(sweep.path)}", markup=False, soft_wrap=True
         )
     if csv is not None:
-        _write(csv, differences)
         console.print(f"CSV: {csv}", markup=False, soft_wrap=True)
 
 
@@ -125,11 +126,13 @@ def _text(differences: list[PairedDifference], first: str) -> TextTable:
 
 def _write(csv: Path, differences: list[PairedDifference]) -> None:
     try:
-        with replacing(csv) as temporary:
+        with writing(csv) as temporary:
             pd.DataFrame(
                 [each.model_dump() for each in differences], columns=list(PairedDifference.model_fields)
             ).to_csv(temporary, index=False)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
+            raise
         raise UserError(f"cannot write {csv}: {error}") from error
 
 

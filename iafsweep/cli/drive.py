@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
 
+from iafsweep.atomic import is_standard_output
 from iafsweep.cli.command_line import program, this_command
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.hais import with_hais
@@ -31,6 +34,7 @@ from iafsweep.sweep.cluster.footprint import parameter_count
 from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.samplers.warm_start import warm_start
+from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, read_sweep
 from iafsweep.sweep.tune.driver import check_resources
@@ -61,13 +65,14 @@ def launch_new(
     """Begin a sweep in a new folder and see it through to its leaderboard."""
     plain = {key: value for key, value in sweep.items() if value != "auto"}
     loaded = with_sweep(load_space(space, overrides, epochs=epochs, sweep=plain), sweep, console)
-    folder = SweepFolder(_new_folder(runs, name, find_config(space).stem))
-    if earlier is not None:
-        check_resources(loaded, folder, machine.options)
-        with faults_in_words(folder.path, this_command()):
-            known, ended = warm_start(loaded, folder, read_sweep(SweepFolder(earlier)))
-        console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
-    return see_through(loaded, folder, machine, console)
+    with _new_folder(runs, name, find_config(space).stem) as path:
+        folder = SweepFolder(path)
+        if earlier is not None:
+            check_resources(loaded, folder, machine.options)
+            with faults_in_words(folder.path, this_command()):
+                known, ended = warm_start(loaded, folder, read_sweep(SweepFolder(earlier)))
+            console.print(f"The sampler knows {known} of the {ended} trials of {earlier}", markup=False, soft_wrap=True)
+        return see_through(loaded, folder, machine, console)
 
 
 def resume_old(folder: Path, changes: Mapping[str, object], machine: Machine, console: Console) -> int:
@@ -94,11 +99,14 @@ def rerun_best(
     refuse_budget_alone(asked, evaluation.until_error.target)
     if not space.sweep.top:
         raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
-    if machine.options.address is None:
+    has_work = bool(best_trials(sweep.state, 1))
+    if not has_work:
+        console.print("No trial has completed, so there is nothing to score.")
+    elif machine.options.address is None:
         plan_trials([machine.options.node], space.sweep, space.sweep.top, may_grow=machine.options.wait)
     again = this_command()
     with faults_in_words(old.path, again):
-        with machine.options.ray():
+        with machine.options.ray() if has_work else nullcontext():
             code = score_best(sweep, space.sweep, evaluation, machine, console, again)
         show_results(sweep, console)
     return code
@@ -113,6 +121,8 @@ def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None
     try:
         board = publish(sweep, csv)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
+            raise
         raise UserError(f"cannot write the leaderboard: {error}") from error
     print_leaderboard(console, old, board)
     console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)
@@ -158,13 +168,40 @@ def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Conso
         raise explain(error, "options") from None
 
 
-def _new_folder(runs: Path, name: str | None, stem: str) -> Path:
-    """Return a folder that does not exist yet; without a name the space's with the first free number."""
-    if name is None:
-        return next(path for number in range(1, 10**9) if not (path := runs / f"{stem}-{number}").exists())
-    if _NAME.fullmatch(name) is None:
+@contextmanager
+def _new_folder(runs: Path, name: str | None, stem: str) -> Iterator[Path]:
+    """Make a folder that nobody else has; without a name the space's with the first free number.
+
+    It is made at once, so that of two launches at one moment each gets its own; if nothing comes to stand in it, it is
+    removed again, and ``runs`` too.
+    """
+    if name is not None and _NAME.fullmatch(name) is None:
         raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
-    if (runs / name).exists():
-        again = shlex.join([*program(), "resume", str(runs / name)])
-        raise SweepError(f"{runs / name} exists; take another --name, or go on: {again}")
-    return runs / name
+    made = [each for each in (runs, *runs.parents) if not os.path.lexists(each)]
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        path = next(
+            path
+            for path in ([runs / name] if name else (runs / f"{stem}-{number}" for number in range(1, 10**9)))
+            if _is_made(path)
+        )
+    except OSError as error:
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise SweepError(f"cannot make a sweep folder in {runs}: {why}; take another --runs") from error
+    except StopIteration:
+        again = shlex.join([*program(), "resume", str(runs / str(name))])
+        raise SweepError(f"{runs / str(name)} exists; take another --name, or go on: {again}") from None
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            for each in (path, *made):
+                each.rmdir()  # no more than empty ones
+
+
+def _is_made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True

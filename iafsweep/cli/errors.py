@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -13,13 +15,14 @@ from types import FrameType
 import typer
 from rich.console import Console
 
+from iafsweep.cli.printable import print_anything
 from iafsweep.errors import UserError
-from iafsweep.signals import Terminated
+from iafsweep.signals import RAISED, HungUp, Terminated, heard, let_go_of_terminal
 
 EXIT_CODES = (
     "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
     "also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no memory, "
-    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM"
+    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"
 )
 """As `--help` of both programs and the README tell them."""
 
@@ -31,19 +34,38 @@ INTERRUPTED = 130
 
 TERMINATED = 143
 
+HUNG_UP = 129
+
+_OF_PATHS = (
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS
+)  # fmt: skip
+"""What is wrong with a path that somebody named, wherever it is met first."""
+
 INTERRUPTS = (KeyboardInterrupt, Terminated)
 
 
 def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    print_anything()
+    for number in heard():
+        signal.signal(number, _raise)
     try:
         app(prog_name=Path(sys.argv[0]).name)
     except UserError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print("[bold red]error:[/] ", end="")
-        console.print(str(error), markup=False)
+        _say_error(str(error))
+        sys.exit(USER_ERROR)
+    except OSError as error:
+        if error.errno not in _OF_PATHS or error.filename is None:
+            raise
+        _say_error(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}; name another place")
+        sys.exit(USER_ERROR)
+    except UnicodeEncodeError as error:
+        if not any("\udc80" <= character <= "\udcff" for character in error.object):
+            raise
+        _say_error(
+            f"{error.object} has bytes that are no text in this locale ({sys.getfilesystemencoding()}); take another "
+            f"name, or set LC_ALL=C.UTF-8 if it is UTF-8"
+        )
         sys.exit(USER_ERROR)
     except INTERRUPTS as interrupt:
         _say_interrupted()
@@ -54,8 +76,16 @@ def run(app: typer.Typer) -> None:
         raise
 
 
+def _say_error(message: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("[bold red]error:[/] ", end="")
+    console.print(message, markup=False)
+
+
 def code_of(interrupt: BaseException) -> int:
-    """Return the exit code for Ctrl-C or SIGTERM."""
+    """Return the exit code for Ctrl-C, SIGTERM or SIGHUP."""
+    if isinstance(interrupt, HungUp):
+        return HUNG_UP
     return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
@@ -72,8 +102,10 @@ def _say_interrupted() -> None:
     print(f"{behind_the_key}Interrupted.", file=sys.stderr)
 
 
-def _raise_terminated(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _raise(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        let_go_of_terminal()
+    raise RAISED[number]
 
 
 @contextmanager

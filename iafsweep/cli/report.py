@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from iafsweep.cli.command_line import program
 from iafsweep.cli.options.ray import Folder, make_console
@@ -48,18 +47,17 @@ def report(
         raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
 
 
-def leave_report(sweep: StoredSweep, console: Console) -> None:
-    """Write the report at the end of a command; what goes wrong is said, and never costs the command its end."""
+def leave_report(sweep: StoredSweep) -> str:
+    """Write the report at the end of a command, before anything is printed; return the line that says where it is.
+
+    What goes wrong is said there, and never costs the command its end.
+    """
     from iafsweep.report import write_report
 
     try:
-        path = write_report(sweep, command_of(sweep.folder.path))
+        return f"Report: {write_report(sweep, command_of(sweep.folder.path))}"
     except Exception as error:  # noqa: BLE001 - the sweep's results are on disk already; a picture of them is not worth more
-        console.print(
-            f"No report was written ({error}); try: {shlex.join(command_of(sweep.folder.path))}", markup=False
-        )
-    else:
-        console.print(f"Report: {path}", markup=False, soft_wrap=True)
+        return f"No report was written ({error}); try: {shlex.join(command_of(sweep.folder.path))}"
 
 
 def command_of(folder: Path) -> list[str]:

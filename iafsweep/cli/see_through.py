@@ -68,7 +68,7 @@ def _train_and_score(
         sweep = StoredSweep(folder, space, outcome.state)
         if outcome.status in ("interrupted", "aborted"):
             publish(sweep)
-            leave_report(sweep, console)
+            console.print(leave_report(sweep), markup=False, soft_wrap=True)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
             console.print("The space holds no further configurations; the sweep is exhausted.")
@@ -132,7 +132,7 @@ def score_best(
                 console.print(f"{finalist.trial} {line}", markup=False, soft_wrap=True)
     if outcome.stopped:
         publish(sweep)
-        leave_report(sweep, console)
+        console.print(leave_report(sweep), markup=False, soft_wrap=True)
         _say_interrupted(again, console)
         return 128 + (outcome.signal or 2)
     return 1 if outcome.errors else 0
@@ -168,14 +168,15 @@ def _finalist(
 
 
 def show_results(sweep: StoredSweep, console: Console) -> None:
-    """Publish the leaderboard, print it, and leave the report."""
-    folder, board = sweep.folder, publish(sweep)
+    """Publish the leaderboard, leave the report, and print where both are: files first."""
+    folder = sweep.folder
+    board, report = publish(sweep), leave_report(sweep)
     print_leaderboard(console, folder, board)
     console.print(f"\nLeaderboard: {folder.leaderboard_csv}", markup=False, soft_wrap=True)
     console.print(f"Run folders: {folder.trials}", markup=False, soft_wrap=True)
     if folder.best.exists():
         console.print(f"Best configuration: {folder.best}", markup=False, soft_wrap=True)
-    leave_report(sweep, console)
+    console.print(report, markup=False, soft_wrap=True)
 
 
 def resume_command(folder: SweepFolder, machine: Machine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 from pathlib import Path
@@ -74,7 +75,7 @@ def single(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores it may use.")] = None,
     version: VersionOption = False,
 ) -> None:
     """Train one configuration, score it, and print its figures.
@@ -95,11 +96,11 @@ def single(
     - train a sweep's best configuration:
       `run_single.py runs/my-sweep/best.toml`
 
-    Ctrl-C or SIGTERM saves the last whole epoch and prints the command that goes on; a second one ends at once.
+    Ctrl-C, SIGTERM or SIGHUP saves the last whole epoch and prints the command that goes on; a second one ends at once.
 
     Exit codes: 0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program
     (of a sweep also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no
-    memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM.
+    memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
     if export is not None:
         _export(config, run, export, trains=resume or evaluate_only or bool(overrides))
@@ -119,7 +120,7 @@ def single(
         folder,
         device=device,
         threads=threads,
-        root=(data_root or default_data_root()).expanduser().absolute(),
+        root=Path(os.path.expanduser(data_root or default_data_root())).absolute(),
         resume=resume,
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),

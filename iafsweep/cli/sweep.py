@@ -244,7 +244,10 @@ def rerun(
 @app.command()
 def export(
     folder: Folder,
-    csv: Annotated[Path | None, typer.Option(help="Where to write the CSV; default: in the sweep folder.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the CSV; `-`: to standard output alone; default: in the sweep folder."),
+    ] = None,
 ) -> None:
     """Write the leaderboard as CSV and Markdown, and print it.
 
@@ -252,7 +255,7 @@ def export(
     """
     from iafsweep.cli.drive import export_leaderboard
 
-    export_leaderboard(folder, csv, make_console())
+    export_leaderboard(folder, csv, make_console(csv))
 
 
 @app.command("export-model")
@@ -278,7 +281,9 @@ def compare(
     trials: Annotated[
         list[str] | None, typer.Argument(help="Trials to compare with the first of them; default: all with figures.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the differences to this file too.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write the differences to this file too; `-`: to standard output alone.")
+    ] = None,
 ) -> None:
     """Compare scored trials image by image: their differences are known far better than their figures.
 
@@ -286,7 +291,7 @@ def compare(
     """
     from iafsweep.cli.compare import compare_trials
 
-    compare_trials(folder, trials or [], csv, make_console())
+    compare_trials(folder, trials or [], csv, make_console(csv))
 
 
 report.register(app)

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from iafsweep.atomic import is_standard_output
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable
@@ -107,7 +108,7 @@ _LEFT = {"trial", "status"}
 
 
 def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
-    """Refuse what ``--csv`` says if it is a folder or one of the sweep's own files.
+    """Refuse what ``--csv`` says if it is a folder or one of the sweep's own files, whatever links lead there.
 
     Args:
         folder: the sweep folder.
@@ -117,6 +118,8 @@ def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
     Raises:
         UserError: it is.
     """
+    if is_standard_output(csv):
+        return
     folder.refuse_inside(csv, "--csv")
     if csv.is_dir():
         raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from iafsweep.training import RunFolder
 
 
-_ENDS = {0: "completed", exits.DIVERGED: "diverged", exits.INTERRUPTED: "interrupted", exits.TERMINATED: "interrupted"}
+_ENDS = {0: "completed", exits.DIVERGED: "diverged"} | dict.fromkeys(
+    (exits.INTERRUPTED, exits.TERMINATED, exits.HUNG_UP), "interrupted"
+)
 
 
 def tracked(

@@ -18,6 +18,7 @@ from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import UserError
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
+from iafsweep.limits import usable_cpus
 from iafsweep.models import count_parameters
 from iafsweep.records import DeviceChoice, Evaluation
 from iafsweep.run_files.run_folder import RunFolder
@@ -50,7 +51,7 @@ def train_and_score(
         config: what to train.
         folder: where.
         device: on what.
-        threads: CPU threads; None for PyTorch's choice.
+        threads: CPU threads; None for PyTorch's choice, or as many as this process may keep busy if that is less.
         root: folder of data sets.
         resume: go on with the run in the folder.
         evaluate_only: score it only.
@@ -61,6 +62,8 @@ def train_and_score(
     Raises:
         UserError: the device, the data or the folder cannot be used as asked.
     """
+    if threads is None and (cpus := usable_cpus().amount) < torch.get_num_threads():
+        threads = cpus
     if threads is not None:
         torch.set_num_threads(threads)
     try:
@@ -176,6 +179,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
     )
     write_images(folder, scores)
     folder.write_evaluation(evaluation)
+    add_test_figures(folder.tensorboard, evaluation)
     console.print(figures_table(scores.estimates))
     for line in (*search_lines(scores.estimates), *sandwich_lines(scores.sandwiches)):
         console.print(line, markup=False, soft_wrap=True)
@@ -184,4 +188,3 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         markup=False,
         soft_wrap=True,
     )
-    add_test_figures(folder.tensorboard, evaluation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from iafsweep.config.meaning import filled, refusal, stored
-from iafsweep.config.problems import KNOWN_PATHS, explain, unknown_key
+from iafsweep.config.problems import KNOWN_PATHS, MAY_BE_UNSET, UNSET, explain, unknown_key
 from iafsweep.config.run import RunConfig
 from iafsweep.errors import ConfigError
 from iafsweep.version import VERSION, stamp
@@ -32,17 +33,36 @@ def read_toml(path: Path, base_of: Path | None = None) -> dict[str, Any]:
         ConfigError: the file is missing, unreadable or not TOML; the message names it and the place.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        if "\0" in text:
+            raise ConfigError(f"cannot read {path}: it is UTF-16; save it as UTF-8")
+        values = tomllib.loads(text)
     except FileNotFoundError:
         asked = "" if base_of is None else f", the base of {base_of}"
         raise ConfigError(f"no such configuration: {path}{asked}{_bundled_hint()}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: {_encoding(error)}; save it as UTF-8") from None
+    except ConfigError:
+        raise
     except (ValueError, RecursionError) as error:  # tomllib lets some of Python's own errors through
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     if _nested_too_deep(values):
         raise ConfigError(f"{path}: tables and lists are nested more than {_MAXIMUM_NESTING} deep; write it flatter")
     return values
+
+
+def _encoding(error: UnicodeDecodeError) -> str:
+    """Say what a file is that is not UTF-8."""
+    content, place = error.object, error.start
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        return "it is UTF-16"
+    line = content.count(b"\n", 0, place) + 1
+    return (
+        f"it is not UTF-8, but latin-1 perhaps, where byte {content[place]:#x} in line {line} is "
+        f"{content[place : place + 1].decode('latin-1')!r}"
+    )
 
 
 def _nested_too_deep(values: dict[str, Any]) -> bool:
@@ -155,15 +175,27 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def build_config(values: Mapping[str, Any], origin: str) -> RunConfig:
-    """Check ``values`` and return them as a configuration.
+    """Check ``values`` and return them as a configuration; ``"unset"`` is None in fields that may be without a value.
 
     Raises:
         ConfigError: with every rule broken, and ``origin`` (a file's name, say) in front.
     """
     try:
-        return RunConfig.model_validate(dict(values))
+        return RunConfig.model_validate(_with_none(values))
     except ValidationError as error:
         raise explain(error, origin) from None
+
+
+def _with_none(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return ``values`` with None for ``"unset"`` where a field takes it."""
+    return {
+        key: _with_none(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping)
+        else None
+        if value == UNSET and f"{prefix}{key}" in MAY_BE_UNSET
+        else value
+        for key, value in values.items()
+    }
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

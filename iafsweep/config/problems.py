@@ -10,10 +10,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from iafsweep.config.run import RunConfig
-from iafsweep.config.section import Section, field_paths
+from iafsweep.config.section import Section, field_paths, may_be_unset
 from iafsweep.errors import ConfigError
 
 KNOWN_PATHS = tuple(field_paths(RunConfig))
+UNSET = "unset"
+"""How a file, an override or a choice says that a field is to be without a value."""
+MAY_BE_UNSET = frozenset(path for path in KNOWN_PATHS if may_be_unset(RunConfig, path))
+_NOTHING = ("", "none", "null", "nil", UNSET)
+"""Words for no value, as other tools write it."""
 TABLES = tuple(dict.fromkeys(path[:end] for path in KNOWN_PATHS for end, sign in enumerate(path) if sign == "."))
 """Every table of the configuration, by its dotted path."""
 
@@ -95,6 +100,10 @@ def _in_words(finding: ErrorDetails, path: str) -> str:
         return f"{_table_hint(path)}, found {found!r}"
     in_words = _WORDS.get(finding["type"])
     words = finding["msg"][:1].lower() + finding["msg"][1:] if in_words is None else in_words(limits)
+    if isinstance(found, str) and found.lower() in _NOTHING:
+        hint = "it always has a value" if path in KNOWN_PATHS else "leave it out to have its default"
+        hint = f'to leave it without a value write "{UNSET}"' if path in MAY_BE_UNSET else hint
+        return f"{words}, found {found!r}; {hint}"
     return words if isinstance(found, Section | dict) else f"{words}, found {_short(found)}"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +26,17 @@ def field_paths(section: type[Section], prefix: str = "") -> Iterator[str]:
             yield from field_paths(field.annotation, f"{path}.")
         else:
             yield path
+
+
+def may_be_unset(section: type[Section], path: str) -> bool:
+    """Return whether the leaf field at a dotted path takes None."""
+    *tables, name = path.split(".")
+    for table in tables:
+        inner = section.model_fields[table].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, Section)
+        section = inner
+    return NoneType in get_args(section.model_fields[name].annotation)
 
 
 def get_path(section: Section, path: str) -> Any:  # noqa: ANN401 - a leaf may have any field's type

@@ -79,7 +79,7 @@ def _download(root: Path) -> None:
 
     try:
         MNIST(root, train=True, download=True)
-    except (RuntimeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise DataError(f"could not download MNIST ({error}); {_remedy(root)}") from error
 
 

@@ -43,7 +43,7 @@ def export_model(
     Raises:
         RunFolderError: there is something in the folder already, or it cannot be written.
     """
-    to = to.expanduser().absolute()
+    to = Path(os.path.expanduser(to)).absolute()
     if not to.name:  # the root: nothing can be written beside it first
         raise RunFolderError(f"{to} is not empty; name a new folder for the model")
     part = RunFolder(to.with_name(f".{to.name}.{os.getpid()}.tmp"))

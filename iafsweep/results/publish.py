@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iafsweep.atomic import write_text
+from iafsweep.atomic import write_text, writing
 from iafsweep.config import dump_config
 from iafsweep.leaderboard import best_row, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow
@@ -42,11 +43,16 @@ def publish(sweep: StoredSweep, csv: Path | None = None) -> Published:
     """
     folder, state, order = sweep.folder, sweep.state, sweep.parameters
     rows, _, problems = scored_rows(sweep)
-    write_csv(rows, csv or folder.leaderboard_csv, order)
+    if csv is None:
+        write_csv(rows, folder.leaderboard_csv, order)
+    else:
+        with writing(csv) as temporary:
+            write_csv(rows, temporary, order)
     write_markdown(rows, folder.leaderboard_markdown, sweep.space.title or "Leaderboard", order)
     if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
         if (found := sweep.candidate_of(state.named[best.trial])) is not None:
-            titled = found.config.model_copy(update={"title": f"Best of {folder.path.name}: {best.trial}"})
+            name = os.fsencode(folder.path.name).decode(errors="replace")  # bytes that are no text do not go into TOML
+            titled = found.config.model_copy(update={"title": f"Best of {name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
     damaged = (f"the ledger is damaged: {problem}" for problem in sweep.damage)
     return Published(rows, order, (*damaged, *problems))

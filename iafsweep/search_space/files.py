@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -260,6 +261,8 @@ def _parameter(path: str, table: object, digits: int) -> Parameter:
 def _range(table: Mapping[str, Any], digits: int) -> Range:
     kinds = [kind for kind in _RANGE_KEYS if kind in table]
     known = _RANGE_KEYS[kinds[0]] if kinds else (*_RANGE_KEYS, "step", "log", "when")
+    if not kinds and (written := _as_written_here(table)):
+        raise ConfigError(f"a range is written {written} here, found {_shown(table)}")
     for key in table:
         if key not in known and key not in kinds:
             raise ConfigError(f"unknown key `{key}`: {nearest(key, known)}")
@@ -278,6 +281,23 @@ def _range(table: Mapping[str, Any], digits: int) -> Range:
     if kind == "int":
         return IntRange(low, high, table.get("step", 1), log)
     return FloatRange(low, high, table.get("step"), log, digits)
+
+
+def _as_written_here(table: Mapping[str, Any]) -> str | None:
+    """Return how a range of other tools' words is written; None if it is none that is known."""
+    for words in ("values", "choices", "options", "categories"):
+        if isinstance(table.get(words), list):
+            return f"{{ choice = {json.dumps(table[words])} }}"
+    for low, high in (("min", "max"), ("low", "high"), ("lower", "upper"), ("from", "to"), ("minimum", "maximum")):
+        if low in table and high in table:
+            kind = "int" if isinstance(table[low], int) and isinstance(table[high], int) else "float"
+            log = ", log = true" if table.get("log") is True or "log" in str(table.get("distribution", "")) else ""
+            return f"{{ {kind} = [{table[low]}, {table[high]}]{log} }}"
+    return None
+
+
+def _shown(table: Mapping[str, Any]) -> str:
+    return "{ " + ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in table.items()) + " }"
 
 
 def _range_table(parameter: Parameter) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from iafsweep.config import RunConfig, get_path
 from iafsweep.config.files import build_config, with_values
-from iafsweep.config.problems import nearest
+from iafsweep.config.problems import UNSET, nearest
 from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
@@ -80,7 +80,7 @@ class SearchSpace:
     @property
     def fixed(self) -> dict[str, ConfigValue]:
         """The values of the fixed fields, for people to see."""
-        return {path: get_path(self.base, path) for path in self.fixed_paths}
+        return {path: self._base_value(path) for path in self.fixed_paths}
 
     @property
     def origin(self) -> str:
@@ -192,7 +192,7 @@ class SearchSpace:
 
     def _is_active(self, parameter: Parameter, active: Mapping[str, Scalar]) -> bool:
         def lookup(path: str) -> object:
-            return active[path] if path in active else get_path(self.base, path)
+            return active[path] if path in active else self._base_value(path)
 
         return parameter.when is None or parameter.when.holds(lookup)
 
@@ -232,7 +232,9 @@ class SearchSpace:
                 problem = f"`{comparison.path}` must be defined above `{parameter.path}` to be looked at here"
             elif isinstance(found := self._example(comparison.path), tuple):
                 problem = f"`{comparison.path}` is a list, {found}; compare a field that is not"
-            elif found is not None and any(_kind(found) != _kind(literal) for literal in comparison.literals):
+            elif found is not None and any(
+                _kind(found) != _kind(literal) and literal != UNSET for literal in comparison.literals
+            ):
                 problem = f"`{comparison.path}` is a {_kind(found)} such as {found!r}; compare it with one of that kind"
             else:
                 continue
@@ -242,8 +244,14 @@ class SearchSpace:
     def _example(self, path: str) -> object:
         for parameter in self.parameters:
             if parameter.path == path:
-                return parameter.range.resolve(parameter.range.extremes[0])
+                examples = [value for value in parameter.range.extremes if value != UNSET]
+                return parameter.range.resolve(examples[0]) if examples else None
         return get_path(self.base, path)
+
+    def _base_value(self, path: str) -> ConfigValue:
+        """Return the base's value of a field; one without a value is ``"unset"``, as a choice or a ``when`` says it."""
+        value: ConfigValue | None = get_path(self.base, path)
+        return UNSET if value is None else value
 
 
 def _kind(value: object) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,10 +10,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from iafsweep.config import RunConfig
 from iafsweep.errors import UserError
+from iafsweep.limits import usable_memory
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.training.objective import bound_terms
 
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SAYS_ALLOCATION_FAILED = (
     "DefaultCPUAllocator",
     "not enough memory",
@@ -94,14 +92,8 @@ def device_memory(device: torch.device) -> int | None:
     """Return the memory of a device in bytes; of the CPU what this process may use; None where it cannot be known."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    try:
-        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return None
-    try:
-        return min(physical, int(_CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # no such limit, or "max"
-        return physical
+    share = usable_memory()
+    return None if share is None else share.amount
 
 
 def is_out_of_memory(error: BaseException) -> bool:

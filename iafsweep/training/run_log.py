@@ -94,7 +94,7 @@ def _open_log(path: Path) -> logging.Logger:
     if path.is_symlink():
         raise RunFolderError(f"{path} is a link, and what it leads to would be written to; remove it")
     logger = logging.Logger("iafsweep")
-    handler = _LogFile(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     return logger

@@ -8,7 +8,7 @@ from tests.cli.tiny_run import WITHOUT_HAIS
 @pytest.fixture(autouse=True)
 def keep_signal_handlers():
     """Command lines set handlers of their own, and some tests run them in this process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -1,11 +1,16 @@
 """`compare`: what is paired, what is named and left out, and tables that do not say how they were made."""
 
 import io
+import os
+import stat
+import sys
+import threading
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from iafsweep.cli import sweep
 from iafsweep.cli.compare import compare_trials
 from iafsweep.cli.export_model import export_trial
 from iafsweep.errors import SweepError, UserError
@@ -85,3 +90,46 @@ def test_a_sweep_without_a_model_to_export_is_answered_with_an_option(tmp_path):
     with pytest.raises(SweepError, match=r"no completed trial .* name a trial with --trial, or try again later$"):
         export_trial(folder.path, None, tmp_path / "model", Console(file=io.StringIO()))
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("command", ["export", "compare"])
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_a_csv_on_standard_output_stands_there_alone(folder, monkeypatch, capfd, command, name):
+    for trial in ("t0001", "t0002"):
+        table(99.0, hais="prior 5x2x2").to_parquet(RunFolder(folder.trial(trial)).per_image)
+    monkeypatch.setattr(sys, "argv", ["run_sweep.py", command, str(folder.path), "--csv", name])
+    with pytest.raises(SystemExit) as end:
+        sweep.main()
+    shown = capfd.readouterr()
+    assert end.value.code == 0
+    assert len(pd.read_csv(io.StringIO(shown.out))) == (4 if command == "export" else 1)
+    assert "t0001" in shown.err
+
+
+@pytest.mark.parametrize("command", ["export", "compare"])
+def test_a_csv_goes_through_a_pipe_and_to_where_a_link_leads(folder, tmp_path, monkeypatch, capfd, command):
+    pipe, link, read = tmp_path / "pipe", tmp_path / "link.csv", []
+    os.mkfifo(pipe)
+    link.symlink_to("target.csv")
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    for name in (pipe, link):
+        monkeypatch.setattr(sys, "argv", ["run_sweep.py", command, str(folder.path), "--csv", str(name)])
+        with pytest.raises(SystemExit) as end:
+            sweep.main()
+        assert (end.value.code, f"CSV: {name}" in capfd.readouterr().out) == (0, True)
+    reader.join(10)
+    assert read == [(tmp_path / "target.csv").read_text()]
+    assert (stat.S_ISFIFO(pipe.stat().st_mode), link.is_symlink()) == (True, True)
+
+
+def test_the_file_is_written_before_the_table_is_printed(folder, tmp_path, monkeypatch):
+    def gone(*given, **more):
+        raise OSError("the terminal has gone")
+
+    for trial in ("t0001", "t0002"):
+        table(99.0, hais="prior 5x2x2").to_parquet(RunFolder(folder.trial(trial)).per_image)
+    monkeypatch.setattr("iafsweep.cli.compare.print_table", gone)
+    with pytest.raises(OSError, match="terminal"):
+        compare_trials(folder.path, ["t0001", "t0002"], tmp_path / "out.csv", Console(file=io.StringIO()))
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 1

@@ -149,7 +149,9 @@ main()
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), slow(signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGHUP, 129), slow(signal.SIGTERM, 143), slow(signal.SIGINT, 130)]
+)
 def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path, number, code):
     folder = RunFolder(tmp_path / "my run")
     words = command(config, "--run", folder.path)

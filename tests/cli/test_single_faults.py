@@ -9,10 +9,12 @@ import sys
 import time
 
 import pytest
+import torch
 from rich.console import Console
 
 from iafsweep.cli import progress
 from iafsweep.cli.progress import TrainingProgress
+from iafsweep.limits import Share
 from iafsweep.records import EpochMetrics
 from iafsweep.run_files.metrics_file import read
 from iafsweep.training import RunFolder, memory
@@ -176,3 +178,17 @@ def test_help_and_mistakes_are_plain_with_no_color():
     assert code == 2
     assert b"No such command" in shown
     assert b"\x1b" not in shown
+
+
+@pytest.mark.parametrize(("given", "taken"), [([], [3]), (["--threads", "5"], [5])])
+def test_no_more_threads_than_the_process_may_keep_busy(config, tmp_path, monkeypatch, given, taken):
+    """A container with a quota sees all of the machine's cores."""
+    set_to = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    monkeypatch.setattr("iafsweep.cli.train_and_score.usable_cpus", lambda: Share(3, "a quota"))
+    assert main(monkeypatch, config, "--run", tmp_path / "run", "--data-root", tmp_path, "--evaluate-only", *given) == 2
+    assert set_to == []  # there is no run yet
+    (tmp_path / "run").write_text("a file")
+    assert main(monkeypatch, config, "--run", tmp_path / "run", *given) == 2
+    assert set_to == taken

@@ -381,6 +381,18 @@ def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatc
     assert (folder, taken, set(changes.values())) == (Path("runs/a b"), machine, {None})
 
 
+def test_that_there_is_nothing_to_retry_or_to_score_is_said_before_anything_of_gpus(run_sweep, tmp_path):
+    """And what there is."""
+    completed = SweepMaker(tmp_path / "completed").began().add(count=2).folder.path
+    code, _, errors = run_sweep("retry", completed, "--status", "oom", "--gpus-per-trial", 64, "--cpus-per-trial", 999)
+    assert (code, "GPU" in errors) == (2, False)
+    assert errors.endswith("ended as oom; those that ended: 2 completed\n")
+    failed = SweepMaker(tmp_path / "failed").began().add("failed", error="E").folder.path
+    code, out, errors = run_sweep("rerun", failed, "--gpus-per-trial", 64)  # Ray, which none has, is not started
+    assert (code, errors) == (1, "")
+    assert out.startswith("No trial has completed, so there is nothing to score.\n")
+
+
 def test_every_command_that_starts_ray_takes_the_options_of_the_machine():
     machine = {"address", "data_root", "ray_folder", "wait", "dashboard", "allow_no_authentication"}
     starting = {"launch", "resume", "rerun", "extend", "retry", "retrain"}

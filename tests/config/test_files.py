@@ -261,3 +261,29 @@ def test_a_base_may_be_one_that_is_shipped(tmp_path):
     assert (config.model.latent_size, config.data.held_out) == (12, 5000)
     (tmp_path / "reference.toml").write_text("[training]\nepochs = 3\n")
     assert load_config(path).training.epochs == 3
+
+
+TEXT = 'title = "Größe"\n[model]\nlatent_size = 7\n'
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    (tmp_path / "c.toml").write_bytes(TEXT.encode("utf-8-sig"))
+    assert load_config(tmp_path / "c.toml").model.latent_size == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TEXT.encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+        (TEXT.encode("utf-16-be"), "it is UTF-16; save it as UTF-8"),
+        (TEXT.replace("ö", "o").replace("ß", "s").encode("utf-16-le"), "it is UTF-16; save it as UTF-8"),
+        (
+            b"# x\n" + TEXT.encode("latin-1"),
+            "it is not UTF-8, but latin-1 perhaps, where byte 0xf6 in line 2 is 'ö';",
+        ),
+    ],
+)
+def test_other_encodings_are_named(tmp_path, content, message):
+    (tmp_path / "c.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=f"cannot read .*c.toml: {message}"):
+        load_config(tmp_path / "c.toml")

@@ -403,3 +403,73 @@ def test_first_points_are_read_checked_and_stored(tmp_path):
     path.write_text(shipped + '\n[[sweep.try]]\n"model.flow.depth" = 7\n')
     with pytest.raises(ConfigError, match=r"\[\[sweep.try\]\] number 1: `model.flow.depth`: 7"):
         load_space(path)
+
+
+LINEAR = '[fixed]\n"model.flow.made.context_mode" = "linear"\n'
+UNSET = f"""
+{LINEAR}
+[search]
+"model.flow.context_size" = {{ choice = ["unset", 320] }}
+"training.batch_size" = {{ choice = [100, 200], when = "model.flow.context_size > 100" }}
+"training.learning_rate" = {{ choice = [1e-3, 2e-3], when = "model.flow.context_size == 'unset'" }}
+"""
+
+
+def test_a_field_without_a_value_can_be_searched_fixed_and_looked_at(tmp_path):
+    space = load_space(write(tmp_path, UNSET))
+    configs = {config.model.flow.context_size: config for config in map(space.config, space.grid())}
+    assert (len(configs), space.size) == (2, 4)
+    left_out = load_space(write(tmp_path, LINEAR + search('"training.batch_size" = { choice = [100, 200] }'))).base
+    unset = space.config(
+        {"model.flow.context_size": "unset", "training.learning_rate": left_out.training.learning_rate}
+    )
+    assert configuration_key(unset) == configuration_key(left_out)
+    assert list(space.active({"model.flow.context_size": "unset", "training.learning_rate": 1e-3})) == [
+        "model.flow.context_size",
+        "training.learning_rate",
+    ]
+    (tmp_path / "stored.toml").write_text(dump_space(space))
+    assert list(read_stored_space(tmp_path / "stored.toml").grid()) == list(space.grid())
+
+
+def test_a_value_of_the_base_is_taken_away(tmp_path):
+    text = "[model.flow]\ncontext_size = 64\n" + LINEAR + search('"model.latent_size" = { choice = [2, 3] }')
+    path = write(tmp_path, text)
+    assert load_space(path).base.model.flow.context_size == 64
+    space = load_space(path, ["model.flow.context_size=unset"])
+    assert (space.base.model.flow.context_size, space.fixed["model.flow.context_size"]) == (None, "unset")
+    (tmp_path / "stored.toml").write_text(dump_space(space))
+    assert read_stored_space(tmp_path / "stored.toml").base == space.base
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            '"model.flow.context_size" = { choice = ["none", 320] }',
+            "found 'none'; to leave it without a value write \"unset\"",
+        ),
+        ('"model.flow.context_size" = { choice = ["Null", 320] }', 'to leave it without a value write "unset"'),
+        ('"model.latent_size" = { choice = ["unset", 320] }', "found 'unset'; it always has a value"),
+        ('"model.latent_size" = { min = 2, max = 64 }', "{ int = [2, 64] } here, found { min = 2, max = 64 }"),
+        (
+            '"training.learning_rate" = { min = 1e-4, max = 1e-2, log = true }',
+            "{ float = [0.0001, 0.01], log = true } here",
+        ),
+        (
+            '"training.learning_rate" = { distribution = "log_uniform", lower = 1e-4, upper = 1 }',
+            "1], log = true } here",
+        ),
+        ('"model.encoder.kind" = { values = ["mlp", "resnet"] }', 'written { choice = ["mlp", "resnet"] } here'),
+        ('"model.latent_size" = { int = [2, 8], max = 64 }', "unknown key `max`"),
+    ],
+)
+def test_what_other_tools_write_is_answered_with_how_it_is_written_here(tmp_path, line, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_space(write(tmp_path, search(line)))
+
+
+def test_unset_in_the_table_of_the_sweep_is_left_out_there(tmp_path):
+    text = search('"model.latent_size" = { choice = [2, 3] }') + '\n[sweep]\ngrace_epochs = "unset"\n'
+    with pytest.raises(ConfigError, match="found 'unset'; leave it out to have its default"):
+        load_space(write(tmp_path, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from iafsweep.atomic import is_standard_output
 from iafsweep.cli.options import completion
 from iafsweep.cli.options.tracker import TrackerName
 from iafsweep.data_root import default_data_root
@@ -113,7 +115,7 @@ def make_machine(
         hours=hours,
         allow_no_authentication=allow_no_authentication,
     )
-    return Machine((data_root or default_data_root()).expanduser().absolute(), data_root, options, tracker)
+    return Machine(Path(os.path.expanduser(data_root or default_data_root())).absolute(), data_root, options, tracker)
 
 
 def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
@@ -129,9 +131,9 @@ def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
     return float(text)
 
 
-def make_console() -> Console:
-    """Return the terminal."""
-    return Console(highlight=False)
+def make_console(written: Path | None = None) -> Console:
+    """Return where a command prints: standard output, or standard error if ``written``, a file, is standard output."""
+    return Console(highlight=False, stderr=is_standard_output(written))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 from iafsweep.errors import SweepError
 
@@ -62,5 +61,5 @@ def _check_port(address: str) -> None:
 
 def _environment(address: str) -> dict[str, str]:
     """As ``ray.init`` does for ``auto`` and its command does not: a token that is there is used."""
-    has_token = (Path.home() / ".ray" / "auth_token").exists() or "RAY_AUTH_TOKEN" in os.environ
+    has_token = os.path.exists(os.path.expanduser("~/.ray/auth_token")) or "RAY_AUTH_TOKEN" in os.environ
     return {**({"RAY_AUTH_MODE": "token"} if address == "auto" and has_token else {}), **os.environ}

@@ -8,11 +8,13 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import ray
 
 from iafsweep.errors import SweepError
 from iafsweep.signals import keeping_handlers
+from iafsweep.sweep.cluster.before_ray import check_before_ray, process_limit
 from iafsweep.sweep.cluster.health_check import check_cluster
 from iafsweep.sweep.cluster.process_groups import own_process_groups
 from iafsweep.sweep.cluster.resources import Node
@@ -36,8 +38,9 @@ after ``import ray`` it would find no token."""
 
 _OBJECT_STORE_BYTES = 512 * 2**20
 
-_LONGEST_TEMPORARY = 60
-"""Ray puts sockets below its temporary folder, and a socket's path may have some 107 characters."""
+
+def _because(limit: str) -> str:
+    return f" ({limit})" if limit else ""
 
 
 @contextmanager
@@ -61,17 +64,20 @@ def running_ray(
         dashboard: start Ray's dashboard, for this machine's own browsers alone.
 
     Raises:
-        SweepError: authentication is off, the temporary folder's path is too long, Ray does not start, or no cluster
-            answers.
-        Terminated: SIGTERM came while Ray started.
+        SweepError: authentication is off, something is in Ray's way (:func:`check_before_ray`), Ray does not start, or
+            no cluster answers.
+        Terminated: SIGTERM or SIGHUP came while Ray started.
     """
-    _check_environment(temporary, allow_no_authentication)
+    _check_environment(allow_no_authentication)
+    here = node if address is None else None
     if ray.is_initialized():
-        yield _ray_nodes()
+        yield _ray_nodes(here)
         return
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if address is not None:
+    if address is None:
+        check_before_ray(temporary)
+    else:
         check_cluster(address)
     try:
         with warnings.catch_warnings():
@@ -80,24 +86,19 @@ def running_ray(
                 _start(node, address, temporary, dashboard)
     except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
-        raise SweepError(f"cannot {what}: {error}") from error
+        raise SweepError(f"cannot {what}: {error}{process_limit()}") from error
     try:
-        yield _ray_nodes()
+        yield _ray_nodes(here)
     finally:
         ray.shutdown()
 
 
-def _check_environment(temporary: str | None, allow_no_authentication: bool) -> None:
+def _check_environment(allow_no_authentication: bool) -> None:
     mode = os.environ.get("RAY_AUTH_MODE", "token")
     if mode.lower() != "token" and not allow_no_authentication:
         raise SweepError(
             f"RAY_AUTH_MODE={mode} turns Ray's token authentication off, while its services listen on all interfaces: "
             f"anyone who reaches this machine could run code on it; unset RAY_AUTH_MODE"
-        )
-    if temporary is not None and len(os.path.abspath(temporary)) > _LONGEST_TEMPORARY:
-        raise SweepError(
-            f"the path of the temporary folder {temporary} has {len(os.path.abspath(temporary))} characters, Ray's "
-            f"sockets allow {_LONGEST_TEMPORARY}; name a shorter one"
         )
 
 
@@ -120,7 +121,8 @@ def _start(node: Node, address: str | None, temporary: str | None, dashboard: bo
     )
 
 
-def _ray_nodes() -> list[Node]:
+def _ray_nodes(here: Node | None) -> list[Node]:
+    """Return Ray's nodes; ``here``, if Ray was started on this machine alone, knows limits that Ray does not see."""
     nodes = []
     for entry in ray.nodes():  # type: ignore[no-untyped-call]
         resources = entry["Resources"]
@@ -129,4 +131,7 @@ def _ray_nodes() -> list[Node]:
             memory = (resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0)) / 2**30
             cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
             nodes.append(Node(entry["NodeManagerAddress"], cpus, gpus, memory or math.inf))
+    if here is not None and len(nodes) == 1:
+        cpus, memory = min(nodes[0].cpus, here.cpus), min(nodes[0].memory, here.memory)
+        return [replace(here, name=nodes[0].name, cpus=cpus, gpus=nodes[0].gpus, memory=memory)]
     return nodes

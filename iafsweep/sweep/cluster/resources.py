@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ import torch
 
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
-from iafsweep.training.memory import device_memory
+from iafsweep.limits import usable_cpus, usable_memory
+from iafsweep.sweep.cluster.ray_session import _because
 
 _MANY = 10**9
 
@@ -25,16 +25,20 @@ class Node:
         cpus: CPU cores that trials may use.
         gpus: GPUs that trials may use.
         memory: main memory, GiB.
+        cpu_limit: what keeps the CPU cores from being more, if anything is known to.
+        memory_limit: the same of the memory.
     """
 
     name: str
     cpus: int
     gpus: int
     memory: float = math.inf
+    cpu_limit: str = ""
+    memory_limit: str = ""
 
     def __str__(self) -> str:
-        memory = "" if math.isinf(self.memory) else f", {self.memory:.0f} GiB"
-        return f"{self.name}: {self.cpus} CPU, {self.gpus} GPU{memory}"
+        memory = "" if math.isinf(self.memory) else f", {self.memory:.3g} GiB{_because(self.memory_limit)}"
+        return f"{self.name}: {self.cpus} CPU{_because(self.cpu_limit)}, {self.gpus} GPU{memory}"
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,19 @@ class Plan:
 
 
 def this_machine() -> Node:
-    """Return what this machine offers: the cores this process may run on, the GPUs PyTorch sees, its memory.
+    """Return what this machine offers this process: CPU cores, the GPUs PyTorch sees, memory.
 
-    Of the memory, the limit of the control group (a container's, a batch job's) where that is lower; no limit where
-    neither can be known.
+    Of cores and memory what control groups (a container's, a batch job's) allow where that is less; no limit of the
+    memory where nothing tells of it.
     """
-    memory = device_memory(torch.device("cpu"))
+    cpus, memory = usable_cpus(), usable_memory()
     return Node(
         "this machine",
-        len(os.sched_getaffinity(0)),
+        cpus.amount,
         torch.cuda.device_count(),
-        math.inf if memory is None else memory / 2**30,
+        math.inf if memory is None else memory.amount / 2**30,
+        cpus.limit,
+        "" if memory is None else memory.limit,
     )
 
 
@@ -101,7 +107,10 @@ def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_
             f"a trial asks for {cpus} CPU, {gpus:g} GPU and {memory:g} GiB of memory on one node, but there is only "
             f"{offered}; lower cpus_per_trial, gpus_per_trial or memory_per_trial"
         )
-    limits = {min(slots, key=lambda kind: sum(slots[kind])): _MANY if may_grow else fitting}
+    least = min(slots, key=lambda kind: sum(slots[kind]))
+    known = {"CPU": {node.cpu_limit for node in nodes}, "memory": {node.memory_limit for node in nodes}}
+    because = sorted(known.get(least, set()) - {""})
+    limits = {", ".join([least, *because]): _MANY if may_grow else fitting}
     if sweep.max_concurrent is not None:
         limits["max_concurrent"] = sweep.max_concurrent
     limits["the number of trials"] = max(waiting, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from iafsweep.limits import usable_cpus
 from iafsweep.records import Record
 from iafsweep.sweep.storage.events import now
 from iafsweep.version import VERSION
@@ -32,7 +33,7 @@ class Environment(Record):
         time: when it began, UTC.
         python: version of Python.
         system: operating system and kind of processor, such as ``Linux x86_64``.
-        cpus: CPU cores of the driver's machine.
+        cpus: CPU cores that the driver might use.
         cuda: the CUDA version that PyTorch was built for; None without.
         packages: versions of the packages that figures depend on.
         commit: the program's git commit; None if it does not run from a repository.
@@ -56,7 +57,7 @@ def this_environment() -> Environment:
         time=now(),
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
-        cpus=os.cpu_count() or 1,
+        cpus=usable_cpus().amount,
         cuda=torch.version.cuda,
         packages={"iafsweep": VERSION} | {name: each for name in _PACKAGES if (each := _version(name)) is not None},
         commit=commit,

@@ -87,7 +87,7 @@ class SweepFolder:
         Raises:
             SweepError: it is the folder or in it.
         """
-        if path.expanduser().resolve().is_relative_to(self.path.resolve()):
+        if Path(os.path.expanduser(path)).resolve().is_relative_to(self.path.resolve()):
             raise SweepError(
                 f"{option} {path} lies in the sweep folder {self.path}, whose files are the sweep's own; "
                 f"name a place outside it"

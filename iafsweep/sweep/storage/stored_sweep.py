@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -147,6 +148,23 @@ RETRIED: tuple[EndStatus, ...] = ("oom", "failed", "diverged")
 """Ends that a trial can be opened again after."""
 
 
+def ended_as(state: LedgerState, statuses: Collection[EndStatus], folder: SweepFolder) -> list[TrialState]:
+    """Return the trials that ended with one of ``statuses``.
+
+    Raises:
+        SweepError: there is none, so there is nothing to retry; what is there is said.
+    """
+    found = [trial for trial in state.finished if trial.finished and trial.finished.status in statuses]
+    if not found:
+        ends = Counter(trial.finished.status for trial in state.finished if trial.finished)
+        some = ", ".join(f"{count} {status}" for status, count in ends.items()) or "none yet"
+        raise SweepError(
+            f"nothing to retry: no trial of {folder.path} ended as {' or '.join(sorted(statuses))}; those that ended: "
+            f"{some}"
+        )
+    return found
+
+
 def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: float | None) -> tuple[str, ...]:
     """Open again every trial that ended with one of ``statuses``; return their names.
 
@@ -162,9 +180,7 @@ def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: fl
         SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended so.
     """
     with folder.lock(), Ledger.open(folder.ledger) as ledger:
-        ended = [trial for trial in ledger.state.finished if trial.finished and trial.finished.status in statuses]
-        if not ended:
-            raise SweepError(f"no trial of {folder.path} ended as {' or '.join(sorted(statuses))}; see its leaderboard")
+        ended = ended_as(ledger.state, statuses, folder)
         for trial in ended:
             afresh = trial.finished is not None and trial.finished.status == "diverged"
             if afresh:

@@ -104,7 +104,7 @@ def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
 def _log_file(path: Path) -> Iterator[logging.Logger]:
     """Open the sweep's log for more lines."""
     log = logging.Logger(f"iafsweep.sweep.{path.parent.name}", logging.INFO)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:

@@ -218,7 +218,7 @@ class SweepOutcome:
 
     @property
     def exit_code(self) -> int:
-        """0; 128 + the signal when interrupted (130 for Ctrl-C, 143 for SIGTERM); 1 when aborted."""
+        """0; 128 + the signal when interrupted (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP); 1 when aborted."""
         if self.status == "interrupted":
             return 128 + (self.signal or 2)
         return 1 if self.status == "aborted" else 0

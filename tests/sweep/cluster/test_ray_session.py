@@ -6,13 +6,16 @@ import time
 from contextlib import nullcontext
 
 import pytest
+import torch
 
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
+from iafsweep.limits import Share
 from iafsweep.signals import Terminated
 from iafsweep.sweep.cluster.health_check import check_cluster
 from iafsweep.sweep.cluster.ray_session import running_ray
 from iafsweep.sweep.cluster.resources import Node, plan_trials, this_machine
+from iafsweep.training.memory import device_memory
 
 
 def plan(nodes, waiting=100, **settings):
@@ -43,14 +46,40 @@ def test_plan_states_how_many_and_what_limits(nodes, settings, at_a_time, limite
     assert f"limited by {limited_by}" in str(found)
 
 
-@pytest.mark.parametrize(("limit", "memory"), [("1073741824", 1.0), (None, math.inf)])
-def test_memory_of_this_machine_is_that_which_a_run_is_refused_by(monkeypatch, tmp_path, limit, memory):
+@pytest.mark.parametrize(("share", "memory"), [(Share(2**30, "a limit"), 1.0), (None, math.inf)])
+def test_memory_of_this_machine_is_that_which_a_run_is_refused_by(monkeypatch, share, memory):
     """The control group's, a container's for example; unlimited where nothing tells of it."""
-    (tmp_path / "memory.max").write_text(limit or "max")
-    monkeypatch.setattr("iafsweep.training.memory._CGROUP_LIMIT", tmp_path / "memory.max")
-    if limit is None:
-        monkeypatch.setattr("os.sysconf", lambda name: (_ for _ in ()).throw(ValueError("unrecognised")))
+    for user in ("sweep.cluster", "training.memory"):
+        monkeypatch.setattr(f"iafsweep.{user}.usable_memory", lambda: share)
     assert this_machine().memory == memory
+    assert device_memory(torch.device("cpu")) == (share and share.amount)
+
+
+def test_the_plan_says_what_limits_the_machine(monkeypatch):
+    monkeypatch.setattr(
+        "iafsweep.sweep.cluster.ray_session.usable_cpus", lambda: Share(1, "the CPU quota of control group /a")
+    )
+    monkeypatch.setattr(
+        "iafsweep.sweep.cluster.ray_session.usable_memory", lambda: Share(3 * 2**29, "the memory limit of /a")
+    )
+    here = this_machine()
+    found = str(plan_trials([here], SweepConfig(gpus_per_trial=0.0), 100))
+    assert found.startswith("1 trial at a time, limited by CPU, the CPU quota of control group /a (1 CPU,")
+    with pytest.raises(SweepError, match="only this machine: 1 CPU .the CPU quota of control group /a., 0 GPU, 1.5 G"):
+        plan_trials([here], SweepConfig(cpus_per_trial=2), 100)
+    with pytest.raises(SweepError, match=r"1.5 GiB \(the memory limit of /a\); lower"):
+        plan_trials([here], SweepConfig(memory_per_trial=2.0), 100)
+
+
+def test_limits_that_ray_does_not_see_hold_after_it_has_started(monkeypatch):
+    ray_sees = {"Alive": True, "NodeManagerAddress": "10.0.0.1", "Resources": {"CPU": 8.0, "memory": 64 * 2.0**30}}
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    monkeypatch.setattr("ray.nodes", lambda: [ray_sees])
+    here = Node("this machine", 2, 0, 1.5, "quota", "limit")
+    with running_ray(here) as nodes:
+        assert nodes == [Node("10.0.0.1", 2, 0, 1.5, "quota", "limit")]
+    with running_ray(here, address="10.0.0.1:6379") as nodes:  # that cluster is not this machine
+        assert nodes == [Node("10.0.0.1", 8, 0, 64.0)]
 
 
 def test_a_cluster_that_grows_is_not_refused():
@@ -105,7 +134,7 @@ def test_sigterm_is_ours_again_once_ray_has_started(monkeypatch, terminated):
     for name, value in {
         "ray.is_initialized": lambda: False,
         "ray.shutdown": int,
-        "_ray_nodes": list,
+        "_ray_nodes": lambda here: [],
         "_start": start,
     }.items():
         monkeypatch.setattr(f"iafsweep.sweep.cluster.ray_session.{name}", value)
@@ -114,12 +143,6 @@ def test_sigterm_is_ours_again_once_ray_has_started(monkeypatch, terminated):
         with running_ray(Node("this machine", 1, 0)):
             assert signal.getsignal(signal.SIGTERM) is before
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_long_temporary_folder_is_refused(tmp_path):
-    with pytest.raises(SweepError, match="sockets allow 60"):
-        with running_ray(Node("this machine", 1, 0), temporary=str(tmp_path / ("x" * 80))):
-            pass
 
 
 def test_authentication_is_on(ray_cluster):

@@ -1,0 +1,37 @@
+"""Printing where the terminal, pipe or file takes no Unicode: what it cannot take is written plainly."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import unicodedata
+
+_NAME = "iafsweep.plain"
+_PLAIN = {"±": "+-", "·": "*", "•": "*", "–": "-", "—": "-", "−": "-", "“": '"', "”": '"', "‘": "'", "’": "'",
+          "×": "x", "→": "->", "─": "-", "━": "-", "│": "|"}  # fmt: skip
+
+
+def print_anything() -> None:
+    """From now on no character ends the program because standard output or standard error cannot encode it."""
+    codecs.register_error(_NAME, _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # who runs us may have put something else in its place
+            stream.reconfigure(errors=_NAME)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(character: str) -> str:
+    """Return ASCII for a character: what is meant, its letter without marks, or a question mark.
+
+    Bytes of file names that are no text come as lone surrogates and are shown in hexadecimal digits.
+    """
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    letters = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return _PLAIN.get(character) or letters or "?"
