@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from iafsweep.sweep.procedure import NEW_SWEEPS
+from iafsweep.config.procedure import NEW_SWEEPS
 
 Scalar: TypeAlias = bool | int | float | str
 """What a sampler proposes, a ledger keeps and a table shows."""

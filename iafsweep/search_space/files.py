@@ -26,13 +26,13 @@ from iafsweep.config.files import (
 )
 from iafsweep.config.meaning import filled, identity, old_meanings, refusal, stored, without_unset
 from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
+from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.condition_parser import parse_condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.search_space.validation import check_first_points, check_space
-from iafsweep.sweep.procedure import NEW_SWEEPS, Procedure
 from iafsweep.version import stamp
 
 _RANGE_KEYS = {

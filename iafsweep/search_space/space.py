@@ -11,12 +11,12 @@ from typing import Any
 from iafsweep.config import RunConfig, get_path
 from iafsweep.config.files import build_config, with_values
 from iafsweep.config.problems import nearest
+from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.conditions import Condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, Scalar
 from iafsweep.search_space.sampling import Suggest
-from iafsweep.sweep.procedure import NEW_SWEEPS, Procedure
 
 _COUNTABLE = 100_000
 

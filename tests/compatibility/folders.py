@@ -52,7 +52,7 @@ def pack(folder: Path, to: Path, private: Iterable[str]) -> None:
 
 
 def _ended_trials(folder: Path) -> set[Path]:
-    """``last.pt`` of trials that ended in sweeps that did not: large, and never read again. The finished one has all."""
+    """``last.pt`` of trials that ended in sweeps that did not: large, and never read again. `finished` has all."""
     if not (folder / "trials.jsonl").exists() or folder.name == "finished":
         return set()
     return {folder / "trials" / trial.trial / "last.pt" for trial in read_ledger(folder / "trials.jsonl").finished}
