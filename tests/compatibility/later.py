@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
 from iafsweep.config.sweep import SweepConfig
@@ -43,13 +45,13 @@ class LaterPackage:
 
     def replace(self, file: str, old: str, new: str) -> None:
         """Replace what a file has once."""
-        path = self.path / "iafsweep" / file
+        (path,) = (self.path / "iafsweep").rglob(file)
         text = path.read_text()
         assert text.count(old) == 1, (file, old)
         path.write_text(text.replace(old, new))
 
-    def add(self, section: type[Section], line: str, imports: str = "") -> None:
-        """Put a field above the first one of a section."""
+    def add(self, section: type[BaseModel], line: str, imports: str = "") -> None:
+        """Put a field above the first one of a section or a record."""
         path, fields = self._fields(section)
         lines = path.read_text().splitlines()
         lines.insert(min(node.lineno for node in fields) - 1, f"    {line}")
@@ -94,7 +96,7 @@ class LaterPackage:
         code = "import sys; from iafsweep.cli.entry import run_sweep; sys.argv[0] = 'run_sweep.py'; run_sweep()"
         return self.run("-c", code, *words)
 
-    def _fields(self, section: type[Section]) -> tuple[Path, list[ast.AnnAssign]]:
+    def _fields(self, section: type[BaseModel]) -> tuple[Path, list[ast.AnnAssign]]:
         pattern = re.compile(rf"^class {section.__name__}\(", re.MULTILINE)
         for path in (self.path / "iafsweep").rglob("*.py"):
             text = path.read_text()

@@ -29,9 +29,12 @@ def probe(folder: Path) -> dict:
     return said
 
 
-if __name__ == "__main__":
-    where = Path(sys.argv[1])
+def probe_all(where: Path) -> dict:
+    """What is made of every folder in ``where``."""
     found = {name: probe(where / name) for name in folders.SWEEPS}
     found |= {name: folders.run_figures(where / name) for name in folders.RUNS}
-    found["best"] = load_run(where / "run", "cpu").config.model_dump(mode="json")
-    print(json.dumps(found))
+    return json.loads(json.dumps(found | {"config": load_run(where / "run", "cpu").config.model_dump(mode="json")}))
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe_all(Path(sys.argv[1]))))

@@ -7,16 +7,19 @@ import pytest
 
 from iafsweep import load_run
 from iafsweep.config.data import DataConfig
-from iafsweep.config.model import FlowConfig, MadeConfig, ModelConfig
+from iafsweep.config.model import EncoderConfig, FlowConfig, MadeConfig, ModelConfig
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.config.training import TrainingConfig
 from iafsweep.errors import UserError
+from iafsweep.records import EpochMetrics, Estimate, Evaluation, RunState
+from iafsweep.sweep.storage.events import Began, Exchange, Finished, Header, Proposed, Rung, Started
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.version import FORMAT, VERSION
 from tests.compatibility import folders
 from tests.compatibility.later import LATER, LEVELS, ROOT, LaterPackage
+from tests.compatibility.probe import probe_all
 from tests.compatibility.test_reading import contains
 
 NEWEST = folders.VERSIONS[-1]
@@ -34,6 +37,9 @@ OTHER_DEFAULTS = [
     (SweepConfig, "grace_epochs", "9"),
 ]
 
+OTHER_PROCEDURE = "startup_share=2, startup_fewest=1, startup_most=2, duplicates=3, grid_digits=2, generations=2"
+RECORDS = (RunState, EpochMetrics, Evaluation, Estimate, Header, Proposed, Started, Rung, Finished, Began, Exchange)
+
 
 @pytest.fixture
 def kept(tmp_path):
@@ -42,27 +48,24 @@ def kept(tmp_path):
     return tmp_path / "kept"
 
 
-def probed(package, kept, tmp_path):
-    """What ``package`` (None: the present one) says of a copy of the folders."""
-    copy = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
-    shutil.copytree(kept, copy)
-    done = package.run("-m", "tests.compatibility.probe", copy)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def test_fields_added_at_every_level_and_other_defaults_change_nothing(kept, tmp_path):
     """The same figures, keys, seeds, next trials; added fields have their old meaning, which one of two states."""
     package = LaterPackage(tmp_path / "later")
     for level in LEVELS:
         package.add(level, "added_plainly: int = 4")
         package.add(level, "added_otherwise: Annotated[int | None, Before(1)] = None", BEFORE)
+    package.add(EncoderConfig, "transformer: MlpConfig = MlpConfig()")
+    for record in RECORDS:
+        package.add(record, "added_plainly: int = 4")
     for section, name, default in OTHER_DEFAULTS:
         package.change_default(section, name, default)
-    present = LaterPackage(tmp_path / "present")
-    now, later = probed(present, kept, tmp_path), probed(package, kept, tmp_path)
-    contains(later, now)
-    config = later["best"]
+    package.replace("procedure.py", "NEW_SWEEPS = Procedure()", f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})")
+    copy = shutil.copytree(kept, tmp_path / "copy")
+    done = package.run("-m", "tests.compatibility.probe", copy)
+    assert done.returncode == 0, done.stderr[-3000:]
+    later = json.loads(done.stdout.splitlines()[-1])
+    contains(later, probe_all(kept))
+    config = later["config"]
     for table in (config, config["data"], config["model"]["flow"]["made"], config["evaluation"]["hais"]):
         assert (table["added_plainly"], table["added_otherwise"]) == (4, 1)
 

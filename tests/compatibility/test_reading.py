@@ -1,6 +1,8 @@
 """What earlier versions wrote, read with every command and function that changes nothing: the figures of then."""
 
 import csv
+import hashlib
+import json
 
 import pytest
 from rich.console import Console
@@ -87,3 +89,14 @@ def test_spaces_keep_their_hashes_and_their_proposals_with_keys_and_seeds(versio
         space = read_stored_space(tmp_path / "sweep.toml")
         assert space_hash(space) == then["hash"], name
         assert folders.proposals(space) == then["proposals"], name
+
+
+def test_a_field_that_is_not_in_a_file_means_what_it_meant():
+    """Whoever gives a later field another default declares the old one beside it (CONTRIBUTING.md)."""
+    for version in folders.VERSIONS:
+        contains(folders.meanings(), folders.recorded(version).get("meanings", {}))
+
+
+def test_the_defaults_of_format_1_stay():
+    first = json.loads((folders.ROOT / "iafsweep" / "config" / "format_1.json").read_text())
+    assert hashlib.sha256(json.dumps(first, sort_keys=True).encode()).hexdigest()[:16] == "012916b86793c37b"
