@@ -9,18 +9,6 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "iafsweep"
 GROUND = set("errors records seeds generators atomic data_root limits locks signals texts version".split())
-    "errors",
-    "records",
-    "seeds",
-    "generators",
-    "atomic",
-    "data_root",
-    "locks",
-    "limits",
-    "signals",
-    "texts",
-    "version",
-}
 FLOORS = [
     *("config", "run_files", "search_space", "data", "models", "training", "evaluation", "sweep", "results", "report"),
     *("api", "cli"),

@@ -32,7 +32,7 @@ def with_stamp(record: Record) -> str:
 
 
 def without_stamp(content: bytes) -> tuple[bytes, Writer]:
-    """Return the JSON of a record's file without what says who wrote it, and who did; other content stays."""
+    """Return the JSON of a record's file without what says who wrote it, and who did; what is no JSON stays."""
     try:
         values = json.loads(content)
     except ValueError:

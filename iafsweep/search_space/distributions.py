@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from iafsweep.config.procedure import NEW_SWEEPS
@@ -176,7 +176,7 @@ class FloatRange:
     high: float
     step: float | None = None
     log: bool = False
-    digits: int = NEW_SWEEPS.grid_digits
+    digits: int = field(default=NEW_SWEEPS.grid_digits, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in {"low": self.low, "high": self.high, "step": self.step}.items():

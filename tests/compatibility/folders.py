@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from iafsweep import load_run, load_sweep
+from iafsweep.config.meaning import Kept, old_meanings
+from iafsweep.config.procedure import Procedure
+from iafsweep.config.run import RunConfig
+from iafsweep.config.section import Section
+from iafsweep.config.sweep import SweepConfig
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.events import Event, Finished, Header, Proposed, trial_name
@@ -20,6 +25,7 @@ from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.state import replay
 from iafsweep.sweep.storage.stored_sweep import space_hash
 
+ROOT = Path(__file__).parents[2]
 FOLDERS = Path(__file__).parent / "folders"
 VERSIONS = sorted(path.name for path in FOLDERS.iterdir() if path.is_dir())
 SWEEPS = ("finished", "killed", "interrupted_scoring", "population")
@@ -148,3 +154,9 @@ def proposals(space: SearchSpace, count: int = 8) -> list[dict[str, Any]]:
         end = {"epochs": 2, "value": bound, "best_epoch": 2, "best_value": bound, "seconds": 1.0, "gpu_seconds": 0.0}
         events.append(Finished(trial=name, status="stopped" if number % 3 == 0 else "completed", time="t", **end))
     return [each.model_dump(mode="json") for each in events if isinstance(each, Proposed)]
+
+
+def meanings() -> dict[str, dict[str, Any]]:
+    """What it means that a file does not have a field, of every field."""
+    kept: dict[Kept, type[Section]] = {"configuration": RunConfig, "sweep": SweepConfig, "procedure": Procedure}
+    return {name: dict(old_meanings(section, name)) for name, section in kept.items()}

@@ -186,6 +186,7 @@ def figures(work: Path) -> dict[str, Any]:
         "tables": {name: run("run_sweep.py", "export", path) and _table(path) for name, path in kept.items()},
         "runs": {name: folders.run_figures(work / name) for name in folders.RUNS},
         "spaces": spaces(work / "finished.toml"),
+        "meanings": folders.meanings(),
     }
     (work / "compare.csv").unlink(missing_ok=True)
     run("run_sweep.py", "compare", kept["finished"], "--csv", work / "compare.csv")

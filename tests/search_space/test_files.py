@@ -4,16 +4,20 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from iafsweep.config import HaisConfig, RunConfig, get_path, load_config
+from iafsweep.config import HaisConfig, RunConfig, dump_config, get_path, load_config
 from iafsweep.config.files import bundled_folder
+from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space, load_space, read_stored_space
 from iafsweep.search_space.fingerprint import configuration_key
+from iafsweep.sweep.storage.stored_sweep import space_hash
+from tests.sweep.tiny import tiny_space
 
 SPACES = sorted(path.stem for path in bundled_folder().glob("*.toml") if "search" in tomllib.loads(path.read_text()))
 BASE = """
@@ -473,3 +477,23 @@ def test_unset_in_the_table_of_the_sweep_is_left_out_there(tmp_path):
     text = search('"model.latent_size" = { choice = [2, 3] }') + '\n[sweep]\ngrace_epochs = "unset"\n'
     with pytest.raises(ConfigError, match="found 'unset'; leave it out to have its default"):
         load_space(write(tmp_path, text))
+
+
+def test_how_a_sweep_proposes_is_stored_tells_searches_apart_and_is_not_copied_into_a_new_one(tmp_path):
+    space = replace(tiny_space(), procedure=Procedure(startup_most=5, duplicates=9))
+    path = tmp_path / "sweep.toml"
+    path.write_text(dump_space(space))
+    assert read_stored_space(path) == space
+    assert space_hash(space) != space_hash(tiny_space())
+    assert load_space(path) == replace(space, procedure=NEW_SWEEPS)
+    path.write_text(path.read_text().replace('stops = "above_quantile"', 'stops = "median"').replace('"0.', '"9.', 1))
+    with pytest.raises(ConfigError, match=r"\[procedure\].*median.*\(written by iafsweep 9"):
+        read_stored_space(path)
+
+
+def test_a_stored_file_may_be_a_base(tmp_path):
+    """What it does not say is then as it was when it was written, and not as it is today."""
+    (tmp_path / "stored.toml").write_text(dump_config(tiny_space().base))
+    (tmp_path / "mine.toml").write_text('base = "stored.toml"\n[training]\nepochs = 7\n')
+    assert load_config(tmp_path / "mine.toml").training.epochs == 7
+    assert load_config(tmp_path / "stored.toml") == tiny_space().base

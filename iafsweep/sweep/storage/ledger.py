@@ -93,7 +93,7 @@ def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[
                 raise SweepError(f"{path}, from line {number} on, {writer.newer}")
             row = parse_row(line)
         except ValidationError as error:
-            if strange := _unknown(error):
+            if writer.version != VERSION and (strange := _unknown(error)):
                 raise SweepError(f"{path}, line {number}, {writer.unknown(strange)}") from None
             problems.append(f"{path.name} line {number} is damaged and left out")
             continue

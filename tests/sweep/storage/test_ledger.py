@@ -4,9 +4,10 @@ import os
 import pytest
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.storage.events import Finished, Header, Proposed, Rung, Started, trial_name
+from iafsweep.sweep.storage.events import Began, Finished, Header, Proposed, Rung, Started, trial_name
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.storage.state import replay
+from iafsweep.version import FORMAT, VERSION
 
 pytestmark = pytest.mark.faults
 
@@ -109,7 +110,7 @@ def test_reading_leaves_a_cut_line_in_the_file_and_names_it(path):
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b'{"row": "finished"}', b'{"row": "surprise"}', b"[1]"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b'{"row": "finished"}', b"[1]"])
 def test_damaged_line_in_the_middle_is_named_and_the_others_used(path, damage):
     lines = path.read_bytes().splitlines()
     lines[4] = damage  # the rung row of t0001
@@ -117,6 +118,15 @@ def test_damaged_line_in_the_middle_is_named_and_the_others_used(path, damage):
     state = read_ledger(path)
     assert state.problems == ("trials.jsonl line 5 is damaged and left out",)
     assert state.events == EVENTS[:3] + EVENTS[4:]
+
+
+def test_a_row_of_no_kind_is_damage_if_this_version_wrote_it_and_another_versions_if_not(path):
+    path.write_bytes(path.read_bytes() + b'{"row": "surprise"}\n')
+    with pytest.raises(SweepError, match="line 13, was written by iafsweep 0.1.0 and has rows of kind 'surprise'"):
+        read_ledger(path)
+    began = Began(at_a_time=1, time="t", format=FORMAT, written_by=VERSION)
+    path.write_bytes(path.read_bytes().replace(b'{"row": "sur', began.model_dump_json().encode() + b'\n{"row": "sur'))
+    assert read_ledger(path).problems == ("trials.jsonl line 14 is damaged and left out",)
 
 
 def test_rows_that_cannot_be_are_left_out_and_named(path):
@@ -143,9 +153,11 @@ def test_hostile_trial_names_are_damage(path, name):
 
 
 def test_another_version_is_refused(path):
-    content = path.read_text().replace('"ledger":2', '"ledger":3,"novelty":true', 1)
+    content = path.read_text().replace('"ledger":3', '"ledger":4,"novelty":true', 1)
     path.write_text(content)
-    with pytest.raises(SweepError, match="ledger of version 3, this program reads version 2"):
+    with pytest.raises(
+        SweepError, match="ledger of version 4 written by iafsweep 0.1.0, this program .* reads versions 2 to 3"
+    ):
         read_ledger(path)
 
 
