@@ -76,7 +76,8 @@ def test_what_a_later_version_writes_keeps_what_its_fields_say(kept, tmp_path):
     package.add(TrainingConfig, "added: Annotated[int | None, Before(1)] = None", BEFORE)
     code = (
         "from pathlib import Path; from iafsweep.config import RunConfig, dump_config\n"
-        "from iafsweep.config.files import read_stored_config; from iafsweep.search_space.fingerprint import configuration_key\n"
+        "from iafsweep.config.files import read_stored_config\n"
+        "from iafsweep.search_space.fingerprint import configuration_key\n"
         "old = RunConfig.model_validate({'training': {'added': 1}})\n"
         "for config in (RunConfig(), old, RunConfig.model_validate({'training': {'added': 2}})):\n"
         "    Path('c.toml').write_text(dump_config(config)); assert read_stored_config(Path('c.toml')) == config\n"
