@@ -11,6 +11,8 @@ import pytest
 from iafsweep.config import HaisConfig, RunConfig, get_path, load_config
 from iafsweep.config.files import bundled_folder
 from iafsweep.errors import ConfigError
+from iafsweep.estimators.log_weights import largest_trusted_variance
+from iafsweep.records.trust import FEWEST_CHAINS
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space, load_space, read_stored_space
 from iafsweep.search_space.fingerprint import configuration_key
@@ -322,6 +324,13 @@ def test_shipped_spaces_say_what_they_ask(name):
     assert text.startswith("# ")
     with pytest.raises(ConfigError, match="is a search space"):
         load_config(name)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_shipped_spaces_take_chains_enough_to_tell_a_good_image_from_a_bad_one(name):
+    evaluation = load_space(name).base.evaluation
+    assert evaluation.hais.resolved_chains >= FEWEST_CHAINS
+    assert largest_trusted_variance(FEWEST_CHAINS) > 2 * 0.3 > 2 * largest_trusted_variance(FEWEST_CHAINS // 2)
 
 
 @pytest.mark.parametrize("name", ["quick", "mnist_smoke"])
