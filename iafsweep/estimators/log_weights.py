@@ -181,8 +181,8 @@ def largest_trusted_variance(count: int) -> float:
 
     At most 1, and so small that the one-sided 95 % upper confidence limit of the true variance,
     (S - 1) s^2 / q with q the 5 % quantile of chi-square with S - 1 degrees of freedom, is at most 2: from 18 weights
-    on the first decides. The limit is exact for normal log-weights: 5 % of the images with a variance of 2 pass at 2 to 17
-    weights, fewer at more. With those of HAIS as measured it is up to 6 % (docs/estimators.md).
+    on the first decides. The limit is exact for normal log-weights: 5 % of the images with a variance of 2 pass at 2
+    to 17 weights, fewer at more. With those of HAIS as measured it is up to 6 % (docs/estimators.md).
     """
     from scipy.special import chdtri  # noqa: PLC0415 - half a second that not every import of the package shall pay
 
