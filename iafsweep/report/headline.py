@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import get_args
 
+from iafsweep.leaderboard import doubts
 from iafsweep.records import Estimate, LeaderboardRow, TrialStatus
 from iafsweep.records.trust import Level
 from iafsweep.report.findings import Findings
@@ -82,6 +83,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
             "p", "Trial ", trial_button(best.trial), pill(verdict.level, f"test NLL {verdict.short}"), class_="big"
         ),
         element("p", verdict.text, class_="verdict"),
+        *(element("p", doubt, class_="verdict") for doubt in doubts([best])),
         element("dl", settings, class_="settings"),
     )
     tiles = [_tile("validation −ELBO", number(best.validation_negative_elbo), None, _validation_foot(best))]
