@@ -16,16 +16,19 @@ from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.results.status import Standing
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.sequences import why_exhausted
 from iafsweep.texts import duration, readable_settings, value_text
 
 _MOST_NAMED = 8
 
 
-def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
+def how_it_stands(stands: Standing, space: SearchSpace, began: bool) -> tuple[Level, str, str]:
     """Return how the sweep stands: how good that is, in a word, and in a sentence.
 
     Args:
         stands: from its folder.
+        space: its search space.
         began: whether any trial was proposed.
     """
     left = stands.trials - stands.ended
@@ -44,7 +47,7 @@ def how_it_stands(stands: Standing, began: bool) -> tuple[Level, str, str]:
     if outcome == "completed":
         return "doubtful" if unscored else "good", outcome, f"All trials have ended.{unscored}"
     if outcome == "exhausted":
-        return "doubtful" if unscored else "good", outcome, f"The space holds no further configurations.{unscored}"
+        return "doubtful" if unscored else "good", outcome, f"{why_exhausted(space)}{unscored}"
     if outcome == "aborted":
         return "bad", "aborted", f"It was ended{because}. {left:,} trials are left.{unscored}"
     if not left:

@@ -24,7 +24,7 @@ def status(folder):
 
 def report(folder):
     found = read_findings(folder)
-    return how_it_stands(found.standing, bool(found.rows))
+    return how_it_stands(found.standing, found.space, bool(found.rows))
 
 
 def by_bound(maker):

@@ -8,7 +8,7 @@ from iafsweep.search_space.candidate import Candidate
 from iafsweep.sweep.storage.state import LedgerState
 
 DUPLICATES = 100
-"""So many proposals in a row that were tried before end the sweep."""
+"""So many proposals in a row that were tried before end what is drawn."""
 
 
 class Proposer(Protocol):

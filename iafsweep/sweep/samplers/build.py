@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.samplers.base import DUPLICATES, Proposer
+from iafsweep.sweep.samplers.base import Proposer
 from iafsweep.sweep.samplers.sequences import (
     FirstProposer,
     ListedProposer,
     SequenceProposer,
     _distinct,
+    _drawn_then_left,
     _quasi_random_values,
-    _random_candidates,
+    _random_values,
 )
 from iafsweep.sweep.samplers.tpe import TpeProposer
 
@@ -25,8 +26,8 @@ def make_proposer(space: SearchSpace) -> Proposer:
     """
     sources: dict[str, Callable[[SearchSpace], Proposer]] = {
         "tpe": TpeProposer,
-        "random": lambda space: SequenceProposer(_random_candidates(space)),
-        "quasi_random": lambda space: SequenceProposer(_distinct(space, _quasi_random_values(space), DUPLICATES)),
+        "random": lambda space: SequenceProposer(_drawn_then_left(space, _random_values(space))),
+        "quasi_random": lambda space: SequenceProposer(_drawn_then_left(space, _quasi_random_values(space))),
         "grid": lambda space: SequenceProposer(_distinct(space, space.grid())),
         "listed": ListedProposer,
     }

@@ -15,11 +15,32 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.base import DUPLICATES, Proposer
 from iafsweep.sweep.storage.state import LedgerState
 
+WALKABLE = 100_000
+"""Of a space with no more configurations, those that were not drawn are tried then, one after the other."""
 
-def _random_candidates(space: SearchSpace) -> Iterator[Candidate]:
-    """Yield configurations drawn at random; a population, which needs every member, gets the rest from the grid."""
-    yield from _distinct(space, _random_values(space), DUPLICATES)
-    if space.sweep.scheduler == "pbt" and space.size is not None:
+
+def why_exhausted(space: SearchSpace) -> str:
+    """What is true where the proposer of a space has nothing new, in a sentence."""
+    if space.sweep.sampler == "listed":
+        return "Every configuration that is listed has been tried."
+    if space.sweep.sampler == "grid" or _is_walkable(space):
+        return "The space holds no further configurations."
+    return f"Of {DUPLICATES} proposals in a row none was new; the space may hold further configurations."
+
+
+def _is_walkable(space: SearchSpace) -> bool:
+    return space.size is not None and space.size <= WALKABLE
+
+
+def _drawn_then_left(space: SearchSpace, drawn: Iterator[dict[str, Scalar]]) -> Iterator[Candidate]:
+    """Yield configurations as they are drawn, and where drawing brings nothing new, what is left of a finite space."""
+    yield from _distinct(space, drawn, DUPLICATES)
+    yield from _left(space)
+
+
+def _left(space: SearchSpace) -> Iterator[Candidate]:
+    """Yield every configuration of a space whose number is known, the drawn ones too; a population needs them all."""
+    if _is_walkable(space) or (space.sweep.scheduler == "pbt" and space.size is not None):
         yield from _distinct(space, space.grid())
 
 
