@@ -18,7 +18,7 @@ from iafsweep.estimators.noise import NoiseBlocks
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.scoring import noise_blocks
-from iafsweep.models import VAE, checked_images, checked_whole, folded
+from iafsweep.models import VAE, checked_images, checked_whole, folded, refuse_unfit
 from iafsweep.models.precision import full_precision
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.results.export import export_model, origin_of
@@ -112,6 +112,7 @@ class Run:
 
         Raises:
             RunFolderError: the folder is not empty, or cannot be written.
+            RuntimeError: ``model`` was put into training mode, or into bfloat16 or the like.
 
         Example:
             >>> import iafsweep
@@ -119,6 +120,7 @@ class Run:
             >>> sorted(path.name for path in folder.iterdir())
             ['README.md', 'config.toml', 'metrics.jsonl', 'model.safetensors']
         """
+        refuse_unfit(self.model)
         origin = self._origin or origin_of(RunFolder(self.path), self.config, self.epoch)
         return export_model(Path(to), self.model, self.config, origin, self.metrics, self.evaluation)
 
@@ -136,6 +138,7 @@ class Run:
         Raises:
             TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
             ValueError: `x` holds anything but zeros and ones, is of another shape, or `samples` is below 1.
+            RuntimeError: ``model`` was put into training mode, or into bfloat16 or the like.
             torch.cuda.OutOfMemoryError: the GPU cannot hold one sample of each of a hundred images.
 
         Example:
@@ -145,6 +148,7 @@ class Run:
             >>> nats.shape, nats.dtype, bool((nats < 0).all())
             (torch.Size([4]), torch.float64, True)
         """
+        refuse_unfit(self.model)
         samples, seed = checked_whole("samples", samples, 1), checked_whole("seed", seed, 0)
         if isinstance(x, Tensor) and not bool(((x == 0) | (x == 1)).all()):
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")

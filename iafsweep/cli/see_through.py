@@ -26,6 +26,7 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import Audience, SweepProgress
 from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
 from iafsweep.sweep.cluster.resources import plan_training, plan_trials
+from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -71,7 +72,7 @@ def _train_and_score(
             console.print(leave_report(sweep), markup=False, soft_wrap=True)
             return _explain_end(outcome, again, console)
         if outcome.status == "exhausted":
-            console.print("The space holds no further configurations; the sweep is exhausted.")
+            console.print(f"{why_exhausted(space)} The sweep is exhausted.", markup=False, soft_wrap=True)
         if outcome.status == "stopped":
             console.print(f"The sweep is stopped: {outcome.reason}. To go on:\n  {again}", markup=False, soft_wrap=True)
         code = score_best(sweep, space.sweep, space.base.evaluation, machine, console, again)

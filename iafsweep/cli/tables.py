@@ -13,7 +13,7 @@ from iafsweep.atomic import is_standard_output
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable
-from iafsweep.records.trust import level_of
+from iafsweep.records.trust import FEWEST_CHAINS, level_of
 from iafsweep.results.publish import Published, missing_checkpoints
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.texts import readable_settings, short_name
@@ -74,7 +74,8 @@ def search_lines(estimates: Sequence[Estimate]) -> list[str]:
 def _remedy(estimate: Estimate, beside: Sequence[Estimate]) -> str:
     """What to do about a figure that reached its target and is not to be trusted."""
     if estimate.method == "hais":
-        return "ask for a smaller target, for more temperatures"
+        few = f"at least {FEWEST_CHAINS} chains, and " if estimate.samples < FEWEST_CHAINS else ""
+        return f"ask for {few}a smaller target, for more temperatures"
     if any((each.method, each.split) == ("hais", estimate.split) for each in beside):
         return "see HAIS beside it"
     return "ask for HAIS, which shows it"

@@ -130,6 +130,8 @@ def _train(
         try:
             with between_steps() as check, progress.shown():
                 _train_all(trainer, progress, check)
+            if trainer.bounds_remark:
+                console.print(f"Note: {trainer.bounds_remark}", markup=False, soft_wrap=True)
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error) and not resume and trainer.epochs_done == 0:
                 trainer.close()

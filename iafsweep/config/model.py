@@ -112,6 +112,11 @@ class ModelConfig(Section):
     decoder: DecoderConfig = DecoderConfig()
     flow: FlowConfig = FlowConfig()
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether any part has batch norm: the context map of a flow has it whatever the encoder is."""
+        return self.flow.depth > 0 or not self.encoder.kind == self.decoder.kind == "gated_conv"
+
     @model_validator(mode="after")
     def _masks_can_be_complete(self) -> ModelConfig:
         if self.flow.depth > 0 and self.flow.made.width < self.latent_size - 1:

@@ -1,4 +1,4 @@
-"""Grey values become bits: x = floor(p + u), u ~ U[0, 1), p = pixel / 255, so that P(x = 1) = p."""
+"""Grey values become bits: x = 1 where p + u >= 1, u ~ U[0, 1), p = pixel / 255, so that P(x = 1) = p."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def binarise(images: Tensor, noise: torch.Generator) -> Tensor:
         float32 [..., X] of zeros and ones.
     """
     uniform = torch.rand(images.shape, generator=noise, device=images.device)
-    return (images / 255 + uniform).floor_()
+    return _bits(images, uniform)
 
 
 def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0) -> Tensor:
@@ -49,5 +49,10 @@ def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0) 
         uniform = torch.rand((_BLOCK, *images.shape[1:]), generator=noise)
         here = slice(max(start, first) - start, min(stop, last) - start)
         grey = images[max(start, first) - first : min(stop, last) - first]
-        parts.append((grey / 255 + uniform[here].to(images.device)).floor_())
+        parts.append(_bits(grey, uniform[here].to(images.device)))
     return torch.cat(parts) if parts else images.float()
+
+
+def _bits(images: Tensor, uniform: Tensor) -> Tensor:
+    """Float32 zeros and ones. The whole part of the sum would be 2 where 1 + (1 - 2^-24) is rounded."""
+    return (images / 255 + uniform).ge_(1)

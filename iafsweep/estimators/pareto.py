@@ -3,21 +3,29 @@
 k is the shape of the generalised Pareto distribution fitted to the largest weights. Below 0.5 the weights have a
 variance; above 0.7 an estimate from any affordable number of them is not reliable.
 
+The fit is that of Zhang and Stephens (2009), A new and efficient estimation method for the generalized Pareto
+distribution, with the prior on k of Vehtari et al. It is done in logarithms throughout, so that weights that differ by
+any factor are told apart.
+
 Source: Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling (2024), arXiv:1507.02646.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 FEWEST_WEIGHTS = 25
 """Below so many weights the tail has fewer than 5 of them, and no k-hat."""
+
+ROUNDING = 1e-3
+"""Log-weights are sums of float32 densities: nearer to each other than this they count as equal, nats."""
+
+_PRIOR_WEIGHTS, _PRIOR_K = 10, 0.5
+
+_PRIOR_SCALE = 3
 
 
 def tail_length(count: int) -> int:
@@ -28,35 +36,47 @@ def tail_length(count: int) -> int:
 def pareto_k(largest: Tensor, count: int) -> Tensor:
     """Pareto k-hat of each image's weights, [B], float64.
 
-    NaN where it cannot be had: fewer than 25 weights, a tail of equal weights (there is no tail), or fewer of the
-    largest weights than the tail takes.
+    NaN where it cannot be had: fewer than 25 weights, a tail of equal weights (there is no tail), one whose first
+    quarter are zeros, or fewer of the largest weights than the tail takes.
 
     Args:
         largest: the largest log-weights of each image, [M, B]; all of them (M = `count`) or at least
             `tail_length(count)` + 1.
         count: how many log-weights an image there were in all, S.
     """
-    # SciPy comes with it, a second: not every import of the package shall pay.
-    from arviz_stats.base.array import array_stats  # noqa: PLC0415
-
-    fit: Callable[..., float] = array_stats.pareto_khat
-    columns = largest.detach().double().cpu().numpy().T
-    k = np.full(len(columns), np.nan)
     tail = tail_length(count)
-    if count >= FEWEST_WEIGHTS and (len(largest) == count or len(largest) > tail):
-        with np.errstate(all="ignore"):  # a degenerate tail divides by zero and gives NaN, as it should
-            for image, log_weights in enumerate(columns):
-                weights = _padded_weights(log_weights, count)
-                if np.ptp(weights[-tail:]) > np.finfo(float).tiny:
-                    k[image] = fit(weights, chain_axis=None, draw_axis=-1, r_eff=1.0, tail="right")
-    return torch.from_numpy(k).to(largest.device)
+    if count < FEWEST_WEIGHTS or len(largest) <= tail:
+        return torch.full(largest.shape[1:], torch.nan, dtype=torch.float64, device=largest.device)
+    rising = largest.detach().double().topk(tail + 1, dim=0).values.flip(0)
+    cutoff, weights = rising[0], rising[1:]
+    # Logarithms of what the weights are above the cutoff; of a zero above a zero too.
+    excess = (weights + _log_one_minus_exp(cutoff - weights)).nan_to_num(nan=-torch.inf, neginf=-torch.inf)
+    quartile = torch.maximum(excess[int(tail / 4 + 0.5) - 1], cutoff + math.log(ROUNDING))
+    k = _shape(excess - excess[-1], excess[-1] - quartile)
+    return torch.where(weights[0] < weights[-1], k, torch.nan)
 
 
-def _padded_weights(log_weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """All `count` weights in rising order, scaled to a largest of 1; those not kept stand in as the smallest kept one.
+def _shape(y: Tensor, spread: Tensor) -> Tensor:
+    """Posterior mean of k, [B], from logarithms of excesses over the largest of them, [n, B], rising to 0.
 
-    The fit reads the tail, the largest value below it, and how many there are: none of these is changed.
+    Zhang and Stephens' grid has b x_n = 1 - e^u, with u = log((sqrt(m / (j - 1/2)) - 1) / 3) + log(x_n / x_q), so that
+    1 - b x_i = (1 - e^y_i) + e^(u + y_i): a sum of two positive terms, whatever the sign of b.
+
+    Args:
+        y: [n, B].
+        spread: log(x_n / x_q) for the first quartile x_q, [B].
     """
-    log_weights = np.sort(log_weights)
-    weights = np.exp(log_weights - log_weights[-1])
-    return np.concatenate([np.full(count - len(weights), weights[0]), weights])
+    below = _log_one_minus_exp(y)
+    points = 30 + int(math.sqrt(len(y)))
+    places = torch.arange(1, points + 1, dtype=y.dtype, device=y.device) - 0.5
+    u = ((points / places).sqrt() - 1).div(_PRIOR_SCALE).log().unsqueeze(1) + spread
+    k = torch.stack([torch.logaddexp(below, each + y).mean(0) for each in u])
+    log_b = u.clamp(min=0) + _log_one_minus_exp(-u.abs())
+    log_posterior = (len(y) * (log_b - k.abs().log() - k)).log_softmax(0)
+    k = torch.logaddexp(below, (log_posterior + u).logsumexp(0) + y).mean(0)
+    return (len(y) * k + _PRIOR_WEIGHTS * _PRIOR_K) / (len(y) + _PRIOR_WEIGHTS)
+
+
+def _log_one_minus_exp(x: Tensor) -> Tensor:
+    """log(1 - e^x) for x up to 0."""
+    return (-x.expm1()).log()

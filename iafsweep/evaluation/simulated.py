@@ -13,7 +13,7 @@ from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, Start
 from iafsweep.estimators.bidirectional import Sandwich, sandwich
-from iafsweep.estimators.log_weights import VARIANCE_LIMIT, LogWeightStatistics
+from iafsweep.estimators.log_weights import LogWeightStatistics, is_too_uneven
 from iafsweep.estimators.standard_errors import mean_over_images
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
@@ -172,10 +172,11 @@ def summarise_sandwich(
     hais = config.hais.resolved_from(start)
     lower, upper = _column(results, "lower"), _column(results, "upper")
     gap = mean_over_images(upper - lower)
-    variances = torch.maximum(
-        _column(results, "lower_log_weight_variance"), _column(results, "upper_log_weight_variance")
-    )
-    untrusted = (variances > VARIANCE_LIMIT) | ~(upper - lower).isfinite()
+    uneven = [
+        is_too_uneven(_column(results, name), hais.resolved_chains)
+        for name in ("lower_log_weight_variance", "upper_log_weight_variance")
+    ]
+    untrusted = uneven[0] | uneven[1] | ~(upper - lower).isfinite()
     return SandwichEstimate(
         start=start,
         images=gap.images,

@@ -9,6 +9,7 @@ from typing import Any
 
 from iafsweep.leaderboard.ranking import ranked
 from iafsweep.records import LeaderboardRow, TextTable
+from iafsweep.records.settling import APART, SETTLED, are_apart, is_unsettled
 from iafsweep.texts import value_text
 
 
@@ -78,6 +79,7 @@ _FIGURES = (
 )
 
 
+_MOST_NAMED = 8
 _OWN_AND_RETRAINED = ("", "retrained_")
 """In front of the names of fields that both kinds of figures have."""
 
@@ -187,6 +189,7 @@ def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[st
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     """Return what the table cannot say in its cells."""
     notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
+    notes += doubts(rows)
     samples, again = (
         " or ".join(f"{count:,}" for count in sorted(_different(rows, f"{prefix}nll_importance_sampling_samples")))
         for prefix in _OWN_AND_RETRAINED
@@ -216,6 +219,37 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
             "by how much on test images."
         )
     return tuple(notes)
+
+
+def doubts(rows: Sequence[LeaderboardRow]) -> list[str]:
+    """What speaks against the bounds of some trials, and what to do."""
+    bounded = [row for row in rows if row.validation_negative_elbo is not None]
+    unsettled = [row for row in bounded if is_unsettled(row.settling)]
+    apart = [
+        row
+        for row in bounded
+        if row not in unsettled and are_apart(row.train_negative_elbo, row.validation_negative_elbo)
+    ]
+    found = []
+    if unsettled:
+        least = min(row.settling or 0.0 for row in unsettled)
+        found.append(
+            f"{_named(unsettled)}: moving averages of batch norm that have not settled (momentum x steps below "
+            f"{SETTLED:g}, from {least:.2g}), so their figures are far too high: take a larger "
+            "model.batch_norm_momentum, or train longer."
+        )
+    if apart:
+        found.append(
+            f"{_named(apart)}: the validation bound is more than {APART:g} times the training bound: moving averages "
+            "of batch norm that lag behind (take a larger model.batch_norm_momentum), or a model that overfits (take "
+            "smaller networks, or fewer epochs)."
+        )
+    return found
+
+
+def _named(rows: Sequence[LeaderboardRow]) -> str:
+    others = len(rows) - _MOST_NAMED
+    return ", ".join(row.trial for row in rows[:_MOST_NAMED]) + (f" and {others:,} others" if others > 0 else "")
 
 
 def _gap_note(measured: Sequence[LeaderboardRow]) -> str:

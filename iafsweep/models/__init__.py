@@ -15,7 +15,7 @@ from iafsweep.models.context import CONTEXT_ENTRIES
 from iafsweep.models.decoders import DECODERS
 from iafsweep.models.densities import bernoulli_log_density, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.encoders import ENCODERS
-from iafsweep.models.folding import folded
+from iafsweep.models.folding import folded, refuse_unfit
 from iafsweep.models.inputs import checked_images, checked_whole
 from iafsweep.models.vae import VAE, PosteriorParameters
 
@@ -32,5 +32,6 @@ __all__ = [
     "diagonal_normal_log_density",
     "folded",
     "count_parameters",
+    "refuse_unfit",
     "standard_normal_log_density",
 ]

@@ -34,10 +34,9 @@ def folded(model: VAE) -> VAE:
     """Return a copy of a model in eval mode for scoring: without gradients of its parameters, and faster.
 
     Raises:
-        RuntimeError: the model is in training mode, where batch norm depends on the batch.
+        RuntimeError: the model cannot be scored (see `refuse_unfit`).
     """
-    if model.training:
-        raise RuntimeError("folded needs a model in eval mode, this one is in training mode: call model.eval()")
+    refuse_unfit(model)
     copied = copy.deepcopy(model).requires_grad_(requires_grad=False)
     for module in list(copied.modules()):
         if isinstance(module, ConditionalMade):
@@ -49,6 +48,29 @@ def folded(model: VAE) -> VAE:
         elif isinstance(module, ResnetDecoder):
             _fold_output(module)
     return copied
+
+
+def refuse_unfit(model: nn.Module) -> None:
+    """See that a model can be scored: all of it in eval mode, no number of it of fewer bits than float32.
+
+    Raises:
+        RuntimeError: part of it is in training mode, where batch norm depends on the batch, or in bfloat16 or the like,
+            which moves a likelihood by more than its error bars.
+    """
+    if any(module.training for module in model.modules()):
+        found, loss = "is in training mode", ""
+    else:
+        dtypes = {each.dtype for each in (*model.parameters(), *model.buffers()) if each.is_floating_point()}
+        low = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes if torch.finfo(dtype).bits < 32)
+        if not low:
+            return
+        found, loss = (
+            f"holds {' and '.join(low)} numbers",
+            " (its weights stay rounded; load the run again for its own)",
+        )
+    raise RuntimeError(
+        f"scoring needs a model in eval mode and float32, this one {found}: call run.model.float().eval(){loss}"
+    )
 
 
 class _Affine(NamedTuple):

@@ -24,6 +24,9 @@ class LeaderboardRow(Record):
         validation_negative_elbo: the bound on the validation images at that epoch, full KL weight. It has no error:
             trials have the same images and bits, and differ by less than a standard error over images says.
         validation_images: how many images that is.
+        train_negative_elbo: the training bound of the same epoch, train mode; None where its run folder does not tell.
+        settling: momentum of batch norm x steps up to that epoch; below 5 its moving averages have not settled, and
+            bounds and test figures are far too high. None without batch norm, or without a bound.
         test_negative_elbo: the one-sample bound on test images.
         test_negative_elbo_error: its standard error over images.
         test_negative_elbo_images: how many images that is.
@@ -83,6 +86,8 @@ class LeaderboardRow(Record):
     best_epoch: int | None = None
     validation_negative_elbo: float | None = None
     validation_images: int | None = None
+    train_negative_elbo: float | None = None
+    settling: float | None = None
     test_negative_elbo: float | None = None
     test_negative_elbo_error: float | None = None
     test_negative_elbo_images: int | None = None

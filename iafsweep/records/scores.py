@@ -76,7 +76,8 @@ class Estimate(Record):
         effective_sample_size: mean over images of (sum w)^2 / sum w^2; None for the bound.
         log_weight_variance: mean over images of the variance of log-weights; None for the bound.
         pareto_k: mean over images of Pareto k-hat, where there is one; None where no image has one.
-        untrusted_share: share of images whose log-weights vary by more than 1 or whose Pareto k-hat is above 0.7.
+        untrusted_share: share of images whose log-weights vary by more than 1 or may (upper 95 % limit) by more than 2,
+            or whose Pareto k-hat is above 0.7.
         settings: the method's settings in one line, such as ``1000 samples``.
         samples: samples (HAIS: chains) an image and binarisation.
         seed: seed of the estimator's noise.
@@ -138,8 +139,8 @@ class SandwichEstimate(Record):
         upper_error: its standard error over images.
         gap: upper minus lower, the mean over images; infinite if a bound could not be computed.
         gap_error: its standard error over images.
-        untrusted_share: share of images whose log-weights vary by more than 1 one way or the other, or without a finite
-            bound.
+        untrusted_share: share of images whose log-weights vary by more than 1 one way or the other, or may (upper 95 %
+            limit) by more than 2, or without a finite bound.
         settings: temperatures, leapfrog steps and chains in one line.
         seed: seed of images and noise.
         acceptance_rate: mean acceptance rate of HMC moves, both ways; None without moves.

@@ -7,6 +7,8 @@ from typing import Literal
 Level = Literal["good", "doubtful", "bad", "unknown"]
 TRUSTED_SHARE, DOUBTFUL_SHARE = 0.05, 0.5
 """A figure is trusted with so few untrusted images, and not to be trusted with more than the second share."""
+FEWEST_CHAINS = 8
+"""With fewer chains of HAIS many a good image (log-weights that vary by 0.3) cannot be told from a bad one."""
 
 
 def level_of(untrusted: float) -> Level:

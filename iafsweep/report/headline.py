@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import get_args
 
+from iafsweep.leaderboard import doubts
 from iafsweep.records import Estimate, LeaderboardRow, TrialStatus
 from iafsweep.records.trust import Level
 from iafsweep.report.findings import Findings
@@ -15,16 +16,19 @@ from iafsweep.report.scored import METHODS, number, test_estimates
 from iafsweep.report.searched import names
 from iafsweep.report.verdict import verdict_of, verdict_of_trial
 from iafsweep.results.status import Status
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.texts import duration, readable_settings, value_text
 
 _MOST_NAMED = 8
 
 
-def how_it_stands(stands: Status, began: bool) -> tuple[Level, str, str]:
+def how_it_stands(stands: Status, space: SearchSpace, began: bool) -> tuple[Level, str, str]:
     """Return how the sweep stands: how good that is, in a word, and in a sentence.
 
     Args:
         stands: from its folder.
+        space: its search space.
         began: whether any trial was proposed.
     """
     left = stands.trials - stands.ended
@@ -43,7 +47,7 @@ def how_it_stands(stands: Status, began: bool) -> tuple[Level, str, str]:
     if outcome == "completed":
         return "doubtful" if unscored else "good", outcome, f"All trials have ended.{unscored}"
     if outcome == "exhausted":
-        return "doubtful" if unscored else "good", outcome, f"The space holds no further configurations.{unscored}"
+        return "doubtful" if unscored else "good", outcome, f"{why_exhausted(space)}{unscored}"
     if outcome == "aborted":
         return "bad", "aborted", f"It was ended{because}. {left:,} trials are left.{unscored}"
     if not left:
@@ -82,6 +86,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
             "p", "Trial ", trial_button(best.trial), pill(verdict.level, f"test NLL {verdict.short}"), class_="big"
         ),
         element("p", verdict.text, class_="verdict"),
+        *(element("p", doubt, class_="verdict") for doubt in doubts([best])),
         element("dl", settings, class_="settings"),
     )
     tiles = [_tile("validation −ELBO", number(best.validation_negative_elbo), None, _validation_foot(best))]

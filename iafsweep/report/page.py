@@ -96,7 +96,7 @@ def _head(title: str, script: str) -> Markup:
 
 
 def _header(found: Findings, title: str) -> Markup:
-    level, word, sentence = how_it_stands(found.status, bool(found.rows))
+    level, word, sentence = how_it_stands(found.status, found.space, bool(found.rows))
     under = element("div", pill(level, word), element("span", sentence), class_="under")
     eyebrow = element("p", f"Sweep {shareable(found.name)}", class_="eyebrow")
     return element("header", element("div", eyebrow, element("h1", title), under))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from iafsweep.records import Estimate, Evaluation, Method, Record, sandwich_beside
-from iafsweep.records.trust import Level, level_of
+from iafsweep.records.trust import FEWEST_CHAINS, Level, level_of
 from iafsweep.report.scored import number, test_estimates
 
 _ORDER: tuple[Level, ...] = ("good", "doubtful", "bad", "unknown")
@@ -38,8 +38,8 @@ def verdict_of(estimate: Estimate) -> Verdict:
     if level == "good":
         return Verdict(level="good", short="trusted", text=f"The weights of {1 - share:.0%} of {images} are in order.")
     text = (
-        f"The weights of {share:.0%} of {images} vary too much. In expectation such a figure is above the true NLL: "
-        "read it as an upper bound, and do not rank close trials by it."
+        f"The weights of {share:.0%} of {images} vary too much{_few(estimate)}. In expectation such a figure is above "
+        "the true NLL: read it as an upper bound, and do not rank close trials by it."
     )
     return Verdict(level=level, short="doubtful" if level == "doubtful" else "not to be trusted", text=text)
 
@@ -63,11 +63,20 @@ def verdict_of_trial(evaluation: Evaluation | None) -> Verdict:
 
 
 def _all_bad(figures: list[tuple[str, Estimate]]) -> str:
-    shares = " and ".join(f"{each.untrusted_share or 0:.0%} of the images by {name}" for name, each in figures)
+    shares = " and ".join(
+        f"{each.untrusted_share or 0:.0%} of the images by {name}{_few(each)}" for name, each in figures
+    )
     return (
         f"The weights vary too much for {shares}. In expectation such figures are above the true NLL: read them as "
         "upper bounds, and do not rank close trials by them. More samples or temperatures make them better."
     )
+
+
+def _few(estimate: Estimate) -> str:
+    """What else may be the matter, where chains are so few that they hardly show their variance."""
+    if estimate.method != "hais" or estimate.samples >= FEWEST_CHAINS:
+        return ""
+    return f" (chains: {estimate.samples}; fewer than {FEWEST_CHAINS} hardly show it)"
 
 
 def _gap(evaluation: Evaluation, hais: Estimate | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from iafsweep.config import get_path
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import (
     EpochMetrics,
@@ -16,11 +17,13 @@ from iafsweep.records import (
     on_most_images,
     sandwich_beside,
 )
+from iafsweep.records.settling import settling_of
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.scoring.retrain import parameters_key, retrained_figures, retrainings
 from iafsweep.sweep.scoring.selection import has_own, scored_checkpoint, scored_epoch
+from iafsweep.sweep.storage.events import ParameterValue
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
@@ -58,7 +61,7 @@ def scored_rows(sweep: StoredSweep) -> ScoredRows:
     return ScoredRows(
         tuple(
             row.model_copy(
-                update=_cost(folder, row)
+                update=_of_epochs(folder, row)
                 | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
                 | figures.get(parameters_key(row), {})
             )
@@ -69,10 +72,21 @@ def scored_rows(sweep: StoredSweep) -> ScoredRows:
     )
 
 
-def _cost(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
-    """The median epoch of a trial that has ended; nothing where its run folder does not tell."""
-    seconds = None if row.seconds_per_epoch is None else seconds_of_epochs(RunFolder(folder.trial(row.trial)))
-    return {} if seconds is None else {"seconds_per_epoch": seconds}
+def _of_epochs(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
+    """Median epoch and training bound of a trial that has ended; nothing where its run folder does not tell."""
+    if row.seconds_per_epoch is None:
+        return {}
+    try:
+        epochs = metrics_file.read(RunFolder(folder.trial(row.trial)).metrics)
+    except (RunFolderError, OSError):
+        return {}
+    seconds = usual_seconds(epochs)
+    cost = {} if seconds is None else {"seconds_per_epoch": seconds}
+    return cost | {"train_negative_elbo": _training_bound(epochs, row.best_epoch)}
+
+
+def _training_bound(epochs: Sequence[EpochMetrics], epoch: int | None) -> float | None:
+    return next((each.train_negative_elbo for each in epochs if each.epoch == epoch), None)
 
 
 def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) -> Evaluation | None:
@@ -120,6 +134,8 @@ def _as_it_stands(
             "best_epoch": best_epoch,
             "validation_negative_elbo": bound,
             "validation_images": None if bound is None else space.base.data.held_out,
+            "train_negative_elbo": _training_bound(epochs, best_epoch),
+            "settling": settling_at(space, row.parameters, best_epoch),
             "seconds": sum(each.seconds for each in epochs) if epochs else None,
         }
     )
@@ -218,6 +234,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         best_epoch=end.best_epoch,
         validation_negative_elbo=end.best_value,
         validation_images=None if end.best_value is None else validation_images,
+        settling=settling_at(space, proposed.parameters, end.best_epoch),
         parameters_count=end.parameters,
         seconds_per_epoch=(end.seconds - end.compile_seconds) / end.epochs if end.epochs else None,
         precision=end.precision,
@@ -231,6 +248,21 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     )
 
 
+def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], epoch: int | None) -> float | None:
+    """Momentum of batch norm x steps up to an epoch of a trial; None without batch norm, or without an epoch."""
+    if epoch is None:
+        return None
+
+    def value(path: str) -> Any:  # noqa: ANN401 - whatever the field holds
+        return parameters.get(path, get_path(space.base, path))
+
+    kinds = {value("model.encoder.kind"), value("model.decoder.kind")}
+    if kinds == {"gated_conv"} and not value("model.flow.depth"):
+        return None
+    momentum, batch_size = value("model.batch_norm_momentum"), value("training.batch_size")
+    return settling_of(momentum, space.base.data.training_images, batch_size, epoch)
+
+
 def usual_seconds(epochs: Sequence[EpochMetrics]) -> float | None:
     """Return the median of the seconds of an epoch, the first left out; None with fewer than two.
 
@@ -238,11 +270,3 @@ def usual_seconds(epochs: Sequence[EpochMetrics]) -> float | None:
     that compiled, unless they are most of them. The first one has everything to make ready.
     """
     return median(each.seconds for each in epochs[1:]) if len(epochs) > 1 else None
-
-
-def seconds_of_epochs(run: RunFolder) -> float | None:
-    """Return :func:`usual_seconds` of a run folder; None also where its record is missing or damaged."""
-    try:
-        return usual_seconds(metrics_file.read(run.metrics))
-    except (RunFolderError, OSError):
-        return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from iafsweep.config import RunConfig
-from iafsweep.estimators.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
+from iafsweep.estimators.log_weights import UNEVEN
 from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
 from iafsweep.records.trust import TRUSTED_SHARE
 from iafsweep.results.model_folder import Origin
@@ -120,8 +120,7 @@ def _measured(evaluation: Evaluation) -> list[str]:
         f"- Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}; the estimator's "
         f"noise has seed {_listed(noise)}.",
         "- IS and HAIS estimate log p(x), from below in expectation: the mean over images of log-mean-exp of weights.",
-        f"- Untrusted: share of images whose log-weights vary by more than {VARIANCE_LIMIT:g}, or whose Pareto k-hat "
-        f"is above {PARETO_K_LIMIT:g}.",
+        f"- Untrusted: share of images whose {UNEVEN}.",
     ]
     if shares and max(shares) > TRUSTED_SHARE:
         lines.append(

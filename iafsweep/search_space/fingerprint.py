@@ -50,8 +50,7 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         values["flow"] = {"depth": 0}
     else:
         values["flow"]["context_size"] = model.flow.resolved_context_size
-    # The context map of a flow has batch norm whatever the encoder is, gated convolutions have none.
-    if model.flow.depth == 0 and model.encoder.kind == model.decoder.kind == "gated_conv":
+    if not model.has_batch_norm:
         del values["batch_norm_momentum"]
     return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -61,12 +62,14 @@ def choose_computing(
     else:
         precision = resolve_precision(training.precision, device)
         pays = training.compile == "auto" and is_worth_compiling(config, model, device)
+    slow = _slow_bfloat16(precision, device)
     if training.compile == "off" or (training.compile == "auto" and not pays):
-        return Computing(precision, compiled=False)
+        return Computing(precision, compiled=False, remark=slow)
     missing = missing_compiler(device)
     if missing is not None:
-        return Computing(precision, compiled=False, remark=f"{missing}: the step is not compiled, training is slower")
-    return Computing(precision, compiled=True)
+        missing = f"{missing}: the step is not compiled, training is slower"
+        return Computing(precision, compiled=False, remark="; ".join(filter(None, (slow, missing))))
+    return Computing(precision, compiled=True, remark=slow)
 
 
 def resolve_precision(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:
@@ -75,6 +78,25 @@ def resolve_precision(asked: Literal["auto"] | Precision, device: torch.device) 
         return asked
     has_bfloat16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     return "bfloat16" if has_bfloat16 else "float32"
+
+
+def _slow_bfloat16(precision: Precision, device: torch.device) -> str:
+    """What to do about bfloat16 on a CPU that has no products of it; empty where there is nothing to say."""
+    if precision == "float32" or device.type != "cpu" or has_bfloat16_products():
+        return ""
+    return (
+        "training.precision = 'bfloat16' on a CPU without bfloat16 products (neither avx512_bf16 nor AMX) trains about "
+        "ten times slower than float32: begin again with --set training.precision=float32"
+    )
+
+
+def has_bfloat16_products(cpu: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this machine's CPU multiplies bfloat16 numbers itself; True where nothing tells."""
+    try:
+        flags = set(cpu.read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return True
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})  # the last is Arm's name
 
 
 def missing_compiler(device: torch.device) -> str | None:

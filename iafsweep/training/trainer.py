@@ -14,6 +14,7 @@ from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
+from iafsweep.records.settling import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
@@ -35,6 +36,8 @@ from iafsweep.training.validation import ValidationSet
 class Trainer:
     """Trains one configuration epoch by epoch in its run folder.
 
+    ``bounds_remark`` says what is wrong where the bounds of the best epoch part by far; else it is empty.
+
     All that is random in an epoch (order of images, binarisation, posterior noise) is a function of the training seed
     and of the epoch's number, so that a run that was killed goes on exactly as if it had not been. An incomplete last
     batch is left out; which images fall into it changes with every epoch.
@@ -52,6 +55,7 @@ class Trainer:
         self.epochs_done = 0
         self.best: Best | None = None
         self.seconds = 0.0
+        self.bounds_remark = ""
         self._kept = KeptEpoch(folder)
         self._step = TrainingStep(self.model, self.optimiser, choose_computing(config, self.model, device))
         self._validation = ValidationSet.of(images, config, device)
@@ -121,8 +125,10 @@ class Trainer:
 
     @property
     def remark(self) -> str:
-        """What a user should hear of how the run computes; empty where there is nothing to say."""
-        return self._step.computing.remark
+        """What a user should hear of the run before it trains; empty where there is nothing to say."""
+        return "; ".join(
+            filter(None, (self._step.computing.remark, _unsettled(self.config, len(self.images.training))))
+        )
 
     @property
     def state(self) -> RunState:
@@ -141,12 +147,12 @@ class Trainer:
         if self._checkpoint_is_due(self.epochs_done):
             self.save()  # it is on disk already, unless that failed: training on would change what is to be written
         started = time.perf_counter()
-        compiled_before, remark = self._step.compile_seconds, self.remark
+        compiled_before, remark = self._step.compile_seconds, self._step.computing.remark
         sums, trained = self._train(progress)
         compiling = self._step.compile_seconds - compiled_before
         metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
-        if self.remark != remark:
-            self._log.warn(self.remark)
+        if self._step.computing.remark != remark:
+            self._log.warn(self._step.computing.remark)
         metrics_file.append(self.folder.metrics, metrics)
         self._log.curves.add_metrics(metrics)
         if not is_finite(metrics):
@@ -174,6 +180,8 @@ class Trainer:
         self._pictures.draw(self.model, self.epochs_done, self._log.curves)
         self._log.curves.add_end(self.best, self.epochs_done, completed=status == "completed")
         self._write_state(status)
+        if self.bounds_remark:
+            self._log.warn(self.bounds_remark)
         self._log.say(f"{status} after epoch {self.epochs_done}")
         self.close()
 
@@ -204,6 +212,9 @@ class Trainer:
             best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
             weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
             new_best = checkpoints.BestWeights(dump_config(self.config), metrics.epoch, weights)
+            training, normalised = metrics.train_negative_elbo, self.config.model.has_batch_norm
+            apart = are_apart(training, bound)
+            self.bounds_remark = apart_remark(training, bound, normalised=normalised) if apart else ""
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
         if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
             last = replace(last, model=on_cpu(last.model), optimiser=on_cpu(last.optimiser))
@@ -298,3 +309,12 @@ class Trainer:
 
     def _write_state(self, status: RunStatus) -> None:
         self.folder.write_state(self._state(status))
+
+
+def _unsettled(config: RunConfig, training_images: int) -> str:
+    """What is wrong where the moving averages cannot settle in the epochs asked for; else empty."""
+    if not config.model.has_batch_norm:
+        return ""
+    training, momentum = config.training, config.model.batch_norm_momentum
+    settling = settling_of(momentum, training_images, training.batch_size, training.epochs)
+    return unsettled_remark(settling, momentum) if is_unsettled(settling) else ""

@@ -47,6 +47,19 @@ def test_a_run_is_read_back_and_used(folder):
     assert run.log_likelihood(x[:0]).shape == (0,)
 
 
+@pytest.mark.parametrize("change", ["train", "bfloat16", "half"])
+def test_a_model_that_was_changed_is_neither_scored_nor_exported(folder, tmp_path, change):
+    run = iafsweep.load_run(folder.path, device="cpu")
+    x = fixed_binarisation(IMAGES.validation[:2], "validation", 0)
+    getattr(run.model, change)()
+    for use in (lambda: run.log_likelihood(x, samples=2), lambda: run.export(tmp_path / "model")):
+        with pytest.raises(RuntimeError, match=r"run\.model\.float\(\)\.eval\(\)"):
+            use()
+    assert not (tmp_path / "model").exists()
+    run.model.float().eval()
+    assert run.log_likelihood(x, samples=2).isfinite().all()
+
+
 def test_a_full_gpu_halves_the_memory_of_a_log_likelihood_and_changes_nothing(folder):
     run, sizes = iafsweep.load_run(folder.path, device="cpu"), []
 

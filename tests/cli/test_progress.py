@@ -7,6 +7,7 @@ from iafsweep.cli import progress
 from iafsweep.cli.progress import Rate, ScoringProgress, UnitsProgress
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import Estimate, Round, SandwichEstimate, UntilErrorReport
+from iafsweep.report.verdict import verdict_of
 from iafsweep.sweep.cluster.work_units import UnitsDone
 
 
@@ -104,6 +105,15 @@ def test_a_target_reached_with_uneven_weights_is_not_just_reached(share, text, m
     (line,) = search_lines([estimate("target").model_copy(update={"untrusted_share": share, "method": method})])
     assert f"0.02 nats reached{text}" in line
     assert (f"{share:.0%} of the images are untrusted" in line) == (remedy in line) == bool(text)
+
+
+def test_few_chains_are_named_as_what_may_be_the_matter():
+    few = estimate("target").model_copy(update={"untrusted_share": 0.5, "method": "hais", "samples": 4})
+    enough = few.model_copy(update={"samples": 8})
+    assert "ask for at least 8 chains, and a smaller target" in search_lines([few])[0]
+    assert "chains, and" not in search_lines([enough])[0]
+    assert "vary too much (chains: 4; fewer than 8 hardly show it). In" in verdict_of(few).text
+    assert "vary too much. In" in verdict_of(enough).text
 
 
 def test_who_asked_for_hais_is_sent_to_it_and_samples_are_written_one_way():

@@ -16,6 +16,26 @@ def test_black_and_white_never_flip():
     assert torch.equal(bits, pixels.float() / 255)
 
 
+@pytest.mark.parametrize(
+    "bits_of", [lambda x: binarise(x, generator("cpu", 0)), lambda x: fixed_binarisation(x, "test", 0)]
+)
+def test_the_largest_draw_makes_no_bit_of_two(monkeypatch, bits_of):
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 1 - 2**-24))
+    pixels = torch.arange(256, dtype=torch.uint8).unsqueeze(1)
+    assert torch.equal(bits_of(pixels), (pixels > 0).float())
+
+
+def test_twenty_million_white_pixels_are_ones():
+    white = torch.full((20_000_000,), 255, dtype=torch.uint8)
+    assert binarise(white, torch.Generator().manual_seed(2)).max() == 1
+
+
+def test_all_other_bits_are_those_of_the_whole_part_of_the_sum():
+    images = torch.arange(256, dtype=torch.uint8).repeat_interleave(10_000)
+    uniform = torch.rand(images.shape, generator=generator("cpu", 3))
+    assert torch.equal(binarise(images, generator("cpu", 3)), (images / 255 + uniform).floor())
+
+
 @pytest.mark.parametrize("pixel", [1, 64, 128, 254])
 def test_a_bit_is_one_with_probability_pixel_over_255(pixel):
     count = 200_000

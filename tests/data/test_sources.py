@@ -1,3 +1,5 @@
+import gzip
+import hashlib
 import lzma
 import os
 from pathlib import Path
@@ -43,6 +45,45 @@ def test_another_set_of_the_same_size_is_refused(tmp_path):
         load_training_images(MNIST, tmp_path)
     with pytest.raises(DataError, match="t10k-images-idx3-ubyte has the right size but is not MNIST"):
         load_test_images(MNIST, tmp_path)
+
+
+def test_packed_files_are_read_too(tmp_path, monkeypatch):
+    raw = write_mnist(tmp_path)
+    plain = (raw / mnist.TRAINING_FILE).read_bytes()
+    for name in mnist.SHA256:
+        content = (raw / name).read_bytes()
+        monkeypatch.setitem(mnist.SHA256, name, hashlib.sha256(content).hexdigest())
+        (raw / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        (raw / name).unlink()
+    assert [len(part) for part in load_training_images(MNIST, tmp_path)] == [55_000, 5_000]
+    packed = raw / f"{mnist.TRAINING_FILE}.gz"
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be unpacked .*delete it"):
+        load_training_images(MNIST, tmp_path)
+    packed.write_bytes(gzip.compress(plain + bytes(10**4), 1))  # no more of it is unpacked than is needed
+    with pytest.raises(DataError, match=r"ubyte\.gz is too long: 47,040,017 bytes"):
+        load_training_images(MNIST, tmp_path)
+    (raw / mnist.TRAINING_FILE).write_bytes(plain)  # in front of what is packed
+    assert len(load_training_images(MNIST, tmp_path).training) == 55_000
+
+
+@pytest.mark.parametrize("there", [(), (mnist.TEST_FILE,)])
+def test_a_missing_file_is_named_with_its_size_and_folder(tmp_path, monkeypatch, there):
+    raw = write_mnist(tmp_path)
+    for name in set(mnist.SHA256) - set(there):
+        (raw / name).unlink()
+
+    def fail(root, train, download):
+        raise RuntimeError("Error downloading")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", fail)
+    with pytest.raises(DataError) as info:
+        load_training_images(MNIST, tmp_path)
+    said = str(info.value)
+    missing = " and ".join(name for name in mnist.SHA256 if name not in there)
+    assert said.startswith(f"{missing} of MNIST missing, and no download (Error downloading); put ")
+    files = "train-images-idx3-ubyte (47,040,016 bytes) and t10k-images-idx3-ubyte (7,840,016 bytes)"
+    assert f"put {files}, as they are or with .gz, into {raw}, or" in said
 
 
 def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
+from iafsweep.records.settling import is_unsettled, settling_of
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.sampling import RandomSuggest
 
@@ -29,6 +30,10 @@ def test_a_space_is_read_and_gives_configurations(text, tmp_path):
     source = RandomSuggest(random.Random(0))
     drawn = [space.config(space.suggest(source)) for _ in range(20)]
     assert len({config.model_dump_json() for config in drawn}) > 1
+    for config in drawn:
+        images, training = config.data.training_images, config.training
+        settling = settling_of(config.model.batch_norm_momentum, images, training.batch_size, training.epochs)
+        assert not config.model.has_batch_norm or not is_unsettled(settling)
 
 
 @pytest.mark.parametrize(("text", "said"), REFUSED, ids=range(len(REFUSED)))

@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+from scipy.stats import chi2
 
 from iafsweep.estimators import LogWeightStatistics, jackknife_standard_error, log_mean_exp
-from iafsweep.estimators.log_weights import KEPT_WEIGHTS
+from iafsweep.estimators.log_weights import KEPT_WEIGHTS, is_untrusted, largest_trusted_variance
 from tests.oracles import normal
 
 INF = math.inf
@@ -86,7 +87,7 @@ def test_one_weight_tells_no_spread():
     assert torch.allclose(summary.log_likelihood, normal(1, 3, seed=1)[0])
     assert summary.standard_error.isnan().all()
     assert summary.log_weight_variance.isnan().all()
-    assert not summary.untrusted.any()
+    assert summary.untrusted.all()
 
 
 def test_untrusted_means_uneven_weights():
@@ -99,6 +100,63 @@ def test_untrusted_means_uneven_weights():
     assert summary.log_weight_variance.item() < 1
     assert summary.pareto_k.item() > 0.7
     assert summary.untrusted.item()
+
+
+IMAGES = 100_000
+
+
+def trusted_share(variance, chains, skewness=0.0):
+    """The share of images that pass, with log-weights of a variance: normal ones, or gamma ones skewed to the left."""
+    if skewness:
+        shape = 4 / skewness**2
+        gamma = torch.distributions.Gamma(torch.tensor(shape, dtype=torch.float64), 1.0)
+        with torch.random.fork_rng():
+            torch.manual_seed(chains)
+            standard = (shape - gamma.sample((chains, IMAGES))) / math.sqrt(shape)
+    else:
+        standard = normal(chains, IMAGES, seed=chains)
+    statistics = LogWeightStatistics.of(math.sqrt(variance) * standard)
+    no_k = torch.full((IMAGES,), math.nan)
+    untrusted = is_untrusted(statistics.log_likelihood, statistics.log_weight_variance, no_k, chains)
+    return 1 - untrusted.double().mean().item()
+
+
+@pytest.mark.parametrize(
+    ("chains", "of_two", "of_three_tenths"),
+    [(2, 0.05, 0.129), (4, 0.05, 0.498), (8, 0.05, 0.956), (16, 0.05, 1.0), (64, 0.0003, 1.0)],
+)
+def test_of_the_images_with_a_variance_of_two_at_most_one_in_twenty_passes(chains, of_two, of_three_tenths):
+    # Expected shares from the chi-square distribution; four standard errors of the simulation.
+    for variance, share in ((2.0, of_two), (0.3, of_three_tenths)):
+        bound = 4 * math.sqrt(max(share * (1 - share), 1e-4) / IMAGES)
+        assert trusted_share(variance, chains) == pytest.approx(share, abs=bound)
+
+
+def test_skewed_log_weights_pass_a_little_more_often():
+    # Gamma log-weights of skewness -0.5: what docs/estimators.md says of them.
+    for chains, share in ((4, 0.0534), (8, 0.0572), (16, 0.0595)):
+        assert trusted_share(2.0, chains, skewness=0.5) == pytest.approx(share, abs=6 * math.sqrt(0.06 / IMAGES))
+
+
+@pytest.mark.parametrize("chains", range(1, 70))
+def test_the_largest_trusted_variance_is_at_most_one_and_its_upper_limit_two(chains):
+    largest = largest_trusted_variance(chains)
+    assert largest <= 1
+    assert largest_trusted_variance(chains + 1) >= largest
+    if chains > 1:
+        upper = (chains - 1) * largest / chi2.ppf(0.05, chains - 1)
+        assert upper <= 2 + 1e-12
+        assert largest == 1 or upper == pytest.approx(2)
+    assert (largest == 1) == (chains >= 18)
+
+
+def test_the_error_of_a_single_image_covers_as_the_page_says():
+    # Log-normal weights of variance 4, 1,000 of them: right on average, and 89 % where 95 % would be thought.
+    log_weights = 2 * normal(1000, 4000, seed=4) - 2
+    truth, error = log_mean_exp(log_weights), jackknife_standard_error(log_weights)
+    covered = (truth.abs() < 1.96 * error).double().mean().item()
+    assert covered == pytest.approx(0.89, abs=4 * math.sqrt(0.89 * 0.11 / 4000))
+    assert error.square().mean().sqrt().item() == pytest.approx(truth.std().item(), rel=0.06)
 
 
 def test_jackknife_is_right_on_repeats_and_where_one_weight_dominates():

@@ -1,3 +1,4 @@
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -32,6 +33,41 @@ def test_the_tail_alone_is_enough(count):
 def test_finds_the_shape_of_a_pareto_tail(shape):
     uniform = torch.rand(20_000, 3, generator=seeded(1), dtype=torch.float64)
     assert pareto_k(-shape * uniform.log(), 20_000).numpy() == pytest.approx(np.full(3, shape), abs=0.15)
+
+
+def test_weights_too_far_apart_for_floating_point_numbers_are_told_apart():
+    one_carries_all = torch.tensor([0.0] + [-800.0] * 99, dtype=torch.float64).unsqueeze(1)
+    assert pareto_k(one_carries_all, 100).item() > 20
+
+
+def exact_k(log_weights, tail):
+    """The fit as Vehtari et al. write it, with numbers of any size."""
+    rising = sorted(mpmath.mpf(each) for each in log_weights)
+    cutoff = mpmath.exp(rising[-tail - 1])
+    x = [mpmath.exp(each) - cutoff for each in rising[-tail:]]
+    m = 30 + int(tail**0.5)
+    quartile = x[int(tail / 4 + 0.5) - 1]
+    b = [1 / x[-1] + (1 - mpmath.sqrt(m / (j + mpmath.mpf(0.5)))) / (3 * quartile) for j in range(m)]
+    k_of = lambda each: sum(mpmath.log(1 - each * value) for value in x) / tail  # noqa: E731
+    logs = [tail * (mpmath.log(-each / k_of(each)) - k_of(each)) for each in b]
+    weights = [mpmath.exp(each - max(logs)) for each in logs]
+    mean = sum(w * each for w, each in zip(weights, b, strict=True)) / sum(weights)
+    return float((tail * k_of(mean) + 5) / (tail + 10))
+
+
+@pytest.mark.parametrize("scale", [0.5, 3, 100, 1000, 20_000])
+def test_equals_the_formula_in_exact_numbers(scale):
+    log_weights = scale * normal(60, 3, seed=7) - 5000
+    expected = [exact_k(column, tail_length(60)) for column in log_weights.T.tolist()]
+    assert pareto_k(log_weights, 60).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("spread", [1e-5, 3e-5, 1e-4, 1e-3])
+def test_rounding_is_no_tail(spread):
+    """Weights that would be equal but for float32, many of them equal: their largest do not stand out."""
+    log_weights = (spread * normal(1000, 20, seed=1) - 150).float()
+    assert len(log_weights.unique()) < 700
+    assert (pareto_k(log_weights, 1000) < 0.5).all()
 
 
 def test_too_few_or_equal_weights_have_none():

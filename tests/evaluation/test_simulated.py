@@ -4,9 +4,17 @@ import math
 import pytest
 import torch
 
+from iafsweep.config import EvaluationConfig
 from iafsweep.evaluation.bridges import encode
 from iafsweep.evaluation.evaluate import evaluate, write_images
-from iafsweep.evaluation.simulated import posterior_start, simulate
+from iafsweep.evaluation.scoring import FrozenStepSize
+from iafsweep.evaluation.simulated import (
+    SandwichResult,
+    SimulatedShard,
+    posterior_start,
+    simulate,
+    summarise_sandwich,
+)
 from iafsweep.models import build_model
 from iafsweep.training import RunFolder
 from tests.evaluation.small import GREY, MODEL, run_config, small_model
@@ -62,6 +70,24 @@ def test_the_sandwich_holds_for_every_start(model):
     posterior, prior, _ = scores.sandwiches
     assert prior.gap + 3 * prior.gap_error < posterior.gap
     assert (prior.gap < 0.4, prior.untrusted_share < posterior.untrusted_share) == (True, True)
+
+
+@pytest.mark.parametrize(("chains", "share"), [(1, 1.0), (4, 0.5), (8, 0.0)])
+def test_bounds_are_judged_by_the_upper_limit_of_their_variances(chains, share):
+    config = EvaluationConfig.model_validate({"hais": {"chains": chains}, "sandwich": {"enabled": True}})
+    variance = (0.1, 0.1, 0.2, 0.5) if chains > 1 else (math.nan,) * 4
+    result = SandwichResult(
+        shard=SimulatedShard(start="posterior", first=0, count=4),
+        lower=(-100.0,) * 4,
+        upper=(-99.0,) * 4,
+        lower_log_weight_variance=variance,
+        upper_log_weight_variance=tuple(reversed(variance)),
+        acceptance_rate=0.8,
+        gradient_evaluations=8,
+        seconds=1.0,
+    )
+    pilot = FrozenStepSize(step_size=0.1, acceptance_rate=0.8, gradient_evaluations=1, seconds=0.0)
+    assert summarise_sandwich([result], config, pilot).untrusted_share == share
 
 
 def test_more_temperatures_close_the_sandwich(model):

@@ -75,6 +75,22 @@ def test_a_model_in_training_mode_is_refused():
         folded(trained().train())
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda model: model.encoder.train(), "is in training mode"),
+        (lambda model: model.bfloat16(), "holds bfloat16 numbers"),
+        (lambda model: model.decoder.half(), "holds float16 numbers"),
+    ],
+)
+def test_a_model_that_a_user_has_changed_is_refused_in_words(change, found):
+    model = trained().float()
+    change(model)
+    with pytest.raises(RuntimeError, match=rf"this one {found}: call run\.model\.float\(\)\.eval\(\)"):
+        folded(model)
+    folded(model.float().eval())
+
+
 def test_zeros_are_left_out():
     draws = generator("cpu", 4)
     weight = torch.randn((960, 960), generator=draws).tril()

@@ -2,7 +2,7 @@ import pytest
 
 from iafsweep.leaderboard import ranked
 from iafsweep.records import EpochMetrics
-from iafsweep.results.leaderboard_rows import scored_rows, seconds_of_epochs, usual_seconds
+from iafsweep.results.leaderboard_rows import scored_rows, usual_seconds
 from iafsweep.run_files import metrics_file
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import replay
@@ -28,13 +28,6 @@ def epochs(*seconds):
 )
 def test_a_slow_first_epoch_and_a_slow_neighbour_do_not_count(seconds, expected):
     assert usual_seconds(epochs(*seconds)) == expected
-
-
-def test_a_missing_or_damaged_record_tells_nothing(tmp_path):
-    run = RunFolder(tmp_path)
-    assert seconds_of_epochs(run) is None
-    run.metrics.write_text("{}\n{}\n")
-    assert seconds_of_epochs(run) is None
 
 
 def test_two_like_trials_are_told_apart_by_their_usual_epochs_alone(tmp_path):

@@ -13,6 +13,9 @@ from iafsweep.config import HaisConfig, RunConfig, dump_config, get_path, load_c
 from iafsweep.config.files import bundled_folder
 from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.errors import ConfigError
+from iafsweep.estimators.log_weights import largest_trusted_variance
+from iafsweep.records.settling import is_unsettled, settling_of
+from iafsweep.records.trust import FEWEST_CHAINS
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space, load_space, read_stored_space
 from iafsweep.search_space.fingerprint import configuration_key
@@ -328,11 +331,28 @@ def test_shipped_spaces_say_what_they_ask(name):
         load_config(name)
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_shipped_spaces_take_chains_enough_to_tell_a_good_image_from_a_bad_one(name):
+    evaluation = load_space(name).base.evaluation
+    assert evaluation.hais.resolved_chains >= FEWEST_CHAINS
+    assert largest_trusted_variance(FEWEST_CHAINS) > 2 * 0.3 > 2 * largest_trusted_variance(FEWEST_CHAINS // 2)
+
+
 @pytest.mark.parametrize("name", ["quick", "mnist_smoke"])
 def test_short_runs_avoid_the_traps(name):
     base = load_space(name).base
-    assert (base.model.batch_norm_momentum, base.model.posterior_offset) == (0.1, -1.0)
+    assert base.model.posterior_offset == -1.0
     assert base.data.source == "mnist_mini"
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_moving_averages_of_every_shipped_space_settle(name):
+    space = load_space(name)
+    first = space.sweep.grace_epochs if space.sweep.scheduler == "asha" else space.base.training.epochs
+    largest = max((each for p in space.parameters if p.path == "training.batch_size" for each in p.range.values),
+                  default=space.base.training.batch_size)  # fmt: skip
+    momentum = space.base.model.batch_norm_momentum
+    assert not is_unsettled(settling_of(momentum, space.base.data.training_images, largest, first))
 
 
 def test_quick():

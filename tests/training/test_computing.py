@@ -7,7 +7,7 @@ from iafsweep.config import ModelConfig, RunConfig
 from iafsweep.models import build_model
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training import computing as computings
-from iafsweep.training.computing import Computing, choose_computing, is_worth_compiling
+from iafsweep.training.computing import Computing, choose_computing, has_bfloat16_products, is_worth_compiling
 
 CPU = torch.device("cpu")
 CONVOLUTIONAL = {"encoder": {"resnet": {"maps": 2, "hidden_size": 8}}, "decoder": {"resnet": {"maps": 2}}}
@@ -47,7 +47,38 @@ def test_without_a_compiler_it_is_eager_and_says_so(config, model, monkeypatch):
     assert "slower" in found.remark
 
 
-def test_what_was_asked_for_is_taken(config, model):
+def test_bfloat16_without_its_products_is_warned_of_before_training(config, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(computings, "has_bfloat16_products", lambda: False)
+    said = "ten times slower than float32: begin again with --set training.precision=float32"
+    trainer = Trainer.start(with_training(config, precision="bfloat16"), images, RunFolder(tmp_path / "run"), CPU)
+    trainer.close()
+    assert said in trainer.remark
+    assert said in (tmp_path / "run" / "run.log").read_text()
+    for asked in ("auto", "float32"):
+        found = choose_computing(with_training(config, precision=asked), trainer.model, CPU)
+        assert found == Computing("float32", compiled=False)
+
+
+def test_compilers_and_products_that_are_missing_are_both_named(config, model, monkeypatch):
+    monkeypatch.setattr(computings, "has_bfloat16_products", lambda: False)
+    monkeypatch.setattr(computings, "missing_compiler", lambda device: "no compiler")
+    found = choose_computing(with_training(config, precision="bfloat16", compile="on"), model, CPU)
+    assert "ten times slower" in found.remark
+    assert found.remark.endswith("; no compiler: the step is not compiled, training is slower")
+
+
+@pytest.mark.parametrize(
+    ("flags", "has"),
+    [("fpu avx512f avx512_bf16", True), ("amx_bf16 amx_tile", True), ("asimd bf16", True), ("fma avx2 avx512f", False)],
+)
+def test_products_of_bfloat16_are_told_by_the_flags_of_the_cpu(tmp_path, flags, has):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: {flags}\n")
+    assert has_bfloat16_products(tmp_path / "cpuinfo") is has
+    assert has_bfloat16_products(tmp_path / "none")
+
+
+def test_what_was_asked_for_is_taken(config, model, monkeypatch):
+    monkeypatch.setattr(computings, "has_bfloat16_products", lambda: True)
     found = choose_computing(with_training(config, precision="bfloat16"), model, CPU)
     assert found == Computing("bfloat16", compiled=False)
     assert found.description == "bfloat16, not compiled"

@@ -11,8 +11,9 @@ from iafsweep.sweep.samplers.sequences import (
     ListedProposer,
     SequenceProposer,
     distinct,
+    drawn_then_left,
     quasi_random_values,
-    random_candidates,
+    random_values,
 )
 from iafsweep.sweep.samplers.tpe import TpeProposer
 
@@ -25,10 +26,8 @@ def make_proposer(space: SearchSpace) -> Proposer:
     """
     sources: dict[str, Callable[[SearchSpace], Proposer]] = {
         "tpe": TpeProposer,
-        "random": lambda space: SequenceProposer(random_candidates(space)),
-        "quasi_random": lambda space: SequenceProposer(
-            distinct(space, quasi_random_values(space), space.procedure.duplicates)
-        ),
+        "random": lambda space: SequenceProposer(drawn_then_left(space, random_values(space))),
+        "quasi_random": lambda space: SequenceProposer(drawn_then_left(space, quasi_random_values(space))),
         "grid": lambda space: SequenceProposer(distinct(space, space.grid())),
         "listed": ListedProposer,
     }

@@ -12,18 +12,24 @@ from iafsweep.search_space.candidate import Candidate, candidate, short_seed
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.samplers.base import Proposer
+from iafsweep.sweep.samplers.base import Proposer, is_walkable
 from iafsweep.sweep.storage.state import LedgerState
 
 
-def random_candidates(space: SearchSpace) -> Iterator[Candidate]:
-    """Yield configurations drawn at random; a population, which needs every member, gets the rest from the grid."""
-    yield from distinct(space, _random_values(space), space.procedure.duplicates)
-    if space.sweep.scheduler == "pbt" and space.size is not None:
+def drawn_then_left(space: SearchSpace, drawn: Iterator[dict[str, Scalar]]) -> Iterator[Candidate]:
+    """Yield configurations as they are drawn, and where drawing brings nothing new, what is left of a finite space."""
+    yield from distinct(space, drawn, space.procedure.duplicates)
+    yield from _left(space)
+
+
+def _left(space: SearchSpace) -> Iterator[Candidate]:
+    """Yield every configuration of a space whose number is known, the drawn ones too; a population needs them all."""
+    if is_walkable(space) or (space.sweep.scheduler == "pbt" and space.size is not None):
         yield from distinct(space, space.grid())
 
 
-def _random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
+def random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
+    """Yield values drawn at random, without end."""
     generator = random.Random(short_seed("random", space.sweep.seed))
     while True:
         yield space.suggest(RandomSuggest(generator))

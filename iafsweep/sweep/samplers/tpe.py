@@ -14,6 +14,7 @@ from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
+from iafsweep.sweep.samplers.sequences import SequenceProposer, _left
 from iafsweep.sweep.storage.events import Known
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 
@@ -86,7 +87,8 @@ class TpeProposer:
     Proposal ``number`` is a function of the seed, ``number`` and the rows before it: each is drawn by a fresh sampler
     with a seed of its own from a study built from the ledger. Early-stopped trials are told as pruned at their last
     value; trials that diverged, ran out of memory or failed as pruned at a bad value, since what failed outright the
-    estimator ignores and proposes again. After 25 duplicates in a row, the rest of 100 are drawn at random.
+    estimator ignores and proposes again. After 25 duplicates in a row, the rest of 100 are drawn at random; then comes
+    what is left of a finite space.
 
     Args:
         space: the search space.
@@ -95,9 +97,13 @@ class TpeProposer:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._history = TpeHistory(space)
+        self._left = SequenceProposer(_left(space))
 
     def propose(self, state: LedgerState) -> Candidate | None:
-        """Return a configuration that was not tried; None after 100 duplicates, or when the space is used up."""
+        """Return a configuration that was not tried; None when the space is used up.
+
+        None also after 100 duplicates, where the number of configurations is not known.
+        """
         if self._space.size is not None and len(state.keys) >= self._space.size:
             return None
         number = state.last_number + 1
@@ -110,4 +116,4 @@ class TpeProposer:
             found = candidate(self._space, values)
             if found is not None and found.key not in state.keys:
                 return found
-        return None
+        return self._left.propose(state)

@@ -5,10 +5,11 @@ from optuna.trial import TrialState as OptunaState
 
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.candidate import candidate
-from iafsweep.search_space.distributions import Choice
+from iafsweep.search_space.distributions import Choice, IntRange
 from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.space import Parameter
 from iafsweep.search_space.validation import check_first_points
+from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.samplers.optuna_study import BAD_BOUND, frozen_trial
 from iafsweep.sweep.samplers.tpe import TpeHistory
@@ -107,6 +108,39 @@ def test_finite_space_is_tried_once_each_and_then_exhausted(sampler):
     assert count == space.size == 7
     keys = [event.key for event in events if isinstance(event, Proposed)]
     assert len(set(keys)) == 7
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_finite_space_is_trained_whole_where_drawing_stops_short(sampler):
+    """24 configurations; by drawing alone random ends at 23 with this seed."""
+    parameters = (
+        Parameter("model.latent_size", IntRange(1, 6)),
+        Parameter("training.batch_size", Choice((500, 1000, 2000, 3000))),
+    )
+    space = replace(tiny_space(sampler=sampler, trials=24, seed=39), parameters=parameters)
+    assert run(space, 30, resumed_at=23)[1] == space.size == 24
+    assert why_exhausted(space) == "The space holds no further configurations."
+
+
+@pytest.mark.parametrize("sampler", ["random", "quasi_random"])
+def test_larger_finite_spaces_are_trained_whole_too(sampler):
+    parameters = (
+        Parameter("model.latent_size", IntRange(1, 6)),
+        Parameter("training.batch_size", Choice(tuple(range(100, 2100, 100)))),
+    )
+    for seed in range(3):
+        space = replace(tiny_space(sampler=sampler, trials=120, seed=seed), parameters=parameters)
+        assert run(space, 120)[1] == 120
+
+
+def test_where_the_number_is_not_known_the_sentence_says_no_more_than_is_true():
+    assert why_exhausted(tiny_space()) == (
+        "Of 100 proposals in a row none was new; the space may hold further configurations."
+    )
+    assert "listed" in why_exhausted(tiny_space(sampler="listed"))
+    many = replace(tiny_space(), parameters=(Parameter("training.seed", IntRange(0, 10**6)),))
+    assert many.size == 10**6 + 1
+    assert "may hold further" in why_exhausted(many)
 
 
 def test_grid_is_the_product_set_in_order_also_after_a_resume():
