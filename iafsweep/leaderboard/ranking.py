@@ -18,8 +18,9 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
     """Return the rows in order, with ranks.
 
     Completed trials with a finite validation bound come first, smallest bound first, and get the ranks 1, 2, ...; equal
-    bounds are ordered by trial. Below, without rank, stand completed trials without a finite bound and the other
-    statuses, each by bound, then trial. Figures of the test set play no part, nor does the order of ``rows``.
+    bounds are ordered by trial. Below, without rank, stand the others by their bound, whatever became of them, so that
+    a broken one stands above no better one; then those without a finite bound, by status and trial. Figures of the test
+    set play no part, nor does the order of ``rows``.
 
     Raises:
         ValueError: two rows are of one trial.
@@ -66,8 +67,8 @@ def _has_rank(row: LeaderboardRow) -> bool:
     return row.status == "completed" and _bound(row) < math.inf
 
 
-def _position(row: LeaderboardRow) -> tuple[bool, int, float, tuple[tuple[bool, int, str], ...]]:
-    return not _has_rank(row), _ORDER.index(row.status), _bound(row), _natural(row.trial)
+def _position(row: LeaderboardRow) -> tuple[bool, float, int, tuple[tuple[bool, int, str], ...]]:
+    return not _has_rank(row), _bound(row), _ORDER.index(row.status), _natural(row.trial)
 
 
 def _natural(text: str) -> tuple[tuple[bool, int, str], ...]:

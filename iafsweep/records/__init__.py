@@ -1,8 +1,8 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
 ``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``trust`` when to believe a figure ·
-``leaderboard`` a row a trial · ``table`` text for people. All figures are in nats per image; smaller is better for
-``negative_elbo`` and ``nll``.
+``settling`` when to believe a bound · ``leaderboard`` a row a trial · ``table`` text for people. All figures are in
+nats per image; smaller is better for ``negative_elbo`` and ``nll``.
 """
 
 from iafsweep.records.base import METRIC, MODE, Record, with_stamp, without_stamp

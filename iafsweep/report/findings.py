@@ -12,6 +12,7 @@ from iafsweep.report.importance import parameter_importance
 from iafsweep.report.pictures import Pictures, best_pictures
 from iafsweep.report.scored import figures_with_errors
 from iafsweep.report.searched import bound_against_cost, parallel, slices
+from iafsweep.report.variance import explained_variance
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.results.status import Status, status_of
 from iafsweep.run_files.run_folder import RunFolder
@@ -35,7 +36,8 @@ class Findings:
         rows: the trials with ranks, the best first.
         evaluations: figures of the scored trials, the best first.
         curves: learning curves.
-        importance: of the searched parameters.
+        importance: of the searched parameters, for being among the best.
+        variance: how much of the differences between all trials each parameter explains.
         parallel: all parameters at once.
         slices: a figure a parameter.
         cost: bound against seconds of an epoch.
@@ -54,6 +56,7 @@ class Findings:
     evaluations: dict[str, Evaluation]
     curves: Curves
     importance: Bars
+    variance: Bars
     parallel: Parallel
     slices: tuple[Points, ...]
     cost: Points
@@ -65,7 +68,7 @@ class Findings:
     @property
     def figures(self) -> tuple[Figure, ...]:
         """Every figure, in the order of the page."""
-        return (self.curves, self.importance, self.parallel, *self.slices, self.cost, self.tested)
+        return (self.curves, self.importance, self.variance, self.parallel, *self.slices, self.cost, self.tested)
 
     @property
     def best(self) -> LeaderboardRow | None:
@@ -94,6 +97,7 @@ def read_findings(sweep: StoredSweep) -> Findings:
         evaluations=evaluations,
         curves=learning_curves(rows, metrics),
         importance=parameter_importance(space, state),
+        variance=explained_variance(space, rows, metrics),
         parallel=parallel(space, rows),
         slices=tuple(slices(space, rows)),
         cost=bound_against_cost(rows),

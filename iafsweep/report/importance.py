@@ -44,14 +44,14 @@ def parameter_importance(space: SearchSpace, state: LedgerState) -> Bars:
     note = (
         f"How much each parameter tells the best {share:.0%} of the {len(completed):,} completed trials from the "
         "others (Optuna, PED-ANOVA). Early-stopped trials are not counted. It says that a parameter matters, not which "
-        "value is good: see the slices."
+        "value is good: see the slices. What makes a trial bad at all may count for little: see the figure beside it."
     )
     empty = "" if bars else "No searched parameter has more than one value among the completed trials."
     return _bars(axis.model_copy(update={"high": min(1.0, 1.15 * largest)}), bars, note, empty)
 
 
 def _bars(axis: Axis, bars: tuple[Bar, ...], note: str, empty: str) -> Bars:
-    return Bars(name="importance", title="Which parameters mattered", note=note, empty=empty, x=axis, bars=bars)
+    return Bars(name="importance", title="Which parameters tell the best", note=note, empty=empty, x=axis, bars=bars)
 
 
 def _varied(completed: Sequence[optuna.trial.FrozenTrial]) -> list[str]:

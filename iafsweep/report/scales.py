@@ -38,7 +38,8 @@ def bounded(label: str, values: Iterable[float], telling: Sequence[float] = ()) 
     low, high = _span(known)
     ruling = sorted(telling) if len(telling) >= _FEW else known
     if ruling:
-        bulk = ruling[math.ceil(0.9 * len(ruling)) - 1]
+        place = math.ceil(0.9 * len(ruling)) - 1
+        bulk = ruling[min(place, len(ruling) - 2) if len(ruling) >= _FEW else place]
         if bulk > low and high - low > _WILD * (bulk - low):
             high = low + _ROOM * (bulk - low)
     pad = _PAD * (high - low)

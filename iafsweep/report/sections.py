@@ -88,6 +88,7 @@ def mattered(found: Findings) -> Markup:
     half = "card wide" if found.importance.empty else "card"
     figures = [
         figure_card(found.importance, count, class_=half),
+        figure_card(found.variance, count, class_="card wide" if found.variance.empty else "card"),
         figure_card(found.cost, count, class_=half),
         figure_card(found.parallel, count, class_="card wide"),
     ]

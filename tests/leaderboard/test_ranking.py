@@ -39,12 +39,12 @@ EXPECTED = [
     ("t0002", 1),
     ("t0001", 2),
     ("t0007", 3),  # a tie, by trial
+    ("t0009", None),  # not completed: by bound, whatever became of it
+    ("t0011", None),
+    ("t0003", None),
     ("t0006", None),  # completed, but without a finite bound
     ("t0010", None),
     ("t0012", None),
-    ("t0009", None),
-    ("t0011", None),
-    ("t0003", None),
     ("t0004", None),
     ("t0008", None),
     ("t0005", None),
@@ -53,6 +53,11 @@ EXPECTED = [
 
 def test_order():
     assert order(ranked(ROWS)) == EXPECTED
+
+
+def test_a_broken_bound_stands_above_no_better_one():
+    rows = [row("t0001", bound=90.0), row("t0002", "interrupted", 1356.57), row("t0003", "stopped", 111.76)]
+    assert [trial for trial, _ in order(ranked(rows))] == ["t0001", "t0003", "t0002"]
 
 
 def test_independent_of_input_order():

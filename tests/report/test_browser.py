@@ -12,7 +12,7 @@ from tests.report.sweeps import SweepMaker
 COMMAND = ["python", "run_sweep.py", "report", "runs/full"]
 DRAWN = """[...document.querySelectorAll('.plot')].map((plot) => [
   plot.dataset.figure, plot.querySelectorAll('svg path, svg circle, svg rect').length])"""
-FIGURES = {"learning-curves", "importance", "parallel", "cost", "test-figures", "slice-model.encoder.kind",
+FIGURES = {"learning-curves", "importance", "variance", "parallel", "cost", "test-figures", "slice-model.encoder.kind",
            "slice-model.latent_size", "slice-model.flow.depth", "slice-model.flow.made.width",
            "slice-training.learning_rate"}  # fmt: skip
 

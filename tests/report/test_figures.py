@@ -11,9 +11,10 @@ from iafsweep.report.findings import read_findings
 from iafsweep.report.importance import FEWEST_TRIALS
 from iafsweep.report.scales import bounded, linear, logarithmic, of_range, position
 from iafsweep.report.searched import bound_against_cost
+from iafsweep.report.variance import explained_variance
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.sweep.storage.stored_sweep import read_sweep
-from tests.report.sweeps import SweepMaker, epoch_metrics
+from tests.report.sweeps import SweepMaker, epoch_metrics, space
 
 
 def test_thinning_keeps_the_ends_and_the_best():
@@ -135,6 +136,72 @@ def test_importance_says_when_trials_are_too_few(tmp_path):
     assert "9 trials completed" in few.empty
     assert not few.bars
     assert read_findings(read_sweep(maker.add().folder)).importance.bars
+
+
+def variance_of(bound_of, count=60):
+    draw, rows, metrics = random.Random(5), [], {}
+    for number in range(1, count + 1):
+        values = {
+            "model.encoder.kind": draw.choice(["resnet", "gated_conv", "mlp"]),
+            "model.latent_size": draw.choice([16, 32, 64]),
+            "model.flow.depth": draw.randint(0, 4),
+            "training.learning_rate": 10 ** draw.uniform(-4, -2),
+        }
+        if values["model.flow.depth"]:
+            values["model.flow.made.width"] = draw.choice([64, 128])
+        bound = bound_of(values, draw)
+        trial, epochs = f"t{number:04d}", 4 if bound > 130 else 10
+        status = "stopped" if epochs == 4 else "completed"
+        rows.append(LeaderboardRow(trial=trial, status=status, parameters=values, validation_negative_elbo=bound))
+        metrics[trial] = [epoch_metrics(epoch, bound + 10 - epoch) for epoch in range(1, epochs + 1)]
+    return rows, metrics
+
+
+def gated_is_worse(values, draw):
+    return 100 + draw.uniform(0, 5) + (draw.uniform(30, 60) if values["model.encoder.kind"] == "gated_conv" else 0)
+
+
+def test_what_makes_every_trial_worse_explains_the_variance_though_the_best_have_none_of_it():
+    rows, metrics = variance_of(gated_is_worse)
+    found = explained_variance(space(), rows, metrics)
+    assert found.bars[0].label == "model.encoder.kind"
+    assert found.bars[0].value > 0.7
+    assert sum(bar.value for bar in found.bars[1:]) < 0.2
+    assert "all 60 trials" in found.note
+    assert "at epoch 4" in found.note
+
+
+def test_a_broken_bound_does_not_rule_what_is_explained():
+    rows, metrics = variance_of(gated_is_worse)
+    calm = explained_variance(space(), rows, metrics).bars[0].value
+    metrics["t0001"] = [epoch_metrics(epoch, 1e6) for epoch in range(1, 5)]
+    found = explained_variance(space(), rows, metrics)
+    assert found.bars[0].label == "model.encoder.kind"
+    assert found.bars[0].value > calm / 2
+
+
+def test_being_inactive_is_a_value_of_its_own():
+    def off_is_worse(values, draw):
+        return 100 + draw.uniform(0, 2) + (0 if "model.flow.made.width" in values else 20)
+
+    rows, metrics = variance_of(off_is_worse)
+    bars = {bar.label: bar.value for bar in explained_variance(space(), rows, metrics).bars}
+    assert bars["model.flow.made.width"] + bars["model.flow.depth"] > 0.8
+    assert bars["model.flow.made.width"] > 0.2
+
+
+def test_noise_explains_nothing_and_few_trials_neither():
+    rows, metrics = variance_of(lambda values, draw: 100 + draw.uniform(0, 5))
+    assert sum(bar.value for bar in explained_variance(space(), rows, metrics).bars) < 0.2
+    few = explained_variance(space(), rows[:9], metrics)
+    assert few.empty == "Too few trials: 9 trials with a finite bound, a forest needs at least 10."
+    assert not few.bars
+    assert explained_variance(space(), [], {}).empty
+
+
+def test_a_wild_value_among_few_does_not_rule_an_axis():
+    axis, above = bounded("", [100.0, 101.0, 102.0, 111.76, 1356.57])
+    assert (above, axis.high < 130) == (1, True)
 
 
 def test_test_figures_say_which_to_trust(full):

@@ -18,7 +18,7 @@ def test_every_figure_that_shows_something_is_a_file(full):
     found = {figure.name for figure in read_findings(read_sweep(full)).figures if not figure.empty}
     written = write_png(read_sweep(full))
     assert {path.stem for path in written} == found
-    assert len(found) == 10
+    assert len(found) == 11
     for path in written:
         with Image.open(path) as image:
             assert image.width > 500
