@@ -3,8 +3,8 @@
 ``build`` from a configuration to a model and its starting weights · ``vae`` what a model can do · ``encoders``,
 ``decoders``, ``flows`` a family a folder, a member a file · ``made``, ``masks``, ``block_product``, ``context`` the
 masked network inside a flow · ``priors`` · ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks ·
-``shapes`` sizes from an image · ``mode`` eval mode, ``precision`` full float32, for a while · ``folding`` a trained
-model made ready for scoring · ``registry`` how a member is found by name · ``inputs`` what a user hands in, checked.
+``shapes`` sizes from an image · ``precision`` full float32 and eval mode, for a while · ``folding`` a trained model
+made ready for scoring · ``registry`` how a member is found by name · ``inputs`` what a user hands in, checked.
 
 A new member: a file in its family's folder, a line in the family's dict (a flow: in ``build_flow``), its name in the
 configuration's Literal. docs/extending.md has one of each kind.

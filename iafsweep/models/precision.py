@@ -1,4 +1,4 @@
-"""Full float32 for a while."""
+"""How a model computes for a while: in eval mode, in full float32."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 _SWITCHES = (
     torch.backends.cuda.matmul,
@@ -36,3 +37,14 @@ def full_precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(older)
         for switch, precision in zip(_SWITCHES, before, strict=True):
             switch.fp32_precision = precision
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` into eval mode inside the block, and back into the mode it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

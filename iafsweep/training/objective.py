@@ -10,7 +10,7 @@ from torch import Tensor
 from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
-from iafsweep.models.mode import eval_mode
+from iafsweep.models.precision import eval_mode
 
 
 class BoundTerms(NamedTuple):

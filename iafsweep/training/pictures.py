@@ -14,7 +14,7 @@ from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, fixed_binarisation
 from iafsweep.generators import generator
 from iafsweep.models import VAE
-from iafsweep.models.mode import eval_mode
+from iafsweep.models.precision import eval_mode
 from iafsweep.records import Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.run_log import Curves

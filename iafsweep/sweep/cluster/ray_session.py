@@ -14,8 +14,7 @@ import ray
 
 from iafsweep.errors import SweepError
 from iafsweep.signals import keeping_handlers
-from iafsweep.sweep.cluster.before_ray import check_before_ray, process_limit
-from iafsweep.sweep.cluster.health_check import check_cluster
+from iafsweep.sweep.cluster.health_check import check_before_ray, check_cluster, process_limit
 from iafsweep.sweep.cluster.process_groups import own_process_groups
 from iafsweep.sweep.cluster.resources import Node
 

@@ -6,7 +6,7 @@ import pytest
 
 from iafsweep.errors import SweepError
 from iafsweep.limits import Share
-from iafsweep.sweep.cluster.before_ray import check_before_ray, process_limit
+from iafsweep.sweep.cluster.health_check import check_before_ray, process_limit
 from iafsweep.sweep.cluster.ray_session import running_ray
 from iafsweep.sweep.cluster.resources import Node
 
@@ -71,7 +71,7 @@ def test_a_token_that_is_there_is_enough(monkeypatch, tmp_path):
 
 def test_a_limit_of_processes_is_named(monkeypatch):
     left = [Share(74, "the limit of 80 a user (`ulimit -u`)")]
-    monkeypatch.setattr("iafsweep.sweep.cluster.before_ray.processes_left", lambda: left[0])
+    monkeypatch.setattr("iafsweep.sweep.cluster.health_check.processes_left", lambda: left[0])
     with pytest.raises(SweepError, match=r"the limit of 80 a user \(`ulimit -u`\) leaves 74; raise that limit"):
         check_before_ray(None)
     left[0] = Share(400, "the limit of 500")
