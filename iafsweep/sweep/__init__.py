@@ -1,7 +1,7 @@
 """Sweeps: many trials of one search space, on as many machines as there are. The only folder that imports Ray.
 
 - What is searched: ``space``, ``space_file``, ``settings``, ``ranges``, ``when``, ``conditions``, ``rules``,
-  ``first_points``, ``keys``, ``suggest``, ``sizes``, ``preview``
+  ``first_points``, ``keys``, ``suggest``, ``sizes``, ``preview``, ``procedure``
 - What happened: ``rows``, ``state``, ``ledger``, ``folder``, ``stored``, ``standing``, ``environment``, ``best``,
   ``board``, ``results``, ``epoch_cost``
 - Who proposes, who stops, who copies whom: ``proposals``, ``tpe``, ``quasi_random``, ``warm_start``, ``rungs``,
