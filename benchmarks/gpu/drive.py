@@ -105,7 +105,8 @@ class Drive:
 
     def _run(self, step: Step) -> dict[str, Any]:
         """Run one step to its end, or until its time is over; its figures are those it has left by then."""
-        started, limit = time.time(), min(step.limit * (2 if self.rehearsal else 1), self._left)
+        started, processor = time.time(), _processor_seconds()
+        limit = min(step.limit * (2 if self.rehearsal else 1), self._left)
         figures_path(self.work, step.name).unlink(missing_ok=True)
         output = self.work / f"{step.name}.log"
         status, remark = "failed", ""
@@ -131,8 +132,13 @@ class Drive:
                 _end(process)
         with (self.out / LOG).open("a", encoding="utf-8") as log:
             log.write(f"--- {step.name}\n{output.read_text(encoding='utf-8', errors='replace')[-LOGGED:]}\n")
-        seconds = round(time.time() - started, 1)
-        return {"status": status, "remark": remark, "seconds": seconds, "figures": self._figures(step)}
+        return {
+            "status": status,
+            "remark": remark,
+            "seconds": round(time.time() - started, 1),
+            "processor_seconds": round(_processor_seconds() - processor, 1),
+            "figures": self._figures(step),
+        }
 
     def _context(self, step: Step, until: float) -> Path:
         path = self.work / f"{step.name}.context.json"
@@ -153,8 +159,9 @@ class Drive:
         changes = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         if self.device == "cpu":  # where threads that wait for each other on busy cores take minutes for seconds
             changes |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-        # What compiling costs with nothing cached is a figure; the long training finds what was compiled for it.
-        changes["TORCHINDUCTOR_CACHE_DIR"] = str(self.work / "compiled")
+        if not self.rehearsal:
+            # What compiling costs with nothing cached is a figure; the long training finds what was compiled for it.
+            changes["TORCHINDUCTOR_CACHE_DIR"] = str(self.work / f"compiled-{self.began:.0f}")
         return os.environ | changes
 
     def _figures(self, step: Step) -> dict[str, Any]:
@@ -180,6 +187,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(5)
     except subprocess.TimeoutExpired:
         print(f"a process of this step does not end (process {process.pid})", flush=True)
+
+
+def _processor_seconds() -> float:
+    """Seconds of CPU that ended processes of this one, and theirs, have taken."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
 
 
 def _last_line(output: Path) -> str:

@@ -26,14 +26,15 @@ def section(found: Figures) -> str:
 
 
 def _statuses(steps: Figures) -> Iterator[str]:
-    yield "| step | | s | checks | remark |"
-    yield "| --- | --- | ---: | --- | --- |"
+    yield "| step | | s | CPU s | checks | remark |"
+    yield "| --- | --- | ---: | ---: | --- | --- |"
     for name, each in steps.items():
         checks = each["figures"].get("checks", [])
         failed = [check["what"] for check in checks if not check["holds"]]
         said = f"FAILED: {'; '.join(failed)}" if failed else f"all {len(checks)} hold" if checks else ""
         remark = "; ".join(filter(None, [each["remark"], *each["figures"].get("remarks", [])])).replace("|", "/")
-        yield f"| {name} | {each['status']} | {each['seconds']:.0f} | {said} | {remark} |"
+        spent = f"{each['seconds']:.0f} | {each.get('processor_seconds', 0):.0f}"
+        yield f"| {name} | {each['status']} | {spent} | {said} | {remark} |"
 
 
 def _machine(figures: Figures, name: str) -> list[str]:
@@ -80,7 +81,9 @@ def _checks(figures: Figures, name: str) -> list[str]:
 
 
 def _training(figures: Figures, name: str) -> list[str]:
-    rows = figures.get("rows") or [figures["last"]] if "last" in figures else []
+    rows = list(figures.get("rows", []))
+    if "unfinished" in figures:  # the profiler, or what came after it, has ended the step
+        rows.append(figures["unfinished"])
     cells = [
         (
             row["name"],
@@ -95,7 +98,7 @@ def _training(figures: Figures, name: str) -> list[str]:
         for row in rows
     ]
     header = ("", "batch", "images/s", "lowest-highest", "ms a step", "of products", "of memory traffic", "memory")
-    title = f"**Training** ({name.replace('_', ' ')}; {figures['flop_an_image'] / 1e9:.3f} GFLOP an image)"
+    title = f"**Training** ({name.replace('_', ' ')}; {figures['flop_an_image'] / 1e9:.3g} GFLOP an image)"
     if "float32" not in name:
         title += f". Asked for on an H100: {REQUIRED_TRAINING:,}, aimed at: {AIM_TRAINING:,} images/s at batch 200."
     lines = _table(title, header, cells)

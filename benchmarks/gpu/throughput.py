@@ -67,6 +67,8 @@ def main(context: Context) -> None:
         counted = count(build_model(config, SHAPE, seed=0))
         context.record(flop_an_image=counted.step)
         context.append("rows", _timed(context, row, config, counted, device))
+        del context.figures["unfinished"]
+        context.record()
 
 
 def _timed(context: Context, row: Row, config: ModelConfig, counted: Counted, device: torch.device) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _timed(context: Context, row: Row, config: ModelConfig, counted: Counted, de
     }
     if row.compiled:
         found |= {"compile_seconds": step.compile_seconds, "compiling_failed": step.computing.remark}
-    context.record(last=found)  # should the profiler end this process
+    context.record(unfinished=found)  # should the profiler end this process
     return found | {"kernels": time_by_class(work, sizes.profiled, device)}
 
 

@@ -40,7 +40,8 @@ def steps_of(tmp_path, monkeypatch):
     """Steps from lines of Python, as modules of a package of the same name elsewhere."""
     package = tmp_path / "code" / "benchmarks" / "gpu"
     package.mkdir(parents=True)
-    for file in ("context", "sizes"):
+    (package.parent / "__init__.py").touch()
+    for file in ("__init__", "context", "sizes"):
         (package / f"{file}.py").write_text((ROOT / "benchmarks" / "gpu" / f"{file}.py").read_text())
     monkeypatch.setattr("benchmarks.gpu.drive.ROOT", tmp_path / "code")
 
