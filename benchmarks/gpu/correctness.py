@@ -7,16 +7,17 @@ float64, where no rounding turns the decision of a Metropolis step, so that what
 from __future__ import annotations
 
 import copy
-from itertools import islice
+from itertools import chain, count, islice
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.gpu.context import Context, run_step
-from benchmarks.gpu.images import first_bits
+from benchmarks.gpu.images import data_config, first_bits, root
 from benchmarks.train import MODELS, SHAPE, endless
 from iafsweep.config import ModelConfig
+from iafsweep.data import load_training_images
 from iafsweep.estimators import annealed_importance_sampling, importance_sampling, linear_schedule
 from iafsweep.evaluation.bridges import encode, posterior_bridge
 from iafsweep.evaluation.scoring import noise_blocks
@@ -24,6 +25,7 @@ from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Precision
 from iafsweep.training import resolve_device
+from iafsweep.training.batches import epoch_batches
 from iafsweep.training.computing import Computing
 from iafsweep.training.objective import fixed_noise, mean_negative_elbo
 from iafsweep.training.step import TrainingStep, mean_terms
@@ -115,11 +117,13 @@ def _train_both(context: Context, config: ModelConfig, device: torch.device) -> 
     x = first_bits(context, 1000).to(device)
     noise = fixed_noise(len(x), config.latent_size, device, "validation")
     bounds = {}
+    images = load_training_images(data_config(context), root()).training.to(device)
     for precision in ("bfloat16", "float32"):
         model = build_model(config, SHAPE, seed=0).to(device).train()
         optimiser = torch.optim.Adam(model.parameters(), fused=True)
         step = TrainingStep(model, optimiser, Computing(precision, compiled=False))
-        for batch in islice(endless(config, context.sizes.batch_size, device), context.sizes.short_training):
+        epochs = (epoch_batches(images, context.sizes.batch_size, config.latent_size, 0, epoch) for epoch in count())
+        for batch in islice(chain.from_iterable(epochs), context.sizes.short_training):
             step(batch, 1.0)
         with full_precision():
             bounds[precision] = mean_negative_elbo(model, x, noise, 500)

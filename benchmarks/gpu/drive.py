@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from benchmarks.gpu.summary import summary
 
 ROOT = Path(__file__).parent.parent.parent
 RESULT, SUMMARY, LOG = "gpu.json", "summary.md", "log.txt"
+COMPILED = "gpu-compiled"
 FEWEST_SECONDS = 10.0
 """With less time left a step is not begun."""
 LOGGED = 200_000
@@ -69,6 +71,7 @@ class Drive:
         }
         if not keep:
             (self.out / LOG).unlink(missing_ok=True)
+            shutil.rmtree(self.work / COMPILED, ignore_errors=True)
         ran = []
         for step in steps:
             ran.append(self._take(step))
@@ -161,7 +164,7 @@ class Drive:
             changes |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         if not self.rehearsal:
             # What compiling costs with nothing cached is a figure; the long training finds what was compiled for it.
-            changes["TORCHINDUCTOR_CACHE_DIR"] = str(self.work / f"compiled-{self.began:.0f}")
+            changes["TORCHINDUCTOR_CACHE_DIR"] = str(self.work / COMPILED)
         return os.environ | changes
 
     def _figures(self, step: Step) -> dict[str, Any]:

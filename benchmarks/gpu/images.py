@@ -18,7 +18,8 @@ def data_config(context: Context) -> DataConfig:
     folder = root() / RAW
     if all((folder / name).is_file() for name in (TRAINING_FILE, TEST_FILE)):
         return DataConfig(source="mnist")
-    context.remark("MNIST is not in the folder that IAFSWEEP_DATA names: 10,000 of its images instead")
+    if not context.figures.get("remarks"):
+        context.remark("MNIST is not in the folder that IAFSWEEP_DATA names: 10,000 of its images instead")
     return DataConfig(source="mnist_mini")
 
 

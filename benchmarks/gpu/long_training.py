@@ -32,6 +32,8 @@ WITHOUT_STEPS = 0.8
 """Share of training that the steps are; validation, figures and checkpoints are the rest."""
 FASTER = 1.1
 """A compiled step is taken if it is so many times as fast as an eager one."""
+CACHED = 0.3
+"""Share of the seconds of compiling that it takes where what is compiled is cached; a guess."""
 CHECKPOINTS = 4
 
 
@@ -53,10 +55,10 @@ def main(context: Context) -> None:
 
 def recipe(context: Context, device: torch.device, config: RunConfig) -> RunConfig:
     """Return the reference recipe for as many epochs as the time allows, its schedules in proportion."""
-    rate, compiled = _pace(context, device)
+    rate, compiled, compiling = _pace(context, device)
     there = min(config.data.training_images, context.sizes.training_images)
     images = batch_count(there, context.sizes.batch_size) * context.sizes.batch_size
-    seconds = max(context.seconds_left, 1.0) * (1 - SCORING)
+    seconds = max(context.seconds_left * (1 - SCORING) - compiling, 1.0)
     epochs = max(1, min(context.sizes.epochs, int(WITHOUT_STEPS * seconds * rate / images)))
     changes = {
         "epochs": epochs,
@@ -71,8 +73,8 @@ def recipe(context: Context, device: torch.device, config: RunConfig) -> RunConf
     return config.model_copy(update={"model": model, "training": config.training.model_copy(update=changes)})
 
 
-def _pace(context: Context, device: torch.device) -> tuple[float, Literal["on", "off"]]:
-    """Return images a second as measured before, or here if they were not, and whether to compile."""
+def _pace(context: Context, device: torch.device) -> tuple[float, Literal["on", "off"], float]:
+    """Return images a second as measured before, or here if they were not, whether to compile, and for how long."""
     precision = resolve_precision("auto", device)
 
     def measured(step: str) -> float:
@@ -95,7 +97,9 @@ def _pace(context: Context, device: torch.device) -> tuple[float, Literal["on", 
         measure = stopwatch(lambda: [step(batch, 0.5) for batch in islice(batches, 5)])
         measure()
         eager = 5 * context.sizes.batch_size / measure()
-    return (compiled, "on") if compiled > FASTER * eager else (eager, "off")
+    if compiled <= FASTER * eager:
+        return eager, "off", 0.0
+    return compiled, "on", CACHED * context.earlier["training_compiled"]["rows"][0]["compile_seconds"]
 
 
 def _train(
@@ -103,11 +107,11 @@ def _train(
 ) -> None:
     until = time.time() + (1 - SCORING) * context.seconds_left
     trainer = Trainer.start(config, images, folder, device)
-    longest = 0.0
-    while trainer.epochs_done < config.training.epochs and (not longest or time.time() + longest < until):
-        started = time.time()
+    lasts = 0.0
+    while trainer.epochs_done < config.training.epochs and (not lasts or time.time() + lasts < until):
+        started, compiled = time.time(), trainer.state.compile_seconds
         metrics = trainer.run_epoch()
-        longest = max(longest if trainer.epochs_done > 2 else 0.0, time.time() - started)  # the first ones compile
+        lasts = time.time() - started - (trainer.state.compile_seconds - compiled)
         context.append(
             "curve",
             {"epoch": metrics.epoch, "training": metrics.train_negative_elbo,

@@ -28,16 +28,16 @@ class Step:
 
 
 STEPS = (
-    Step("machine", "machine", 45),
+    Step("machine", "machine", 40),
     Step("correctness", "correctness", 75),
     Step("memory", "memory", 25),
     Step("training", "throughput", 60),
     Step("training_compiled", "throughput", 130),
     Step("scoring", "scoring", 70),
     Step("packing", "packing", 55),
-    Step("plan", "plan", 35),
+    Step("plan", "plan", 45),
     Step("small_sweep", "small_sweep", 75, packages=("ray",)),
-    Step("trial_memory", "trial_memory", 30, packages=("ray",)),
+    Step("trial_memory", "trial_memory", 25, packages=("ray",)),
     # Both take what the steps above did not need: compiling float32 is for a day on which they were quick.
     Step("training_compiled_float32", "throughput", 120, leaves=100),
     Step("long_training", "long_training", SECONDS),

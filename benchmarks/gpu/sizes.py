@@ -88,9 +88,9 @@ FULL = Sizes(
     temperatures=20,
     packed=("mlp", "small_resnet"),
     processes=(1, 2, 4, 8),
-    turn=2.0,
+    turn=1.2,
     spaces=("mnist",),
-    sweep_epochs=20,
+    sweep_epochs=10,
     training_images=60_000,
     epochs=2500,
 )

@@ -21,6 +21,8 @@ from iafsweep.records import Precision
 from iafsweep.training import resolve_device
 
 EAGER = "training"
+WARM = 5
+"""Steps before any is timed: the first compiles, those after it record."""
 
 
 class Row(NamedTuple):
@@ -83,7 +85,7 @@ def _timed(context: Context, row: Row, config: ModelConfig, counted: Counted, de
     work: Callable[[], object] = lambda: step(next(batches), 0.5)  # noqa: E731
     if row.bare:
         work = products_alone(work)
-    first = [stopwatch(work)() for _ in range(3)]
+    first = [stopwatch(work)() for _ in range(WARM)]
     measure = stopwatch(lambda: [work() for _ in range(sizes.steps)])
     seconds = sorted(measure() / sizes.steps for _ in range(sizes.rounds))
     rate = batch_size / median(seconds)
