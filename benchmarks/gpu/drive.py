@@ -27,6 +27,8 @@ RESULT, SUMMARY, LOG = "gpu.json", "summary.md", "log.txt"
 COMPILED = "gpu-compiled"
 FEWEST_SECONDS = 10.0
 """With less time left a step is not begun."""
+PATIENCE = 5
+"""A rehearsal's steps may take so many times their limits, which are a GPU's: its cores may be busy otherwise."""
 LOGGED = 200_000
 """Characters of a step's output that are kept, the last ones."""
 
@@ -109,7 +111,7 @@ class Drive:
     def _run(self, step: Step) -> dict[str, Any]:
         """Run one step to its end, or until its time is over; its figures are those it has left by then."""
         started, processor = time.time(), _processor_seconds()
-        limit = min(step.limit * (2 if self.rehearsal else 1), self._left)
+        limit = min(step.limit * (PATIENCE if self.rehearsal else 1), self._left)
         figures_path(self.work, step.name).unlink(missing_ok=True)
         output = self.work / f"{step.name}.log"
         status, remark = "failed", ""
