@@ -7,7 +7,10 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 # `make test-faults FAULTS="faults and slow"` leaves out what `make test` runs.
 FAULTS := faults
 
-.PHONY: help sweep test test-faults test-all lint docs clean
+# Where `make gpu` and its rehearsal leave their results.
+OUT ?= runs/gpu
+
+.PHONY: help sweep test test-faults test-all lint docs gpu gpu-rehearsal clean
 
 help:
 	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about three minutes)"
@@ -15,6 +18,8 @@ help:
 	@echo "make test-faults  kill, fill and truncate: every row of the table of faults in docs/sweeps.md"
 	@echo "make test-all  make test, with the tests marked slow too"
 	@echo "make lint      lint and types alone"
+	@echo "make gpu       everything that is measured on a GPU, in ten minutes, into OUT=$(OUT)"
+	@echo "make gpu-rehearsal  the same steps, tiny, on a CPU (about three minutes)"
 	@echo "make docs      write the pages that scripts make: configuration, tutorial (runs a small sweep)"
 	@echo "make clean     remove .venv and caches (not runs/)"
 
@@ -47,6 +52,12 @@ test-all: lint
 docs: $(INSTALLED)
 	$(VENV)/bin/python -m tools.configuration_page
 	$(VENV)/bin/python -m tools.tutorial
+
+gpu: $(INSTALLED)
+	$(VENV)/bin/python -m benchmarks.gpu $(OUT)
+
+gpu-rehearsal: $(INSTALLED)
+	$(VENV)/bin/python -m benchmarks.gpu $(OUT)-rehearsal --rehearsal
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -43,6 +43,15 @@ class Counted(NamedTuple):
         """Operations forward and backward: three times forward."""
         return 3 * sum(self.forward.values())
 
+    @property
+    def traffic(self) -> float:
+        """Bytes moved: forward writes and reads each map once, backward reads it again, and its gradient likewise."""
+        return 5 * self.activations
+
+    def optimiser(self, batch_size: int) -> float:
+        """Bytes that the optimiser moves, shared out among the images of a batch: 7 passes of float32."""
+        return 4 * 7 * self.parameters / batch_size
+
 
 class _Written(TorchDispatchMode):
     """Adds up the numbers that operations write, views left out."""
@@ -100,9 +109,7 @@ def main(
         console.print(f"{name}: {flops / 1e9:.4f} GFLOP an image, forward")
     console.print(f"flow, what its masks leave: {found.needed / 1e9:.4f} GFLOP")
     console.print(f"all networks: {sum(found.forward.values()) / 1e9:.3f} GFLOP forward, {found.step / 1e9:.3f} a step")
-    # Forward writes and reads each map once, backward reads it again, and writes and reads its gradient.
-    traffic = 5 * found.activations
-    optimiser = 4 * 7 * found.parameters / batch_size
+    traffic, optimiser = found.traffic, found.optimiser(batch_size)
     console.print(f"activations: {found.activations / 1e6:.1f} MB an image written forward, {traffic / 1e6:.1f} moved")
     console.print(
         f"optimiser: {optimiser / 1e6:.1f} MB an image ({found.parameters:,} parameters, 7 passes of float32)"

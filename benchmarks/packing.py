@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Annotated
@@ -29,6 +29,7 @@ from benchmarks.train import AS_TRAINED, MODELS, SHAPE, endless, step_of
 from iafsweep.config import ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.training import resolve_device
+from iafsweep.training.computing import resolve_precision
 from iafsweep.training.objective import bound_terms
 
 
@@ -106,22 +107,27 @@ def main(
         return
     console = Console()
     console.print(f"{hardware(resolve_device('auto'))}; a thread a process; wall clock", markup=False, soft_wrap=True)
-    sides, stacks = _numbers(processes), _numbers(stacked)
-    plain = [Worker(model, 1, batch_size, seconds) for _ in range(max(sides))]
-    rows = [Row(f"{count} process{'es' * (count > 1)}", plain[:count]) for count in sides]
+    stacks = _numbers(stacked)
+    rows = side_by_side(model, _numbers(processes), batch_size, seconds)
     rows += [
         Row(f"{count} models stacked in 1 process", [Worker(model, count, batch_size, seconds)]) for count in stacks
     ]
-    _take_turns(rows, rounds)
+    take_turns(rows, rounds)
     console.print(f"\n{model}, {AS_TRAINED.name}, batches of {batch_size}, {rounds} turns of {seconds:g} s\n")
     _show(console, rows)
+
+
+def side_by_side(model: str, numbers: Sequence[int], batch_size: int, seconds: float) -> list[Row]:
+    """Return a row for each number of processes; they are the same ones."""
+    workers = [Worker(model, 1, batch_size, seconds) for _ in range(max(numbers))]
+    return [Row(f"{count} process{'es' * (count > 1)}", workers[:count]) for count in numbers]
 
 
 def _numbers(text: str) -> list[int]:
     return [int(each) for each in text.split(",")]
 
 
-def _take_turns(rows: list[Row], rounds: int) -> None:
+def take_turns(rows: list[Row], rounds: int) -> None:
     """Wait until all processes are warm, then give every row its turns; end the processes."""
     workers = list(dict.fromkeys(worker for row in rows for worker in row.workers))
     try:
@@ -159,7 +165,8 @@ def work(config: ModelConfig, models: int, batch_size: int, seconds: float) -> N
     if models > 1:
         step = stacked_step(config, models, batch_size, device)
     else:
-        step = step_of(config, AS_TRAINED, batch_size, device)
+        way = AS_TRAINED._replace(precision=resolve_precision("auto", device))  # as trials compute there
+        step = step_of(config, way, batch_size, device)
     for _ in range(3):
         step()
     print(0.0, flush=True)

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from iafsweep.models.precision import full_precision
+
 PRODUCTS = ("convolution", "convolution_backward", "mm", "addmm", "addmm_")
 
 
@@ -24,8 +26,9 @@ def products_alone(step: Callable[[], object]) -> Callable[[], object]:
 
     @torch.no_grad()
     def again() -> None:
-        for operation, args, kwargs in calls:
-            operation(*args, **kwargs)
+        with full_precision():  # as a step in float32 is: no TF32 on a GPU
+            for operation, args, kwargs in calls:
+                operation(*args, **kwargs)
 
     return again
 

@@ -48,14 +48,14 @@ def main(
         models, rounds, rows = "tiny", 2, 20
     for name in models.split(","):
         config = MODELS[name]
-        model, x = _model_and_images(config, device)
+        model, x = model_and_images(config, device)
         with full_precision():
             for title, ways in (
                 (
                     "importance sampling",
-                    [*_sampling(config, model, x, rows), *_apart(name, rows, device, _weights)],
+                    [*_sampling(config, model, x, rows), *_apart(name, rows, device, weights_of)],
                 ),
-                ("gradients of annealing", [*_gradients(model, x, rows), *_apart(name, rows, device, _slopes)]),
+                ("gradients of annealing", [*_gradients(model, x, rows), *_apart(name, rows, device, slopes_of)]),
                 ("the flow alone", _flows(config, model, x, rows)),
             ):
                 take_turns(ways, rounds)
@@ -65,8 +65,8 @@ def main(
 
 def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]:
     ways = [
-        Timed(PLAIN, stopwatch(_weights(model, x, rows)), rows),
-        Timed("folded", stopwatch(_weights(folded(model), x, rows)), rows),
+        Timed(PLAIN, stopwatch(weights_of(model, x, rows)), rows),
+        Timed("folded", stopwatch(weights_of(folded(model), x, rows)), rows),
     ]
     try:
         # It has randomness, batches and images of its own: as many samples in all.
@@ -79,19 +79,21 @@ def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Tim
     ]
 
 
-def _weights(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
+def weights_of(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
+    """Return what evaluates the log-weights of so many rows."""
     noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
     return _without_graph(lambda: bridge.log_densities(noise))
 
 
 def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
     return [
-        Timed(PLAIN, stopwatch(_slopes(model, x, rows)), rows),
-        Timed("folded", stopwatch(_slopes(folded(model), x, rows)), rows),
+        Timed(PLAIN, stopwatch(slopes_of(model, x, rows)), rows),
+        Timed("folded", stopwatch(slopes_of(folded(model), x, rows)), rows),
     ]
 
 
-def _slopes(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
+def slopes_of(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
+    """Return what evaluates the gradients of so many rows."""
     noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
     return lambda: evaluate(noise, bridge.log_densities)
 
@@ -109,11 +111,12 @@ def _folded_work(name: str, rows: int, work_of: WorkOf, *, keeps: bool) -> Calla
     device = torch.device("cpu")
     if keeps:
         keep_freed_memory(device)
-    model, x = _model_and_images(MODELS[name], device)
+    model, x = model_and_images(MODELS[name], device)
     return work_of(folded(model), x, rows)
 
 
-def _model_and_images(config: ModelConfig, device: torch.device) -> tuple[VAE, Tensor]:
+def model_and_images(config: ModelConfig, device: torch.device) -> tuple[VAE, Tensor]:
+    """Return a new model in eval mode and `IMAGES` images of noise, on the device."""
     model = build_model(config, SHAPE, seed=0).to(device).eval().requires_grad_(requires_grad=False)
     return model, torch.rand((IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0)).round().to(device)
 

@@ -49,9 +49,18 @@ TINY = {
     "decoder": {"kind": "resnet", "resnet": {"maps": 2}},
     "flow": {"depth": 1, "made": {"width": 8}},
 }
+SMALL_RESNET = {
+    "latent_size": 32,
+    "posterior_offset": -2.0,
+    "batch_norm_momentum": 0.1,
+    "encoder": {"kind": "resnet", "resnet": {"maps": 16, "hidden_size": 256}},
+    "decoder": {"kind": "resnet", "resnet": {"maps": 16}},
+    "flow": {"depth": 2, "made": {"width": 320}},
+}
 MODELS = {
     "reference": ModelConfig(),
     "mlp": ModelConfig.model_validate(MLP),
+    "small_resnet": ModelConfig.model_validate(SMALL_RESNET),
     "tiny": ModelConfig.model_validate(TINY),
 }
 
@@ -81,7 +90,9 @@ WAYS = (
 
 
 def main(
-    models: Annotated[str, typer.Option(help="Which of reference, mlp and tiny, with commas.")] = "reference,mlp",
+    models: Annotated[
+        str, typer.Option(help="Which of reference, mlp, small_resnet, tiny; with commas.")
+    ] = "reference,mlp",
     rounds: Annotated[int, typer.Option(help="Turns that every way is given.")] = 9,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 200,
     skip: Annotated[str, typer.Option(help="Leave out rows whose name has this in it.")] = "",
@@ -124,15 +135,19 @@ def _pythae_steps(name: str, batch_size: int, calls: int) -> Callable[[], object
 
 def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device) -> Callable[[], object]:
     """Return a step of training on batches of its own; it may change how the process handles its memory."""
+    step, batches = training_step(config, way, device), endless(config, batch_size, device)
+    return lambda: step(next(batches), 0.5)
+
+
+def training_step(config: ModelConfig, way: Way, device: torch.device) -> TrainingStep:
+    """Return the step of a new model; it may change how the process handles its memory."""
     model = build_model(config, SHAPE, seed=0).to(device).to(memory_format=way.memory_format)
     if way.plain:
         write_out(model)
     else:
         keep_freed_memory(device)
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
-    step = TrainingStep(model, optimiser, Computing(way.precision, way.compiled))
-    batches = endless(config, batch_size, device)
-    return lambda: step(next(batches), 0.5)
+    return TrainingStep(model, optimiser, Computing(way.precision, way.compiled))
 
 
 def write_out(model: VAE) -> None:

@@ -11,7 +11,6 @@ import torch
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
 from iafsweep.limits import usable_cpus, usable_memory
-from iafsweep.sweep.cluster.ray_session import _because
 
 _MANY = 10**9
 
@@ -135,3 +134,7 @@ def _gpu_slots(gpus: int, wanted: float) -> int:
     if wanted >= 1:
         return gpus // int(wanted)
     return gpus * int(1 / wanted + 1e-9)
+
+
+def _because(limit: str) -> str:
+    return f" ({limit})" if limit else ""
