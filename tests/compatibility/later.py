@@ -44,8 +44,8 @@ class LaterPackage:
         self.replace("version.py", f"FORMAT = {FORMAT}", f"FORMAT = {FORMAT + 1}")
 
     def replace(self, file: str, old: str, new: str) -> None:
-        """Replace what a file has once."""
-        (path,) = (self.path / "iafsweep").rglob(file)
+        """Replace what a file of the package, named from its top, has once."""
+        path = self.path / "iafsweep" / file
         text = path.read_text()
         assert text.count(old) == 1, (file, old)
         path.write_text(text.replace(old, new))

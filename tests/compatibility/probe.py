@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from iafsweep import load_run
-from iafsweep.results.status import standing
+from iafsweep.results.status import status_of
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_sweep
@@ -16,16 +16,16 @@ from tests.compatibility import folders
 def probe(folder: Path) -> dict:
     """Figures, the trials that a driver would be given next, and the same once it has rewritten ``sweep.toml``."""
     sweep = SweepFolder(folder)
-    now = standing(sweep)
+    now = status_of(read_sweep(sweep))
     said = {"figures": folders.sweep_figures(folder), "trials": now.trials, "unscored": list(now.unscored)}
     space = load_sweep_space(sweep)
     with open_ledger(space, sweep) as ledger:
         searcher = LedgerSearcher(space, ledger, make_proposer(space), 0.0, lambda: "", ledger.state.unfinished)
         given = [searcher.suggest("") for _ in range(3)]
     said["given"] = [each if isinstance(each, str) else each | {"config": json.loads(each["config"])} for each in given]
-    again, state = read_sweep(sweep)
-    assert again == space
-    said["proposed"] = [[trial.proposed.key, trial.proposed.seed] for trial in state.trials]
+    stored = read_sweep(sweep)
+    assert stored.space == space
+    said["proposed"] = [[trial.proposed.key, trial.proposed.seed] for trial in stored.state.trials]
     return said
 
 
