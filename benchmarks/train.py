@@ -57,11 +57,18 @@ SMALL_RESNET = {
     "decoder": {"kind": "resnet", "resnet": {"maps": 16}},
     "flow": {"depth": 2, "made": {"width": 320}},
 }
+LEAST = {
+    "latent_size": 2,
+    "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [4]}},
+    "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [4]}},
+    "flow": {"depth": 0},
+}
 MODELS = {
     "reference": ModelConfig(),
     "mlp": ModelConfig.model_validate(MLP),
     "small_resnet": ModelConfig.model_validate(SMALL_RESNET),
     "tiny": ModelConfig.model_validate(TINY),
+    "least": ModelConfig.model_validate(LEAST),  # compiles in seconds
 }
 
 

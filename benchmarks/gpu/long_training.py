@@ -13,9 +13,8 @@ from benchmarks.gpu.context import Context, run_step
 from benchmarks.gpu.images import data_config, root
 from benchmarks.gpu.scoring import score_while
 from benchmarks.gpu.throughput import EAGER
-from benchmarks.packing import model_of
 from benchmarks.timing import stopwatch
-from benchmarks.train import AS_TRAINED, endless, training_step
+from benchmarks.train import AS_TRAINED, MODELS, endless, training_step
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.evaluation.scoring import score_shard
@@ -41,7 +40,7 @@ def main(context: Context) -> None:
     """Train for as long as there is time for scoring too, then score from the best epoch."""
     device = resolve_device(context.device)
     data = data_config(context)
-    config = recipe(context, device, RunConfig(data=data, model=model_of(context.sizes.compiled_model)))
+    config = recipe(context, device, RunConfig(data=data, model=MODELS[context.sizes.compiled_model]))
     context.record(epochs_planned=config.training.epochs, compile=config.training.compile)
     path = context.work / "gpu-training"
     shutil.rmtree(path, ignore_errors=True)
@@ -91,7 +90,7 @@ def _pace(context: Context, device: torch.device) -> tuple[float, Literal["on", 
 
     eager, compiled = measured(EAGER), measured("training_compiled")
     if not eager:
-        config = model_of(context.sizes.compiled_model)
+        config = MODELS[context.sizes.compiled_model]
         step = training_step(config, AS_TRAINED._replace(precision=precision), device)
         batches = endless(config, context.sizes.batch_size, device)
         measure = stopwatch(lambda: [step(batch, 0.5) for batch in islice(batches, 5)])

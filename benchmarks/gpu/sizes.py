@@ -96,7 +96,7 @@ FULL = Sizes(
 )
 REHEARSAL = Sizes(
     model="tiny",
-    compiled_model="tiny-mlp",
+    compiled_model="least",
     square=128,
     batch_size=20,
     large_batch=40,

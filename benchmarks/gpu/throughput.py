@@ -11,10 +11,9 @@ import torch
 from benchmarks.count import Counted, count
 from benchmarks.gpu.context import Context, run_step
 from benchmarks.gpu.kernels import time_by_class
-from benchmarks.packing import model_of
 from benchmarks.products import products_alone
 from benchmarks.timing import stopwatch
-from benchmarks.train import SHAPE, Way, endless, training_step
+from benchmarks.train import MODELS, SHAPE, Way, endless, training_step
 from iafsweep.config import ModelConfig
 from iafsweep.models import build_model
 from iafsweep.records import Precision
@@ -65,7 +64,7 @@ def main(context: Context) -> None:
     """Time the rows of this step of the schedule."""
     device = resolve_device(context.device)
     for row in ROWS[context.name]:
-        config = model_of(context.sizes.compiled_model if row.compiled else context.sizes.model)
+        config = MODELS[context.sizes.compiled_model if row.compiled else context.sizes.model]
         counted = count(build_model(config, SHAPE, seed=0))
         context.record(flop_an_image=counted.step)
         context.append("rows", _timed(context, row, config, counted, device))
