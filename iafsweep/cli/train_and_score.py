@@ -25,7 +25,6 @@ from iafsweep.training import DivergedError, RunFolder, Trainer, device_name, lo
 from iafsweep.training.batches import batch_count
 from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.comparison import refuse_training_changes
-from iafsweep.training.lock import held
 from iafsweep.training.memory import REMEDY, is_out_of_memory, refuse_too_large
 from iafsweep.training.run_log import add_test_figures
 
@@ -68,13 +67,13 @@ def train_and_score(
             refuse_unscorable(config)
             if evaluate_only:
                 refuse_training_changes(folder.read_config(), config, folder)
-                with held(folder):
+                with folder.held():
                     folder.remove_leftovers()
                     _score(config, folder, where, root, console)
             else:
                 images = load_training_images(config.data, root)
                 refuse_too_large(config, where)
-                with held(folder):
+                with folder.held():
                     _train(config, images, folder, where, resume=resume, console=console)
                     _score(config, folder, where, root, console)
     except exits.INTERRUPTS as interrupt:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +17,7 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
+from iafsweep.locks import locked
 from iafsweep.records import Evaluation, RunState
 
 # Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
@@ -108,6 +111,41 @@ class RunFolder:
         """There while a process trains or scores the run, or was killed doing so."""
         return self.path / ".run.lock"
 
+    def locked(self, seconds: float = 0.0) -> AbstractContextManager[str | None]:
+        """Take the folder as its one writer, a run of its own or a sweep's trial; gives None, or who has it.
+
+        The folder is made if it is not there, and removed again if nothing has been put into it.
+
+        Args:
+            seconds: how long to wait for whoever has it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        return locked(self.lock, seconds, leaves_nothing=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder as its one writer.
+
+        Raises:
+            RunFolderError: another process holds it, or it cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                self.refuse_file()
+                holder = stack.enter_context(self.locked())
+            except OSError as error:
+                raise RunFolderError(
+                    f"cannot write the run folder {self.path}: {error}; name another with --run"
+                ) from error
+            if holder is not None:
+                raise RunFolderError(
+                    f"{self.path} is in use by another process that trains or scores it; wait until it ends, or name "
+                    f"another folder with --run"
+                )
+            yield
+
     def create(self, config: RunConfig) -> None:
         """Make the folder and write the configuration into it.
 
@@ -154,6 +192,16 @@ class RunFolder:
         for path in self.path.iterdir():
             if _LEFTOVER.fullmatch(path.name) and not path.is_dir():
                 path.unlink(missing_ok=True)
+
+    def clear(self) -> bool:
+        """Remove all that is in the folder but its lock; return whether there was anything."""
+        left = [path for path in self.path.glob("*") if path != self.lock]
+        for path in left:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        return bool(left)
 
     def discard(self) -> None:
         """Remove the files of a run that never trained an epoch."""

@@ -3,7 +3,7 @@
 ``trainer`` the loop · ``batches`` its images · ``step`` one batch, ``objective`` the bound · ``computing`` how steps
 are computed, compiled or not · ``schedules`` learning rate and KL weight · ``validation`` the bound that chooses ·
 ``divergence`` when there is no going on · ``checkpoint`` files to go on from · ``kept`` the last whole epoch until it
-is written · ``lock`` one writer a run folder · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
+is written · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
 ``tracking`` what is left behind · ``trained`` models read back · ``device``, ``memory``, ``host_memory`` where to
 compute and how much there is.
 """

@@ -22,7 +22,7 @@ from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.cluster.work_units import Unit, UnitProgress, UnitsOutcome
 from iafsweep.sweep.scoring.selection import saved_epoch
-from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.training import RunFolder, load_trained_model
 from iafsweep.training.checkpoint import check_whole, checkpoint_digest
 from iafsweep.training.host_memory import keep_freed_memory
@@ -165,7 +165,12 @@ def score_finalists(
         for run in runs:
             if run.take(outcome):
                 units += run.units()
-                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], kind, told)
+                beside = [each for each in runs if each.finalist is run.finalist]
+                scored = [each.scored for each in beside if each.scored is not None]
+                if len(scored) == len(beside):
+                    with folder.trial_lock(run.finalist.trial, TRIAL_SECONDS):
+                        devices = {device for each in beside for device in each.devices}
+                        _write(run.finalist, scored, devices, kind, told)
         return units
 
     first = [unit for run in runs for unit in run.units()]
@@ -213,13 +218,12 @@ def _is_pilot(task: Task) -> bool:
     return isinstance(task.work, PilotWork)
 
 
-def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Callable[[str], None]) -> None:
-    scored = [run.scored for run in runs if run.scored is not None]
-    if len(scored) < len(runs):
-        return
+def _write(
+    finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: str, told: Callable[[str], None]
+) -> None:
     earlier = read_earlier(finalist.run)
     scores = _with_earlier(finalist, assemble(scored), earlier, told)
-    devices = " and ".join(sorted({device for run in runs for device in run.devices}))
+    devices = " and ".join(sorted(used))
     if not devices:  # an earlier rerun did it all, and said where, unless it was killed before it could
         said = None if earlier is None else earlier.evaluation
         devices = said.device if said is not None and said.checkpoint_digest == finalist.digest else kind

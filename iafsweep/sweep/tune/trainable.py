@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import shutil
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -22,13 +21,11 @@ from iafsweep.records import EpochMetrics, RunState, RunStatus
 from iafsweep.run_files import metrics_file
 from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device, tensor_over
 from iafsweep.sweep.cluster.disk import is_out_of_room
-from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
 from iafsweep.training.host_memory import give_freed_memory_back
 from iafsweep.training.memory import is_out_of_memory
-
-_LOCK_SECONDS = 20.0
 
 
 class RunningTrainer(Protocol):
@@ -90,10 +87,7 @@ def open_trainer(
     if folder.last.exists():
         trainer = Trainer.resume(config, images, folder, device)
         return trainer, _notes(f"goes on after epoch {trainer.epochs_done}", trainer.remark)
-    interrupted = path.exists()
-    if interrupted:
-        shutil.rmtree(path)
-    note = "was interrupted before its first checkpoint; starts afresh" if interrupted else ""
+    note = "was interrupted before its first checkpoint; starts afresh" if folder.clear() else ""
     trainer = Trainer.start(config, images, folder, device)
     return trainer, _notes(note, trainer.remark)
 
@@ -176,8 +170,7 @@ class SweepTrial(tune.Trainable):
         torch.set_num_threads(settings.cpus)
         self._device_name = device_name(self._device)
         folder = SweepFolder(settings.folder)
-        # A process that outlived its driver holds it for some seconds more.
-        self._held.enter_context(folder.trial_lock(self._trial, _LOCK_SECONDS))
+        self._held.enter_context(folder.trial_lock(self._trial, TRIAL_SECONDS))
         path = folder.trial(self._trial)
         self._trainer, note = settings.open_trainer(self._config, self._images, path, self._device)
         self._note = "; ".join(part for part in (self._note, note) if part)
