@@ -23,12 +23,12 @@ class Computing:
         precision: of matrix products and convolutions in training (float32: without TF32); densities, their sums, the
             statistics of batch norm and the optimiser are float32 always.
         compiled: whether the step is compiled.
-        remark: what a user should hear of the choice; empty where there is nothing to say.
+        note: what a user should hear of the choice; empty where there is nothing to say.
     """
 
     precision: Precision
     compiled: bool
-    remark: str = ""
+    note: str = ""
 
     @property
     def description(self) -> str:
@@ -65,7 +65,7 @@ def choose_computing(
         return Computing(precision, compiled=False)
     missing = missing_compiler(device)
     if missing is not None:
-        return Computing(precision, compiled=False, remark=f"{missing}: the step is not compiled, training is slower")
+        return Computing(precision, compiled=False, note=f"{missing}: the step is not compiled, training is slower")
     return Computing(precision, compiled=True)
 
 

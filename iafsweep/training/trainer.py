@@ -120,9 +120,9 @@ class Trainer:
         return f"{device_name(self.device)}, {self._step.computing.description}"
 
     @property
-    def remark(self) -> str:
+    def note(self) -> str:
         """What a user should hear of how the run computes; empty where there is nothing to say."""
-        return self._step.computing.remark
+        return self._step.computing.note
 
     @property
     def state(self) -> RunState:
@@ -141,12 +141,12 @@ class Trainer:
         if self._checkpoint_is_due(self.epochs_done):
             self.save()  # it is on disk already, unless that failed: training on would change what is to be written
         started = time.perf_counter()
-        compiled_before, remark = self._step.compile_seconds, self.remark
+        compiled_before, note = self._step.compile_seconds, self.note
         sums, trained = self._train(progress)
         compiling = self._step.compile_seconds - compiled_before
         metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
-        if self.remark != remark:
-            self._log.warn(self.remark)
+        if self.note != note:
+            self._log.warn(self.note)
         metrics_file.append(self.folder.metrics, metrics)
         self._log.curves.add_metrics(metrics)
         if not is_finite(metrics):
@@ -194,7 +194,7 @@ class Trainer:
 
     def _open(self, line: str) -> None:
         self.folder.remove_leftovers()
-        self._log = RunLog(self.folder, self.config, self.epochs_done, line, self.remark)
+        self._log = RunLog(self.folder, self.config, self.epochs_done, line, self.note)
 
     def _keep(self, metrics: EpochMetrics) -> None:
         """Keep the epoch that has just been trained, until it is written."""

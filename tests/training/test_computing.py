@@ -43,8 +43,8 @@ def test_without_a_compiler_it_is_eager_and_says_so(config, model, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     found = choose_computing(with_training(config, compile="on"), model, CPU)
     assert not found.compiled
-    assert "g++" in found.remark
-    assert "slower" in found.remark
+    assert "g++" in found.note
+    assert "slower" in found.note
 
 
 def test_what_was_asked_for_is_taken(config, model):

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished, ParameterValue
 from iafsweep.sweep.storage.state import LedgerState
@@ -19,7 +20,7 @@ from iafsweep.texts import duration, short_name
 _SHOWN = 12
 
 
-class PlainProgress:
+class PlainProgress(SweepCallback):
     """A line for each trial that ends; for logs and pipes.
 
     Args:
@@ -37,9 +38,6 @@ class PlainProgress:
         self._clock.begin(state)
         self._write(f"{trials} trials, {len(state.finished)} done; {plan}")
 
-    def epoch(self, report: TrialReport, state: LedgerState) -> None:
-        """Say nothing."""
-
     def finished(self, row: Finished, state: LedgerState) -> None:
         """Print the trial's line."""
         done = len(state.finished)
@@ -51,15 +49,12 @@ class PlainProgress:
             f"{error}{left}"
         )
 
-    def remark(self, text: str) -> None:
-        """Print the remark."""
+    def message(self, text: str) -> None:
+        """Print the message."""
         self._write(text)
 
-    def end(self) -> None:
-        """Say nothing."""
 
-
-class LiveProgress:
+class LiveProgress(SweepCallback):
     """A table of trials that is redrawn in place.
 
     Args:
@@ -91,8 +86,8 @@ class LiveProgress:
         self._running.pop(row.trial, None)
         self._live.update(self._draw(state))
 
-    def remark(self, text: str) -> None:
-        """Print the remark above the table."""
+    def message(self, text: str) -> None:
+        """Print the message above the table."""
         self._live.console.print(text, markup=False, highlight=False)
 
     def end(self) -> None:

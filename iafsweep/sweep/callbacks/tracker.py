@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -16,7 +17,7 @@ from iafsweep.training import RunFolder
 from iafsweep.training.tracking import Mirror, RunToTrack
 
 
-class SweepTracking:
+class SweepTracking(SweepCallback):
     """Hears of a sweep and passes on to a mirror which trials have news.
 
     Everything is sent from the driver, and from the run folders: a trial whose process is killed, one that an earlier
@@ -47,12 +48,6 @@ class SweepTracking:
     def finished(self, row: Finished, state: LedgerState) -> None:
         """Send a trial's end."""
         self._news_of(row.trial, state)
-
-    def remark(self, text: str) -> None:
-        """Nothing to send."""
-
-    def end(self) -> None:
-        """Nothing to send: scoring may follow."""
 
     def scored(self, trials: Iterable[str]) -> None:
         """Send the figures of trials that were scored."""

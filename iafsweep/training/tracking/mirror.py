@@ -23,11 +23,6 @@ HANG_SECONDS = 60.0
 """So long a single call may take before it is said that the tracker does not answer."""
 CLOSE_SECONDS = 30.0
 """So long the end of a command waits for the tracker."""
-WATCH_SECONDS = 2.0
-"""So often a run folder is looked at that is watched."""
-
-Watch = Callable[[], RunToTrack | None]
-"""Returns a run if its folder has something new, else None."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,6 @@ class Mirror:
     Args:
         name: of the tracker, for messages.
         make: makes the tracker; called in the thread, because importing its package takes seconds.
-        watch: asked every two seconds for a run with news; None: all news is said.
         hang_seconds: so long a call may take before it is mentioned.
         close_seconds: so long :meth:`close` waits.
     """
@@ -58,13 +52,11 @@ class Mirror:
         self,
         name: str,
         make: Callable[[], Tracker],
-        watch: Watch | None = None,
         hang_seconds: float = HANG_SECONDS,
         close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self.name = name
         self._make = make
-        self._watch = watch
         self._hang_seconds = hang_seconds
         self._close_seconds = close_seconds
         self._changed = threading.Condition()
@@ -72,7 +64,7 @@ class Mirror:
         self._busy_since: float | None = None
         self._closing = False
         self._error: Exception | None = None
-        self._told = False
+        self._has_said = False
         # A daemon: a tracker that hangs keeps no process alive.
         self._thread = threading.Thread(target=self._work, name=f"tracker {name}", daemon=True)
         self._thread.start()
@@ -95,9 +87,9 @@ class Mirror:
         with self._changed:
             error, busy = self._error, self._busy_since
         hangs = busy is not None and time.monotonic() - busy > self._hang_seconds
-        if self._told or (error is None and not hangs):
+        if self._has_said or (error is None and not hangs):
             return ""
-        self._told = True
+        self._has_said = True
         if error is None:
             return (
                 f"--tracker {self.name} has not answered for {self._hang_seconds:.0f} seconds; "
@@ -118,9 +110,9 @@ class Mirror:
         self._thread.join(max(deadline - time.monotonic(), 0.0))
         if not self._thread.is_alive():
             return self.trouble()
-        if self._told:
+        if self._has_said:
             return ""
-        self._told = True
+        self._has_said = True
         return (
             f"--tracker {self.name} did not take everything within {self._close_seconds:.0f} seconds; "
             f"resuming with --tracker sends what is missing"
@@ -155,20 +147,13 @@ class Mirror:
 
     def _next(self) -> _News | None:
         """Wait for news and take it; None once there is none and no more will come."""
-        while True:
-            with self._changed:
-                self._busy_since = None
-                if not self._news and not self._closing:
-                    self._changed.wait(None if self._watch is None else WATCH_SECONDS)
-                if self._news:
-                    self._busy_since = time.monotonic()
-                    return self._news.pop(next(iter(self._news)))
-                if self._closing:
-                    return None
-            # Without the lock, which saying news takes: a slow disk would hold up training.
-            if self._watch is not None and (run := self._watch()) is not None:
-                with self._changed:
-                    self._news.setdefault(run.key, _News(run, ""))
+        with self._changed:
+            self._busy_since = None
+            self._changed.wait_for(lambda: self._news or self._closing)
+            if not self._news:
+                return None
+            self._busy_since = time.monotonic()
+            return self._news.pop(next(iter(self._news)))
 
 
 class _Sender:

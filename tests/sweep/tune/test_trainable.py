@@ -7,12 +7,14 @@ import pytest
 import torch
 from ray.tune.schedulers import TrialScheduler
 
+from iafsweep.config import RunConfig
 from iafsweep.records import METRIC
 from iafsweep.search_space.candidate import candidate
 from iafsweep.sweep.cluster.device import is_gpu_fault, is_transient
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.trial_report import TrialReport, read_report
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial
+from iafsweep.sweep.tune.trial_run import TrialRun, TrialSettings, open_trainer
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, open_fake, open_faulty, tiny_images, tiny_space
 
@@ -37,13 +39,13 @@ def config_of(trial="t0001", depth=0, epochs=3, gpus=0.0, rate=2e-3, every=1):
 
 @pytest.fixture
 def make(folder):
-    """Makes trials as Tune would, without Ray, and closes them in the end."""
+    """Makes trials, and closes them in the end."""
     made = []
 
     def make(opener=open_fake, milestones=(), gpus=0.0, **changes):
-        trial = SweepTrial.__new__(SweepTrial)
-        settings = TrialSettings(folder.path, 1, milestones, opener)
-        trial.setup(config_of(gpus=gpus, **changes), IMAGES.training.numpy(), IMAGES.validation.numpy(), settings)
+        asked = config_of(gpus=gpus, **changes)
+        config = RunConfig.model_validate_json(asked["config"])
+        trial = TrialRun(asked["trial"], config, gpus, IMAGES, TrialSettings(folder.path, 1, milestones, opener))
         made.append(trial)
         return trial
 
@@ -52,17 +54,34 @@ def make(folder):
         kill(trial)
 
 
+@pytest.fixture
+def make_process(folder):
+    """Makes processes of trials as Tune would, without Ray."""
+    made = []
+
+    def make(opener=open_fake, milestones=()):
+        process = SweepTrial.__new__(SweepTrial)
+        settings = TrialSettings(folder.path, 1, milestones, opener)
+        process.setup(config_of(), IMAGES.training.numpy(), IMAGES.validation.numpy(), settings)
+        made.append(process)
+        return process
+
+    yield make
+    for process in made:
+        kill(process._run)
+
+
 def kill(trial):
     """Let go of everything without saving, as a kill does."""
-    if trial._trainer is not None:
-        trial._trainer.close()
-    trial._trainer = None
+    if trial.trainer is not None:
+        trial.trainer.close()
+    trial.trainer = None
     trial._held.close()
 
 
 def test_every_report_has_every_field_and_the_last_says_done(make):
     trial = make(epochs=3)
-    results = [trial.step() for _ in range(3)]
+    results = [trial.step().result() for _ in range(3)]
     assert [result["done"] for result in results] == [False, False, True]
     assert [result["status"] for result in results] == ["running", "running", "completed"]
     assert [result["training_iteration"] for result in results] == [1, 2, 3]
@@ -73,8 +92,8 @@ def test_every_report_has_every_field_and_the_last_says_done(make):
 
 def test_real_trial_gives_the_metrics_of_a_single_run(make, folder, tmp_path):
     trial = make(open_trainer, depth=1)
-    trial.step(), trial.step(), trial.step()
-    single = Trainer.start(trial._config, IMAGES, RunFolder(tmp_path / "single"), torch.device("cpu"))
+    trial.step(), trial.step(), trial.step().result()
+    single = Trainer.start(trial.config, IMAGES, RunFolder(tmp_path / "single"), torch.device("cpu"))
     for _ in range(3):
         single.run_epoch()
     single.finish()
@@ -90,11 +109,11 @@ def metrics_of(path):
 
 def test_new_process_goes_on_from_the_run_folder(make, folder):
     first = make(open_trainer, depth=1)
-    first.step(), first.step()
+    first.step(), first.step().result()
     whole = make(open_trainer, trial="t0002", depth=1)
-    ends = [whole.step() for _ in range(3)]
+    ends = [whole.step().result() for _ in range(3)]
     kill(first)
-    second = make(open_trainer, depth=1).step()
+    second = make(open_trainer, depth=1).step().result()
     assert second["note"] == "goes on after epoch 2"
     assert second["done"]
     assert second[METRIC] == ends[-1][METRIC]
@@ -105,18 +124,18 @@ def test_run_folder_without_a_checkpoint_starts_afresh_and_says_so(make, folder)
     path = folder.trial("t0001")
     path.mkdir()
     (path / "config.toml").write_text("half of a fi")
-    result = make(open_trainer).step()
+    result = make(open_trainer).step().result()
     assert result["epoch"] == 1
     assert result["note"] == "was interrupted before its first checkpoint; starts afresh"
 
 
 def test_damaged_checkpoint_fails_the_trial_and_names_the_file(make, folder):
     trial = make(open_trainer)
-    trial.step()
+    trial.step().result()
     kill(trial)
     last = folder.trial("t0001") / "last.pt"
     last.write_bytes(last.read_bytes()[:100])
-    result = make(open_trainer).step()
+    result = make(open_trainer).step().result()
     assert result["status"] == "failed"
     assert "last.pt" in result["error"]
 
@@ -124,7 +143,7 @@ def test_damaged_checkpoint_fails_the_trial_and_names_the_file(make, folder):
 def test_complete_run_folder_is_reported_without_training(make):
     for _ in range(2):
         trial = make(epochs=1)
-        result = trial.step()
+        result = trial.step().result()
         assert (result["status"], result["epoch"]) == ("completed", 1)
 
 
@@ -138,11 +157,11 @@ def test_complete_run_folder_is_reported_without_training(make):
 )
 def test_ends_that_are_no_success(make, depth, status, error):
     trial = make(open_faulty, depth=depth)
-    assert trial.step()["status"] == "running"
-    result = trial.step()
+    assert trial.step().result()["status"] == "running"
+    result = trial.step().result()
     assert (result["status"], result["done"], result[METRIC]) == (status, True, math.inf)
     assert error in result["error"]
-    assert trial._trainer is None
+    assert trial.trainer is None
 
 
 @pytest.mark.parametrize(
@@ -174,10 +193,10 @@ def test_nothing_of_a_trial_is_held_when_its_memory_is_given_back(make, monkeypa
         return trainer, note
 
     monkeypatch.setattr(
-        "iafsweep.sweep.tune.trainable.give_freed_memory_back",
+        "iafsweep.sweep.tune.trial_run.give_freed_memory_back",
         lambda: held.extend(each() for each in of_trial if each() is not None),
     )
-    assert make(opener, epochs=1).step()["status"] == status
+    assert make(opener, epochs=1).step().result()["status"] == status
     assert len(of_trial) == 2
     assert not held
 
@@ -188,7 +207,7 @@ def test_transient_errors_are_left_to_tune_and_let_go_of_the_folder(make, folder
 
     trial = make(opener)
     with pytest.raises(OSError, match="stale"):
-        trial.step()
+        trial.step().result()
     with folder.trial_lock("t0001"):
         pass
 
@@ -210,17 +229,17 @@ def test_a_fault_in_mid_epoch_leaves_the_last_whole_epoch_and_the_next_process_a
         return trainer, note
 
     whole = make(open_trainer, trial="t0002", every=3)
-    ends = [whole.step() for _ in range(3)]
+    ends = [whole.step().result() for _ in range(3)]
     first = make(faulty, every=3)
-    first.step()
+    first.step().result()
     with pytest.raises(RuntimeError, match="CUDA error"):
-        first.step()
+        first.step().result()
     state = RunFolder(folder.trial("t0001")).read_state()
     assert (state.status, state.epochs) == ("interrupted", 1)
     second = make(open_trainer, every=3)
-    again = [second.step() for _ in range(2)]
+    again = [second.step().result() for _ in range(2)]
     saved = (folder.trial("t0001") / "last.pt").read_bytes()
-    first.cleanup()  # Tune ends the old process when it likes
+    first.close()  # Tune ends the old process when it likes
     assert (folder.trial("t0001") / "last.pt").read_bytes() == saved
     assert again[0]["note"] == "goes on after epoch 1"
     assert again[-1][METRIC] == ends[-1][METRIC]
@@ -238,7 +257,7 @@ def test_a_fault_that_comes_back_while_saving_is_the_first_one(make, folder):
         return trainer, note
 
     with pytest.raises(RuntimeError, match="CUDA error"):
-        make(opener).step()
+        make(opener).step().result()
     with folder.trial_lock("t0001"):
         pass
 
@@ -275,15 +294,15 @@ def test_lack_of_memory_is_no_fault_of_the_gpu_in_whatever_words(make, error):
 
     assert not is_transient(error)
     assert not is_gpu_fault(error)
-    result = make(opener).step()
+    result = make(opener).step().result()
     assert (result["status"], result["done"]) == ("oom", True)
     assert result["error"] == (str(error).partition("\n")[0] or "MemoryError()")
 
 
-def test_process_takes_another_trial_and_puts_the_first_away(make, folder):
-    trial = make(open_trainer, milestones=(1,))
+def test_process_takes_another_trial_and_puts_the_first_away(make, make_process, folder):
+    trial = make_process(open_trainer, milestones=(1,))
     trial.step()
-    first = trial._trainer
+    first = trial._run.trainer
     assert trial.reset_config(config_of("t0002", depth=1))
     assert trial.step()["trial"] == "t0002"
     assert first.folder.read_state().status == "interrupted"
@@ -293,14 +312,14 @@ def test_process_takes_another_trial_and_puts_the_first_away(make, folder):
     assert metrics_of(folder.trial("t0002")) == metrics_of(folder.trial("t0003"))
 
 
-def test_fault_in_putting_a_trial_away_is_not_the_next_ones(make):
-    trial = make()
+def test_fault_in_putting_a_trial_away_is_not_the_next_ones(make_process):
+    trial = make_process()
     trial.step()
 
     def finish(status):
         raise ValueError("no picture")
 
-    trial._trainer.finish = finish
+    trial._run.trainer.finish = finish
     trial.reset_config(config_of("t0002"))
     result = trial.step()
     assert result["status"] == "running"
@@ -309,10 +328,10 @@ def test_fault_in_putting_a_trial_away_is_not_the_next_ones(make):
 
 def test_trial_saves_before_it_reports_a_rung(make):
     trial = make(milestones=(2,))
-    trial.step()
-    calls = trial._trainer.calls
+    trial.step().result()
+    calls = trial.trainer.calls
     calls.clear()
-    trial.step()
+    trial.step().result()
     assert calls == ["save", "save"]  # the fake's own, and the rung's
 
 
@@ -322,10 +341,10 @@ def test_trial_killed_at_a_rung_reports_the_rung_again_before_it_trains_on(make,
     reports = [first.step(), first.step()]
     kill(first)
     second = make(open_trainer, epochs=4, milestones=(2,))
-    again = second.step()
+    again = second.step().result()
     assert (again["status"], again["epoch"], again[METRIC]) == ("running", 2, reports[-1][METRIC])
     assert len(metrics_of(folder.trial("t0001"))) == 2
-    assert second.step()["epoch"] == 3
+    assert second.step().result()["epoch"] == 3
 
 
 def test_value_of_a_trial_killed_at_its_end_is_its_last_epochs(make, folder):
@@ -333,7 +352,7 @@ def test_value_of_a_trial_killed_at_its_end_is_its_last_epochs(make, folder):
     ends = []
     for _ in range(2):
         trial = make(open_trainer, epochs=3, rate=5.0)
-        while not (end := trial.step())["done"]:
+        while not (end := trial.step().result())["done"]:
             pass
         ends.append((end[METRIC], end["best_value"], end["best_epoch"]))
         kill(trial)
@@ -343,7 +362,7 @@ def test_value_of_a_trial_killed_at_its_end_is_its_last_epochs(make, folder):
 
 def test_trial_given_a_gpu_that_is_not_there_fails_with_the_reason(make, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    result = make(gpus=1.0).step()
+    result = make(gpus=1.0).step().result()
     assert result["status"] == "failed"
     assert "was given a GPU but sees none" in result["error"]
 
@@ -354,11 +373,11 @@ def test_memory_that_is_not_given_back_asks_for_a_new_process(make, monkeypatch)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
     with pytest.raises(RuntimeError, match="954 MiB of GPU memory are still held"):
-        make(gpus=1.0).step()
+        make(gpus=1.0).step().result()
 
 
-def test_tunes_checkpoint_holds_nothing_but_a_name(make, tmp_path):
-    trial = make()
+def test_tunes_checkpoint_holds_nothing_but_a_name(make_process, tmp_path):
+    trial = make_process()
     trial.step()
     assert trial.save_checkpoint(str(tmp_path)) is None
     assert (tmp_path / "trial.txt").read_text() == "t0001"
