@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import typer
 from rich.console import Console
 
 from iafsweep.errors import UserError
-from iafsweep.signals import Terminated
+from iafsweep.signals import Terminated, raise_at_once
 
 EXIT_CODES = (
     "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
@@ -36,8 +34,7 @@ INTERRUPTS = (KeyboardInterrupt, Terminated)
 
 def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    raise_at_once()
     try:
         app(prog_name=Path(sys.argv[0]).name)
     except UserError as error:
@@ -70,10 +67,6 @@ def _is_left_interrupt(end: SystemExit) -> bool:
 def _say_interrupted() -> None:
     behind_the_key = "\n" if sys.stderr.isatty() else ""
     print(f"{behind_the_key}Interrupted.", file=sys.stderr)
-
-
-def _raise_terminated(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
 
 
 @contextmanager

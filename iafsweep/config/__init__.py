@@ -8,6 +8,7 @@ from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
+    HaisSettings,
     ImportanceSamplingConfig,
     SandwichConfig,
     Start,
@@ -27,6 +28,7 @@ __all__ = [
     "EvaluationConfig",
     "FlowConfig",
     "HaisConfig",
+    "HaisSettings",
     "ImportanceSamplingConfig",
     "MadeConfig",
     "MlpConfig",

@@ -165,7 +165,7 @@ class _Estimation(Measurement):
         if self._job.method == "negative_elbo":
             return 1
         if self._job.method == "hais":
-            return evaluation.hais.resolved_temperatures
+            return evaluation.hais.resolved().temperatures
         samples = evaluation.importance_sampling.samples
         # Further samples go on at a block of noise that no earlier ones have used.
         return NOISE_BLOCK * math.ceil(samples / NOISE_BLOCK) if is_search else samples
@@ -181,7 +181,7 @@ class _Estimation(Measurement):
         images = min(job.images, hais.pilot_images)
         work = PilotWork(start=hais.start, on="test", images=images, binarisation_seed=seed)
         self._pilot = make_task("hais pilot", work, self._config)
-        return [self._pilot, *_shard_tasks(job, self._config, hais.resolved_chains, pilot=self._pilot)]
+        return [self._pilot, *_shard_tasks(job, self._config, hais.resolved().chains, pilot=self._pilot)]
 
     def _all_spent(self) -> tuple[float, int]:
         """Seconds and evaluations an image of all rounds together; the last holds those before if they are kept."""

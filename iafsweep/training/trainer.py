@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from iafsweep.config import RunConfig, dump_config
+from iafsweep.config import RunConfig, TrainingConfig, dump_config
 from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
@@ -18,18 +19,38 @@ from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training.batches import batch_count, epoch_batches
-from iafsweep.training.checkpoint import on_cpu
+from iafsweep.training.checkpoint import BestWeights, Checkpoint, KeptEpoch, on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
-from iafsweep.training.divergence import DivergedError, is_finite
 from iafsweep.training.host_memory import keep_freed_memory
-from iafsweep.training.kept import KeptEpoch
+from iafsweep.training.objective import ValidationSet
 from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_log import RunLog
-from iafsweep.training.schedules import kl_weight, learning_rate
 from iafsweep.training.step import TrainingStep
-from iafsweep.training.validation import ValidationSet
+
+
+class DivergedError(Exception):
+    """The loss or the validation bound is not a finite number; the last good checkpoint is kept."""
+
+    def __init__(self, metrics: EpochMetrics) -> None:
+        super().__init__(
+            f"diverged in epoch {metrics.epoch}: training loss {metrics.train_loss}, "
+            f"validation bound {metrics.validation_negative_elbo}"
+        )
+        self.metrics = metrics
+
+
+def kl_weight(config: TrainingConfig, epoch: int) -> float:
+    """Return the KL term's weight in epoch ``epoch`` (0 is the first): min(1, epoch / kl_warmup_epochs)."""
+    if config.kl_warmup_epochs == 0:
+        return 1.0
+    return min(1.0, epoch / config.kl_warmup_epochs)
+
+
+def learning_rate(config: TrainingConfig, epoch: int) -> float:
+    """Return Adam's step size in epoch ``epoch`` (0 is the first): learning_rate * decay^(epoch // decay_epochs)."""
+    return float(config.learning_rate * config.learning_rate_decay ** (epoch // config.learning_rate_decay_epochs))
 
 
 class Trainer:
@@ -40,8 +61,15 @@ class Trainer:
     batch is left out; which images fall into it changes with every epoch.
     """
 
-    def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
-        """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
+    def __init__(
+        self,
+        config: RunConfig,
+        images: TrainingImages,
+        folder: RunFolder,
+        device: torch.device,
+        saved: Checkpoint | None = None,
+    ) -> None:
+        """Build the model and its optimiser, as of a checkpoint if there is one: `start` and `resume` do."""
         keep_freed_memory(device)
         self.config = config
         self.folder = folder
@@ -52,8 +80,14 @@ class Trainer:
         self.epochs_done = 0
         self.best: Best | None = None
         self.seconds = 0.0
+        earlier = None
+        if saved is not None:
+            checkpoints.restore(saved, self.model, self.optimiser, folder)
+            self._reached(saved)
+            earlier = Computing(saved.precision, saved.compiled)
+        computing = choose_computing(config, self.model, device, earlier)
+        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds if saved else 0.0)
         self._kept = KeptEpoch(folder)
-        self._step = TrainingStep(self.model, self.optimiser, choose_computing(config, self.model, device))
         self._validation = ValidationSet.of(images, config, device)
         self._pictures = Pictures(config, images, folder, device)
 
@@ -98,8 +132,7 @@ class Trainer:
         checkpoints.settle_best(folder)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
-        trainer = cls(config, images, folder, device)
-        trainer._restore(saved)
+        trainer = cls(config, images, folder, device, saved)
         trainer._write_state("running")
         trainer._open(f"resumed after epoch {saved.epoch} on {trainer.place}")
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
@@ -149,7 +182,7 @@ class Trainer:
             self._log.warn(self.note)
         metrics_file.append(self.folder.metrics, metrics)
         self._log.curves.add_metrics(metrics)
-        if not is_finite(metrics):
+        if not _is_finite(metrics):
             self._write_kept()
             self.seconds += metrics.seconds
             self._write_state("diverged")
@@ -203,16 +236,16 @@ class Trainer:
         if bound is not None and (best is None or bound < best.validation_negative_elbo):
             best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
             weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-            new_best = checkpoints.BestWeights(dump_config(self.config), metrics.epoch, weights)
+            new_best = BestWeights(dump_config(self.config), metrics.epoch, weights)
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
         if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
             last = replace(last, model=on_cpu(last.model), optimiser=on_cpu(last.optimiser))
         self._kept.replace(last, new_best)
         self._reached(last)
 
-    def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> checkpoints.Checkpoint:
+    def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> Checkpoint:
         """Return what training goes on from; its tensors are those that are trained."""
-        return checkpoints.Checkpoint(
+        return Checkpoint(
             config=dump_config(self.config),
             epoch=epoch,
             model=self.model.state_dict(),
@@ -227,7 +260,7 @@ class Trainer:
             compile_seconds=self._step.compile_seconds,
         )
 
-    def _reached(self, last: checkpoints.Checkpoint) -> None:
+    def _reached(self, last: Checkpoint) -> None:
         self.epochs_done, self.best, self.seconds = last.epoch, last.best, last.seconds
 
     def _write_kept(self) -> bool:
@@ -235,13 +268,6 @@ class Trainer:
         if (written := self._kept.write()) is not None:
             self._reached(written)  # once more: an interrupt may have come before it was said
         return written is not None
-
-    def _restore(self, saved: checkpoints.Checkpoint) -> None:
-        checkpoints.restore(saved, self.model, self.optimiser, self.folder)
-        earlier = Computing(saved.precision, saved.compiled)
-        computing = choose_computing(self.config, self.model, self.device, earlier)
-        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds)
-        self._reached(saved)
 
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
@@ -298,3 +324,9 @@ class Trainer:
 
     def _write_state(self, status: RunStatus) -> None:
         self.folder.write_state(self._state(status))
+
+
+def _is_finite(metrics: EpochMetrics) -> bool:
+    """Return whether the loss of an epoch is a finite number, and its validation bound if there is one."""
+    bound = metrics.validation_negative_elbo
+    return math.isfinite(metrics.train_loss) and (bound is None or math.isfinite(bound))

@@ -132,7 +132,7 @@ def test_names_change_with_what_a_default_stands_for_and_not_with_writing_it_out
         return [task.name for task in (pilot, *shards)]
 
     defaults = evaluation_module._FROM_POSTERIOR
-    resolved = run_config().evaluation.hais.resolved_from("posterior").model_dump(exclude={"enabled", "images"})
+    resolved = run_config().evaluation.hais.resolved()._asdict()
     assert names(**resolved) == names()
     for name in ("chains", "temperatures", "leapfrog_steps", "target_acceptance", "initial_step_size"):
         before, value = set(names()), resolved[name]

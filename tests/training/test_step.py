@@ -13,8 +13,8 @@ from iafsweep.seeds import generator
 from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, epoch_batches
 from iafsweep.training.computing import Computing
+from iafsweep.training.objective import ValidationSet
 from iafsweep.training.step import TrainingStep, mean_terms
-from iafsweep.training.validation import ValidationSet
 
 SMALL = {
     "latent_size": 4,

@@ -15,7 +15,7 @@ from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished, ParameterValue
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.trial_report import TrialReport
-from iafsweep.texts import duration, short_name
+from iafsweep.texts import duration, seconds_left, short_name
 
 _SHOWN = 12
 
@@ -112,12 +112,10 @@ class LiveProgress(SweepCallback):
 
     def _summary(self, state: LedgerState) -> str:
         best = state.best
-        told = (
-            "" if best is None or best.finished is None else f", best {best.trial} {best.finished.best_value:.2f} nats"
-        )
-        return f"{len(state.finished)} of {self._trials} trials done{told}; {self._plan}" + self._clock.left(
-            state, self._trials
-        )
+        left = self._clock.left(state, self._trials)
+        end = None if best is None else best.finished
+        shown = "" if end is None else f", best {end.trial} {end.best_value:.2f} nats"
+        return f"{len(state.finished)} of {self._trials} trials done{shown}; {self._plan}{left}"
 
 
 class _Clock:
@@ -132,12 +130,9 @@ class _Clock:
         self._before = len(state.finished)
 
     def left(self, state: LedgerState, trials: int) -> str:
-        done = len(state.finished) - self._before
-        to_do = trials - len(state.finished)
-        if done <= 0 or to_do <= 0:
-            return ""
-        seconds = (time.monotonic() - self._started) / done * to_do
-        return f", about {duration(seconds)} left"
+        done = len(state.finished)
+        seconds = seconds_left(done - self._before, trials - done, time.monotonic() - self._started)
+        return f", about {duration(seconds)} left" if seconds and seconds > 0 else ""
 
 
 def _ended_cells(row: Finished, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:

@@ -338,7 +338,7 @@ def test_trial_saves_before_it_reports_a_rung(make):
 def test_trial_killed_at_a_rung_reports_the_rung_again_before_it_trains_on(make, folder):
     """Else whoever is killed between the rung's checkpoint and the scheduler's answer would never be stopped there."""
     first = make(open_trainer, epochs=4, milestones=(2,))
-    reports = [first.step(), first.step()]
+    reports = [first.step().result(), first.step().result()]
     kill(first)
     second = make(open_trainer, epochs=4, milestones=(2,))
     again = second.step().result()
