@@ -26,6 +26,16 @@ _LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
 
+class _File:
+    """A path in a run folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: RunFolder, owner: type[RunFolder]) -> Path:
+        return folder.path / self._name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run: names and paths of its files.
@@ -36,80 +46,36 @@ class RunFolder:
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The configuration as trained, every field written out."""
-        return self.path / "config.toml"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON line an epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def log(self) -> Path:
-        """What happened, with times."""
-        return self.path / "run.log"
-
-    @property
-    def state(self) -> Path:
-        """How far the run is."""
-        return self.path / "state.json"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the best epoch by validation."""
-        return self.path / "best.pt"
-
-    @property
-    def pending_best(self) -> Path:
-        """A newer best checkpoint, until ``last.pt`` knows of it."""
-        return self.path / "best.next.pt"
-
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint, from which a run goes on."""
-        return self.path / "last.pt"
-
-    @property
-    def evaluation(self) -> Path:
-        """The figures measured at the end."""
-        return self.path / "evaluation.json"
-
-    @property
-    def per_image(self) -> Path:
-        """The figures of each image, as Parquet."""
-        return self.path / "per_image.parquet"
-
-    @property
-    def simulated(self) -> Path:
-        """The bounds of each image simulated from the model, as Parquet."""
-        return self.path / "simulated.parquet"
-
-    @property
-    def tensorboard(self) -> Path:
-        """TensorBoard event files."""
-        return self.path / "tensorboard"
-
-    @property
-    def samples(self) -> Path:
-        """New images from the prior."""
-        return self.path / "samples.png"
-
-    @property
-    def reconstructions(self) -> Path:
-        """Inputs beside their reconstructions."""
-        return self.path / "reconstructions.png"
-
-    @property
-    def data(self) -> Path:
-        """Binarised images, as the model sees them."""
-        return self.path / "data.png"
-
-    @property
-    def lock(self) -> Path:
-        """There while a process trains or scores the run, or was killed doing so."""
-        return self.path / ".run.lock"
+    config = _File("config.toml")
+    """The configuration as trained, every field written out."""
+    metrics = _File("metrics.jsonl")
+    """One JSON line an epoch."""
+    log = _File("run.log")
+    """What happened, with times."""
+    state = _File("state.json")
+    """How far the run is."""
+    best = _File("best.pt")
+    """The checkpoint of the best epoch by validation."""
+    pending_best = _File("best.next.pt")
+    """A newer best checkpoint, until ``last.pt`` knows of it."""
+    last = _File("last.pt")
+    """The newest checkpoint, from which a run goes on."""
+    evaluation = _File("evaluation.json")
+    """The figures measured at the end."""
+    per_image = _File("per_image.parquet")
+    """The figures of each image, as Parquet."""
+    simulated = _File("simulated.parquet")
+    """The bounds of each image simulated from the model, as Parquet."""
+    tensorboard = _File("tensorboard")
+    """TensorBoard event files."""
+    samples = _File("samples.png")
+    """New images from the prior."""
+    reconstructions = _File("reconstructions.png")
+    """Inputs beside their reconstructions."""
+    data = _File("data.png")
+    """Binarised images, as the model sees them."""
+    lock = _File(".run.lock")
+    """There while a process trains or scores the run, or was killed doing so."""
 
     def locked(self, seconds: float = 0.0) -> AbstractContextManager[str | None]:
         """Take the folder as its one writer, a run of its own or a sweep's trial; gives None, or who has it.

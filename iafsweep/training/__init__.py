@@ -2,9 +2,9 @@
 
 ``trainer`` the loop, its schedules, when there is no going on · ``batches`` its images · ``step`` one batch,
 ``objective`` the bound, also that which chooses · ``computing`` how steps are computed, compiled or not ·
-``checkpoint`` files to go on from, and the last whole epoch until it is written · ``comparison`` what may change on
-resume · ``run_log``, ``pictures``, ``tracking`` what is left behind · ``trained`` models read back · ``device``,
-``memory``, ``host_memory`` where to compute and how much there is.
+``checkpoint`` files to go on from · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
+``tracking`` what is left behind · ``trained`` models read back · ``device``, ``memory``, ``host_memory`` where to
+compute and how much there is.
 """
 
 from iafsweep.run_files.run_folder import RunFolder

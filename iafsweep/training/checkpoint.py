@@ -12,7 +12,7 @@ import hashlib
 import pickle
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
@@ -87,42 +87,6 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
     _write(folder.last, {**vars(checkpoint), "best": best})
     if new_best is not None:
         folder.pending_best.replace(folder.best)
-
-
-@final
-class KeptEpoch:
-    """The last whole epoch of a run, while it is not on disk.
-
-    The checkpoint and the best weights that ``best.pt`` does not have yet are one object, replaced in one assignment:
-    an interrupt finds the epoch before or the new one, never the checkpoint of one with the best weights of the other.
-    """
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._unsaved: tuple[Checkpoint, BestWeights | None] | None = None
-
-    def replace(self, last: Checkpoint, new_best: BestWeights | None) -> None:
-        """Keep an epoch in place of the one before.
-
-        Args:
-            last: what training goes on from; its tensors stay as they are until the epoch is written.
-            new_best: the weights, if this epoch is the best so far; None: those that wait to be written still do.
-        """
-        if new_best is None and self._unsaved is not None:
-            new_best = self._unsaved[1]
-        self._unsaved = last, new_best
-
-    def write(self) -> Checkpoint | None:
-        """Write the epoch and return its checkpoint; None, and nothing to do, if it is on disk already.
-
-        Interrupted, or refused by a full disk, it is still to be written.
-        """
-        unsaved = self._unsaved
-        if unsaved is None:
-            return None
-        save(self._folder, *unsaved)
-        self._unsaved = None
-        return unsaved[0]
 
 
 def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds

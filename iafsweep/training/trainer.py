@@ -19,7 +19,7 @@ from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training.batches import batch_count, epoch_batches
-from iafsweep.training.checkpoint import BestWeights, Checkpoint, KeptEpoch, on_cpu
+from iafsweep.training.checkpoint import BestWeights, Checkpoint, on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
@@ -87,7 +87,9 @@ class Trainer:
             earlier = Computing(saved.precision, saved.compiled)
         computing = choose_computing(config, self.model, device, earlier)
         self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds if saved else 0.0)
-        self._kept = KeptEpoch(folder)
+        # The last whole epoch while it is not on disk, with the best weights that best.pt does not have yet; replaced
+        # in one assignment: an interrupt finds the epoch before or the new one, never halves of both.
+        self._unsaved: tuple[Checkpoint, BestWeights | None] | None = None
         self._validation = ValidationSet.of(images, config, device)
         self._pictures = Pictures(config, images, folder, device)
 
@@ -104,7 +106,7 @@ class Trainer:
         trainer._pictures.draw_data()
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
-        trainer._kept.replace(trainer._checkpoint(0, None, 0.0), None)
+        trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
@@ -240,7 +242,9 @@ class Trainer:
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
         if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
             last = replace(last, model=on_cpu(last.model), optimiser=on_cpu(last.optimiser))
-        self._kept.replace(last, new_best)
+        if new_best is None and self._unsaved is not None:
+            new_best = self._unsaved[1]
+        self._unsaved = last, new_best
         self._reached(last)
 
     def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> Checkpoint:
@@ -264,10 +268,16 @@ class Trainer:
         self.epochs_done, self.best, self.seconds = last.epoch, last.best, last.seconds
 
     def _write_kept(self) -> bool:
-        """Write the last whole epoch; return whether it was not on disk yet."""
-        if (written := self._kept.write()) is not None:
-            self._reached(written)  # once more: an interrupt may have come before it was said
-        return written is not None
+        """Write the last whole epoch; return whether it was not on disk yet.
+
+        Interrupted, or refused by a full disk, it is still to be written.
+        """
+        if (unsaved := self._unsaved) is None:
+            return False
+        checkpoints.save(self.folder, *unsaved)
+        self._unsaved = None
+        self._reached(unsaved[0])  # once more: an interrupt may have come before it was said
+        return True
 
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.

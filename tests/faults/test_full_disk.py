@@ -17,7 +17,7 @@ from iafsweep.sweep.tune.trial_run import TrialSettings, open_trainer
 from iafsweep.training import RunFolder, Trainer, checkpoint
 from tests.sweep.storage.test_ledger import HEADER, proposed
 from tests.sweep.tiny import open_filling, tiny_images, tiny_space
-from tests.sweep.tune.test_trainable import config_of, metrics_of
+from tests.sweep.tune.test_trial_run import config_of, metrics_of
 
 pytestmark = pytest.mark.faults
 IMAGES = tiny_images()

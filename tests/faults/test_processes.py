@@ -18,7 +18,7 @@ from iafsweep.sweep.tune.trainable import SweepTrial
 from iafsweep.sweep.tune.trial_run import TrialSettings, open_trainer
 from tests.sweep.storage.test_ledger import proposed
 from tests.sweep.tiny import DEPTH, RATE, tiny_images, tiny_space
-from tests.sweep.tune.test_trainable import config_of
+from tests.sweep.tune.test_trial_run import config_of
 
 pytestmark = pytest.mark.faults
 HOLDER = """

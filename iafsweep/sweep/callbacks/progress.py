@@ -19,6 +19,8 @@ from iafsweep.texts import duration, seconds_left, short_name
 
 _SHOWN = 12
 
+_Parameters = dict[str, ParameterValue]
+
 
 class PlainProgress(SweepCallback):
     """A line for each trial that ends; for logs and pipes.
@@ -104,10 +106,11 @@ class LiveProgress(SweepCallback):
             row = trial.finished
             if row is not None:
                 style = "green" if trial is best else None
-                table.add_row(*_ended_cells(row, trial.proposed.parameters), style=style)
+                table.add_row(*_cells(row, str(row.epochs), row.value, trial.proposed.parameters), style=style)
         parameters = {trial.trial: trial.proposed.parameters for trial in state.unfinished}
         for report in self._running.values():
-            table.add_row(*_running_cells(report, parameters.get(report.trial, {})), style="cyan")
+            epochs, searched = f"{report.epoch}/{report.epochs}", parameters.get(report.trial, {})
+            table.add_row(*_cells(report, epochs, report.validation_negative_elbo, searched), style="cyan")
         return Group(table, Text(self._summary(state), style="dim"))
 
     def _summary(self, state: LedgerState) -> str:
@@ -135,31 +138,12 @@ class _Clock:
         return f", about {duration(seconds)} left" if seconds and seconds > 0 else ""
 
 
-def _ended_cells(row: Finished, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
-    return (
-        row.trial,
-        row.status,
-        str(row.epochs),
-        "" if row.value is None else f"{row.value:.2f}",
-        "" if row.best_value is None else f"{row.best_value:.2f}",
-        f"{row.seconds:.1f}",
-        _in_a_line(parameters),
-    )
+def _cells(row: Finished | TrialReport, epochs: str, bound: float | None, parameters: _Parameters) -> tuple[str, ...]:
+    bounds = ("" if value is None else f"{value:.2f}" for value in (bound, row.best_value))
+    return (row.trial, row.status, epochs, *bounds, f"{row.seconds:.1f}", _in_a_line(parameters))
 
 
-def _running_cells(report: TrialReport, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
-    return (
-        report.trial,
-        report.status,
-        f"{report.epoch}/{report.epochs}",
-        f"{report.validation_negative_elbo:.2f}",
-        "" if report.best_value is None else f"{report.best_value:.2f}",
-        f"{report.seconds:.1f}",
-        _in_a_line(parameters),
-    )
-
-
-def _in_a_line(parameters: dict[str, ParameterValue]) -> str:
+def _in_a_line(parameters: _Parameters) -> str:
     """The searched values, each under the shortest end of its path that is no other's."""
     cells = []
     for path, value in parameters.items():

@@ -23,7 +23,7 @@ from iafsweep.sweep.storage.stored_sweep import reopen_trials
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, finite_space, open_fake, open_faulty, open_killed_once, tiny_images, tiny_space
-from tests.sweep.tune.test_trainable import metrics_of
+from tests.sweep.tune.test_trial_run import metrics_of
 
 pytestmark = pytest.mark.faults
 IMAGES = tiny_images()
