@@ -156,11 +156,7 @@ def test_from_the_posterior_a_trajectory_stays_near_a_quarter_turn():
 
 def test_defaults_of_hais_follow_its_start():
     posterior = build(evaluation__hais__start="posterior").evaluation.hais.resolved()
-    assert (posterior.resolved().temperatures, posterior.resolved().leapfrog_steps, posterior.resolved().chains) == (
-        80,
-        3,
-        8,
-    )
+    assert (posterior.temperatures, posterior.leapfrog_steps, posterior.chains) == (80, 3, 8)
     assert (posterior.schedule, posterior.target_acceptance) == ("linear", 0.8)
     for start in ("prior", "base"):
         hais = build(evaluation__hais__start=start).evaluation.hais
