@@ -199,10 +199,10 @@ def _pilots(bench: Bench) -> list[Figures]:
     return [
         {
             "start": pilot.start,
-            "settings": f"{pilot.resolved_temperatures}x{pilot.resolved_leapfrog_steps}x{pilot.resolved_chains}",
+            "settings": pilot.resolved().text,
             "images": pilot.pilot_images,
             "passes": pilot.pilot_passes,
-            **bench.step_size(pilot.start, pilot.resolved_leapfrog_steps).model_dump(),
+            **bench.step_size(pilot.start, pilot.resolved().leapfrog_steps).model_dump(),
         }
         for pilot in bench.pilots
     ]

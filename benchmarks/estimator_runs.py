@@ -137,7 +137,7 @@ class Bench:
         path = self.cache / f"pilot-{start}-{leapfrog_steps}.json"
         if not path.is_file():
             wanted = (start, leapfrog_steps)
-            settings = next(each for each in self.pilots if (each.start, each.resolved_leapfrog_steps) == wanted)
+            settings = next(each for each in self.pilots if (each.start, each.resolved().leapfrog_steps) == wanted)
             evaluation = EvaluationConfig(seed=SEED, hais=settings)
             frozen = tune_on_test_images(
                 self.model, self.test[: self.first], evaluation, self.config.data.binarisation_seed
@@ -179,7 +179,7 @@ def evaluation_seconds(bench: Bench, images: int, rounds: int) -> dict[str, floa
     """
     path = bench.cache / "seconds.json"
     if not path.is_file():
-        starts = {pilot.start: pilot.resolved_leapfrog_steps for pilot in bench.pilots}
+        starts = {pilot.start: pilot.resolved().leapfrog_steps for pilot in bench.pilots}
         short = [
             Annealing(start=start, temperatures=3, leapfrog_steps=steps, chains=16, runs=1, images=images)
             for start, steps in starts.items()

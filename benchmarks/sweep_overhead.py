@@ -24,7 +24,7 @@ from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages
 from iafsweep.search_space.distributions import FloatRange, IntRange
 from iafsweep.search_space.space import Parameter, SearchSpace
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
@@ -79,7 +79,7 @@ def drive(folder: Path, trials: int) -> None:
     node = Node("this machine", 2, 0)
     imported = memory()
     started = time.perf_counter()
-    outcome = launch_sweep(space_of(trials), SweepFolder(folder), images(), LaunchOptions(node=node), NoProgress())
+    outcome = launch_sweep(space_of(trials), SweepFolder(folder), images(), LaunchOptions(node=node), SweepCallback())
     seconds = time.perf_counter() - started
     own = time.process_time()
     print(

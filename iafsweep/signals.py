@@ -15,6 +15,8 @@ from types import FrameType
 REPEAT_SECONDS = 2.0
 """GNU timeout, batch queues and wrappers send the same signal to a process and to its group: that is one wish."""
 
+_STDERR = 2
+
 
 class Terminated(BaseException):
     """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
@@ -47,6 +49,42 @@ def let_go_of_terminal() -> None:
     os.close(nowhere)
 
 
+def raise_at_once() -> None:
+    """From now on the signals of :func:`heard` raise what stands in :data:`RAISED`, wherever the program is."""
+    _set(_raise)
+
+
+def leave_at_once() -> None:
+    """From now on Ctrl-C ends the process with 130, SIGTERM with 143, SIGHUP with 129; nothing is cleaned up."""
+    _set(_leave)
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """As :func:`leave_at_once`, inside the block alone: for imports, which a raised exception may leave half done."""
+    with _handlers_kept():
+        leave_at_once()
+        yield
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Keep the handlers of Ctrl-C and SIGTERM through Ray's start, which puts its own in the place of SIGTERM's.
+
+    Ray's exits with the signal's number, 15, and nothing else of this program hears of it.
+
+    Raises:
+        Terminated: SIGTERM came meanwhile.
+    """
+    try:
+        with _handlers_kept():
+            yield
+    except SystemExit as ended:
+        if _is_main_thread() and ended.code == signal.SIGTERM:
+            raise Terminated from None
+        raise
+
+
 class SignalCount:
     """Tells a first signal, its echo and a second one apart.
 
@@ -75,88 +113,6 @@ class SignalCount:
         return number != self.first or self._clock() - self._since > REPEAT_SECONDS
 
 
-@contextmanager
-def between_steps() -> Iterator[Callable[[], None]]:
-    """Give a function that raises the first signal since; until it is called, a signal changes nothing.
-
-    A second signal raises at once, wherever the program is; the same one within two seconds is the first one's echo. A
-    signal that nobody asked for raises on leaving.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C.
-        Terminated: SIGTERM or SIGHUP.
-    """
-    count = SignalCount()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if count.is_second(number):
-            raise RAISED[number]
-
-    def check() -> None:
-        if count.first is not None:
-            raise RAISED[count.first]
-
-    before = {number: signal.signal(number, note) for number in heard()}
-    try:
-        yield check
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    check()
-
-
-_STDERR = 2
-
-
-def leave_at_once() -> None:
-    """From now on Ctrl-C ends the process with 130, SIGTERM with 143, SIGHUP with 129; nothing is cleaned up."""
-    for number in heard():
-        signal.signal(number, _leave)
-
-
-@contextmanager
-def leaving_at_once() -> Iterator[None]:
-    """As :func:`leave_at_once`, inside the block alone: for imports, which a raised exception may leave half done."""
-    before = {number: signal.getsignal(number) for number in heard()}
-    leave_at_once()
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    behind_the_key = "\n" if os.isatty(_STDERR) else ""
-    with suppress(OSError):  # nobody may be there to read; Python's own files could be in the middle of a write
-        os.write(_STDERR, f"{behind_the_key}Interrupted before anything was made.\n".encode())
-    os._exit(128 + number)
-
-
-@contextmanager
-def keeping_handlers() -> Iterator[None]:
-    """Keep the handlers of Ctrl-C and SIGTERM through Ray's start, which puts its own in the place of SIGTERM's.
-
-    Ray's exits with the signal's number, 15, and nothing else of this program hears of it.
-
-    Raises:
-        Terminated: SIGTERM came meanwhile.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in heard()}
-    try:
-        yield
-    except SystemExit as ended:
-        if ended.code == signal.SIGTERM:
-            raise Terminated from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class StopRequest:
     """Whether the work should end: a signal came, or somebody put a file down that asks for it.
 
@@ -182,7 +138,7 @@ class StopRequest:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take Ctrl-C (SIGINT), SIGTERM and SIGHUP as a wish to end in good order; a second one ends at once.
+        """Take Ctrl-C (SIGINT) and SIGTERM as a wish to end in good order; a second one ends at once.
 
         The same signal once more within two seconds is the first one's echo.
 
@@ -192,19 +148,67 @@ class StopRequest:
             KeyboardInterrupt: a second signal, Ctrl-C.
             Terminated: a second signal, SIGTERM or SIGHUP.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in heard()}
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._count.is_second(number):
                 raise RAISED[number]
 
-        for number in before:
-            signal.signal(number, note)
-        try:
+        with _handlers_kept():
+            if _is_main_thread():
+                _set(note)
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+
+
+@contextmanager
+def between_steps() -> Iterator[Callable[[], None]]:
+    """Give a function that raises the first signal since; until it is called, a signal changes nothing.
+
+    A second signal raises at once, as in :meth:`StopRequest.on_signals`. A signal that nobody asked for raises on
+    leaving.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM or SIGHUP.
+    """
+    request = StopRequest()
+
+    def check() -> None:
+        if request.signal is not None:
+            raise RAISED[request.signal]
+
+    with request.on_signals():
+        yield check
+    check()
+
+
+def _set(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in heard():
+        signal.signal(number, handler)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Put the handlers back in the end; outside the main thread, where Python allows none, do nothing."""
+    before = {number: signal.getsignal(number) for number in heard()} if _is_main_thread() else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        let_go_of_terminal()
+    raise RAISED[number]
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    behind_the_key = "\n" if os.isatty(_STDERR) else ""
+    with suppress(OSError):  # nobody may be there to read; Python's own files could be in the middle of a write
+        os.write(_STDERR, f"{behind_the_key}Interrupted before anything was made.\n".encode())
+    os._exit(128 + number)

@@ -42,6 +42,16 @@ def readable_settings(settings: str) -> str:
     return re.sub(r"^\d+(?= samples$)", lambda count: f"{int(count[0]):,}", settings)
 
 
+def seconds_left(done: float, left: float, seconds: float) -> float | None:
+    """Return how long what is left takes at the pace of what was done in ``seconds``; None before there is a pace.
+
+    Example:
+        >>> seconds_left(2, 3, 60.0), seconds_left(0, 3, 60.0)
+        (90.0, None)
+    """
+    return seconds / done * left if done > 0 else None
+
+
 def duration(seconds: float) -> str:
     """Return seconds as people read them.
 

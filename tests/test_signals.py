@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from iafsweep.signals import HungUp, SignalCount, StopRequest, Terminated
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.storage.state import replay
 from iafsweep.sweep.tune.session import SweepOutcome
 from iafsweep.sweep.tune.stopper import SweepStopper
@@ -66,9 +67,32 @@ def test_outside_the_main_thread_nothing_changes():
 
 
 def test_any_reason_stops_the_sweep_and_none_a_trial():
-    reasons = [False, False]
-    stopper = SweepStopper(lambda: reasons[0], lambda: reasons[1])
+    stop = StopReason()
+    stopper = SweepStopper(lambda: stop.ends_running)
+    stop.give("stopped", "no room for another", ends_running=False)
     assert not stopper.stop_all()
-    reasons[1] = True
+    stop.give("interrupted", "somebody asked it to stop")
     assert stopper.stop_all()
     assert not stopper("t", {})
+
+
+def test_of_several_reasons_the_one_that_counts_for_most_is_given():
+    stop = StopReason()
+    stop.give("stalled")
+    stop.give("stopped", "the first budget")
+    stop.give("stopped", "the second")
+    assert (stop.cause, stop.text) == ("stopped", "the first budget")
+    stop.give("aborted", "alike", error="Traceback")
+    stop.give("stopped", "the third")
+    assert (stop.cause, stop.text, stop.error) == ("aborted", "alike", "Traceback")
+
+
+def test_a_stall_is_forgotten_when_tune_begins_anew_and_nothing_else_is():
+    stop = StopReason()
+    stop.give("stalled")
+    stop.exhausted = True
+    stop.begin()
+    assert (stop.cause, stop.ends_running, stop.exhausted) == (None, False, False)
+    stop.give("stopped", "a budget")
+    stop.begin()
+    assert (stop.cause, stop.ends_running) == ("stopped", True)

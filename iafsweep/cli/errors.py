@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import typer
 from rich.console import Console
 
 from iafsweep.cli.printable import print_anything
 from iafsweep.errors import UserError
-from iafsweep.signals import RAISED, HungUp, Terminated, heard, let_go_of_terminal
+from iafsweep.signals import HungUp, Terminated, raise_at_once
 
 EXIT_CODES = (
     "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
@@ -47,8 +45,7 @@ INTERRUPTS = (KeyboardInterrupt, Terminated)
 def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
     print_anything()
-    for number in heard():
-        signal.signal(number, _raise)
+    raise_at_once()
     try:
         app(prog_name=Path(sys.argv[0]).name)
     except UserError as error:
@@ -100,12 +97,6 @@ def _is_left_interrupt(end: SystemExit) -> bool:
 def _say_interrupted() -> None:
     behind_the_key = "\n" if sys.stderr.isatty() else ""
     print(f"{behind_the_key}Interrupted.", file=sys.stderr)
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    if number == signal.SIGHUP:
-        let_go_of_terminal()
-    raise RAISED[number]
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.results.publish import publish
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.callbacks.base import Audience, SweepProgress
+from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
 from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
 from iafsweep.sweep.cluster.resources import plan_training, plan_trials
 from iafsweep.sweep.samplers.base import why_exhausted
@@ -64,7 +64,7 @@ def _train_and_score(
     progress = _progress(console)
     with tracked_sweep(machine.tracker, space, folder, progress) as tracking, machine.options.ray() as nodes:
         plan_training(nodes, space.sweep, space.sweep.trials, may_grow=machine.options.wait)  # before anything is made
-        heard = progress if tracking is None else Audience(progress, tracking)
+        heard = progress if tracking is None else CallbackList(progress, tracking)
         outcome = launch_sweep(space, folder, images, machine.options, heard)
         sweep = StoredSweep(folder, space, outcome.state)
         if outcome.status in ("interrupted", "aborted"):
@@ -117,16 +117,16 @@ def score_best(
         return 1
     best = [finalist.trial for finalist in finalists]
     units = sum(finalist.first_tasks for finalist in finalists)
-    remarks: list[str] = []
+    notes: list[str] = []
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, settings, units, may_grow=machine.options.wait)
         progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
         with progress.shown():
-            outcome = score_finalists(finalists, folder, test, plan, progress, remarks.append)
+            outcome = score_finalists(finalists, folder, test, plan, progress, notes.append)
     for line in _failed(outcome.errors):
         console.print(line, markup=False, style="red", soft_wrap=True)
-    for remark in remarks:
-        console.print(remark, markup=False, soft_wrap=True)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
     for finalist in finalists:
         with suppress(RunFolderError):  # one whose scoring failed has no figures
             for line in search_lines(finalist.run.read_evaluation().estimates):
@@ -226,7 +226,7 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _progress(console: Console) -> SweepProgress:
+def _progress(console: Console) -> SweepCallback:
     if console.is_terminal:
         return LiveProgress(console)
     return PlainProgress(lambda line: console.print(line, markup=False, soft_wrap=True))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,7 +14,7 @@ from iafsweep.config import RunConfig
 
 if TYPE_CHECKING:
     from iafsweep.search_space.space import SearchSpace
-    from iafsweep.sweep.callbacks.base import SweepProgress
+    from iafsweep.sweep.callbacks.base import SweepCallback
     from iafsweep.sweep.callbacks.tracker import SweepTracking
     from iafsweep.sweep.storage.folder import SweepFolder
     from iafsweep.training import RunFolder
@@ -28,16 +26,20 @@ _ENDS = {0: "completed", exits.DIVERGED: "diverged"} | dict.fromkeys(
 
 
 def tracked(
-    name: TrackerName | None, config: RunConfig, folder: RunFolder, say: Callable[[str], object], run: Callable[[], int]
+    name: TrackerName | None,
+    config: RunConfig,
+    folder: RunFolder,
+    say: Callable[[str], object],
+    run: Callable[..., int],
 ) -> int:
-    """Run a single run and send it to a tracker meanwhile, by looking into its folder; return its exit code.
+    """Run a single run and send it to a tracker meanwhile; return its exit code.
 
     Args:
         name: of the tracker; None: nothing is sent.
         config: what is trained.
         folder: the run folder.
         say: told, at the end, what was wrong with the tracker.
-        run: trains and scores.
+        run: trains and scores, and calls its argument ``news`` after each epoch.
 
     Raises:
         UserError: the tracker's package is not installed; or whatever ``run`` raises.
@@ -46,29 +48,17 @@ def tracked(
         return run()
     from iafsweep.training.tracking import RunToTrack, make_mirror
 
-    seen, one_at_a_time = [_stamp(folder)], Lock()
+    mirror, status, before = make_mirror(name), "failed", _stamp(folder)
 
-    def this_run() -> RunToTrack:
-        with one_at_a_time:  # two threads ask for the key, which is drawn once
-            return RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder)
+    def news(status: str = "") -> None:
+        mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder), status)
 
-    def watch() -> RunToTrack | None:
-        stamp, before = _stamp(folder), seen[0]
-        if stamp == before or not folder.last.exists():
-            return None
-        seen[0] = stamp
-        return this_run()
-
-    mirror, status = make_mirror(name, watch), "failed"
-    began = seen[0]
     try:
-        code = run()
+        code = run(news=news)
         status = _ENDS.get(code, "failed")
     finally:
-        if not folder.last.exists():  # it never trained; nothing of ours keeps its folder from being used
-            _key_path(folder).unlink(missing_ok=True)
-        elif _stamp(folder) != began:
-            mirror.news(this_run(), status)
+        if folder.last.exists() and _stamp(folder) != before:  # else it never began
+            news(status)
         if trouble := mirror.close():
             say(trouble)
     return code
@@ -82,7 +72,7 @@ def _stamp(folder: RunFolder) -> tuple[int, ...]:
 
 @contextmanager
 def tracked_sweep(
-    name: TrackerName | None, space: SearchSpace, folder: SweepFolder, progress: SweepProgress
+    name: TrackerName | None, space: SearchSpace, folder: SweepFolder, progress: SweepCallback
 ) -> Iterator[SweepTracking | None]:
     """Send all trials of a sweep to a tracker; yields who has to hear of the sweep, None if nothing is sent.
 
@@ -101,20 +91,16 @@ def tracked_sweep(
     from iafsweep.sweep.callbacks.tracker import SweepTracking
     from iafsweep.training.tracking import make_mirror
 
-    tracking = SweepTracking(make_mirror(name), space, folder, progress.remark)
+    tracking = SweepTracking(make_mirror(name), space, folder, progress.message)
     try:
         yield tracking
     finally:
         tracking.close()
 
 
-def _key_path(folder: RunFolder) -> Path:
-    return folder.path / "tracker.key"
-
-
 def _key(folder: RunFolder) -> str:
     """The name a run keeps at a tracker, drawn once."""
-    path = _key_path(folder)
+    path = folder.path / "tracker.key"
     if not path.exists():
         write_text(path, uuid4().hex)
     return path.read_text(encoding="utf-8").strip()

@@ -27,7 +27,6 @@ from iafsweep.training import DivergedError, Trainer, device_name, load_trained_
 from iafsweep.training.batches import batch_count
 from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.comparison import refuse_training_changes
-from iafsweep.training.lock import held
 from iafsweep.training.memory import REMEDY, is_out_of_memory, refuse_too_large
 from iafsweep.training.run_log import add_test_figures
 
@@ -44,6 +43,7 @@ def train_and_score(
     again: str,
     console: Console,
     same: str = "",
+    news: Callable[[], None] = lambda: None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
@@ -58,6 +58,7 @@ def train_and_score(
         again: the command that resumes, printed when interrupted.
         console: where to print.
         same: the command that was given, printed instead where there is nothing to resume.
+        news: called after each epoch.
 
     Raises:
         UserError: the device, the data or the folder cannot be used as asked.
@@ -72,14 +73,14 @@ def train_and_score(
             refuse_unscorable(config)
             if evaluate_only:
                 refuse_training_changes(folder.read_config(), config, folder)
-                with held(folder):
+                with folder.held():
                     folder.remove_leftovers()
                     _score(config, folder, where, root, console)
             else:
                 images = load_training_images(config.data, root)
                 refuse_too_large(config, where)
-                with held(folder):
-                    _train(config, images, folder, where, resume=resume, console=console)
+                with folder.held():
+                    _train(config, images, folder, where, resume=resume, console=console, news=news)
                     _score(config, folder, where, root, console)
     except exits.INTERRUPTS as interrupt:
         can_resume = folder.last.exists() and not evaluate_only
@@ -113,6 +114,7 @@ def _train(
     *,
     resume: bool,
     console: Console,
+    news: Callable[[], None],
 ) -> None:
     batches = batch_count(len(images.training), config.training.batch_size)
     doing = f"training with a batch of {config.training.batch_size:,} images on {device.type}"
@@ -124,14 +126,14 @@ def _train(
             markup=False,
             soft_wrap=True,
         )
-        if trainer.remark:
-            console.print(f"Note: {trainer.remark}", markup=False, soft_wrap=True)
+        if trainer.note:
+            console.print(f"Note: {trainer.note}", markup=False, soft_wrap=True)
         progress = TrainingProgress(console, config.training.epochs, trainer.epochs_done, batches)
         try:
             with between_steps() as check, progress.shown():
-                _train_all(trainer, progress, check)
-            if trainer.bounds_remark:
-                console.print(f"Note: {trainer.bounds_remark}", markup=False, soft_wrap=True)
+                _train_all(trainer, progress, check, news)
+            if trainer.bounds_note:
+                console.print(f"Note: {trainer.bounds_note}", markup=False, soft_wrap=True)
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error) and not resume and trainer.epochs_done == 0:
                 trainer.close()
@@ -141,7 +143,9 @@ def _train(
             trainer.close()
 
 
-def _train_all(trainer: Trainer, progress: TrainingProgress, check: Callable[[], None]) -> None:
+def _train_all(
+    trainer: Trainer, progress: TrainingProgress, check: Callable[[], None], news: Callable[[], None]
+) -> None:
     """Train all epochs; ``check`` raises an interrupt between two steps, and the last whole epoch is then saved."""
 
     def batch_done(images: int) -> None:
@@ -151,6 +155,7 @@ def _train_all(trainer: Trainer, progress: TrainingProgress, check: Callable[[],
     try:
         while trainer.epochs_done < trainer.config.training.epochs:
             progress.epoch_done(trainer.run_epoch(batch_done))
+            news()
         trainer.finish()
     except exits.INTERRUPTS:
         trainer.interrupt()

@@ -9,6 +9,7 @@ from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
+    HaisSettings,
     ImportanceSamplingConfig,
     SandwichConfig,
     Start,
@@ -28,6 +29,7 @@ __all__ = [
     "EvaluationConfig",
     "FlowConfig",
     "HaisConfig",
+    "HaisSettings",
     "ImportanceSamplingConfig",
     "MadeConfig",
     "MlpConfig",

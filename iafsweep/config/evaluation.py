@@ -21,17 +21,8 @@ class ImportanceSamplingConfig(Section):
     images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
 
 
-class HaisDefaults(NamedTuple):
-    """What unset fields of `HaisConfig` stand for, from one start.
-
-    Attributes:
-        chains: C.
-        temperatures: T.
-        leapfrog_steps: L.
-        schedule: spacing of inverse temperatures.
-        target_acceptance: what the pilot run aims at.
-        initial_step_size: where the pilot run begins.
-    """
+class _Defaults(NamedTuple):
+    """What unset fields of `HaisConfig` stand for, from one start."""
 
     chains: int
     temperatures: int
@@ -43,8 +34,51 @@ class HaisDefaults(NamedTuple):
 
 # From the posterior what docs/estimators.md measured as most exact for its cost; else the reference's settings, whose
 # grid of 500 points has 499 increments.
-_FROM_POSTERIOR = HaisDefaults(8, 80, 3, "linear", 0.8, 0.1)
-_FROM_ELSEWHERE = HaisDefaults(16, 499, 10, "sigmoid", 0.65, 0.01)
+_FROM_POSTERIOR = _Defaults(8, 80, 3, "linear", 0.8, 0.1)
+_FROM_ELSEWHERE = _Defaults(16, 499, 10, "sigmoid", 0.65, 0.01)
+
+
+class HaisSettings(NamedTuple):
+    """Settings of annealing from one start, none of them unset; the fields are those of `HaisConfig`."""
+
+    start: Start
+    chains: int
+    temperatures: int
+    leapfrog_steps: int
+    schedule: Literal["linear", "sigmoid"]
+    target_acceptance: float
+    initial_step_size: float
+    minimum_step_size: float
+    maximum_step_size: float
+    pilot_images: int
+    pilot_passes: int
+
+    @property
+    def text(self) -> str:
+        """Temperatures, leapfrog steps and chains, as figures carry them."""
+        return f"{self.temperatures}x{self.leapfrog_steps}x{self.chains}"
+
+    @property
+    def step_size_problem(self) -> str | None:
+        """What is wrong with the limits of the step size, and what to do; None if nothing is."""
+        lowest, first, highest = self.minimum_step_size, self.initial_step_size, self.maximum_step_size
+        if lowest <= first <= highest:
+            return None
+        remedy = (
+            "lower minimum_step_size or raise initial_step_size"
+            if lowest > first
+            else "lower initial_step_size or raise maximum_step_size"
+        )
+        return (
+            f"minimum_step_size <= initial_step_size <= maximum_step_size must hold, got {lowest}, {first}, "
+            f"{highest} (from the {self.start} with {self.leapfrog_steps} leapfrog steps); {remedy}"
+        )
+
+
+def _unset(name: str, note: str = "") -> str:
+    """What an unset field stands for, in words."""
+    values = getattr(_FROM_POSTERIOR, name), getattr(_FROM_ELSEWHERE, name)
+    return f"unset: {values[0]} from the posterior, {values[1]}{note} from prior or base"
 
 
 class HaisConfig(Section):
@@ -57,26 +91,24 @@ class HaisConfig(Section):
         "or the Gaussian `base` of the posterior.",
     )
     images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
-    chains: Size | None = Field(
-        None, description="Chains an image, C; unset: 8 from the posterior, 16 from prior or base."
-    )
+    chains: Size | None = Field(None, description=f"Chains an image, C; {_unset('chains')}.")
     temperatures: Size | None = Field(
         None,
         le=10_000_000,
-        description="Weight increments T; unset: 80 from the posterior, 499 (a grid of 500 points) from prior or base.",
+        description=f"Weight increments T; {_unset('temperatures', ' (a grid of 500 points)')}.",
     )
     leapfrog_steps: Size | None = Field(
-        None, description="Leapfrog steps of one HMC move; unset: 3 from the posterior, 10 from prior or base."
+        None, description=f"Leapfrog steps of one HMC move; {_unset('leapfrog_steps')}."
     )
     schedule: Literal["linear", "sigmoid"] | None = Field(
         None,
-        description="Spacing of inverse temperatures; unset: linear from the posterior, sigmoid from prior or base.",
+        description=f"Spacing of inverse temperatures; {_unset('schedule')}.",
     )
     initial_step_size: float | None = Field(
         None,
         gt=0,
-        description="Leapfrog step size at which the pilot run begins; unset: 0.1 from the posterior, 0.01 from prior "
-        "or base (the maximum, where that is smaller).",
+        description=f"Leapfrog step size at which the pilot run begins; {_unset('initial_step_size')} (the maximum, "
+        "where that is smaller).",
     )
     minimum_step_size: float = Field(1e-4, gt=0, description="The pilot run keeps the step size above this.")
     maximum_step_size: float | None = Field(
@@ -86,96 +118,44 @@ class HaisConfig(Section):
         "0.5 from prior or base.",
     )
     target_acceptance: float | None = Field(
-        None, gt=0, lt=1, description="Acceptance rate the pilot run aims at; unset: 0.8 from the posterior, else 0.65."
+        None,
+        gt=0,
+        lt=1,
+        description="Acceptance rate the pilot run aims at; "
+        f"unset: {_FROM_POSTERIOR.target_acceptance} from the posterior, else {_FROM_ELSEWHERE.target_acceptance}.",
     )
     pilot_images: Size = Field(25, description="Images of the pilot run that tunes the step size before it is frozen.")
     pilot_passes: Size = Field(3, description="Annealing passes of the pilot run; their weights are thrown away.")
 
-    @property
-    def defaults(self) -> HaisDefaults:
-        """What unset fields stand for, from this start."""
-        return _FROM_POSTERIOR if self.start == "posterior" else _FROM_ELSEWHERE
-
-    @property
-    def resolved_chains(self) -> int:
-        """Chains an image with their default resolved."""
-        return self.defaults.chains if self.chains is None else self.chains
-
-    @property
-    def resolved_temperatures(self) -> int:
-        """Number of weight increments with its default resolved."""
-        return self.defaults.temperatures if self.temperatures is None else self.temperatures
-
-    @property
-    def resolved_leapfrog_steps(self) -> int:
-        """Leapfrog steps with their default resolved."""
-        return self.defaults.leapfrog_steps if self.leapfrog_steps is None else self.leapfrog_steps
-
-    @property
-    def resolved_schedule(self) -> Literal["linear", "sigmoid"]:
-        """The schedule with its default resolved."""
-        return self.defaults.schedule if self.schedule is None else self.schedule
-
-    @property
-    def resolved_target_acceptance(self) -> float:
-        """The pilot's target with its default resolved."""
-        return self.defaults.target_acceptance if self.target_acceptance is None else self.target_acceptance
-
-    @property
-    def resolved_maximum_step_size(self) -> float:
-        """The pilot's largest step size with its default resolved.
+    def resolved(self, start: Start | None = None) -> HaisSettings:
+        """Return these settings for chains from a start (None: their own), with what unset fields stand for there.
 
         Annealing in the base noise begins at N(0, I), on which Hamiltonian dynamics is a rotation by the angle
         L x step size: a quarter turn forgets where it began, half a turn comes back to its mirror image. On a good
-        posterior acceptance alone would not stop the step size there.
+        posterior acceptance alone would not stop the step size there; so its maximum is 2 / L.
         """
-        if self.maximum_step_size is not None:
-            return self.maximum_step_size
-        return 2.0 / self.resolved_leapfrog_steps if self.start == "posterior" else 0.5
-
-    @property
-    def resolved_initial_step_size(self) -> float:
-        """Where the pilot begins with its default resolved."""
-        if self.initial_step_size is not None:
-            return self.initial_step_size
-        return min(self.defaults.initial_step_size, self.resolved_maximum_step_size)
-
-    def resolved_from(self, start: Start) -> HaisConfig:
-        """These settings for chains from a start: every unset field but `images` has the value that it stands for."""
-        own = self.model_copy(update={"start": start})
-        return own.model_copy(
-            update={
-                "chains": own.resolved_chains,
-                "temperatures": own.resolved_temperatures,
-                "leapfrog_steps": own.resolved_leapfrog_steps,
-                "schedule": own.resolved_schedule,
-                "initial_step_size": own.resolved_initial_step_size,
-                "maximum_step_size": own.resolved_maximum_step_size,
-                "target_acceptance": own.resolved_target_acceptance,
-            }
-        )
-
-    @property
-    def step_size_problem(self) -> str | None:
-        """What is wrong with the limits of the step size from this start, and what to do; None if nothing is."""
-        lowest, highest = self.minimum_step_size, self.resolved_maximum_step_size
-        first = self.resolved_initial_step_size
-        if lowest <= first <= highest:
-            return None
-        remedy = (
-            "lower minimum_step_size or raise initial_step_size"
-            if lowest > first
-            else "lower initial_step_size or raise maximum_step_size"
-        )
-        return (
-            f"minimum_step_size <= initial_step_size <= maximum_step_size must hold, got {lowest}, {first}, "
-            f"{highest} (from the {self.start} with {self.resolved_leapfrog_steps} leapfrog steps); {remedy}"
+        start = start or self.start
+        defaults = _FROM_POSTERIOR if start == "posterior" else _FROM_ELSEWHERE
+        steps = self.leapfrog_steps or defaults.leapfrog_steps
+        highest = self.maximum_step_size or (2.0 / steps if start == "posterior" else 0.5)
+        return HaisSettings(
+            start=start,
+            chains=self.chains or defaults.chains,
+            temperatures=self.temperatures or defaults.temperatures,
+            leapfrog_steps=steps,
+            schedule=self.schedule or defaults.schedule,
+            target_acceptance=self.target_acceptance or defaults.target_acceptance,
+            initial_step_size=self.initial_step_size or min(defaults.initial_step_size, highest),
+            minimum_step_size=self.minimum_step_size,
+            maximum_step_size=highest,
+            pilot_images=self.pilot_images,
+            pilot_passes=self.pilot_passes,
         )
 
     @model_validator(mode="after")
     def _step_sizes_are_ordered(self) -> HaisConfig:
-        if self.step_size_problem is not None:
-            raise ValueError(self.step_size_problem)
+        if (problem := self.resolved().step_size_problem) is not None:
+            raise ValueError(problem)
         return self
 
 
@@ -249,7 +229,7 @@ class EvaluationConfig(Section):
     @model_validator(mode="after")
     def _step_sizes_are_ordered_from_every_start(self) -> EvaluationConfig:
         for start in self.sandwich_starts:
-            problem = self.hais.resolved_from(start).step_size_problem
+            problem = self.hais.resolved(start).step_size_problem
             if problem is not None:
                 raise ValueError(
                     f"sandwich.starts has '{start}': of hais, {problem}, or leave '{start}' out of sandwich.starts"
@@ -262,7 +242,7 @@ class EvaluationConfig(Section):
             return self
         counts = {"importance_sampling.samples": self.importance_sampling.samples}
         if self.hais.enabled:
-            counts["hais.chains"] = self.hais.resolved_chains
+            counts["hais.chains"] = self.hais.resolved().chains
         for key, count in counts.items():
             if count < 2:
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""The evaluation of one run: every figure of its configuration, from one course a figure."""
+"""The evaluation of one run: every figure of its configuration, one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
-from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
+from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, measure
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.shards import ShardResult
 from iafsweep.evaluation.simulated import SandwichResult
@@ -21,7 +21,7 @@ from iafsweep.records import Estimate, SandwichEstimate, Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.host_memory import keep_freed_memory
 
-Told = Callable[[str, int, int], None]
+ScoringProgress = Callable[[str, int, int], None]
 """Hears what is being scored, how many evaluations of the network of that are done, and of how many."""
 
 
@@ -63,21 +63,26 @@ def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | Sandw
     return jobs
 
 
-def evaluate(model: VAE, images: Mapping[Split, Tensor], config: RunConfig, told: Told | None = None) -> Scores:
+def evaluate(
+    model: VAE, images: Mapping[Split, Tensor], config: RunConfig, progress: ScoringProgress | None = None
+) -> Scores:
     """Make every figure that a configuration asks for, one task after the other.
 
     Args:
         model: in eval mode.
         images: uint8 [N, X...] of each split, on the model's device.
         config: the run's configuration.
-        told: called before and after every task.
+        progress: called before and after every task.
     """
     device = next(model.parameters()).device
     keep_freed_memory(device)
     ready = folded(model)
     scored = []
     for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):
-        scored.append(_carry_through(course(job, config), ready, images, told))
+        measurement = measure(job, config)
+        while tasks := measurement.tasks():
+            measurement.take(_do(tasks, ready, images, progress))
+        scored.append(measurement.scored)
         if device.type == "cuda":
             torch.cuda.empty_cache()
     return assemble(scored)
@@ -136,28 +141,20 @@ def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).sort_values(["start", "image"], ignore_index=True)
 
 
-def _carry_through(steps: Course, model: VAE, images: Mapping[Split, Tensor], told: Told | None) -> Scored:
-    tasks = next(steps)
-    while True:
-        try:
-            tasks = steps.send(_do(tasks, model, images, told))
-        except StopIteration as end:
-            scored: Scored = end.value
-            return scored
-
-
-def _do(tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], told: Told | None) -> dict[str, Result]:
+def _do(
+    tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], progress: ScoringProgress | None
+) -> dict[str, Result]:
     """Do tasks in their order; a pilot stands before those that need it."""
     results: dict[str, Result] = {}
     total, done = sum(task.evaluations for task in tasks), 0
     for task in tasks:
-        if told is not None:
-            told(task.label, done, total)
+        if progress is not None:
+            progress(task.label, done, total)
         needed = None if task.needs is None else results[task.needs]
         results[task.name] = perform(model, images, task, needed if isinstance(needed, FrozenStepSize) else None)
         done += task.evaluations
-        if told is not None:
-            told(task.label, done, total)
+        if progress is not None:
+            progress(task.label, done, total)
     return results
 
 

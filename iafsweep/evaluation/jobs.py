@@ -1,14 +1,15 @@
-"""A job: one figure, as a course of rounds of tasks.
+"""A job: one figure, measured in rounds of tasks.
 
-A course is a generator: it yields the tasks to be done next, is sent their results, and returns the figure. Who does
-the tasks, where and in what order, it does not know: one process does them one by one, a rerun many courses' at once.
-Sent results that were kept, it comes to where it stopped.
+A measurement says which tasks have to be done next, takes their results, and has the figure in the end. Who does the
+tasks, where and in what order, it does not know: one process does them one by one, a rerun those of many figures at
+once. Given results that were kept, it comes to where it stopped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iafsweep.config import RunConfig, Start
@@ -55,135 +56,146 @@ class Scored:
     config: RunConfig
 
 
-@dataclass(frozen=True)
-class _Gathered:
-    """What an effort came to: of the whole effort, and the configuration that says how it was spent."""
-
-    results: list[ShardResult]
-    config: RunConfig
-    pilot: FrozenStepSize | None = None
-
-
-Course = Generator[list[Task], Mapping[str, Result], Scored]
-_Gather = Generator[list[Task], Mapping[str, Result], _Gathered]
-
-
-def course(job: Job | SandwichJob, config: RunConfig) -> Course:
-    """Return the course of a job."""
-    if isinstance(job, SandwichJob):
-        return _sandwich(job, config)
-    if job.method == "hais":
-        return _annealed(job, config)
-    return _sampled(job, config)
-
-
-def _sampled(job: Job, config: RunConfig) -> Course:
-    """The bound, or importance sampling; a search adds samples to those it has."""
-    gathered: list[ShardResult] = []
-
-    def up_to(samples: int) -> _Gather:
-        nonlocal gathered
-        known = gathered[0].shard.samples if gathered else 0
-        tasks = _shard_tasks(job, config, samples - known, first_sample=known)
-        results = yield tasks
-        new = [_shard_result(results, task) for task in tasks]
-        gathered = [merge_parts(*pair) for pair in zip(gathered, new, strict=True)] if gathered else new
-        return _Gathered(gathered, config)
-
-    if job.method == "negative_elbo":
-        found = yield from up_to(1)
-        return Scored(summarise(found.results, config.evaluation), tuple(found.results), config)
-    samples = config.evaluation.importance_sampling.samples
-    if config.evaluation.until_error.target is not None:
-        # Further samples go on at a block of noise that no earlier ones have used.
-        samples = NOISE_BLOCK * math.ceil(samples / NOISE_BLOCK)
-    return (yield from _search(job, config, up_to, samples, keeps=True))
-
-
-def _annealed(job: Job, config: RunConfig) -> Course:
-    """HAIS; a search doubles the temperatures and begins afresh.
-
-    More chains take away bias as 1 / C only once the variance of log-weights is below about one, and temperatures
-    bring it there: for the same number of gradients they leave less bias. So half of the effort is half of the
-    temperatures, the round before: half of the chains, as biased as all of them but for that 1 / C, would show little.
-    """
-
-    def with_temperatures(temperatures: int) -> _Gather:
-        changed = _with_temperatures(config, temperatures)
-        seed = config.data.binarisation_seed
-        hais = changed.evaluation.hais
-        images = min(job.images, hais.pilot_images)
-        work = PilotWork(start=hais.start, on="test", images=images, binarisation_seed=seed)
-        pilot = make_task("hais pilot", work, changed)
-        tasks = _shard_tasks(job, changed, hais.resolved_chains, pilot=pilot)
-        results = yield [pilot, *tasks]
-        return _Gathered([_shard_result(results, task) for task in tasks], changed, _pilot_result(results, pilot))
-
-    temperatures = config.evaluation.hais.resolved_temperatures
-    return (yield from _search(job, config, with_temperatures, temperatures, keeps=False))
-
-
-def _sandwich(job: SandwichJob, config: RunConfig) -> Course:
-    images = min(job.images, config.evaluation.hais.pilot_images)
-    work = PilotWork(start=job.start, on="simulated", images=images, binarisation_seed=0)
-    pilot = make_task(f"sandwich {job.start} pilot", work, config)
-    tasks = [
-        make_task(
-            f"sandwich {job.start}",
-            SimulatedShard(start=job.start, first=first, count=min(SHARD_IMAGES, job.images - first)),
-            config,
-            pilot,
-        )
-        for first in range(0, job.images, SHARD_IMAGES)
-    ]
-    results = yield [pilot, *tasks]
-    found = [result for task in tasks if isinstance(result := results[task.name], SandwichResult)]
-    figure = summarise_sandwich(found, config.evaluation, _pilot_result(results, pilot))
-    return Scored(figure, tuple(found), config)
-
-
-def _search(job: Job, config: RunConfig, gather: Callable[[int], _Gather], first_effort: int, *, keeps: bool) -> Course:
-    """Do one round, or, where an error is aimed at, as many as it takes.
+class Measurement(ABC):
+    """A figure on its way: rounds of tasks, each round from the results of those before.
 
     Args:
-        job: the figure.
-        config: the run's configuration.
-        gather: the tasks that bring the effort up to a number.
-        first_effort: of the first round.
-        keeps: whether a round keeps the work of the one before, and so has half of its effort within; else it begins
-            afresh, and the round before is that half.
+        tasks: the first round.
     """
-    settings = config.evaluation.until_error
-    if settings.target is None:
-        found = yield from gather(first_effort)
-        return Scored(
-            summarise(found.results, found.config.evaluation, found.pilot), tuple(found.results), found.config
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self._tasks = tasks
+        self._scored: Scored | None = None
+
+    def tasks(self) -> Sequence[Task]:
+        """Return what has to be done next; nothing once the figure is there."""
+        return self._tasks
+
+    @abstractmethod
+    def take(self, results: Mapping[str, Result]) -> None:
+        """Take the results of all tasks of a round, by their names."""
+
+    @property
+    def scored(self) -> Scored:
+        """What it came to, once nothing has to be done any more."""
+        assert self._scored is not None
+        return self._scored
+
+    def _end(self, scored: Scored) -> None:
+        self._tasks, self._scored = [], scored
+
+
+def measure(job: Job | SandwichJob, config: RunConfig) -> Measurement:
+    """Begin a job."""
+    return _Sandwich(job, config) if isinstance(job, SandwichJob) else _Estimation(job, config)
+
+
+class _Sandwich(Measurement):
+    """Both bounds on simulated images: one round."""
+
+    def __init__(self, job: SandwichJob, config: RunConfig) -> None:
+        self._config = config
+        images = min(job.images, config.evaluation.hais.pilot_images)
+        work = PilotWork(start=job.start, on="simulated", images=images, binarisation_seed=0)
+        self._pilot = make_task(f"sandwich {job.start} pilot", work, config)
+        shards = (
+            SimulatedShard(start=job.start, first=first, count=min(SHARD_IMAGES, job.images - first))
+            for first in range(0, job.images, SHARD_IMAGES)
         )
-    spent: list[tuple[float, int]] = []  # seconds and evaluations an image of the rounds so far
+        tasks = [make_task(f"sandwich {job.start}", shard, config, self._pilot) for shard in shards]
+        super().__init__([self._pilot, *tasks])
 
-    def may_spend(effort: int) -> bool:
-        # The next round costs as much as all before it if it keeps them, else twice the last one.
-        seconds, evaluations = spent[-1]
-        before = spent[-1] if keeps else (math.fsum(each[0] for each in spent), sum(each[1] for each in spent))
-        is_cheap = before[1] + (1 if keeps else 2) * evaluations <= settings.budget_evaluations
-        limit = math.inf if settings.budget_seconds is None else settings.budget_seconds
-        return is_cheap and before[0] + (1 if keeps else 2) * seconds <= limit
+    def take(self, results: Mapping[str, Result]) -> None:
+        found = [result for task in self._tasks if isinstance(result := results[task.name], SandwichResult)]
+        figure = summarise_sandwich(found, self._config.evaluation, _pilot_result(results, self._pilot))
+        self._end(Scored(figure, tuple(found), self._config))
 
-    steps = search(settings.target, first_effort, may_spend)
-    effort = next(steps)
-    earlier = math.nan  # the first round has none before it, and is never enough
-    while True:
-        found = yield from gather(effort)
-        figure = summarise(found.results, found.config.evaluation, found.pilot)
-        spent.append((seconds_of(found.results, found.pilot), figure.network_evaluations))
-        progress = _progress(effort, found.results, None if keeps else earlier)
-        earlier = progress.estimate
+
+class _Estimation(Measurement):
+    """The bound, importance sampling or HAIS: one round, or, where an error is aimed at, as many as it takes.
+
+    Importance sampling adds samples to those it has, and so has half of its effort within. HAIS doubles the
+    temperatures and begins afresh: more chains take away bias as 1 / C only once the variance of log-weights is below
+    about one, and temperatures bring it there; for the same number of gradients they leave less bias. So half of the
+    effort is half of the temperatures, the round before: half of the chains, as biased as all of them but for that
+    1 / C, would show little.
+    """
+
+    def __init__(self, job: Job, config: RunConfig) -> None:
+        self._job = job
+        self._config = config
+        self._keeps = job.method != "hais"
+        self._pilot: Task | None = None
+        self._gathered: list[ShardResult] = []
+        self._earlier = math.nan  # the first round has none before it, and is never enough
+        self._spent: list[tuple[float, int]] = []  # seconds and evaluations an image of the rounds so far
+        target = config.evaluation.until_error.target
+        is_search = target is not None and job.method != "negative_elbo"
+        self._effort = self._first_effort(is_search=is_search)
+        self._search = None
+        if target is not None and is_search:
+            self._search = search(target, self._effort, self._may_spend)
+            next(self._search)  # the first effort
+        super().__init__(self._round())
+
+    def take(self, results: Mapping[str, Result]) -> None:
+        pilot = None if self._pilot is None else _pilot_result(results, self._pilot)
+        new = [_shard_result(results, task) for task in self._tasks if task is not self._pilot]
+        is_more = self._keeps and self._gathered
+        self._gathered = [merge_parts(*pair) for pair in zip(self._gathered, new, strict=True)] if is_more else new
+        figure = summarise(self._gathered, self._config.evaluation, pilot)
+        if self._search is None:
+            self._end(Scored(figure, tuple(self._gathered), self._config))
+            return
+        self._spent.append((seconds_of(self._gathered, pilot), figure.network_evaluations))
+        progress = _progress(self._effort, self._gathered, None if self._keeps else self._earlier)
+        self._earlier = progress.estimate
         try:
-            effort = steps.send(progress)
+            self._effort = self._search.send(progress)
         except StopIteration as end:
-            evaluations = spent[-1][1] if keeps else sum(each[1] for each in spent)
-            figure = figure.model_copy(update={"until_error": _report(end.value, evaluations)})
-            return Scored(figure, tuple(found.results), found.config)
+            report = _report(end.value, self._all_spent()[1])
+            figure = figure.model_copy(update={"until_error": report})
+            self._end(Scored(figure, tuple(self._gathered), self._config))
+        else:
+            self._tasks = self._round()
+
+    def _first_effort(self, *, is_search: bool) -> int:
+        """Samples, or temperatures, of the first round."""
+        evaluation = self._config.evaluation
+        if self._job.method == "negative_elbo":
+            return 1
+        if self._job.method == "hais":
+            return evaluation.hais.resolved().temperatures
+        samples = evaluation.importance_sampling.samples
+        # Further samples go on at a block of noise that no earlier ones have used.
+        return NOISE_BLOCK * math.ceil(samples / NOISE_BLOCK) if is_search else samples
+
+    def _round(self) -> list[Task]:
+        """The tasks that bring the effort up to where it is to be."""
+        job = self._job
+        if self._keeps:
+            known = self._gathered[0].shard.samples if self._gathered else 0
+            return _shard_tasks(job, self._config, self._effort - known, first_sample=known)
+        self._config = _with_temperatures(self._config, self._effort)
+        hais, seed = self._config.evaluation.hais, self._config.data.binarisation_seed
+        images = min(job.images, hais.pilot_images)
+        work = PilotWork(start=hais.start, on="test", images=images, binarisation_seed=seed)
+        self._pilot = make_task("hais pilot", work, self._config)
+        return [self._pilot, *_shard_tasks(job, self._config, hais.resolved().chains, pilot=self._pilot)]
+
+    def _all_spent(self) -> tuple[float, int]:
+        """Seconds and evaluations an image of all rounds together; the last holds those before if they are kept."""
+        if self._keeps:
+            return self._spent[-1]
+        return math.fsum(each[0] for each in self._spent), sum(each[1] for each in self._spent)
+
+    def _may_spend(self, effort: int) -> bool:
+        """Whether the budget allows a further round: as much as all before it if it keeps them, else twice the last."""
+        settings, times = self._config.evaluation.until_error, 1 if self._keeps else 2
+        (seconds, evaluations), before = self._spent[-1], self._all_spent()
+        is_cheap = before[1] + times * evaluations <= settings.budget_evaluations
+        limit = math.inf if settings.budget_seconds is None else settings.budget_seconds
+        return is_cheap and before[0] + times * seconds <= limit
 
 
 def _progress(effort: int, results: Sequence[ShardResult], half: float | None) -> Progress:

@@ -43,7 +43,7 @@ def refuse_unscorable(config: RunConfig) -> None:
 def memory_of_chains(config: RunConfig) -> Iterator[tuple[int, int]]:
     """Yield the chains an image and the least bytes that they take, of each figure that anneals."""
     for start, images in _annealed(config):
-        chains = config.evaluation.hais.resolved_from(start).resolved_chains
+        chains = config.evaluation.hais.resolved(start).chains
         state = 4 * _STATE_COPIES * config.model.latent_size * chains
         generators = math.ceil(chains / NOISE_BLOCK) * _GENERATOR_BYTES
         yield chains, min(SHARD_IMAGES, images) * (state + generators)

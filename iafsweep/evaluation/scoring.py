@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from iafsweep.config import EvaluationConfig, HaisConfig, Start
+from iafsweep.config import EvaluationConfig, HaisSettings, Start
 from iafsweep.data import fixed_binarisation
 from iafsweep.estimators.annealing import annealed_importance_sampling
 from iafsweep.estimators.bridge import Bridge
@@ -74,7 +74,7 @@ def score_shard(
     if shard.method == "hais":
         if step_size is None:
             raise ValueError("HAIS needs a frozen step size: run `tune` first")
-        return _hais(model, x, shard, config.hais, noise, step_size, started)
+        return _hais(model, x, shard, config.hais.resolved(), noise, step_size, started)
 
     def sample(rows: int) -> list[LogWeightStatistics]:
         bridge = BRIDGES["posterior"](model, x, encode(model, x))
@@ -103,21 +103,21 @@ def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: N
         noise: the pilot's own.
     """
     started = time.perf_counter()
-    hais = config.hais.resolved_from(start)
+    hais = config.hais.resolved(start)
 
     def find(rows: int) -> Pilot:
         return tune_step_size(
             BRIDGES[start](model, x, encode(model, x)),
-            hais.resolved_chains,
+            hais.chains,
             schedule(hais),
             PilotSettings(
-                target_acceptance=hais.resolved_target_acceptance,
+                target_acceptance=hais.target_acceptance,
                 passes=hais.pilot_passes,
-                initial_step_size=hais.resolved_initial_step_size,
+                initial_step_size=hais.initial_step_size,
                 minimum_step_size=hais.minimum_step_size,
-                maximum_step_size=hais.resolved_maximum_step_size,
+                maximum_step_size=hais.maximum_step_size,
             ),
-            leapfrog_steps=hais.resolved_leapfrog_steps,
+            leapfrog_steps=hais.leapfrog_steps,
             generator=noise.open(),
             rows_per_chunk=rows,
         )
@@ -140,9 +140,9 @@ def tune_on_test_images(model: VAE, images: Tensor, config: EvaluationConfig, bi
     return tune(model, x, config.hais.start, config, noise)
 
 
-def schedule(config: HaisConfig) -> Tensor:
-    """Return the inverse temperatures [T + 1] of a configuration."""
-    return SCHEDULES[config.resolved_schedule](config.resolved_temperatures)
+def schedule(settings: HaisSettings) -> Tensor:
+    """Return the inverse temperatures [T + 1] of annealing."""
+    return SCHEDULES[settings.schedule](settings.temperatures)
 
 
 def noise_blocks(
@@ -184,7 +184,7 @@ def _hais(
     model: VAE,
     x: Tensor,
     shard: Shard,
-    hais: HaisConfig,
+    hais: HaisSettings,
     noise: NoiseBlocks,
     step_size: float,
     started: float,
@@ -196,7 +196,7 @@ def _hais(
             shard.samples,
             schedule(hais),
             step_size=step_size,
-            leapfrog_steps=hais.resolved_leapfrog_steps,
+            leapfrog_steps=hais.leapfrog_steps,
             generator=noise.open(),
             rows_per_chunk=rows,
         )

@@ -132,17 +132,17 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
     """
     started = time.perf_counter()
     places = range(shard.first, shard.first + shard.count)
-    hais = config.hais.resolved_from(shard.start)
+    hais = config.hais.resolved(shard.start)
     images = simulate(model, config.seed, places)
 
     def both(rows: int) -> Sandwich:
         return sandwich(
             BRIDGES[shard.start](model, images.x, encode(model, images.x)),
             posterior_start(model, images, shard.start),
-            hais.resolved_chains,
+            hais.chains,
             schedule(hais),
             step_size=step_size,
-            leapfrog_steps=hais.resolved_leapfrog_steps,
+            leapfrog_steps=hais.leapfrog_steps,
             generator=noise_blocks(config.seed, f"sandwich {shard.start}", "simulated", 0, places).open(),
             rows_per_chunk=rows,
         )
@@ -158,7 +158,7 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
         lower_log_weight_variance=_variances(bounds.forward.log_weights),
         upper_log_weight_variance=_variances(bounds.reverse.log_weights),
         acceptance_rate=math.fsum(moved) / len(moved) if moved else None,
-        gradient_evaluations=hais.resolved_chains * bounds.forward.gradient_evaluations,
+        gradient_evaluations=hais.chains * bounds.forward.gradient_evaluations,
         seconds=time.perf_counter() - started,
     )
 
@@ -169,11 +169,11 @@ def summarise_sandwich(
     """Return the bounds and their gap over all simulated images, in whatever order the shards come."""
     results = sorted(results, key=lambda result: result.shard.first)
     start = results[0].shard.start
-    hais = config.hais.resolved_from(start)
+    hais = config.hais.resolved(start)
     lower, upper = _column(results, "lower"), _column(results, "upper")
     gap = mean_over_images(upper - lower)
     uneven = [
-        is_too_uneven(_column(results, name), hais.resolved_chains)
+        is_too_uneven(_column(results, name), hais.chains)
         for name in ("lower_log_weight_variance", "upper_log_weight_variance")
     ]
     untrusted = uneven[0] | uneven[1] | ~(upper - lower).isfinite()
@@ -187,7 +187,7 @@ def summarise_sandwich(
         gap=gap.value,
         gap_error=gap.standard_error,
         untrusted_share=float(untrusted.double().mean()),
-        settings=f"{hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{hais.resolved_chains}",
+        settings=hais.text,
         seed=config.seed,
         acceptance_rate=mean_acceptance((each.acceptance_rate, each.shard.count) for each in results),
         step_size=pilot.step_size,

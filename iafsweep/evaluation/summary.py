@@ -119,8 +119,8 @@ def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str
     """Return a method's settings in a few words: ``prior 100x5x8`` has temperatures, leapfrog steps and chains."""
     if method != "hais":
         return "1 sample" if samples == 1 else f"{samples} samples"
-    hais = config.hais
-    return f"{hais.start} {hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{samples}"
+    hais = config.hais.resolved()
+    return f"{hais.start} {hais._replace(chains=samples).text}"
 
 
 def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) -> pd.DataFrame:

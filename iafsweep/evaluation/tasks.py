@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from iafsweep.config import EvaluationConfig, HaisConfig, RunConfig, Start
-from iafsweep.config.meaning import identity
+from iafsweep.config import EvaluationConfig, HaisSettings, RunConfig, Start
 from iafsweep.estimators.annealing import gradient_evaluations
 from iafsweep.evaluation.scoring import FrozenStepSize, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, ShardResult
@@ -88,9 +87,8 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
     if not isinstance(work, Shard) or work.method == "hais":
         # Resolved, so that names change with what a default stands for, and not with whether it is written out. How
         # many images a pilot takes is part of its work.
-        hais = _resolved_for(work, evaluation)
-        told = identity(hais, "configuration", within="evaluation.hais")
-        settings["hais"] = {name: told[name] for name in told if name not in {"enabled", "images", "pilot_images"}}
+        settings["hais"] = _resolved_for(work, evaluation)._asdict()
+        del settings["hais"]["pilot_images"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{label.replace(' ', '-')}.{place}.{digest}.json"
     return Task(name, label, work, evaluation, needs, _evaluations(work, evaluation))
@@ -135,16 +133,16 @@ def read_result(task: Task, text: str) -> Result:
     return SandwichResult.model_validate_json(text)
 
 
-def _resolved_for(work: Work, evaluation: EvaluationConfig) -> HaisConfig:
+def _resolved_for(work: Work, evaluation: EvaluationConfig) -> HaisSettings:
     """The settings of annealing from the work's own start, none of them unset."""
-    return evaluation.hais.resolved_from(evaluation.hais.start if isinstance(work, Shard) else work.start)
+    return evaluation.hais.resolved(None if isinstance(work, Shard) else work.start)
 
 
 def _evaluations(work: Work, evaluation: EvaluationConfig) -> int:
     hais = _resolved_for(work, evaluation)
-    chain = gradient_evaluations(hais.resolved_temperatures, hais.resolved_leapfrog_steps)
+    chain = gradient_evaluations(hais.temperatures, hais.leapfrog_steps)
     if isinstance(work, Shard):
         return work.count * work.samples * (chain if work.method == "hais" else 1)
     if isinstance(work, PilotWork):
-        return work.images * hais.resolved_chains * hais.pilot_passes * chain
-    return 2 * work.count * hais.resolved_chains * chain
+        return work.images * hais.chains * hais.pilot_passes * chain
+    return 2 * work.count * hais.chains * chain

@@ -18,6 +18,7 @@ from iafsweep.sweep.storage.events import Began, Ended, Finished, SweepStatus
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
+from iafsweep.texts import seconds_left
 
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
@@ -155,7 +156,5 @@ def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | Non
     if began is None:
         return None
     ends = sum(trial.finished is not None and trial.finished.time >= began.time for trial in state.finished)
-    if not ends or len(state.finished) >= trials:
-        return None
-    elapsed = (now - datetime.fromisoformat(began.time)).total_seconds()
-    return max(elapsed, 0.0) / ends * (trials - len(state.finished))
+    left, elapsed = trials - len(state.finished), (now - datetime.fromisoformat(began.time)).total_seconds()
+    return seconds_left(ends, left, max(elapsed, 0.0)) if left > 0 else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +17,7 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
+from iafsweep.locks import locked
 from iafsweep.records import Evaluation, RunState, with_stamp, without_stamp
 from iafsweep.version import FORMAT, VERSION, Writer
 
@@ -22,6 +25,16 @@ from iafsweep.version import FORMAT, VERSION, Writer
 _LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+\.tmp")
 
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
+
+
+class _File:
+    """A path in a run folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: RunFolder, owner: type[RunFolder]) -> Path:
+        return folder.path / self._name
 
 
 @dataclass(frozen=True)
@@ -34,80 +47,71 @@ class RunFolder:
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The configuration as trained, every field written out."""
-        return self.path / "config.toml"
+    config = _File("config.toml")
+    """The configuration as trained, every field written out."""
+    metrics = _File("metrics.jsonl")
+    """One JSON line an epoch."""
+    log = _File("run.log")
+    """What happened, with times."""
+    state = _File("state.json")
+    """How far the run is."""
+    best = _File("best.pt")
+    """The checkpoint of the best epoch by validation."""
+    pending_best = _File("best.next.pt")
+    """A newer best checkpoint, until ``last.pt`` knows of it."""
+    last = _File("last.pt")
+    """The newest checkpoint, from which a run goes on."""
+    evaluation = _File("evaluation.json")
+    """The figures measured at the end."""
+    per_image = _File("per_image.parquet")
+    """The figures of each image, as Parquet."""
+    simulated = _File("simulated.parquet")
+    """The bounds of each image simulated from the model, as Parquet."""
+    tensorboard = _File("tensorboard")
+    """TensorBoard event files."""
+    samples = _File("samples.png")
+    """New images from the prior."""
+    reconstructions = _File("reconstructions.png")
+    """Inputs beside their reconstructions."""
+    data = _File("data.png")
+    """Binarised images, as the model sees them."""
+    lock = _File(".run.lock")
+    """There while a process trains or scores the run, or was killed doing so."""
 
-    @property
-    def metrics(self) -> Path:
-        """One JSON line an epoch."""
-        return self.path / "metrics.jsonl"
+    def locked(self, seconds: float = 0.0) -> AbstractContextManager[str | None]:
+        """Take the folder as its one writer, a run of its own or a sweep's trial; gives None, or who has it.
 
-    @property
-    def log(self) -> Path:
-        """What happened, with times."""
-        return self.path / "run.log"
+        The folder is made if it is not there, and removed again if nothing has been put into it.
 
-    @property
-    def state(self) -> Path:
-        """How far the run is."""
-        return self.path / "state.json"
+        Args:
+            seconds: how long to wait for whoever has it.
 
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the best epoch by validation."""
-        return self.path / "best.pt"
+        Raises:
+            OSError: it cannot be written.
+        """
+        return locked(self.lock, seconds, leaves_nothing=True)
 
-    @property
-    def pending_best(self) -> Path:
-        """A newer best checkpoint, until ``last.pt`` knows of it."""
-        return self.path / "best.next.pt"
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder as its one writer.
 
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint, from which a run goes on."""
-        return self.path / "last.pt"
-
-    @property
-    def evaluation(self) -> Path:
-        """The figures measured at the end."""
-        return self.path / "evaluation.json"
-
-    @property
-    def per_image(self) -> Path:
-        """The figures of each image, as Parquet."""
-        return self.path / "per_image.parquet"
-
-    @property
-    def simulated(self) -> Path:
-        """The bounds of each image simulated from the model, as Parquet."""
-        return self.path / "simulated.parquet"
-
-    @property
-    def tensorboard(self) -> Path:
-        """TensorBoard event files."""
-        return self.path / "tensorboard"
-
-    @property
-    def samples(self) -> Path:
-        """New images from the prior."""
-        return self.path / "samples.png"
-
-    @property
-    def reconstructions(self) -> Path:
-        """Inputs beside their reconstructions."""
-        return self.path / "reconstructions.png"
-
-    @property
-    def data(self) -> Path:
-        """Binarised images, as the model sees them."""
-        return self.path / "data.png"
-
-    @property
-    def lock(self) -> Path:
-        """There while a process trains or scores the run, or was killed doing so."""
-        return self.path / ".run.lock"
+        Raises:
+            RunFolderError: another process holds it, or it cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                self.refuse_file()
+                holder = stack.enter_context(self.locked())
+            except OSError as error:
+                raise RunFolderError(
+                    f"cannot write the run folder {self.path}: {error}; name another with --run"
+                ) from error
+            if holder is not None:
+                raise RunFolderError(
+                    f"{self.path} is in use by another process that trains or scores it; wait until it ends, or name "
+                    f"another folder with --run"
+                )
+            yield
 
     def create(self, config: RunConfig) -> None:
         """Make the folder and write the configuration into it.
@@ -155,6 +159,16 @@ class RunFolder:
         for path in self.path.iterdir():
             if _LEFTOVER.fullmatch(path.name) and not path.is_dir():
                 path.unlink(missing_ok=True)
+
+    def clear(self) -> bool:
+        """Remove all that is in the folder but its lock; return whether there was anything."""
+        left = [path for path in self.path.glob("*") if path != self.lock]
+        for path in left:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        return bool(left)
 
     def discard(self) -> None:
         """Remove the files of a run that never trained an epoch."""

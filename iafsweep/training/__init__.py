@@ -1,18 +1,16 @@
 """Training: knows torch, not Ray.
 
-``trainer`` the loop · ``batches`` its images · ``step`` one batch, ``objective`` the bound · ``computing`` how steps
-are computed, compiled or not · ``schedules`` learning rate and KL weight · ``validation`` the bound that chooses ·
-``divergence`` when there is no going on · ``checkpoint`` files to go on from · ``kept`` the last whole epoch until it
-is written · ``lock`` one writer a run folder · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
+``trainer`` the loop, its schedules, when there is no going on · ``batches`` its images · ``step`` one batch,
+``objective`` the bound, also that which chooses · ``computing`` how steps are computed, compiled or not ·
+``checkpoint`` files to go on from · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
 ``tracking`` what is left behind · ``trained`` models read back · ``device``, ``memory``, ``host_memory`` where to
 compute and how much there is.
 """
 
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.device import device_name, resolve_device
-from iafsweep.training.divergence import DivergedError
 from iafsweep.training.trained import TrainedModel, load_trained_model
-from iafsweep.training.trainer import Trainer
+from iafsweep.training.trainer import DivergedError, Trainer
 
 __all__ = [
     "DivergedError",

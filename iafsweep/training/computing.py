@@ -24,12 +24,12 @@ class Computing:
         precision: of matrix products and convolutions in training (float32: without TF32); densities, their sums, the
             statistics of batch norm and the optimiser are float32 always.
         compiled: whether the step is compiled.
-        remark: what a user should hear of the choice; empty where there is nothing to say.
+        note: what a user should hear of the choice; empty where there is nothing to say.
     """
 
     precision: Precision
     compiled: bool
-    remark: str = ""
+    note: str = ""
 
     @property
     def description(self) -> str:
@@ -64,12 +64,12 @@ def choose_computing(
         pays = training.compile == "auto" and is_worth_compiling(config, model, device)
     slow = _slow_bfloat16(precision, device)
     if training.compile == "off" or (training.compile == "auto" and not pays):
-        return Computing(precision, compiled=False, remark=slow)
+        return Computing(precision, compiled=False, note=slow)
     missing = missing_compiler(device)
     if missing is not None:
         missing = f"{missing}: the step is not compiled, training is slower"
-        return Computing(precision, compiled=False, remark="; ".join(filter(None, (slow, missing))))
-    return Computing(precision, compiled=True, remark=slow)
+        return Computing(precision, compiled=False, note="; ".join(filter(None, (slow, missing))))
+    return Computing(precision, compiled=True, note=slow)
 
 
 def resolve_precision(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:

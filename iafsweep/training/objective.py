@@ -1,16 +1,21 @@
-"""The negative ELBO, split into its two terms."""
+"""The negative ELBO, split into its two terms; its mean over validation images is the bound that chooses."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages, fixed_binarisation
 from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
-from iafsweep.models.precision import eval_mode
+from iafsweep.models.precision import eval_mode, full_precision
+
+_VALIDATION_BATCH = 500
 
 
 class BoundTerms(NamedTuple):
@@ -66,3 +71,32 @@ def mean_negative_elbo(model: VAE, bits: Tensor, noise: Tensor, batch_size: int)
 def fixed_noise(count: int, latent_size: int, device: torch.device, *seed: int | str) -> Tensor:
     """Return standard normal noise [count, latent_size] that is the same on every device (drawn on the CPU)."""
     return torch.randn((count, latent_size), generator=generator("cpu", *seed)).to(device)
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Validation images with the noise of their posterior samples: the same after every epoch and in every trial.
+
+    The bound is at full KL weight, in eval mode and in full float32, however a run trains.
+
+    Attributes:
+        bits: float [V, X...]; V may be 0.
+        noise: standard normal, [V, D].
+    """
+
+    bits: Tensor
+    noise: Tensor
+
+    @classmethod
+    def of(cls, images: TrainingImages, config: RunConfig, device: torch.device) -> ValidationSet:
+        """Return the validation set of a configuration, on ``device``."""
+        seed = config.data.binarisation_seed
+        bits = fixed_binarisation(images.validation, "validation", seed).to(device)
+        return cls(bits, fixed_noise(len(bits), config.model.latent_size, device, seed, "validation noise"))
+
+    def negative_elbo(self, model: VAE) -> float | None:
+        """Return the mean one-sample negative ELBO, nats per image; None without validation images."""
+        if not len(self.bits):
+            return None
+        with full_precision():
+            return mean_negative_elbo(model, self.bits, self.noise, _VALIDATION_BATCH)

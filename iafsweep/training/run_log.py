@@ -23,6 +23,7 @@ class RunLog:
 
     Attributes:
         curves: the TensorBoard events.
+        say, warn, error: add a line to ``run.log``.
     """
 
     def __init__(self, folder: RunFolder, config: RunConfig, epochs_done: int, line: str, warning: str) -> None:
@@ -39,6 +40,7 @@ class RunLog:
             RunFolderError: ``run.log`` is a link, which may lead out of the run folder.
         """
         self._lines = _open_log(folder.log)
+        self.say, self.warn, self.error = self._lines.info, self._lines.warning, self._lines.error
         try:
             self.curves = Curves(folder.tensorboard, epochs_done + 1)
             self.curves.add_config(config, epochs_done)
@@ -55,18 +57,6 @@ class RunLog:
         shown = "" if validation is None else f", validation {validation:.2f}"
         speed = f"{metrics.images_per_second:.0f} images/s"
         self.say(f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}{shown} nats, {speed}")
-
-    def say(self, text: str) -> None:
-        """Add a line to ``run.log``."""
-        self._lines.info("%s", text)
-
-    def warn(self, text: str) -> None:
-        """Add a warning to ``run.log``."""
-        self._lines.warning("%s", text)
-
-    def error(self, text: str) -> None:
-        """Add an error to ``run.log``."""
-        self._lines.error("%s", text)
 
     def close(self) -> None:
         """Close both; what TensorBoard has not written yet is written."""

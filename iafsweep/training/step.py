@@ -36,7 +36,7 @@ class TrainingStep:
     nothing.
 
     Attributes:
-        computing: how it computes; eager from the first step on where compiling failed, with a remark that says so.
+        computing: how it computes; eager from the first step on where compiling failed, with a note that says so.
         compile_seconds: seconds that compiling took, and those given, of earlier processes; the first step's, on a GPU
             those of the steps that record its graphs too; without compiling they stay what they were.
     """
@@ -92,8 +92,8 @@ class TrainingStep:
             if not (self.computing.compiled and type(error).__module__.startswith(_COMPILERS)):
                 raise
             reason = " ".join(str(error).split())[:200]
-            remark = f"the step is not compiled, training is slower: compiling failed ({reason})"
-            self.computing = Computing(self.computing.precision, compiled=False, remark=remark)
+            note = f"the step is not compiled, training is slower: compiling failed ({reason})"
+            self.computing = Computing(self.computing.precision, compiled=False, note=note)
             self._replays, self._steps_to_compile, self._means = False, 0, self._eager
             self._model.load_state_dict(averages)  # batch norm may have seen the batch already
             means = self._gradients(batch, kl_weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from iafsweep.config import RunConfig, dump_config
+from iafsweep.config import RunConfig, TrainingConfig, dump_config
 from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
@@ -19,32 +20,59 @@ from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training.batches import batch_count, epoch_batches
-from iafsweep.training.checkpoint import on_cpu
+from iafsweep.training.checkpoint import BestWeights, Checkpoint, on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name
-from iafsweep.training.divergence import DivergedError, is_finite
 from iafsweep.training.host_memory import keep_freed_memory
-from iafsweep.training.kept import KeptEpoch
+from iafsweep.training.objective import ValidationSet
 from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_log import RunLog
-from iafsweep.training.schedules import kl_weight, learning_rate
 from iafsweep.training.step import TrainingStep
-from iafsweep.training.validation import ValidationSet
+
+
+class DivergedError(Exception):
+    """The loss or the validation bound is not a finite number; the last good checkpoint is kept."""
+
+    def __init__(self, metrics: EpochMetrics) -> None:
+        super().__init__(
+            f"diverged in epoch {metrics.epoch}: training loss {metrics.train_loss}, "
+            f"validation bound {metrics.validation_negative_elbo}"
+        )
+        self.metrics = metrics
+
+
+def kl_weight(config: TrainingConfig, epoch: int) -> float:
+    """Return the KL term's weight in epoch ``epoch`` (0 is the first): min(1, epoch / kl_warmup_epochs)."""
+    if config.kl_warmup_epochs == 0:
+        return 1.0
+    return min(1.0, epoch / config.kl_warmup_epochs)
+
+
+def learning_rate(config: TrainingConfig, epoch: int) -> float:
+    """Return Adam's step size in epoch ``epoch`` (0 is the first): learning_rate * decay^(epoch // decay_epochs)."""
+    return float(config.learning_rate * config.learning_rate_decay ** (epoch // config.learning_rate_decay_epochs))
 
 
 class Trainer:
     """Trains one configuration epoch by epoch in its run folder.
 
-    ``bounds_remark`` says what is wrong where the bounds of the best epoch part by far; else it is empty.
+    ``bounds_note`` says what is wrong where the bounds of the best epoch part by far; else it is empty.
 
     All that is random in an epoch (order of images, binarisation, posterior noise) is a function of the training seed
     and of the epoch's number, so that a run that was killed goes on exactly as if it had not been. An incomplete last
     batch is left out; which images fall into it changes with every epoch.
     """
 
-    def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
-        """Build the model and its optimiser; use :meth:`start` or :meth:`resume` instead."""
+    def __init__(
+        self,
+        config: RunConfig,
+        images: TrainingImages,
+        folder: RunFolder,
+        device: torch.device,
+        saved: Checkpoint | None = None,
+    ) -> None:
+        """Build the model and its optimiser, as of a checkpoint if there is one: `start` and `resume` do."""
         keep_freed_memory(device)
         self.config = config
         self.folder = folder
@@ -55,9 +83,17 @@ class Trainer:
         self.epochs_done = 0
         self.best: Best | None = None
         self.seconds = 0.0
-        self.bounds_remark = ""
-        self._kept = KeptEpoch(folder)
-        self._step = TrainingStep(self.model, self.optimiser, choose_computing(config, self.model, device))
+        self.bounds_note = ""
+        earlier = None
+        if saved is not None:
+            checkpoints.restore(saved, self.model, self.optimiser, folder)
+            self._reached(saved)
+            earlier = Computing(saved.precision, saved.compiled)
+        computing = choose_computing(config, self.model, device, earlier)
+        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds if saved else 0.0)
+        # The last whole epoch while it is not on disk, with the best weights that best.pt does not have yet; replaced
+        # in one assignment: an interrupt finds the epoch before or the new one, never halves of both.
+        self._unsaved: tuple[Checkpoint, BestWeights | None] | None = None
         self._validation = ValidationSet.of(images, config, device)
         self._pictures = Pictures(config, images, folder, device)
 
@@ -74,7 +110,7 @@ class Trainer:
         trainer._pictures.draw_data()
         folder.metrics.touch()
         # Killed before the end of its first epoch, a run can go on too.
-        trainer._kept.replace(trainer._checkpoint(0, None, 0.0), None)
+        trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
@@ -102,8 +138,7 @@ class Trainer:
         checkpoints.settle_best(folder)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
-        trainer = cls(config, images, folder, device)
-        trainer._restore(saved)
+        trainer = cls(config, images, folder, device, saved)
         trainer._write_state("running")
         trainer._open(f"resumed after epoch {saved.epoch} on {trainer.place}")
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
@@ -124,11 +159,9 @@ class Trainer:
         return f"{device_name(self.device)}, {self._step.computing.description}"
 
     @property
-    def remark(self) -> str:
+    def note(self) -> str:
         """What a user should hear of the run before it trains; empty where there is nothing to say."""
-        return "; ".join(
-            filter(None, (self._step.computing.remark, _unsettled(self.config, len(self.images.training))))
-        )
+        return "; ".join(filter(None, (self._step.computing.note, _unsettled(self.config, len(self.images.training)))))
 
     @property
     def state(self) -> RunState:
@@ -147,15 +180,15 @@ class Trainer:
         if self._checkpoint_is_due(self.epochs_done):
             self.save()  # it is on disk already, unless that failed: training on would change what is to be written
         started = time.perf_counter()
-        compiled_before, remark = self._step.compile_seconds, self._step.computing.remark
+        compiled_before, note = self._step.compile_seconds, self.note
         sums, trained = self._train(progress)
         compiling = self._step.compile_seconds - compiled_before
         metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
-        if self._step.computing.remark != remark:
-            self._log.warn(self._step.computing.remark)
+        if self.note != note:
+            self._log.warn(self.note)
         metrics_file.append(self.folder.metrics, metrics)
         self._log.curves.add_metrics(metrics)
-        if not is_finite(metrics):
+        if not _is_finite(metrics):
             self._write_kept()
             self.seconds += metrics.seconds
             self._write_state("diverged")
@@ -180,8 +213,8 @@ class Trainer:
         self._pictures.draw(self.model, self.epochs_done, self._log.curves)
         self._log.curves.add_end(self.best, self.epochs_done, completed=status == "completed")
         self._write_state(status)
-        if self.bounds_remark:
-            self._log.warn(self.bounds_remark)
+        if self.bounds_note:
+            self._log.warn(self.bounds_note)
         self._log.say(f"{status} after epoch {self.epochs_done}")
         self.close()
 
@@ -202,7 +235,7 @@ class Trainer:
 
     def _open(self, line: str) -> None:
         self.folder.remove_leftovers()
-        self._log = RunLog(self.folder, self.config, self.epochs_done, line, self.remark)
+        self._log = RunLog(self.folder, self.config, self.epochs_done, line, self.note)
 
     def _keep(self, metrics: EpochMetrics) -> None:
         """Keep the epoch that has just been trained, until it is written."""
@@ -211,19 +244,21 @@ class Trainer:
         if bound is not None and (best is None or bound < best.validation_negative_elbo):
             best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
             weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-            new_best = checkpoints.BestWeights(dump_config(self.config), metrics.epoch, weights)
+            new_best = BestWeights(dump_config(self.config), metrics.epoch, weights)
             training, normalised = metrics.train_negative_elbo, self.config.model.has_batch_norm
             apart = are_apart(training, bound)
-            self.bounds_remark = apart_remark(training, bound, normalised=normalised) if apart else ""
+            self.bounds_note = apart_remark(training, bound, normalised=normalised) if apart else ""
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
         if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
             last = replace(last, model=on_cpu(last.model), optimiser=on_cpu(last.optimiser))
-        self._kept.replace(last, new_best)
+        if new_best is None and self._unsaved is not None:
+            new_best = self._unsaved[1]
+        self._unsaved = last, new_best
         self._reached(last)
 
-    def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> checkpoints.Checkpoint:
+    def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> Checkpoint:
         """Return what training goes on from; its tensors are those that are trained."""
-        return checkpoints.Checkpoint(
+        return Checkpoint(
             config=dump_config(self.config),
             epoch=epoch,
             model=self.model.state_dict(),
@@ -238,21 +273,20 @@ class Trainer:
             compile_seconds=self._step.compile_seconds,
         )
 
-    def _reached(self, last: checkpoints.Checkpoint) -> None:
+    def _reached(self, last: Checkpoint) -> None:
         self.epochs_done, self.best, self.seconds = last.epoch, last.best, last.seconds
 
     def _write_kept(self) -> bool:
-        """Write the last whole epoch; return whether it was not on disk yet."""
-        if (written := self._kept.write()) is not None:
-            self._reached(written)  # once more: an interrupt may have come before it was said
-        return written is not None
+        """Write the last whole epoch; return whether it was not on disk yet.
 
-    def _restore(self, saved: checkpoints.Checkpoint) -> None:
-        checkpoints.restore(saved, self.model, self.optimiser, self.folder)
-        earlier = Computing(saved.precision, saved.compiled)
-        computing = choose_computing(self.config, self.model, self.device, earlier)
-        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds)
-        self._reached(saved)
+        Interrupted, or refused by a full disk, it is still to be written.
+        """
+        if (unsaved := self._unsaved) is None:
+            return False
+        checkpoints.save(self.folder, *unsaved)
+        self._unsaved = None
+        self._reached(unsaved[0])  # once more: an interrupt may have come before it was said
+        return True
 
     def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
         """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
@@ -318,3 +352,9 @@ def _unsettled(config: RunConfig, training_images: int) -> str:
     training, momentum = config.training, config.model.batch_norm_momentum
     settling = settling_of(momentum, training_images, training.batch_size, training.epochs)
     return unsettled_remark(settling, momentum) if is_unsettled(settling) else ""
+
+
+def _is_finite(metrics: EpochMetrics) -> bool:
+    """Return whether the loss of an epoch is a finite number, and its validation bound if there is one."""
+    bound = metrics.validation_negative_elbo
+    return math.isfinite(metrics.train_loss) and (bound is None or math.isfinite(bound))

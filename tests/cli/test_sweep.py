@@ -118,12 +118,12 @@ def test_hais_in_a_word():
     config = HaisConfig(start="prior", temperatures=100, leapfrog_steps=5, chains=8, schedule="linear")
     assert with_hais(config, "off").enabled is False
     posterior = with_hais(config, "posterior")
-    assert (posterior.enabled, posterior.start, posterior.resolved_chains) == (True, "posterior", 8)
-    assert (posterior.resolved_temperatures, posterior.resolved_leapfrog_steps) == (80, 3)
-    assert posterior.resolved_schedule == "linear"
+    assert (posterior.enabled, posterior.start, posterior.resolved().chains) == (True, "posterior", 8)
+    assert (posterior.resolved().temperatures, posterior.resolved().leapfrog_steps) == (80, 3)
+    assert posterior.resolved().schedule == "linear"
     sizes = with_hais(config, "base:30x2x4")
     assert (sizes.start, sizes.temperatures, sizes.leapfrog_steps, sizes.chains) == ("base", 30, 2, 4)
-    assert with_hais(config, "prior").resolved_schedule == "sigmoid"
+    assert with_hais(config, "prior").resolved().schedule == "sigmoid"
 
 
 @pytest.mark.parametrize("text", ["", "on", "prior:3", "prior:1x2", "prior:axbxc", "flow", "prior:1x2x3x4"])

@@ -12,7 +12,7 @@ import pytest
 
 from iafsweep import load_run, load_sweep
 from iafsweep.data import load_training_images
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
@@ -67,7 +67,7 @@ def test_a_sweep_goes_on(ray_cluster, version, name, trials, tmp_path):
     space = load_sweep_space(folder)
     images = load_training_images(space.base.data, tmp_path)
     longer = replace(space, sweep=space.sweep.model_copy(update={"trials": trials}))
-    launch_sweep(longer, folder, images, OPTIONS, NoProgress())
+    launch_sweep(longer, folder, images, OPTIONS, SweepCallback())
     alike(folders.trials(folder.path), folders.recorded(version)["continued"][name]["trials"][:trials])
     assert f'written_by = "{VERSION}"' in folder.space.read_text()
     assert load_sweep_space(folder) == longer

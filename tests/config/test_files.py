@@ -238,12 +238,12 @@ def test_reference_recipe_to_the_letter():
     }
     assert {path: get_path(config, path) for path in recipe} == recipe
     hais = config.evaluation.hais
-    assert hais.resolved_temperatures == 499  # 500 grid points
-    assert hais.resolved_leapfrog_steps == 10
-    assert hais.resolved_chains == 16
-    assert (hais.resolved_initial_step_size, hais.resolved_maximum_step_size) == (0.01, 0.5)
-    assert hais.resolved_schedule == "sigmoid"
-    assert hais.resolved_target_acceptance == 0.65
+    assert hais.resolved().temperatures == 499  # 500 grid points
+    assert hais.resolved().leapfrog_steps == 10
+    assert hais.resolved().chains == 16
+    assert (hais.resolved().initial_step_size, hais.resolved().maximum_step_size) == (0.01, 0.5)
+    assert hais.resolved().schedule == "sigmoid"
+    assert hais.resolved().target_acceptance == 0.65
     assert config.model.flow.resolved_context_size == 1920
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iafsweep.config import RunConfig
+from iafsweep.config import HaisConfig, RunConfig
 from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import ConfigError
 
@@ -148,32 +148,32 @@ def test_rule(broken, message, kept):
 def test_from_the_posterior_a_trajectory_stays_near_a_quarter_turn():
     for steps in (1, 3, 40):
         hais = build(evaluation__hais__leapfrog_steps=steps).evaluation.hais
-        assert hais.resolved_maximum_step_size * steps == pytest.approx(2)
-        assert hais.resolved_initial_step_size <= hais.resolved_maximum_step_size
-    assert build(evaluation__hais__start="prior").evaluation.hais.resolved_maximum_step_size == 0.5
-    assert build(evaluation__hais__maximum_step_size=0.9).evaluation.hais.resolved_maximum_step_size == 0.9
+        assert hais.resolved().maximum_step_size * steps == pytest.approx(2)
+        assert hais.resolved().initial_step_size <= hais.resolved().maximum_step_size
+    assert build(evaluation__hais__start="prior").evaluation.hais.resolved().maximum_step_size == 0.5
+    assert build(evaluation__hais__maximum_step_size=0.9).evaluation.hais.resolved().maximum_step_size == 0.9
 
 
 def test_defaults_of_hais_follow_its_start():
-    posterior = build(evaluation__hais__start="posterior").evaluation.hais
-    assert (posterior.resolved_temperatures, posterior.resolved_leapfrog_steps, posterior.resolved_chains) == (80, 3, 8)
-    assert (posterior.resolved_schedule, posterior.resolved_target_acceptance) == ("linear", 0.8)
+    posterior = build(evaluation__hais__start="posterior").evaluation.hais.resolved()
+    assert (posterior.temperatures, posterior.leapfrog_steps, posterior.chains) == (80, 3, 8)
+    assert (posterior.schedule, posterior.target_acceptance) == ("linear", 0.8)
     for start in ("prior", "base"):
         hais = build(evaluation__hais__start=start).evaluation.hais
-        assert (hais.resolved_temperatures, hais.resolved_leapfrog_steps, hais.resolved_chains) == (499, 10, 16)
-        assert (hais.resolved_schedule, hais.resolved_target_acceptance) == ("sigmoid", 0.65)
+        assert (hais.resolved().temperatures, hais.resolved().leapfrog_steps, hais.resolved().chains) == (499, 10, 16)
+        assert (hais.resolved().schedule, hais.resolved().target_acceptance) == ("sigmoid", 0.65)
 
 
 @pytest.mark.parametrize("start", ["posterior", "prior", "base"])
 def test_settings_resolved_from_a_start_are_those_of_a_file_with_that_start(start):
     given = {"evaluation__hais__chains": 5, "evaluation__hais__maximum_step_size": 0.3}
-    resolved = build(evaluation__hais__start="base", **given).evaluation.hais.resolved_from(start)
+    resolved = build(evaluation__hais__start="base", **given).evaluation.hais.resolved(start)
     names = ("chains", "temperatures", "leapfrog_steps", "schedule", "target_acceptance")
     names += ("initial_step_size", "maximum_step_size")
     own = build(evaluation__hais__start=start, **given).evaluation.hais
-    assert [getattr(resolved, name) for name in names] == [getattr(own, f"resolved_{name}") for name in names]
-    assert [name for name, value in resolved.model_dump().items() if value is None] == ["images"]
-    assert resolved.resolved_from(start) == resolved
+    assert [getattr(resolved, name) for name in names] == [getattr(own.resolved(), name) for name in names]
+    assert None not in resolved
+    assert HaisConfig(**resolved._asdict()).resolved() == resolved
 
 
 def test_the_sandwich_takes_the_start_of_hais():

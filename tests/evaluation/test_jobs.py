@@ -1,4 +1,4 @@
-"""Courses of tasks: binarisations, searches for a small error, and that they can be taken up again."""
+"""Rounds of tasks: binarisations, searches for a small error, and that they can be taken up again."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from iafsweep.config import evaluation as evaluation_module
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.evaluate import evaluate
-from iafsweep.evaluation.jobs import Job, SandwichJob, course
+from iafsweep.evaluation.jobs import Job, SandwichJob, measure
 from iafsweep.evaluation.tasks import perform, read_result
 from tests.evaluation.small import GREY, run_config, small_model
 
@@ -22,11 +22,10 @@ def model():
 
 
 def carry(model, job, config, kept=None, limit=None):
-    """Carry a course through, keeping each result as JSON; stops (None) when so many were made."""
+    """Carry a measurement through, keeping each result as JSON; stops (None) when so many were made."""
     kept = {} if kept is None else kept
-    steps = course(job, config)
-    tasks, made = next(steps), []
-    while True:
+    measurement, made = measure(job, config), []
+    while tasks := measurement.tasks():
         for task in tasks:
             if task.name not in kept:
                 if limit is not None and len(made) == limit:
@@ -34,10 +33,8 @@ def carry(model, job, config, kept=None, limit=None):
                 needed = None if task.needs is None else read_result_of_pilot(kept[task.needs])
                 kept[task.name] = perform(model, {"test": GREY}, task, needed).model_dump_json()
                 made.append(task.name)
-        try:
-            tasks = steps.send({task.name: read_result(task, kept[task.name]) for task in tasks})
-        except StopIteration as end:
-            return end.value, made
+        measurement.take({task.name: read_result(task, kept[task.name]) for task in tasks})
+    return measurement.scored, made
 
 
 def read_result_of_pilot(text):
@@ -113,7 +110,7 @@ def test_a_search_that_was_killed_goes_on(model, job):
 
 def test_names_change_with_all_that_changes_a_result(model):
     def names(**evaluation):
-        return [task.name for task in next(course(ANNEALED, run_config(**{"hais": HAIS} | evaluation)))]
+        return [task.name for task in measure(ANNEALED, run_config(**{"hais": HAIS} | evaluation)).tasks()]
 
     assert names() == names()
     assert names() == names(bound_images=3, importance_sampling={"samples": 7})
@@ -124,7 +121,7 @@ def test_names_change_with_all_that_changes_a_result(model):
 
 def first_tasks(job, **evaluation):
     """The first round's tasks: a pilot, then its shards."""
-    pilot, *shards = next(course(job, run_config(**evaluation)))
+    pilot, *shards = measure(job, run_config(**evaluation)).tasks()
     return pilot, shards
 
 
@@ -135,7 +132,7 @@ def test_names_change_with_what_a_default_stands_for_and_not_with_writing_it_out
         return [task.name for task in (pilot, *shards)]
 
     defaults = evaluation_module._FROM_POSTERIOR
-    resolved = run_config().evaluation.hais.resolved_from("posterior").model_dump(exclude={"enabled", "images"})
+    resolved = run_config().evaluation.hais.resolved()._asdict()
     assert names(**resolved) == names()
     for name in ("chains", "temperatures", "leapfrog_steps", "target_acceptance", "initial_step_size"):
         before, value = set(names()), resolved[name]

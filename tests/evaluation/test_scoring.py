@@ -113,7 +113,7 @@ def test_hais_without_a_step_size_and_a_wrong_number_of_images_are_errors(model)
 
 def test_the_pilot_freezes_a_step_size_in_its_range(model):
     frozen = tune_on_test_images(model, GREY, SETTINGS, 0)
-    assert SETTINGS.hais.minimum_step_size <= frozen.step_size <= SETTINGS.hais.resolved_maximum_step_size
+    assert SETTINGS.hais.minimum_step_size <= frozen.step_size <= SETTINGS.hais.resolved().maximum_step_size
     assert frozen.step_size == tune_on_test_images(model, GREY, SETTINGS, 0).step_size
 
 

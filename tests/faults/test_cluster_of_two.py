@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.ray_session import running_ray
 from iafsweep.sweep.cluster.resources import Plan
@@ -89,13 +89,13 @@ def _wait_until_lost(nodes):
 def _gpu_hours(options, tmp_path):
     """A trial counts a second on its GPU (half a one on half a GPU): four of half a second use two up."""
     space = tiny_space(trials=40, epochs=2, sampler="random", gpus_per_trial=0.5, gpu_hours=2 / 3600, top=0)
-    outcome = launch_sweep(space, SweepFolder(tmp_path / "hours"), tiny_images(), options, NoProgress())
+    outcome = launch_sweep(space, SweepFolder(tmp_path / "hours"), tiny_images(), options, SweepCallback())
     assert (outcome.status, outcome.exit_code) == ("stopped", 0)
     assert "GPU-hours are used up (0.00)" in outcome.reason
     assert 4 <= len(outcome.state.trials) < 10
 
 
-class _NodeKiller(NoProgress):
+class _NodeKiller(SweepCallback):
     """Takes a node away once all four GPUs have trained some epochs."""
 
     def __init__(self, cluster, folder):
@@ -121,7 +121,7 @@ def _refusals(options, tmp_path):
     check_resources(space, SweepFolder(tmp_path / "refused"), options)  # imports what it needs
     started = time.monotonic()
     with pytest.raises(SweepError, match="asks for 1 CPU, 4 GPU and 1 GiB of memory on one node, but there is only"):
-        launch_sweep(space, SweepFolder(tmp_path / "refused"), tiny_images(), options, NoProgress())
+        launch_sweep(space, SweepFolder(tmp_path / "refused"), tiny_images(), options, SweepCallback())
     assert time.monotonic() - started < 30  # not Ray's minutes of waiting for what never comes
     check_shared_folder(tmp_path)
     with pytest.raises(SweepError, match="must be one folder on all 3 nodes"):

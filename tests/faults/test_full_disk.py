@@ -6,17 +6,18 @@ import pytest
 import torch
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.storage.events import Rung, Started
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial
+from iafsweep.sweep.tune.trial_run import TrialSettings, open_trainer
 from iafsweep.training import RunFolder, Trainer, checkpoint
 from tests.sweep.storage.test_ledger import HEADER, proposed
 from tests.sweep.tiny import open_filling, tiny_images, tiny_space
-from tests.sweep.tune.test_trainable import config_of, metrics_of
+from tests.sweep.tune.test_trial_run import config_of, metrics_of
 
 pytestmark = pytest.mark.faults
 IMAGES = tiny_images()
@@ -67,7 +68,7 @@ def test_trial_keeps_its_last_checkpoint_stays_unfinished_and_goes_on_as_if_noth
     while not (result := second.step())["done"]:
         pass
     assert result["status"] == "completed"
-    alone = Trainer.start(second._config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
+    alone = Trainer.start(second._run.config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
     for _ in range(4):
         alone.run_epoch()
     alone.finish()
@@ -77,9 +78,9 @@ def test_trial_keeps_its_last_checkpoint_stays_unfinished_and_goes_on_as_if_noth
 def test_too_little_room_is_refused_before_anything_is_made(small_disk):
     folder = SweepFolder(small_disk.path / "sweep")
     with pytest.raises(SweepError, match=r"40 trials need about .* on disk and 0.0 MiB stay free .* has 1.\.. MiB"):
-        launch_sweep(tiny_space(trials=40, free_disk=0.0), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+        launch_sweep(tiny_space(trials=40, free_disk=0.0), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     with pytest.raises(SweepError, match="stay free"):
-        launch_sweep(tiny_space(trials=1), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+        launch_sweep(tiny_space(trials=1), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     assert not folder.path.exists()
 
 
@@ -88,11 +89,11 @@ def test_sweep_stops_below_the_floor_and_goes_on_once_there_is_room(ray_cluster,
     """The first trial fills the disk in its second epoch; the sweep stops, nothing is corrupt, `resume` ends it."""
     whole = SweepFolder(tmp_path / "whole")
     space = tiny_space(trials=2, sampler="random", free_disk=0.0)
-    launch_sweep(space, whole, IMAGES, LaunchOptions(node=NODE), NoProgress())
+    launch_sweep(space, whole, IMAGES, LaunchOptions(node=NODE), SweepCallback())
 
     folder = SweepFolder(small_disk.path / "sweep")
     options = LaunchOptions(node=NODE, open_trainer=open_filling)
-    outcome = launch_sweep(space, folder, IMAGES, options, NoProgress())
+    outcome = launch_sweep(space, folder, IMAGES, options, SweepCallback())
     assert outcome.status == "stopped"
     assert "no room on the disk" in outcome.reason
     assert outcome.exit_code == 0
@@ -103,9 +104,9 @@ def test_sweep_stops_below_the_floor_and_goes_on_once_there_is_room(ray_cluster,
     (folder.path.parent / "filled").unlink()
     floor = tiny_space(trials=2, sampler="random", free_disk=1.0)  # now nothing may begin
     with pytest.raises(SweepError, match="stay free"):
-        launch_sweep(floor, folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+        launch_sweep(floor, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
 
-    resumed = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+    resumed = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     assert resumed.status == "completed"
     for trial in resumed.state.trials:
         assert metrics_of(folder.trial(trial.trial)) == metrics_of(whole.trial(trial.trial))

@@ -8,16 +8,17 @@ import time
 import pytest
 
 from iafsweep.errors import SweepError
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.samplers.optuna_study import BAD_BOUND, frozen_trial
 from iafsweep.sweep.storage.events import Finished
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial
+from iafsweep.sweep.tune.trial_run import TrialSettings, open_trainer
 from tests.sweep.storage.test_ledger import proposed
 from tests.sweep.tiny import DEPTH, RATE, tiny_images, tiny_space
-from tests.sweep.tune.test_trainable import config_of
+from tests.sweep.tune.test_trial_run import config_of
 
 pytestmark = pytest.mark.faults
 HOLDER = """
@@ -37,7 +38,7 @@ def test_a_second_driver_is_refused_and_a_killed_one_lets_go(tmp_path):
     started = time.monotonic()
     options = LaunchOptions(node=Node("this machine", 2, 0))
     with pytest.raises(SweepError, match=f"in use by another driver .process {holder.pid} on "):
-        launch_sweep(tiny_space(), folder, tiny_images(), options, NoProgress())
+        launch_sweep(tiny_space(), folder, tiny_images(), options, SweepCallback())
     assert time.monotonic() - started < 60  # the holder stays for ten minutes
     assert not folder.ledger.exists()
     assert folder.driver().startswith(f"process {holder.pid} on ")

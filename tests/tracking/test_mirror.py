@@ -109,14 +109,16 @@ def test_a_tracker_that_hangs_holds_up_nothing(run):
 
 
 def test_a_look_at_the_disk_that_hangs_holds_up_nothing(run, monkeypatch):
-    monkeypatch.setattr(mirror_module, "WATCH_SECONDS", 0.01)
-    looking, released, log = threading.Event(), threading.Event(), []
+    looking, released, log, read = threading.Event(), threading.Event(), [], mirror_module.metrics_file.read
 
-    def watch():
+    def hang(path):
         looking.set()
         released.wait(20)
+        return read(path)
 
-    mirror = Mirror("fake", lambda: FakeTracker(log), watch)
+    monkeypatch.setattr(mirror_module.metrics_file, "read", hang)
+    mirror = Mirror("fake", lambda: FakeTracker(log))
+    mirror.news(run)
     assert looking.wait(10)
     started = time.monotonic()
     mirror.news(run, "completed")

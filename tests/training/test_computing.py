@@ -43,8 +43,8 @@ def test_without_a_compiler_it_is_eager_and_says_so(config, model, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     found = choose_computing(with_training(config, compile="on"), model, CPU)
     assert not found.compiled
-    assert "g++" in found.remark
-    assert "slower" in found.remark
+    assert "g++" in found.note
+    assert "slower" in found.note
 
 
 def test_bfloat16_without_its_products_is_warned_of_before_training(config, images, tmp_path, monkeypatch):
@@ -52,7 +52,7 @@ def test_bfloat16_without_its_products_is_warned_of_before_training(config, imag
     said = "ten times slower than float32: begin again with --set training.precision=float32"
     trainer = Trainer.start(with_training(config, precision="bfloat16"), images, RunFolder(tmp_path / "run"), CPU)
     trainer.close()
-    assert said in trainer.remark
+    assert said in trainer.note
     assert said in (tmp_path / "run" / "run.log").read_text()
     for asked in ("auto", "float32"):
         found = choose_computing(with_training(config, precision=asked), trainer.model, CPU)
@@ -63,8 +63,8 @@ def test_compilers_and_products_that_are_missing_are_both_named(config, model, m
     monkeypatch.setattr(computings, "has_bfloat16_products", lambda: False)
     monkeypatch.setattr(computings, "missing_compiler", lambda device: "no compiler")
     found = choose_computing(with_training(config, precision="bfloat16", compile="on"), model, CPU)
-    assert "ten times slower" in found.remark
-    assert found.remark.endswith("; no compiler: the step is not compiled, training is slower")
+    assert "ten times slower" in found.note
+    assert found.note.endswith("; no compiler: the step is not compiled, training is slower")
 
 
 @pytest.mark.parametrize(

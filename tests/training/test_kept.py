@@ -6,13 +6,13 @@ import pytest
 
 from iafsweep.config import RunConfig
 from iafsweep.run_files import metrics_file
-from iafsweep.training import RunFolder, Trainer, checkpoint, kept, load_trained_model, trainer
+from iafsweep.training import RunFolder, Trainer, checkpoint, load_trained_model, trainer
 from iafsweep.training.checkpoint import load_last
 from iafsweep.training.run_log import RunLog
 
-KEEPING = {"run_epoch", "_keep", "_checkpoint", "_reached", "_write_kept", "replace", "write", "save", "_write"}
+KEEPING = {"run_epoch", "_keep", "_checkpoint", "_reached", "_write_kept", "save", "_write"}
 """The functions that keep an epoch, in these files:"""
-FILES = {module.__file__ for module in (trainer, kept, checkpoint)}
+FILES = {module.__file__ for module in (trainer, checkpoint)}
 
 
 def every(config, epochs):

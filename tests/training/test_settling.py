@@ -36,13 +36,13 @@ def test_a_momentum_that_cannot_settle_is_named_before_training_and_its_bound_af
     assert "cannot settle (momentum 0.001 x steps = 0.42, below 5)" in first
     assert "take model.batch_norm_momentum of at least 0.01, or train longer" in first
     assert re.search("the validation bound, .* is far above the training bound, .*batch_norm_momentum", log)
-    assert trainer.bounds_remark in log.partition("epoch 60:")[2]
+    assert trainer.bounds_note in log.partition("epoch 60:")[2]
 
 
 def test_the_remedy_mends_it(images, tmp_path):
     trainer, log = trained(changed({"batch_norm_momentum": 0.2}), images, tmp_path / "run")
     assert "batch_norm_momentum" not in log
-    assert (trainer.remark, trainer.bounds_remark) == ("", "")
+    assert (trainer.note, trainer.bounds_note) == ("", "")
 
 
 def test_a_model_without_batch_norm_has_nothing_to_settle():

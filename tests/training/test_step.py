@@ -13,8 +13,8 @@ from iafsweep.models import build_model
 from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, epoch_batches
 from iafsweep.training.computing import Computing
+from iafsweep.training.objective import ValidationSet
 from iafsweep.training.step import TrainingStep, mean_terms
-from iafsweep.training.validation import ValidationSet
 
 SMALL = {
     "latent_size": 4,
@@ -226,7 +226,7 @@ def test_a_step_that_cannot_be_compiled_trains_without_and_says_so(monkeypatch):
     eager, one, _ = trained("mlp", EAGER)
     fallen_back, other, step = trained("mlp", COMPILED)
     assert not step.computing.compiled
-    assert "no such header" in step.computing.remark
+    assert "no such header" in step.computing.note
     assert torch.equal(eager, fallen_back)
     assert all(torch.equal(other.state_dict()[name], value) for name, value in one.state_dict().items())
 

@@ -1,8 +1,6 @@
-"""What there is to hear of a sweep, for one or for several who hear it."""
+"""What there is to hear of a sweep, for one callback or for several."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished
@@ -10,14 +8,33 @@ from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.trial_report import TrialReport
 
 
-class Audience:
+class SweepCallback:
+    """Hears of a sweep, in the driver, and does nothing; a member overrides what it hears."""
+
+    def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
+        """Trials are about to start; ``state`` is what earlier drivers did of the ``trials`` asked for."""
+
+    def epoch(self, report: TrialReport, state: LedgerState) -> None:
+        """A trial has trained an epoch."""
+
+    def finished(self, row: Finished, state: LedgerState) -> None:
+        """A trial ended."""
+
+    def message(self, text: str) -> None:
+        """Something else worth a line happened."""
+
+    def end(self) -> None:
+        """No more will come."""
+
+
+class CallbackList(SweepCallback):
     """Passes everything on to each of its members, in their order.
 
     Args:
         members: who hears.
     """
 
-    def __init__(self, *members: SweepProgress) -> None:
+    def __init__(self, *members: SweepCallback) -> None:
         self._members = members
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
@@ -35,50 +52,12 @@ class Audience:
         for member in self._members:
             member.finished(row, state)
 
-    def remark(self, text: str) -> None:
-        """Pass on a remark."""
+    def message(self, text: str) -> None:
+        """Pass on a message."""
         for member in self._members:
-            member.remark(text)
+            member.message(text)
 
     def end(self) -> None:
         """Pass on that no more will come."""
         for member in self._members:
             member.end()
-
-
-class SweepProgress(Protocol):
-    """Hears of a sweep, in the driver."""
-
-    def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
-        """Trials are about to start; ``state`` is what earlier drivers did of the ``trials`` asked for."""
-
-    def epoch(self, report: TrialReport, state: LedgerState) -> None:
-        """A trial has trained an epoch."""
-
-    def finished(self, row: Finished, state: LedgerState) -> None:
-        """A trial ended."""
-
-    def remark(self, text: str) -> None:
-        """Something else worth a line happened."""
-
-    def end(self) -> None:
-        """No more will come."""
-
-
-class NoProgress:
-    """Says nothing."""
-
-    def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
-        """Say nothing."""
-
-    def epoch(self, report: TrialReport, state: LedgerState) -> None:
-        """Say nothing."""
-
-    def finished(self, row: Finished, state: LedgerState) -> None:
-        """Say nothing."""
-
-    def remark(self, text: str) -> None:
-        """Say nothing."""
-
-    def end(self) -> None:
-        """Say nothing."""

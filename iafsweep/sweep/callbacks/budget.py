@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.base import SweepCallback
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.scoring.cost import rerun_costs, rerun_seconds, training_seconds_an_image
 from iafsweep.sweep.storage.events import Finished
@@ -16,7 +18,7 @@ _LARGEST_RESERVE = 0.5
 """At most this share of the hours is kept for the rerun."""
 
 
-class BudgetWatch:
+class BudgetWatch(SweepCallback):
     """Hears of a sweep and says when a budget is used up.
 
     Hours are those of one command; GPU-hours and the target are the whole sweep's. Of the hours, time is kept for
@@ -28,9 +30,7 @@ class BudgetWatch:
         hours: hours this command may take; None: no limit.
         clock: seconds since some moment.
         started: the clock when the command began; None: now.
-
-    Attributes:
-        reason: which budget is used up, in words; empty while none is.
+        stop: where it says which budget is used up.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class BudgetWatch:
         hours: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         started: float | None = None,
+        stop: StopReason | None = None,
     ) -> None:
         self._space = space
         self._seconds = None if hours is None else 3600 * hours
@@ -48,17 +49,15 @@ class BudgetWatch:
         self._running: dict[str, float] = {}
         self._seconds_an_image = 0.0
         self._costs = () if hours is None else rerun_costs(space.base, space.base.data.facts.test_images)
-        self.reason = ""
+        self.stop = StopReason() if stop is None else stop
 
-    @property
-    def used_up(self) -> bool:
-        """Whether a budget is used up; asked in every turn of Tune's loop."""
-        if not self.reason and self._seconds is not None:
+    def look_at_the_clock(self) -> None:
+        """End the sweep if its hours are used up; called in every turn of Tune's loop."""
+        if self._seconds is not None:
             reserve = self._reserve()
             if self._clock() - self._started > self._seconds - reserve:
                 kept = f", {reserve / 60:.1f} minutes of them kept for scoring the best" if reserve else ""
-                self.reason = f"the {self._seconds / 3600:g} hours are used up{kept}"
-        return bool(self.reason)
+                self.stop.give("stopped", f"the {self._seconds / 3600:g} hours are used up{kept}")
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Note the plan, and look at what earlier drivers spent."""
@@ -78,20 +77,14 @@ class BudgetWatch:
         self._running.pop(row.trial, None)
         self._look(state)
 
-    def remark(self, text: str) -> None:
-        """Nothing to note."""
-
-    def end(self) -> None:
-        """Nothing to note."""
-
     def _look(self, state: LedgerState) -> None:
         sweep = self._space.sweep
         best = None if state.best is None or state.best.finished is None else state.best.finished.best_value
         if sweep.target is not None and best is not None and best <= sweep.target:
-            self.reason = f"the target of {sweep.target:g} nats is reached ({best:.2f})"
+            self.stop.give("stopped", f"the target of {sweep.target:g} nats is reached ({best:.2f})")
         spent = (state.gpu_seconds + sum(self._running.values())) / 3600
         if sweep.gpu_hours is not None and spent >= sweep.gpu_hours:
-            self.reason = f"the {sweep.gpu_hours:g} GPU-hours are used up ({spent:.2f})"
+            self.stop.give("stopped", f"the {sweep.gpu_hours:g} GPU-hours are used up ({spent:.2f})")
 
     def _reserve(self) -> float:
         """Seconds to keep for the rerun."""

@@ -13,10 +13,10 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.events import Finished
@@ -32,7 +32,7 @@ _ENDS = {"completed": OptunaState.COMPLETE, "stopped": OptunaState.PRUNED}
 _KEY = "trial"
 
 
-class JournalMirror:
+class JournalMirror(SweepCallback):
     """Hears of a sweep and writes ``optuna.journal``; what goes wrong with it is logged once, and never ends a sweep.
 
     Args:
@@ -77,12 +77,6 @@ class JournalMirror:
             self._study.take(state.named[row.trial])
         except Exception as error:  # noqa: BLE001
             self._give_up(error)
-
-    def remark(self, text: str) -> None:
-        """Nothing to mirror."""
-
-    def end(self) -> None:
-        """Nothing to mirror."""
 
     def _open(self, state: LedgerState) -> _Study:
         # We are the folder's one driver: a lock that is there was left by a killed one.
@@ -140,16 +134,12 @@ class _Study:
         """The trial's id in the journal, where it is made if it is new; None if it does not belong to the space."""
         key = trial.trial + (f" again {trial.reopened}" if trial.reopened else "")
         if key not in self._ids:
-            told = frozen_trial(self._space, trial.proposed.parameters, None)
-            if told is None:
+            frozen = frozen_trial(self._space, trial.proposed.parameters, None)
+            if frozen is None:
                 return None
-            self._ids[key] = self._storage.create_new_trial(self._study, _named(told, key))
+            frozen.set_user_attr(_KEY, key)
+            self._ids[key] = self._storage.create_new_trial(self._study, frozen)
         return self._ids[key]
-
-
-def _named(told: FrozenTrial, key: str) -> FrozenTrial:
-    told.set_user_attr(_KEY, key)
-    return told
 
 
 def _end_of(end: Finished) -> dict[str, Any]:

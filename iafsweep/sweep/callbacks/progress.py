@@ -10,16 +10,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished, ParameterValue
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.trial_report import TrialReport
-from iafsweep.texts import duration, short_name
+from iafsweep.texts import duration, seconds_left, short_name
 
 _SHOWN = 12
 
+_Parameters = dict[str, ParameterValue]
 
-class PlainProgress:
+
+class PlainProgress(SweepCallback):
     """A line for each trial that ends; for logs and pipes.
 
     Args:
@@ -37,9 +40,6 @@ class PlainProgress:
         self._clock.begin(state)
         self._write(f"{trials} trials, {len(state.finished)} done; {plan}")
 
-    def epoch(self, report: TrialReport, state: LedgerState) -> None:
-        """Say nothing."""
-
     def finished(self, row: Finished, state: LedgerState) -> None:
         """Print the trial's line."""
         done = len(state.finished)
@@ -51,15 +51,12 @@ class PlainProgress:
             f"{error}{left}"
         )
 
-    def remark(self, text: str) -> None:
-        """Print the remark."""
+    def message(self, text: str) -> None:
+        """Print the message."""
         self._write(text)
 
-    def end(self) -> None:
-        """Say nothing."""
 
-
-class LiveProgress:
+class LiveProgress(SweepCallback):
     """A table of trials that is redrawn in place.
 
     Args:
@@ -91,8 +88,8 @@ class LiveProgress:
         self._running.pop(row.trial, None)
         self._live.update(self._draw(state))
 
-    def remark(self, text: str) -> None:
-        """Print the remark above the table."""
+    def message(self, text: str) -> None:
+        """Print the message above the table."""
         self._live.console.print(text, markup=False, highlight=False)
 
     def end(self) -> None:
@@ -109,20 +106,19 @@ class LiveProgress:
             row = trial.finished
             if row is not None:
                 style = "green" if trial is best else None
-                table.add_row(*_ended_cells(row, trial.proposed.parameters), style=style)
+                table.add_row(*_cells(row, str(row.epochs), row.value, trial.proposed.parameters), style=style)
         parameters = {trial.trial: trial.proposed.parameters for trial in state.unfinished}
         for report in self._running.values():
-            table.add_row(*_running_cells(report, parameters.get(report.trial, {})), style="cyan")
+            epochs, searched = f"{report.epoch}/{report.epochs}", parameters.get(report.trial, {})
+            table.add_row(*_cells(report, epochs, report.validation_negative_elbo, searched), style="cyan")
         return Group(table, Text(self._summary(state), style="dim"))
 
     def _summary(self, state: LedgerState) -> str:
         best = state.best
-        told = (
-            "" if best is None or best.finished is None else f", best {best.trial} {best.finished.best_value:.2f} nats"
-        )
-        return f"{len(state.finished)} of {self._trials} trials done{told}; {self._plan}" + self._clock.left(
-            state, self._trials
-        )
+        left = self._clock.left(state, self._trials)
+        end = None if best is None else best.finished
+        shown = "" if end is None else f", best {end.trial} {end.best_value:.2f} nats"
+        return f"{len(state.finished)} of {self._trials} trials done{shown}; {self._plan}{left}"
 
 
 class _Clock:
@@ -137,39 +133,17 @@ class _Clock:
         self._before = len(state.finished)
 
     def left(self, state: LedgerState, trials: int) -> str:
-        done = len(state.finished) - self._before
-        to_do = trials - len(state.finished)
-        if done <= 0 or to_do <= 0:
-            return ""
-        seconds = (time.monotonic() - self._started) / done * to_do
-        return f", about {duration(seconds)} left"
+        done = len(state.finished)
+        seconds = seconds_left(done - self._before, trials - done, time.monotonic() - self._started)
+        return f", about {duration(seconds)} left" if seconds and seconds > 0 else ""
 
 
-def _ended_cells(row: Finished, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
-    return (
-        row.trial,
-        row.status,
-        str(row.epochs),
-        "" if row.value is None else f"{row.value:.2f}",
-        "" if row.best_value is None else f"{row.best_value:.2f}",
-        f"{row.seconds:.1f}",
-        _in_a_line(parameters),
-    )
+def _cells(row: Finished | TrialReport, epochs: str, bound: float | None, parameters: _Parameters) -> tuple[str, ...]:
+    bounds = ("" if value is None else f"{value:.2f}" for value in (bound, row.best_value))
+    return (row.trial, row.status, epochs, *bounds, f"{row.seconds:.1f}", _in_a_line(parameters))
 
 
-def _running_cells(report: TrialReport, parameters: dict[str, ParameterValue]) -> tuple[str, ...]:
-    return (
-        report.trial,
-        report.status,
-        f"{report.epoch}/{report.epochs}",
-        f"{report.validation_negative_elbo:.2f}",
-        "" if report.best_value is None else f"{report.best_value:.2f}",
-        f"{report.seconds:.1f}",
-        _in_a_line(parameters),
-    )
-
-
-def _in_a_line(parameters: dict[str, ParameterValue]) -> str:
+def _in_a_line(parameters: _Parameters) -> str:
     """The searched values, each under the shortest end of its path that is no other's."""
     cells = []
     for path, value in parameters.items():

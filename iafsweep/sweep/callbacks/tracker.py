@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -15,7 +16,7 @@ from iafsweep.sweep.storage.trial_report import TrialReport
 from iafsweep.training.tracking import Mirror, RunToTrack
 
 
-class SweepTracking:
+class SweepTracking(SweepCallback):
     """Hears of a sweep and passes on to a mirror which trials have news.
 
     Everything is sent from the driver, and from the run folders: a trial whose process is killed, one that an earlier
@@ -37,38 +38,29 @@ class SweepTracking:
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Send what earlier drivers did, as far as the tracker does not have it."""
         for trial in state.finished:
-            self._news(trial, state)
+            self._news(trial.trial, state)
 
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
         """Send a trial's epochs."""
-        self._news_of(report.trial, state)
+        self._news(report.trial, state)
 
     def finished(self, row: Finished, state: LedgerState) -> None:
         """Send a trial's end."""
-        self._news_of(row.trial, state)
-
-    def remark(self, text: str) -> None:
-        """Nothing to send."""
-
-    def end(self) -> None:
-        """Nothing to send: scoring may follow."""
+        self._news(row.trial, state)
 
     def scored(self, trials: Iterable[str]) -> None:
         """Send the figures of trials that were scored."""
         state = read_ledger(self._folder.ledger)
         for trial in trials:
-            self._news_of(trial, state)
+            self._news(trial, state)
 
     def close(self) -> None:
         """Send what is left, for a limited time."""
         self._tell(self._mirror.close())
 
-    def _news_of(self, name: str, state: LedgerState) -> None:
-        self._news(state.named[name], state)
-
-    def _news(self, trial: TrialState, state: LedgerState) -> None:
-        run = _run(trial, state, self._space, self._folder)
-        if run is not None:
+    def _news(self, name: str, state: LedgerState) -> None:
+        trial = state.named[name]
+        if (run := _run(trial, state, self._space, self._folder)) is not None:
             self._mirror.news(run, "" if trial.finished is None else trial.finished.status)
         self._tell(self._mirror.trouble())
 
@@ -82,9 +74,9 @@ def _run(trial: TrialState, state: LedgerState, space: SearchSpace, folder: Swee
     found = trial.candidate(space)
     if found is None:
         return None
-    again = f"-again-{trial.afresh}" if trial.afresh else ""  # from scratch, so another run
+    afresh = f"-again-{trial.afresh}" if trial.afresh else ""  # from scratch, so another run
     return RunToTrack(
-        key=f"{state.header.sweep}-{trial.trial}{again}",
+        key=f"{state.header.sweep}-{trial.trial}{afresh}",
         name=f"{folder.path.name} {trial.trial}",
         group=folder.path.name,
         config=found.config,

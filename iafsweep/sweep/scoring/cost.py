@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from iafsweep.config import RunConfig
 from iafsweep.evaluation.evaluate import plan_jobs
-from iafsweep.evaluation.jobs import Job, SandwichJob, course
+from iafsweep.evaluation.jobs import Job, SandwichJob, measure
 from iafsweep.evaluation.shards import Shard
 from iafsweep.evaluation.tasks import Task
 from iafsweep.sweep.storage.trial_report import TrialReport
@@ -81,7 +81,7 @@ def training_seconds_an_image(report: TrialReport, images: int) -> float:
 
 
 def _figure(job: Job | SandwichJob, config: RunConfig) -> FigureCost:
-    first = math.fsum(_steps(task) for task in next(course(job, config)))
+    first = math.fsum(_steps(task) for task in measure(job, config).tasks())
     search = config.evaluation.until_error
     if search.target is None or isinstance(job, SandwichJob) or job.method == "negative_elbo":
         return FigureCost(first, first, math.inf)

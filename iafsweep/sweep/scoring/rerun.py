@@ -12,7 +12,7 @@ from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_images
-from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
+from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, measure
 from iafsweep.evaluation.previous import Earlier, lost, read_earlier, replaced, with_earlier
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
@@ -23,7 +23,7 @@ from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.cluster.work_units import Unit, UnitProgress, UnitsOutcome
 from iafsweep.sweep.scoring.selection import saved_epoch
-from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.training import load_trained_model
 from iafsweep.training.checkpoint import check_whole, checkpoint_digest
 from iafsweep.training.host_memory import keep_freed_memory
@@ -93,7 +93,7 @@ class Finalist:
     @property
     def first_tasks(self) -> int:
         """How many tasks there are to begin with; searches for a small error may add to them."""
-        return sum(len(next(course(job, self.config))) for job in self.jobs)
+        return sum(len(measure(job, self.config).tasks()) for job in self.jobs)
 
     def unit(self, task: Task) -> Unit:
         """Return a task as a unit of the rerun."""
@@ -140,7 +140,7 @@ def score_finalists(
     images: Tensor,
     plan: Plan,
     progress: UnitProgress,
-    told: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> UnitsOutcome:
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
@@ -153,12 +153,12 @@ def score_finalists(
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
         progress: hears of each unit done; searches for a small error add to the units there are.
-        told: hears a line on each earlier figure that is replaced by one with other settings, or cannot be kept.
+        say: hears a line on each earlier figure that is replaced by one with other settings, or cannot be kept.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
     """
-    runs = [_Run(finalist, course(job, finalist.config)) for finalist in finalists for job in finalist.jobs]
+    runs = [_Run(finalist, job) for finalist in finalists for job in finalist.jobs]
     kind = "cuda" if plan.gpus else "cpu"
 
     def following(outcome: UnitsOutcome) -> list[Unit]:
@@ -166,7 +166,11 @@ def score_finalists(
         for run in runs:
             if run.take(outcome):
                 units += run.units()
-                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], kind, told)
+                beside = [each for each in runs if each.finalist is run.finalist]
+                if not any(each.measurement.tasks() for each in beside):
+                    with folder.trial_lock(run.finalist.trial, TRIAL_SECONDS):
+                        devices = {device for each in beside for device in each.devices}
+                        _write(run.finalist, [each.measurement.scored for each in beside], devices, kind, say)
         return units
 
     first = [unit for run in runs for unit in run.units()]
@@ -176,37 +180,29 @@ def score_finalists(
 
 
 class _Run:
-    """A course on its way.
+    """A measurement of a finalist's figure.
 
     Attributes:
-        finalist: whose figure it makes.
-        tasks: what has to be done next; empty when it has ended.
-        scored: what it came to.
         devices: where those of its tasks were done that this rerun did.
     """
 
-    def __init__(self, finalist: Finalist, steps: Course) -> None:
+    def __init__(self, finalist: Finalist, job: Job | SandwichJob) -> None:
         self.finalist = finalist
-        self.tasks = next(steps)
-        self.scored: Scored | None = None
+        self.measurement = measure(job, finalist.config)
         self.devices: set[str] = set()
-        self._steps = steps
 
     def units(self) -> list[Unit]:
-        """The tasks as units of the rerun."""
-        return [self.finalist.unit(task) for task in self.tasks]
+        """The tasks to be done next as units of the rerun."""
+        return [self.finalist.unit(task) for task in self.measurement.tasks()]
 
     def take(self, outcome: UnitsOutcome) -> bool:
         """Go on if the results of all tasks are there; returns whether they were."""
-        names = {task.name: self.finalist.name(task.name) for task in self.tasks}
+        tasks = self.measurement.tasks()
+        names = {task.name: self.finalist.name(task.name) for task in tasks}
         if not names or not all(name in outcome.results for name in names.values()):
             return False
         self.devices |= {outcome.devices[name] for name in names.values() if name in outcome.devices}
-        results = {task.name: read_result(task, outcome.results[names[task.name]]) for task in self.tasks}
-        try:
-            self.tasks = self._steps.send(results)
-        except StopIteration as end:
-            self.tasks, self.scored = [], end.value
+        self.measurement.take({task.name: read_result(task, outcome.results[names[task.name]]) for task in tasks})
         return True
 
 
@@ -214,13 +210,10 @@ def _is_pilot(task: Task) -> bool:
     return isinstance(task.work, PilotWork)
 
 
-def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Callable[[str], None]) -> None:
-    scored = [run.scored for run in runs if run.scored is not None]
-    if len(scored) < len(runs):
-        return
+def _write(finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: str, say: Callable[[str], None]) -> None:
     earlier = read_earlier(finalist.run)
-    scores = _with_earlier(finalist, assemble(scored), earlier, told)
-    devices = " and ".join(sorted({device for run in runs for device in run.devices}))
+    scores = _with_earlier(finalist, assemble(scored), earlier, say)
+    devices = " and ".join(sorted(used))
     if not devices:  # an earlier rerun did it all, and said where, unless it was killed before it could
         said = None if earlier is None else earlier.evaluation
         devices = said.device if said is not None and said.checkpoint_digest == finalist.digest else kind
@@ -241,7 +234,7 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Ca
         add_test_figures(finalist.run.tensorboard, found)
 
 
-def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, told: Callable[[str], None]) -> Scores:
+def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, say: Callable[[str], None]) -> Scores:
     """New scores with the earlier figures of the same checkpoint that were not made again."""
     if earlier is None:
         return scores
@@ -249,8 +242,8 @@ def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, t
     if digest != finalist.digest:
         why = "another checkpoint" if digest else "an earlier version, which did not say of which checkpoint"
         for figure in lost(scores, earlier):
-            told(f"{finalist.trial}: {figure} is of {why}: not kept")
+            say(f"{finalist.trial}: {figure} is of {why}: not kept")
         return scores
     for line in replaced(scores, earlier):
-        told(f"{finalist.trial}: {line}")
+        say(f"{finalist.trial}: {line}")
     return with_earlier(scores, earlier, finalist.config.evaluation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -10,11 +9,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from iafsweep.errors import SweepError
-from iafsweep.locks import LOOK_SECONDS, LOOKS, holder_of, locked
+from iafsweep.locks import holder_of, locked
+from iafsweep.run_files.run_folder import RunFolder
 
 _TRIAL = re.compile(r"t\d{4,9}")
 
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+
+_DRIVER_SECONDS = 0.3
+"""Who only looks whether a driver runs holds the lock for an instant; a driver looks again before it gives up."""
+
+TRIAL_SECONDS = 20.0
+"""A process that outlived its driver holds a trial's folder for some seconds more."""
 
 
 class SweepFolder:
@@ -46,11 +52,11 @@ class SweepFolder:
         self.journal = self.path / "optuna.journal"
         self.stop_request = self.path / ".stop"
         self._driver_lock = self.path / "driver.lock"
-        self._trial_locks = self.path / ".locks"
+        self._stop_requests = self.path / ".locks"
 
     def create(self) -> None:
         """Make the folder and those inside it; doing so twice is allowed."""
-        for folder in (self.path, self.trials, self.rerun, self._trial_locks):
+        for folder in (self.path, self.trials, self.rerun, self._stop_requests):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -95,7 +101,7 @@ class SweepFolder:
 
     def trial_stop_request(self, trial: str) -> Path:
         """Return the file whose being there asks a trial to stop."""
-        return self._trial_locks / f"stop-{self.trial(trial).name}"
+        return self._stop_requests / f"stop-{self.trial(trial).name}"
 
     def take_stop_request(self, trial: str) -> bool:
         """Return whether somebody asked a trial to stop, and forget it."""
@@ -109,8 +115,11 @@ class SweepFolder:
         """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can begin again."""
         path = self.trial(trial)
         if path.exists():
-            aside = (path.with_name(f"{trial}.old-{number}") for number in range(1, 10**6))
-            path.rename(next(name for name in aside if not name.exists()))
+            names = (path.with_name(f"{trial}.old-{number}") for number in range(1, 10**6))
+            aside = next(name for name in names if not name.exists())
+            with self.trial_lock(trial, TRIAL_SECONDS):
+                path.rename(aside)
+                RunFolder(aside).lock.unlink(missing_ok=True)
 
     def result(self, name: str) -> Path:
         """Return the path of a file of the rerun.
@@ -131,7 +140,7 @@ class SweepFolder:
         """
         with ExitStack() as held:
             try:
-                holder = held.enter_context(locked(self._driver_lock, LOOKS))
+                holder = held.enter_context(locked(self._driver_lock, _DRIVER_SECONDS))
             except OSError as error:
                 raise SweepError(
                     f"cannot lock {self._driver_lock}: {error}; a driver needs a folder that it may write, on a disk "
@@ -161,22 +170,13 @@ class SweepFolder:
             SweepError: the folder cannot be read.
         """
         try:
-            descriptor = os.open(self._driver_lock, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
+            return holder_of(self._driver_lock)
         except OSError as error:
             raise SweepError(f"cannot read {self._driver_lock}: {error}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return holder_of(descriptor)
-        finally:
-            os.close(descriptor)
-        return None
 
     @contextmanager
     def trial_lock(self, trial: str, seconds: float = 0.0) -> Iterator[None]:
-        """Hold a trial's run folder as its one writer, also against a process that outlived its driver.
+        """Hold a trial's run folder as its one writer, by the lock that ``run_single.py`` takes too.
 
         Args:
             trial: the trial's name.
@@ -185,7 +185,7 @@ class SweepFolder:
         Raises:
             OSError: another process holds it; it ends soon, so trying again helps.
         """
-        with locked(self._trial_locks / self.trial(trial).name, 1 + round(seconds / LOOK_SECONDS)) as holder:
+        with RunFolder(self.trial(trial)).locked(seconds) as holder:
             if holder is not None:
                 raise OSError(f"the run folder of {trial} is still in use ({holder})")
             yield

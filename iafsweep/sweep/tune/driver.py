@@ -11,9 +11,10 @@ from pathlib import Path
 from iafsweep.data import TrainingImages
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.signals import StopRequest
-from iafsweep.sweep.callbacks.base import Audience, SweepProgress
+from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
 from iafsweep.sweep.callbacks.optuna_journal import JournalMirror
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.cluster.disk import check_room
 from iafsweep.sweep.cluster.resources import plan_training
 from iafsweep.sweep.samplers.build import make_proposer
@@ -34,7 +35,7 @@ def launch_sweep(
     folder: SweepFolder,
     images: TrainingImages,
     options: LaunchOptions,
-    progress: SweepProgress,
+    progress: SweepCallback,
 ) -> SweepOutcome:
     """Train trials until there are as many as ``space.sweep.trials``; an empty folder begins, a used one goes on.
 
@@ -52,20 +53,21 @@ def launch_sweep(
         SweepError: another driver holds the folder, its ledger cannot be used or is of another space, nobody can give
             what a trial asks for, the disk is too full, or Ray does not start.
     """
-    budget = BudgetWatch(space, options.hours)
+    stop = StopReason()
+    budget = BudgetWatch(space, options.hours, stop=stop)
     check_resources(space, folder, options)
     folder.create()
     with folder.lock(), open_ledger(space, folder) as ledger, _log_file(folder.log) as log:
-        stop = StopRequest(folder.stop_request)
-        with stop.on_signals():
+        request = StopRequest(folder.stop_request)
+        with request.on_signals():
             for problem in ledger.state.problems:
                 log.warning("%s", problem)
-                progress.remark(problem)
+                progress.message(problem)
             if (ended := _nothing_to_do(space, ledger.state)) is not None:
                 return _with_an_end(ended, ledger)
             record_environment(folder.environment)
-            audience = Audience(budget, JournalMirror(space, folder, log), progress)
-            session = Session(space, folder, images, options, audience, budget, ledger, log, stop)
+            callbacks = CallbackList(budget, JournalMirror(space, folder, log), progress)
+            session = Session(space, folder, images, options, callbacks, budget, ledger, log, request, stop)
             with options.ray() as nodes:
                 return session.run(nodes)
 

@@ -9,7 +9,8 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from iafsweep.sweep.callbacks.base import SweepProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.storage.events import EndStatus, Finished, Rung, Started, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
@@ -32,10 +33,7 @@ class Recorder(Callback):
         progress: who hears of it.
         log: the sweep's log.
         watch: looks at Tune's trials in every turn of its loop.
-
-    Attributes:
-        failed_alike: the traceback that the last trials ended with, once there are three in a row; else empty.
-        out_of_room: what a trial said that found the disk full; else empty. It stays unfinished, to go on later.
+        stop: where it says that trials fail alike, that none starts, or that one found the disk full.
     """
 
     def __init__(
@@ -43,9 +41,10 @@ class Recorder(Callback):
         folder: SweepFolder,
         ledger: Ledger,
         milestones: tuple[int, ...],
-        progress: SweepProgress,
+        progress: SweepCallback,
         log: logging.Logger,
         watch: StallWatch,
+        stop: StopReason,
     ) -> None:
         self._folder = folder
         self._ledger = ledger
@@ -55,8 +54,7 @@ class Recorder(Callback):
         self._watch = watch
         self._alike: list[str] = []
         self._last: dict[str, TrialReport] = {}
-        self.failed_alike = ""
-        self.out_of_room = ""
+        self._stop = stop
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
@@ -65,6 +63,8 @@ class Recorder(Callback):
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ANN401
         """Look whether anything moves."""
         self._watch.look(trials)
+        if self._watch.stalled:
+            self._stop.give("stalled")
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
         """Note that a process has begun with a trial."""
@@ -85,10 +85,10 @@ class Recorder(Callback):
         self._last[report.trial] = report
         if report.note:
             self._log.info("%s %s", report.trial, report.note)
-            self._progress.remark(f"{report.trial} {report.note}")
+            self._progress.message(f"{report.trial} {report.note}")
         if report.status == "interrupted":
             self._log.error("%s: %s", report.trial, report.error)
-            self.out_of_room = report.error
+            self._stop.give("full disk", report.error)  # it stays unfinished, to go on later
             return
         if report.status == "waiting":  # Tune takes it for an end, and asks no scheduler
             if self._folder.take_stop_request(report.trial):
@@ -108,7 +108,7 @@ class Recorder(Callback):
         """Say that a trial lost its process and goes on in another."""
         text = f"{trial.config['trial']} lost its process and goes on: {_error_of(trial).splitlines()[-1]}"
         self._log.warning("%s", text)
-        self._progress.remark(text)
+        self._progress.message(text)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
         """Note a trial that failed once too often."""
@@ -148,7 +148,7 @@ class Recorder(Callback):
         self._alike = [*self._alike, where(error)] if status == "failed" else []
         latest = self._alike[-_IDENTICAL:]
         if len(latest) == _IDENTICAL and len(set(latest)) == 1:
-            self.failed_alike = error
+            self._stop.give("aborted", "trial after trial failed alike", error=error)
 
 
 def where(error: str) -> str:

@@ -9,7 +9,7 @@ from iafsweep.sweep.cluster.device import TakeDevice, take_device
 from iafsweep.sweep.cluster.ray_session import running_ray
 from iafsweep.sweep.cluster.resources import Node, this_machine
 from iafsweep.sweep.tune.stopper import STALLED_SECONDS
-from iafsweep.sweep.tune.trainable import OpenTrainer, open_trainer
+from iafsweep.sweep.tune.trial_run import OpenTrainer, open_trainer
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from iafsweep.errors import SweepError
 from iafsweep.records import METRIC, MODE
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.samplers.base import Proposer
 from iafsweep.sweep.storage.events import Proposed, now, trial_name
 from iafsweep.sweep.storage.ledger import Ledger
@@ -30,11 +31,8 @@ class LedgerSearcher(Searcher):
         proposer: who proposes.
         gpus: GPUs a trial.
         obstacle: why no trial may begin now; empty if one may.
-        again: the unfinished trials that are to go on.
-
-    Attributes:
-        exhausted: whether the proposer found nothing new before ``space.sweep.trials`` were reached.
-        closed: why no further trial was begun; empty if there was no obstacle.
+        unfinished: the trials that are to go on.
+        stop: where it says that nothing new was found, or what the obstacle is: no further trial begins then.
     """
 
     def __init__(
@@ -44,7 +42,8 @@ class LedgerSearcher(Searcher):
         proposer: Proposer,
         gpus: float,
         obstacle: Callable[[], str],
-        again: Iterable[TrialState],
+        unfinished: Iterable[TrialState],
+        stop: StopReason,
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
         self._space = space
@@ -53,9 +52,9 @@ class LedgerSearcher(Searcher):
         self._trials = space.sweep.trials
         self._obstacle = obstacle
         self._gpus = gpus
-        self._again = deque(again)
-        self.exhausted = False
-        self.closed = ""
+        self._unfinished = deque(unfinished)
+        self._stop = stop
+        self._is_closed = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
@@ -64,21 +63,23 @@ class LedgerSearcher(Searcher):
     @property
     def waiting(self) -> int:
         """Trials there still are to run at most: unfinished ones and proposals not made yet."""
-        return len(self._again) + max(self._trials - len(self._ledger.state.trials), 0)
+        return len(self._unfinished) + max(self._trials - len(self._ledger.state.trials), 0)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the next trial's name and configuration, or that there is none."""
-        self.closed = self.closed or self._obstacle()
-        if self.closed:
+        if not self._is_closed and (obstacle := self._obstacle()):
+            self._is_closed = True
+            self._stop.give("stopped", obstacle, ends_running=False)
+        if self._is_closed:
             return str(self.FINISHED)
-        if self._again:
-            return self._issue(self._again.popleft())
+        if self._unfinished:
+            return self._issue(self._unfinished.popleft())
         state = self._ledger.state
         if len(state.trials) >= self._trials:
             return str(self.FINISHED)
         found = self._proposer.propose(state)
         if found is None:
-            self.exhausted = True
+            self._stop.exhausted = True
             return str(self.FINISHED)
         row = Proposed(
             trial=trial_name(state.last_number + 1),

@@ -12,8 +12,9 @@ from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.signals import StopRequest
-from iafsweep.sweep.callbacks.base import SweepProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.cluster.disk import lack_of_room
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.cluster.shared_folder import check_shared_folder
@@ -30,7 +31,8 @@ from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.sweep.tune.scheduler import RungScheduler
 from iafsweep.sweep.tune.searcher import LedgerSearcher
 from iafsweep.sweep.tune.stopper import StallWatch, SweepStopper
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings
+from iafsweep.sweep.tune.trainable import SweepTrial
+from iafsweep.sweep.tune.trial_run import TrialSettings
 from iafsweep.sweep.tune.tune_config import quiet_tune, run_config, scratch_folder, tune_config
 from iafsweep.version import stamp
 
@@ -50,42 +52,61 @@ class Session:
         budget: when enough was spent; hears through ``progress``.
         ledger: the ledger, open.
         log: the sweep's log.
-        stop: whether somebody asked for an end.
+        request: whether somebody asked for an end.
+        stop: why it ends; all who may end it write to it.
     """
 
     space: SearchSpace
     folder: SweepFolder
     images: TrainingImages
     options: LaunchOptions
-    progress: SweepProgress
+    progress: SweepCallback
     budget: BudgetWatch
     ledger: Ledger
     log: logging.Logger
-    stop: StopRequest
+    request: StopRequest
+    stop: StopReason
 
     def run(self, nodes: list[Node]) -> SweepOutcome:
-        """Run Tune, anew if it stalls, and say how it ended."""
+        """Train what is left and say how it ended."""
         plan = self._plan(nodes)
         if self.options.address is not None:
             check_shared_folder(self.folder.path)
         self.ledger.append(Began(at_a_time=plan.at_a_time, time=now(), **stamp()))
         self.progress.begin(plan, self.ledger.state, self.space.sweep.trials)
-        population = self._population
         try:
-            stalls = 0
-            while stalls < _STALLS:
-                until = self._next_generation()
-                outcome = self._tune(plan, until)
-                if outcome is not None:
-                    self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
-                    self.ledger.append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
-                    return replace(outcome, state=self.ledger.state)
-                if population is not None and population.until(self.ledger.state) != until:
-                    continue
-                stalls += 1
-                self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
+            outcome = self._train_population(plan) if self.space.sweep.scheduler == "pbt" else self._train(plan)
         finally:
             self.progress.end()
+        assert outcome is not None
+        self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
+        self.ledger.append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
+        return replace(outcome, state=self.ledger.state)
+
+    def _train_population(self, plan: Plan) -> SweepOutcome | None:
+        """Train generation after generation; between two of them weak members go on from copies of strong ones."""
+        population, outcome = Population(self.space), None
+        while outcome is None:
+            self._exchange(population)
+            outcome = self._train(plan, population.until(self.ledger.state))
+        return outcome
+
+    def _train(self, plan: Plan, until: int | None = None) -> SweepOutcome | None:
+        """Run Tune, anew from the ledger if it stalls.
+
+        Args:
+            plan: how trials are laid out.
+            until: the epoch after which members of a population wait for each other; None: nobody waits.
+
+        Returns:
+            None if all members of a population have come so far.
+        """
+        for _ in range(_STALLS):
+            outcome = self._tune(plan, until)
+            is_complete = until is not None and Population(self.space).until(self.ledger.state) != until
+            if outcome is not None or is_complete:
+                return outcome
+            self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
         raise SweepError(
             f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then resume"
         )
@@ -100,31 +121,19 @@ class Session:
         self.log.info("%d trials to go, %s", waiting, plan)
         return plan
 
-    @property
-    def _population(self) -> Population | None:
-        return Population(self.space) if self.space.sweep.scheduler == "pbt" else None
-
-    def _next_generation(self) -> int | None:
-        """Let members of a population that is ready for it go on from copies; return how far all train now."""
-        population = self._population
-        if population is None:
-            return None
+    def _exchange(self, population: Population) -> None:
+        """Let members of a population that is ready for it go on from copies."""
         if (generation := population.generation(self.ledger.state)) is not None:
             self.ledger.append(generation.model_copy(update={"time": now()}))
         for made in make_copies(self.space, self.folder, self.ledger.state):
             values = ", ".join(f"{path.split('.')[-1]} = {value:.4g}" for path, value in made.parameters.items())
-            remark = f"{made.trial} goes on from a copy of {made.donor} with {values}"
-            self.log.info("%s", remark)
-            self.progress.remark(remark)
-        return population.until(self.ledger.state)
+            message = f"{made.trial} goes on from a copy of {made.donor} with {values}"
+            self.log.info("%s", message)
+            self.progress.message(message)
 
     def _tune(self, plan: Plan, until: int | None) -> SweepOutcome | None:
-        """Run Tune once from the ledger as it is now; None if it stalled, or a generation of a population is complete.
-
-        Args:
-            plan: how trials are laid out.
-            until: the epoch after which members of a population wait for each other; None: nobody waits.
-        """
+        """Run Tune once from the ledger as it is; None if it stalled, or all members of a population are as far."""
+        self.stop.begin()
         searcher = LedgerSearcher(
             self.space,
             self.ledger,
@@ -132,27 +141,21 @@ class Session:
             plan.gpus,
             lambda: lack_of_room(self.space, self.folder.path),
             [trial for trial in self.ledger.state.unfinished if until is None or not has_reached(trial, until)],
+            self.stop,
         )
         rungs = make_rungs(self.space, self.ledger.state)
         milestones = () if rungs is None else rungs.milestones
         watch = StallWatch(self.options.stalled_seconds)
-        recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch)
-        stopper = SweepStopper(
-            lambda: self.stop.asked,
-            lambda: bool(recorder.failed_alike),
-            lambda: bool(recorder.out_of_room),
-            lambda: self.budget.used_up,
-            lambda: watch.stalled,
-        )
-        if searcher.waiting and not self.budget.used_up:
+        recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch, self.stop)
+        if searcher.waiting and not self._should_end():
             with scratch_folder(self.folder) as scratch, quiet_tune():
                 tuner = Tuner(
                     self._trainable(plan, milestones, until),
                     tune_config=tune_config(searcher, RungScheduler(rungs, self.folder), plan.at_a_time),
-                    run_config=run_config(scratch, stopper, recorder),
+                    run_config=run_config(scratch, SweepStopper(self._should_end), recorder),
                 )
-                self._fit(tuner, recorder)
-        return self._outcome(searcher, recorder, watch)
+                self._fit(tuner)
+        return self._outcome()
 
     def _trainable(self, plan: Plan, milestones: tuple[int, ...], until: int | None) -> type[SweepTrial]:
         settings = TrialSettings(
@@ -171,29 +174,36 @@ class Session:
         assert isinstance(resources, type)
         return resources
 
-    def _fit(self, tuner: Tuner, recorder: Recorder) -> None:
+    def _fit(self, tuner: Tuner) -> None:
         try:
             tuner.fit()
         except Exception as error:
             if self.ledger.fault is not None:
                 raise self.ledger.fault from error
-            if recorder.out_of_room:  # Tune's own files, which nobody reads, did not fit either
+            if self.stop.cause == "full disk":  # Tune's own files, which nobody reads, did not fit either
                 return
             raise
 
-    def _outcome(self, searcher: LedgerSearcher, recorder: Recorder, watch: StallWatch) -> SweepOutcome | None:
-        state = self.ledger.state
-        if self.stop.asked:
-            reason = "" if self.stop.signal is not None else "somebody asked it to stop"
-            return SweepOutcome("interrupted", state, reason, signal=self.stop.signal)
-        if recorder.failed_alike:
-            return SweepOutcome("aborted", state, "trial after trial failed alike", error=recorder.failed_alike)
-        waiting = bool(state.unfinished) or (len(state.trials) < self.space.sweep.trials and not searcher.exhausted)
-        if waiting and (reason := recorder.out_of_room or self.budget.reason or searcher.closed):
-            return SweepOutcome("stopped", state, reason)
-        if watch.stalled or state.unfinished:
+    def _should_end(self) -> bool:
+        """Ask those who say nothing of their own accord, and return whether Tune's loop should end."""
+        if self.request.asked:
+            self.stop.give("interrupted", "" if self.request.signal is not None else "somebody asked it to stop")
+        self.budget.look_at_the_clock()
+        return self.stop.ends_running
+
+    def _outcome(self) -> SweepOutcome | None:
+        self._should_end()
+        state, stop = self.ledger.state, self.stop
+        if stop.cause == "interrupted":
+            return SweepOutcome("interrupted", state, stop.text, signal=self.request.signal)
+        if stop.cause == "aborted":
+            return SweepOutcome("aborted", state, stop.text, error=stop.error)
+        waiting = bool(state.unfinished) or (len(state.trials) < self.space.sweep.trials and not stop.exhausted)
+        if waiting and stop.cause in ("full disk", "stopped"):
+            return SweepOutcome("stopped", state, stop.text)
+        if stop.cause == "stalled" or state.unfinished:
             return None
-        return SweepOutcome("exhausted" if searcher.exhausted else "completed", state)
+        return SweepOutcome("exhausted" if stop.exhausted else "completed", state)
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ STALLED_SECONDS = 300.0
 
 
 class SweepStopper(Stopper):
-    """Ends Tune's loop in good order when one of ``reasons`` holds; running trials save and stay unfinished.
+    """Ends Tune's loop in good order; running trials save and stay unfinished.
 
     Args:
-        reasons: asked after every event.
+        should_end: asked after every event.
     """
 
-    def __init__(self, *reasons: Callable[[], bool]) -> None:
-        self._reasons = reasons
+    def __init__(self, should_end: Callable[[], bool]) -> None:
+        self._should_end = should_end
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
@@ -33,7 +33,7 @@ class SweepStopper(Stopper):
 
     def stop_all(self) -> bool:
         """Return whether the sweep should end."""
-        return any(reason() for reason in self._reasons)
+        return self._should_end()
 
 
 class StallWatch:

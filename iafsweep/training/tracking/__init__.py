@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from iafsweep.errors import UserError
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
-from iafsweep.training.tracking.mirror import Mirror, Watch
+from iafsweep.training.tracking.mirror import Mirror
 from iafsweep.training.tracking.mlflow import MlflowTracker
 from iafsweep.training.tracking.wandb import WandbTracker
 
@@ -19,12 +19,11 @@ TRACKERS: dict[str, Callable[[], Tracker]] = {"mlflow": MlflowTracker, "wandb": 
 """Every tracker by the name of its package; making one imports that package."""
 
 
-def make_mirror(name: str, watch: Watch | None = None) -> Mirror:
+def make_mirror(name: str) -> Mirror:
     """Return a mirror that sends runs to a tracker.
 
     Args:
         name: of the tracker.
-        watch: finds a run that may have news without anybody saying so.
 
     Raises:
         UserError: there is no such tracker, its package is not installed, or MLflow will not take its store.
@@ -38,7 +37,7 @@ def make_mirror(name: str, watch: Watch | None = None) -> Mirror:
         )
     if name == "mlflow":
         _refuse_file_store(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    return Mirror(name, TRACKERS[name], watch)
+    return Mirror(name, TRACKERS[name])
 
 
 def _refuse_file_store(uri: str) -> None:
@@ -54,4 +53,4 @@ def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-__all__ = ["TRACKERS", "Mirror", "RunToTrack", "TrackedRun", "Tracker", "Watch", "make_mirror"]
+__all__ = ["TRACKERS", "Mirror", "RunToTrack", "TrackedRun", "Tracker", "make_mirror"]

@@ -11,36 +11,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 
 from iafsweep.errors import RunFolderError
 from iafsweep.records import EpochMetrics, Evaluation, on_most_images
 from iafsweep.run_files import metrics_file
-from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
 
 HANG_SECONDS = 60.0
 """So long a single call may take before it is said that the tracker does not answer."""
 CLOSE_SECONDS = 30.0
 """So long the end of a command waits for the tracker."""
-WATCH_SECONDS = 2.0
-"""So often a run folder is looked at that is watched."""
-
-Watch = Callable[[], RunToTrack | None]
-"""Returns a run if its folder has something new, else None."""
-
-
-@dataclass(frozen=True)
-class _News:
-    """What is to be sent of a run.
-
-    Attributes:
-        run: the run.
-        status: how it ended; empty while it goes on.
-    """
-
-    run: RunToTrack
-    status: str
 
 
 class Mirror:
@@ -49,7 +30,6 @@ class Mirror:
     Args:
         name: of the tracker, for messages.
         make: makes the tracker; called in the thread, because importing its package takes seconds.
-        watch: asked every two seconds for a run with news; None: all news is said.
         hang_seconds: so long a call may take before it is mentioned.
         close_seconds: so long :meth:`close` waits.
     """
@@ -58,21 +38,19 @@ class Mirror:
         self,
         name: str,
         make: Callable[[], Tracker],
-        watch: Watch | None = None,
         hang_seconds: float = HANG_SECONDS,
         close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self.name = name
         self._make = make
-        self._watch = watch
         self._hang_seconds = hang_seconds
         self._close_seconds = close_seconds
         self._changed = threading.Condition()
-        self._news: dict[str, _News] = {}
+        self._news: dict[str, tuple[RunToTrack, str]] = {}  # how each ended; empty while it goes on
         self._busy_since: float | None = None
         self._closing = False
         self._error: Exception | None = None
-        self._told = False
+        self._has_said = False
         # A daemon: a tracker that hangs keeps no process alive.
         self._thread = threading.Thread(target=self._work, name=f"tracker {name}", daemon=True)
         self._thread.start()
@@ -86,8 +64,8 @@ class Mirror:
         """
         with self._changed:
             if self._error is None and not self._closing:
-                before = self._news.get(run.key)
-                self._news[run.key] = _News(run, status or ("" if before is None else before.status))
+                _, before = self._news.get(run.key, (run, ""))
+                self._news[run.key] = run, status or before
                 self._changed.notify_all()
 
     def trouble(self) -> str:
@@ -95,9 +73,9 @@ class Mirror:
         with self._changed:
             error, busy = self._error, self._busy_since
         hangs = busy is not None and time.monotonic() - busy > self._hang_seconds
-        if self._told or (error is None and not hangs):
+        if self._has_said or (error is None and not hangs):
             return ""
-        self._told = True
+        self._has_said = True
         if error is None:
             return (
                 f"--tracker {self.name} has not answered for {self._hang_seconds:.0f} seconds; "
@@ -118,9 +96,9 @@ class Mirror:
         self._thread.join(max(deadline - time.monotonic(), 0.0))
         if not self._thread.is_alive():
             return self.trouble()
-        if self._told:
+        if self._has_said:
             return ""
-        self._told = True
+        self._has_said = True
         return (
             f"--tracker {self.name} did not take everything within {self._close_seconds:.0f} seconds; "
             f"resuming with --tracker sends what is missing"
@@ -133,12 +111,12 @@ class Mirror:
             tracker = self._make()
             opened: dict[str, _Sender] = {}
             while (news := self._next()) is not None:
-                key = news.run.key
-                if key not in opened:
-                    opened[key] = _Sender(tracker.open(news.run))
-                opened[key].send(news.run, news.status, self._begin_call)
-                if news.status:
-                    del opened[key]
+                run, status = news
+                if run.key not in opened:
+                    opened[run.key] = _Sender(tracker.open(run))
+                opened[run.key].send(run, status, self._begin_call)
+                if status:
+                    del opened[run.key]
             self._begin_call()
             tracker.close()
         except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run goes on
@@ -153,22 +131,15 @@ class Mirror:
         with self._changed:
             self._busy_since = time.monotonic()
 
-    def _next(self) -> _News | None:
+    def _next(self) -> tuple[RunToTrack, str] | None:
         """Wait for news and take it; None once there is none and no more will come."""
-        while True:
-            with self._changed:
-                self._busy_since = None
-                if not self._news and not self._closing:
-                    self._changed.wait(None if self._watch is None else WATCH_SECONDS)
-                if self._news:
-                    self._busy_since = time.monotonic()
-                    return self._news.pop(next(iter(self._news)))
-                if self._closing:
-                    return None
-            # Without the lock, which saying news takes: a slow disk would hold up training.
-            if self._watch is not None and (run := self._watch()) is not None:
-                with self._changed:
-                    self._news.setdefault(run.key, _News(run, ""))
+        with self._changed:
+            self._busy_since = None
+            self._changed.wait_for(lambda: self._news or self._closing)
+            if not self._news:
+                return None
+            self._busy_since = time.monotonic()
+            return self._news.pop(next(iter(self._news)))
 
 
 class _Sender:
@@ -181,12 +152,18 @@ class _Sender:
     def send(self, run: RunToTrack, status: str, before_call: Callable[[], None]) -> None:
         """Send all that is new in the run folder."""
         folder, tracked = run.folder, self._tracked
-        for metrics in _epochs(folder):
+        epochs: tuple[EpochMetrics, ...] = ()
+        scored = None  # while the run folder is being made, or made anew, there is nothing to send
+        with suppress(RunFolderError):
+            epochs = tuple(metrics_file.read(folder.metrics))
+        with suppress(RunFolderError):
+            scored = folder.read_evaluation()
+        for metrics in epochs:
             if metrics.epoch > tracked.epochs_sent:
                 before_call()
                 tracked.epoch(metrics)
                 tracked.epochs_sent = metrics.epoch
-        if (scored := _evaluation(folder)) is not None and scored != self._scored:
+        if scored is not None and scored != self._scored:
             before_call()
             tracked.figures(figures_of(scored))
             self._scored = scored
@@ -197,21 +174,6 @@ class _Sender:
                     tracked.image(path.stem, path)
             before_call()
             tracked.end(status)
-
-
-def _epochs(folder: RunFolder) -> list[EpochMetrics]:
-    """What there is to send; nothing while the run folder is being made, or made anew."""
-    try:
-        return metrics_file.read(folder.metrics)
-    except RunFolderError:
-        return []
-
-
-def _evaluation(folder: RunFolder) -> Evaluation | None:
-    try:
-        return folder.read_evaluation()
-    except RunFolderError:
-        return None
 
 
 def figures_of(evaluation: Evaluation) -> Mapping[str, float]:

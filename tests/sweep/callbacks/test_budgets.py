@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.samplers.warm_start import warm_start
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -21,14 +21,14 @@ OPTIONS = LaunchOptions(node=Node("this machine", 2, 0), open_trainer=open_fake)
 def sweep_again(space, folder, options=OPTIONS, **changes):
     """Go on with changed settings of the sweep."""
     changed = replace(space, sweep=space.sweep.model_copy(update=changes))
-    return launch_sweep(changed, folder, IMAGES, options, NoProgress())
+    return launch_sweep(changed, folder, IMAGES, options, SweepCallback())
 
 
 @pytest.mark.slow
 def test_a_target_an_extension_and_a_warm_start(ray_cluster, tmp_path):
     """The bound of a trial is 125 + depth - log10(learning rate): depth 0 meets a target of 128, others hardly."""
     folder, space = SweepFolder(tmp_path / "sweep"), tiny_space(epochs=1, trials=30, sampler="tpe", target=128.0)
-    reached = launch_sweep(space, folder, IMAGES, OPTIONS, NoProgress())
+    reached = launch_sweep(space, folder, IMAGES, OPTIONS, SweepCallback())
     assert (reached.status, reached.exit_code) == ("stopped", 0)
     assert "the target of 128 nats is reached" in reached.reason
     bounds = [trial.finished.best_value for trial in reached.state.finished]
@@ -47,7 +47,7 @@ def test_a_target_an_extension_and_a_warm_start(ray_cluster, tmp_path):
     warmed = SweepFolder(tmp_path / "warmed")
     fresh = tiny_space(epochs=1, trials=2, sampler="tpe")
     assert warm_start(fresh, warmed, read_sweep(folder)) == (count, count)
-    warm = launch_sweep(fresh, warmed, IMAGES, OPTIONS, NoProgress())
+    warm = launch_sweep(fresh, warmed, IMAGES, OPTIONS, SweepCallback())
     assert warm.status == "completed"
     assert len(warm.state.known) == count
     cold = reached.state.trials[0].proposed

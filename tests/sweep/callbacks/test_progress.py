@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.state import replay
@@ -30,7 +30,7 @@ def drive(progress):
     progress.begin(PLAN, replay(HEADER, []), 8)
     progress.epoch(REPORT, STATE)
     progress.finished(STATE.finished[0].finished, STATE)
-    progress.remark("t0002 goes on after epoch [2]")
+    progress.message("t0002 goes on after epoch [2]")
     progress.end()
 
 
@@ -55,5 +55,5 @@ def test_plain_progress_is_a_line_a_trial():
 
 
 def test_no_progress_says_nothing(capsys):
-    drive(NoProgress())
+    drive(SweepCallback())
     assert capsys.readouterr().out == ""

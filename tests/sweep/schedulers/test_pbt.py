@@ -13,7 +13,7 @@ from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.space import Parameter
 from iafsweep.search_space.validation import check_space
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.schedulers.pbt import Population, perturbed
 from iafsweep.sweep.schedulers.pbt_exploit import copy_run, make_copies
@@ -171,8 +171,8 @@ class Killed(BaseException):
     """Stands for a kill of the driver."""
 
 
-class KillsAfterTheFirstCopy(NoProgress):
-    def remark(self, text):
+class KillsAfterTheFirstCopy(SweepCallback):
+    def message(self, text):
         if "goes on from a copy" in text:
             raise Killed
 
@@ -182,7 +182,7 @@ def test_a_population_under_ray_survives_a_kill_between_decision_and_end(ray_clu
     """Killed after its exchange was decided, the sweep ends as one left alone does, to the last digit."""
     space = population_space(trials=4, epochs=4, max_concurrent=1)
     options = LaunchOptions(node=Node("this machine", 2, 0))
-    whole = launch_sweep(space, SweepFolder(tmp_path / "whole"), IMAGES, options, NoProgress())
+    whole = launch_sweep(space, SweepFolder(tmp_path / "whole"), IMAGES, options, SweepCallback())
     assert whole.status == "completed"
     (generation,) = whole.state.generations.values()
     (exchange,) = generation.exchanges
@@ -202,7 +202,7 @@ def test_a_population_under_ray_survives_a_kill_between_decision_and_end(ray_clu
     with pytest.raises(Killed):
         launch_sweep(space, folder, IMAGES, options, KillsAfterTheFirstCopy())
     assert all(trial.finished is None for trial in read_ledger(folder.ledger).trials)
-    resumed = launch_sweep(space, folder, IMAGES, options, NoProgress())
+    resumed = launch_sweep(space, folder, IMAGES, options, SweepCallback())
 
     def figures(state):
         return [(trial.trial, trial.proposed.parameters, trial.finished.best_value) for trial in state.trials]

@@ -1,14 +1,17 @@
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Timer
 
 import pytest
 
-from iafsweep.errors import SweepError, UserError
+from iafsweep.errors import RunFolderError, SweepError, UserError
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.training import RunFolder
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_a_folder_one_may_not_write_is_one_message(folder, monkeypatch):
     def refuse(*arguments):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("iafsweep.sweep.storage.folder.os.open", refuse)
+    monkeypatch.setattr("iafsweep.locks.os.open", refuse)
     with pytest.raises(SweepError, match="cannot lock .*Permission denied"):
         with folder.lock():
             pass
@@ -92,3 +95,26 @@ def test_a_run_folder_that_is_given_away_soon_is_waited_for(folder):
         Timer(0.15, held.close).start()
         with folder.trial_lock("t0001", seconds=20):
             pass
+
+
+def test_a_trial_and_a_run_of_ones_own_never_hold_a_folder_at_once(folder):
+    run = RunFolder(folder.trial("t0001"))
+    with folder.trial_lock("t0001"):
+        with pytest.raises(RunFolderError, match="in use by another process"), run.held():
+            pass
+    with run.held():
+        with pytest.raises(OSError, match="still in use"), folder.trial_lock("t0001"):
+            pass
+    assert not run.path.exists()  # nothing was put into it
+
+
+def test_a_folder_that_is_put_aside_takes_its_lock_along_and_leaves_the_name_free(folder):
+    folder.trial("t0001").mkdir()
+    (folder.trial("t0001") / "last.pt").touch()
+    with ThreadPoolExecutor(1) as pool, folder.trial_lock("t0001"):
+        waiting = pool.submit(folder.put_aside, "t0001")
+        time.sleep(0.15)
+        assert not waiting.done()
+        folder.trial("t0001").rename(folder.trials / "moved")  # as a copy in its place does
+        (folder.trials / "moved").rename(folder.trial("t0001"))
+    assert [path.name for path in folder.trials.rglob("*")] == ["t0001.old-1", "last.pt"]

@@ -13,7 +13,7 @@ import torch
 
 from iafsweep.errors import SweepError
 from iafsweep.search_space.candidate import candidate
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.callbacks.progress import PlainProgress
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.storage.events import Finished, Proposed
@@ -23,7 +23,7 @@ from iafsweep.sweep.storage.stored_sweep import reopen_trials
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, finite_space, open_fake, open_faulty, open_killed_once, tiny_images, tiny_space
-from tests.sweep.tune.test_trainable import metrics_of
+from tests.sweep.tune.test_trial_run import metrics_of
 
 pytestmark = pytest.mark.faults
 IMAGES = tiny_images()
@@ -53,26 +53,26 @@ def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
     assert first.finished.best_value == alone.best.validation_negative_elbo
 
     assert not folder.scratch.exists()
-    assert launch_sweep(space, folder, IMAGES, options, NoProgress()).state == read_ledger(folder.ledger)
+    assert launch_sweep(space, folder, IMAGES, options, SweepCallback()).state == read_ledger(folder.ledger)
 
 
 def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     space = finite_space(trials=20, sampler="grid", max_concurrent=1)
-    outcome = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_faulty), NoProgress())
+    outcome = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_faulty), SweepCallback())
     assert outcome.status == "exhausted"
     ends = {trial.proposed.parameters[DEPTH]: trial.finished for trial in outcome.state.trials}
     assert {depth: end.status for depth, end in ends.items()} == {0: "completed", 1: "diverged", 2: "failed", 3: "oom"}
     assert "ZeroDivisionError" in ends[2].error
     assert all(trial.starts == 1 for trial in outcome.state.trials)  # none of them was tried again
     assert len(outcome.state.finished) == space.size
-    again = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), NoProgress())
+    again = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), SweepCallback())
     assert (again.status, again.state) == ("exhausted", outcome.state)
 
     first = {trial.trial: trial for trial in outcome.state.trials}
     reopened = reopen_trials(folder, {"oom", "failed", "diverged"}, gpus=0.0)
     assert len(reopened) == 6
-    retried = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), NoProgress())
+    retried = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE, open_trainer=open_fake), SweepCallback())
     assert {trial.finished.status for trial in retried.state.trials} == {"completed"}
     for trial in retried.state.trials:
         before = first[trial.trial].finished.status
@@ -81,9 +81,9 @@ def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_pa
         assert trial.starts == 1 + (before != "completed")
 
     with pytest.raises(SweepError, match="is a sweep of another search space"):
-        launch_sweep(tiny_space(), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+        launch_sweep(tiny_space(), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     with folder.lock(), pytest.raises(SweepError, match="in use by another driver"):
-        launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+        launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path, monkeypatch
     monkeypatch.setattr(LaunchOptions, "ray", None)  # nor is Ray started
     folder = SweepFolder(tmp_path / "sweep")
     with pytest.raises(SweepError, match=message):
-        launch_sweep(tiny_space(**settings), folder, IMAGES, LaunchOptions(node=NODE), NoProgress())
+        launch_sweep(tiny_space(**settings), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     assert not folder.path.exists()
 
 
@@ -108,14 +108,14 @@ DRIVER = """
 import sys
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.tune.driver import launch_sweep
 from iafsweep.sweep.tune.options import LaunchOptions
 from tests.sweep.tiny import tiny_images, tiny_space
 
 space = tiny_space(trials=5, epochs=12, scheduler="asha", grace_epochs=3, reduction_factor=2)
 options = LaunchOptions(node=Node("m", 2, 0))
-outcome = launch_sweep(space, SweepFolder(sys.argv[1]), tiny_images(), options, NoProgress())
+outcome = launch_sweep(space, SweepFolder(sys.argv[1]), tiny_images(), options, SweepCallback())
 sys.exit(outcome.exit_code)
 """
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from iafsweep.sweep.callbacks.progress import PlainProgress
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Rung, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
@@ -61,8 +62,13 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def recorder(folder, ledger, lines):
-    return Recorder(folder, ledger, (2,), PlainProgress(lines.append), logging.Logger("test"), StallWatch())
+def stop():
+    return StopReason()
+
+
+@pytest.fixture
+def recorder(folder, ledger, lines, stop):
+    return Recorder(folder, ledger, (2,), PlainProgress(lines.append), logging.Logger("test"), StallWatch(), stop)
 
 
 def last(ledger):
@@ -110,27 +116,27 @@ def test_a_wish_to_stop_goes_with_its_trial(recorder, folder):
     assert not folder.trial_stop_request("t0001").exists()
 
 
-def test_remarks_are_said(recorder, lines):
+def test_messages_are_passed_on(recorder, lines):
     recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", note="starts afresh"))
     assert lines == ["t0001 starts afresh"]
 
 
-def test_three_failures_in_the_same_place_end_the_sweep(recorder):
+def test_three_failures_in_the_same_place_end_the_sweep(recorder, stop):
     for number, error in enumerate([FIRST, OTHER, FIRST, FIRST], start=1):
         name = trial_name(number)
         recorder.on_trial_result(0, [], tunes(name), result(name, status="failed", error=error))
-        assert not recorder.failed_alike
+        assert not stop.error
     recorder.on_trial_result(
         0, [], tunes("t0005"), result("t0005", status="failed", error=FIRST.replace("1 is", "2 is"))
     )
-    assert "2 is too much" in recorder.failed_alike
+    assert "2 is too much" in stop.error
 
 
-def test_a_success_between_starts_the_count_again(recorder):
+def test_a_success_between_starts_the_count_again(recorder, stop):
     for number, status in enumerate(["failed", "failed", "completed", "failed", "failed"], start=1):
         name = trial_name(number)
         recorder.on_trial_result(0, [], tunes(name), result(name, status=status, error=FIRST))
-    assert not recorder.failed_alike
+    assert not stop.error
 
 
 def test_lost_process_is_a_failed_trial_with_what_was_known(recorder, ledger, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from iafsweep.errors import SweepError
 from iafsweep.results.status import status_of
-from iafsweep.sweep.callbacks.base import NoProgress
+from iafsweep.sweep.callbacks.base import SweepCallback
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.events import Began, Ended
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -29,11 +30,13 @@ def session(tmp_path):
     folder.create()
     with open_ledger(space, folder) as ledger:
         log = logging.Logger("test")
-        yield Session(space, folder, None, None, None, None, ledger, log, None)
+        yield Session(space, folder, None, None, None, None, ledger, log, None, StopReason())
 
 
 def test_a_proposal_that_cannot_be_written_is_one_message_that_tells_what_to_do(session, monkeypatch):
-    searcher = LedgerSearcher(session.space, session.ledger, make_proposer(session.space), 0.0, lambda: "", [])
+    searcher = LedgerSearcher(
+        session.space, session.ledger, make_proposer(session.space), 0.0, lambda: "", [], session.stop
+    )
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
@@ -46,7 +49,7 @@ def test_a_proposal_that_cannot_be_written_is_one_message_that_tells_what_to_do(
 
     monkeypatch.setattr("iafsweep.sweep.storage.ledger.os.write", full)
     with pytest.raises(SweepError, match=r"cannot write .*trials.jsonl.*No space left.*so mend that and resume"):
-        session._fit(SimpleNamespace(fit=fit), SimpleNamespace(out_of_room=""))
+        session._fit(SimpleNamespace(fit=fit))
     assert session.ledger.state.trials == ()
 
 
@@ -59,9 +62,9 @@ def test_a_driver_killed_behind_its_last_trial_is_given_its_end(tmp_path, monkey
         for row in (Began(at_a_time=1, time="t"), proposed(1), finished(1)):
             ledger.append(row)
     assert status_of(read_sweep(folder)).was_killed
-    outcome = launch_sweep(space, folder, tiny_images(), LaunchOptions(), NoProgress())
+    outcome = launch_sweep(space, folder, tiny_images(), LaunchOptions(), SweepCallback())
     assert (outcome.status, outcome.state) == ("completed", read_ledger(folder.ledger))
     assert not status_of(read_sweep(folder)).was_killed
     assert status_of(read_sweep(folder)).ended_as.outcome == "completed"
-    launch_sweep(space, folder, tiny_images(), LaunchOptions(), NoProgress())
+    launch_sweep(space, folder, tiny_images(), LaunchOptions(), SweepCallback())
     assert [type(session) for session in read_ledger(folder.ledger).sessions] == [Began, Ended]

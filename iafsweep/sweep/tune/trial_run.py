@@ -1,0 +1,238 @@
+"""One trial of a sweep: the one trainer in its run folder, an epoch a step; what ends it is a report, not an error."""
+
+from __future__ import annotations
+
+import gc
+import math
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages
+from iafsweep.run_files import metrics_file
+from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device
+from iafsweep.sweep.cluster.disk import is_out_of_room
+from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
+from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
+from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
+from iafsweep.training.host_memory import give_freed_memory_back
+from iafsweep.training.memory import is_out_of_memory
+
+OpenTrainer = Callable[[RunConfig, TrainingImages, Path, torch.device], tuple[Trainer, str]]
+"""Starts or goes on with the run in a folder; returns the trainer and a note for the sweep's log."""
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """What all trials of a sweep share.
+
+    Attributes:
+        folder: the sweep folder.
+        cpus: CPU cores of a trial, which are its threads.
+        milestones: epochs after which the scheduler may stop it; it saves before it reports them.
+        until: epoch after which it waits for the other members of its population; None: it never does.
+        open_trainer: opens the trainer of a run folder.
+        take_device: finds the device of a trial.
+    """
+
+    folder: Path
+    cpus: int
+    milestones: tuple[int, ...]
+    open_trainer: OpenTrainer
+    take_device: TakeDevice = take_device
+    until: int | None = None
+
+
+def open_trainer(config: RunConfig, images: TrainingImages, path: Path, device: torch.device) -> tuple[Trainer, str]:
+    """Go on from the run folder's ``last.pt``; without one (killed before its first checkpoint) start afresh."""
+    folder = RunFolder(path)
+    if folder.last.exists():
+        trainer = Trainer.resume(config, images, folder, device)
+        return trainer, _notes(f"goes on after epoch {trainer.epochs_done}", trainer.note)
+    note = "was interrupted before its first checkpoint; starts afresh" if folder.clear() else ""
+    trainer = Trainer.start(config, images, folder, device)
+    return trainer, _notes(note, trainer.note)
+
+
+def _notes(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+class TrialRun:
+    """One trial in its run folder, which is all there is to go on from.
+
+    Args:
+        trial: its name.
+        config: what is trained.
+        gpus: GPUs it may use.
+        images: training and validation images.
+        settings: what all trials of the sweep share.
+
+    Attributes:
+        trainer: the open run; None before the first step and after the last.
+        note: what the next report should say to the sweep's log.
+    """
+
+    def __init__(
+        self, trial: str, config: RunConfig, gpus: float, images: TrainingImages, settings: TrialSettings
+    ) -> None:
+        self.trial = trial
+        self.config = config
+        self.trainer: Trainer | None = None
+        self.note = ""
+        self._gpus = gpus
+        self._images = images
+        self._settings = settings
+        self._held = ExitStack()
+        self._device = torch.device("cpu")  # until the first step takes the real one
+        self._device_name = ""
+        self._is_open = False
+        self._goes_on = False
+        self._last_bound: float | None = None
+
+    def step(self) -> TrialReport:
+        """Train one epoch and report it, opening the run first if need be; the last report says how the trial ended.
+
+        Raises:
+            OSError, RuntimeError: a file or the GPU failed, which may go better in a new process.
+        """
+        status, error = self._next()
+        report = self._report(status, error)
+        if status != "running":  # out of all handlers, whose tracebacks hold the model and what it had computed
+            self._put_away()
+        return report
+
+    def save(self) -> None:
+        """Save the last whole epoch, if the run is open."""
+        if self.trainer is not None:
+            self.trainer.save()
+
+    def close(self) -> str:
+        """Save and close a trial that was stopped from outside; return what went wrong with that."""
+        if self.trainer is None:
+            self._held.close()
+            return ""
+        problem = ""
+        try:
+            self.trainer.finish("interrupted")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the ledger has that trial's figures already
+            problem = f"the trial before it in this process could not be put away: {error!r}"
+        self.trainer = None
+        self._free()
+        return problem
+
+    def _open(self) -> None:
+        settings = self._settings
+        self._device = settings.take_device(self._gpus)
+        torch.set_num_threads(settings.cpus)
+        self._device_name = device_name(self._device)
+        folder = SweepFolder(settings.folder)
+        self._held.enter_context(folder.trial_lock(self.trial, TRIAL_SECONDS))
+        path = folder.trial(self.trial)
+        self.trainer, note = settings.open_trainer(self.config, self._images, path, self._device)
+        self.note = _notes(self.note, note)
+        self._last_bound = _last_bound(RunFolder(path), self.trainer.epochs_done)
+        self._is_open = True
+        self._goes_on = self.trainer.epochs_done > 0
+
+    def _next(self) -> tuple[Status, str]:
+        """Open the trial if need be and train an epoch; return what became of it, and the error that ended it."""
+        try:
+            if not self._is_open:
+                self._open()
+            return self._epoch(), ""
+        except DivergedError as error:
+            return "diverged", str(error)
+        except Exception as error:
+            if is_out_of_memory(error):
+                return "oom", str(error).partition("\n")[0] or repr(error)
+            if is_out_of_room(error):
+                return "interrupted", f"no room on the disk: {error}"
+            if is_transient(error):
+                self._abandon()
+                raise
+            return "failed", "".join(traceback.format_exception(error))
+
+    def _epoch(self) -> Literal["running", "completed", "waiting"]:
+        trainer = self.trainer
+        assert trainer is not None
+        epochs, until = trainer.config.training.epochs, self._settings.until
+        goes_on, self._goes_on = self._goes_on, False
+        if goes_on and trainer.epochs_done in self._settings.milestones and trainer.epochs_done < epochs:
+            # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
+            return "running"
+        if trainer.epochs_done < min(epochs, until or epochs):
+            self._last_bound = trainer.run_epoch().validation_negative_elbo
+        if trainer.epochs_done >= epochs:
+            trainer.finish()
+            return "completed"
+        if until is not None and trainer.epochs_done >= until:
+            trainer.save()
+            return "waiting"
+        if trainer.epochs_done in self._settings.milestones:
+            trainer.save()
+        return "running"
+
+    def _put_away(self) -> None:
+        """Let go of everything, so that the next trial finds its GPU empty."""
+        if self.trainer is not None:
+            with suppress(OSError):  # a full disk; what was not written is not counted on
+                self.trainer.close()
+        self.trainer = None
+        self._is_open = True
+        self._free()
+
+    def _report(self, status: Status, error: str) -> TrialReport:
+        state = None if self.trainer is None else self.trainer.state
+        best = None if state is None else state.best
+        note, self.note = self.note, ""
+        failed = status not in ("running", "waiting", "completed") or state is None
+        return TrialReport(
+            trial=self.trial,
+            status=status,
+            epoch=0 if state is None else state.epochs,
+            epochs=self.config.training.epochs,
+            validation_negative_elbo=math.inf if failed or state is None else bound_of(state, self._last_bound),
+            best_epoch=None if best is None else best.epoch,
+            best_value=None if best is None else best.validation_negative_elbo,
+            seconds=0.0 if state is None else state.seconds,
+            gpus=self._gpus,
+            device=self._device_name,
+            precision=None if state is None else state.precision,
+            compiled=None if state is None else state.compiled,
+            compile_seconds=0.0 if state is None else state.compile_seconds,
+            parameters=None if state is None else state.parameters,
+            error=error,
+            note=note,
+        )
+
+    def _abandon(self) -> None:
+        """Leave the run folder, as of the last complete epoch, to the process in which Tune tries again."""
+        trainer, self.trainer = self.trainer, None
+        if trainer is not None:
+            with suppress(Exception):  # most likely the fault at hand again; the checkpoints on disk are whole
+                trainer.interrupt()
+        self._held.close()
+
+    def _free(self) -> None:
+        self._held.close()
+        gc.collect()
+        gc.freeze()  # what a trial leaves behind are imports; they need not be looked through after the next one
+        give_freed_memory_back()
+        if self._device.type == "cuda" and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+
+def _last_bound(folder: RunFolder, epochs_done: int) -> float | None:
+    """Return the bound of the last epoch of a run that goes on; None when nothing tells of it."""
+    if not epochs_done or not folder.metrics.exists():
+        return None
+    rows = metrics_file.read(folder.metrics)
+    return rows[-1].validation_negative_elbo if rows and rows[-1].epoch == epochs_done else None
