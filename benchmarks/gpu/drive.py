@@ -163,7 +163,7 @@ class Drive:
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         changes = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         if self.device == "cpu":  # where threads that wait for each other on busy cores take minutes for seconds
-            changes |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+            changes |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         if not self.rehearsal:
             # What compiling costs with nothing cached is a figure; the long training finds what was compiled for it.
             changes["TORCHINDUCTOR_CACHE_DIR"] = str(self.work / COMPILED)
