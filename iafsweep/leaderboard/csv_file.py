@@ -12,12 +12,56 @@ import pandas as pd
 from iafsweep.atomic import replacing
 from iafsweep.leaderboard.ranking import ranked
 from iafsweep.leaderboard.table import searched_parameters
-from iafsweep.records import LeaderboardRow
+from iafsweep.records import LeaderboardRow, Record
 
 _FORMULA = ("=", "+", "-", "@")
 _LEADING = ("rank", "trial", "status")
-_NAMES = {"parameters_count": "parameters"}
 _KINDS = ((bool, "boolean"), (int, "Int64"), (float, "float64"), (str, "string"))
+
+
+def _figure(path: str, *parts: str) -> dict[str, str]:
+    """The columns of a figure and of what is said beside it."""
+    column = path.replace(".", "_")
+    return {column: f"{path}.value"} | {
+        f"{column}_{part}": f"{path}.{'error' if part == 'spread' else part}" for part in parts
+    }
+
+
+def _own(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+_PATHS = {
+    **_own("epochs", "best_epoch", "validation_negative_elbo", "validation_images"),
+    **_figure("test_negative_elbo", "error", "images"),
+    **_figure("nll_importance_sampling", "error", "images", "samples", "estimator_error", "untrusted"),
+    **_figure("nll_hais", "error", "images", "estimator_error", "settings", "untrusted"),
+    **_figure("nll_importance_sampling_on_hais_images", "error"),
+    "retrained_seeds": "retrained.seeds",
+    **_figure("retrained.test_negative_elbo", "spread", "seeds", "images"),
+    **_figure("retrained.nll_importance_sampling", "spread", "seeds", "images", "samples"),
+    **_figure("retrained.nll_hais", "spread", "seeds", "images", "settings"),
+    **_figure("hais_gap", "error", "images", "settings"),
+    "parameters": "parameters_count",
+    **_own("seconds_per_epoch", "precision", "compiled", "compile_seconds", "pareto", "seconds", "gpu_seconds"),
+    **_own("seed", "checkpoint", "error"),
+}
+"""Where the value of each column stands in a row, behind the searched parameters: from attribute to attribute."""
+
+
+def _value(row: LeaderboardRow, path: str) -> object:
+    found: object = row
+    for name in path.split("."):
+        found = None if found is None else getattr(found, name)
+    return found
+
+
+def _annotation(path: str) -> object:
+    record: type[Record] = LeaderboardRow
+    *through, last = path.split(".")
+    for name in through:
+        record = next(each for each in get_args(record.model_fields[name].annotation) if each is not type(None))
+    return record.model_fields[last].annotation
 
 
 def _field_dtype(annotation: object) -> str:
@@ -33,12 +77,8 @@ def _is_choice(annotation: object, kind: type) -> bool:
     return get_origin(annotation) is Literal and all(type(each) is kind for each in get_args(annotation))
 
 
-_FIELDS = {
-    _NAMES.get(name, name): _field_dtype(field.annotation)
-    for name, field in LeaderboardRow.model_fields.items()
-    if name != "parameters"
-}
-"""The pandas type of every column that is a field."""
+_TYPES = {name: _field_dtype(_annotation(path)) for name, path in ({name: name for name in _LEADING} | _PATHS).items()}
+"""The pandas type of every column that is no searched parameter's."""
 
 
 def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> pd.DataFrame:
@@ -48,6 +88,7 @@ def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
 
     Columns: rank, trial, status, each searched parameter under its path (missing where it was inactive), then the
     fields of :class:`~iafsweep.records.LeaderboardRow` under their names, the number of parameters as ``parameters``.
+    A figure has a column for its value, and under its name with an ending others for what it rests on.
 
     Args:
         rows: one a trial, in any order.
@@ -55,7 +96,7 @@ def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     """
     columns = _columns(rows, parameters)
     return pd.DataFrame(
-        {name: pd.Series(values, dtype=_FIELDS.get(name) or _dtype(values)) for name, values in columns.items()}
+        {name: pd.Series(values, dtype=_TYPES.get(name) or _dtype(values)) for name, values in columns.items()}
     )
 
 
@@ -63,10 +104,9 @@ def _columns(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -
     """Return the values of every column, in the order of the ranks."""
     ordered = ranked(rows)
     paths = searched_parameters(ordered, parameters)
-    fields = [name for name in LeaderboardRow.model_fields if name not in {*_LEADING, "parameters"}]
     columns: dict[str, list[object]] = {name: [getattr(row, name) for row in ordered] for name in _LEADING}
     columns |= {path: [row.parameters.get(path) for row in ordered] for path in paths}
-    return columns | {_NAMES.get(name, name): [getattr(row, name) for row in ordered] for name in fields}
+    return columns | {name: [_value(row, path) for row in ordered] for name, path in _PATHS.items()}
 
 
 def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[str] | None = None) -> None:

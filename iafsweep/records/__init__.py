@@ -1,12 +1,12 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
 ``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``trust`` when to believe a figure ·
-``leaderboard`` a row a trial · ``table`` text for people. All figures are in nats per image; smaller is better for
+``leaderboard`` a row a trial · ``table`` cells for people. All figures are in nats per image; smaller is better for
 ``negative_elbo`` and ``nll``.
 """
 
 from iafsweep.records.base import METRIC, MODE, Record
-from iafsweep.records.leaderboard import LeaderboardRow, TrialStatus
+from iafsweep.records.leaderboard import Figure, LeaderboardRow, Retrained, TrialStatus
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus
 from iafsweep.records.scores import (
     FIGURE_NAMES,
@@ -22,7 +22,7 @@ from iafsweep.records.scores import (
     on_most_images,
     sandwich_beside,
 )
-from iafsweep.records.table import TextTable
+from iafsweep.records.table import FigureCell, ShareCell, TextTable
 
 __all__ = [
     "FIGURE_NAMES",
@@ -34,15 +34,19 @@ __all__ = [
     "EpochMetrics",
     "Estimate",
     "Evaluation",
+    "Figure",
+    "FigureCell",
     "LeaderboardRow",
     "Method",
     "PairedDifference",
     "Precision",
     "Record",
+    "Retrained",
     "Round",
     "RunState",
     "RunStatus",
     "SandwichEstimate",
+    "ShareCell",
     "Split",
     "TextTable",
     "TrialStatus",

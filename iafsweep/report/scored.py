@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable, on_most_images
+from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, on_most_images
 from iafsweep.records.trust import level_of
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
@@ -68,54 +68,41 @@ def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
         "trial", "figure", "settings", "images", "NLL ± s.e.", "untrusted", "k̂", "log-weight variance", "ESS",
         "estimator error", "half the effort", "acceptance", "step size", "evaluations an image", "seconds",
     )  # fmt: skip
-    shown = [
-        (trial, each)
+    rows = tuple(
+        _estimate_cells(trial, each)
         for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
         for each in evaluation.estimates
         if each.split == "test"
-    ]
-    return TextTable(
-        header=header,
-        rows=tuple(_estimate_cells(trial, each) for trial, each in shown),
-        untrusted=_untrusted(header, [each for _, each in shown]),
     )
+    return TextTable(header=header, rows=rows)
 
 
 def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
     """Return the bounds on simulated images as text, a row a trial and start; without rows if none were measured."""
     header = ("trial", "start", "settings", "images", "lower bound", "upper bound", "gap", "untrusted", "acceptance",
               "step size")  # fmt: skip
-    shown = [
-        (trial, each) for trial, evaluation in list(evaluations.items())[:MOST_TRIALS] for each in evaluation.sandwiches
-    ]
     rows = [
         (
             trial,
             each.start,
             each.settings,
             f"{each.images:,}",
-            f"{number(each.lower)} ± {number(each.lower_error)}",
-            f"{number(each.upper)} ± {number(each.upper_error)}",
-            f"{number(each.gap)} ± {number(each.gap_error)}",
-            f"{each.untrusted_share:.0%}",
+            FigureCell(value=each.lower, error=each.lower_error),
+            FigureCell(value=each.upper, error=each.upper_error),
+            FigureCell(value=each.gap, error=each.gap_error),
+            ShareCell(untrusted=each.untrusted_share),
             share(each.acceptance_rate),
             f"{each.step_size:.3g}",
         )
-        for trial, each in shown
+        for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
+        for each in evaluation.sandwiches
     ]
-    return TextTable(header=header, rows=tuple(rows), untrusted=_untrusted(header, [each for _, each in shown]))
-
-
-def _untrusted(
-    header: Sequence[str], figures: Sequence[Estimate | SandwichEstimate]
-) -> tuple[tuple[float | None, ...], ...]:
-    """The shares of the column of that name, as a table has them."""
-    return tuple(tuple(each.untrusted_share if name == "untrusted" else None for name in header) for each in figures)
+    return TextTable(header=header, rows=tuple(rows))
 
 
 def number(value: float | None, places: int = 2) -> str:
     """Return a figure as text; a dash for none."""
-    return "–" if value is None else f"{value:.{places}f}" if math.isfinite(value) else str(value)
+    return "–" if value is None else f"{value:.{places}f}"
 
 
 def share(value: float | None) -> str:
@@ -123,7 +110,7 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
-def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
+def _estimate_cells(trial: str, each: Estimate) -> tuple[str | FigureCell | ShareCell, ...]:
     ess = "–"
     if each.effective_sample_size is not None:
         ess = f"{each.effective_sample_size:.1f} of {each.samples:,}"
@@ -133,8 +120,8 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
         METHODS[each.method],
         readable_settings(each.settings),
         f"{each.images:,}",
-        f"{number(each.nll)} ± {number(each.standard_error)}",
-        share(each.untrusted_share),
+        FigureCell(value=each.nll, error=each.standard_error),
+        "–" if each.untrusted_share is None else ShareCell(untrusted=each.untrusted_share),
         number(each.pareto_k),
         number(each.log_weight_variance),
         ess,

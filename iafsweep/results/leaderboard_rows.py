@@ -9,9 +9,10 @@ from typing import NamedTuple
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import (
     EpochMetrics,
-    Estimate,
     Evaluation,
+    Figure,
     LeaderboardRow,
+    SandwichEstimate,
     TrialStatus,
     on_most_images,
     sandwich_beside,
@@ -61,13 +62,13 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
         else:
             if found is not None:
                 evaluations[row.trial] = found
-    figures = retrained_figures(_retrained_rows(folder, problems))
+    retrained = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
             row.model_copy(
                 update=_cost(folder, row)
                 | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
-                | figures.get(parameters_key(row), {})
+                | {"retrained": retrained.get(parameters_key(row))}
             )
             for row in rows
         ),
@@ -151,52 +152,29 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
 
 def _test_figures(evaluation: Evaluation) -> dict[str, object]:
     """The figures of a row, from those of the rerun."""
-    largest = on_most_images(evaluation.estimates)
-    figures: dict[str, object] = {}
-    if (bound := largest.get(("negative_elbo", "test"))) is not None:
-        figures |= {
-            "test_negative_elbo": bound.nll,
-            "test_negative_elbo_error": bound.standard_error,
-            "test_negative_elbo_images": bound.images,
-        }
-    hais = largest.get(("hais", "test"))
-    if (sampled := largest.get(("importance_sampling", "test"))) is not None:
-        figures |= {
-            "nll_importance_sampling": sampled.nll,
-            "nll_importance_sampling_error": sampled.standard_error,
-            "nll_importance_sampling_images": sampled.images,
-            "nll_importance_sampling_samples": sampled.samples,
-            "nll_importance_sampling_estimator_error": sampled.estimator_error,
-            "nll_importance_sampling_untrusted": sampled.untrusted_share,
-        }
-    if hais is not None:
-        figures |= {
-            "nll_hais": hais.nll,
-            "nll_hais_error": hais.standard_error,
-            "nll_hais_images": hais.images,
-            "nll_hais_estimator_error": hais.estimator_error,
-            "nll_hais_settings": hais.settings,
-            "nll_hais_untrusted": hais.untrusted_share,
-        }
-        for same in evaluation.estimates:
-            # A figure of HAIS may be older than that beside it, and of other bits.
-            beside = same.method, same.split, same.images, same.binarisation_seeds
-            if beside == ("importance_sampling", "test", hais.images, hais.binarisation_seeds):
-                figures["nll_importance_sampling_on_hais_images"] = same.nll
-                figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
-    return figures | _gap(evaluation, hais)
-
-
-def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
-    """The gap of the sandwich that belongs beside HAIS, and with which settings it was measured."""
-    if (sandwich := sandwich_beside(hais, evaluation.sandwiches)) is None:
-        return {}
+    tested = [each for each in evaluation.estimates if each.split == "test"]
+    figures = {method: Figure.of(each) for (method, _), each in on_most_images(tested).items()}
+    hais = on_most_images(tested).get(("hais", "test"))
+    # A figure of HAIS may be older than that beside it, and of other bits.
+    beside = [
+        each
+        for each in tested
+        if hais is not None
+        and (each.method, each.images, each.binarisation_seeds)
+        == ("importance_sampling", hais.images, hais.binarisation_seeds)
+    ]
+    sandwich = sandwich_beside(hais, evaluation.sandwiches)
     return {
-        "hais_gap": sandwich.gap,
-        "hais_gap_error": sandwich.gap_error,
-        "hais_gap_images": sandwich.images,
-        "hais_gap_settings": sandwich.hais_settings,
+        "test_negative_elbo": figures.get("negative_elbo"),
+        "nll_importance_sampling": figures.get("importance_sampling"),
+        "nll_hais": figures.get("hais"),
+        "nll_importance_sampling_on_hais_images": Figure.of(beside[-1]) if beside else None,
+        "hais_gap": None if sandwich is None else _gap(sandwich),
     }
+
+
+def _gap(sandwich: SandwichEstimate) -> Figure:
+    return Figure(value=sandwich.gap, error=sandwich.gap_error, images=sandwich.images, settings=sandwich.hais_settings)
 
 
 def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[LeaderboardRow, ...]:

@@ -99,8 +99,8 @@ def test_the_gap_outlives_other_settings_of_hais_and_says_its_own(tmp_path):
     run = RunFolder(maker.folder.trial("t0001"))
     run.write_evaluation(bounded("posterior 40x4x16", ("prior", "9x1x2"), ("posterior", "10x4x16")))
     (row,) = iafsweep.load_sweep(maker.folder.path).rows
-    assert (row.hais_gap, row.hais_gap_settings) == (0.2, "posterior 10x4x16")
-    assert row.nll_hais_settings == "posterior 40x4x16"
+    assert (row.hais_gap.value, row.hais_gap.settings) == (0.2, "posterior 10x4x16")
+    assert row.nll_hais.settings == "posterior 40x4x16"
     text = verdict_of_trial(run.read_evaluation()).text
     assert "by HAIS (posterior 10x4x16, not the figure's posterior 40x4x16) are 0.20 ± 0.05 nats apart" in text
 

@@ -6,6 +6,7 @@ import torch
 
 from iafsweep.config import EvaluationConfig
 from iafsweep.evaluation.evaluate import evaluate
+from iafsweep.records import Figure
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.scoring.rerun import plan_finalist, score_finalists
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -94,14 +95,14 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     figures = _test_figures(found)
     sampled, hais = found.estimates[1], found.estimates[-1]
     bound = next(each for each in found.estimates if (each.method, each.split) == ("negative_elbo", "test"))
-    assert figures["test_negative_elbo_error"] == bound.standard_error > 0
-    assert figures["hais_gap"] == found.sandwiches[0].gap
-    assert figures["hais_gap_error"] == found.sandwiches[0].gap_error
-    assert figures["hais_gap_images"] == 10
-    assert figures["hais_gap_settings"] == found.sandwiches[0].hais_settings
-    assert figures["nll_importance_sampling_samples"] == sampled.samples
-    assert figures["nll_importance_sampling_estimator_error"] == sampled.estimator_error
-    assert figures["nll_hais_untrusted"] == hais.untrusted_share
+    assert figures["test_negative_elbo"] == Figure.of(bound)
+    assert bound.standard_error > 0
+    gap = found.sandwiches[0]
+    assert figures["hais_gap"] == Figure(value=gap.gap, error=gap.gap_error, images=10, settings=gap.hais_settings)
+    assert figures["nll_importance_sampling"] == Figure.of(sampled)
+    assert figures["nll_importance_sampling"].samples == sampled.samples
+    assert figures["nll_importance_sampling"].estimator_error == sampled.estimator_error
+    assert figures["nll_hais"].untrusted == hais.untrusted_share
 
 
 def test_a_poorer_rerun_keeps_what_it_does_not_measure_and_says_what_it_replaces(ray_cluster, folder):
