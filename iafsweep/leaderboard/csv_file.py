@@ -42,9 +42,12 @@ _PATHS = {
     **_figure("retrained.nll_importance_sampling", "spread", "seeds", "images", "samples"),
     **_figure("retrained.nll_hais", "spread", "seeds", "images", "settings"),
     **_figure("hais_gap", "error", "images", "settings"),
-    "parameters": "parameters_count",
-    **_own("seconds_per_epoch", "precision", "compiled", "compile_seconds", "pareto", "seconds", "gpu_seconds"),
-    **_own("seed", "checkpoint", "error"),
+    "parameters": "training.parameters",
+    **_own("seconds_per_epoch"),
+    **{name: f"training.{name}" for name in ("precision", "compiled", "compile_seconds")},
+    **_own("pareto"),
+    "seconds": "training.seconds",
+    **_own("gpu_seconds", "seed", "checkpoint", "error"),
 }
 """Where the value of each column stands in a row, behind the searched parameters: from attribute to attribute."""
 

@@ -79,9 +79,9 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
             *(value_text(row.parameters.get(path)) for path in paths),
             str(row.epochs),
             *figures,
-            "-" if row.parameters_count is None else f"{row.parameters_count:,}",
+            "-" if row.training is None or row.training.parameters is None else f"{row.training.parameters:,}",
             *([_seconds_per_epoch(row)] if timed else []),
-            "-" if row.seconds is None else f"{row.seconds:,.0f}",
+            "-" if row.training is None else f"{row.training.seconds:,.0f}",
         )
         for row, *figures in zip(ordered, *(column.cells() for column in columns), strict=True)
     ]

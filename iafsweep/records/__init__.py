@@ -7,7 +7,7 @@
 
 from iafsweep.records.base import METRIC, MODE, Record
 from iafsweep.records.leaderboard import Figure, LeaderboardRow, Retrained, TrialStatus
-from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus
+from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus, TrainingFacts
 from iafsweep.records.scores import (
     FIGURE_NAMES,
     METHOD_NAMES,
@@ -49,6 +49,7 @@ __all__ = [
     "ShareCell",
     "Split",
     "TextTable",
+    "TrainingFacts",
     "TrialStatus",
     "UntilErrorReport",
     "on_most_images",

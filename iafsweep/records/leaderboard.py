@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from iafsweep.records.base import Record
-from iafsweep.records.run import Precision
+from iafsweep.records.run import TrainingFacts
 from iafsweep.records.scores import Estimate
 
 TrialStatus = Literal["pending", "running", "completed", "stopped", "diverged", "failed", "oom", "interrupted"]
@@ -86,14 +86,10 @@ class LeaderboardRow(Record):
         retrained: the same configuration from scratch, with other seeds.
         hais_gap: upper minus lower bound on images simulated from the model, with HAIS. Its settings are those of
             ``nll_hais`` where they were measured; they may be others.
-        parameters_count: trainable parameters.
+        training: what its training took so far; None before it began.
         seconds_per_epoch: median wall-clock seconds of an epoch, the first left out; where the run folder's record does
             not tell (one epoch, or the folder is gone), the mean, compiling not counted.
-        precision: what the networks computed in during training.
-        compiled: whether the training step was compiled.
-        compile_seconds: how many of the training seconds were spent compiling.
         pareto: whether no completed trial has both a lower bound and faster epochs; set by ``leaderboard.ranked``.
-        seconds: training seconds.
         gpu_seconds: training seconds times GPUs held.
         seed: seed of the training.
         checkpoint: path of the scored checkpoint, relative to the sweep folder.
@@ -114,13 +110,9 @@ class LeaderboardRow(Record):
     nll_importance_sampling_on_hais_images: Figure | None = None
     retrained: Retrained | None = None
     hais_gap: Figure | None = None
-    parameters_count: int | None = None
+    training: TrainingFacts | None = None
     seconds_per_epoch: float | None = None
-    precision: Precision | None = None
-    compiled: bool | None = None
-    compile_seconds: float | None = None
     pareto: bool | None = None
-    seconds: float | None = None
     gpu_seconds: float | None = None
     seed: int | None = None
     checkpoint: str | None = None

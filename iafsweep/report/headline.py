@@ -161,7 +161,7 @@ def _counts(found: Findings) -> Markup:
         "svg", rest, bars, viewBox="0 0 100 4", preserveAspectRatio="none", class_="shares", aria_hidden="true"
     )
     ended = sum(row.status in ("completed", "stopped", "diverged", "failed", "oom") for row in found.rows)
-    seconds = sum(row.seconds or 0.0 for row in found.rows)
+    seconds = sum(row.training.seconds for row in found.rows if row.training is not None)
     facts = [f"{ended:,} of {found.standing.trials:,} trials have ended", f"{duration(seconds)} of training"]
     if found.state.gpu_seconds:
         facts.append(f"{found.state.gpu_seconds / 3600:.2f} GPU-hours")

@@ -13,6 +13,7 @@ from iafsweep.records import (
     Figure,
     LeaderboardRow,
     SandwichEstimate,
+    TrainingFacts,
     TrialStatus,
     on_most_images,
     sandwich_beside,
@@ -128,7 +129,7 @@ def _as_it_stands(
             "best_epoch": best_epoch,
             "validation_negative_elbo": bound,
             "validation_images": None if bound is None else space.base.data.held_out,
-            "seconds": sum(each.seconds for each in epochs) if epochs else None,
+            "training": TrainingFacts(seconds=sum(each.seconds for each in epochs)) if epochs else None,
         }
     )
 
@@ -204,12 +205,8 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         best_epoch=end.best_epoch,
         validation_negative_elbo=end.best_value,
         validation_images=None if end.best_value is None else validation_images,
-        parameters_count=end.parameters,
+        training=end.facts,
         seconds_per_epoch=(end.seconds - end.compile_seconds) / end.epochs if end.epochs else None,
-        precision=end.precision,
-        compiled=end.compiled,
-        compile_seconds=end.compile_seconds,
-        seconds=end.seconds,
         gpu_seconds=end.gpu_seconds,
         seed=seed,
         checkpoint=scored_checkpoint(trial.trial, end, space),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from iafsweep.leaderboard import leaderboard_frame, leaderboard_table, markdown_table, write_csv, write_markdown
-from iafsweep.records import Figure, LeaderboardRow, TextTable
+from iafsweep.records import Figure, LeaderboardRow, TextTable, TrainingFacts
 
 PARAMETERS = (
     "model.flow.depth",
@@ -35,8 +35,7 @@ BEST = LeaderboardRow(
     nll_importance_sampling=Figure(value=98.5, error=0.75, images=1000, samples=1000, untrusted=0.25),
     nll_hais=Figure(value=97.25, error=2.5, images=100, settings="prior, 100 x 5 x 8"),
     nll_importance_sampling_on_hais_images=Figure(value=97.5, error=2.25, images=100),
-    parameters_count=1234567,
-    seconds=61.4,
+    training=TrainingFacts(seconds=61.4, parameters=1234567),
     gpu_seconds=0.0,
     seed=7,
     checkpoint="trials/t0002/best.pt",

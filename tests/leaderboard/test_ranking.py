@@ -78,7 +78,7 @@ def test_figures_of_the_test_set_never_reorder():
 
     for _ in range(20):
         changed = [
-            found.model_copy(update={name: figure() for name in names} | {"seconds": generator.uniform(50, 150)})
+            found.model_copy(update={name: figure() for name in names} | {"gpu_seconds": generator.uniform(50, 150)})
             for found in ROWS
         ]
         assert order(ranked(changed)) == EXPECTED

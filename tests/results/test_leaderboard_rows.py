@@ -43,7 +43,7 @@ def test_what_a_trial_has_done_so_far_is_on_every_leaderboard(tmp_path):
     (maker.folder.trial("t0002") / "metrics.jsonl").write_text("damaged\n")
     loaded = iafsweep.load_sweep(maker.folder.path)
     first, second = sorted(loaded.rows, key=lambda row: row.trial)
-    assert (first.epochs, first.best_epoch, first.seconds, first.rank) == (3, 3, 3 * 4.0, None)  # 4 s an epoch
+    assert (first.epochs, first.best_epoch, first.training.seconds, first.rank) == (3, 3, 3 * 4.0, None)  # 4 s an epoch
     assert (first.validation_negative_elbo is not None, first.validation_images) == (True, 1000)
     assert (second.epochs, second.validation_negative_elbo) == (0, None)
     assert [problem.partition(": ")[0] for problem in loaded.problems] == ["the epochs of t0002 are left out"]

@@ -18,7 +18,7 @@ from ray import tune
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
-from iafsweep.records import EpochMetrics, RunState, RunStatus
+from iafsweep.records import EpochMetrics, RunState, RunStatus, TrainingFacts
 from iafsweep.run_files import metrics_file
 from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device, tensor_over
 from iafsweep.sweep.cluster.disk import is_out_of_room
@@ -246,13 +246,9 @@ class SweepTrial(tune.Trainable):
             validation_negative_elbo=math.inf if failed or state is None else bound_of(state, self._last_bound),
             best_epoch=None if best is None else best.epoch,
             best_value=None if best is None else best.validation_negative_elbo,
-            seconds=0.0 if state is None else state.seconds,
+            **(TrainingFacts(seconds=0.0, compile_seconds=0.0) if state is None else state.facts).model_dump(),
             gpus=self._gpus,
             device=self._device_name,
-            precision=None if state is None else state.precision,
-            compiled=None if state is None else state.compiled,
-            compile_seconds=0.0 if state is None else state.compile_seconds,
-            parameters=None if state is None else state.parameters,
             error=error,
             note=note,
         )
