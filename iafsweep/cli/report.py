@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.command_line import program
-from iafsweep.cli.options.ray import Folder, make_console
+from iafsweep.cli.options.ray import Folder, Show, make_console
 from iafsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
 def report(
     folder: Folder,
     png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG files too, into DIR/figures.")] = False,
+    show: Show = None,
 ) -> None:
     """Write report.html into a sweep folder: one page with leaderboard, figures and pictures that opens offline.
 
@@ -38,10 +40,10 @@ def report(
 
     console, sweep = make_console(), SweepFolder(folder)
     try:
-        path = write_report(sweep, command_of(sweep.path))
+        path = write_report(sweep, command_of(sweep.path, show or []), show or [])
         console.print(f"Report: {path}", markup=False, soft_wrap=True)
         if png:
-            written = write_png(sweep)
+            written = write_png(sweep, show or [])
             console.print(f"Figures: {len(written)} PNG files in {sweep.figures}", markup=False, soft_wrap=True)
     except OSError as error:
         raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
@@ -59,7 +61,7 @@ def leave_report(folder: SweepFolder, console: Console) -> None:
         console.print(f"Report: {path}", markup=False, soft_wrap=True)
 
 
-def command_of(folder: Path) -> list[str]:
+def command_of(folder: Path, show: Sequence[str] = ()) -> list[str]:
     """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
     from iafsweep.report.private import shareable
 
@@ -69,4 +71,5 @@ def command_of(folder: Path) -> list[str]:
         words = ["iafsweep-sweep"]
     below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
     shown = below.as_posix()
-    return [*words, "report", shown if shareable(shown) == shown else folder.name]
+    options = [word for settings in show for word in ("--show", settings)]
+    return [*words, "report", *options, shown if shareable(shown) == shown else folder.name]

@@ -19,6 +19,7 @@ from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
 from iafsweep.evaluation.shards import floats, mean_acceptance
+from iafsweep.evaluation.summary import annealing_text
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record, SandwichEstimate
@@ -186,7 +187,7 @@ def summarise_sandwich(
         gap=gap.value,
         gap_error=gap.standard_error,
         untrusted_share=float(untrusted.double().mean()),
-        settings=f"{hais.resolved_temperatures}x{hais.resolved_leapfrog_steps}x{hais.resolved_chains}",
+        settings=annealing_text(hais, hais.resolved_chains),
         seed=config.seed,
         acceptance_rate=mean_acceptance((each.acceptance_rate, each.shard.count) for each in results),
         step_size=pilot.step_size,

@@ -13,14 +13,15 @@ from iafsweep.records.scores import (
     METHOD_NAMES,
     Estimate,
     Evaluation,
+    FigureKind,
     Method,
     PairedDifference,
     Round,
     SandwichEstimate,
     Split,
     UntilErrorReport,
-    on_most_images,
     sandwich_beside,
+    shown_figures,
 )
 from iafsweep.records.table import FigureCell, ShareCell, TextTable
 
@@ -36,6 +37,7 @@ __all__ = [
     "Evaluation",
     "Figure",
     "FigureCell",
+    "FigureKind",
     "LeaderboardRow",
     "Method",
     "PairedDifference",
@@ -52,6 +54,6 @@ __all__ = [
     "TrainingFacts",
     "TrialStatus",
     "UntilErrorReport",
-    "on_most_images",
     "sandwich_beside",
+    "shown_figures",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard import ranked
@@ -44,6 +45,7 @@ class Findings:
         pictures: of the best trials.
         environments: what each driver ran on.
         problems: what could not be read, a sentence each.
+        show: settings of the test figures that were asked for.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Findings:
     pictures: tuple[Pictures, ...]
     environments: tuple[Environment, ...]
     problems: tuple[str, ...]
+    show: tuple[str, ...] = ()
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -74,10 +77,15 @@ class Findings:
         return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
 
 
-def read_findings(folder: SweepFolder) -> Findings:
+def read_findings(folder: SweepFolder, show: Sequence[str] = ()) -> Findings:
     """Read a sweep folder; nothing is written, and a driver may be at work in it.
 
+    Args:
+        folder: the sweep folder.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+
     Raises:
+        UserError: no figure was measured with the settings to show.
         SweepError: the folder holds no sweep, or its ledger cannot be used.
         ConfigError: the stored space is damaged.
     """
@@ -86,7 +94,7 @@ def read_findings(folder: SweepFolder) -> Findings:
     problems = list(stands.problems)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
                for trial in state.trials}  # fmt: skip
-    scored = scored_rows(folder, state, space, stands.driver)
+    scored = scored_rows(folder, state, space, stands.driver, show)
     problems += scored.problems
     rows = ranked(scored.rows)
     evaluations = {row.trial: scored.evaluations[row.trial] for row in rows if row.trial in scored.evaluations}
@@ -104,8 +112,9 @@ def read_findings(folder: SweepFolder) -> Findings:
         parallel=parallel(space, rows),
         slices=tuple(slices(space, rows)),
         cost=bound_against_cost(rows),
-        tested=figures_with_errors(evaluations),
+        tested=figures_with_errors(evaluations, show),
         pictures=tuple(pictures),
         environments=read_environments(folder.environment),
         problems=tuple(problems),
+        show=tuple(show),
     )

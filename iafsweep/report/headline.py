@@ -69,7 +69,7 @@ def headline(found: Findings) -> Markup:
 
 def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     evaluation = found.evaluations.get(best.trial)
-    verdict = verdict_of_trial(evaluation)
+    verdict = verdict_of_trial(evaluation, found.show)
     short = names(found.space)
     settings = [
         element("div", element("dt", shareable(short.get(path, path))), element("dd", shareable(value_text(value))))
@@ -85,7 +85,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         element("dl", settings, class_="settings"),
     )
     tiles = [_tile("validation −ELBO", number(best.validation_negative_elbo), None, _validation_foot(best))]
-    estimates = {} if evaluation is None else test_estimates(evaluation)
+    estimates = {} if evaluation is None else test_estimates(evaluation, found.show)
     beside = best.nll_importance_sampling_on_hais_images
     tiles += [
         _estimate_tile(name, estimates[method], beside if method == "hais" else None)

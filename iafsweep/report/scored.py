@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, on_most_images
+from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, shown_figures
 from iafsweep.records.trust import level_of
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
@@ -20,10 +20,10 @@ METHODS: dict[Method, str] = {
 }
 
 
-def test_estimates(evaluation: Evaluation) -> dict[Method, Estimate]:
-    """Return the figure of each method on the most test images."""
-    largest = on_most_images(evaluation.estimates)
-    return {method: each for (method, split), each in largest.items() if split == "test"}
+def test_estimates(evaluation: Evaluation, show: Sequence[str]) -> dict[Method, Estimate]:
+    """Return the figure of each method on test images that the leaderboard shows."""
+    shown = shown_figures(evaluation.estimates, show)
+    return {method: each for (method, split), each in shown.items() if split == "test"}
 
 
 def is_trusted(estimate: Estimate) -> bool | None:
@@ -31,12 +31,12 @@ def is_trusted(estimate: Estimate) -> bool | None:
     return None if estimate.untrusted_share is None else level_of(estimate.untrusted_share) == "good"
 
 
-def figures_with_errors(evaluations: Mapping[str, Evaluation]) -> Spans:
+def figures_with_errors(evaluations: Mapping[str, Evaluation], show: Sequence[str] = ()) -> Spans:
     """Return the test figures of the best scored trials, each with its standard error over images."""
     rows, values = [], []
     for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]:
         spans = []
-        for method, estimate in test_estimates(evaluation).items():
+        for method, estimate in test_estimates(evaluation, show).items():
             if math.isfinite(estimate.nll):
                 error = estimate.standard_error if math.isfinite(estimate.standard_error) else None
                 series = list(METHODS).index(method)

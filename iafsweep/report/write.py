@@ -12,7 +12,7 @@ from iafsweep.report.png import draw
 from iafsweep.sweep.storage.folder import SweepFolder
 
 
-def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
+def write_report(folder: SweepFolder, command: Sequence[str], show: Sequence[str] = ()) -> Path:
     """Write ``report.html`` into a sweep folder, atomically, and return its path.
 
     The sweep may be running, interrupted, without a single good trial or without any: the page says so.
@@ -20,24 +20,25 @@ def write_report(folder: SweepFolder, command: Sequence[str]) -> Path:
     Args:
         folder: the sweep folder.
         command: the words that make the report again, the folder last, without absolute paths.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
 
     Raises:
         SweepError, ConfigError: the folder holds no sweep, or its ledger or its space is damaged.
         OSError: it cannot be written.
     """
-    page = html_page(read_findings(folder), command)
+    page = html_page(read_findings(folder, show), command)
     with replacing(folder.report) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
     return folder.report
 
 
-def write_png(folder: SweepFolder) -> list[Path]:
+def write_png(folder: SweepFolder, show: Sequence[str] = ()) -> list[Path]:
     """Write every figure of the report that has something to show as a PNG file, and return their paths.
 
     Raises:
         UserError: matplotlib is not installed; else as :func:`write_report`.
     """
-    found = read_findings(folder)
+    found = read_findings(folder, show)
     statuses = {row.trial: row.status for row in found.rows}
     best = None if found.best is None else found.best.trial
     folder.figures.mkdir(exist_ok=True)

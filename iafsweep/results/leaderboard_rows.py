@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from iafsweep.records import (
     SandwichEstimate,
     TrainingFacts,
     TrialStatus,
-    on_most_images,
     sandwich_beside,
+    shown_figures,
 )
 from iafsweep.run_files import metrics_file
 from iafsweep.search_space.candidate import candidate
@@ -26,6 +26,7 @@ from iafsweep.sweep.scoring.selection import has_own, scored_checkpoint, scored_
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.sweep.storage.stored_sweep import damage, read_sweep
+from iafsweep.texts import readable_settings
 from iafsweep.training import RunFolder
 
 
@@ -43,7 +44,9 @@ class ScoredRows(NamedTuple):
     problems: tuple[str, ...]
 
 
-def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, driver: str | None) -> ScoredRows:
+def scored_rows(
+    folder: SweepFolder, state: LedgerState, space: SearchSpace, driver: str | None, show: Sequence[str] = ()
+) -> ScoredRows:
     """Return a row a trial with its test figures and those of retrainings; damaged ones cost no more than themselves.
 
     Args:
@@ -51,6 +54,10 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
         state: its ledger.
         space: its space.
         driver: who drives the sweep, as :meth:`SweepFolder.driver` says it.
+        show: settings of the test figures to show, see :meth:`Estimate.is_shown`; none: on most images the lowest.
+
+    Raises:
+        UserError: no trial has a test figure with one of these settings.
     """
     problems, evaluations = list[str](), dict[str, Evaluation]()
     trains = driver is not None and state.is_open
@@ -63,12 +70,13 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
         else:
             if found is not None:
                 evaluations[row.trial] = found
+    _refuse_unknown_settings(evaluations.values(), show)
     retrained = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
             row.model_copy(
                 update=_cost(folder, row)
-                | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
+                | (_test_figures(evaluations[row.trial], show) if row.trial in evaluations else {})
                 | {"retrained": retrained.get(parameters_key(row))}
             )
             for row in rows
@@ -76,6 +84,18 @@ def scored_rows(folder: SweepFolder, state: LedgerState, space: SearchSpace, dri
         evaluations,
         tuple(problems),
     )
+
+
+def _refuse_unknown_settings(evaluations: Iterable[Evaluation], show: Sequence[str]) -> None:
+    """See that each of the settings asked for is some trial's."""
+    tested = [each for evaluation in evaluations for each in evaluation.estimates if each.split == "test"]
+    chosen = [each for each in tested if each.method != "negative_elbo"]
+    for settings in show:
+        if not any(each.is_made_with(settings) for each in chosen):
+            there = sorted({f"{readable_settings(each.settings)} on {each.images:,} images" for each in chosen})
+            raise UserError(
+                f"--show {settings!r}: no test figure was measured so; there are: {'; '.join(there) or 'none'}"
+            )
 
 
 def _cost(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
@@ -151,25 +171,25 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
     return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
 
 
-def _test_figures(evaluation: Evaluation) -> dict[str, object]:
+def _test_figures(evaluation: Evaluation, show: Sequence[str] = ()) -> dict[str, object]:
     """The figures of a row, from those of the rerun."""
     tested = [each for each in evaluation.estimates if each.split == "test"]
-    figures = {method: Figure.of(each) for (method, _), each in on_most_images(tested).items()}
-    hais = on_most_images(tested).get(("hais", "test"))
+    shown = {method: each for (method, _), each in shown_figures(tested, show).items()}
+    figures = {method: Figure.of(each) for method, each in shown.items()}
+    hais = shown.get("hais")
     # A figure of HAIS may be older than that beside it, and of other bits.
-    beside = [
+    alike = [
         each
         for each in tested
-        if hais is not None
-        and (each.method, each.images, each.binarisation_seeds)
-        == ("importance_sampling", hais.images, hais.binarisation_seeds)
+        if hais is not None and (each.images, each.binarisation_seeds) == (hais.images, hais.binarisation_seeds)
     ]
+    beside = shown_figures(alike, show).get(("importance_sampling", "test"))
     sandwich = sandwich_beside(hais, evaluation.sandwiches)
     return {
         "test_negative_elbo": figures.get("negative_elbo"),
         "nll_importance_sampling": figures.get("importance_sampling"),
         "nll_hais": figures.get("hais"),
-        "nll_importance_sampling_on_hais_images": Figure.of(beside[-1]) if beside else None,
+        "nll_importance_sampling_on_hais_images": None if beside is None else Figure.of(beside),
         "hais_gap": None if sandwich is None else _gap(sandwich),
     }
 

@@ -31,7 +31,7 @@ class Published:
     problems: tuple[str, ...]
 
 
-def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
+def publish(folder: SweepFolder, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
     Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
@@ -40,13 +40,15 @@ def publish(folder: SweepFolder, csv: Path | None = None) -> Published:
     Args:
         folder: the sweep folder.
         csv: another place for the CSV.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
 
     Raises:
         SweepError: the folder holds no readable ledger.
+        UserError: no figure was measured with the settings to show.
     """
     space, state = read_sweep(folder)
     driver = folder.driver()
-    rows, _, problems = scored_rows(folder, state, space, driver)
+    rows, _, problems = scored_rows(folder, state, space, driver, show)
     order = [parameter.path for parameter in space.parameters]
     write_csv(rows, csv or folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, space.title or "Leaderboard", order)

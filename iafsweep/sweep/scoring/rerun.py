@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,12 +12,12 @@ from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_images
-from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course
-from iafsweep.evaluation.previous import Earlier, lost, read_earlier, replaced, with_earlier
+from iafsweep.evaluation.jobs import Course, Job, SandwichJob, Scored, course, kind_of
+from iafsweep.evaluation.previous import Earlier, lost, read_earlier, with_earlier
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
-from iafsweep.records import Evaluation
+from iafsweep.records import Evaluation, FigureKind
 from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.cluster.work_units import Unit, UnitProgress, UnitsOutcome
@@ -105,7 +105,13 @@ class Finalist:
         return f"{self.trial}.{self.digest}.{task}"
 
 
-def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig, test_images: int) -> Finalist:
+def plan_finalist(
+    trial: str,
+    folder: SweepFolder,
+    evaluation: EvaluationConfig,
+    test_images: int,
+    asked: Collection[FigureKind] | None = None,
+) -> Finalist:
     """Return what has to be done to score a trial on the test images.
 
     Args:
@@ -113,6 +119,8 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
         folder: the sweep folder.
         evaluation: the settings to score with.
         test_images: how many test images there are.
+        asked: figures that are made whatever there is; of others those that the trial has are kept as they are. None:
+            all are made.
 
     Raises:
         RunFolderError: its run folder, its state or its checkpoint is missing or damaged.
@@ -122,15 +130,25 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
     digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
     check_whole(run, evaluation.checkpoint)
     state = run.read_state()
+    there = set() if asked is None else _kinds_there(run, digest) - set(asked)
     return Finalist(
         trial=trial,
         run=run,
         config=config,
-        jobs=tuple(plan_jobs(config, {"test": test_images})),
+        jobs=tuple(job for job in plan_jobs(config, {"test": test_images}) if kind_of(job) not in there),
         digest=digest,
         epoch=saved_epoch(state, evaluation.checkpoint),
         parameters=state.parameters,
     )
+
+
+def _kinds_there(run: RunFolder, digest: str) -> set[FigureKind]:
+    """The figures that a trial has of this checkpoint."""
+    earlier = read_earlier(run)
+    if earlier is None or earlier.evaluation.checkpoint_digest != digest:
+        return set()
+    bounded: set[FigureKind] = {"sandwich"} if earlier.evaluation.sandwiches else set()
+    return bounded | earlier.methods
 
 
 def score_finalists(
@@ -144,7 +162,7 @@ def score_finalists(
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
     All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
-    the same checkpoint that were measured earlier and are not made again stay.
+    the same checkpoint that were measured earlier stay beside them, whatever they were measured with.
 
     Args:
         finalists: from :func:`plan_finalist`, the best first.
@@ -152,7 +170,7 @@ def score_finalists(
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
         progress: hears of each unit done; searches for a small error add to the units there are.
-        told: hears a line on each earlier figure that is replaced by one with other settings, or cannot be kept.
+        told: hears a line on each earlier figure that cannot be kept.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
@@ -241,7 +259,7 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Ca
 
 
 def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, told: Callable[[str], None]) -> Scores:
-    """New scores with the earlier figures of the same checkpoint that were not made again."""
+    """New scores beside the earlier figures of the same checkpoint."""
     if earlier is None:
         return scores
     digest = earlier.evaluation.checkpoint_digest
@@ -250,6 +268,4 @@ def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, t
         for figure in lost(scores, earlier):
             told(f"{finalist.trial}: {figure} is of {why}: not kept")
         return scores
-    for line in replaced(scores, earlier):
-        told(f"{finalist.trial}: {line}")
-    return with_earlier(scores, earlier, finalist.config.evaluation)
+    return with_earlier(scores, earlier)
