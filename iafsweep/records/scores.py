@@ -118,7 +118,8 @@ class Estimate(Record):
     @property
     def made_with(self) -> tuple[object, ...]:
         """What tells a figure from others of its method and split; two that are equal in it are the same figure."""
-        return self.method, self.split, self.settings, self.images, self.binarisation_seeds, self.seed, self.step_size
+        step_size = None if self.step_size is None else f"{self.step_size:.3g}"  # the last digits are the machine's
+        return self.method, self.split, self.settings, self.images, self.binarisation_seeds, self.seed, step_size
 
     def is_shown(self, show: Sequence[str]) -> bool:
         """Whether the settings asked for are its own; any are where none of its method were asked for.
@@ -198,7 +199,7 @@ class SandwichEstimate(Record):
     @property
     def made_with(self) -> tuple[object, ...]:
         """What tells it from others; two that are equal in it are the same."""
-        return self.start, self.settings, self.images, self.seed, self.step_size
+        return self.start, self.settings, self.images, self.seed, f"{self.step_size:.3g}"
 
     @property
     def hais_settings(self) -> str:
