@@ -96,7 +96,7 @@ def rerun_best(
     if not space.sweep.top and not trials:
         raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
     if machine.options.address is None:
-        plan_trials([machine.options.node], space.sweep, space.sweep.top, may_grow=machine.options.wait)
+        plan_trials([machine.options.node], space.sweep, len(trials) or space.sweep.top, may_grow=machine.options.wait)
     again = this_command()
     with faults_in_words(old.path, again):
         with machine.options.ray():

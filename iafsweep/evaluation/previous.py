@@ -50,7 +50,9 @@ def read_earlier(run: RunFolder) -> Earlier | None:
             settings=[settings[start][0] for start in simulated["start"]],
             seed=[settings[start][1] for start in simulated["start"]],
         )
-    return Earlier(evaluation, images if images is not None and "settings" in images else None, simulated)
+    return Earlier(
+        evaluation, images if images is not None and {"settings", "seed"} <= set(images) else None, simulated
+    )
 
 
 def with_earlier(scores: Scores, earlier: Earlier) -> Scores:

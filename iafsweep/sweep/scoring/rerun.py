@@ -157,7 +157,7 @@ def score_finalists(
     images: Tensor,
     plan: Plan,
     progress: UnitProgress,
-    told: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> UnitsOutcome:
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
@@ -170,7 +170,7 @@ def score_finalists(
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
         progress: hears of each unit done; searches for a small error add to the units there are.
-        told: hears a line on each earlier figure that cannot be kept.
+        say: hears a line on each earlier figure that cannot be kept.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
@@ -183,7 +183,7 @@ def score_finalists(
         for run in runs:
             if run.take(outcome):
                 units += run.units()
-                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], kind, told)
+                _write_if_done(run.finalist, [each for each in runs if each.finalist is run.finalist], kind, say)
         return units
 
     first = [unit for run in runs for unit in run.units()]
@@ -231,12 +231,12 @@ def _is_pilot(task: Task) -> bool:
     return isinstance(task.work, PilotWork)
 
 
-def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Callable[[str], None]) -> None:
+def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, say: Callable[[str], None]) -> None:
     scored = [run.scored for run in runs if run.scored is not None]
     if len(scored) < len(runs):
         return
     earlier = read_earlier(finalist.run)
-    scores = _with_earlier(finalist, assemble(scored), earlier, told)
+    scores = _with_earlier(finalist, assemble(scored), earlier, say)
     devices = " and ".join(sorted({device for run in runs for device in run.devices}))
     if not devices:  # an earlier rerun did it all, and said where, unless it was killed before it could
         said = None if earlier is None else earlier.evaluation
@@ -258,7 +258,7 @@ def _write_if_done(finalist: Finalist, runs: Sequence[_Run], kind: str, told: Ca
         add_test_figures(finalist.run.tensorboard, found)
 
 
-def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, told: Callable[[str], None]) -> Scores:
+def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, say: Callable[[str], None]) -> Scores:
     """New scores beside the earlier figures of the same checkpoint."""
     if earlier is None:
         return scores
@@ -266,6 +266,6 @@ def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, t
     if digest != finalist.digest:
         why = "another checkpoint" if digest else "an earlier version, which did not say of which checkpoint"
         for figure in lost(scores, earlier):
-            told(f"{finalist.trial}: {figure} is of {why}: not kept")
+            say(f"{finalist.trial}: {figure} is of {why}: not kept")
         return scores
     return with_earlier(scores, earlier)
