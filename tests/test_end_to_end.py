@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
+from iafsweep.records import Estimate
 from iafsweep.run_files.metrics_file import read
 from iafsweep.training import RunFolder
 
@@ -136,6 +138,9 @@ def test_a_rerun_scores_more_trials_with_other_settings(sweep, tmp_path):
     folder, _ = sweep
     words = ("--top", 2, "--samples", 7, "--hais", "posterior:3x2x2", "--images", 10)
     run("run_sweep.py", "rerun", folder, *words, cwd=folder)
+    first = rows(folder / "leaderboard.csv")[0]
+    assert (first["nll_importance_sampling_samples"], first["nll_importance_sampling_images"]) == ("8", "20")
+    run("run_sweep.py", "export", folder, "--show", "7 samples", "--show", "posterior 3x2x2", cwd=folder)
     board = rows(folder / "leaderboard.csv")
     assert [row["nll_importance_sampling_samples"] for row in board] == ["7", "7"]
     assert [row["nll_hais_settings"] for row in board] == ["posterior 3x2x2"] * 2
@@ -154,6 +159,70 @@ def test_a_rerun_scores_more_trials_with_other_settings(sweep, tmp_path):
     assert "a comparison needs at least two different scored trials" in done.stderr
     evaluation = json.loads((folder / "trials" / board[0]["trial"] / "evaluation.json").read_text())
     assert evaluation["checkpoint"] == "best"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_reruns_one_after_the_other_only_ever_add(tmp_path):
+    """As in the README's table: more trials, then other HAIS settings, then until an error, then weaker ones again."""
+    run("run_sweep.py", "launch", "mnist_smoke", "--top", 1, "--name", "smoke", cwd=tmp_path)
+    folder = tmp_path / "runs" / "smoke"
+
+    def figures():
+        runs = (RunFolder(path) for path in sorted((folder / "trials").iterdir()))
+        found = [(each.path.name, each.read_evaluation()) for each in runs if each.evaluation.exists()]
+        return {
+            (trial, *each.made_with, each.nll if isinstance(each, Estimate) else each.gap)
+            for trial, evaluation in found
+            for each in (*evaluation.estimates, *evaluation.sandwiches)
+        }
+
+    def made(before):
+        return {(each[0], each[3]) for each in figures() - before if each[1] != "negative_elbo"}
+
+    before = figures()
+    best = rows(folder / "leaderboard.csv")[0]["trial"]
+    for words, expected in (
+        (["--top", 10, "--samples", 50], {(trial, "50 samples") for trial in ("t0001", "t0002")}),
+        (["--hais", "posterior:10x2x4"], {(best, "posterior 10x2x4")}),
+        (["--hais", "posterior", "--until-error", 0.4, "--sandwich", 5], None),
+        (["--samples", 50, "--top", 2], set()),
+        ([], set()),
+    ):
+        run("run_sweep.py", "rerun", folder, *words, cwd=tmp_path)
+        assert before <= figures(), words
+        if expected is not None:
+            # What the trial of lower rank had none of is made too, with the sweep's settings.
+            assert expected <= made(before) <= expected | {("t0001", "prior 4x2x2"), ("t0002", "prior 4x2x2")}
+        before = figures()
+    run("run_sweep.py", "resume", folder, cwd=tmp_path)
+    assert figures() == before
+    done = run("run_single.py", "--run", folder / "trials" / best, "--evaluate-only",
+               "--set", "evaluation.importance_sampling.samples=3", cwd=tmp_path)  # fmt: skip
+    assert before < figures()
+    assert "IS, 50 samples" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_compare_advises_makes_the_comparison_when_pasted(tmp_path):
+    run("run_sweep.py", "launch", "mnist_smoke", "--top", 1, "--name", "smoke", cwd=tmp_path)
+    folder = tmp_path / "runs" / "smoke"
+    scored = rows(folder / "leaderboard.csv")[0]["trial"]
+    (other,) = {"t0001", "t0002"} - {scored}
+    run("run_sweep.py", "rerun", folder, "--trial", other, "--samples", 9, "--hais", "prior:3x2x2", cwd=tmp_path)
+
+    def compared():
+        return run("run_sweep.py", "compare", folder, cwd=tmp_path).stdout
+
+    said = compared()
+    assert said.count("not compared") == 2
+    (line,) = (line for line in said.splitlines() if line.startswith("To compare them"))
+    words = shlex.split(line.partition("same settings: ")[2])
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not compared" not in compared()
+    assert {"NLL, IS", "NLL, HAIS"} <= {name for name in ("NLL, IS", "NLL, HAIS") if name in compared()}
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +96,16 @@ class LoadedSweep:
         return load_run(folder.trial(trial), device)
 
 
-def load_sweep(path: str | Path) -> LoadedSweep:
+def load_sweep(path: str | Path, show: str | Sequence[str] = ()) -> LoadedSweep:
     """Read a sweep folder: its ledger and the figures of its run folders. Nothing is written, Ray is not needed.
 
     Args:
         path: the folder that ``run_sweep.py launch`` made, such as ``runs/quick-1``; ``~`` is the home folder.
+        show: settings of the test figures to show, such as ``"posterior 40x4x16"``; of each method without any the
+            figure on most images is shown, and of these the lowest.
 
     Raises:
+        UserError: no trial has a test figure with these settings.
         SweepError: it is no sweep folder, or its ledger cannot be read.
         ConfigError: its stored search space is damaged.
 
@@ -112,7 +116,7 @@ def load_sweep(path: str | Path) -> LoadedSweep:
         (1, 'completed')
     """
     sweep = read_sweep(SweepFolder(Path(path).expanduser()))
-    scored = scored_rows(sweep)
+    scored = scored_rows(sweep, (show,) if isinstance(show, str) else show)
     return LoadedSweep(
         path=sweep.folder.path,
         title=sweep.space.title,

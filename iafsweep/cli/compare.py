@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +15,7 @@ from iafsweep.cli.command_line import program
 from iafsweep.cli.tables import print_table, refuse_csv
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import ranked
-from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
+from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, Evaluation, PairedDifference, TextTable, shown_figures
 from iafsweep.results.comparison import LeftOut, compare_images
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.run_files.run_folder import RunFolder
@@ -22,7 +24,9 @@ from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.texts import readable_settings
 
 
-def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: Console) -> None:
+def compare_trials(
+    folder: Path, trials: list[str], csv: Path | None, console: Console, show: Sequence[str] = ()
+) -> None:
     """Print how the figures of scored trials differ from those of the first of them.
 
     Args:
@@ -30,6 +34,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         trials: names; none: every trial with figures, in the order of the leaderboard.
         csv: where to write the differences too.
         console: where to print.
+        show: settings of the figures to compare; of methods without any those of all that both were scored with.
 
     Raises:
         SweepError: there is no such trial.
@@ -40,7 +45,7 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
     sweep, driver = stored.folder, stored.driver
     if csv is not None:
         refuse_csv(sweep, csv, "differences.csv")
-    scored = scored_rows(stored)
+    scored = scored_rows(stored, show)
     rows = ranked(scored.rows)
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
@@ -51,6 +56,8 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
             f"{_more(sweep, driver, named=bool(trials))}"
         )
     tables = {trial: _images_of(sweep, trial) for trial in chosen}
+    if show:
+        tables = {trial: _only_shown(table, scored.evaluations.get(trial), show) for trial, table in tables.items()}
     first, *others = tables
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
     differences = [difference for each in found for difference in each.differences]
@@ -69,45 +76,74 @@ def compare_trials(folder: Path, trials: list[str], csv: Path | None, console: C
         console.print(_not_compared(each), markup=False, soft_wrap=True)
     if left_out:
         console.print(
-            f"To compare them, score both with the same settings: {_rerun(sweep.path)}", markup=False, soft_wrap=True
+            f"To compare them, score them with the same settings: {_score_alike(sweep.path, left_out)}",
+            markup=False,
+            soft_wrap=True,
         )
     if csv is not None:
         console.print(f"CSV: {csv}", markup=False, soft_wrap=True)
 
 
 def _images_of(sweep: SweepFolder, trial: str) -> pd.DataFrame:
-    path = RunFolder(sweep.trial(trial)).per_image
+    path, again = RunFolder(sweep.trial(trial)).per_image, _rerun(sweep.path, "--trial", trial)
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError:
-        raise UserError(
-            f"{trial} has no figures of each image ({path} is missing); score it first: {_rerun(sweep.path)}"
-        ) from None
+        raise UserError(f"{trial} has no figures of each image ({path} is missing); score it first: {again}") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}; score the trial again: {_rerun(sweep.path)}") from error
+        raise UserError(f"{path} cannot be read: {error}; score the trial again: {again}") from error
     if "settings" not in table:
         raise UserError(
             f"{path} does not say with which settings {trial} was scored, an earlier version wrote it; score the trial "
-            f"again, which takes what is there: {_rerun(sweep.path)}"
+            f"again, which takes what is there: {again}"
         )
     return table
 
 
+def _only_shown(images: pd.DataFrame, evaluation: Evaluation | None, show: Sequence[str]) -> pd.DataFrame:
+    """The rows of the figures that the leaderboard shows."""
+    figures = () if evaluation is None else shown_figures(evaluation.estimates, show).values()
+    keys = {(each.method, each.split, each.settings) for each in figures}
+    return images[[key in keys for key in zip(images["method"], images["split"], images["settings"], strict=True)]]
+
+
 def _not_compared(each: LeftOut) -> str:
     name = METHOD_NAMES[each.method]
-    first, second = readable_settings(each.first_settings), readable_settings(each.second_settings)
+    first, second = (
+        ", ".join(map(readable_settings, one.split(", "))) for one in (each.first_settings, each.second_settings)
+    )
     return f"{each.first} and {each.second}: {name} {first} against {second}: not compared"
 
 
-def _rerun(folder: Path) -> str:
-    return shlex.join([*program(), "rerun", str(folder)])
+def _rerun(folder: Path, *options: str) -> str:
+    return shlex.join([*program(), "rerun", str(folder), *options])
+
+
+def _score_alike(folder: Path, left_out: Sequence[LeftOut]) -> str:
+    """The command that scores all of them with the settings of the trial that they are compared with."""
+    options = [word for trial in sorted({each.second for each in left_out}) for word in ("--trial", trial)]
+    options += [word for trial in sorted({each.first for each in left_out}) for word in ("--trial", trial)]
+    for settings in sorted(
+        {each.second_settings.split(", ")[0] for each in left_out if each.method != "negative_elbo"}
+    ):
+        name, *said = settings.split(" ")
+        if said[0].startswith("sample"):
+            options += ["--samples", name]
+        else:
+            options += ["--hais", f"{name}:{said[0]}"]
+            options += [word for each in said[1:] for word in ("--set", f"evaluation.hais.{each}")]
+    return _rerun(folder, *options)
 
 
 def _text(differences: list[PairedDifference], first: str) -> TextTable:
+    settings = defaultdict[str, set[str]](set)
+    for each in differences:
+        settings[each.method].add(each.settings)
     rows = tuple(
         (
             each.first,
-            FIGURE_NAMES[each.method],
+            FIGURE_NAMES[each.method]
+            + (f", {readable_settings(each.settings)}" if len(settings[each.method]) > 1 else ""),
             f"{each.images:,}",
             f"{each.difference:+.3f} ± {each.standard_error:.3f}",
             f"{abs(each.difference) / each.standard_error:.1f}" if each.standard_error > 0 else "-",

@@ -26,6 +26,7 @@ from iafsweep.config.files import build_config, find_config, parse_overrides, wi
 from iafsweep.config.problems import explain
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError, UserError
+from iafsweep.records import FigureKind
 from iafsweep.results.publish import publish
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.preview import preview_table, sample_configurations
@@ -87,44 +88,46 @@ def rerun_best(
     asked: Mapping[str, object],
     hais: str | None,
     overrides: list[str],
+    trials: Sequence[str],
     machine: Machine,
     console: Console,
 ) -> int:
-    """Score the best trials with other settings than the sweep did, or more of them."""
+    """Score the best trials with other settings than the sweep did, or more of them, or those that are named."""
     old = SweepFolder(folder)
     sweep = read_sweep(old)
     space = with_sweep(sweep.space, changes)
     old.refuse_if_driven()
     evaluation = _evaluation(space.base, asked, hais, overrides)
     refuse_budget_alone(asked, evaluation.until_error.target)
-    if not space.sweep.top:
+    if not space.sweep.top and not trials:
         raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
     has_work = bool(best_trials(sweep.state, 1))
     if not has_work:
         console.print("No trial has completed, so there is nothing to score.")
     elif machine.options.address is None:
-        plan_trials([machine.options.node], space.sweep, space.sweep.top, may_grow=machine.options.wait)
+        plan_trials([machine.options.node], space.sweep, len(trials) or space.sweep.top, may_grow=machine.options.wait)
     again = this_command()
     with faults_in_words(old.path, again):
         with machine.options.ray() if has_work else nullcontext():
-            code = score_best(sweep, space.sweep, evaluation, machine, console, again)
+            figures = _figures_asked(asked, hais, overrides)
+            code = score_best(sweep, space.sweep, evaluation, machine, console, again, figures, trials)
         show_results(sweep, console)
     return code
 
 
-def export_leaderboard(folder: Path, csv: Path | None, console: Console) -> None:
+def export_leaderboard(folder: Path, csv: Path | None, show: Sequence[str], console: Console) -> None:
     """Write the leaderboard from what is on disk."""
     old = SweepFolder(folder)
     if csv is not None and csv.resolve() != old.leaderboard_csv.resolve():
         refuse_csv(old, csv, old.leaderboard_csv.name)
     sweep = read_sweep(old)
     try:
-        board = publish(sweep, csv)
+        published = publish(sweep, csv, show)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
             raise
         raise UserError(f"cannot write the leaderboard: {error}") from error
-    print_leaderboard(console, old, board)
+    print_leaderboard(console, old, published)
     console.print(f"CSV: {csv or old.leaderboard_csv}", markup=False, soft_wrap=True)
 
 
@@ -149,6 +152,21 @@ def _evaluation(
             f"another checkpoint do not belong on its leaderboard; leave that out"
         )
     return found
+
+
+def _figures_asked(asked: Mapping[str, object], hais: str | None, overrides: Sequence[str]) -> set[FigureKind]:
+    """Return the figures that options were given for: these are made, of others those that are there are kept."""
+    given = [*parse_overrides(overrides), *(key for key, value in asked.items() if value is not None)]
+    found: set[FigureKind] = set() if hais is None else {"hais"}
+    of_part: dict[str, set[FigureKind]] = {
+        "importance_sampling": {"importance_sampling"},
+        "hais": {"hais"},
+        "sandwich": {"sandwich"},
+        "bound_images": {"negative_elbo"},
+        "until_error": {"importance_sampling", "hais"},
+    }
+    everything = set().union(*of_part.values())
+    return found.union(*(of_part.get(key.split(".")[1], everything) for key in given))
 
 
 def with_sweep(space: SearchSpace, changes: Mapping[str, object], console: Console | None = None) -> SearchSpace:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from iafsweep.cli.command_line import program
-from iafsweep.cli.options.ray import Folder, make_console
+from iafsweep.cli.options.ray import Folder, Show, make_console
 from iafsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
 def report(
     folder: Folder,
     png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG files too, into DIR/figures.")] = False,
+    show: Show = None,
 ) -> None:
     """Write report.html into a sweep folder: one page with leaderboard, figures and pictures that opens offline.
 
@@ -38,10 +40,10 @@ def report(
 
     console, sweep = make_console(), read_sweep(SweepFolder(folder))
     try:
-        path = write_report(sweep, command_of(sweep.folder.path))
+        path = write_report(sweep, command_of(sweep.folder.path, show or []), show or [])
         console.print(f"Report: {path}", markup=False, soft_wrap=True)
         if png:
-            written = write_png(sweep)
+            written = write_png(sweep, show or [])
             console.print(f"Figures: {len(written)} PNG files in {sweep.folder.figures}", markup=False, soft_wrap=True)
     except OSError as error:
         raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
@@ -60,7 +62,7 @@ def leave_report(sweep: StoredSweep) -> str:
         return f"No report was written ({error}); try: {shlex.join(command_of(sweep.folder.path))}"
 
 
-def command_of(folder: Path) -> list[str]:
+def command_of(folder: Path, show: Sequence[str] = ()) -> list[str]:
     """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
     from iafsweep.report.private import shareable
 
@@ -70,4 +72,5 @@ def command_of(folder: Path) -> list[str]:
         words = ["iafsweep-sweep"]
     below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
     shown = below.as_posix()
-    return [*words, "report", shown if shareable(shown) == shown else folder.name]
+    options = [word for settings in show for word in ("--show", settings)]
+    return [*words, "report", *options, shown if shareable(shown) == shown else folder.name]

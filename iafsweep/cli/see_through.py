@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import ConfigError, RunFolderError
+from iafsweep.records import FigureKind
 from iafsweep.results.publish import publish
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
@@ -89,6 +90,8 @@ def score_best(
     machine: Machine,
     console: Console,
     again: str,
+    asked: Collection[FigureKind] | None = None,
+    trials: Sequence[str] = (),
 ) -> int:
     """Score the best trials on the test images; return the exit code.
 
@@ -99,28 +102,43 @@ def score_best(
         machine: on what; Ray need not run yet.
         console: where to print.
         again: the command that goes on.
+        asked: figures that are made whatever there is, see :func:`plan_finalist`.
+        trials: the trials to score; none: the best.
+
+    Raises:
+        UserError: a trial is named that has not completed.
     """
     folder, space, state = sweep.folder, sweep.space, sweep.state
     ranked = best_trials(state, len(state.trials))
-    if not ranked or not settings.top:
+    top = len(trials) or settings.top
+    for name in trials:
+        folder.refuse_unknown(name, sorted(each.trial for each in ranked))
+    ranked = tuple(each for each in ranked if not trials or each.trial in trials)
+    if not ranked or not top:
         return 1 if _all_failed(state) else 0
     test = load_test_images(space.base.data, machine.data_root)
     finalists: list[Finalist] = []
     for trial in ranked:
         try:
-            finalists.append(_finalist(trial, space, folder, evaluation, len(test)))
+            finalists.append(_finalist(trial, space, folder, evaluation, len(test), asked))
         except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
             console.print(f"{trial.trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
-        if len(finalists) == settings.top:
+        if len(finalists) == top:
             break
     if not finalists:
         return 1
+    finalists = [finalist for finalist in finalists if finalist.jobs]
+    if not finalists:
+        console.print("What was asked for is scored already.")
+        return 0
     best = [finalist.trial for finalist in finalists]
     units = sum(finalist.first_tasks for finalist in finalists)
     notes: list[str] = []
     with machine.options.ray() as nodes:
         plan = plan_trials(nodes, settings, units, may_grow=machine.options.wait)
-        progress = UnitsProgress(console, f"Scoring the best {len(best)} of the trials on test images")
+        progress = UnitsProgress(
+            console, f"Scoring {', '.join(best) if trials else f'the best {len(best)} of the trials'} on test images"
+        )
         with progress.shown():
             outcome = score_finalists(finalists, folder, test, plan, progress, notes.append)
     for line in _failed(outcome.errors):
@@ -151,14 +169,19 @@ def _failed(errors: Mapping[str, str]) -> list[str]:
 
 
 def _finalist(
-    trial: TrialState, space: SearchSpace, folder: SweepFolder, evaluation: EvaluationConfig, test_images: int
+    trial: TrialState,
+    space: SearchSpace,
+    folder: SweepFolder,
+    evaluation: EvaluationConfig,
+    test_images: int,
+    asked: Collection[FigureKind] | None,
 ) -> Finalist:
     """Plan the scoring of a trial.
 
     Raises:
         RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
     """
-    finalist = plan_finalist(trial.trial, folder, evaluation, test_images)
+    finalist = plan_finalist(trial.trial, folder, evaluation, test_images, asked)
     assert trial.finished is not None
     if finalist.epoch != (epoch := scored_epoch(trial.finished, space)):
         raise RunFolderError(

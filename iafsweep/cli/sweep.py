@@ -22,6 +22,7 @@ from iafsweep.cli.options.ray import (
     Hours,
     Overrides,
     RayFolder,
+    Show,
     Space,
     Target,
     Top,
@@ -187,6 +188,9 @@ def rerun(
         ),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Score the first so many test images.")] = None,
+    trial: Annotated[
+        list[str] | None, typer.Option(help="Score this trial, such as `t0007`, instead of the best. Repeatable.")
+    ] = None,
     sandwich: Annotated[
         int | None,
         typer.Option(min=1, help="Measure lower and upper bound on so many images simulated from each model."),
@@ -208,6 +212,8 @@ def rerun(
     allow_no_authentication: Unauthenticated = False,
 ) -> None:
     """Score the best trials of a sweep on the test images; what is scored already is not scored twice.
+
+    New figures stand beside those that are there; of what no option is given for, those that are there are kept.
 
     - `run_sweep.py rerun runs/quick-1 --top 5 --samples 5000`
     - `run_sweep.py rerun runs/quick-1 --hais posterior:40x4x16 --images 200`
@@ -238,7 +244,7 @@ def rerun(
         dashboard=dashboard,
         allow_no_authentication=allow_no_authentication,
     )
-    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, make_console()))
+    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], trial or [], machine, make_console()))
 
 
 @app.command()
@@ -248,14 +254,16 @@ def export(
         Path | None,
         typer.Option(help="Where to write the CSV; `-`: to standard output alone; default: in the sweep folder."),
     ] = None,
+    show: Show = None,
 ) -> None:
     """Write the leaderboard as CSV and Markdown, and print it.
 
-    Example: `run_sweep.py export runs/quick-1 --csv leaderboard.csv`
+    - `run_sweep.py export runs/quick-1 --csv leaderboard.csv`
+    - `run_sweep.py export runs/quick-1 --show "posterior 40x4x16" --show "5000 samples"`
     """
     from iafsweep.cli.drive import export_leaderboard
 
-    export_leaderboard(folder, csv, make_console(csv))
+    export_leaderboard(folder, csv, show or [], make_console(csv))
 
 
 @app.command("export-model")
@@ -284,6 +292,7 @@ def compare(
     csv: Annotated[
         Path | None, typer.Option(help="Write the differences to this file too; `-`: to standard output alone.")
     ] = None,
+    show: Show = None,
 ) -> None:
     """Compare scored trials image by image: their differences are known far better than their figures.
 
@@ -291,7 +300,7 @@ def compare(
     """
     from iafsweep.cli.compare import compare_trials
 
-    compare_trials(folder, trials or [], csv, make_console(csv))
+    compare_trials(folder, trials or [], csv, make_console(csv), show or [])
 
 
 report.register(app)

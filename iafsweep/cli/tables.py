@@ -148,12 +148,12 @@ def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: 
         keys: how many columns in front say which row it is.
     """
     headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
-    widths = [max(len(text) for text in column) for column in zip(headings, *table.rows, strict=True)]
+    widths = [max(len(text) for text in column) for column in zip(headings, *table.texts, strict=True)]
     for block in _blocks(widths, keys, console.width):
         drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in block:
             drawn.add_column(headings[column], justify="left" if headings[column] in _LEFT else "right", no_wrap=True)
-        for row in table.rows:
+        for row in table.texts:
             drawn.add_row(*(row[column] for column in block))
         console.print(drawn)
     for note in table.notes:

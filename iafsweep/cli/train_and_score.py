@@ -18,6 +18,7 @@ from iafsweep.data import TrainingImages, load_test_images, load_training_images
 from iafsweep.errors import UserError
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
+from iafsweep.evaluation.previous import read_earlier, with_earlier
 from iafsweep.limits import usable_cpus
 from iafsweep.models import count_parameters
 from iafsweep.records import DeviceChoice, Evaluation
@@ -184,6 +185,10 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         sandwiches=scores.sandwiches,
         checkpoint_digest=checkpoint_digest(folder, config.evaluation.checkpoint)[:16],
     )
+    earlier = read_earlier(folder)
+    if earlier is not None and earlier.evaluation.checkpoint_digest == evaluation.checkpoint_digest:
+        scores = with_earlier(scores, earlier)
+        evaluation = evaluation.model_copy(update={"estimates": scores.estimates, "sandwiches": scores.sandwiches})
     write_images(folder, scores)
     folder.write_evaluation(evaluation)
     add_test_figures(folder.tensorboard, evaluation)

@@ -38,6 +38,9 @@ _FROM_POSTERIOR = _Defaults(8, 80, 3, "linear", 0.8, 0.1)
 _FROM_ELSEWHERE = _Defaults(16, 499, 10, "sigmoid", 0.65, 0.01)
 
 
+_UNSAID = ("schedule", "initial_step_size", "minimum_step_size", "maximum_step_size", "target_acceptance")
+
+
 class HaisSettings(NamedTuple):
     """Settings of annealing from one start, none of them unset; the fields are those of `HaisConfig`."""
 
@@ -55,8 +58,11 @@ class HaisSettings(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Temperatures, leapfrog steps and chains, as figures carry them."""
-        return f"{self.temperatures}x{self.leapfrog_steps}x{self.chains}"
+        """Temperatures, leapfrog steps, chains, as figures carry them; what else moves them, where it is not usual."""
+        usual = HaisConfig(leapfrog_steps=self.leapfrog_steps).resolved(self.start)
+        values = ((name, getattr(self, name)) for name in _UNSAID)
+        said = "".join(f" {name}={value}" for name, value in values if value != getattr(usual, name))
+        return f"{self.temperatures}x{self.leapfrog_steps}x{self.chains}{said}"
 
     @property
     def step_size_problem(self) -> str | None:

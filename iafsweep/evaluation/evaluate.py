@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.config import RunConfig
 from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, measure
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.shards import ShardResult
 from iafsweep.evaluation.simulated import SandwichResult
-from iafsweep.evaluation.summary import first_images, in_order, per_image_table, summarise, write_table
+from iafsweep.evaluation.summary import beside_hais, in_order, per_image_table, write_table
 from iafsweep.evaluation.tasks import Result, Task, perform
 from iafsweep.models import VAE, folded
-from iafsweep.records import Estimate, SandwichEstimate, Split
+from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.host_memory import keep_freed_memory
 
@@ -33,15 +33,23 @@ class Scores:
         estimates: the figures, in the order of the table.
         sandwiches: bounds on simulated images, one a start.
         shards: the scored shards that the figures are made of.
-        images: the figures of each image, as `per_image_table` makes them.
-        simulated: the bounds of each simulated image, as `simulated_table` makes them; None without sandwiches.
+        images: the figures of each image, as `per_image_table` makes them; None without estimates.
+        simulated: the bounds of each simulated image, as `simulated_table` makes them, with settings and seed; None
+            without sandwiches.
     """
 
     estimates: tuple[Estimate, ...]
     sandwiches: tuple[SandwichEstimate, ...]
     shards: tuple[ShardResult, ...]
-    images: pd.DataFrame
+    images: pd.DataFrame | None
     simulated: pd.DataFrame | None
+
+    def with_beside(self) -> Scores:
+        """Return these with importance sampling on the very images of each figure of HAIS, method by method."""
+        beside = [] if self.images is None else beside_hais(self.estimates, self.images)
+        methods = list(METHOD_NAMES)
+        ordered = sorted((*self.estimates, *beside), key=lambda each: methods.index(each.method))
+        return replace(self, estimates=tuple(ordered))
 
 
 def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
@@ -89,44 +97,33 @@ def evaluate(
 
 
 def assemble(scored: Sequence[Scored]) -> Scores:
-    """Put the figures of a run in order; importance sampling on the very images of HAIS stands before it."""
-    estimates: list[Estimate] = []
-    shards: list[ShardResult] = []
+    """Put the figures of a run together, with importance sampling on the very images of HAIS."""
     images: list[pd.DataFrame] = []
+    simulated: list[pd.DataFrame] = []
     for each in scored:
-        if isinstance(each.figure, Estimate):
-            if each.figure.method == "hais":
-                estimates += beside(shards, each.figure.images, each.config.evaluation)
-            estimates.append(each.figure)
-            made_of = [result for result in each.results if isinstance(result, ShardResult)]
-            # A search for a small error ends with settings of its own.
-            images.append(per_image_table(made_of, each.config.evaluation))
-            shards += made_of
-    bounds = [result for each in scored for result in each.results if isinstance(result, SandwichResult)]
+        # A search for a small error ends with settings of its own.
+        made_of = [result for result in each.results if isinstance(result, ShardResult)]
+        images += [per_image_table(made_of, each.config.evaluation)] if made_of else []
+        bounds = [result for result in each.results if isinstance(result, SandwichResult)]
+        simulated += (
+            [simulated_table(bounds).assign(settings=each.figure.settings, seed=each.figure.seed)] if bounds else []
+        )
     return Scores(
-        estimates=tuple(estimates),
+        estimates=tuple(each.figure for each in scored if isinstance(each.figure, Estimate)),
         sandwiches=tuple(each.figure for each in scored if isinstance(each.figure, SandwichEstimate)),
-        shards=tuple(shards),
-        images=in_order(images),
-        simulated=simulated_table(bounds) if bounds else None,
-    )
-
-
-def beside(results: Sequence[ShardResult], images: int, config: EvaluationConfig) -> list[Estimate]:
-    """Return importance sampling on the first ``images`` images alone, if it was done on more: to stand beside HAIS."""
-    scored = [result for result in results if result.shard.method == "importance_sampling"]
-    if all(result.shard.first + result.shard.count <= images for result in scored):
-        return []
-    return [summarise(first_images(scored, images), config)]
+        shards=tuple(result for each in scored for result in each.results if isinstance(result, ShardResult)),
+        images=in_order(images) if images else None,
+        simulated=pd.concat(simulated, ignore_index=True) if simulated else None,
+    ).with_beside()
 
 
 def write_images(folder: RunFolder, scores: Scores) -> None:
     """Write the figures of each image: ``per_image.parquet``, and with sandwiches ``simulated.parquet``."""
-    write_table(folder.per_image, scores.images)
-    if scores.simulated is None:
-        folder.simulated.unlink(missing_ok=True)
-        return
-    write_table(folder.simulated, scores.simulated)
+    for path, table in ((folder.per_image, scores.images), (folder.simulated, scores.simulated)):
+        if table is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_table(path, table)
 
 
 def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:

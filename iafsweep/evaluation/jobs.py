@@ -21,7 +21,7 @@ from iafsweep.evaluation.shards import SHARD_IMAGES, ShardResult, merge_parts, p
 from iafsweep.evaluation.simulated import SandwichResult, SimulatedShard, summarise_sandwich
 from iafsweep.evaluation.summary import by_binarisation, error_of_images, mean_over_binarisations, seconds_of, summarise
 from iafsweep.evaluation.tasks import PilotWork, Result, Task, make_task
-from iafsweep.records import Estimate, Method, Round, SandwichEstimate, Split, UntilErrorReport
+from iafsweep.records import Estimate, FigureKind, Method, Round, SandwichEstimate, Split, UntilErrorReport
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class SandwichJob:
 
     start: Start
     images: int
+
+
+def kind_of(job: Job | SandwichJob) -> FigureKind:
+    """Return which figure a job makes."""
+    return "sandwich" if isinstance(job, SandwichJob) else job.method
 
 
 @dataclass(frozen=True)

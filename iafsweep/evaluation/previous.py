@@ -1,4 +1,4 @@
-"""Figures of the same checkpoint that were measured before: those that are not measured again are kept."""
+"""Figures of the same checkpoint that were measured before stand beside new ones; none replaces another."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from iafsweep.config import EvaluationConfig
 from iafsweep.errors import RunFolderError
-from iafsweep.evaluation.evaluate import Scores, beside
-from iafsweep.evaluation.summary import in_order
-from iafsweep.records import METHOD_NAMES, Estimate, Evaluation, SandwichEstimate, on_most_images
+from iafsweep.evaluation.evaluate import Scores
+from iafsweep.evaluation.summary import in_order, rows_of
+from iafsweep.records import METHOD_NAMES, Evaluation, Method, shown_figures
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.texts import readable_settings
 
@@ -30,6 +29,12 @@ class Earlier:
     images: pd.DataFrame | None
     simulated: pd.DataFrame | None
 
+    @property
+    def methods(self) -> set[Method]:
+        """The methods with test figures whose images are there too, so that new figures can stand beside them."""
+        tested = [each for each in self.evaluation.estimates if each.split == "test"]
+        return {each.method for each in tested if self.images is not None and len(rows_of(self.images, each))}
+
 
 def read_earlier(run: RunFolder) -> Earlier | None:
     """Return what a run was scored with before; None if it was not, or that cannot be read."""
@@ -37,64 +42,62 @@ def read_earlier(run: RunFolder) -> Earlier | None:
         evaluation = run.read_evaluation()
     except RunFolderError:
         return None
-    images = _read(run.per_image)
-    return Earlier(evaluation, images if images is not None and "settings" in images else None, _read(run.simulated))
+    images, simulated = _read(run.per_image), _read(run.simulated)
+    if simulated is not None and "settings" not in simulated:  # an earlier version had one sandwich a start
+        settings = {each.start: (each.settings, each.seed) for each in evaluation.sandwiches}
+        simulated = simulated[simulated["start"].isin(list(settings))]
+        simulated = simulated.assign(
+            settings=[settings[start][0] for start in simulated["start"]],
+            seed=[settings[start][1] for start in simulated["start"]],
+        )
+    return Earlier(
+        evaluation, images if images is not None and {"settings", "seed"} <= set(images) else None, simulated
+    )
 
 
-def with_earlier(scores: Scores, earlier: Earlier, config: EvaluationConfig) -> Scores:
-    """Return new scores with those of the earlier figures, and their images, that were not made again.
-
-    A figure is made again if there is a new one of its method and split, a sandwich if there is one of its start.
+def with_earlier(scores: Scores, earlier: Earlier) -> Scores:
+    """Return new scores beside the earlier ones; only a figure made in the very same way is replaced by the new one.
 
     Args:
         scores: the new ones.
         earlier: of the same checkpoint.
-        config: what the new ones were made with.
     """
-    made = {(each.method, each.split) for each in scores.estimates}
-    kept = [each for each in earlier.evaluation.estimates if (each.method, each.split) not in made]
-    starts = {each.start for each in scores.sandwiches}
-    sandwiches = tuple(each for each in earlier.evaluation.sandwiches if each.start not in starts)
-    annealed: list[Estimate] = []
-    for each in kept:
-        if each.method == "hais":
-            sampled = beside(scores.shards, each.images, config)
-            annealed += [one for one in sampled if one.binarisation_seeds == each.binarisation_seeds]
-            annealed.append(each)
-    images, simulated = earlier.images, earlier.simulated
+    estimates, sandwiches = earlier.evaluation.estimates, earlier.evaluation.sandwiches
+    made = {each.made_with for each in scores.estimates} | {each.made_with for each in scores.sandwiches}
+    images = [each for each in (scores.images, earlier.images) if each is not None]
+    simulated = [each for each in (scores.simulated, earlier.simulated) if each is not None]
+    keys = ["method", "split", "settings", "seed", "binarisation_seed", "image"]
     return replace(
         scores,
-        estimates=(*(each for each in kept if each.method != "hais"), *scores.estimates, *annealed),
-        sandwiches=(*scores.sandwiches, *sandwiches),
-        images=scores.images if images is None else in_order([scores.images, *_rows_of(images, kept)]),
-        simulated=_joined(scores.simulated, simulated, sandwiches),
-    )
-
-
-def replaced(scores: Scores, earlier: Earlier) -> list[str]:
-    """Return a line on each earlier figure whose place is taken by one with other settings, images, bits or seed."""
-    lines = []
-    before = on_most_images(earlier.evaluation.estimates)
-    for key, new in on_most_images(scores.estimates).items():
-        if (old := before.get(key)) is not None and _made_with(old) != _made_with(new):
-            lines.append(f"{_in_words(new, old)} replaces {_in_words(old, new)}")
-    bounds = {each.start: each for each in earlier.evaluation.sandwiches}
-    for sandwich in scores.sandwiches:
-        known = bounds.get(sandwich.start)
-        if known is not None and _bounded_with(known) != _bounded_with(sandwich):
-            lines.append(f"{_bounds_in_words(sandwich)} replaces {_bounds_in_words(known)}")
-    return lines
+        estimates=(*scores.estimates, *(each for each in estimates if each.made_with not in made)),
+        sandwiches=(*scores.sandwiches, *(each for each in sandwiches if each.made_with not in made)),
+        images=in_order(images).drop_duplicates(keys, ignore_index=True) if images else None,
+        simulated=_once(simulated) if simulated else None,
+    ).with_beside()
 
 
 def lost(scores: Scores, earlier: Earlier) -> list[str]:
     """Return in words the earlier figures that new scores have nothing in place of."""
     made = {(each.method, each.split) for each in scores.estimates}
     starts = {each.start for each in scores.sandwiches}
-    figures = [each for key, each in on_most_images(earlier.evaluation.estimates).items() if key not in made]
     return [
-        *(_in_words(each, each) for each in figures),
-        *(_bounds_in_words(each) for each in earlier.evaluation.sandwiches if each.start not in starts),
+        *(
+            f"{METHOD_NAMES[each.method]} {readable_settings(each.settings)} on {each.images:,} {each.split} images"
+            for key, each in shown_figures(earlier.evaluation.estimates).items()
+            if key not in made
+        ),
+        *(
+            f"sandwich from the {each.start} {each.settings} on {each.images:,} simulated images (seed {each.seed})"
+            for each in earlier.evaluation.sandwiches
+            if each.start not in starts
+        ),
     ]
+
+
+def _once(simulated: list[pd.DataFrame]) -> pd.DataFrame:
+    keys = ["start", "settings", "seed", "image"]
+    joined = pd.concat(simulated, ignore_index=True).drop_duplicates(keys)
+    return joined.sort_values(["start", "image"], ignore_index=True, kind="stable")
 
 
 def _read(path: Path) -> pd.DataFrame | None:
@@ -102,42 +105,3 @@ def _read(path: Path) -> pd.DataFrame | None:
         return pd.read_parquet(path)
     except (OSError, ValueError):
         return None
-
-
-def _rows_of(images: pd.DataFrame, kept: list[Estimate]) -> list[pd.DataFrame]:
-    found = []
-    for each in kept:
-        is_its = (images.method == each.method) & (images.split == each.split) & (images.settings == each.settings)
-        if is_its.any():
-            found.append(images[is_its])
-    return found
-
-
-def _joined(
-    new: pd.DataFrame | None, earlier: pd.DataFrame | None, kept: tuple[SandwichEstimate, ...]
-) -> pd.DataFrame | None:
-    if earlier is None or not kept:
-        return new
-    rows = earlier[earlier["start"].isin([each.start for each in kept])]
-    tables = [rows] if new is None else [new, rows]
-    return pd.concat(tables, ignore_index=True).sort_values(["start", "image"], ignore_index=True)
-
-
-def _made_with(each: Estimate) -> tuple[object, ...]:
-    return each.settings, each.images, each.binarisation_seeds, each.seed
-
-
-def _bounded_with(each: SandwichEstimate) -> tuple[object, ...]:
-    return each.settings, each.images, each.seed
-
-
-def _in_words(each: Estimate, other: Estimate) -> str:
-    """A figure in words; seeds where they tell it from the other."""
-    text = f"{METHOD_NAMES[each.method]} {readable_settings(each.settings)} on {each.images:,} {each.split} images"
-    if each.binarisation_seeds != other.binarisation_seeds:
-        text += f", bits of seed {', '.join(str(seed) for seed in each.binarisation_seeds)}"
-    return text if each.seed == other.seed else f"{text}, seed {each.seed}"
-
-
-def _bounds_in_words(each: SandwichEstimate) -> str:
-    return f"sandwich from the {each.start} {each.settings} on {each.images:,} simulated images (seed {each.seed})"

@@ -15,7 +15,7 @@ from iafsweep.atomic import replacing
 from iafsweep.config import EvaluationConfig
 from iafsweep.estimators.standard_errors import estimator_error, mean_over_images, untrusted_share
 from iafsweep.evaluation.scoring import FrozenStepSize
-from iafsweep.evaluation.shards import PER_IMAGE_COLUMNS, ShardResult, column, mean_acceptance
+from iafsweep.evaluation.shards import PER_IMAGE_COLUMNS, Shard, ShardResult, column, mean_acceptance
 from iafsweep.records import Estimate, Method, UntilErrorReport
 
 
@@ -99,24 +99,67 @@ def seconds_of(results: Sequence[ShardResult], pilot: FrozenStepSize | None = No
     return math.fsum(result.seconds for result in results) + (0.0 if pilot is None else pilot.seconds)
 
 
-def first_images(results: Sequence[ShardResult], images: int) -> list[ShardResult]:
-    """Return the shards cut to the first ``images`` images of the split, to compare two methods on the same images.
+def beside_hais(estimates: Sequence[Estimate], images: pd.DataFrame) -> list[Estimate]:
+    """Return importance sampling on the very images of each figure of HAIS, where it was done on more of them.
 
-    The seconds of a shard that is cut through are NaN: nobody measured those of a part of its images.
+    Args:
+        estimates: the figures of a run.
+        images: the figures of each image that they are made of; where rows are missing, no figure is made of them.
     """
-    kept = []
-    for result in results:
-        count = min(result.shard.count, images - result.shard.first)
-        if count > 0:
-            columns = {name: getattr(result, name)[:count] for name in PER_IMAGE_COLUMNS}
-            shard = result.shard.model_copy(update={"count": count})
-            seconds = result.seconds if count == result.shard.count else math.nan
-            kept.append(result.model_copy(update={**columns, "shard": shard, "seconds": seconds}))
-    return kept
+    found: dict[tuple[object, ...], Estimate] = {}
+    known = {each.made_with for each in estimates}
+    for hais in (each for each in estimates if each.method == "hais"):
+        for sampled in estimates:
+            seeds = sampled.binarisation_seeds
+            if sampled.method != "importance_sampling" or sampled.images <= hais.images:
+                continue
+            if (sampled.split, seeds) != (hais.split, hais.binarisation_seeds):
+                continue
+            rows = rows_of(images, sampled)
+            rows = rows[rows["image"] < hais.images]
+            if len(rows) == hais.images * len(seeds):
+                part = _of_rows(sampled, rows, hais.images)
+                found[part.made_with] = part
+    return [each for key, each in found.items() if key not in known]
+
+
+def rows_of(images: pd.DataFrame, figure: Estimate) -> pd.DataFrame:
+    """Return the rows of `per_image_table` that a figure is made of."""
+    is_its = images["binarisation_seed"].isin(figure.binarisation_seeds) & (images["image"] < figure.images)
+    for name in ("method", "split", "settings", "seed"):
+        is_its &= images[name] == getattr(figure, name)
+    return images[is_its]
+
+
+def _of_rows(whole: Estimate, rows: pd.DataFrame, images: int) -> Estimate:
+    """A figure of a part of another's images; nobody measured the seconds of that part."""
+    share = whole.network_evaluations // len(whole.binarisation_seeds)
+    results = [
+        ShardResult(
+            shard=Shard(
+                method=whole.method,
+                split=whole.split,
+                binarisation_seed=seed,
+                first=0,
+                count=images,
+                samples=whole.samples,
+            ),
+            **{name: tuple(part[name].tolist()) for name in PER_IMAGE_COLUMNS},
+            acceptance_rate=None,
+            network_evaluations=share,
+            gradient_evaluations=0,
+            seconds=math.nan,
+        )
+        for seed, part in rows.sort_values("image").groupby("binarisation_seed")
+    ]
+    return summarise(results, EvaluationConfig(seed=whole.seed))
 
 
 def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str:
-    """Return a method's settings in a few words: ``prior 100x5x8`` has temperatures, leapfrog steps and chains."""
+    """Return a method's settings in a few words: ``prior 100x5x8`` has temperatures, leapfrog steps and chains.
+
+    Other fields of `HaisConfig` that move the figure stand behind, where they are not their defaults.
+    """
     if method != "hais":
         return "1 sample" if samples == 1 else f"{samples} samples"
     hais = config.hais.resolved()
@@ -147,7 +190,7 @@ def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) ->
 def in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return tables of `per_image_table` as one, its rows in their order."""
     order = ["split", "method", "binarisation_seed", "image"]
-    return pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True)
+    return pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True, kind="stable")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

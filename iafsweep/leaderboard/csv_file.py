@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 import pandas as pd
 
@@ -15,30 +14,55 @@ from iafsweep.leaderboard.table import searched_parameters
 from iafsweep.records import LeaderboardRow
 
 _FORMULA = ("=", "+", "-", "@")
-_LEADING = ("rank", "trial", "status")
-_NAMES = {"parameters_count": "parameters"}
-_KINDS = ((bool, "boolean"), (int, "Int64"), (float, "float64"), (str, "string"))
+_LEADING = {"rank": "Int64", "trial": "string", "status": "string"}
+_PARTS = {"images": "Int64", "samples": "Int64", "seeds": "Int64", "settings": "string"}
+"""What is said beside a figure that is no number like itself, with its type."""
 
 
-def _field_dtype(annotation: object) -> str:
-    """The pandas type of a field, from what it may hold: ``int | None`` is ``Int64``, a choice of texts ``string``."""
-    members = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
-    for kind, name in _KINDS:
-        if all(each is kind or type(each) is kind or _is_choice(each, kind) for each in members):
-            return name
-    raise TypeError(f"a column of the leaderboard cannot hold {annotation}")
+def _figure(path: str, *parts: str) -> dict[str, tuple[str, str]]:
+    """The columns of a figure and of what is said beside it."""
+    column = path.replace(".", "_")
+    beside = {
+        f"{column}_{part}": (f"{path}.{'error' if part == 'spread' else part}", _PARTS.get(part, "float64"))
+        for part in parts
+    }
+    return {column: (f"{path}.value", "float64"), **beside}
 
 
-def _is_choice(annotation: object, kind: type) -> bool:
-    return get_origin(annotation) is Literal and all(type(each) is kind for each in get_args(annotation))
-
-
-_FIELDS = {
-    _NAMES.get(name, name): _field_dtype(field.annotation)
-    for name, field in LeaderboardRow.model_fields.items()
-    if name != "parameters"
+_COLUMNS: dict[str, tuple[str, str]] = {
+    "epochs": ("epochs", "Int64"),
+    "best_epoch": ("best_epoch", "Int64"),
+    "validation_negative_elbo": ("validation_negative_elbo", "float64"),
+    "validation_images": ("validation_images", "Int64"),
+    **_figure("test_negative_elbo", "error", "images"),
+    **_figure("nll_importance_sampling", "error", "images", "samples", "estimator_error", "untrusted"),
+    **_figure("nll_hais", "error", "images", "estimator_error", "settings", "untrusted"),
+    **_figure("nll_importance_sampling_on_hais_images", "error"),
+    "retrained_seeds": ("retrained.seeds", "Int64"),
+    **_figure("retrained.test_negative_elbo", "spread", "seeds", "images"),
+    **_figure("retrained.nll_importance_sampling", "spread", "seeds", "images", "samples"),
+    **_figure("retrained.nll_hais", "spread", "seeds", "images", "settings"),
+    **_figure("hais_gap", "error", "images", "settings"),
+    "parameters": ("training.parameters", "Int64"),
+    "seconds_per_epoch": ("seconds_per_epoch", "float64"),
+    "precision": ("training.precision", "string"),
+    "compiled": ("training.compiled", "boolean"),
+    "compile_seconds": ("training.compile_seconds", "float64"),
+    "pareto": ("pareto", "boolean"),
+    "seconds": ("training.seconds", "float64"),
+    "gpu_seconds": ("gpu_seconds", "float64"),
+    "seed": ("seed", "Int64"),
+    "checkpoint": ("checkpoint", "string"),
+    "error": ("error", "string"),
 }
-"""The pandas type of every column that is a field."""
+"""Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
+
+
+def _value(row: LeaderboardRow, path: str) -> object:
+    found: object = row
+    for name in path.split("."):
+        found = None if found is None else getattr(found, name)
+    return found
 
 
 def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> pd.DataFrame:
@@ -48,14 +72,16 @@ def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
 
     Columns: rank, trial, status, each searched parameter under its path (missing where it was inactive), then the
     fields of :class:`~iafsweep.records.LeaderboardRow` under their names, the number of parameters as ``parameters``.
+    A figure has a column for its value, and under its name with an ending others for what it rests on.
 
     Args:
         rows: one a trial, in any order.
         parameters: paths of the searched parameters, in the order of their columns; None: those in the rows, sorted.
     """
     columns = _columns(rows, parameters)
+    types = _LEADING | {name: kind for name, (_, kind) in _COLUMNS.items()}
     return pd.DataFrame(
-        {name: pd.Series(values, dtype=_FIELDS.get(name) or _dtype(values)) for name, values in columns.items()}
+        {name: pd.Series(values, dtype=types.get(name) or _dtype(values)) for name, values in columns.items()}
     )
 
 
@@ -63,10 +89,9 @@ def _columns(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -
     """Return the values of every column, in the order of the ranks."""
     ordered = ranked(rows)
     paths = searched_parameters(ordered, parameters)
-    fields = [name for name in LeaderboardRow.model_fields if name not in {*_LEADING, "parameters"}]
     columns: dict[str, list[object]] = {name: [getattr(row, name) for row in ordered] for name in _LEADING}
     columns |= {path: [row.parameters.get(path) for row in ordered] for path in paths}
-    return columns | {_NAMES.get(name, name): [getattr(row, name) for row in ordered] for name in fields}
+    return columns | {name: [_value(row, path) for row in ordered] for name, (path, _) in _COLUMNS.items()}
 
 
 def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ _ESCAPES = str.maketrans(_ESCAPED)
 def markdown_table(table: TextTable, title: str = "") -> str:
     """Return a table as Markdown, its notes below; every cell is shown as the text it is, whatever marks it holds."""
     lines = [f"# {_escape(title)}", ""] if title else []
-    lines += [_line(table.header), _line(["---"] * len(table.header), escape=False), *map(_line, table.rows)]
+    lines += [_line(table.header), _line(["---"] * len(table.header), escape=False), *map(_line, table.texts)]
     for note in table.notes:
         lines += ["", _escape(note)]
     return "\n".join(lines) + "\n"

@@ -2,86 +2,63 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from iafsweep.leaderboard.ranking import ranked
-from iafsweep.records import LeaderboardRow, TextTable
+from iafsweep.records import Figure, FigureCell, LeaderboardRow, TextTable
 from iafsweep.records.settling import APART, SETTLED, are_apart, is_unsettled
-from iafsweep.texts import value_text
+from iafsweep.texts import readable_settings, value_text
+
+_FigureOf = Callable[[LeaderboardRow], Figure | None]
 
 
-@dataclass(frozen=True)
-class _Figure:
-    """One column of figures, with the fields of a row it is made of; settings are fields and the unit of each."""
-
-    title: str
-    value: str
-    images: str
-    error: str | None = None
-    untrusted: str | None = None
-    settings: tuple[tuple[str, str], ...] = ()
+def _validation(row: LeaderboardRow) -> Figure | None:
+    bound = row.validation_negative_elbo
+    return None if bound is None else Figure(value=bound, images=row.validation_images)
 
 
-@dataclass(frozen=True)
-class _Unequal:
-    """Whether the figures of a column rest on different numbers of images, and in which settings they differ."""
-
-    images: bool
-    settings: tuple[tuple[str, str], ...]
+def _retrained_sampled(row: LeaderboardRow) -> Figure | None:
+    return None if row.retrained is None else row.retrained.nll_importance_sampling
 
 
-_FIGURES = (
-    _Figure("validation -ELBO", "validation_negative_elbo", "validation_images"),
-    _Figure("test -ELBO", "test_negative_elbo", "test_negative_elbo_images", "test_negative_elbo_error"),
-    _Figure(
-        "test NLL, IS",
-        "nll_importance_sampling",
-        "nll_importance_sampling_images",
-        "nll_importance_sampling_error",
-        "nll_importance_sampling_untrusted",
-        (("nll_importance_sampling_samples", " samples"),),
-    ),
-    _Figure(
-        "test NLL, HAIS",
-        "nll_hais",
-        "nll_hais_images",
-        "nll_hais_error",
-        "nll_hais_untrusted",
-        (("nll_hais_settings", ""),),
-    ),
-    _Figure(
-        "test NLL, IS beside HAIS",
-        "nll_importance_sampling_on_hais_images",
-        "nll_hais_images",
-        "nll_importance_sampling_on_hais_images_error",
-    ),
-    _Figure(
-        "retrained test NLL, IS",
-        "retrained_nll_importance_sampling",
-        "retrained_nll_importance_sampling_images",
-        "retrained_nll_importance_sampling_spread",
-        settings=(
-            ("retrained_nll_importance_sampling_seeds", " seeds"),
-            ("retrained_nll_importance_sampling_samples", " samples"),
-        ),
-    ),
-    _Figure(
-        "retrained test NLL, HAIS",
-        "retrained_nll_hais",
-        "retrained_nll_hais_images",
-        "retrained_nll_hais_spread",
-        settings=(("retrained_nll_hais_seeds", " seeds"), ("retrained_nll_hais_settings", "")),
-    ),
-    _Figure("HAIS gap", "hais_gap", "hais_gap_images", "hais_gap_error", settings=(("hais_gap_settings", ""),)),
+def _retrained_hais(row: LeaderboardRow) -> Figure | None:
+    return None if row.retrained is None else row.retrained.nll_hais
+
+
+_FIGURES: tuple[tuple[str, _FigureOf], ...] = (
+    ("validation -ELBO", _validation),
+    ("test -ELBO", lambda row: row.test_negative_elbo),
+    ("test NLL, IS", lambda row: row.nll_importance_sampling),
+    ("test NLL, HAIS", lambda row: row.nll_hais),
+    ("test NLL, IS beside HAIS", lambda row: row.nll_importance_sampling_on_hais_images),
+    ("retrained test NLL, IS", _retrained_sampled),
+    ("retrained test NLL, HAIS", _retrained_hais),
+    ("HAIS gap", lambda row: row.hais_gap),
 )
 
 
 _MOST_NAMED = 8
-_OWN_AND_RETRAINED = ("", "retrained_")
-"""In front of the names of fields that both kinds of figures have."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of figures, one a row; those it holds may rest on different numbers of images, seeds or settings."""
+
+    title: str
+    figures: tuple[Figure | None, ...]
+
+    @property
+    def header(self) -> str:
+        images = self._different("images")
+        return f"{self.title} ({images.pop():,} images)" if len(images) == 1 else self.title
+
+    def cells(self) -> list[str | FigureCell]:
+        unequal = [name for name in ("images", "seeds", "settings") if len(self._different(name)) > 1]
+        return ["-" if each is None else _cell(each, unequal) for each in self.figures]
+
+    def _different(self, name: str) -> set[object]:
+        return {getattr(each, name) for each in self.figures if each is not None} - {None}
 
 
 def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> TextTable:
@@ -95,11 +72,9 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     """
     ordered = ranked(rows)
     paths = searched_parameters(ordered, parameters)
-    figures = [figure for figure in _FIGURES if any(getattr(row, figure.value) is not None for row in ordered)]
-    unequal = {figure.value: _unequal(figure, ordered) for figure in figures}
+    columns = [_Column(title, tuple(map(figure, ordered))) for title, figure in _FIGURES]
+    columns = [column for column in columns if any(column.figures)]
     timed = any(row.seconds_per_epoch is not None for row in ordered)
-    first = ("rank", "trial", "status", *paths, "epochs")
-    last = ("parameters", *(["s/epoch"] if timed else []), "seconds")
     body = [
         (
             "-" if row.rank is None else str(row.rank),
@@ -107,21 +82,18 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
             row.status,
             *(value_text(row.parameters.get(path)) for path in paths),
             str(row.epochs),
-            *(_cell(figure, row, unequal[figure.value]) for figure in figures),
-            "-" if row.parameters_count is None else f"{row.parameters_count:,}",
+            *figures,
+            "-" if row.training is None or row.training.parameters is None else f"{row.training.parameters:,}",
             *([_seconds_per_epoch(row)] if timed else []),
-            "-" if row.seconds is None else f"{row.seconds:,.0f}",
+            "-" if row.training is None else f"{row.training.seconds:,.0f}",
         )
-        for row in ordered
+        for row, *figures in zip(ordered, *(column.cells() for column in columns), strict=True)
     ]
+    last = ("parameters", *(["s/epoch"] if timed else []), "seconds")
     return TextTable(
-        header=(*first, *(_title(figure, ordered) for figure in figures), *last),
+        header=("rank", "trial", "status", *paths, "epochs", *(column.header for column in columns), *last),
         rows=tuple(body),
         notes=_notes(ordered),
-        untrusted=tuple(
-            (*[None] * len(first), *(_untrusted(figure, row) for figure in figures), *[None] * len(last))
-            for row in ordered
-        ),
     )
 
 
@@ -131,33 +103,15 @@ def searched_parameters(rows: Iterable[LeaderboardRow], parameters: Sequence[str
     return (*given, *sorted({path for row in rows for path in row.parameters} - set(given)))
 
 
-def _image_counts(figure: _Figure, rows: Iterable[LeaderboardRow]) -> set[int]:
-    return {getattr(row, figure.images) for row in rows if getattr(row, figure.value) is not None} - {None}
-
-
-def _title(figure: _Figure, rows: Iterable[LeaderboardRow]) -> str:
-    counts = _image_counts(figure, rows)
-    return f"{figure.title} ({counts.pop():,} images)" if len(counts) == 1 else figure.title
-
-
-def _cell(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> str:
-    value = getattr(row, figure.value)
-    if value is None:
-        return "-"
-    text = f"{value:.2f}" if math.isfinite(value) else str(value)
-    error = getattr(row, figure.error) if figure.error else None
-    if error is not None:
-        text += f" ± {error:.2f}"
-    if untrusted := _untrusted(figure, row):
-        text += f", {untrusted:.0%} untrusted"
-    if details := _details(figure, row, unequal):
-        text += f" ({', '.join(details)})"
-    return text
-
-
-def _untrusted(figure: _Figure, row: LeaderboardRow) -> float | None:
-    """The share of untrusted images that a cell tells of."""
-    return None if figure.untrusted is None else getattr(row, figure.untrusted)
+def _cell(figure: Figure, unequal: Sequence[str]) -> FigureCell:
+    """A figure, with what tells it from others of its column that were measured otherwise."""
+    said = {
+        "images": figure.images and f"{figure.images:,} images",
+        "seeds": figure.seeds and f"{figure.seeds:,} seeds",
+        "settings": figure.settings and readable_settings(figure.settings),
+    }
+    details = tuple(text for name in unequal if (text := said[name]))
+    return FigureCell(value=figure.value, error=figure.error, untrusted=figure.untrusted, details=details)
 
 
 def _seconds_per_epoch(row: LeaderboardRow) -> str:
@@ -165,54 +119,34 @@ def _seconds_per_epoch(row: LeaderboardRow) -> str:
     return "-" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.3g}{' *' if row.pareto else ''}"
 
 
-def _unequal(figure: _Figure, rows: Sequence[LeaderboardRow]) -> _Unequal:
-    return _Unequal(
-        images=len(_image_counts(figure, rows)) > 1,
-        settings=tuple((name, unit) for name, unit in figure.settings if len(_different(rows, name)) > 1),
-    )
-
-
-def _different(rows: Iterable[LeaderboardRow], name: str) -> set[Any]:
-    """The values of a field, those that are there."""
-    return {getattr(row, name) for row in rows} - {None}
-
-
-def _details(figure: _Figure, row: LeaderboardRow, unequal: _Unequal) -> list[str]:
-    """What tells a figure from others of its column that were measured otherwise."""
-    details = []
-    if unequal.images and (images := getattr(row, figure.images)) is not None:
-        details.append(f"{images:,} images")
-    settings = ((getattr(row, name), unit) for name, unit in unequal.settings)
-    return [*details, *(f"{value:,}{unit}" if isinstance(value, int) else f"{value}{unit}" for value, unit in settings)]
+def _known(rows: Iterable[LeaderboardRow], figure: _FigureOf) -> list[Figure]:
+    return [found for row in rows if (found := figure(row)) is not None]
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     """Return what the table cannot say in its cells."""
     notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
     notes += doubts(rows)
-    samples, again = (
-        " or ".join(f"{count:,}" for count in sorted(_different(rows, f"{prefix}nll_importance_sampling_samples")))
-        for prefix in _OWN_AND_RETRAINED
-    )
-    if samples or again:
-        notes.append(f"IS: importance sampling, {samples or again} samples an image{_otherwise(samples, again)}.")
-    settings, again = (
-        "; or ".join(sorted(_different(rows, f"{prefix}nll_hais_settings"))) for prefix in _OWN_AND_RETRAINED
-    )
-    if settings or again:
-        notes.append(f"HAIS: {settings or again}{_otherwise(settings, again)}.")
+    sampled, annealed = _known(rows, lambda row: row.nll_importance_sampling), _known(rows, lambda row: row.nll_hais)
+    resampled, reannealed = _known(rows, _retrained_sampled), _known(rows, _retrained_hais)
+    if sampled or resampled:
+        own, again = _samples(sampled), _samples(resampled)
+        notes.append(f"IS: importance sampling, {own or again} samples an image{_otherwise(own, again)}.")
+    if annealed or reannealed:
+        own, again = _settings(annealed), _settings(reannealed)
+        notes.append(f"HAIS: {own or again}{_otherwise(own, again)}.")
     if any(row.nll_importance_sampling_on_hais_images is not None for row in rows):
         notes.append("Compare HAIS with IS beside HAIS: both are of the same images.")
     if any(row.seconds_per_epoch is not None for row in rows):
         notes.append("s/epoch: median by the wall clock, beside whatever else ran.")
     if any(row.pareto for row in rows):
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
-    if seeds := _retrained_seeds(rows):
+    if seeds := _retrained_seeds({"IS": resampled, "HAIS": reannealed}):
         notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
-    if measured := [row for row in rows if row.hais_gap is not None]:
-        notes.append(_gap_note(measured))
-    errors = ("test_negative_elbo_error", "nll_importance_sampling_error", "nll_hais_error")
-    if any(getattr(row, error) is not None for row in rows for error in errors):
+    if any(row.hais_gap is not None for row in rows):
+        notes.append(_gap_note([row for row in rows if row.hais_gap is not None]))
+    bounds = _known(rows, lambda row: row.test_negative_elbo)
+    if any(each.error is not None for each in (*bounds, *sampled, *annealed)):
         notes.append("±: standard error over images.")
         notes.append(
             "The validation bound has no ±. On the same images trials differ by less than one would say; compare tells "
@@ -252,12 +186,19 @@ def _named(rows: Sequence[LeaderboardRow]) -> str:
     return ", ".join(row.trial for row in rows[:_MOST_NAMED]) + (f" and {others:,} others" if others > 0 else "")
 
 
+def _samples(figures: Iterable[Figure]) -> str:
+    return " or ".join(f"{count:,}" for count in sorted({each.samples for each in figures if each.samples}))
+
+
+def _settings(figures: Iterable[Figure]) -> str:
+    return "; or ".join(sorted({each.settings for each in figures if each.settings}))
+
+
 def _gap_note(measured: Sequence[LeaderboardRow]) -> str:
     """What the gaps are, and of which HAIS, where that is not the HAIS of the figure beside them."""
-    settings = "; or ".join(sorted(_different(measured, "hais_gap_settings")))
-    beside = [row for row in measured if row.hais_gap_settings is not None and row.nll_hais_settings is not None]
-    others = [row.trial for row in beside if row.hais_gap_settings != row.nll_hais_settings]
-    note = f"HAIS gap: {settings}" if settings else "HAIS gap"
+    beside = [(row.trial, row.hais_gap, row.nll_hais) for row in measured if row.hais_gap and row.nll_hais]
+    others = [trial for trial, gap, hais in beside if gap.settings != hais.settings]
+    note = f"HAIS gap: {_settings(_known(measured, lambda row: row.hais_gap))}"
     if others:
         whose = "the HAIS figure" if len(others) == len(beside) else f"the HAIS figure of {', '.join(others)}"
         note += f" (not the settings of {whose})"
@@ -269,13 +210,10 @@ def _otherwise(own: str, retrained: str) -> str:
     return f"; retrained: {retrained}" if own and retrained and own != retrained else ""
 
 
-def _retrained_seeds(rows: Sequence[LeaderboardRow]) -> str:
+def _retrained_seeds(figures: dict[str, list[Figure]]) -> str:
     """Over how many seeds the retrained figures are means; empty without any. Where rows differ, their cells say it."""
-    counts = {
-        "IS": {row.retrained_nll_importance_sampling_seeds or 0 for row in rows} - {0},
-        "HAIS": {row.retrained_nll_hais_seeds or 0 for row in rows} - {0},
-    }
-    texts = {name: f"{' or '.join(map(str, sorted(found)))} seeds" for name, found in counts.items() if found}
+    counts = {name: sorted({each.seeds for each in found if each.seeds}) for name, found in figures.items()}
+    texts = {name: f"{' or '.join(map(str, found))} seeds" for name, found in counts.items() if found}
     if len(set(texts.values())) > 1:
         return " and ".join(f"{text} ({name})" for name, text in texts.items())
     return next(iter(texts.values()), "")

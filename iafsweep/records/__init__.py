@@ -1,28 +1,29 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
 ``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``trust`` when to believe a figure ·
-``settling`` when to believe a bound · ``leaderboard`` a row a trial · ``table`` text for people. All figures are in
+``settling`` when to believe a bound · ``leaderboard`` a row a trial · ``table`` cells for people. All figures are in
 nats per image; smaller is better for ``negative_elbo`` and ``nll``.
 """
 
 from iafsweep.records.base import METRIC, MODE, Record, with_stamp, without_stamp
-from iafsweep.records.leaderboard import LeaderboardRow, TrialStatus
-from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus
+from iafsweep.records.leaderboard import Figure, LeaderboardRow, Retrained, TrialStatus
+from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus, TrainingFacts
 from iafsweep.records.scores import (
     FIGURE_NAMES,
     METHOD_NAMES,
     Estimate,
     Evaluation,
+    FigureKind,
     Method,
     PairedDifference,
     Round,
     SandwichEstimate,
     Split,
     UntilErrorReport,
-    on_most_images,
     sandwich_beside,
+    shown_figures,
 )
-from iafsweep.records.table import TextTable
+from iafsweep.records.table import FigureCell, ShareCell, TextTable
 
 __all__ = [
     "FIGURE_NAMES",
@@ -34,21 +35,27 @@ __all__ = [
     "EpochMetrics",
     "Estimate",
     "Evaluation",
+    "Figure",
+    "FigureCell",
+    "FigureKind",
     "LeaderboardRow",
     "Method",
     "PairedDifference",
     "Precision",
     "Record",
+    "Retrained",
     "Round",
     "RunState",
     "RunStatus",
     "SandwichEstimate",
+    "ShareCell",
     "Split",
     "TextTable",
+    "TrainingFacts",
     "TrialStatus",
     "UntilErrorReport",
-    "on_most_images",
     "sandwich_beside",
+    "shown_figures",
     "with_stamp",
     "without_stamp",
 ]

@@ -1,14 +1,69 @@
-"""One trial on the leaderboard."""
+"""One trial on the leaderboard, and a figure of it."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from iafsweep.records.base import Record
-from iafsweep.records.run import Precision
+from iafsweep.records.run import TrainingFacts
+from iafsweep.records.scores import Estimate
 
 TrialStatus = Literal["pending", "running", "completed", "stopped", "diverged", "failed", "oom", "interrupted"]
 """How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of memory."""
+
+
+class Figure(Record):
+    """One figure of a trial, nats per image, with what it rests on.
+
+    Attributes:
+        value: the figure.
+        images: how many images it rests on.
+        error: its standard error over images; over seeds the standard deviation of one seed's figure. None where there
+            is none: of the validation bound, of a single seed.
+        estimator_error: standard error from the estimator's own randomness alone.
+        untrusted: share of images whose weights say that the figure should not be trusted.
+        settings: how it was measured, as :class:`Estimate` has it.
+        samples: samples an image.
+        seeds: of how many seeds it is the mean; None where it is a trial's own.
+    """
+
+    value: float
+    images: int | None = None
+    error: float | None = None
+    estimator_error: float | None = None
+    untrusted: float | None = None
+    settings: str | None = None
+    samples: int | None = None
+    seeds: int | None = None
+
+    @staticmethod
+    def of(estimate: Estimate) -> Figure:
+        """Return an estimate as a figure."""
+        return Figure(
+            value=estimate.nll,
+            images=estimate.images,
+            error=estimate.standard_error,
+            estimator_error=estimate.estimator_error,
+            untrusted=estimate.untrusted_share,
+            settings=estimate.settings,
+            samples=estimate.samples,
+        )
+
+
+class Retrained(Record):
+    """A configuration trained again from scratch, with several seeds, and scored.
+
+    Attributes:
+        seeds: how many.
+        test_negative_elbo: mean of their one-sample bounds on test images, over those that were scored alike.
+        nll_importance_sampling: likewise of their test NLLs by importance sampling.
+        nll_hais: likewise by HAIS.
+    """
+
+    seeds: int
+    test_negative_elbo: Figure | None = None
+    nll_importance_sampling: Figure | None = None
+    nll_hais: Figure | None = None
 
 
 class LeaderboardRow(Record):
@@ -28,50 +83,16 @@ class LeaderboardRow(Record):
         settling: momentum of batch norm x steps up to that epoch; below 5 its moving averages have not settled, and
             bounds and test figures are far too high. None without batch norm, or without a bound.
         test_negative_elbo: the one-sample bound on test images.
-        test_negative_elbo_error: its standard error over images.
-        test_negative_elbo_images: how many images that is.
         nll_importance_sampling: test NLL by importance sampling.
-        nll_importance_sampling_error: its standard error over images.
-        nll_importance_sampling_images: how many images it rests on.
-        nll_importance_sampling_samples: samples an image.
-        nll_importance_sampling_estimator_error: standard error from the estimator's own randomness alone.
-        nll_importance_sampling_untrusted: share of images whose weights say that the figure should not be trusted.
         nll_hais: test NLL by HAIS.
-        nll_hais_error: its standard error over images.
-        nll_hais_images: how many images it rests on.
-        nll_hais_estimator_error: standard error from the estimator's own randomness alone.
-        nll_hais_settings: start, temperatures, leapfrog steps and chains in one line.
-        nll_hais_untrusted: share of images whose weights say that the figure should not be trusted.
         nll_importance_sampling_on_hais_images: importance sampling on the very images of HAIS, to compare the two.
-        nll_importance_sampling_on_hais_images_error: its standard error over those images.
-        retrained_seeds: seeds that the configuration was trained with again, from scratch, and scored.
-        retrained_test_negative_elbo: mean of their one-sample bounds on test images.
-        retrained_test_negative_elbo_spread: standard deviation of one seed's.
-        retrained_test_negative_elbo_seeds: of how many seeds: those scored on as many images.
-        retrained_test_negative_elbo_images: how many images that is.
-        retrained_nll_importance_sampling: mean of their test NLLs by importance sampling.
-        retrained_nll_importance_sampling_spread: standard deviation of one seed's.
-        retrained_nll_importance_sampling_seeds: of how many seeds: those scored alike, on as many images.
-        retrained_nll_importance_sampling_images: how many images that is.
-        retrained_nll_importance_sampling_samples: samples an image.
-        retrained_nll_hais: mean of their test NLLs by HAIS.
-        retrained_nll_hais_spread: standard deviation of one seed's.
-        retrained_nll_hais_seeds: of how many seeds: those scored alike, on as many images.
-        retrained_nll_hais_images: how many images that is.
-        retrained_nll_hais_settings: start, temperatures, leapfrog steps and chains in one line.
-        hais_gap: upper minus lower bound on images simulated from the model, with HAIS.
-        hais_gap_error: its standard error over those images.
-        hais_gap_images: how many images were simulated.
-        hais_gap_settings: of which HAIS the gap is: start, temperatures, leapfrog steps and chains in one line. Those
-            of ``nll_hais`` where they were measured; they may be others.
-        parameters_count: trainable parameters.
+        retrained: the same configuration from scratch, with other seeds.
+        hais_gap: upper minus lower bound on images simulated from the model, with HAIS. Its settings are those of
+            ``nll_hais`` where they were measured; they may be others.
+        training: what its training took so far; None before it began.
         seconds_per_epoch: median wall-clock seconds of an epoch, the first left out; where the run folder's record does
             not tell (one epoch, or the folder is gone), the mean, compiling not counted.
-        precision: what the networks computed in during training.
-        compiled: whether the training step was compiled.
-        compile_seconds: how many of the training seconds were spent compiling.
         pareto: whether no completed trial has both a lower bound and faster epochs; set by ``leaderboard.ranked``.
-        seconds: training seconds.
         gpu_seconds: training seconds times GPUs held.
         seed: seed of the training.
         checkpoint: path of the scored checkpoint, relative to the sweep folder.
@@ -88,49 +109,15 @@ class LeaderboardRow(Record):
     validation_images: int | None = None
     train_negative_elbo: float | None = None
     settling: float | None = None
-    test_negative_elbo: float | None = None
-    test_negative_elbo_error: float | None = None
-    test_negative_elbo_images: int | None = None
-    nll_importance_sampling: float | None = None
-    nll_importance_sampling_error: float | None = None
-    nll_importance_sampling_images: int | None = None
-    nll_importance_sampling_samples: int | None = None
-    nll_importance_sampling_estimator_error: float | None = None
-    nll_importance_sampling_untrusted: float | None = None
-    nll_hais: float | None = None
-    nll_hais_error: float | None = None
-    nll_hais_images: int | None = None
-    nll_hais_estimator_error: float | None = None
-    nll_hais_settings: str | None = None
-    nll_hais_untrusted: float | None = None
-    nll_importance_sampling_on_hais_images: float | None = None
-    nll_importance_sampling_on_hais_images_error: float | None = None
-    retrained_seeds: int | None = None
-    retrained_test_negative_elbo: float | None = None
-    retrained_test_negative_elbo_spread: float | None = None
-    retrained_test_negative_elbo_seeds: int | None = None
-    retrained_test_negative_elbo_images: int | None = None
-    retrained_nll_importance_sampling: float | None = None
-    retrained_nll_importance_sampling_spread: float | None = None
-    retrained_nll_importance_sampling_seeds: int | None = None
-    retrained_nll_importance_sampling_images: int | None = None
-    retrained_nll_importance_sampling_samples: int | None = None
-    retrained_nll_hais: float | None = None
-    retrained_nll_hais_spread: float | None = None
-    retrained_nll_hais_seeds: int | None = None
-    retrained_nll_hais_images: int | None = None
-    retrained_nll_hais_settings: str | None = None
-    hais_gap: float | None = None
-    hais_gap_error: float | None = None
-    hais_gap_images: int | None = None
-    hais_gap_settings: str | None = None
-    parameters_count: int | None = None
+    test_negative_elbo: Figure | None = None
+    nll_importance_sampling: Figure | None = None
+    nll_hais: Figure | None = None
+    nll_importance_sampling_on_hais_images: Figure | None = None
+    retrained: Retrained | None = None
+    hais_gap: Figure | None = None
+    training: TrainingFacts | None = None
     seconds_per_epoch: float | None = None
-    precision: Precision | None = None
-    compiled: bool | None = None
-    compile_seconds: float | None = None
     pareto: bool | None = None
-    seconds: float | None = None
     gpu_seconds: float | None = None
     seed: int | None = None
     checkpoint: str | None = None

@@ -47,24 +47,47 @@ class Best(Record):
     validation_negative_elbo: float
 
 
-class RunState(Record):
+class TrainingFacts(Record):
+    """What training a run took, and what it computed in: the same from the run folder to the leaderboard.
+
+    Attributes:
+        seconds: training seconds so far, interruptions not counted.
+        parameters: trainable parameters.
+        precision: what the networks computed in during training; None if it never began.
+        compiled: whether the training step was compiled.
+        compile_seconds: how many of the seconds were spent compiling, in all processes that the run went through; None
+            if that is not known (yet).
+    """
+
+    seconds: float
+    parameters: int | None = None
+    precision: Precision | None = None
+    compiled: bool | None = None
+    compile_seconds: float | None = None
+
+    @property
+    def facts(self) -> TrainingFacts:
+        """These alone, of a record that has more."""
+        return TrainingFacts(**{name: getattr(self, name) for name in TrainingFacts.model_fields})
+
+
+class _Progress(Record):
+    """What stands in front of the facts, for people who look into the file."""
+
+    status: RunStatus
+    epochs: int
+    best: Best | None
+
+
+class RunState(TrainingFacts, _Progress):
     """``state.json`` of a run folder: how far the run is, kept beside the checkpoints for people and tools.
 
     Attributes:
         status: ``running`` until the run ends one way or another.
         epochs: epochs done.
         best: the best epoch, None without validation or before the first epoch.
-        seconds: training seconds so far, interruptions not counted.
-        parameters: trainable parameters.
-        precision: what the networks compute in during training.
-        compiled: whether the training step is compiled.
-        compile_seconds: how many of the seconds were spent compiling, in all processes that the run went through.
     """
 
-    status: RunStatus
-    epochs: int
-    best: Best | None
-    seconds: float
     parameters: int
     precision: Precision = "float32"
     compiled: bool = False

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from iafsweep.records.base import Record
 
 Method = Literal["negative_elbo", "importance_sampling", "hais"]
+FigureKind = Method | Literal["sandwich"]
+"""What can be asked for: a method's figure, or the bounds on simulated images."""
 Split = Literal["train", "validation", "test"]
 METHOD_NAMES: Mapping[Method, str] = {
     "negative_elbo": "negative ELBO",
@@ -113,18 +116,47 @@ class Estimate(Record):
     seconds: float | None
     until_error: UntilErrorReport | None = None
 
+    @property
+    def made_with(self) -> tuple[object, ...]:
+        """What tells a figure from others of its method and split; two that are equal in it are the same figure."""
+        step_size = None if self.step_size is None else f"{self.step_size:.3g}"  # the last digits are the machine's
+        return self.method, self.split, self.settings, self.images, self.binarisation_seeds, self.seed, step_size
 
-def on_most_images(estimates: Iterable[Estimate]) -> dict[tuple[Method, Split], Estimate]:
-    """Return the figure of each method on the most images of each split, the first of equal ones.
+    def is_shown(self, show: Sequence[str]) -> bool:
+        """Whether the settings asked for are its own; any are where none of its method were asked for.
 
-    It is the figure of that method; others are of a part of its images, such as importance sampling beside HAIS.
+        Args:
+            show: settings as tables write them, such as ``5,000 samples``, ``posterior 40x4x16`` or, where figures
+                rest on different numbers of images, ``posterior 40x4x16 on 100 images``.
+        """
+        wanted = [each for each in show if ("sample" in each) == (self.method == "importance_sampling")]
+        return self.method == "negative_elbo" or not wanted or any(map(self.is_made_with, wanted))
+
+    def is_made_with(self, show: str) -> bool:
+        """Whether these are its settings, and, if they say it, its number of images."""
+        settings, _, images = show.replace(",", "").replace(":", " ").partition(" on ")
+        return self.settings == settings.strip() and images.removesuffix(" images") in ("", str(self.images))
+
+
+def shown_figures(estimates: Iterable[Estimate], show: Sequence[str] = ()) -> dict[tuple[Method, Split], Estimate]:
+    """Return the figure of each method and split that tables show: on most images, and of those the lowest.
+
+    All are bounds in expectation, so that of two on the same images the lower is nearer; the first of equal ones.
+
+    Args:
+        estimates: the figures of a run.
+        show: settings to show instead, see :meth:`Estimate.is_shown`.
     """
     found: dict[tuple[Method, Split], Estimate] = {}
     for each in estimates:
-        key = each.method, each.split
-        if key not in found or found[key].images < each.images:
-            found[key] = each
+        before = found.get((each.method, each.split))
+        if each.is_shown(show) and (before is None or _place(each) < _place(before)):
+            found[each.method, each.split] = each
     return found
+
+
+def _place(each: Estimate) -> tuple[int, float]:
+    return -each.images, math.inf if math.isnan(each.nll) else each.nll
 
 
 class SandwichEstimate(Record):
@@ -166,6 +198,11 @@ class SandwichEstimate(Record):
     seconds: float
 
     @property
+    def made_with(self) -> tuple[object, ...]:
+        """What tells it from others; two that are equal in it are the same."""
+        return self.start, self.settings, self.images, self.seed, f"{self.step_size:.3g}"
+
+    @property
     def hais_settings(self) -> str:
         """Start and settings in one line, as :class:`Estimate` has those of HAIS."""
         return f"{self.start} {self.settings}"
@@ -175,11 +212,14 @@ def sandwich_beside(hais: Estimate | None, sandwiches: Iterable[SandwichEstimate
     """Return the bounds to show beside a figure of HAIS: with its own start and settings, if there are such.
 
     Else those from its start, with whatever settings (a search for a small error may have gone on to others, and a
-    later rerun measures HAIS anew but not the bounds); else the first, which are the latest. None where there are none.
+    later rerun measures HAIS anew but not the bounds); of several those on most images, and of these the first, which
+    are the latest. None where there are none.
     """
     own = "" if hais is None else hais.settings
     start = own.partition(" ")[0]
-    return min(sandwiches, key=lambda each: (each.hais_settings != own, each.start != start), default=None)
+    return min(
+        sandwiches, key=lambda each: (each.hais_settings != own, each.start != start, -each.images), default=None
+    )
 
 
 class PairedDifference(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard import ranked
@@ -45,6 +46,7 @@ class Findings:
         pictures: of the best trials.
         environments: what each driver ran on.
         problems: what could not be read, a sentence each.
+        show: settings of the test figures that were asked for.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Findings:
     pictures: tuple[Pictures, ...]
     environments: tuple[Environment, ...]
     problems: tuple[str, ...]
+    show: tuple[str, ...] = ()
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -76,13 +79,21 @@ class Findings:
         return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
 
 
-def read_findings(sweep: StoredSweep) -> Findings:
-    """Read the run folders and the figures of a sweep; nothing is written, and a driver may be at work in it."""
+def read_findings(sweep: StoredSweep, show: Sequence[str] = ()) -> Findings:
+    """Read the run folders and the figures of a sweep; nothing is written, and a driver may be at work in it.
+
+    Args:
+        sweep: the sweep.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+
+    Raises:
+        UserError: no figure was measured with the settings to show.
+    """
     folder, space, state = sweep.folder, sweep.space, sweep.state
     problems = list(sweep.damage)
     metrics = {trial.trial: read_metrics(RunFolder(folder.trial(trial.trial)).metrics, problems)
                for trial in state.trials}  # fmt: skip
-    scored = scored_rows(sweep)
+    scored = scored_rows(sweep, show)
     problems += scored.problems
     rows = ranked(scored.rows)
     evaluations = {row.trial: scored.evaluations[row.trial] for row in rows if row.trial in scored.evaluations}
@@ -101,8 +112,9 @@ def read_findings(sweep: StoredSweep) -> Findings:
         parallel=parallel(space, rows),
         slices=tuple(slices(space, rows)),
         cost=bound_against_cost(rows),
-        tested=figures_with_errors(evaluations),
+        tested=figures_with_errors(evaluations, show),
         pictures=tuple(pictures),
         environments=read_environments(folder.environment),
         problems=tuple(problems),
+        show=tuple(show),
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import get_args
 
 from iafsweep.leaderboard import doubts
-from iafsweep.records import Estimate, LeaderboardRow, TrialStatus
+from iafsweep.records import Estimate, Figure, LeaderboardRow, TrialStatus
 from iafsweep.records.trust import Level
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
@@ -73,7 +73,7 @@ def headline(found: Findings) -> Markup:
 
 def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     evaluation = found.evaluations.get(best.trial)
-    verdict = verdict_of_trial(evaluation)
+    verdict = verdict_of_trial(evaluation, found.show)
     short = names(found.space)
     settings = [
         element("div", element("dt", shareable(short.get(path, path))), element("dd", shareable(value_text(value))))
@@ -90,7 +90,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         element("dl", settings, class_="settings"),
     )
     tiles = [_tile("validation −ELBO", number(best.validation_negative_elbo), None, _validation_foot(best))]
-    estimates = {} if evaluation is None else test_estimates(evaluation)
+    estimates = {} if evaluation is None else test_estimates(evaluation, found.show)
     beside = best.nll_importance_sampling_on_hais_images
     tiles += [
         _estimate_tile(name, estimates[method], beside if method == "hais" else None)
@@ -99,14 +99,13 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
     ]
     if not estimates:
         tiles.append(_tile("test NLL", "–", None, ["not scored on test images"]))
-    if best.retrained_nll_importance_sampling is not None:
-        spread = best.retrained_nll_importance_sampling_spread
+    if best.retrained is not None and (sampled := best.retrained.nll_importance_sampling) is not None:
         foot = [
-            f"mean over {best.retrained_nll_importance_sampling_seeds} seeds, ± one seed's standard deviation",
-            f"{best.retrained_nll_importance_sampling_images or 0:,} images",
-            f"{best.retrained_nll_importance_sampling_samples or 0:,} samples",
+            f"mean over {sampled.seeds} seeds, ± one seed's standard deviation",
+            f"{sampled.images or 0:,} images",
+            f"{sampled.samples or 0:,} samples",
         ]
-        tiles.append(_tile("retrained test NLL, IS", number(best.retrained_nll_importance_sampling), spread, foot))
+        tiles.append(_tile("retrained test NLL, IS", number(sampled.value), sampled.error, foot))
     return element("div", left, element("div", tiles, class_="tiles"), class_="card headline")
 
 
@@ -114,12 +113,12 @@ def _validation_foot(best: LeaderboardRow) -> list[str | Markup]:
     return [f"{best.validation_images or 0:,} images", f"epoch {best.best_epoch} of {best.epochs}"]
 
 
-def _estimate_tile(name: str, estimate: Estimate, sampled: float | None) -> Markup:
+def _estimate_tile(name: str, estimate: Estimate, sampled: Figure | None) -> Markup:
     """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
     verdict = verdict_of(estimate)
     foot: list[str | Markup] = [f"{estimate.images:,} images", readable_settings(estimate.settings)]
     if sampled is not None:
-        foot.append(f"IS on the same: {number(sampled)}")
+        foot.append(f"IS on the same: {number(sampled.value)}")
     if estimate.untrusted_share is not None:
         foot.append(pill(verdict.level, f"{estimate.untrusted_share:.0%} untrusted"))
     return _tile(name, number(estimate.nll), estimate.standard_error, foot)
@@ -167,7 +166,7 @@ def _counts(found: Findings) -> Markup:
         "svg", rest, bars, viewBox="0 0 100 4", preserveAspectRatio="none", class_="shares", aria_hidden="true"
     )
     ended = sum(row.status in ("completed", "stopped", "diverged", "failed", "oom") for row in found.rows)
-    seconds = sum(row.seconds or 0.0 for row in found.rows)
+    seconds = sum(row.training.seconds for row in found.rows if row.training is not None)
     facts = [f"{ended:,} of {found.status.trials:,} trials have ended", f"{duration(seconds)} of training"]
     if found.state.gpu_seconds:
         facts.append(f"{found.state.gpu_seconds / 3600:.2f} GPU-hours")

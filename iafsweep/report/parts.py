@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import get_args
 
-from iafsweep.records import TextTable, TrialStatus
+from iafsweep.records import FigureCell, ShareCell, TextTable, TrialStatus
 from iafsweep.records.trust import Level, level_of
 from iafsweep.report.figure import Figure, Spans
 from iafsweep.report.markup import Markup, element
@@ -33,7 +32,6 @@ WORDS: dict[TrialStatus, str] = {
     "failed": "failed",
     "oom": "out of memory",
 }
-_FIGURE = re.compile(r"(?P<value>[^±,]+?)(?P<error> ± [^,(]+)?(?:, (?P<untrusted>\d+% untrusted))?(?P<rest> \(.*\))?")
 _MANY, _VERY_MANY = 80, 300
 """With more trials than this marks are drawn thinner, and thinner still."""
 
@@ -103,18 +101,14 @@ def text_table(table: TextTable, *, sortable: bool, keys: int = 1, label: str) -
     headings = [
         _heading(text, sortable=sortable, class_=_classes(place, left, keys)) for place, text in enumerate(table.header)
     ]
+    trial = table.header.index("trial")
     rows = [
         element(
             "tr",
-            [
-                _cell(table.header[place], text, share, _classes(place, left, keys))
-                for place, (text, share) in enumerate(zip(row, shares, strict=True))
-            ],
-            data_trial=row[table.header.index("trial")],
+            [_cell(table.header[place], cell, _classes(place, left, keys)) for place, cell in enumerate(row)],
+            data_trial=row[trial],
         )
-        for row, shares in zip(
-            table.rows, table.untrusted or [[None] * len(table.header)] * len(table.rows), strict=True
-        )
+        for row in table.rows
     ]
     drawn = element(
         "table",
@@ -138,26 +132,24 @@ def _heading(text: str, *, sortable: bool, class_: str | None) -> Markup:
     return element("th", element("button", element("span", name), small, type="button"), scope="col", class_=class_)
 
 
-def _cell(heading: str, text: str, share: float | None, class_: str | None) -> Markup:
+def _cell(heading: str, cell: str | FigureCell | ShareCell, class_: str | None) -> Markup:
     """A cell; what it says of untrusted images is judged by their share, of which its text shows whole percents."""
+    if isinstance(cell, ShareCell):
+        return element("td", pill(level_of(cell.untrusted), str(cell)), class_=class_)
+    if isinstance(cell, FigureCell):
+        value, error, untrusted, details = cell.parts
+        judged = pill(level_of(cell.untrusted or 0.0), untrusted.removeprefix(", ")) if untrusted else None
+        error_span = element("span", error, class_="soft") if error else None
+        rest = element("span", f" {shareable(details)}", class_="soft") if details else None
+        return element("td", value, error_span, judged, rest, class_=class_)
     if heading == "trial":
-        return element("th", trial_button(text), scope="row", class_=class_)
-    status = next((each for each in MARKS if each == text), None)
+        return element("th", trial_button(cell), scope="row", class_=class_)
+    status = next((each for each in MARKS if each == cell), None)
     if heading == "status" and status is not None:
         return element("td", element("span", status_mark(status), WORDS[status], class_="status"), class_=class_)
-    if text == "-":
+    if cell == "-":
         return element("td", element("span", "–", class_="soft"), class_=class_)
-    text = shareable(text)
-    if heading == "untrusted" and share is not None:
-        return element("td", pill(level_of(share), text), class_=class_)
-    match = _FIGURE.fullmatch(text) if "±" in text or "untrusted" in text else None
-    if match is None:
-        return element("td", text, class_=class_)
-    untrusted = match["untrusted"]
-    judged = None if untrusted is None or share is None else pill(level_of(share), untrusted)
-    error = None if match["error"] is None else element("span", match["error"], class_="soft")
-    rest = None if match["rest"] is None else element("span", match["rest"], class_="soft")
-    return element("td", match["value"], error, judged, rest, class_=class_)
+    return element("td", shareable(cell), class_=class_)
 
 
 def _series(figure: Spans) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from iafsweep.records import Estimate, Evaluation, Method, SandwichEstimate, TextTable, on_most_images
+from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, shown_figures
 from iafsweep.records.trust import level_of
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
@@ -20,10 +20,10 @@ METHODS: dict[Method, str] = {
 }
 
 
-def test_estimates(evaluation: Evaluation) -> dict[Method, Estimate]:
-    """Return the figure of each method on the most test images."""
-    largest = on_most_images(evaluation.estimates)
-    return {method: each for (method, split), each in largest.items() if split == "test"}
+def test_estimates(evaluation: Evaluation, show: Sequence[str]) -> dict[Method, Estimate]:
+    """Return the figure of each method on test images that the leaderboard shows."""
+    shown = shown_figures(evaluation.estimates, show)
+    return {method: each for (method, split), each in shown.items() if split == "test"}
 
 
 def is_trusted(estimate: Estimate) -> bool | None:
@@ -31,12 +31,12 @@ def is_trusted(estimate: Estimate) -> bool | None:
     return None if estimate.untrusted_share is None else level_of(estimate.untrusted_share) == "good"
 
 
-def figures_with_errors(evaluations: Mapping[str, Evaluation]) -> Spans:
+def figures_with_errors(evaluations: Mapping[str, Evaluation], show: Sequence[str] = ()) -> Spans:
     """Return the test figures of the best scored trials, each with its standard error over images."""
     rows, values = [], []
     for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]:
         spans = []
-        for method, estimate in test_estimates(evaluation).items():
+        for method, estimate in test_estimates(evaluation, show).items():
             if math.isfinite(estimate.nll):
                 error = estimate.standard_error if math.isfinite(estimate.standard_error) else None
                 series = list(METHODS).index(method)
@@ -68,54 +68,41 @@ def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
         "trial", "figure", "settings", "images", "NLL ± s.e.", "untrusted", "k̂", "log-weight variance", "ESS",
         "estimator error", "half the effort", "acceptance", "step size", "evaluations an image", "seconds",
     )  # fmt: skip
-    shown = [
-        (trial, each)
+    rows = tuple(
+        _estimate_cells(trial, each)
         for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
         for each in evaluation.estimates
         if each.split == "test"
-    ]
-    return TextTable(
-        header=header,
-        rows=tuple(_estimate_cells(trial, each) for trial, each in shown),
-        untrusted=_untrusted(header, [each for _, each in shown]),
     )
+    return TextTable(header=header, rows=rows)
 
 
 def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
     """Return the bounds on simulated images as text, a row a trial and start; without rows if none were measured."""
     header = ("trial", "start", "settings", "images", "lower bound", "upper bound", "gap", "untrusted", "acceptance",
               "step size")  # fmt: skip
-    shown = [
-        (trial, each) for trial, evaluation in list(evaluations.items())[:MOST_TRIALS] for each in evaluation.sandwiches
-    ]
     rows = [
         (
             trial,
             each.start,
             each.settings,
             f"{each.images:,}",
-            f"{number(each.lower)} ± {number(each.lower_error)}",
-            f"{number(each.upper)} ± {number(each.upper_error)}",
-            f"{number(each.gap)} ± {number(each.gap_error)}",
-            f"{each.untrusted_share:.0%}",
+            FigureCell(value=each.lower, error=each.lower_error),
+            FigureCell(value=each.upper, error=each.upper_error),
+            FigureCell(value=each.gap, error=each.gap_error),
+            ShareCell(untrusted=each.untrusted_share),
             share(each.acceptance_rate),
             f"{each.step_size:.3g}",
         )
-        for trial, each in shown
+        for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]
+        for each in evaluation.sandwiches
     ]
-    return TextTable(header=header, rows=tuple(rows), untrusted=_untrusted(header, [each for _, each in shown]))
-
-
-def _untrusted(
-    header: Sequence[str], figures: Sequence[Estimate | SandwichEstimate]
-) -> tuple[tuple[float | None, ...], ...]:
-    """The shares of the column of that name, as a table has them."""
-    return tuple(tuple(each.untrusted_share if name == "untrusted" else None for name in header) for each in figures)
+    return TextTable(header=header, rows=tuple(rows))
 
 
 def number(value: float | None, places: int = 2) -> str:
     """Return a figure as text; a dash for none."""
-    return "–" if value is None else f"{value:.{places}f}" if math.isfinite(value) else str(value)
+    return "–" if value is None else f"{value:.{places}f}"
 
 
 def share(value: float | None) -> str:
@@ -123,7 +110,7 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
-def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
+def _estimate_cells(trial: str, each: Estimate) -> tuple[str | FigureCell | ShareCell, ...]:
     ess = "–"
     if each.effective_sample_size is not None:
         ess = f"{each.effective_sample_size:.1f} of {each.samples:,}"
@@ -133,8 +120,8 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str, ...]:
         METHODS[each.method],
         readable_settings(each.settings),
         f"{each.images:,}",
-        f"{number(each.nll)} ± {number(each.standard_error)}",
-        share(each.untrusted_share),
+        FigureCell(value=each.nll, error=each.standard_error),
+        "–" if each.untrusted_share is None else ShareCell(untrusted=each.untrusted_share),
         number(each.pareto_k),
         number(each.log_weight_variance),
         ess,

@@ -53,7 +53,6 @@ def _figures_first(table: TextTable, paths: Sequence[str], short: Mapping[str, s
         header=tuple(shareable(short.get(table.header[place], table.header[place])) for place in places),
         rows=tuple(tuple(row[place] for place in places) for row in table.rows),
         notes=table.notes,
-        untrusted=tuple(tuple(row[place] for place in places) for row in table.untrusted),
     )
 
 

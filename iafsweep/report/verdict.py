@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from iafsweep.records import Estimate, Evaluation, Method, Record, sandwich_beside
 from iafsweep.records.trust import FEWEST_CHAINS, Level, level_of
@@ -44,12 +45,12 @@ def verdict_of(estimate: Estimate) -> Verdict:
     return Verdict(level=level, short="doubtful" if level == "doubtful" else "not to be trusted", text=text)
 
 
-def verdict_of_trial(evaluation: Evaluation | None) -> Verdict:
+def verdict_of_trial(evaluation: Evaluation | None, show: Sequence[str] = ()) -> Verdict:
     """Return whether a trial's test NLL can be trusted: by the better of its two estimators."""
     if evaluation is None:
         text = "It has not been scored on test images, so there is only its validation bound, by which it was chosen."
         return Verdict(level="unknown", short="not scored", text=text)
-    figures = test_estimates(evaluation)
+    figures = test_estimates(evaluation, show)
     judged = [(_NAMES[method], verdict_of(figures[method])) for method in _NAMES if method in figures]
     if not judged:
         text = "Only the one-sample bound was measured on test images; it is an upper bound on the NLL."

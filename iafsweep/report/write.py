@@ -12,7 +12,7 @@ from iafsweep.report.png import draw
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
-def write_report(sweep: StoredSweep, command: Sequence[str]) -> Path:
+def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = ()) -> Path:
     """Write ``report.html`` into a sweep folder, atomically, and return its path.
 
     The sweep may be running, interrupted, without a single good trial or without any: the page says so.
@@ -20,23 +20,24 @@ def write_report(sweep: StoredSweep, command: Sequence[str]) -> Path:
     Args:
         sweep: the sweep.
         command: the words that make the report again, the folder last, without absolute paths.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
 
     Raises:
         OSError: it cannot be written.
     """
-    page = html_page(read_findings(sweep), command)
+    page = html_page(read_findings(sweep, show), command)
     with replacing(sweep.folder.report) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
     return sweep.folder.report
 
 
-def write_png(sweep: StoredSweep) -> list[Path]:
+def write_png(sweep: StoredSweep, show: Sequence[str] = ()) -> list[Path]:
     """Write every figure of the report that has something to show as a PNG file, and return their paths.
 
     Raises:
         UserError: matplotlib is not installed; else as :func:`write_report`.
     """
-    folder, found = sweep.folder, read_findings(sweep)
+    folder, found = sweep.folder, read_findings(sweep, show)
     statuses = {row.trial: row.status for row in found.rows}
     best = None if found.best is None else found.best.trial
     folder.figures.mkdir(exist_ok=True)

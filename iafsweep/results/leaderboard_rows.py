@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -10,12 +10,14 @@ from iafsweep.config import get_path
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import (
     EpochMetrics,
-    Estimate,
     Evaluation,
+    Figure,
     LeaderboardRow,
+    SandwichEstimate,
+    TrainingFacts,
     TrialStatus,
-    on_most_images,
     sandwich_beside,
+    shown_figures,
 )
 from iafsweep.records.settling import settling_of
 from iafsweep.run_files import metrics_file
@@ -27,6 +29,7 @@ from iafsweep.sweep.storage.events import ParameterValue
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
+from iafsweep.texts import readable_settings
 
 
 class ScoredRows(NamedTuple):
@@ -43,8 +46,16 @@ class ScoredRows(NamedTuple):
     problems: tuple[str, ...]
 
 
-def scored_rows(sweep: StoredSweep) -> ScoredRows:
-    """Return a row a trial, with its test figures and those of retrainings; damaged ones cost only themselves."""
+def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
+    """Return a row a trial, with its test figures and those of retrainings; damaged ones cost only themselves.
+
+    Args:
+        sweep: the sweep.
+        show: settings of the test figures to show, see :meth:`Estimate.is_shown`; none: on most images the lowest.
+
+    Raises:
+        UserError: no trial has a test figure with one of these settings.
+    """
     folder, state, space = sweep.folder, sweep.state, sweep.space
     problems, evaluations = list[str](), dict[str, Evaluation]()
     trains = sweep.driver is not None and state.is_open
@@ -57,13 +68,14 @@ def scored_rows(sweep: StoredSweep) -> ScoredRows:
         else:
             if found is not None:
                 evaluations[row.trial] = found
-    figures = retrained_figures(_retrained_rows(folder, problems))
+    _refuse_unknown_settings(evaluations.values(), show)
+    retrained = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
             row.model_copy(
                 update=_of_epochs(folder, row)
-                | (_test_figures(evaluations[row.trial]) if row.trial in evaluations else {})
-                | figures.get(parameters_key(row), {})
+                | (_test_figures(evaluations[row.trial], show) if row.trial in evaluations else {})
+                | {"retrained": retrained.get(parameters_key(row))}
             )
             for row in rows
         ),
@@ -87,6 +99,18 @@ def _of_epochs(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
 
 def _training_bound(epochs: Sequence[EpochMetrics], epoch: int | None) -> float | None:
     return next((each.train_negative_elbo for each in epochs if each.epoch == epoch), None)
+
+
+def _refuse_unknown_settings(evaluations: Iterable[Evaluation], show: Sequence[str]) -> None:
+    """See that each of the settings asked for is some trial's."""
+    tested = [each for evaluation in evaluations for each in evaluation.estimates if each.split == "test"]
+    chosen = [each for each in tested if each.method != "negative_elbo"]
+    for settings in show:
+        if not any(each.is_made_with(settings) for each in chosen):
+            there = sorted({f"{readable_settings(each.settings)} on {each.images:,} images" for each in chosen})
+            raise UserError(
+                f"--show {settings!r}: no test figure was measured so; there are: {'; '.join(there) or 'none'}"
+            )
 
 
 def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) -> Evaluation | None:
@@ -136,7 +160,7 @@ def _as_it_stands(
             "validation_images": None if bound is None else space.base.data.held_out,
             "train_negative_elbo": _training_bound(epochs, best_epoch),
             "settling": settling_at(space, row.parameters, best_epoch),
-            "seconds": sum(each.seconds for each in epochs) if epochs else None,
+            "training": TrainingFacts(seconds=sum(each.seconds for each in epochs)) if epochs else None,
         }
     )
 
@@ -157,54 +181,31 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
     return [rows for _, _, rows in sorted(found, key=lambda each: each[:2])]
 
 
-def _test_figures(evaluation: Evaluation) -> dict[str, object]:
+def _test_figures(evaluation: Evaluation, show: Sequence[str] = ()) -> dict[str, object]:
     """The figures of a row, from those of the rerun."""
-    largest = on_most_images(evaluation.estimates)
-    figures: dict[str, object] = {}
-    if (bound := largest.get(("negative_elbo", "test"))) is not None:
-        figures |= {
-            "test_negative_elbo": bound.nll,
-            "test_negative_elbo_error": bound.standard_error,
-            "test_negative_elbo_images": bound.images,
-        }
-    hais = largest.get(("hais", "test"))
-    if (sampled := largest.get(("importance_sampling", "test"))) is not None:
-        figures |= {
-            "nll_importance_sampling": sampled.nll,
-            "nll_importance_sampling_error": sampled.standard_error,
-            "nll_importance_sampling_images": sampled.images,
-            "nll_importance_sampling_samples": sampled.samples,
-            "nll_importance_sampling_estimator_error": sampled.estimator_error,
-            "nll_importance_sampling_untrusted": sampled.untrusted_share,
-        }
-    if hais is not None:
-        figures |= {
-            "nll_hais": hais.nll,
-            "nll_hais_error": hais.standard_error,
-            "nll_hais_images": hais.images,
-            "nll_hais_estimator_error": hais.estimator_error,
-            "nll_hais_settings": hais.settings,
-            "nll_hais_untrusted": hais.untrusted_share,
-        }
-        for same in evaluation.estimates:
-            # A figure of HAIS may be older than that beside it, and of other bits.
-            beside = same.method, same.split, same.images, same.binarisation_seeds
-            if beside == ("importance_sampling", "test", hais.images, hais.binarisation_seeds):
-                figures["nll_importance_sampling_on_hais_images"] = same.nll
-                figures["nll_importance_sampling_on_hais_images_error"] = same.standard_error
-    return figures | _gap(evaluation, hais)
-
-
-def _gap(evaluation: Evaluation, hais: Estimate | None) -> dict[str, object]:
-    """The gap of the sandwich that belongs beside HAIS, and with which settings it was measured."""
-    if (sandwich := sandwich_beside(hais, evaluation.sandwiches)) is None:
-        return {}
+    tested = [each for each in evaluation.estimates if each.split == "test"]
+    shown = {method: each for (method, _), each in shown_figures(tested, show).items()}
+    figures = {method: Figure.of(each) for method, each in shown.items()}
+    hais = shown.get("hais")
+    # A figure of HAIS may be older than that beside it, and of other bits.
+    alike = [
+        each
+        for each in tested
+        if hais is not None and (each.images, each.binarisation_seeds) == (hais.images, hais.binarisation_seeds)
+    ]
+    beside = shown_figures(alike, show).get(("importance_sampling", "test"))
+    sandwich = sandwich_beside(hais, evaluation.sandwiches)
     return {
-        "hais_gap": sandwich.gap,
-        "hais_gap_error": sandwich.gap_error,
-        "hais_gap_images": sandwich.images,
-        "hais_gap_settings": sandwich.hais_settings,
+        "test_negative_elbo": figures.get("negative_elbo"),
+        "nll_importance_sampling": figures.get("importance_sampling"),
+        "nll_hais": figures.get("hais"),
+        "nll_importance_sampling_on_hais_images": None if beside is None else Figure.of(beside),
+        "hais_gap": None if sandwich is None else _gap(sandwich),
     }
+
+
+def _gap(sandwich: SandwichEstimate) -> Figure:
+    return Figure(value=sandwich.gap, error=sandwich.gap_error, images=sandwich.images, settings=sandwich.hais_settings)
 
 
 def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[LeaderboardRow, ...]:
@@ -235,12 +236,8 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         validation_negative_elbo=end.best_value,
         validation_images=None if end.best_value is None else validation_images,
         settling=settling_at(space, proposed.parameters, end.best_epoch),
-        parameters_count=end.parameters,
+        training=end.facts,
         seconds_per_epoch=(end.seconds - end.compile_seconds) / end.epochs if end.epochs else None,
-        precision=end.precision,
-        compiled=end.compiled,
-        compile_seconds=end.compile_seconds,
-        seconds=end.seconds,
         gpu_seconds=end.gpu_seconds,
         seed=seed,
         checkpoint=scored_checkpoint(trial.trial, end, space),

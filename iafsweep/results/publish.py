@@ -31,7 +31,7 @@ class Published:
     problems: tuple[str, ...]
 
 
-def publish(sweep: StoredSweep, csv: Path | None = None) -> Published:
+def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
     Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
@@ -40,9 +40,13 @@ def publish(sweep: StoredSweep, csv: Path | None = None) -> Published:
     Args:
         sweep: the sweep.
         csv: another place for the CSV.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+
+    Raises:
+        UserError: no figure was measured with the settings to show.
     """
     folder, state, order = sweep.folder, sweep.state, sweep.parameters
-    rows, _, problems = scored_rows(sweep)
+    rows, _, problems = scored_rows(sweep, show)
     if csv is None:
         write_csv(rows, folder.leaderboard_csv, order)
     else:

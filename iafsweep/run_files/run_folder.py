@@ -228,8 +228,7 @@ def _how_to_score(run: Path) -> str:
         return "export the model again from its run"
     sweep = run.absolute().parent.parent
     if run.absolute().parent == sweep / "trials" and (sweep / "trials.jsonl").exists():
-        command = shlex.join(["iafsweep-sweep", "rerun", str(sweep)])
-        return f"score it again: {command} --top N, where N is its rank or more"
+        return f"score it again: {shlex.join(['iafsweep-sweep', 'rerun', str(sweep), '--trial', run.name])}"
     return f"score the run again: {shlex.join(['iafsweep-run', '--run', str(run), '--evaluate-only'])}"
 
 

@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from iafsweep.config import RunConfig, dump_config, field_paths, get_path
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Best, EpochMetrics, Evaluation, Method, on_most_images
+from iafsweep.records import Best, EpochMetrics, Evaluation, Method, shown_figures
 from iafsweep.run_files.run_folder import RunFolder
 
 
@@ -138,7 +138,7 @@ class Curves:
 def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
     """Add the figures of an evaluation to the run's row of the HParams tab."""
     with SummaryWriter(str(folder)) as writer:
-        for (method, split), each in on_most_images(evaluation.estimates).items():
+        for (method, split), each in shown_figures(evaluation.estimates).items():
             if split == "test":
                 writer.add_scalar(TEST_TAGS[method], each.nll, evaluation.epoch)
 

@@ -141,7 +141,7 @@ def test_damaged_figures_of_a_trial_are_made_again_from_what_its_sweep_keeps(fol
     run = RunFolder(shutil.copytree(folder.path, sweep.trial("t0001")))
     run.evaluation.write_text("{")
     (problem,) = iafsweep.load_run(run.path, device="cpu").problems
-    assert problem.endswith(f"; score it again: iafsweep-sweep rerun {sweep.path} --top N, where N is its rank or more")
+    assert problem.endswith(f"; score it again: iafsweep-sweep rerun {sweep.path} --trial t0001")
 
 
 def test_mistakes(folder, tmp_path):

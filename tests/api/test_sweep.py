@@ -97,5 +97,5 @@ def test_the_command_exports_a_model_with_damaged_figures_and_says_so(folder, tm
     export_run(sweep.trial("t0001"), tmp_path / "second", console)
     said = capsys.readouterr().out
     assert said.count(f"The figures are left out: {damaged} is damaged") == 2
-    assert said.count(f"iafsweep-sweep rerun {sweep.path} --top N") == 2
+    assert said.count(f"iafsweep-sweep rerun {sweep.path} --trial t") == 2
     assert (tmp_path / "first" / "model.safetensors").exists()

@@ -53,6 +53,30 @@ def test_figures_made_with_different_settings_are_named_and_left_out(folder):
     assert "NLL, HAIS" not in said
 
 
+def test_the_command_that_scores_alike_names_the_trials_and_their_settings(folder):
+    good = {"hais": "posterior 10x2x4 schedule=sigmoid", "importance_sampling": "200 samples"}
+    said = compare(
+        folder,
+        t0002=table(100.0, **good),
+        t0001=table(99.0, hais="prior 5x2x2", importance_sampling="8 samples"),
+    )
+    (line,) = (each for each in said.splitlines() if each.startswith("To compare them"))
+    assert line.endswith(
+        f"rerun {folder.path} --trial t0002 --trial t0001 --samples 200 --hais posterior:10x2x4 "
+        f"--set evaluation.hais.schedule=sigmoid"
+    )
+    assert "not compared" not in compare(folder, t0002=table(100.0, **good), t0001=table(99.0, **good))
+
+
+def test_figures_of_several_settings_are_told_apart(folder):
+    def both(nll):
+        return pd.concat([table(nll, importance_sampling=f"{samples} samples") for samples in (8, 2000)])
+
+    said = compare(folder, t0001=both(99.0), t0002=both(98.0))
+    assert "NLL, IS, 8 samples" in said
+    assert "NLL, IS, 2,000 samples" in said
+
+
 def test_a_table_without_settings_is_refused_with_what_to_do(folder):
     tables = {"t0001": table(99.0, hais="prior 5x2x2"), "t0002": table(99.0, hais="prior 5x2x2")}
     with pytest.raises(UserError, match=r"does not say with which settings t0002 was scored.*score the trial again"):

@@ -124,7 +124,7 @@ def test_damaged_figures_of_a_trial_cost_no_more_than_themselves(folder, console
     assert rows["t0001"]["nll_importance_sampling"] == "98.25"
     assert rows["t0002"]["nll_importance_sampling"] == ""
     loaded = load_sweep(folder.path)
-    assert [row.nll_importance_sampling for row in loaded.rows] == [None, 98.25]
+    assert [row.nll_importance_sampling and row.nll_importance_sampling.value for row in loaded.rows] == [None, 98.25]
     assert [str(damaged) in problem for problem in loaded.problems] == [True]
     with pytest.raises(UserError, match="at least two different scored trials"):  # not that figures are damaged
         compare_trials(folder.path, [], None, console)

@@ -7,7 +7,7 @@ from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.evaluate import evaluate, plan_jobs
 from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, plan_shards
-from iafsweep.evaluation.summary import first_images, settings_text, summarise
+from iafsweep.evaluation.summary import beside_hais, per_image_table, settings_text, summarise
 from iafsweep.generators import generator
 from tests.evaluation.small import GREY, run_config, small_model
 
@@ -172,15 +172,20 @@ def test_figures_do_not_depend_on_the_order_of_shards(model):
         summarise([shards[0], shards[2]], SETTINGS)
     with pytest.raises(ValueError, match="shards of one method"):
         summarise([shards[0], score(model, "negative_elbo", 4, 4)], SETTINGS)
-    assert [result.shard.count for result in first_images(shards, 6)] == [4, 2]
 
 
-def test_the_first_images_have_the_seconds_of_whole_shards_and_none_of_cut_ones(model):
-    shards = [
-        score(model, "importance_sampling", first, 4).model_copy(update={"seconds": 2.0**first}) for first in (0, 4, 8)
-    ]
-    seconds = {images: summarise(first_images(shards, images), SETTINGS).seconds for images in (4, 6, 8, 12)}
-    assert seconds == {4: 1.0, 6: None, 8: 17.0, 12: 273.0}
+def test_importance_sampling_beside_hais_is_what_those_images_alone_give(model):
+    shards = [score(model, "importance_sampling", first, 4) for first in (0, 4, 8)]
+    hais = summarise([score(model, "hais", 0, 8, step_size=0.2)], SETTINGS)
+    estimates = (summarise(shards, SETTINGS), hais)
+    table = per_image_table(shards, SETTINGS).sample(frac=1, random_state=0)  # its rows may stand in any order
+    (beside,) = beside_hais(estimates, table)
+    alone = summarise(shards[:2], SETTINGS)
+    assert beside.model_dump(exclude={"seconds"}) == alone.model_dump(exclude={"seconds"})
+    assert beside.seconds is None  # nobody measured those of a part
+    assert beside_hais((*estimates, beside), table) == []
+    assert beside_hais(estimates, table[table.image != 3]) == []
+    assert beside_hais((estimates[0], hais.model_copy(update={"binarisation_seeds": (7,)})), table) == []
 
 
 def test_plans():

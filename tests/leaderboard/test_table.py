@@ -1,5 +1,9 @@
 from iafsweep.leaderboard import leaderboard_table
-from iafsweep.records import LeaderboardRow
+from iafsweep.records import Figure, LeaderboardRow, Retrained
+
+
+def sampled(value, samples, **said):
+    return Figure(value=value, samples=samples, settings=f"{samples} samples", **said)
 
 
 def test_figures_of_one_column_measured_otherwise_say_how():
@@ -8,27 +12,27 @@ def test_figures_of_one_column_measured_otherwise_say_how():
             trial=trial,
             status="completed",
             validation_negative_elbo=100.0,
-            nll_importance_sampling=95.0,
-            nll_importance_sampling_images=10,
-            nll_importance_sampling_samples=samples,
-            nll_hais=94.0,
-            nll_hais_images=10,
-            nll_hais_settings=settings,
+            nll_importance_sampling=sampled(95.0, samples, images=10),
+            nll_hais=Figure(value=94.0, images=10, settings=settings),
         )
 
     alike = leaderboard_table([scored("t0001", 7, "prior 3x2x1"), scored("t0002", 7, "prior 3x2x1")])
-    assert "95.00" in alike.rows[0]
+    assert "95.00" in alike.texts[0]
     mixed = leaderboard_table([scored("t0001", 7, "prior 3x2x1"), scored("t0002", 9, "base 3x2x1")])
-    assert "95.00 (7 samples)" in mixed.rows[0]
-    assert "94.00 (base 3x2x1)" in mixed.rows[1]
+    assert "95.00 (7 samples)" in mixed.texts[0]
+    assert "94.00 (base 3x2x1)" in mixed.texts[1]
 
 
 def test_the_bound_on_test_images_has_its_error_and_rows_without_it_are_read():
-    row = {"trial": "t0001", "status": "completed", "test_negative_elbo": 115.41, "test_negative_elbo_images": 1000}
-    without, with_error = LeaderboardRow(**row), LeaderboardRow(**row, test_negative_elbo_error=1.03)
-    assert "115.41" in leaderboard_table([without]).rows[0]
+    without, with_error = (
+        LeaderboardRow(
+            trial="t0001", status="completed", test_negative_elbo=Figure(value=115.41, images=1000, error=error)
+        )
+        for error in (None, 1.03)
+    )
+    assert "115.41" in leaderboard_table([without]).texts[0]
     table = leaderboard_table([with_error])
-    assert dict(zip(table.header, table.rows[0], strict=True))["test -ELBO (1,000 images)"] == "115.41 ± 1.03"
+    assert dict(zip(table.header, table.texts[0], strict=True))["test -ELBO (1,000 images)"] == "115.41 ± 1.03"
     assert any("The validation bound has no ±" in note for note in table.notes)
 
 
@@ -36,14 +40,12 @@ def retrained(trial, samples, settings, own=None):
     return LeaderboardRow(
         trial=trial,
         status="completed",
-        nll_importance_sampling=None if own is None else 96.0,
-        nll_importance_sampling_samples=own,
-        retrained_nll_importance_sampling=95.0,
-        retrained_nll_importance_sampling_seeds=5,
-        retrained_nll_importance_sampling_samples=samples,
-        retrained_nll_hais=94.0,
-        retrained_nll_hais_seeds=5,
-        retrained_nll_hais_settings=settings,
+        nll_importance_sampling=None if own is None else sampled(96.0, own),
+        retrained=Retrained(
+            seeds=5,
+            nll_importance_sampling=sampled(95.0, samples, seeds=5),
+            nll_hais=Figure(value=94.0, seeds=5, settings=settings),
+        ),
     )
 
 
@@ -52,7 +54,7 @@ def test_retrained_figures_say_how_they_were_made_where_no_other_does():
     alone = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 7, "prior 3x2x1")])
     assert "IS: importance sampling, 7 samples an image." in alone.notes
     assert "HAIS: prior 3x2x1." in alone.notes
-    assert "95.00" in alone.rows[0]
+    assert "95.00" in alone.texts[0]
     alike = leaderboard_table([retrained("t0001", 7, "prior 3x2x1", own=7)])
     assert "IS: importance sampling, 7 samples an image." in alike.notes
     other = leaderboard_table([retrained("t0001", 7, "prior 3x2x1", own=1000)])
@@ -60,6 +62,6 @@ def test_retrained_figures_say_how_they_were_made_where_no_other_does():
     mixed = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 9, "base 3x2x1")])
     assert "IS: importance sampling, 7 or 9 samples an image." in mixed.notes
     assert "HAIS: base 3x2x1; or prior 3x2x1." in mixed.notes
-    assert {"95.00 (7 samples)", "94.00 (prior 3x2x1)"} <= set(mixed.rows[0])
+    assert {"95.00 (7 samples)", "94.00 (prior 3x2x1)"} <= set(mixed.texts[0])
     many = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 16_000, "prior 3x2x1")])
-    assert "95.00 (16,000 samples)" in many.rows[1]
+    assert "95.00 (16,000 samples)" in many.texts[1]

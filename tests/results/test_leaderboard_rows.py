@@ -1,13 +1,15 @@
 """What is said of trials that have not ended, and of figures that are not a trial's own."""
 
 import csv
+import re
 
 import pytest
 
 import iafsweep
-from iafsweep.errors import SweepError
+from iafsweep.errors import SweepError, UserError
 from iafsweep.records import sandwich_beside
 from iafsweep.report.findings import read_findings
+from iafsweep.report.page import html_page
 from iafsweep.report.verdict import verdict_of_trial
 from iafsweep.results.publish import publish
 from iafsweep.sweep.storage.stored_sweep import read_sweep
@@ -44,7 +46,7 @@ def test_what_a_trial_has_done_so_far_is_on_every_leaderboard(tmp_path):
     (maker.folder.trial("t0002") / "metrics.jsonl").write_text("damaged\n")
     loaded = iafsweep.load_sweep(maker.folder.path)
     first, second = sorted(loaded.rows, key=lambda row: row.trial)
-    assert (first.epochs, first.best_epoch, first.seconds, first.rank) == (3, 3, 3 * 4.0, None)  # 4 s an epoch
+    assert (first.epochs, first.best_epoch, first.training.seconds, first.rank) == (3, 3, 3 * 4.0, None)  # 4 s an epoch
     assert (first.validation_negative_elbo is not None, first.validation_images) == (True, 1000)
     assert (second.epochs, second.validation_negative_elbo) == (0, None)
     assert [problem.partition(": ")[0] for problem in loaded.problems] == ["the epochs of t0002 are left out"]
@@ -100,10 +102,52 @@ def test_the_gap_outlives_other_settings_of_hais_and_says_its_own(tmp_path):
     run = RunFolder(maker.folder.trial("t0001"))
     run.write_evaluation(bounded("posterior 40x4x16", ("prior", "9x1x2"), ("posterior", "10x4x16")))
     (row,) = iafsweep.load_sweep(maker.folder.path).rows
-    assert (row.hais_gap, row.hais_gap_settings) == (0.2, "posterior 10x4x16")
-    assert row.nll_hais_settings == "posterior 40x4x16"
+    assert (row.hais_gap.value, row.hais_gap.settings) == (0.2, "posterior 10x4x16")
+    assert row.nll_hais.settings == "posterior 40x4x16"
     text = verdict_of_trial(run.read_evaluation()).text
     assert "by HAIS (posterior 10x4x16, not the figure's posterior 40x4x16) are 0.20 ± 0.05 nats apart" in text
+
+
+def rescored(folder, trial):
+    """A trial that was scored again with weaker settings after its good figures were made."""
+    run = RunFolder(folder.trial(trial))
+    found = run.read_evaluation()
+    weaker = [
+        each.model_copy(update={"nll": each.nll + 3, "settings": settings, "samples": 8})
+        for each in found.estimates
+        if (settings := {"importance_sampling": "8 samples", "hais": "prior 4x2x2"}.get(each.method))
+    ]
+    run.write_evaluation(found.model_copy(update={"estimates": (*weaker, *found.estimates)}))
+
+
+def test_the_leaderboard_shows_the_lower_figure_on_most_images_or_the_one_asked_for(tmp_path):
+    folder = SweepMaker(tmp_path / "s").began().add(count=2).score("t0001", "t0002").ended().folder
+    rescored(folder, "t0001")
+    rows = {row.trial: row for row in iafsweep.load_sweep(folder.path).rows}
+    assert (rows["t0001"].nll_hais, rows["t0001"].nll_importance_sampling) == (
+        rows["t0002"].nll_hais,
+        rows["t0002"].nll_importance_sampling,
+    )
+    asked = {row.trial: row for row in iafsweep.load_sweep(folder.path, show="prior 4x2x2").rows}
+    assert asked["t0001"].nll_hais.value == rows["t0001"].nll_hais.value + 3
+    assert asked["t0001"].nll_importance_sampling == rows["t0001"].nll_importance_sampling
+    assert asked["t0002"].nll_hais is None  # it has none of these settings
+    publish(read_sweep(folder), show=["8 samples", "prior:4x2x2"])
+    (exported,) = (
+        row for row in csv.DictReader(folder.leaderboard_csv.read_text().splitlines()) if row["trial"] == "t0001"
+    )
+    assert (exported["nll_hais_settings"], exported["nll_importance_sampling_samples"]) == ("prior 4x2x2", "8")
+    found = read_findings(read_sweep(folder), ["prior 4x2x2"])
+    assert {each.settings for each in found.evaluations["t0001"].estimates if each.method == "hais"} == {
+        "posterior 20x4x16",
+        "prior 4x2x2",
+    }
+    page = html_page(found, ["report", "s"])
+    assert {"prior 4x2x2", "posterior 20x4x16"} <= set(re.findall(r"(?:prior|posterior) \d+x\d+x\d+", page))
+    with pytest.raises(
+        UserError, match=r"--show '9 samples': no test figure was measured so; there are: 1,000 samples"
+    ):
+        iafsweep.load_sweep(folder.path, show="9 samples")
 
 
 @pytest.mark.parametrize(

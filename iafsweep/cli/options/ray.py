@@ -30,6 +30,15 @@ Space = Annotated[
     ),
 ]
 
+Show = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SETTINGS",
+        help="Show the test figures with these settings, such as `5000 samples` or `posterior 40x4x16`, perhaps with "
+        "`on 100 images` behind; default: of each method those on most images, and of these the lowest. Repeatable.",
+    ),
+]
+
 Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
 
 Overrides = Annotated[

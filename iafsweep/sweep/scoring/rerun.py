@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,12 +12,12 @@ from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_images
-from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, measure
-from iafsweep.evaluation.previous import Earlier, lost, read_earlier, replaced, with_earlier
+from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, kind_of, measure
+from iafsweep.evaluation.previous import Earlier, lost, read_earlier, with_earlier
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
-from iafsweep.records import Evaluation
+from iafsweep.records import Evaluation, FigureKind
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.resources import Plan
@@ -106,7 +106,13 @@ class Finalist:
         return f"{self.trial}.{self.digest}.{task}"
 
 
-def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig, test_images: int) -> Finalist:
+def plan_finalist(
+    trial: str,
+    folder: SweepFolder,
+    evaluation: EvaluationConfig,
+    test_images: int,
+    asked: Collection[FigureKind] | None = None,
+) -> Finalist:
     """Return what has to be done to score a trial on the test images.
 
     Args:
@@ -114,6 +120,8 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
         folder: the sweep folder.
         evaluation: the settings to score with.
         test_images: how many test images there are.
+        asked: figures that are made whatever there is; of others those that the trial has are kept as they are. None:
+            all are made.
 
     Raises:
         RunFolderError: its run folder, its state or its checkpoint is missing or damaged.
@@ -123,15 +131,25 @@ def plan_finalist(trial: str, folder: SweepFolder, evaluation: EvaluationConfig,
     digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
     check_whole(run, evaluation.checkpoint)
     state = run.read_state()
+    there = set() if asked is None else _kinds_there(run, digest) - set(asked)
     return Finalist(
         trial=trial,
         run=run,
         config=config,
-        jobs=tuple(plan_jobs(config, {"test": test_images})),
+        jobs=tuple(job for job in plan_jobs(config, {"test": test_images}) if kind_of(job) not in there),
         digest=digest,
         epoch=saved_epoch(state, evaluation.checkpoint),
         parameters=state.parameters,
     )
+
+
+def _kinds_there(run: RunFolder, digest: str) -> set[FigureKind]:
+    """The figures that a trial has of this checkpoint."""
+    earlier = read_earlier(run)
+    if earlier is None or earlier.evaluation.checkpoint_digest != digest:
+        return set()
+    bounded: set[FigureKind] = {"sandwich"} if earlier.evaluation.sandwiches else set()
+    return bounded | earlier.methods
 
 
 def score_finalists(
@@ -145,7 +163,7 @@ def score_finalists(
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
     All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
-    the same checkpoint that were measured earlier and are not made again stay.
+    the same checkpoint that were measured earlier stay beside them, whatever they were measured with.
 
     Args:
         finalists: from :func:`plan_finalist`, the best first.
@@ -153,7 +171,7 @@ def score_finalists(
         images: all test images, uint8 [N, X...].
         plan: how many processes, with what.
         progress: hears of each unit done; searches for a small error add to the units there are.
-        say: hears a line on each earlier figure that is replaced by one with other settings, or cannot be kept.
+        say: hears a line on each earlier figure that cannot be kept.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
@@ -235,7 +253,7 @@ def _write(finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: s
 
 
 def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, say: Callable[[str], None]) -> Scores:
-    """New scores with the earlier figures of the same checkpoint that were not made again."""
+    """New scores beside the earlier figures of the same checkpoint."""
     if earlier is None:
         return scores
     digest = earlier.evaluation.checkpoint_digest
@@ -244,6 +262,4 @@ def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, s
         for figure in lost(scores, earlier):
             say(f"{finalist.trial}: {figure} is of {why}: not kept")
         return scores
-    for line in replaced(scores, earlier):
-        say(f"{finalist.trial}: {line}")
-    return with_earlier(scores, earlier, finalist.config.evaluation)
+    return with_earlier(scores, earlier)

@@ -5,22 +5,15 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from iafsweep.errors import SweepError
-from iafsweep.records import LeaderboardRow
+from iafsweep.records import Figure, LeaderboardRow, Retrained
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
-
-_RETRAINED: Mapping[str, str | None] = {
-    "test_negative_elbo": None,
-    "nll_importance_sampling": "nll_importance_sampling_samples",
-    "nll_hais": "nll_hais_settings",
-}
-"""Figures whose mean and spread over seeds stand on the leaderboard, with the field that says how they were made."""
 
 
 def retrain_folder(folder: SweepFolder, top: int, seeds: int, *, all_images: bool) -> SweepFolder:
@@ -72,23 +65,23 @@ def retrainings(folder: SweepFolder) -> list[SweepFolder]:
     return [SweepFolder(path.parent) for path in sorted((folder.path / "retrain").glob("*/trials.jsonl"))]
 
 
-def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[str, dict[str, object]]:
+def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[str, Retrained]:
     """Return mean and spread over seeds, by the configuration's parameters as :func:`parameters_key` writes them.
 
     A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
-    such; how many of both, and the settings, are returned beside it. The spread is the standard deviation of one seed's
-    figure, None with a single seed. Of several retrainings in which a configuration was scored the last counts.
+    such. The spread is the standard deviation of one seed's figure, None with a single seed. Of several retrainings in
+    which a configuration was scored the last counts.
 
     Args:
         retrainings: the scored rows of each, the oldest first.
     """
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, Retrained] = {}
     for rows in retrainings:
         groups: defaultdict[str, list[LeaderboardRow]] = defaultdict(list)
         for row in rows:
-            if row.status == "completed" and any(getattr(row, name) is not None for name in _RETRAINED):
+            if row.status == "completed" and (row.test_negative_elbo or row.nll_importance_sampling or row.nll_hais):
                 groups[parameters_key(row)].append(row)
-        found |= {key: _figures(group) for key, group in groups.items()}
+        found |= {key: _retrained(group) for key, group in groups.items()}
     return found
 
 
@@ -97,21 +90,29 @@ def parameters_key(row: LeaderboardRow) -> str:
     return json.dumps(row.parameters, sort_keys=True)
 
 
-def _figures(rows: Sequence[LeaderboardRow]) -> dict[str, object]:
-    figures: dict[str, object] = {"retrained_seeds": len(rows)}
-    for name, settings in _RETRAINED.items():
-        alike: defaultdict[tuple[int, object], list[float]] = defaultdict(list)
-        for row in rows:
-            if (value := getattr(row, name)) is not None:
-                made_with = None if settings is None else getattr(row, settings)
-                alike[getattr(row, f"{name}_images") or 0, made_with].append(value)
-        if alike:
-            (images, made_with), values = max(alike.items(), key=lambda each: (len(each[1]), each[0][0]))
-            figures |= {
-                f"retrained_{name}": statistics.fmean(values),
-                f"retrained_{name}_spread": statistics.stdev(values) if len(values) > 1 else None,
-                f"retrained_{name}_seeds": len(values),
-                f"retrained_{name}_images": images or None,
-            }
-            figures |= {} if settings is None else {f"retrained_{settings}": made_with}
-    return figures
+def _retrained(rows: Sequence[LeaderboardRow]) -> Retrained:
+    return Retrained(
+        seeds=len(rows),
+        test_negative_elbo=_mean([row.test_negative_elbo for row in rows]),
+        nll_importance_sampling=_mean([row.nll_importance_sampling for row in rows]),
+        nll_hais=_mean([row.nll_hais for row in rows]),
+    )
+
+
+def _mean(figures: Sequence[Figure | None]) -> Figure | None:
+    alike: defaultdict[tuple[int, str | None], list[Figure]] = defaultdict(list)
+    for each in figures:
+        if each is not None:
+            alike[each.images or 0, each.settings].append(each)
+    if not alike:
+        return None
+    most = max(alike.values(), key=lambda each: (len(each), each[0].images or 0))
+    values = [each.value for each in most]
+    return Figure(
+        value=statistics.fmean(values),
+        images=most[0].images,
+        error=statistics.stdev(values) if len(values) > 1 else None,
+        settings=most[0].settings,
+        samples=most[0].samples,
+        seeds=len(values),
+    )

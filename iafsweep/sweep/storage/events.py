@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from iafsweep.records import Precision, Record
+from iafsweep.records import Record, TrainingFacts
 from iafsweep.version import Writer
 
 LEDGER_SCHEMA = 3
@@ -114,7 +114,19 @@ class Rung(Record):
     time: str
 
 
-class Finished(Record):
+class _End(Record):
+    """What stands in front of the facts of training in the row of a trial that ended."""
+
+    row: Literal["finished"] = "finished"
+    trial: TrialId
+    status: EndStatus
+    epochs: int
+    value: float | None = None
+    best_epoch: int | None = None
+    best_value: float | None = None
+
+
+class Finished(TrainingFacts, _End):
     """A trial ended.
 
     Attributes:
@@ -124,31 +136,15 @@ class Finished(Record):
         value: validation bound of the last epoch, None if there is none that is finite.
         best_epoch: the epoch with the best validation bound.
         best_value: that bound, nats per image; ranks the trial.
-        seconds: training seconds, interruptions not counted.
         gpu_seconds: seconds times GPUs of the trial.
         device: where it trained.
-        precision: what its networks computed in; None if it never began.
-        compiled: whether its step was compiled.
-        compile_seconds: how many of its seconds were spent compiling.
-        parameters: trainable parameters of the model.
         error: the traceback of a failed trial, or what went wrong in a line.
         time: when, UTC.
     """
 
-    row: Literal["finished"] = "finished"
-    trial: TrialId
-    status: EndStatus
-    epochs: int
-    value: float | None = None
-    best_epoch: int | None = None
-    best_value: float | None = None
-    seconds: float
+    compile_seconds: float = 0.0
     gpu_seconds: float
     device: str = ""
-    precision: Precision | None = None
-    compiled: bool | None = None
-    compile_seconds: float = 0.0
-    parameters: int | None = None
     error: str = ""
     time: str
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from iafsweep.records import METRIC, Precision, Record, RunState
+from iafsweep.records import METRIC, RunState, TrainingFacts
 from iafsweep.sweep.storage.events import EndStatus, Finished, now
 
 Status = Literal["running", "interrupted", "waiting"] | EndStatus
 
 
-class TrialReport(Record):
+class TrialReport(TrainingFacts):
     """State of a trial after an epoch, or at its end.
 
     Tune raises, and ends the whole sweep, when a figure it compares is missing once; so every report has every field.
@@ -25,13 +25,8 @@ class TrialReport(Record):
         validation_negative_elbo: validation bound of the last epoch, nats per image; infinite if there is none.
         best_epoch: the best epoch so far.
         best_value: its validation bound.
-        seconds: training seconds so far.
         gpus: GPUs of the trial.
         device: where it trains.
-        precision: what its networks compute in; None before it began.
-        compiled: whether its step is compiled.
-        compile_seconds: how many of the seconds were spent compiling.
-        parameters: trainable parameters.
         error: what went wrong.
         note: what the sweep's log should say.
     """
@@ -43,13 +38,9 @@ class TrialReport(Record):
     validation_negative_elbo: float
     best_epoch: int | None
     best_value: float | None
-    seconds: float
+    compile_seconds: float = 0.0
     gpus: float
     device: str
-    precision: Precision | None = None
-    compiled: bool | None = None
-    compile_seconds: float = 0.0
-    parameters: int | None
     error: str = ""
     note: str = ""
 
@@ -67,13 +58,9 @@ class TrialReport(Record):
             value=value if math.isfinite(value) else None,
             best_epoch=self.best_epoch,
             best_value=self.best_value,
-            seconds=self.seconds,
+            **self.facts.model_dump(),
             gpu_seconds=self.seconds * self.gpus,
             device=self.device,
-            precision=self.precision,
-            compiled=self.compiled,
-            compile_seconds=self.compile_seconds,
-            parameters=self.parameters,
             error=self.error,
             time=now(),
         )

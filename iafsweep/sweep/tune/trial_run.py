@@ -15,6 +15,7 @@ import torch
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
+from iafsweep.records import TrainingFacts
 from iafsweep.run_files import metrics_file
 from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device
 from iafsweep.sweep.cluster.disk import is_out_of_room
@@ -201,13 +202,9 @@ class TrialRun:
             validation_negative_elbo=math.inf if failed or state is None else bound_of(state, self._last_bound),
             best_epoch=None if best is None else best.epoch,
             best_value=None if best is None else best.validation_negative_elbo,
-            seconds=0.0 if state is None else state.seconds,
+            **(TrainingFacts(seconds=0.0, compile_seconds=0.0) if state is None else state.facts).model_dump(),
             gpus=self._gpus,
             device=self._device_name,
-            precision=None if state is None else state.precision,
-            compiled=None if state is None else state.compiled,
-            compile_seconds=0.0 if state is None else state.compile_seconds,
-            parameters=None if state is None else state.parameters,
             error=error,
             note=note,
         )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from iafsweep.errors import RunFolderError
-from iafsweep.records import EpochMetrics, Evaluation, on_most_images
+from iafsweep.records import EpochMetrics, Evaluation, shown_figures
 from iafsweep.run_files import metrics_file
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
 
@@ -182,7 +182,7 @@ def figures_of(evaluation: Evaluation) -> Mapping[str, float]:
     A name is ``split/method/what``; of several figures by one method on one split, that on the most images is taken.
     """
     values: dict[str, float] = {}
-    for (method, split), each in on_most_images(evaluation.estimates).items():
+    for (method, split), each in shown_figures(evaluation.estimates).items():
         found = {
             "nll": each.nll,
             "standard_error": each.standard_error,

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
 from iafsweep.leaderboard import leaderboard_table
-from iafsweep.records import LeaderboardRow
+from iafsweep.records import Figure, LeaderboardRow, Retrained
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.search_space.files import dump_space, read_stored_space
 from iafsweep.sweep.samplers.build import make_proposer
@@ -95,35 +95,30 @@ def test_mean_and_spread_are_over_seeds_of_one_configuration():
             trial=trial,
             status=status,
             parameters={DEPTH: depth},
-            nll_importance_sampling=nll,
-            nll_importance_sampling_images=None if nll is None else images,
-            nll_importance_sampling_samples=None if nll is None else samples,
+            nll_importance_sampling=None
+            if nll is None
+            else Figure(value=nll, images=images, samples=samples, settings=f"{samples} samples"),
         )
 
     first = [row("t1", 0, 90.0), row("t2", 0, 92.0), row("t3", 0, None, "failed"), row("t4", 1, 80.0)]
     found = retrained_figures([first])
     same = found[parameters_key(row("x", 0, None))]
-    assert same == {
-        "retrained_seeds": 2,
-        "retrained_nll_importance_sampling": 91.0,
-        "retrained_nll_importance_sampling_spread": pytest.approx(2**0.5),
-        "retrained_nll_importance_sampling_seeds": 2,
-        "retrained_nll_importance_sampling_images": 50,
-        "retrained_nll_importance_sampling_samples": 10,
-    }
+    assert same == Retrained(
+        seeds=2,
+        nll_importance_sampling=Figure(value=91.0, error=2**0.5, seeds=2, images=50, samples=10, settings="10 samples"),
+    )
     single = found[parameters_key(row("x", 1, None))]
-    assert (single["retrained_seeds"], single["retrained_nll_importance_sampling_spread"]) == (1, None)
+    assert (single.seeds, single.nll_importance_sampling.error) == (1, None)
     later = retrained_figures([first, [row("t1", 1, 70.0)]])
-    assert later[parameters_key(row("x", 1, None))]["retrained_nll_importance_sampling"] == 70.0
+    assert later[parameters_key(row("x", 1, None))].nll_importance_sampling.value == 70.0
 
     # Seeds that were not scored, or not like the others, are in no mean; a retraining without a figure replaces none.
     mixed = [row("t1", 0, 90.0), row("t2", 0, 92.0), row("t3", 0, None), row("t4", 0, 99.0, images=5)]
     mixed.append(row("t5", 0, 80.0, samples=5000))
     found = retrained_figures([mixed, [row("t1", 0, None)]])[parameters_key(row("x", 0, None))]
-    assert found["retrained_seeds"] == 4
-    assert found["retrained_nll_importance_sampling"] == 91.0
-    assert found["retrained_nll_importance_sampling_seeds"] == 2
-    assert found["retrained_nll_importance_sampling_images"] == 50
+    assert found.seeds == 4
+    sampled = found.nll_importance_sampling
+    assert (sampled.value, sampled.seeds, sampled.images) == (91.0, 2, 50)
 
 
 def test_the_last_retraining_is_the_one_that_began_last(folder):
@@ -144,9 +139,9 @@ def test_the_last_retraining_is_the_one_that_began_last(folder):
     RunFolder(folder.trial("t0001")).path.mkdir()
     RunFolder(folder.trial("t0001")).write_evaluation(figures(epoch=4))
     row = scored_rows(read_sweep(folder)).rows[0]
-    assert row.retrained_nll_importance_sampling == 80.0
+    assert row.retrained.nll_importance_sampling.value == 80.0
     # The column says on how many images the retrained figures rest, not those of the sweep's own trial.
     header = leaderboard_table([row]).header
     assert "retrained test NLL, IS (7 images)" in header
-    assert row.retrained_nll_importance_sampling_samples == 1000
+    assert row.retrained.nll_importance_sampling.samples == 1000
     assert "test NLL, IS (100 images)" in header
