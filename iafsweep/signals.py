@@ -86,6 +86,9 @@ def between_steps() -> Iterator[Callable[[], None]]:
         KeyboardInterrupt: Ctrl-C.
         Terminated: SIGTERM or SIGHUP.
     """
+    if threading.current_thread() is not threading.main_thread():  # Python allows no handlers there
+        yield lambda: None
+        return
     count = SignalCount()
 
     def note(number: int, frame: FrameType | None) -> None:

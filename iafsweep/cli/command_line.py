@@ -26,6 +26,19 @@ def this_command() -> str:
     return shlex.join([*program(), *sys.argv[1:]])
 
 
+def report_command(folder: Path) -> list[str]:
+    """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
+    from iafsweep.report.private import shareable
+
+    words, here = program(), Path.cwd()
+    words[-1] = os.path.relpath(words[-1]) if Path(words[-1]).is_relative_to(here) else words[-1]
+    if any(os.path.isabs(word) or os.pardir in Path(word).parts or shareable(word) != word for word in words):
+        words = ["iafsweep-sweep"]
+    below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
+    shown = below.as_posix()
+    return [*words, "report", shown if shareable(shown) == shown else folder.name]
+
+
 def _in_shell(path: str, name: str) -> str:
     """Return ``name`` if the shell means ``path`` by it or there is no such path, else the shortest way to write it."""
     whole, found = os.path.abspath(path), shutil.which(name)  # links are not followed: an environment's python is one

@@ -15,7 +15,7 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from iafsweep.cli.printable import print_anything
+from iafsweep.cli.console import print_anything
 from iafsweep.errors import UserError
 from iafsweep.signals import RAISED, HungUp, Terminated, heard, let_go_of_terminal
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from iafsweep.api.news import StepNews
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Pace:
         return True
 
 
-class TrainingProgress:
+class TrainingProgress(StepNews):
     """Shows epoch, bounds, speed and time left."""
 
     def __init__(self, console: Console, epochs: int, done: int, batches: int) -> None:

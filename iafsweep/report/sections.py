@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from iafsweep.estimators.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
-from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
+from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNTRUSTED_PARETO_K, UNTRUSTED_VARIANCE
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import figure_card, legend, text_table, trial_button
@@ -132,9 +131,9 @@ def estimators(found: Findings) -> Markup:
         return _section("estimators", "Test figures", figure)
     lead = (
         f"A figure counts as trusted when at most {TRUSTED_SHARE:.0%} of its images have weights that vary too much "
-        f"(variance of the log-weights above {VARIANCE_LIMIT:g}, or Pareto k̂ above {PARETO_K_LIMIT:g}), and as not "
-        f"to be trusted above {DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would have "
-        "said, less the figure: far from 0 means bias, near 0 does not rule it out."
+        f"(variance of the log-weights above {UNTRUSTED_VARIANCE:g}, or Pareto k̂ above {UNTRUSTED_PARETO_K:g}), and as "
+        f"not to be trusted above {DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains would "
+        "have said, less the figure: far from 0 means bias, near 0 does not rule it out."
     )
     tables = [
         element("h3", "Diagnostics"),

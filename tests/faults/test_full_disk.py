@@ -12,7 +12,8 @@ from iafsweep.sweep.storage.events import Rung, Started
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings
+from iafsweep.sweep.tune.trial_run import open_trainer
 from iafsweep.training import RunFolder, Trainer, checkpoint
 from tests.sweep.storage.test_ledger import HEADER, proposed
 from tests.sweep.tiny import open_filling, tiny_images, tiny_space

@@ -14,7 +14,8 @@ from iafsweep.sweep.samplers.optuna_study import BAD_BOUND, frozen_trial
 from iafsweep.sweep.storage.events import Finished
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings
+from iafsweep.sweep.tune.trial_run import open_trainer
 from tests.sweep.storage.test_ledger import proposed
 from tests.sweep.tiny import DEPTH, RATE, tiny_images, tiny_space
 from tests.sweep.tune.test_trainable import config_of

@@ -15,7 +15,7 @@ from iafsweep.search_space.files import load_space, read_stored_space
 from iafsweep.sweep.storage.events import trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
-from iafsweep.sweep.tune.trainable import open_trainer
+from iafsweep.sweep.tune.trial_run import open_trainer
 from iafsweep.training import RunFolder, Trainer, load_trained_model
 from tests.sweep.storage.test_ledger import HEADER, finished, proposed
 from tests.sweep.tiny import BASE, tiny_images, tiny_space

@@ -21,7 +21,7 @@ from iafsweep.records import Best, EpochMetrics, RunState
 from iafsweep.search_space.condition_parser import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.space import Parameter, SearchSpace
-from iafsweep.sweep.tune.trainable import open_trainer
+from iafsweep.sweep.tune.trial_run import open_trainer
 from iafsweep.training import DivergedError
 
 DEPTH, WIDTH, RATE = "model.flow.depth", "model.flow.made.width", "training.learning_rate"

@@ -39,10 +39,6 @@ after ``import ray`` it would find no token."""
 _OBJECT_STORE_BYTES = 512 * 2**20
 
 
-def _because(limit: str) -> str:
-    return f" ({limit})" if limit else ""
-
-
 @contextmanager
 def running_ray(
     node: Node,

@@ -11,7 +11,6 @@ import torch
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
 from iafsweep.limits import usable_cpus, usable_memory
-from iafsweep.sweep.cluster.ray_session import _because
 
 _MANY = 10**9
 
@@ -60,6 +59,10 @@ class Plan:
     def __str__(self) -> str:
         trials = "1 trial" if self.at_a_time == 1 else f"{self.at_a_time} trials"
         return f"{trials} at a time, limited by {self.limited_by} ({self.cpus} CPU, {self.gpus:g} GPU a trial)"
+
+
+def _because(limit: str) -> str:
+    return f" ({limit})" if limit else ""
 
 
 def this_machine() -> Node:

@@ -2,5 +2,5 @@
 
 ``driver`` begins a sweep or goes on with it · ``options`` on what · ``session`` one driver's training ·
 ``tune_config`` how Tune is set up · ``searcher``, ``scheduler``, ``stopper``, ``ledger_callback`` its parts over the
-ledger · ``trainable`` one trial.
+ledger · ``trial_run``, ``trainable`` one trial.
 """

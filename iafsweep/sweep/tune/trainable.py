@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import math
-import shutil
 import traceback
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,48 +16,18 @@ from ray import tune
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
-from iafsweep.records import EpochMetrics, RunState, RunStatus
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device, tensor_over
 from iafsweep.sweep.cluster.disk import is_out_of_room
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
-from iafsweep.training import DivergedError, Trainer, device_name
+from iafsweep.sweep.tune.trial_run import OpenTrainer, RunningTrainer
+from iafsweep.training import DivergedError, device_name
 from iafsweep.training.host_memory import give_freed_memory_back
 from iafsweep.training.memory import is_out_of_memory
 
 _LOCK_SECONDS = 20.0
-
-
-class RunningTrainer(Protocol):
-    """What a trial needs of :class:`iafsweep.training.Trainer`."""
-
-    epochs_done: int
-    config: RunConfig
-
-    @property
-    def state(self) -> RunState:
-        """How far the run is."""
-
-    def run_epoch(self) -> EpochMetrics:
-        """Train one epoch."""
-
-    def save(self) -> None:
-        """Write the checkpoints."""
-
-    def finish(self, status: RunStatus = ...) -> None:
-        """Save, draw, and close."""
-
-    def interrupt(self) -> None:
-        """Save the last complete epoch and close."""
-
-    def close(self) -> None:
-        """Close all files."""
-
-
-OpenTrainer = Callable[[RunConfig, TrainingImages, Path, torch.device], tuple[RunningTrainer, str]]
-"""Starts or goes on with the run in a folder; returns the trainer and a remark for the sweep's log."""
 
 
 @dataclass(frozen=True)
@@ -81,26 +49,6 @@ class TrialSettings:
     open_trainer: OpenTrainer
     take_device: TakeDevice = take_device
     until: int | None = None
-
-
-def open_trainer(
-    config: RunConfig, images: TrainingImages, path: Path, device: torch.device
-) -> tuple[RunningTrainer, str]:
-    """Go on from the run folder's ``last.pt``; without one (killed before its first checkpoint) start afresh."""
-    folder = RunFolder(path)
-    if folder.last.exists():
-        trainer = Trainer.resume(config, images, folder, device)
-        return trainer, _notes(f"goes on after epoch {trainer.epochs_done}", trainer.remark)
-    interrupted = path.exists()
-    if interrupted:
-        shutil.rmtree(path)
-    note = "was interrupted before its first checkpoint; starts afresh" if interrupted else ""
-    trainer = Trainer.start(config, images, folder, device)
-    return trainer, _notes(note, trainer.remark)
-
-
-def _notes(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
 
 
 class SweepTrial(tune.Trainable):

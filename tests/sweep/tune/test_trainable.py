@@ -12,7 +12,8 @@ from iafsweep.search_space.candidate import candidate
 from iafsweep.sweep.cluster.device import is_gpu_fault, is_transient
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.trial_report import TrialReport, read_report
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings
+from iafsweep.sweep.tune.trial_run import open_trainer
 from iafsweep.training import RunFolder, Trainer
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, open_fake, open_faulty, tiny_images, tiny_space
 
