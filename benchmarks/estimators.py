@@ -20,7 +20,7 @@ from benchmarks.estimator_figures import Results, collect
 from benchmarks.estimator_page import draw, fill_page
 from benchmarks.estimator_runs import Annealing, Bench, Sampling, Sandwiched, evaluation_seconds, processor, run_all
 from iafsweep.atomic import write_text
-from iafsweep.cli.train_and_score import train_and_score
+from iafsweep.cli.single import train_and_score
 from iafsweep.config import HaisConfig, RunConfig, load_config
 from iafsweep.data import load_test_images
 from iafsweep.data_root import default_data_root

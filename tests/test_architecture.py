@@ -27,9 +27,17 @@ ONLY = {
 # The rooms of the sweep: each knows those named before it; the three in the middle do not know each other.
 ROOMS = ["storage", "samplers", "schedulers", "cluster", "scoring", "callbacks", "tune"]
 MIDDLE = {"samplers", "schedulers", "cluster"}
+# Inside the command line: each knows those named before it.
+CLI = [
+    {"options", "errors", "console", "tables", "progress", "command_line"},
+    {"tracking", "sweep_output"},
+    {"commands"},
+    {"single", "sweep"},
+    {"entry"},
+]
 RAY = {"sweep/cluster", "sweep/tune"}
 OPTUNA = {"sweep/samplers", "sweep/callbacks/optuna_journal.py", "report/importance.py"}
-LARGEST = {"models": 20, "training": 20, "report": 20, "cli": 18}  # cli: until its commands have a folder
+LARGEST = {"models": 20, "training": 20, "report": 20, "commands": 14}  # a file a command
 
 
 def floor_of(module):
@@ -91,6 +99,22 @@ def test_rooms_of_the_sweep_know_those_below(file):
             assert module.split(".")[2] in below, f"{file} imports {module}"
 
 
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "cli").rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
+def test_rooms_of_the_command_line_know_those_below(file):
+    room = file.relative_to(PACKAGE / "cli").parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    floor = next(floor for floor, rooms in enumerate(CLI) if room in rooms)
+    below = set().union(*CLI[: floor + 1])
+    for module in imports(file):
+        if module.startswith("iafsweep.cli."):
+            there = module.split(".")[2]
+            assert there in below, f"{file} imports {module}"
+            assert room != "sweep" or there != "single", f"{file} imports {module}"
+
+
 MAPS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
 
 
@@ -130,7 +154,7 @@ def test_who_knows_ray_and_optuna(file):
         ("import iafsweep.cli.entry", ["typer", "pydantic"]),
         ("import iafsweep; iafsweep.load_run, iafsweep.build_model, iafsweep.estimators", ["ray", "torchvision"]),
         ("import iafsweep.cli.single", ["ray", "torchvision"]),
-        ("import iafsweep.cli.train_and_score", ["ray", "torchvision"]),
+        ("import iafsweep.api.train, iafsweep.api.launch, iafsweep.cli.sweep_output", ["ray", "torchvision"]),
         ("import iafsweep.cli.sweep", ["ray", "torchvision"]),
     ],
 )

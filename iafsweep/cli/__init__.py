@@ -1,8 +1,7 @@
-"""The two command lines.
+"""The two command lines, clients of ``api``.
 
-``entry`` where both begin · ``single`` and ``train_and_score`` `run_single.py` · ``sweep``, ``sweep_later`` the
-commands of `run_sweep.py`, ``options`` what they share · the work behind these: ``drive``, ``again`` begin or take up a
-sweep, ``see_through`` brings it to its end, ``manage`` looks at it, ``compare``, ``report``, ``export_model`` ·
-``tracking`` MLflow and wandb · ``tables``, ``progress`` what is shown · ``errors`` how a command ends · ``printable``
-what no terminal can refuse · ``command_line`` the words that call it again.
+``entry`` where both begin · ``single`` `run_single.py` · ``sweep`` registers the commands of `run_sweep.py`, which are
+in ``commands``, and the options they share in ``options`` · ``sweep_output`` what is printed while a sweep runs ·
+``tracking`` MLflow and wandb · ``tables``, ``progress`` what is shown, ``console`` where · ``errors`` how a command
+ends · ``command_line`` the words that call it again.
 """

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -24,6 +25,20 @@ def program() -> list[str]:
 def this_command() -> str:
     """Return the command that runs now, to be pasted into a shell."""
     return shlex.join([*program(), *sys.argv[1:]])
+
+
+def report_command(folder: Path, show: Sequence[str] = ()) -> list[str]:
+    """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
+    from iafsweep.report.private import shareable
+
+    words, here = program(), Path.cwd()
+    words[-1] = os.path.relpath(words[-1]) if Path(words[-1]).is_relative_to(here) else words[-1]
+    if any(os.path.isabs(word) or os.pardir in Path(word).parts or shareable(word) != word for word in words):
+        words = ["iafsweep-sweep"]
+    below = folder.relative_to(here) if folder.is_relative_to(here) and folder != here else Path(folder.name)
+    shown = below.as_posix()
+    options = [word for settings in show for word in ("--show", settings)]
+    return [*words, "report", *options, shown if shareable(shown) == shown else folder.name]
 
 
 def _in_shell(path: str, name: str) -> str:

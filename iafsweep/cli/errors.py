@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from iafsweep.cli.printable import print_anything
+from iafsweep.cli.console import print_anything
 from iafsweep.errors import UserError
 from iafsweep.signals import HungUp, Terminated, raise_at_once
 

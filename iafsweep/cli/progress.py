@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
+from iafsweep.api.news import StepNews
 from iafsweep.records import EpochMetrics
 from iafsweep.texts import seconds_left
 
@@ -88,20 +89,22 @@ class _Bar:
         self._task = self._bar.add_task("", total=1, speed="", left="?", text="", figures="")
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self) -> Iterator[Self]:
         """Show the bar inside the block."""
         with self._bar:
-            yield
+            yield self
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class TrainingProgress(_Bar):
+class TrainingProgress(_Bar, StepNews):
     """Shows epoch, bounds, speed and time left."""
 
-    def __init__(self, console: Console, epochs: int, done: int, batches: int) -> None:
-        """Begin at ``done`` of ``epochs`` epochs, each of ``batches`` batches."""
+    def __init__(
+        self, console: Console, epochs: int, done: int, batches: int, news: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin at ``done`` of ``epochs`` epochs, each of ``batches`` batches; ``news`` is called after each epoch."""
         super().__init__(
             console,
             TextColumn("epoch {task.fields[text]}"),
@@ -114,6 +117,7 @@ class TrainingProgress(_Bar):
         self._batches = batches
         self._steps = done * batches
         self._figures = ""
+        self._news = news
         self._bar.update(
             self._task, total=epochs * batches, completed=self._steps, text=self._epoch(min(done + 1, epochs))
         )
@@ -139,6 +143,7 @@ class TrainingProgress(_Bar):
         self._bar.update(self._task, completed=self._steps, text=following, figures=f"after {self._figures}")
         if not self._console.is_terminal and (self._pace.is_due() or metrics.epoch == self._epochs):
             self._print_line(metrics.epoch, f"  {figures}")
+        self._news()
 
     def _print_line(self, epoch: int, figures: str) -> None:
         self._rate.update(self._steps, self._epochs * self._batches)
@@ -191,12 +196,12 @@ class UnitsProgress(_Bar):
         self._pace = Pace(_LINE_EVERY_SECONDS)
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self) -> Iterator[Self]:
         """Show the bar inside the block."""
         if not self._console.is_terminal:
             self._line(self._title)
         with super().shown():
-            yield
+            yield self
 
     def __call__(self, done: UnitsDone) -> None:
         """Take how far the rerun is; what earlier calls have done counts as done, not as speed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,34 +12,36 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli import errors as exits
+from iafsweep.api.news import RunNews, StepNews
+from iafsweep.cli import errors
 from iafsweep.cli.command_line import program, this_command
+from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options import completion
+from iafsweep.cli.options.groups import with_groups
+from iafsweep.cli.options.ray import absolute_data_root
 from iafsweep.cli.options.tracker import TrackerOption
-from iafsweep.cli.options.until_error import (
-    BudgetEvaluations,
-    BudgetSeconds,
-    UntilError,
-    refuse_budget_alone,
-    until_error_changes,
-)
+from iafsweep.cli.options.until_error import UntilError, refuse_budget_alone
 from iafsweep.cli.options.version import VersionOption
+from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
-from iafsweep.data_root import default_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:
-    from iafsweep.training import RunFolder
+    from iafsweep.data import TrainingImages
+    from iafsweep.training import Trainer
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.command()
+@with_groups
 def single(
+    *,
     config: Annotated[
         str | None,
         typer.Argument(
@@ -68,9 +71,7 @@ def single(
         typer.Option(help="Write the model of the run in --run to this new folder; no training, no scoring."),
     ] = None,
     tracker: TrackerOption = None,
-    until_error: UntilError = None,
-    budget_seconds: BudgetSeconds = None,
-    budget_evaluations: BudgetEvaluations = None,
+    until: UntilError,
     device: Annotated[DeviceChoice, typer.Option(help="Where to compute; `auto`: a GPU if there is one.")] = "auto",
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
@@ -107,32 +108,119 @@ def single(
         return
     if resume and evaluate_only:
         raise UserError("--resume trains on and --evaluate-only trains nothing; give one of them")
-    asked = until_error_changes(until_error, budget_seconds, budget_evaluations)
+    asked = until.changes
     changes = [*(overrides or []), *(f"{key}={value}" for key, value in asked.items() if value is not None)]
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
     refuse_budget_alone(asked, settings.evaluation.until_error.target)
-    with leaving_at_once():
-        from iafsweep.cli.train_and_score import train_and_score
-    console = Console(highlight=False)
+    console = make_console()
     run_it = partial(
         train_and_score,
         settings,
         folder,
         device=device,
         threads=threads,
-        root=Path(os.path.expanduser(data_root or default_data_root())).absolute(),
+        root=absolute_data_root(data_root),
         resume=resume,
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),
         console=console,
         same=this_command(),
     )
-    raise typer.Exit(tracked(tracker, settings, folder, partial(console.print, markup=False, soft_wrap=True), run_it))
+    raise typer.Exit(tracked(tracker, settings, folder, partial(say, console), run_it))
+
+
+class RunOutput(RunNews):
+    """Shows what is heard of a run.
+
+    Args:
+        console: where to print.
+        news: called after each epoch.
+    """
+
+    def __init__(self, console: Console, news: Callable[[], None]) -> None:
+        self._console = console
+        self._news = news
+
+    def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
+        """Print what is trained, and show how far it is."""
+        say(
+            self._console,
+            f"Training {trainer.folder.path} on {trainer.place}: {trainer.parameters:,} parameters, "
+            f"{len(images.training):,} training and {len(images.validation):,} validation images",
+        )
+        if trainer.note:
+            say(self._console, f"Note: {trainer.note}")
+        training = trainer.config.training
+        return TrainingProgress(self._console, training.epochs, trainer.epochs_done, batches, self._news).shown()
+
+    def trained(self, trainer: Trainer) -> None:
+        """Print what is wrong with its bounds."""
+        if trainer.bounds_note:
+            say(self._console, f"Note: {trainer.bounds_note}")
+
+    def scoring(self) -> AbstractContextManager[ScoringProgress]:
+        """Show how far it is."""
+        return ScoringProgress(self._console).shown()
+
+
+def train_and_score(
+    config: RunConfig,
+    folder: RunFolder,
+    *,
+    device: DeviceChoice,
+    threads: int | None,
+    root: Path,
+    resume: bool,
+    evaluate_only: bool,
+    again: str,
+    console: Console,
+    same: str = "",
+    news: Callable[[], None] = lambda: None,
+) -> int:
+    """Train (unless only scoring was asked for), score, print the figures; return the exit code.
+
+    Args:
+        config: what to train.
+        folder: where.
+        device: on what.
+        threads: CPU threads, as :func:`iafsweep.api.train.train` takes them.
+        root: folder of data sets.
+        resume: go on with the run in the folder.
+        evaluate_only: score it only.
+        again: the command that resumes, printed when interrupted.
+        console: where to print.
+        same: the command that was given, printed instead where there is nothing to resume.
+        news: called after each epoch.
+    """
+    with leaving_at_once():
+        from iafsweep.api import train as api
+        from iafsweep.cli import tables
+        from iafsweep.training import DivergedError
+
+    output = RunOutput(console, news)
+    try:
+        with errors.faults_in_words(folder.path, same or again if evaluate_only else again):
+            if evaluate_only:
+                figures = api.score(config, folder, root, device=device, threads=threads, news=output)
+            else:
+                figures = api.train(config, folder, root, device=device, threads=threads, resume=resume, news=output)
+            console.print(tables.figures_table(figures.estimates))
+            for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
+                say(console, line)
+            say(console, f"Checkpoint {figures.checkpoint} (epoch {figures.epoch}). Run folder: {folder.path}")
+    except errors.INTERRUPTS as interrupt:
+        can_resume = folder.last.exists() and not evaluate_only
+        say(console, f"\nInterrupted. To go on:\n  {again if can_resume else same or again}")
+        return errors.code_of(interrupt)
+    except DivergedError as error:
+        say(console, f"{error}; the last good checkpoint is {folder.last}")
+        return errors.DIVERGED
+    return 0
 
 
 def main() -> None:
     """Entry point."""
-    exits.run(app)
+    errors.run(app)
 
 
 def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> None:
@@ -142,18 +230,15 @@ def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> 
             "--export writes the model of an earlier run as it is: name that run alone, as in "
             f"--run runs/best --export {to}; train or score it first with a command of its own"
         )
-    from iafsweep.cli.export_model import export_run
+    from iafsweep.cli.commands.export_model import export_run
 
-    export_run(run, to, Console(highlight=False))
+    export_run(run, to, make_console())
 
 
 def _settings(
     config: str | None, overrides: list[str], run: Path | None, *, is_old: bool
 ) -> tuple[RunConfig, RunFolder]:
     """Return configuration and folder; one of the two names may be left out and follows from the other."""
-    with leaving_at_once():
-        from iafsweep.training import RunFolder
-
     if config is None:
         if run is None or not is_old:
             raise UserError(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from iafsweep.atomic import is_standard_output
-from iafsweep.errors import UserError
+from iafsweep.cli.console import say
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable
 from iafsweep.records.trust import FEWEST_CHAINS, level_of
@@ -100,7 +98,7 @@ def _text(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-_MISSING_TOLD = 5
+_MISSING_NAMED = 5
 
 _EDGES = 2
 """Columns of the terminal that a table's left and right edge take."""
@@ -108,34 +106,14 @@ _EDGES = 2
 _LEFT = {"trial", "status"}
 
 
-def refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
-    """Refuse what ``--csv`` says if it is a folder or one of the sweep's own files, whatever links lead there.
-
-    Args:
-        folder: the sweep folder.
-        csv: the file asked for.
-        name: what such a file may be called, for the message.
-
-    Raises:
-        UserError: it is.
-    """
-    if is_standard_output(csv):
-        return
-    folder.refuse_inside(csv, "--csv")
-    if csv.is_dir():
-        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")
-
-
 def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
     """Print the ranked table, with the last parts of parameter names, and its notes."""
     print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
     for problem in board.problems:
-        console.print(f"{problem[0].upper()}{problem[1:]}", markup=False, style="yellow", soft_wrap=True)
+        say(console, f"{problem[0].upper()}{problem[1:]}", "yellow")
     if missing := missing_checkpoints(folder, board.rows):
-        told = ", ".join(missing[:_MISSING_TOLD]) + (", ..." if len(missing) > _MISSING_TOLD else "")
-        console.print(
-            f"Missing checkpoints, {len(missing)} in all: {told}", markup=False, style="yellow", soft_wrap=True
-        )
+        named = ", ".join(missing[:_MISSING_NAMED]) + (", ..." if len(missing) > _MISSING_NAMED else "")
+        say(console, f"Missing checkpoints, {len(missing)} in all: {named}", "yellow")
 
 
 def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:
@@ -157,7 +135,7 @@ def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: 
             drawn.add_row(*(row[column] for column in block))
         console.print(drawn)
     for note in table.notes:
-        console.print(note, markup=False, style="dim", soft_wrap=True)
+        say(console, note, "dim")
 
 
 def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from iafsweep.atomic import write_text
-from iafsweep.cli import errors as exits
+from iafsweep.cli import errors
 from iafsweep.cli.options.tracker import TrackerName
 from iafsweep.config import RunConfig
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from iafsweep.training import RunFolder
 
 
-_ENDS = {0: "completed", exits.DIVERGED: "diverged"} | dict.fromkeys(
-    (exits.INTERRUPTED, exits.TERMINATED, exits.HUNG_UP), "interrupted"
+_ENDS = {0: "completed", errors.DIVERGED: "diverged"} | dict.fromkeys(
+    (errors.INTERRUPTED, errors.TERMINATED, errors.HUNG_UP), "interrupted"
 )
 
 

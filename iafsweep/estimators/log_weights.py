@@ -29,12 +29,6 @@ be above the second; see `largest_trusted_variance`."""
 PARETO_K_LIMIT = 0.7
 """An image whose Pareto k-hat is above is untrusted (Vehtari et al., arXiv:1507.02646)."""
 
-UNEVEN = (
-    f"log-weights vary by more than {VARIANCE_LIMIT:g}, or may by more than {VARIANCE_BOUND:g} "
-    f"(upper {CONFIDENCE:.0%} limit of the variance), or have a Pareto k-hat above {PARETO_K_LIMIT:g}"
-)
-"""What makes an image untrusted, for people."""
-
 
 class LogWeightSummary(NamedTuple):
     """What the log-weights of B images say; every field [B], float64 but for `untrusted`.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from iafsweep.estimators.log_weights import UNEVEN
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
-from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
+from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNEVEN
 from iafsweep.report.findings import Findings
 from iafsweep.report.markup import Markup, element
 from iafsweep.report.parts import figure_card, legend, text_table, trial_button

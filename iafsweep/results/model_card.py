@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from iafsweep.config import RunConfig
-from iafsweep.estimators.log_weights import UNEVEN
 from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
-from iafsweep.records.trust import TRUSTED_SHARE
+from iafsweep.records.trust import TRUSTED_SHARE, UNEVEN
 from iafsweep.results.model_folder import Origin
 from iafsweep.texts import readable_settings
 from iafsweep.version import package_version

@@ -9,7 +9,7 @@ import typer
 from benchmarks import estimators
 from benchmarks.estimator_figures import Pool, row
 from benchmarks.estimator_page import TABLES, fill_page
-from iafsweep.cli.train_and_score import train_and_score
+from iafsweep.cli.single import train_and_score
 from iafsweep.config import load_config
 from iafsweep.data_root import default_data_root
 from iafsweep.training import RunFolder

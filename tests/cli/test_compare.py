@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import sweep
-from iafsweep.cli.compare import compare_trials
-from iafsweep.cli.export_model import export_trial
+from iafsweep.cli.commands.compare import compare_trials
+from iafsweep.cli.commands.export_model import export_trial
 from iafsweep.errors import SweepError, UserError
 from iafsweep.training import RunFolder
 from tests.finished import finish_sweep
@@ -153,7 +153,7 @@ def test_the_file_is_written_before_the_table_is_printed(folder, tmp_path, monke
 
     for trial in ("t0001", "t0002"):
         table(99.0, hais="prior 5x2x2").to_parquet(RunFolder(folder.trial(trial)).per_image)
-    monkeypatch.setattr("iafsweep.cli.compare.print_table", gone)
+    monkeypatch.setattr("iafsweep.cli.tables.print_table", gone)
     with pytest.raises(OSError, match="terminal"):
         compare_trials(folder.path, ["t0001", "t0002"], tmp_path / "out.csv", Console(file=io.StringIO()))
     assert len(pd.read_csv(tmp_path / "out.csv")) == 1

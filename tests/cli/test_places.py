@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from iafsweep.api.launch import new_folder
 from iafsweep.cli import single, sweep
-from iafsweep.cli.drive import _new_folder
 from iafsweep.errors import SweepError
 
 pytestmark = pytest.mark.faults
@@ -17,7 +17,7 @@ LONG = "n" * 300
 
 def test_launches_at_one_moment_get_a_folder_each(tmp_path):
     def launch(_):
-        with _new_folder(tmp_path / "runs", None, "quick") as path:
+        with new_folder(tmp_path / "runs", None, "quick") as path:
             (path / "sweep.toml").touch()
             return path.name
 
@@ -27,10 +27,10 @@ def test_launches_at_one_moment_get_a_folder_each(tmp_path):
 
 
 def test_a_folder_in_which_nothing_came_to_stand_is_gone_again(tmp_path):
-    with _new_folder(tmp_path / "a" / "runs", "mine", "quick") as path:
+    with new_folder(tmp_path / "a" / "runs", "mine", "quick") as path:
         assert path.is_dir()
         with pytest.raises(SweepError, match="mine exists; take another --name, or go on: .* resume"):
-            with _new_folder(tmp_path / "a" / "runs", "mine", "quick"):
+            with new_folder(tmp_path / "a" / "runs", "mine", "quick"):
                 pass
     assert os.listdir(tmp_path) == []
 

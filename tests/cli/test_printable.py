@@ -8,8 +8,10 @@ import sys
 import pytest
 from rich.console import Console
 
-from iafsweep.cli.printable import _in_ascii
-from iafsweep.cli.see_through import show_results
+from iafsweep.api.results import publish_results
+from iafsweep.cli.console import _in_ascii
+from iafsweep.cli.sweep_output import print_results
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from tests.cli.tiny_run import ROOT, WITHOUT_HAIS
 from tests.finished import finish_sweep
 
@@ -70,5 +72,5 @@ def test_files_are_written_before_anything_is_printed(sweep):
     for file in (sweep.report, sweep.leaderboard_csv):
         file.unlink(missing_ok=True)
     with pytest.raises(OSError, match="terminal"):
-        show_results(sweep, Console(file=Gone(), width=80))
+        print_results(Console(file=Gone(), width=80), publish_results(read_sweep(sweep), ()))
     assert (sweep.report.exists(), sweep.leaderboard_csv.exists()) == (True, True)

@@ -9,11 +9,12 @@ import torch
 from rich.console import Console
 
 from iafsweep import load_sweep
-from iafsweep.cli.compare import compare_trials
-from iafsweep.cli.drive import export_leaderboard, rerun_best
-from iafsweep.cli.manage import show_status
+from iafsweep.api.rerun import _failed
+from iafsweep.cli.commands.compare import compare_trials
+from iafsweep.cli.commands.export import export_leaderboard
+from iafsweep.cli.commands.rerun import rerun_best
+from iafsweep.cli.commands.status import show_status
 from iafsweep.cli.options.ray import Machine
-from iafsweep.cli.see_through import _failed
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best

@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 import iafsweep.report
-from iafsweep.cli.report import command_of, leave_report
+from iafsweep.api.results import publish_results
+from iafsweep.cli.command_line import report_command
 from iafsweep.cli.sweep import app
+from iafsweep.cli.sweep_output import report_line
 from iafsweep.errors import SweepError, UserError
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from tests.report.sweeps import SweepMaker
@@ -33,18 +35,18 @@ def test_the_command_writes_the_page_and_says_where(folder):
 
 
 def test_the_command_that_makes_it_again_has_no_absolute_path(folder, monkeypatch):
-    assert command_of(folder.path) == [".venv/bin/python", "run_sweep.py", "report", "runs/one"]
+    assert report_command(folder.path) == [".venv/bin/python", "run_sweep.py", "report", "runs/one"]
     monkeypatch.chdir(folder.path)  # script and environment are outside
-    assert command_of(folder.path) == ["iafsweep-sweep", "report", "one"]
+    assert report_command(folder.path) == ["iafsweep-sweep", "report", "one"]
     monkeypatch.setattr(sys, "argv", ["/usr/local/bin/iafsweep-sweep"])
-    assert command_of(folder.path.parent / "two words")[:2] == ["iafsweep-sweep", "report"]
+    assert report_command(folder.path.parent / "two words")[:2] == ["iafsweep-sweep", "report"]
 
 
 def test_the_command_that_makes_it_again_has_no_users_name(folder, monkeypatch):
     from iafsweep.report import private
 
     monkeypatch.setattr(private, "_names", lambda: ("runs",))
-    assert command_of(folder.path)[-1] == "one"
+    assert report_command(folder.path)[-1] == "one"
 
 
 def test_no_sweep_is_one_message(tmp_path):
@@ -63,6 +65,6 @@ def test_a_fault_of_the_report_does_not_cost_a_sweep_its_end(folder, monkeypatch
         raise ZeroDivisionError("a bug in a figure")
 
     monkeypatch.setattr(iafsweep.report, "write_report", fail)
-    said = leave_report(read_sweep(folder))
+    said = report_line(publish_results(read_sweep(folder), report_command(folder.path)))
     assert "No report was written (a bug in a figure)" in said
     assert "report runs/one" in said

@@ -186,7 +186,7 @@ def test_no_more_threads_than_the_process_may_keep_busy(config, tmp_path, monkey
     set_to = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
-    monkeypatch.setattr("iafsweep.cli.train_and_score.usable_cpus", lambda: Share(3, "a quota"))
+    monkeypatch.setattr("iafsweep.api.train.usable_cpus", lambda: Share(3, "a quota"))
     assert main(monkeypatch, config, "--run", tmp_path / "run", "--data-root", tmp_path, "--evaluate-only", *given) == 2
     assert set_to == []  # there is no run yet
     (tmp_path / "run").write_text("a file")

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import again, command_line, drive, see_through, single, sweep
+from iafsweep.api import launch, results
+from iafsweep.cli import command_line, single, sweep, sweep_output
 from iafsweep.cli import errors as exits
 from iafsweep.cli.options.hais import with_hais
 from iafsweep.cli.options.ray import Machine
-from iafsweep.cli.see_through import resume_command
+from iafsweep.cli.sweep_output import resume_command
 from iafsweep.cli.tables import _blocks, print_table
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
@@ -28,7 +29,9 @@ from iafsweep.search_space.files import dump_space
 from iafsweep.signals import Terminated
 from iafsweep.sweep.scoring.retrain import retrain_folder
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.sweep.tune.options import LaunchOptions
+from iafsweep.sweep.tune.session import SweepOutcome
 from iafsweep.texts import short_name
 from iafsweep.version import VERSION
 from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
@@ -248,9 +251,9 @@ def test_a_signal_while_ray_starts_says_how_to_go_on_where_there_is_a_sweep(
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("iafsweep.cli.drive.load_space", "Interrupted.\n"),
+        ("iafsweep.cli.commands.launch.load_space", "Interrupted.\n"),
         (
-            "iafsweep.cli.see_through.load_training_images",
+            "iafsweep.api.launch.load_training_images",
             "Interrupted before the sweep began; there is nothing to resume.\n",
         ),
     ],
@@ -339,9 +342,8 @@ def test_a_disk_that_is_full_at_the_end_is_one_message(run_sweep, monkeypatch, t
     monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
     folder = SweepMaker(tmp_path / "sweep", trials=2).began().add("completed", count=2).folder
     if words[0] == "retrain":
-        monkeypatch.setattr(again, "see_through", lambda *given: 0)
-    for module in (see_through, again):
-        monkeypatch.setattr(module, "publish", full)
+        monkeypatch.setattr(launch, "complete", lambda *given: None)
+    monkeypatch.setattr(results, "publish", full)
     code, _, errors = run_sweep(words[0], folder.path, *words[1:])
     assert code == 2
     assert f"cannot go on with {folder.path}: [Errno 28] No space left on device; what was saved before" in errors
@@ -355,12 +357,13 @@ def test_fewer_trials_than_were_asked_to_be_trained_again_are_said(run_sweep, mo
     """Whenever: also when the same command goes on, with the trials that it began with."""
     folder = SweepMaker(tmp_path / "sweep", trials=3).began().add("completed", count=2).add("stopped").folder
 
-    def see_through(space, into, machine, console):
+    def complete(space, into, place):
         into.create()
         into.space.write_text(dump_space(space))
-        return 0
+        ended = SweepOutcome("completed", read_sweep(folder).state)
+        return launch.SweepEnd(ended, results.publish_results(read_sweep(folder), ()), 0)
 
-    monkeypatch.setattr(again, "see_through", see_through)
+    monkeypatch.setattr(launch, "complete", complete)
     for _ in range(2):
         code, shown, errors = run_sweep("retrain", folder.path, "--top", top, "--seeds", 2)
         assert code == 0, errors
@@ -375,9 +378,10 @@ def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatc
     machine = Machine(tmp_path / "my data", tmp_path / "my data", options, "mlflow")
     printed = shlex.split(resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
     called = []
-    monkeypatch.setattr(drive, "resume_old", lambda *given: called.append(given) or 0)
+    monkeypatch.setattr(launch, "resume", lambda *given: called.append(given))
+    monkeypatch.setattr(sweep_output, "run_and_print", lambda work, *given: work(None) or called.append(given) or 0)
     assert run_sweep(*printed[printed.index("resume") :])[0] == 0
-    ((folder, changes, taken, _),) = called
+    (folder, changes, _), (taken, _) = called
     assert (folder, taken, set(changes.values())) == (Path("runs/a b"), machine, {None})
 
 

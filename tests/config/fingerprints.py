@@ -6,7 +6,7 @@ import itertools
 import torch
 from rich.console import Console
 
-from iafsweep.cli.train_and_score import train_and_score
+from iafsweep.cli.single import train_and_score
 from iafsweep.config import dump_config
 from iafsweep.data import SOURCES, TrainingImages, load_training_images
 from iafsweep.evaluation.evaluate import evaluate

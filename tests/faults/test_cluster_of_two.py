@@ -15,8 +15,8 @@ from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.cluster.shared_folder import check_shared_folder
 from iafsweep.sweep.cluster.work_units import Unit
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.tune.driver import check_resources, launch_sweep
-from iafsweep.sweep.tune.options import LaunchOptions
+from iafsweep.sweep.tune.driver import launch_sweep
+from iafsweep.sweep.tune.options import LaunchOptions, check_resources
 from tests.sweep.tiny import open_placed, take_cpu, tiny_images, tiny_space
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -61,6 +61,10 @@ class Plan:
         return f"{trials} at a time, limited by {self.limited_by} ({self.cpus} CPU, {self.gpus:g} GPU a trial)"
 
 
+def _because(limit: str) -> str:
+    return f" ({limit})" if limit else ""
+
+
 def this_machine() -> Node:
     """Return what this machine offers this process: CPU cores, the GPUs PyTorch sees, memory.
 
@@ -134,7 +138,3 @@ def _gpu_slots(gpus: int, wanted: float) -> int:
     if wanted >= 1:
         return gpus // int(wanted)
     return gpus * int(1 / wanted + 1e-9)
-
-
-def _because(limit: str) -> str:
-    return f" ({limit})" if limit else ""

@@ -13,7 +13,6 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-import torch
 from pydantic import ValidationError
 
 from iafsweep.limits import usable_cpus
@@ -52,6 +51,8 @@ class Environment(Record):
 
 def this_environment() -> Environment:
     """Return what this process runs on."""
+    import torch  # who only reads what stands there does not wait for it
+
     commit, changed = _commit(Path(__file__).parents[1])
     return Environment(
         time=now(),

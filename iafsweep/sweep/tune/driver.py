@@ -15,16 +15,14 @@ from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
 from iafsweep.sweep.callbacks.optuna_journal import JournalMirror
 from iafsweep.sweep.callbacks.stop_reason import StopReason
-from iafsweep.sweep.cluster.disk import check_room
-from iafsweep.sweep.cluster.resources import plan_training
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.environment import record_environment
 from iafsweep.sweep.storage.events import Ended, now
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.ledger import Ledger, read_ledger
+from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger
-from iafsweep.sweep.tune.options import LaunchOptions
+from iafsweep.sweep.tune.options import LaunchOptions, check_resources
 from iafsweep.sweep.tune.session import Session, SweepOutcome
 
 __all__ = ["LaunchOptions", "launch_sweep", "load_sweep_space"]
@@ -53,9 +51,20 @@ def launch_sweep(
         SweepError: another driver holds the folder, its ledger cannot be used or is of another space, nobody can give
             what a trial asks for, the disk is too full, or Ray does not start.
     """
+    check_resources(space, folder, options)
+    return train_sweep(space, folder, images, options, progress)
+
+
+def train_sweep(
+    space: SearchSpace,
+    folder: SweepFolder,
+    images: TrainingImages,
+    options: LaunchOptions,
+    progress: SweepCallback,
+) -> SweepOutcome:
+    """Do as :func:`launch_sweep` where :func:`check_resources` has been called."""
     stop = StopReason()
     budget = BudgetWatch(space, options.hours, stop=stop)
-    check_resources(space, folder, options)
     folder.create()
     with folder.lock(), open_ledger(space, folder) as ledger, _log_file(folder.log) as log:
         request = StopRequest(folder.stop_request)
@@ -70,20 +79,6 @@ def launch_sweep(
             session = Session(space, folder, images, options, callbacks, budget, ledger, log, request, stop)
             with options.ray() as nodes:
                 return session.run(nodes)
-
-
-def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOptions) -> None:
-    """Refuse at once what this machine cannot give, before anything is made.
-
-    Raises:
-        SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot
-            fit on the disk.
-    """
-    sweep, at_a_time = space.sweep, 1
-    if options.address is None:
-        at_a_time = plan_training([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
-    done = len(read_ledger(folder.ledger).finished) if folder.ledger.exists() else 0
-    check_room(space, folder.path, max(sweep.trials - done, 0), at_a_time)
 
 
 def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | None:

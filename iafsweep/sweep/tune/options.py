@@ -1,15 +1,20 @@
-"""On what a sweep runs."""
+"""On what a sweep runs, and whether that is enough; Ray is imported when it starts."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.device import TakeDevice, take_device
-from iafsweep.sweep.cluster.ray_session import running_ray
-from iafsweep.sweep.cluster.resources import Node, this_machine
-from iafsweep.sweep.tune.stopper import STALLED_SECONDS
+from iafsweep.sweep.cluster.disk import check_room
+from iafsweep.sweep.cluster.resources import Node, plan_training, this_machine
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.tune.trial_run import OpenTrainer, open_trainer
+
+STALLED_SECONDS = 300.0
+"""So long without a running trial while some wait: Tune has lost one (its process died while being reset)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class LaunchOptions:
 
     def ray(self) -> AbstractContextManager[list[Node]]:
         """Start Ray or join it, as asked; yields its nodes."""
+        from iafsweep.sweep.cluster.ray_session import running_ray
+
         return running_ray(
             self.node,
             address=self.address,
@@ -49,3 +56,23 @@ class LaunchOptions:
             allow_no_authentication=self.allow_no_authentication,
             dashboard=self.dashboard,
         )
+
+
+def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOptions, reopened: int = 0) -> None:
+    """Refuse at once what this machine cannot give, before anything is made.
+
+    Args:
+        space: the search space.
+        folder: the sweep folder, which may not exist yet.
+        options: on what the sweep runs.
+        reopened: trials that have ended and will be trained again.
+
+    Raises:
+        SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot
+            fit on the disk.
+    """
+    sweep, at_a_time = space.sweep, 1
+    if options.address is None:
+        at_a_time = plan_training([options.node], sweep, sweep.trials, may_grow=options.wait).at_a_time
+    done = len(read_ledger(folder.ledger).finished) if folder.ledger.exists() else 0
+    check_room(space, folder.path, max(sweep.trials - done, 0) + reopened, at_a_time)

@@ -9,8 +9,7 @@ from typing import Any
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
 
-STALLED_SECONDS = 300.0
-"""So long without a running trial while some wait: Tune has lost one (its process died while being reset)."""
+from iafsweep.sweep.tune.options import STALLED_SECONDS
 
 
 class SweepStopper(Stopper):

@@ -1,4 +1,4 @@
-"""Look at a sweep and tell it something while it runs, without importing Ray or PyTorch."""
+"""`run_sweep.py status`, without Ray and PyTorch."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ from pathlib import Path
 from rich.console import Console
 
 from iafsweep.cli.command_line import program
-from iafsweep.errors import SweepError, UserError
+from iafsweep.cli.console import make_console, say
+from iafsweep.cli.options.sweep import Folder
 from iafsweep.results.status import Status, status_of
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.texts import duration
 
-_LINES_OF_ERROR = 20
 _MOST_NAMED = 8
+
+
+def status(folder: Folder) -> None:
+    """Tell whether a sweep runs, how its trials ended, the best one, what is not scored, and the time left.
+
+    Example: `run_sweep.py status runs/quick-1`
+    """
+    show_status(folder, make_console())
 
 
 def show_status(folder: Path, console: Console) -> None:
     """Print how a sweep stands."""
     for line in status_lines(status_of(read_sweep(SweepFolder(folder)))):
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
 
 
 def status_lines(now: Status) -> list[str]:
@@ -49,49 +57,6 @@ def status_lines(now: Status) -> list[str]:
     if now.driver is None and now.ended < now.trials and not is_exhausted:
         lines.append(f"to go on: {_command('resume', now)}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
-
-
-def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
-    """Ask a running sweep, or one of its trials, to end in good order."""
-    old = SweepFolder(folder)
-    sweep = read_sweep(old)
-    if sweep.driver is None:
-        raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
-    if trial is None:
-        _ask(old.stop_request)
-        console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
-        return
-    if trial not in {each.trial for each in sweep.state.unfinished}:
-        running = ", ".join(each.trial for each in sweep.state.unfinished) or "none"
-        raise UserError(f"--trial {trial}: no such trial is unfinished; unfinished are: {running}")
-    _ask(old.trial_stop_request(trial))
-    console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
-
-
-def _ask(request: Path) -> None:
-    try:
-        request.touch()
-    except OSError as error:
-        raise SweepError(f"cannot ask it to stop: {error}; signal its driver instead, where it runs") from error
-
-
-def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:
-    """Print the end of the sweep's log or of a trial's, and the error it ended with."""
-    old = SweepFolder(folder)
-    state = read_sweep(old).state
-    path = old.log if trial is None else old.trial(trial) / "run.log"
-    if trial is not None:
-        old.refuse_unknown(trial, [each.trial for each in state.trials])
-    ended = next((each.finished for each in state.trials if each.trial == trial), None)
-    if not path.exists() and ended is None:
-        raise SweepError(f"{path} does not exist (yet)")
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]:
-            console.print(line, markup=False, soft_wrap=True)
-    if ended is not None:
-        console.print(f"{ended.trial} {ended.status} after {ended.epochs} epochs", markup=False)
-        for line in ended.error.splitlines()[-_LINES_OF_ERROR:]:
-            console.print(line, markup=False, soft_wrap=True)
 
 
 def _unscored(now: Status) -> str:

@@ -1,4 +1,4 @@
-"""Printing where the terminal, pipe or file takes no Unicode: what it cannot take is written plainly."""
+"""Where a command prints; what a terminal, pipe or file without Unicode cannot take is written plainly."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import codecs
 import io
 import sys
 import unicodedata
+from pathlib import Path
+
+from rich.console import Console
+
+from iafsweep.atomic import is_standard_output
 
 _NAME = "iafsweep.plain"
 _PLAIN = {"±": "+-", "·": "*", "•": "*", "–": "-", "—": "-", "−": "-", "“": '"', "”": '"', "‘": "'", "’": "'",
           "×": "x", "→": "->", "─": "-", "━": "-", "│": "|"}  # fmt: skip
+
+
+def make_console(written: Path | None = None) -> Console:
+    """Return where a command prints: standard output, or standard error if ``written``, a file, is standard output."""
+    return Console(highlight=False, stderr=is_standard_output(written))
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text as it is, in lines as long as they are."""
+    console.print(text, markup=False, style=style, soft_wrap=True)
 
 
 def print_anything() -> None:

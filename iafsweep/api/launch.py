@@ -1,0 +1,301 @@
+"""Begin a sweep or take one up again: `launch`, `resume`, `extend`, `retry`, `retrain`.
+
+Each sees it through: trains what is left, scores the best, publishes. Ray, which takes seconds, is imported when all
+that could be refused was not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from pydantic import ValidationError
+
+from iafsweep.api.news import SweepNews
+from iafsweep.api.results import PROGRAM, SweepResults, publish_results
+from iafsweep.config.problems import explain
+from iafsweep.config.sweep import SweepConfig
+from iafsweep.data import load_training_images
+from iafsweep.errors import SweepError, UserError
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
+from iafsweep.sweep.cluster.resources import plan_training, plan_trials
+from iafsweep.sweep.samplers.warm_start import warm_start
+from iafsweep.sweep.scoring.retrain import retrain_folder, retrain_space
+from iafsweep.sweep.storage.events import EndStatus
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import (
+    RETRIED,
+    StoredSweep,
+    ended_as,
+    load_sweep_space,
+    read_sweep,
+    reopen_trials,
+)
+from iafsweep.sweep.tune.options import LaunchOptions, check_resources
+
+if TYPE_CHECKING:
+    from iafsweep.sweep.tune.session import SweepOutcome
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+_TRIALS = re.compile(r"(\+?)(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Place:
+    """On what a sweep runs, and who hears of it.
+
+    Attributes:
+        options: on what.
+        data_root: folder of data sets.
+        news: hears of it.
+    """
+
+    options: LaunchOptions
+    data_root: Path
+    news: SweepNews
+
+
+@dataclass(frozen=True)
+class SweepEnd:
+    """How a sweep came to its end, this time.
+
+    Attributes:
+        training: how its training ended.
+        results: what it leaves.
+        exit_code: 0; 1 if it failed; 128 and the signal's number if it was interrupted.
+        of: what the sweep now leaves whose best were trained again; None if they were not.
+    """
+
+    training: SweepOutcome
+    results: SweepResults
+    exit_code: int
+    of: SweepResults | None = None
+
+
+def launch(
+    space: SearchSpace, runs: Path, stem: str, place: Place, name: str | None = None, warm: Path | None = None
+) -> SweepEnd:
+    """Begin a sweep in a new folder and see it through.
+
+    Args:
+        space: what is searched.
+        runs: the folder that its folder is made in.
+        stem: what that is called without a name, before a number.
+        place: on what.
+        name: of the folder.
+        warm: an earlier sweep's folder: the sampler is told what its trials found.
+
+    Raises:
+        UserError: there is no room for it, this machine cannot give what it asks for, or a file cannot be used.
+    """
+    earlier = None if warm is None else read_sweep(SweepFolder(warm))
+
+    def begin(folder: SweepFolder) -> None:
+        if earlier is not None:
+            known, ended = warm_start(space, folder, earlier)
+            place.news.message(f"The sampler knows {known} of the {ended} trials of {warm}")
+
+    with new_folder(runs, name, stem, place.news.program) as path:
+        return complete(space, SweepFolder(path), place, begin)
+
+
+def resume(folder: Path, changes: Mapping[str, object], place: Place) -> SweepEnd:
+    """Go on with a sweep and see it through; `changes` are settings of it, see :func:`with_sweep`."""
+    old = SweepFolder(folder)
+    return complete(with_sweep(load_sweep_space(old), changes, place.news), old, place)
+
+
+def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Place) -> SweepEnd:
+    """Raise the number of trials of a sweep (`+50` more, or `150` in all) and see it through."""
+    sweep = read_sweep(SweepFolder(folder))
+    space = sweep.space
+    if space.sweep.scheduler == "pbt":
+        raise UserError(
+            f"{folder} trained a population, whose members train side by side from the start; launch another one "
+            f"with more --trials"
+        )
+    wanted = wanted_trials(trials, space.sweep.trials)
+    if wanted <= space.sweep.trials:
+        raise UserError(
+            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({len(sweep.state.trials)} of them "
+            f"proposed); ask for more, as in --trials +50"
+        )
+    return complete(with_sweep(space, {**changes, "trials": wanted}), sweep.folder, place)
+
+
+def retry(
+    folder: Path, statuses: Sequence[str], gpus_per_trial: float | None, changes: Mapping[str, object], place: Place
+) -> SweepEnd:
+    """Open trials again that ended badly, and go on with the sweep.
+
+    Args:
+        folder: the sweep folder.
+        statuses: `oom`, `failed` or `diverged`.
+        gpus_per_trial: GPUs each of these trials gets; None: as many as the others.
+        changes: settings of the sweep.
+        place: on what.
+    """
+    chosen: list[EndStatus] = [status for status in RETRIED if status in statuses]
+    if unknown := set(statuses) - set(RETRIED):
+        hint = " (such trials ended well)" if unknown <= set(get_args(EndStatus)) else ""
+        raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
+    old = SweepFolder(folder)
+    if not old.ledger.exists() and old.space.exists():
+        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+    sweep = read_sweep(old)
+    reopened = len(ended_as(sweep.state, chosen, old))  # is there anything to retry? before what there is to do it on
+    space, options = with_sweep(sweep.space, changes), place.options
+    if gpus_per_trial is not None and options.address is None:
+        asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
+        plan_trials([options.node], asked.sweep, 1, may_grow=options.wait)
+
+    def begin(folder: SweepFolder) -> None:
+        place.news.message(f"Opened again: {', '.join(reopen_trials(folder, chosen, gpus_per_trial))}")
+
+    return complete(space, old, place, begin, reopened)
+
+
+def retrain(
+    folder: Path, top: int, seeds: int, changes: Mapping[str, object], place: Place, *, all_images: bool = False
+) -> SweepEnd:
+    """Train the best configurations again from scratch with several seeds, and score them.
+
+    Args:
+        folder: the sweep folder.
+        top: how many of the best.
+        seeds: how often each is trained.
+        changes: settings of the sweep that trains them.
+        place: on what.
+        all_images: train on the validation images too.
+
+    Returns:
+        How that ended; mean and spread stand on the sweep's own leaderboard, which is published again.
+    """
+    old = SweepFolder(folder)
+    into = retrain_folder(old, top, seeds, all_images=all_images)
+    if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
+        space = load_sweep_space(into)
+    else:
+        space = retrain_space(read_sweep(old), top, seeds, all_images=all_images)
+        into.path.parent.mkdir(exist_ok=True)
+    if (found := len(space.first)) < top:
+        place.news.message(
+            f"--top {top} is more than the trials that had completed, {found} in all: each is trained again"
+        )
+    end = complete(with_sweep(space, changes), into, place)
+    return replace(end, of=publish_results(read_sweep(old), place.news.report_command(old.path)))
+
+
+def complete(
+    space: SearchSpace,
+    folder: SweepFolder,
+    place: Place,
+    begin: Callable[[SweepFolder], None] = lambda folder: None,
+    reopened: int = 0,
+) -> SweepEnd:
+    """Train, score the best again, publish; whatever is done already is not done again.
+
+    Args:
+        space: what is searched.
+        folder: the sweep folder, empty or used.
+        place: on what.
+        begin: called when nothing is refused any more, before trials are trained.
+        reopened: trials that it opens again.
+
+    Raises:
+        UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
+    """
+    options, news = place.options, place.news
+    news.opened(folder)
+    folder.refuse_if_driven()
+    check_resources(space, folder, options, reopened)
+    images = load_training_images(space.base.data, place.data_root)
+    with news.importing():
+        from iafsweep.api.rerun import score_best
+        from iafsweep.sweep.tune.driver import train_sweep
+    with news.working(space, folder) as progress:
+        begin(folder)
+        with options.ray() as nodes:
+            plan_training(nodes, space.sweep, space.sweep.trials, may_grow=options.wait)  # before anything is made
+            outcome = train_sweep(space, folder, images, options, progress)
+            sweep, code = StoredSweep(folder, space, outcome.state), outcome.exit_code
+            if outcome.status not in ("interrupted", "aborted"):
+                news.trained(outcome, space)
+                code = score_best(sweep, space.sweep, space.base.evaluation, options, place.data_root, news)
+        return SweepEnd(outcome, publish_results(sweep, news.report_command(folder.path)), code)
+
+
+def with_sweep(space: SearchSpace, changes: Mapping[str, object], news: SweepNews | None = None) -> SearchSpace:
+    """Return ``space`` with other settings of its sweep; those that are None are left as they are.
+
+    GPUs a trial may be ``auto``: then the largest configuration is measured, and ``news`` hears the result.
+    """
+    given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("gpus_per_trial") == "auto":
+        require_gpu()
+        given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
+        if news is not None:
+            news.message(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")
+    try:
+        return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
+    except ValidationError as error:
+        raise explain(error, "options") from None
+
+
+def wanted_trials(text: str, now: int) -> int:
+    """Return how many trials ``--trials`` asks for: ``+50`` more than ``now``, or ``150`` in all.
+
+    Raises:
+        UserError: it is neither.
+    """
+    match = _TRIALS.fullmatch(text)
+    if match is None:
+        raise UserError(f"--trials {text!r}: write +50 for fifty more, or 150 for so many in all")
+    return int(match[2]) + (now if match[1] else 0)
+
+
+@contextmanager
+def new_folder(runs: Path, name: str | None, stem: str, program: Sequence[str] = PROGRAM) -> Iterator[Path]:
+    """Make a folder that nobody else has; without a name the space's with the first free number.
+
+    It is made at once, so that of two launches at one moment each gets its own; if nothing comes to stand in it, it is
+    removed again, and ``runs`` too.
+    """
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
+    made = [each for each in (runs, *runs.parents) if not os.path.lexists(each)]
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        path = next(
+            path
+            for path in ([runs / name] if name else (runs / f"{stem}-{number}" for number in range(1, 10**9)))
+            if _is_made(path)
+        )
+    except OSError as error:
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise SweepError(f"cannot make a sweep folder in {runs}: {why}; take another --runs") from error
+    except StopIteration:
+        again = shlex.join([*program, "resume", str(runs / str(name))])
+        raise SweepError(f"{runs / str(name)} exists; take another --name, or go on: {again}") from None
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            for each in (path, *made):
+                each.rmdir()  # no more than empty ones
+
+
+def _is_made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""What there is to hear while a run or a sweep goes on: bases whose methods do nothing; a member says what it hears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iafsweep.records import EpochMetrics
+
+if TYPE_CHECKING:
+    from iafsweep.data import TrainingImages
+    from iafsweep.run_files.run_folder import RunFolder
+    from iafsweep.search_space.space import SearchSpace
+    from iafsweep.sweep.callbacks.base import SweepCallback
+    from iafsweep.sweep.cluster.work_units import UnitProgress
+    from iafsweep.sweep.storage.folder import SweepFolder
+    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.training import Trainer
+
+
+class StepNews:
+    """Hears of the batches and epochs of a run."""
+
+    def batch_done(self, images: int) -> None:
+        """A batch of so many images was trained."""
+
+    def epoch_done(self, metrics: EpochMetrics) -> None:
+        """An epoch was trained."""
+
+
+class RunNews:
+    """Hears of a single run."""
+
+    def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
+        """Training begins or goes on, so many batches an epoch; the block is its length."""
+        return nullcontext(StepNews())
+
+    def trained(self, trainer: Trainer) -> None:
+        """Training has ended."""
+
+    def scoring(self) -> AbstractContextManager[Callable[[str, int, int], None]]:
+        """Scoring begins; what it gives is called with a figure, the evaluations done, and of how many."""
+        return nullcontext(lambda what, done, total: None)
+
+
+class SweepNews:
+    """Hears of a sweep.
+
+    Attributes:
+        program: the words that call the command line, for messages on how to go on.
+    """
+
+    program: Sequence[str] = ("iafsweep-sweep",)
+
+    def report_command(self, folder: Path) -> Sequence[str]:
+        """Return the words that make the report of a sweep again; they stand in it."""
+        return [*self.program, "report", folder.name]
+
+    def opened(self, folder: SweepFolder) -> None:
+        """The sweep's folder is known; nothing was done in it."""
+
+    def importing(self) -> AbstractContextManager[object]:
+        """Ray is imported in the block, which takes seconds; nothing was made yet but an empty folder."""
+        return nullcontext()
+
+    def working(self, space: SearchSpace, folder: SweepFolder) -> AbstractContextManager[SweepCallback]:
+        """All that could be refused was not, and the work begins; the block is its length, the trials tell it more."""
+        from iafsweep.sweep.callbacks.base import SweepCallback
+
+        return nullcontext(SweepCallback())
+
+    def message(self, text: str) -> None:
+        """Something worth a line happened."""
+
+    def problem(self, text: str) -> None:
+        """Something went wrong that costs no more than it says."""
+
+    def trained(self, outcome: SweepOutcome, space: SearchSpace) -> None:
+        """Training has ended, and scoring follows."""
+
+    def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
+        """These trials are scored in the block: those that were named, or the best."""
+        return nullcontext(lambda done: None)
+
+    def scored(self, runs: Mapping[str, RunFolder]) -> None:
+        """These trials, whose run folders these are, have figures, if their scoring did not fail."""

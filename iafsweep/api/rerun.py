@@ -1,0 +1,169 @@
+"""Score the best trials of a sweep on the test images: `rerun`, and what a launch does at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from iafsweep.api.news import SweepNews
+from iafsweep.api.results import SweepResults, publish_results
+from iafsweep.config import EvaluationConfig
+from iafsweep.config.sweep import SweepConfig
+from iafsweep.data import load_test_images
+from iafsweep.errors import ConfigError, RunFolderError, UserError
+from iafsweep.records import FigureKind
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.cluster.resources import plan_trials
+from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
+from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import LedgerState, TrialState
+from iafsweep.sweep.storage.stored_sweep import StoredSweep
+from iafsweep.sweep.tune.options import LaunchOptions
+
+
+def rerun(
+    sweep: StoredSweep,
+    settings: SweepConfig,
+    evaluation: EvaluationConfig,
+    options: LaunchOptions,
+    data_root: Path,
+    news: SweepNews | None = None,
+    asked: Collection[FigureKind] | None = None,
+    trials: Sequence[str] = (),
+) -> tuple[int, SweepResults]:
+    """Score the best trials with other settings than the sweep did, more of them, or those that are named; publish.
+
+    Args:
+        sweep: the sweep.
+        settings: how many to score, and what each process gets.
+        evaluation: what to score with.
+        options: on what it runs.
+        data_root: folder of data sets.
+        news: hears of it.
+        asked: figures that are made whatever there is, see :func:`plan_finalist`.
+        trials: the trials to score; none: the best.
+
+    Returns:
+        The exit code, as :func:`score_best`, and what was published.
+
+    Raises:
+        UserError: a driver is at work, nothing is asked for, a trial is named that has not completed, or this machine
+            cannot give what a process asks for.
+    """
+    news = news or SweepNews()
+    sweep.folder.refuse_if_driven()
+    if not settings.top and not trials:
+        raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
+    has_work = bool(best_trials(sweep.state, 1))
+    if not has_work:
+        news.message("No trial has completed, so there is nothing to score.")
+    elif options.address is None:
+        plan_trials([options.node], settings, len(trials) or settings.top, may_grow=options.wait)
+    with options.ray() if has_work else nullcontext():
+        code = score_best(sweep, settings, evaluation, options, data_root, news, asked, trials)
+    return code, publish_results(sweep, news.report_command(sweep.folder.path))
+
+
+def score_best(
+    sweep: StoredSweep,
+    settings: SweepConfig,
+    evaluation: EvaluationConfig,
+    options: LaunchOptions,
+    data_root: Path,
+    news: SweepNews,
+    asked: Collection[FigureKind] | None = None,
+    trials: Sequence[str] = (),
+) -> int:
+    """Score the best trials of a sweep, or those that are named, on the test images.
+
+    Args:
+        sweep: the sweep, its training ended.
+        settings: how many to score, and what each process gets.
+        evaluation: what to score with.
+        options: on what; Ray need not run yet.
+        data_root: folder of data sets.
+        news: hears of it.
+        asked: figures that are made whatever there is, see :func:`plan_finalist`.
+        trials: the trials to score; none: the best.
+
+    Returns:
+        0; 1 if no trial ended well or one could not be scored; 128 and the signal's number if that was interrupted.
+    """
+    ranked = best_trials(sweep.state, len(sweep.state.trials))
+    top = len(trials) or settings.top
+    for name in trials:
+        sweep.folder.refuse_unknown(name, sorted(each.trial for each in ranked))
+    ranked = tuple(each for each in ranked if not trials or each.trial in trials)
+    if not ranked or not top:
+        return 1 if _all_failed(sweep.state) else 0
+    test = load_test_images(sweep.space.base.data, data_root)
+    finalists: list[Finalist] = []
+    for trial in ranked:
+        try:
+            finalists.append(_finalist(trial, sweep.space, sweep.folder, evaluation, len(test), asked))
+        except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
+            news.problem(f"{trial.trial} cannot be scored: {problem}")
+        if len(finalists) == top:
+            break
+    if not finalists:
+        return 1
+    finalists = [finalist for finalist in finalists if finalist.jobs]
+    if not finalists:
+        news.message("What was asked for is scored already.")
+        return 0
+    units = sum(finalist.first_tasks for finalist in finalists)
+    messages: list[str] = []
+    with options.ray() as nodes:
+        plan = plan_trials(nodes, settings, units, may_grow=options.wait)
+        with news.scoring([finalist.trial for finalist in finalists], named=bool(trials)) as told:
+            outcome = score_finalists(finalists, sweep.folder, test, plan, told, messages.append)
+    for line in _failed(outcome.errors):
+        news.problem(line)
+    for line in messages:
+        news.message(line)
+    news.scored({finalist.trial: finalist.run for finalist in finalists})
+    if outcome.stopped:
+        return 128 + (outcome.signal or 2)
+    return 1 if outcome.errors else 0
+
+
+def _failed(errors: Mapping[str, str]) -> list[str]:
+    """Say each error once, with the first unit that met it: what is wrong with a trial is wrong in all its units."""
+    units: dict[str, list[str]] = {}
+    for name, error in errors.items():
+        units.setdefault(error, []).append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {error}"
+        for error, names in units.items()
+    ]
+
+
+def _finalist(
+    trial: TrialState,
+    space: SearchSpace,
+    folder: SweepFolder,
+    evaluation: EvaluationConfig,
+    test_images: int,
+    asked: Collection[FigureKind] | None,
+) -> Finalist:
+    """Plan the scoring of a trial.
+
+    Raises:
+        RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
+    """
+    finalist = plan_finalist(trial.trial, folder, evaluation, test_images, asked)
+    assert trial.finished is not None
+    if finalist.epoch != (epoch := scored_epoch(trial.finished, space)):
+        raise RunFolderError(
+            f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is of epoch {finalist.epoch}, and "
+            f"its row is of epoch {epoch}; score it as a run of its own, with run_single.py --evaluate-only"
+        )
+    return finalist
+
+
+def _all_failed(state: LedgerState) -> bool:
+    """Whether trials have ended, and none of them well."""
+    ends = {trial.finished.status for trial in state.finished if trial.finished is not None}
+    return bool(ends) and not ends & {"completed", "stopped"}

@@ -1,0 +1,218 @@
+"""What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from iafsweep.atomic import is_standard_output, writing
+from iafsweep.errors import UserError
+from iafsweep.leaderboard import ranked
+from iafsweep.records import Evaluation, PairedDifference, shown_figures
+from iafsweep.results.comparison import LeftOut, compare_images
+from iafsweep.results.leaderboard_rows import scored_rows
+from iafsweep.results.publish import Published, publish
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
+
+PROGRAM = ("iafsweep-sweep",)
+
+
+def export(folder: Path, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
+    """Write the leaderboard of a sweep from what is on disk: CSV, Markdown, the best configuration.
+
+    Args:
+        folder: the sweep folder.
+        csv: where to write the CSV; None: in the sweep folder.
+        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+
+    Raises:
+        SweepError, ConfigError: the folder holds no sweep that can be read.
+        UserError: a file cannot be written, the CSV would be one of the sweep's own, or no figure was measured with the
+            settings to show.
+    """
+    sweep = SweepFolder(folder)
+    if csv is not None and csv.resolve() != sweep.leaderboard_csv.resolve():
+        _refuse_csv(sweep, csv, sweep.leaderboard_csv.name)
+    stored = read_sweep(sweep)
+    try:
+        return publish(stored, csv, show)
+    except OSError as error:
+        raise _not_written("the leaderboard", csv, error) from error
+
+
+@dataclass(frozen=True)
+class ComparedTrials:
+    """Trials beside the first of them, image by image.
+
+    Attributes:
+        first: its name.
+        differences: how the others' figures differ from its.
+        left_out: pairs of figures that were made with different settings.
+        problems: what could not be read of the sweep's figures, a sentence each.
+    """
+
+    first: str
+    differences: tuple[PairedDifference, ...]
+    left_out: tuple[LeftOut, ...]
+    problems: tuple[str, ...]
+
+
+def compare(
+    folder: Path,
+    trials: Sequence[str] = (),
+    csv: Path | None = None,
+    show: Sequence[str] = (),
+    program: Sequence[str] = PROGRAM,
+) -> ComparedTrials:
+    """Compare scored trials with the first of them.
+
+    Args:
+        folder: the sweep folder.
+        trials: names; none: every trial with figures, in the order of the leaderboard.
+        csv: where to write the differences too.
+        show: settings of the figures to compare; of methods without any those of all that both were scored with.
+        program: the words that call the command line, for messages.
+
+    Raises:
+        SweepError: there is no such trial.
+        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written
+            or would be written into the sweep folder.
+    """
+    stored = read_sweep(SweepFolder(folder))
+    sweep = stored.folder
+    if csv is not None:
+        _refuse_csv(sweep, csv, "differences.csv")
+    scored = scored_rows(stored, show)
+    rows = ranked(scored.rows)
+    for trial in trials:
+        sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
+    chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
+    rerun = [*program, "rerun", str(sweep.path)]
+    if len(set(chosen)) < 2:
+        more = f"score more: {shlex.join(rerun)} --top 2"
+        if trials:
+            more = "name another one, or none for all"
+        elif stored.driver is not None:
+            more = f"compare again later: a driver is at work on the sweep ({stored.driver})"
+        named = ", ".join(chosen) or "none"
+        raise UserError(f"a comparison needs at least two different scored trials, got {named}; {more}")
+    tables = {trial: _images_of(sweep, trial, shlex.join([*rerun, "--trial", trial])) for trial in chosen}
+    if show:
+        tables = {trial: _only_shown(table, scored.evaluations.get(trial), show) for trial, table in tables.items()}
+    first, *others = tables
+    found = [compare_images(tables[other], tables[first], other, first) for other in others]
+    differences = tuple(difference for each in found for difference in each.differences)
+    if csv is not None:
+        try:
+            with writing(csv) as temporary:
+                records = [each.model_dump() for each in differences]
+                pd.DataFrame(records, columns=list(PairedDifference.model_fields)).to_csv(temporary, index=False)
+        except OSError as error:
+            raise _not_written(str(csv), csv, error) from error
+    return ComparedTrials(first, differences, tuple(each for one in found for each in one.left_out), scored.problems)
+
+
+def report(
+    folder: Path, command: Sequence[str], show: Sequence[str] = (), *, png: bool = False
+) -> tuple[Path, list[Path]]:
+    """Write ``report.html`` into a sweep folder; return its path, and those of its figures if they are asked for.
+
+    Args:
+        folder: the sweep folder; the sweep may be running, interrupted or without a single good trial.
+        command: the words that make the report again.
+        show: settings of the test figures to show.
+        png: write the figures as PNG files too.
+
+    Raises:
+        SweepError, ConfigError: the folder holds no sweep that can be read.
+        UserError: a file cannot be written, or figures are asked for and matplotlib is not installed.
+    """
+    from iafsweep.report import write_png, write_report
+
+    sweep = read_sweep(SweepFolder(folder))
+    try:
+        return write_report(sweep, command, show), write_png(sweep, show) if png else []
+    except OSError as error:
+        raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """What a sweep leaves for people.
+
+    Attributes:
+        folder: the sweep folder.
+        board: its leaderboard.
+        report: where the report is; None if it could not be written.
+        fault: why not.
+    """
+
+    folder: SweepFolder
+    board: Published
+    report: Path | None
+    fault: str = ""
+
+
+def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
+    """Write leaderboard and report of a sweep that is at an end.
+
+    What goes wrong with the report is said, and never costs a command its end.
+
+    Args:
+        sweep: the sweep.
+        command: the words that make the report again.
+
+    Raises:
+        OSError: the leaderboard cannot be written.
+    """
+    from iafsweep import report
+
+    board = publish(sweep)
+    try:
+        return SweepResults(sweep.folder, board, report.write_report(sweep, command))
+    except Exception as error:  # noqa: BLE001 - the results are on disk already; a picture of them is not worth more
+        return SweepResults(sweep.folder, board, None, str(error))
+
+
+def _refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
+    """Refuse a CSV that is a folder or one of the sweep's own files, whatever links lead there."""
+    if is_standard_output(csv):
+        return
+    folder.refuse_inside(csv, "--csv")
+    if csv.is_dir():
+        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")
+
+
+def _not_written(what: str, csv: Path | None, error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
+        return error
+    return UserError(f"cannot write {what}: {error}")
+
+
+def _images_of(sweep: SweepFolder, trial: str, rerun: str) -> pd.DataFrame:
+    path = RunFolder(sweep.trial(trial)).per_image
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{trial} has no figures of each image ({path} is missing); score it first: {rerun}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}; score the trial again: {rerun}") from error
+    if "settings" not in table:
+        raise UserError(
+            f"{path} does not say with which settings {trial} was scored, an earlier version wrote it; score the trial "
+            f"again, which takes what is there: {rerun}"
+        )
+    return table
+
+
+def _only_shown(images: pd.DataFrame, evaluation: Evaluation | None, show: Sequence[str]) -> pd.DataFrame:
+    """The rows of the figures that the leaderboard shows."""
+    figures = () if evaluation is None else shown_figures(evaluation.estimates, show).values()
+    keys = {(each.method, each.split, each.settings) for each in figures}
+    return images[[key in keys for key in zip(images["method"], images["split"], images["settings"], strict=True)]]

@@ -1,0 +1,31 @@
+"""`run_sweep.py report`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from iafsweep.cli.command_line import report_command
+from iafsweep.cli.console import make_console, say
+from iafsweep.cli.options.sweep import Folder, Show
+
+
+def report(
+    folder: Folder,
+    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG files too, into DIR/figures.")] = False,
+    show: Show = None,
+) -> None:
+    """Write report.html into a sweep folder: one page with leaderboard, figures and pictures that opens offline.
+
+    The sweep may be running, interrupted or without a single good trial: the page says what is not there, and why.
+
+    Example: `run_sweep.py report runs/quick-1 --png`
+    """
+    from iafsweep.api import results
+
+    console, whole = make_console(), folder.absolute()
+    path, figures = results.report(folder, report_command(whole, show or []), show or [], png=png)
+    say(console, f"Report: {path}")
+    if png:
+        say(console, f"Figures: {len(figures)} PNG files in {path.parent / 'figures'}")

@@ -1,0 +1,28 @@
+"""`run_sweep.py resume`."""
+
+from __future__ import annotations
+
+import typer
+
+from iafsweep.cli.console import make_console
+from iafsweep.cli.options.ray import Cluster, Host
+from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, settings
+from iafsweep.signals import leaving_at_once
+
+
+def resume(
+    folder: Folder, *, top: Top = None, share: ShareOrAuto, budget: Budget, cluster: Cluster, host: Host
+) -> None:
+    """Go on with a sweep that was interrupted or killed, from its ledger and its run folders.
+
+    Finished trials are not trained again; unfinished ones go on from their last checkpoint.
+
+    Example: `run_sweep.py resume runs/quick-1`
+    """
+    with leaving_at_once():
+        from iafsweep.api import launch as api
+        from iafsweep.cli.sweep_output import run_and_print
+
+    changes = settings(share, budget, top=top)
+    machine = host.machine(cluster, budget.hours)
+    raise typer.Exit(run_and_print(lambda place: api.resume(folder, changes, place), machine, make_console()))

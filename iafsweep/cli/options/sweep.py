@@ -1,0 +1,113 @@
+"""Arguments and options on a sweep: which one, how far it goes, and what its trials get."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from iafsweep.cli.options import completion
+from iafsweep.errors import UserError
+
+_NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
+
+Space = Annotated[
+    str,
+    typer.Argument(
+        help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.",
+        autocompletion=completion.spaces,
+    ),
+]
+
+Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
+
+Show = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SETTINGS",
+        help="Show the test figures with these settings, such as `5000 samples` or `posterior 40x4x16`, perhaps with "
+        "`on 100 images` behind; default: of each method those on most images, and of these the lowest. Repeatable.",
+    ),
+]
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Override a fixed field: `--set training.epochs=50`. Repeatable.",
+        autocompletion=completion.fields,
+    ),
+]
+
+Top = Annotated[int | None, typer.Option(min=0, help="Best trials to score again; 0: none.")]
+
+Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores a trial.")]
+
+Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time at most.")]
+
+Hours = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="Hours this command may take; keeps time for scoring the best, then ends cleanly."),
+]
+
+
+def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
+    """Return what `--gpus-per-trial` says.
+
+    Raises:
+        UserError: it is neither a number nor `auto`.
+    """
+    if text is None or text == "auto":
+        return "auto" if text else None
+    if _NUMBER.fullmatch(text) is None:
+        raise UserError(f"--gpus-per-trial {text!r}: write a number such as 0.5, or auto")
+    return float(text)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a trial gets of a machine, and how many run; named as the fields of `[sweep]`."""
+
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(min=0, help="GPUs a trial, fractions allowed; default 1 if there are any.")
+    ] = None
+    cpus_per_trial: Cpus = None
+    max_concurrent: Concurrent = None
+
+
+@dataclass(frozen=True)
+class ShareOrAuto:
+    """The same where GPUs a trial may be ``auto``."""
+
+    gpus_per_trial: Annotated[
+        str | None,
+        typer.Option(
+            help="GPUs a trial, fractions allowed; default 1 if there are any. `auto`: as many trials a GPU as the "
+            "largest configuration fits, measured once."
+        ),
+    ] = None
+    cpus_per_trial: Cpus = None
+    max_concurrent: Concurrent = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What ends the training of a sweep before its last trial."""
+
+    hours: Hours = None
+    gpu_hours: Annotated[float | None, typer.Option(min=0.001, help="GPU-hours all trials together may train for.")] = (
+        None
+    )
+    target: Annotated[
+        float | None, typer.Option(help="Stop when a completed trial's validation bound is so low (nats).")
+    ] = None
+
+
+def settings(*groups: Share | ShareOrAuto | Budget, **others: object) -> dict[str, object]:
+    """Return what was asked for by fields of `[sweep]`; None where nothing was."""
+    asked = {name: value for group in groups for name, value in vars(group).items() if name != "hours"} | others
+    gpus = asked.get("gpus_per_trial")
+    return asked | {"gpus_per_trial": gpus_or_auto(gpus)} if isinstance(gpus, str) else asked

@@ -1,0 +1,212 @@
+"""What a command prints that runs a sweep, while it runs and at its end."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from iafsweep.api.launch import Place, SweepEnd
+from iafsweep.api.news import SweepNews
+from iafsweep.api.results import SweepResults
+from iafsweep.cli.command_line import program, report_command, this_command
+from iafsweep.cli.console import say
+from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
+from iafsweep.cli.options.ray import Machine
+from iafsweep.cli.progress import UnitsProgress
+from iafsweep.cli.tables import print_leaderboard, search_lines
+from iafsweep.cli.tracking import tracked_sweep
+from iafsweep.errors import RunFolderError
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.signals import between_steps
+from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
+from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
+from iafsweep.sweep.samplers.base import why_exhausted
+from iafsweep.sweep.storage.folder import SweepFolder
+
+if TYPE_CHECKING:
+    from iafsweep.sweep.callbacks.tracker import SweepTracking
+    from iafsweep.sweep.cluster.work_units import UnitProgress
+    from iafsweep.sweep.tune.session import SweepOutcome
+
+
+def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, console: Console) -> int:
+    """Run a sweep, print what is to be heard of it and what it leaves, and how to go on; return the exit code."""
+    output = SweepOutput(machine, console)
+    try:
+        end = work(Place(machine.options, machine.data_root, output))
+        with faults_in_words(end.results.folder.path, output.going_on):
+            output.print_end(end)
+    except INTERRUPTS as interrupt:  # before and while Ray starts, between two parts of the work, a second time
+        if output.folder is None:
+            raise
+        if output.folder.space.exists():
+            output.print_interrupted()
+        else:
+            console.print("\nInterrupted before the sweep began; there is nothing to resume.")
+        return code_of(interrupt)
+    return end.exit_code
+
+
+class SweepOutput(SweepNews):
+    """Prints what is heard of a sweep, and sends it to a tracker.
+
+    Args:
+        machine: on what the sweep runs.
+        console: where to print.
+        going_on: the command that goes on; None: the one that resumes.
+    """
+
+    def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:
+        self.program: Sequence[str] = program()
+        self.folder: SweepFolder | None = None
+        self._machine, self._console, self._going_on = machine, console, going_on
+        self._tracking: SweepTracking | None = None
+
+    @property
+    def going_on(self) -> str:
+        """The command that goes on."""
+        if self._going_on is not None or self.folder is None:
+            return self._going_on or this_command()
+        return resume_command(self.folder, self._machine)
+
+    def report_command(self, folder: Path) -> Sequence[str]:
+        """Without what is private of this machine."""
+        return report_command(folder)
+
+    def opened(self, folder: SweepFolder) -> None:
+        """Keep it, for the command that goes on."""
+        self.folder = folder
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """A signal ends the command behind the imports, which an exception may leave half done."""
+        code = 0
+        try:
+            with between_steps():
+                yield
+        except INTERRUPTS as interrupt:
+            code = code_of(interrupt)
+        if code:
+            print("Interrupted before anything was made.", file=sys.stderr)
+            raise typer.Exit(code)
+
+    @contextmanager
+    def working(self, space: SearchSpace, folder: SweepFolder) -> Iterator[SweepCallback]:
+        """Print where; trials are a live table on a terminal, a line each elsewhere."""
+        self.message(f"Sweep folder: {folder.path}")
+        is_live = self._console.is_terminal
+        progress = LiveProgress(self._console) if is_live else PlainProgress(self.message)
+        with (
+            faults_in_words(folder.path, self.going_on),
+            tracked_sweep(self._machine.tracker, space, folder, progress) as tracking,
+        ):
+            self._tracking = tracking
+            yield progress if tracking is None else CallbackList(progress, tracking)
+
+    def message(self, text: str) -> None:
+        """Print it."""
+        say(self._console, text)
+
+    def problem(self, text: str) -> None:
+        """Print it in red."""
+        say(self._console, text, "red")
+
+    def trained(self, outcome: SweepOutcome, space: SearchSpace) -> None:
+        """Print why there will be no more trials, if they are fewer than were asked for."""
+        if outcome.status == "exhausted":
+            self.message(f"{why_exhausted(space)} The sweep is exhausted.")
+        if outcome.status == "stopped":
+            self.message(f"The sweep is stopped: {outcome.reason}. To go on:\n  {self.going_on}")
+
+    def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
+        """Show how much of it is done."""
+        which = ", ".join(trials) if named else f"the best {len(trials)} of the trials"
+        return UnitsProgress(self._console, f"Scoring {which} on test images").shown()
+
+    def scored(self, runs: Mapping[str, RunFolder]) -> None:
+        """Print how searches for a small error ended."""
+        for trial, run in runs.items():
+            with suppress(RunFolderError):  # one whose scoring failed has no figures
+                for line in search_lines(run.read_evaluation().estimates):
+                    self.message(f"{trial} {line}")
+        if self._tracking is not None:
+            self._tracking.scored(runs)
+
+    def print_end(self, end: SweepEnd) -> None:
+        """Print what a sweep leaves, or why it ended before its time and how to go on."""
+        outcome = end.training
+        if outcome.status == "aborted":
+            self.message(report_line(end.results))
+            self._console.print("Trial after trial failed in the same place; the sweep is stopped:", style="red")
+            self._console.print(outcome.error, markup=False)
+            self.message(f"When that is mended:\n  {self.going_on}")
+        elif outcome.status == "interrupted":
+            self.message(report_line(end.results))
+            self.print_interrupted()
+        else:
+            self.print_scored(end.results, end.exit_code)
+        if end.of is not None:
+            self._console.print()
+            print_leaderboard(self._console, end.of.folder, end.of.board)
+            self.message(report_line(end.of))
+
+    def print_scored(self, results: SweepResults, code: int) -> None:
+        """Print what a sweep leaves whose best were scored; a code above 128: that was interrupted."""
+        if code > 128:
+            self.message(report_line(results))
+            self.print_interrupted()
+        print_results(self._console, results)
+
+    def print_interrupted(self) -> None:
+        """Print how to go on."""
+        self.message(f"\nInterrupted. To go on:\n  {self.going_on}")
+
+
+def print_results(console: Console, results: SweepResults) -> None:
+    """Print the leaderboard of a sweep, and where all is."""
+    folder = results.folder
+    print_leaderboard(console, folder, results.board)
+    say(console, f"\nLeaderboard: {folder.leaderboard_csv}")
+    say(console, f"Run folders: {folder.trials}")
+    if folder.best.exists():
+        say(console, f"Best configuration: {folder.best}")
+    say(console, report_line(results))
+
+
+def report_line(results: SweepResults) -> str:
+    """Return where the report is, or why there is none."""
+    if results.report is not None:
+        return f"Report: {results.report}"
+    return f"No report was written ({results.fault}); try: {shlex.join(report_command(results.folder.path))}"
+
+
+def resume_command(folder: SweepFolder, machine: Machine) -> str:
+    """Return the command that goes on as this one would have, on the same machine with the same options."""
+    options, here = machine.options, Path.cwd()
+    given: dict[str, object] = {
+        "--data-root": machine.asked_data_root,
+        "--address": options.address,
+        "--ray-folder": options.temporary,
+        "--hours": options.hours,
+        "--tracker": machine.tracker,
+    }
+    flags = {
+        "--wait": options.wait,
+        "--dashboard": options.dashboard,
+        "--allow-no-authentication": options.allow_no_authentication,
+    }
+    words = [
+        *program(),
+        "resume",
+        str(folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path),
+    ]
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
