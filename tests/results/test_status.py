@@ -25,7 +25,7 @@ def status(folder):
 
 def report(folder):
     found = read_findings(read_sweep(folder))
-    return how_it_stands(found.standing, bool(found.rows))
+    return how_it_stands(found.status, bool(found.rows))
 
 
 def by_bound(maker):
