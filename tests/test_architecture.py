@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from iafsweep.run_files.run_folder import RunFolder
+from tests.finished import finish_sweep
 
 PACKAGE = Path(__file__).parent.parent / "iafsweep"
 GROUND = set("errors records seeds generators atomic data_root limits locks signals texts version".split())
@@ -175,3 +179,50 @@ except SystemExit as end:
 assert not {'ray', 'torchvision'} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", check], cwd=PACKAGE.parent, capture_output=True, check=True)
+
+
+RUN_AND_TELL = """
+import runpy, sys
+_, *sys.argv = sys.argv
+try:
+    runpy.run_path(sys.argv[0], run_name='__main__')
+except SystemExit as end:
+    slow = {'ray', 'torch', 'torchvision', 'optuna', 'pandas'}
+    print(end.code or 0, *sorted(slow & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A sweep with two trials that can be compared."""
+    folder = finish_sweep(tmp_path_factory.mktemp("sweep") / "s")
+    for trial, nats in (("t0001", -90.0), ("t0002", -91.0)):
+        table = pd.DataFrame({"image": range(3), "log_likelihood": [nats, nats - 1, nats - 2]})
+        common = {"method": "importance_sampling", "split": "test", "settings": "5 samples", "binarisation_seed": 0}
+        table.assign(**common).to_parquet(RunFolder(folder.trial(trial)).per_image)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "imported"),
+    [
+        (["run_sweep.py", "status", "SWEEP"], 0, set()),
+        (["run_sweep.py", "logs", "SWEEP", "t0001"], 0, set()),
+        (["run_sweep.py", "export", "SWEEP"], 0, {"pandas"}),
+        (["run_sweep.py", "compare", "SWEEP"], 0, {"pandas"}),
+        (["run_sweep.py", "report", "SWEEP"], 0, {"pandas", "optuna"}),
+        (["run_sweep.py", "launch", "mnits"], 2, set()),
+        (["run_sweep.py", "preview", "mnits"], 2, set()),
+        (["run_single.py", "referense"], 2, set()),
+        (["run_sweep.py", "preview", "quick"], 0, {"torch"}),
+        (["run_sweep.py", "launch", "quick", "--cpus-per-trial", "999"], 2, {"pandas", "optuna", "torch"}),
+    ],
+    ids=lambda each: "-".join(each[:2]) if isinstance(each, list) else None,
+)
+def test_a_command_imports_no_more_than_it_needs(sweep, tmp_path, words, code, imported):
+    words = [str(PACKAGE.parent / words[0]), *(str(sweep.path) if word == "SWEEP" else word for word in words[1:])]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_AND_TELL, *words], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    told = done.stderr.splitlines()[-1].split()
+    assert (told[0], set(told[1:]) - imported) == (str(code), set()), done.stderr

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from iafsweep.cli.console import say
-from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable
 from iafsweep.records.trust import FEWEST_CHAINS, level_of
-from iafsweep.results.publish import Published, missing_checkpoints
-from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.texts import readable_settings, short_name
+
+if TYPE_CHECKING:
+    from iafsweep.results.publish import Published
+    from iafsweep.sweep.storage.folder import SweepFolder
 
 
 def figures_table(estimates: Sequence[Estimate]) -> Table:
@@ -108,6 +110,9 @@ _LEFT = {"trial", "status"}
 
 def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
     """Print the ranked table, with the last parts of parameter names, and its notes."""
+    from iafsweep.leaderboard import leaderboard_table
+    from iafsweep.results.publish import missing_checkpoints
+
     print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
     for problem in board.problems:
         say(console, f"{problem[0].upper()}{problem[1:]}", "yellow")

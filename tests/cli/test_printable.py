@@ -72,5 +72,5 @@ def test_files_are_written_before_anything_is_printed(sweep):
     for file in (sweep.report, sweep.leaderboard_csv):
         file.unlink(missing_ok=True)
     with pytest.raises(OSError, match="terminal"):
-        print_results(Console(file=Gone(), width=80), publish_results(read_sweep(sweep), ()))
+        print_results(Console(file=Gone(), width=80), publish_results(read_sweep(sweep), ("report", "s")))
     assert (sweep.report.exists(), sweep.leaderboard_csv.exists()) == (True, True)
