@@ -106,7 +106,7 @@ def rerun_best(
     return code
 
 
-def export_leaderboard(folder: Path, csv: Path | None, show: Sequence[str], console: Console) -> None:
+def export_leaderboard(folder: Path, csv: Path | None, console: Console, show: Sequence[str] = ()) -> None:
     """Write the leaderboard from what is on disk."""
     old = SweepFolder(folder)
     if csv is not None and csv.resolve() != old.leaderboard_csv.resolve():

@@ -260,7 +260,7 @@ def export(
     """
     from iafsweep.cli.drive import export_leaderboard
 
-    export_leaderboard(folder, csv, show or [], make_console())
+    export_leaderboard(folder, csv, make_console(), show or [])
 
 
 @app.command("export-model")
