@@ -83,9 +83,9 @@ def rerun_best(
     asked: Mapping[str, object],
     hais: str | None,
     overrides: list[str],
-    trials: Sequence[str],
     machine: Machine,
     console: Console,
+    trials: Sequence[str] = (),
 ) -> int:
     """Score the best trials with other settings than the sweep did, or more of them, or those that are named."""
     old = SweepFolder(folder)

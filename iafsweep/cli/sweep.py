@@ -244,7 +244,7 @@ def rerun(
         dashboard=dashboard,
         allow_no_authentication=allow_no_authentication,
     )
-    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], trial or [], machine, make_console()))
+    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, make_console(), trial or []))
 
 
 @app.command()
