@@ -26,10 +26,10 @@ def export(
     - `run_sweep.py export runs/quick-1 --csv leaderboard.csv`
     - `run_sweep.py export runs/quick-1 --show "posterior 40x4x16" --show "5000 samples"`
     """
-    export_leaderboard(folder, csv, show or [], make_console(csv))
+    export_leaderboard(folder, csv, make_console(csv), show or [])
 
 
-def export_leaderboard(folder: Path, csv: Path | None, show: Sequence[str], console: Console) -> None:
+def export_leaderboard(folder: Path, csv: Path | None, console: Console, show: Sequence[str] = ()) -> None:
     """Write the leaderboard from what is on disk, and print it."""
     from iafsweep.api.results import export
     from iafsweep.cli.tables import print_leaderboard

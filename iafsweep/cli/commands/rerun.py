@@ -73,7 +73,7 @@ def rerun(
         import iafsweep.cli.sweep_output  # noqa: F401 - before anything can be half done
     machine = host.machine(Cluster(address, None, wait))
     changes = settings(share, top=top)
-    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], trial or [], machine, make_console()))
+    raise typer.Exit(rerun_best(folder, changes, asked, hais, overrides or [], machine, make_console(), trial or []))
 
 
 def rerun_best(
@@ -82,9 +82,9 @@ def rerun_best(
     asked: dict[str, object],
     hais: str | None,
     overrides: list[str],
-    trials: Sequence[str],
     machine: Machine,
     console: Console,
+    trials: Sequence[str] = (),
 ) -> int:
     """Score the best trials with other settings than the sweep did, more of them, or those named; return the exit code.
 
@@ -94,9 +94,9 @@ def rerun_best(
         asked: fields of the configuration by path; those that are None are left as they are.
         hais: what ``--hais`` says.
         overrides: what ``--set`` says.
-        trials: the trials to score; none: the best.
         machine: on what.
         console: where to print.
+        trials: the trials to score; none: the best.
     """
     from iafsweep.api.launch import with_sweep
     from iafsweep.api.rerun import rerun as api_rerun
