@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from iafsweep.api.news import StepNews
+from iafsweep.cli.console import say
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
@@ -97,12 +98,7 @@ class TrainingProgress(StepNews):
 
     def _print_line(self, epoch: int, figures: str) -> None:
         self._rate.update(self._steps, self._epochs * self._batches)
-        self._console.print(
-            f"epoch {self._epoch(epoch)}{figures}  {self._rate.left} left",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(self._console, f"epoch {self._epoch(epoch)}{figures}  {self._rate.left} left")
 
     def _epoch(self, number: int) -> str:
         return f"{number}/{self._epochs}"
@@ -142,7 +138,7 @@ class ScoringProgress:
         self._rate.update(done, total)
         self._bar.update(self._task, description=what, completed=done, total=total, speed=self._rate.speed)
         if not self._console.is_terminal and self._pace.is_due():
-            self._console.print(f"scoring {what}: {self._rate}", markup=False, soft_wrap=True)
+            say(self._console, f"scoring {what}: {self._rate}")
 
 
 class UnitsProgress:
@@ -192,7 +188,7 @@ class UnitsProgress:
         is_due = time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS or done.done == done.total
         if not self._console.is_terminal and is_due:
             self._last_line = time.monotonic()
-            self._console.print(f"  {units}, {self._rate}", markup=False, soft_wrap=True)
+            say(self._console, f"  {units}, {self._rate}")
 
 
 _EARLY_SHARE, _EARLY_SECONDS = 0.01, 20.0

@@ -14,7 +14,7 @@ from rich.console import Console
 from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
 from iafsweep.cli.command_line import program, this_command
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options import completion
 from iafsweep.cli.options.groups import with_groups
 from iafsweep.cli.options.ray import absolute_data_root
@@ -181,7 +181,7 @@ def train_and_score(
         console: where to print.
         same: the command that was given, printed instead where there is nothing to resume.
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import train as api
         from iafsweep.cli import tables
         from iafsweep.training import DivergedError

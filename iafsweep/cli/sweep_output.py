@@ -16,7 +16,7 @@ from iafsweep.api.launch import Place, SweepEnd
 from iafsweep.api.news import SweepNews
 from iafsweep.api.results import SweepResults
 from iafsweep.cli.command_line import program, report_command, this_command
-from iafsweep.cli.console import say
+from iafsweep.cli.console import loading, say
 from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
@@ -89,7 +89,7 @@ class SweepOutput(SweepNews):
         """A signal ends the command behind the imports, which an exception may leave half done."""
         code = 0
         try:
-            with between_steps():
+            with between_steps(), loading("Ray"):
                 yield
         except INTERRUPTS as interrupt:
             code = code_of(interrupt)
@@ -143,7 +143,7 @@ class SweepOutput(SweepNews):
         outcome = end.training
         if outcome.status == "aborted":
             self.message(report_line(end.results))
-            self._console.print("Trial after trial failed in the same place; the sweep is stopped:", style="red")
+            self.problem("Trial after trial failed in the same place; the sweep is stopped:")
             self._console.print(outcome.error, markup=False)
             self.message(f"When that is mended:\n  {self.going_on}")
         elif outcome.status == "interrupted":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Concurrent, Folder, Top, settings
 from iafsweep.signals import leaving_at_once
@@ -26,7 +26,7 @@ def extend(
 
     Example: `run_sweep.py extend runs/quick-1 --trials +50`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 

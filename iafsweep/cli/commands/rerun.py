@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.command_line import this_command
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.hais import with_hais
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
@@ -62,7 +62,7 @@ def rerun(
         "evaluation.sandwich.enabled": None if sandwich is None else True,
         **until.changes,
     }
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         import iafsweep.api.rerun
         import iafsweep.cli.sweep_output  # noqa: F401 - before anything can be half done
     machine = host.machine(Cluster(address, None, wait))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, settings
 from iafsweep.signals import leaving_at_once
@@ -19,7 +19,7 @@ def resume(
 
     Example: `run_sweep.py resume runs/quick-1`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 

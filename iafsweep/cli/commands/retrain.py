@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from iafsweep.cli.command_line import this_command
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Folder, Hours, Share, settings
@@ -34,7 +34,7 @@ def retrain(
 
     Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Concurrent, Cpus, Folder, Hours, Top
 from iafsweep.signals import leaving_at_once
@@ -33,7 +33,7 @@ def retry(
 
     Example: `run_sweep.py retry runs/mnist-1 --status oom --gpus-per-trial 1`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 
