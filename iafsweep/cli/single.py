@@ -169,17 +169,8 @@ def train_and_score(
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    Args:
-        config: what to train.
-        folder: where.
-        device: on what.
-        threads: CPU threads, as :func:`iafsweep.api.train.train` takes them.
-        root: folder of data sets.
-        resume: go on with the run in the folder.
-        evaluate_only: score it only.
-        again: the command that resumes, printed when interrupted.
-        console: where to print.
-        same: the command that was given, printed instead where there is nothing to resume.
+    When interrupted, ``again`` is printed, the command that resumes; where there is nothing to resume ``same``, the one
+    that was given.
     """
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import train as api

@@ -379,9 +379,9 @@ def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatc
     printed = shlex.split(resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
     called = []
     monkeypatch.setattr(launch, "resume", lambda *given: called.append(given))
-    monkeypatch.setattr(sweep_output, "run_and_print", lambda work, *given: work(None) or called.append(given) or 0)
+    monkeypatch.setattr(sweep_output, "run_and_print", lambda work, machine: called.append((work(None), machine)))
     assert run_sweep(*printed[printed.index("resume") :])[0] == 0
-    (folder, changes, _), (taken, _) = called
+    (folder, changes, _), (_, taken) = called
     assert (folder, taken, set(changes.values())) == (Path("runs/a b"), machine, {None})
 
 

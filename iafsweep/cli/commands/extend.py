@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import loading, make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Concurrent, Folder, Top, settings
 from iafsweep.signals import leaving_at_once
@@ -32,4 +32,4 @@ def extend(
 
     changes = settings(budget, top=top, max_concurrent=max_concurrent)
     machine = host.machine(cluster, budget.hours)
-    raise typer.Exit(run_and_print(lambda place: api.extend(folder, trials, changes, place), machine, make_console()))
+    run_and_print(lambda place: api.extend(folder, trials, changes, place), machine)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import loading, make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Overrides, ShareOrAuto, Space, Top, settings
 from iafsweep.config.files import find_config
@@ -51,4 +51,4 @@ def launch(
         searched = api.with_sweep(loaded, changes, place.news)
         return api.launch(searched, runs, find_config(space).stem, place, name, warm_start)
 
-    raise typer.Exit(run_and_print(work, host.machine(cluster, budget.hours), make_console()))
+    run_and_print(work, host.machine(cluster, budget.hours))

@@ -79,17 +79,7 @@ def rerun_best(
     machine: Machine,
     console: Console,
 ) -> int:
-    """Score the best trials with other settings than the sweep did, or more of them; return the exit code.
-
-    Args:
-        folder: the sweep folder.
-        changes: settings of the sweep.
-        asked: fields of the configuration by path; those that are None are left as they are.
-        hais: what ``--hais`` says.
-        overrides: what ``--set`` says.
-        machine: on what.
-        console: where to print.
-    """
+    """Score the best trials with other settings of sweep (``changes``) and evaluation; return the exit code."""
     from iafsweep.api.launch import with_sweep
     from iafsweep.api.rerun import rerun as api_rerun
     from iafsweep.cli.sweep_output import SweepOutput

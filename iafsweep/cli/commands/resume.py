@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from iafsweep.cli.console import loading, make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, settings
 from iafsweep.signals import leaving_at_once
@@ -25,4 +23,4 @@ def resume(
 
     changes = settings(share, budget, top=top)
     machine = host.machine(cluster, budget.hours)
-    raise typer.Exit(run_and_print(lambda place: api.resume(folder, changes, place), machine, make_console()))
+    run_and_print(lambda place: api.resume(folder, changes, place), machine)

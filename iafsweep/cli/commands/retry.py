@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import loading, make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Concurrent, Cpus, Folder, Hours, Top
 from iafsweep.signals import leaving_at_once
@@ -39,6 +39,4 @@ def retry(
 
     changes = {"top": top, "max_concurrent": max_concurrent, "cpus_per_trial": cpus_per_trial}
     machine = host.machine(cluster, hours)
-    raise typer.Exit(
-        run_and_print(lambda place: api.retry(folder, status, gpus_per_trial, changes, place), machine, make_console())
-    )
+    run_and_print(lambda place: api.retry(folder, status, gpus_per_trial, changes, place), machine)
