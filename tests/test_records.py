@@ -2,7 +2,8 @@
 
 from itertools import permutations
 
-from iafsweep.records import on_most_images
+from iafsweep.estimators.log_weights import PARETO_K_LIMIT, VARIANCE_LIMIT
+from iafsweep.records import on_most_images, trust
 from tests.report.sweeps import evaluation
 
 
@@ -19,3 +20,7 @@ def test_the_figure_of_a_method_is_that_on_the_most_images_in_whatever_order():
         }
     equal = sampled.model_copy(update={"nll": 2.0})
     assert on_most_images((sampled, equal))["importance_sampling", "test"] is sampled
+
+
+def test_what_counts_as_untrusted_is_known_without_pytorch_too():
+    assert (trust.UNTRUSTED_VARIANCE, trust.UNTRUSTED_PARETO_K) == (VARIANCE_LIMIT, PARETO_K_LIMIT)
