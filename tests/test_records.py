@@ -2,7 +2,8 @@
 
 from itertools import permutations
 
-from iafsweep.records import shown_figures
+from iafsweep.estimators.log_weights import CONFIDENCE, PARETO_K_LIMIT, VARIANCE_BOUND, VARIANCE_LIMIT
+from iafsweep.records import shown_figures, trust
 from tests.report.sweeps import evaluation
 
 
@@ -21,3 +22,12 @@ def test_the_figure_of_a_method_is_that_on_the_most_images_in_whatever_order():
     assert shown_figures((sampled, equal))["importance_sampling", "test"] is sampled
     lower = sampled.model_copy(update={"nll": 2.0})
     assert shown_figures((sampled, lower))["importance_sampling", "test"] is lower
+
+
+def test_what_counts_as_untrusted_is_told_as_the_rule_is_without_pytorch_too():
+    for said in (
+        f"more than {VARIANCE_LIMIT:g}",
+        f"than {VARIANCE_BOUND:g} (upper {CONFIDENCE:.0%}",
+        f"{PARETO_K_LIMIT:g}",
+    ):
+        assert said in trust.UNEVEN

@@ -117,8 +117,8 @@ def score_best(
     messages: list[str] = []
     with options.ray() as nodes:
         plan = plan_trials(nodes, settings, units, may_grow=options.wait)
-        with news.scoring([finalist.trial for finalist in finalists], named=bool(trials)) as told:
-            outcome = score_finalists(finalists, sweep.folder, test, plan, told, messages.append)
+        with news.scoring([finalist.trial for finalist in finalists], named=bool(trials)) as progress:
+            outcome = score_finalists(finalists, sweep.folder, test, plan, progress, messages.append)
     for line in _failed(outcome.errors):
         news.problem(line)
     for line in messages:

@@ -155,9 +155,9 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, data_root
     images = load_training_images(config.data, data_root).to(device)
     test = load_test_images(config.data, data_root).to(device)
     remedy = "lower evaluation.hais.chains, evaluation.hais.temperatures or evaluation.importance_sampling.samples"
-    with news.scoring() as told, _memory_in_words(f"scoring on {device.type}", remedy):
+    with news.scoring() as progress, _memory_in_words(f"scoring on {device.type}", remedy):
         splits: dict[Split, Tensor] = {"train": images.training, "validation": images.validation, "test": test}
-        scores = evaluate(trained.model, splits, config, told)
+        scores = evaluate(trained.model, splits, config, progress)
     evaluation = Evaluation(
         checkpoint=config.evaluation.checkpoint,
         epoch=trained.epoch,

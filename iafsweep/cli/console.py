@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +28,19 @@ def make_console(written: Path | None = None) -> Console:
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Print a text as it is, in lines as long as they are."""
     console.print(text, markup=False, style=style, soft_wrap=True)
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Say on a terminal what takes seconds, while the block lasts; nothing is left of it."""
+    is_shown = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    if is_shown:
+        print(f"Loading {what} ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if is_shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def print_anything() -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
 from iafsweep.cli.command_line import program, this_command
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options import completion
 from iafsweep.cli.options.groups import with_groups
 from iafsweep.cli.options.ray import absolute_data_root
@@ -179,20 +179,11 @@ def train_and_score(
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    Args:
-        config: what to train.
-        folder: where.
-        device: on what.
-        threads: CPU threads, as :func:`iafsweep.api.train.train` takes them.
-        root: folder of data sets.
-        resume: go on with the run in the folder.
-        evaluate_only: score it only.
-        again: the command that resumes, printed when interrupted.
-        console: where to print.
-        same: the command that was given, printed instead where there is nothing to resume.
-        news: called after each epoch.
+    When interrupted, ``again`` is printed, the command that resumes; where there is nothing to resume ``same``, the one
+    that was given.
+    ``news`` is called after each epoch.
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import train as api
         from iafsweep.cli import tables
         from iafsweep.training import DivergedError

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from iafsweep.api.launch import Place, SweepEnd
 from iafsweep.api.news import SweepNews
 from iafsweep.api.results import SweepResults
 from iafsweep.cli.command_line import program, report_command, this_command
-from iafsweep.cli.console import say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
@@ -37,22 +37,23 @@ if TYPE_CHECKING:
     from iafsweep.sweep.tune.session import SweepOutcome
 
 
-def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, console: Console) -> int:
-    """Run a sweep, print what is to be heard of it and what it leaves, and how to go on; return the exit code."""
-    output = SweepOutput(machine, console)
+def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoReturn:
+    """Run a sweep, print what is to be heard of it, what it leaves and how to go on, and end the command."""
+    output = SweepOutput(machine, make_console())
     try:
         end = work(Place(machine.options, machine.data_root, output))
         with faults_in_words(end.results.folder.path, output.going_on):
             output.print_end(end)
+        code = end.exit_code
     except INTERRUPTS as interrupt:  # before and while Ray starts, between two parts of the work, a second time
         if output.folder is None:
             raise
         if output.folder.space.exists():
             output.print_interrupted()
         else:
-            console.print("\nInterrupted before the sweep began; there is nothing to resume.")
-        return code_of(interrupt)
-    return end.exit_code
+            output.message("\nInterrupted before the sweep began; there is nothing to resume.")
+        code = code_of(interrupt)
+    raise typer.Exit(code)
 
 
 class SweepOutput(SweepNews):
@@ -90,7 +91,7 @@ class SweepOutput(SweepNews):
         """A signal ends the command behind the imports, which an exception may leave half done."""
         code = 0
         try:
-            with between_steps():
+            with between_steps(), loading("Ray"):
                 yield
         except INTERRUPTS as interrupt:
             code = code_of(interrupt)
@@ -145,7 +146,7 @@ class SweepOutput(SweepNews):
         outcome = end.training
         if outcome.status == "aborted":
             self.message(report_line(end.results))
-            self._console.print("Trial after trial failed in the same place; the sweep is stopped:", style="red")
+            self.problem("Trial after trial failed in the same place; the sweep is stopped:")
             self._console.print(outcome.error, markup=False)
             self.message(f"When that is mended:\n  {self.going_on}")
         elif outcome.status == "interrupted":

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -120,6 +121,18 @@ def test_a_signal_before_the_run_begins_is_a_line(config, tmp_path, monkeypatch,
     shown = capsys.readouterr()
     assert (shown.out + shown.err).strip().startswith("Interrupted.")
     assert not (tmp_path / "run").exists()
+
+
+def test_steps_outside_the_main_thread_hear_of_no_signal():
+    """Where Python allows no handlers: training goes on there as well."""
+
+    def steps():
+        with between_steps() as check:
+            check()
+            return "done"
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(steps).result() == "done"
 
 
 SIGNALLED_IN_AN_IMPORT = """

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from iafsweep.api import launch, results
 from iafsweep.cli import command_line, single, sweep, sweep_output
-from iafsweep.cli import errors as exits
+from iafsweep.cli.errors import EXIT_CODES
 from iafsweep.cli.options.hais import with_hais
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.sweep_output import resume_command
@@ -30,8 +30,9 @@ from iafsweep.signals import Terminated
 from iafsweep.sweep.scoring.retrain import retrain_folder
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
+from iafsweep.sweep.tune import options
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.sweep.tune.session import SweepOutcome
+from iafsweep.sweep.tune.session import Session, SweepOutcome
 from iafsweep.texts import short_name
 from iafsweep.version import VERSION
 from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
@@ -372,17 +373,34 @@ def test_fewer_trials_than_were_asked_to_be_trained_again_are_said(run_sweep, mo
 
 
 def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatch, tmp_path):
-    options = LaunchOptions(
+    asked = LaunchOptions(
         address="10.0.0.1:6379", temporary="/r", allow_no_authentication=True, dashboard=True, wait=True, hours=2.5
     )
-    machine = Machine(tmp_path / "my data", tmp_path / "my data", options, "mlflow")
+    machine = Machine(tmp_path / "my data", tmp_path / "my data", asked, "mlflow")
     printed = shlex.split(resume_command(SweepFolder(tmp_path / "runs" / "a b"), machine))
     called = []
     monkeypatch.setattr(launch, "resume", lambda *given: called.append(given))
-    monkeypatch.setattr(sweep_output, "run_and_print", lambda work, *given: work(None) or called.append(given) or 0)
+    monkeypatch.setattr(sweep_output, "run_and_print", lambda work, machine: called.append((work(None), machine)))
     assert run_sweep(*printed[printed.index("resume") :])[0] == 0
-    (folder, changes, _), (taken, _) = called
+    (folder, changes, _), (_, taken) = called
     assert (folder, taken, set(changes.values())) == (Path("runs/a b"), machine, {None})
+
+
+def test_a_launch_is_checked_once_and_before_images_are_loaded(run_sweep, monkeypatch):
+    done, load = [], launch.load_training_images
+
+    def interrupted(*given):
+        done.append("training")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(options, "check_room", lambda *given: done.append("check"))
+    monkeypatch.setattr(launch, "load_training_images", lambda *given: done.append("images") or load(*given))
+    monkeypatch.setattr(LaunchOptions, "ray", lambda options: nullcontext([options.node]))
+    monkeypatch.setattr(Session, "run", interrupted)
+    assert run_sweep("launch", "quick")[0] == 130
+    assert done == ["check", "images", "training"]
+    assert run_sweep("resume", "runs/quick-1")[0] == 130
+    assert done[3:] == ["check", "images", "training"]
 
 
 def test_that_there_is_nothing_to_retry_or_to_score_is_said_before_anything_of_gpus(run_sweep, tmp_path):
@@ -421,7 +439,7 @@ def test_exit_codes_are_told_in_one_way():
         "run_single": single.app.registered_commands[0].callback.__doc__,
         "README": (Path(__file__).parents[2] / "README.md").read_text(),
     }
-    told = {name: f"Exit codes: {exits.EXIT_CODES}." in " ".join(text.split()) for name, text in texts.items()}
+    told = {name: f"Exit codes: {EXIT_CODES}." in " ".join(text.split()) for name, text in texts.items()}
     assert all(told.values()), told
 
 

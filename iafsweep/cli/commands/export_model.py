@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder
 from iafsweep.errors import SweepError
+from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:
     from iafsweep.api.run import Run
@@ -32,7 +33,8 @@ def export_model(
 
 def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> None:
     """Write the model of a sweep's trial, or of its best, to a folder of its own."""
-    from iafsweep.api.sweep import load_sweep
+    with leaving_at_once(), loading("PyTorch"):
+        from iafsweep.api.sweep import load_sweep
     from iafsweep.leaderboard import best_row
     from iafsweep.sweep.storage.folder import SweepFolder
 
@@ -50,7 +52,8 @@ def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> 
 
 def export_run(run: Path, to: Path, console: Console) -> None:
     """Write the model of a run folder to a folder of its own."""
-    from iafsweep.api.run import load_run
+    with leaving_at_once(), loading("PyTorch"):
+        from iafsweep.api.run import load_run
 
     _export(load_run(run, "cpu"), to, console)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Concurrent, Folder, Top, settings
 from iafsweep.signals import leaving_at_once
@@ -26,10 +26,10 @@ def extend(
 
     Example: `run_sweep.py extend runs/quick-1 --trials +50`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 
     changes = settings(budget, top=top, max_concurrent=max_concurrent)
     machine = host.machine(cluster, budget.hours)
-    raise typer.Exit(run_and_print(lambda place: api.extend(folder, trials, changes, place), machine, make_console()))
+    run_and_print(lambda place: api.extend(folder, trials, changes, place), machine)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Overrides, ShareOrAuto, Space, Top, settings
 from iafsweep.config.files import find_config
@@ -43,7 +43,7 @@ def launch(
     changes = settings(share, budget, trials=trials, top=top, seed=seed)
     plain = {key: value for key, value in changes.items() if value != "auto"}
     loaded = load_space(space, overrides or [], epochs=epochs, sweep=plain)
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 
@@ -51,4 +51,4 @@ def launch(
         searched = api.with_sweep(loaded, changes, place.news)
         return api.launch(searched, runs, find_config(space).stem, place, name, warm_start)
 
-    raise typer.Exit(run_and_print(work, host.machine(cluster, budget.hours), make_console()))
+    run_and_print(work, host.machine(cluster, budget.hours))

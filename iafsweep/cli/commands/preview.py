@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.options.sweep import Overrides, Space
 from iafsweep.signals import leaving_at_once
 
@@ -24,7 +24,7 @@ def preview(
     from iafsweep.search_space.files import load_space
 
     loaded = load_space(space, overrides or [])
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.cli.tables import print_table
         from iafsweep.search_space.preview import preview_table, sample_configurations
         from iafsweep.sweep.cluster.footprint import parameter_count

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.command_line import this_command
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.hais import with_hais
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
@@ -68,7 +68,7 @@ def rerun(
         "evaluation.sandwich.enabled": None if sandwich is None else True,
         **until.changes,
     }
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         import iafsweep.api.rerun
         import iafsweep.cli.sweep_output  # noqa: F401 - before anything can be half done
     machine = host.machine(Cluster(address, None, wait))
@@ -86,18 +86,7 @@ def rerun_best(
     console: Console,
     trials: Sequence[str] = (),
 ) -> int:
-    """Score the best trials with other settings than the sweep did, more of them, or those named; return the exit code.
-
-    Args:
-        folder: the sweep folder.
-        changes: settings of the sweep.
-        asked: fields of the configuration by path; those that are None are left as they are.
-        hais: what ``--hais`` says.
-        overrides: what ``--set`` says.
-        machine: on what.
-        console: where to print.
-        trials: the trials to score; none: the best.
-    """
+    """Score the best ``trials``, or those named, with other settings of sweep (``changes``) and evaluation."""
     from iafsweep.api.launch import with_sweep
     from iafsweep.api.rerun import rerun as api_rerun
     from iafsweep.cli.sweep_output import SweepOutput

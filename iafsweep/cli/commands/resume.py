@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, settings
 from iafsweep.signals import leaving_at_once
@@ -19,10 +17,10 @@ def resume(
 
     Example: `run_sweep.py resume runs/quick-1`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 
     changes = settings(share, budget, top=top)
     machine = host.machine(cluster, budget.hours)
-    raise typer.Exit(run_and_print(lambda place: api.resume(folder, changes, place), machine, make_console()))
+    run_and_print(lambda place: api.resume(folder, changes, place), machine)

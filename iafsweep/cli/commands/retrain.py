@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from iafsweep.cli.command_line import this_command
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import loading
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Folder, Hours, Share, settings
@@ -34,7 +34,7 @@ def retrain(
 
     Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
     """
-    with leaving_at_once():
+    with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
 
@@ -42,4 +42,4 @@ def retrain(
         return api.retrain(folder, top, seeds, settings(share), place, all_images=with_validation)
 
     with faults_in_words(folder.absolute(), this_command()):
-        raise typer.Exit(run_and_print(work, host.machine(cluster, hours), make_console()))
+        run_and_print(work, host.machine(cluster, hours))

@@ -79,7 +79,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class ShareOrAuto:
+class ShareOrAuto(Share):
     """The same where GPUs a trial may be ``auto``."""
 
     gpus_per_trial: Annotated[
@@ -88,9 +88,7 @@ class ShareOrAuto:
             help="GPUs a trial, fractions allowed; default 1 if there are any. `auto`: as many trials a GPU as the "
             "largest configuration fits, measured once."
         ),
-    ] = None
-    cpus_per_trial: Cpus = None
-    max_concurrent: Concurrent = None
+    ] = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Budget:
     ] = None
 
 
-def settings(*groups: Share | ShareOrAuto | Budget, **others: object) -> dict[str, object]:
+def settings(*groups: Share | Budget, **others: object) -> dict[str, object]:
     """Return what was asked for by fields of `[sweep]`; None where nothing was."""
     asked = {name: value for group in groups for name, value in vars(group).items() if name != "hours"} | others
     gpus = asked.get("gpus_per_trial")

@@ -139,12 +139,7 @@ def test_a_poorer_rerun_only_adds(ray_cluster, folder):
     (alone,), _ = score(folder, 1, ["t0002"], poorer, said)
     assert alone.device == "cpu"  # all was done by earlier reruns, and nothing tells where
     assert {each.method for each in alone.estimates} == {"negative_elbo", "importance_sampling"}
-<<<<<<< HEAD
     assert said == [
-=======
-    print("SAID", said)
-    assert said[1:] == [
->>>>>>> figures
         "t0002: HAIS posterior 3x2x4 on 20 test images is of another checkpoint: not kept",
         "t0002: sandwich from the posterior 3x2x4 on 10 simulated images (seed 0) is of another checkpoint: not kept",
     ]
