@@ -19,7 +19,7 @@ help:
 	@echo "make test-all  make test, with the tests marked slow too"
 	@echo "make lint      lint and types alone"
 	@echo "make gpu       everything that is measured on a GPU, in ten minutes, into OUT=$(OUT)"
-	@echo "make gpu-rehearsal  the same steps, tiny, on a CPU (about three minutes)"
+	@echo "make gpu-rehearsal  the same steps, tiny, on a CPU (some minutes)"
 	@echo "make docs      write the pages that scripts make: configuration, tutorial (runs a small sweep)"
 	@echo "make clean     remove .venv and caches (not runs/)"
 

@@ -157,7 +157,7 @@ def test_a_rehearsal_does_every_step(tmp_path):
         "--rehearsal",
         "--seconds",
         "1200",
-    ]  # for busy cores; on free ones three minutes
+    ]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"IAFSWEEP_DATA": ""})
     assert done.returncode == 0, done.stdout + done.stderr + (out / "log.txt").read_text()
     found = json.loads((out / "gpu.json").read_text())
