@@ -31,7 +31,7 @@ BASE = RunConfig.model_validate(
         "model": {
             "latent_size": 4,
             "posterior_offset": -1.0,
-            "batch_norm_momentum": 0.1,
+            "batch_norm_momentum": 0.5,  # settles in so few steps
             "encoder": {"kind": "mlp", "mlp": {"hidden_sizes": [16]}},
             "decoder": {"kind": "mlp", "mlp": {"hidden_sizes": [16]}},
             "flow": {"depth": 2, "made": {"width": 8, "hidden_layers": 1}},
