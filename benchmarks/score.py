@@ -27,7 +27,7 @@ from iafsweep.estimators.hmc import evaluate
 from iafsweep.evaluation.bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
-from iafsweep.training.host_memory import keep_freed_memory
+from iafsweep.training.device import keep_freed_memory
 
 WorkOf = Callable[[VAE, Tensor, int], Callable[[], object]]
 """Model, images and rows to the work that is timed."""

@@ -30,7 +30,7 @@ from iafsweep.records import Precision
 from iafsweep.training import resolve_device
 from iafsweep.training.batches import Batch, epoch_batches
 from iafsweep.training.computing import Computing
-from iafsweep.training.host_memory import keep_freed_memory
+from iafsweep.training.device import keep_freed_memory
 from iafsweep.training.step import TrainingStep
 
 SHAPE = (1, 28, 28)

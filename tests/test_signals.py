@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from iafsweep.signals import HungUp, SignalCount, StopRequest, Terminated
-from iafsweep.sweep.callbacks.stop_reason import StopReason
+from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.storage.state import replay
 from iafsweep.sweep.tune.session import SweepOutcome
 from iafsweep.sweep.tune.stopper import SweepStopper

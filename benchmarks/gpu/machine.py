@@ -15,7 +15,7 @@ from benchmarks.gpu.context import Context, run_step
 from benchmarks.timing import hardware, stopwatch
 from iafsweep.models.precision import full_precision
 from iafsweep.training import resolve_device
-from iafsweep.training.memory import device_memory
+from iafsweep.training.device import device_memory
 
 PACKAGES = ("torch", "torchvision", "triton", "numpy", "pydantic", "typer", "optuna", "ray")
 CALLS = 5

@@ -16,7 +16,7 @@ from iafsweep.config import RunConfig
 from iafsweep.data import load_training_images
 from iafsweep.sweep.cluster.device import is_gpu_fault, is_transient
 from iafsweep.training import RunFolder, Trainer
-from iafsweep.training.memory import device_memory, is_out_of_memory
+from iafsweep.training.device import device_memory, is_out_of_memory
 
 PIECES = 40
 """The share is filled in so many pieces."""

@@ -25,7 +25,7 @@ from iafsweep.training import Trainer, device_name, load_trained_model, resolve_
 from iafsweep.training.batches import batch_count
 from iafsweep.training.checkpoint import checkpoint_digest
 from iafsweep.training.comparison import refuse_training_changes
-from iafsweep.training.memory import REMEDY, is_out_of_memory, refuse_too_large
+from iafsweep.training.device import REMEDY, is_out_of_memory, refuse_too_large
 from iafsweep.training.run_log import add_test_figures
 
 

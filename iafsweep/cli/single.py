@@ -19,8 +19,8 @@ from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options import completion
 from iafsweep.cli.options.groups import with_groups
 from iafsweep.cli.options.ray import absolute_data_root
+from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
 from iafsweep.cli.options.tracker import TrackerOption
-from iafsweep.cli.options.until_error import UntilError, refuse_budget_alone
 from iafsweep.cli.options.version import VersionOption
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked

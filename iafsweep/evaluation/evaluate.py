@@ -19,7 +19,7 @@ from iafsweep.evaluation.tasks import Result, Task, perform
 from iafsweep.models import VAE, folded
 from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, Split
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.training.host_memory import keep_freed_memory
+from iafsweep.training.device import keep_freed_memory
 
 ScoringProgress = Callable[[str, int, int], None]
 """Hears what is being scored, how many evaluations of the network of that are done, and of how many."""

@@ -16,7 +16,7 @@ from iafsweep.config import RunConfig, Start
 from iafsweep.errors import UserError
 from iafsweep.estimators.noise import NOISE_BLOCK
 from iafsweep.evaluation.shards import SHARD_IMAGES
-from iafsweep.training.memory import device_memory, is_out_of_memory, size_text
+from iafsweep.training.device import device_memory, is_out_of_memory, size_text
 
 _GENERATOR_BYTES = 2500
 """Of a PyTorch generator on the CPU: 624 words of state; there is one for each image and block of noise."""
@@ -73,7 +73,7 @@ def halving_rows(work: Callable[[int], Result], rows: int, fewest: int) -> Resul
         fewest: the smallest chunk there is: one sample of every image.
 
     Raises:
-        MemoryError, RuntimeError: not even the smallest chunk fits (:func:`iafsweep.training.memory.is_out_of_memory`).
+        MemoryError, RuntimeError: not even the smallest chunk fits (:func:`iafsweep.training.device.is_out_of_memory`).
     """
     while True:
         try:

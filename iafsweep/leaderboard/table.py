@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
 from iafsweep.records import Figure, FigureCell, LeaderboardRow, TextTable
-from iafsweep.records.settling import APART, SETTLED, are_apart, is_unsettled
+from iafsweep.records.trust import APART, SETTLED, are_apart, is_unsettled
 from iafsweep.texts import readable_settings, value_text
 
 _FigureOf = Callable[[LeaderboardRow], Figure | None]

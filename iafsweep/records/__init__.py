@@ -1,12 +1,20 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
-``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``trust`` when to believe a figure ·
-``settling`` when to believe a bound · ``leaderboard`` a row a trial · ``table`` cells for people. All figures are in
-nats per image; smaller is better for ``negative_elbo`` and ``nll``.
+``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``trust`` when to believe a figure
+or a bound · ``leaderboard`` a row a trial, and cells for people. All figures are in nats per image; smaller is better
+for ``negative_elbo`` and ``nll``.
 """
 
 from iafsweep.records.base import METRIC, MODE, Record, with_stamp, without_stamp
-from iafsweep.records.leaderboard import Figure, LeaderboardRow, Retrained, TrialStatus
+from iafsweep.records.leaderboard import (
+    Figure,
+    FigureCell,
+    LeaderboardRow,
+    Retrained,
+    ShareCell,
+    TextTable,
+    TrialStatus,
+)
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus, TrainingFacts
 from iafsweep.records.scores import (
     FIGURE_NAMES,
@@ -23,7 +31,6 @@ from iafsweep.records.scores import (
     sandwich_beside,
     shown_figures,
 )
-from iafsweep.records.table import FigureCell, ShareCell, TextTable
 
 __all__ = [
     "FIGURE_NAMES",

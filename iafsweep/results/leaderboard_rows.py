@@ -19,7 +19,7 @@ from iafsweep.records import (
     sandwich_beside,
     shown_figures,
 )
-from iafsweep.records.settling import settling_of
+from iafsweep.records.trust import settling_of
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace

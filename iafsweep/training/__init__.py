@@ -3,8 +3,7 @@
 ``trainer`` the loop, its schedules, when there is no going on · ``batches`` its images · ``step`` one batch,
 ``objective`` the bound, also that which chooses · ``computing`` how steps are computed, compiled or not ·
 ``checkpoint`` files to go on from · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
-``tracking`` what is left behind · ``trained`` models read back · ``device``, ``memory``, ``host_memory`` where to
-compute and how much there is.
+``tracking`` what is left behind · ``trained`` models read back · ``device`` where to compute, and its memory.
 """
 
 from iafsweep.run_files.run_folder import RunFolder

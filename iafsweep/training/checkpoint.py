@@ -24,7 +24,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.training.memory import is_out_of_memory
+from iafsweep.training.device import is_out_of_memory
 from iafsweep.version import VERSION, Writer
 
 FORMAT = "iafsweep checkpoint 1"

@@ -15,7 +15,7 @@ from iafsweep.data import TrainingImages
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
-from iafsweep.records.settling import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
+from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
@@ -23,8 +23,7 @@ from iafsweep.training.batches import batch_count, epoch_batches
 from iafsweep.training.checkpoint import BestWeights, Checkpoint, on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
-from iafsweep.training.device import device_name
-from iafsweep.training.host_memory import keep_freed_memory
+from iafsweep.training.device import device_name, keep_freed_memory
 from iafsweep.training.objective import ValidationSet
 from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_log import RunLog

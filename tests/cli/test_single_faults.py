@@ -17,7 +17,8 @@ from iafsweep.cli.progress import TrainingProgress
 from iafsweep.limits import Share
 from iafsweep.records import EpochMetrics
 from iafsweep.run_files.metrics_file import read
-from iafsweep.training import RunFolder, memory
+from iafsweep.training import RunFolder
+from iafsweep.training import device as memory
 from tests.cli.tiny_run import ROOT, command, main, run
 from tests.faults.conftest import small_disk  # noqa: F401 - a fixture
 

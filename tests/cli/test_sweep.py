@@ -18,8 +18,8 @@ from rich.console import Console
 from iafsweep.api import launch, results
 from iafsweep.cli import command_line, single, sweep, sweep_output
 from iafsweep.cli.errors import EXIT_CODES
-from iafsweep.cli.options.hais import with_hais
 from iafsweep.cli.options.ray import Machine
+from iafsweep.cli.options.scoring import with_hais
 from iafsweep.cli.sweep_output import resume_command
 from iafsweep.cli.tables import _blocks, print_table
 from iafsweep.config import HaisConfig

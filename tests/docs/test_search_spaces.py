@@ -8,7 +8,7 @@ import pytest
 
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
-from iafsweep.records.settling import is_unsettled, settling_of
+from iafsweep.records.trust import is_unsettled, settling_of
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.sampling import RandomSuggest
 

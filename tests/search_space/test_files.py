@@ -14,8 +14,7 @@ from iafsweep.config.files import bundled_folder
 from iafsweep.config.procedure import NEW_SWEEPS, Procedure
 from iafsweep.errors import ConfigError
 from iafsweep.estimators.log_weights import largest_trusted_variance
-from iafsweep.records.settling import is_unsettled, settling_of
-from iafsweep.records.trust import FEWEST_CHAINS
+from iafsweep.records.trust import FEWEST_CHAINS, is_unsettled, settling_of
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space, load_space, read_stored_space
 from iafsweep.search_space.fingerprint import configuration_key

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from iafsweep.training import host_memory
+from iafsweep.training import device as host_memory
 
 SCRIPT = """
 import resource, sys
 import torch
-from iafsweep.training.host_memory import give_freed_memory_back, keep_freed_memory
+from iafsweep.training.device import give_freed_memory_back, keep_freed_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()

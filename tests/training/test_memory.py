@@ -6,7 +6,7 @@ import torch
 from iafsweep.config import load_config
 from iafsweep.errors import UserError
 from iafsweep.models import build_model
-from iafsweep.training import memory
+from iafsweep.training import device as memory
 from iafsweep.training.objective import bound_terms
 
 TINY = ["data.source=mnist_mini", "model.encoder.kind=mlp", "model.decoder.kind=mlp", "model.flow.depth=0",

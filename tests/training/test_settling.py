@@ -9,7 +9,7 @@ from iafsweep.config import RunConfig
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.models import build_model
 from iafsweep.records import LeaderboardRow
-from iafsweep.records.settling import are_apart, is_unsettled, settling_of, unsettled_remark
+from iafsweep.records.trust import are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.training import RunFolder, Trainer
 from tests.training.conftest import TINY
 

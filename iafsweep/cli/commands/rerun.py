@@ -12,10 +12,9 @@ from rich.console import Console
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.errors import faults_in_words
-from iafsweep.cli.options.hais import with_hais
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
+from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone, with_hais
 from iafsweep.cli.options.sweep import Folder, Share, Top, settings
-from iafsweep.cli.options.until_error import UntilError, refuse_budget_alone
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, parse_overrides, with_values
 from iafsweep.errors import UserError

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.callbacks.base import SweepCallback
-from iafsweep.sweep.callbacks.stop_reason import StopReason
+from iafsweep.sweep.callbacks.base import StopReason, SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.scoring.cost import rerun_costs, rerun_seconds, training_seconds_an_image
 from iafsweep.sweep.storage.events import Finished

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from iafsweep.errors import SweepError
-from iafsweep.training.memory import is_out_of_memory
+from iafsweep.training.device import is_out_of_memory
 
 _KEPT_BYTES = 256 * 2**20
 """GPU memory that libraries keep for themselves; more than this after a trial is a leak."""

@@ -19,7 +19,7 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.footprint import drawn_configurations
 from iafsweep.training.batches import epoch_batches
 from iafsweep.training.computing import choose_computing
-from iafsweep.training.memory import is_out_of_memory, training_memory
+from iafsweep.training.device import is_out_of_memory, training_memory
 from iafsweep.training.step import TrainingStep
 
 MemoryProbe = Callable[[RunConfig], tuple[int, int]]

@@ -26,7 +26,7 @@ from iafsweep.sweep.scoring.selection import saved_epoch
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.training import load_trained_model
 from iafsweep.training.checkpoint import check_whole, checkpoint_digest
-from iafsweep.training.host_memory import keep_freed_memory
+from iafsweep.training.device import keep_freed_memory
 from iafsweep.training.run_log import add_test_figures
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from iafsweep.data import TrainingImages
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.signals import StopRequest
-from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
+from iafsweep.sweep.callbacks.base import CallbackList, StopReason, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
 from iafsweep.sweep.callbacks.optuna_journal import JournalMirror
-from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.environment import record_environment
 from iafsweep.sweep.storage.events import Ended, now

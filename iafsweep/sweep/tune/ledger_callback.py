@@ -9,8 +9,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from iafsweep.sweep.callbacks.base import SweepCallback
-from iafsweep.sweep.callbacks.stop_reason import StopReason
+from iafsweep.sweep.callbacks.base import StopReason, SweepCallback
 from iafsweep.sweep.storage.events import EndStatus, Finished, Rung, Started, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger

@@ -12,7 +12,7 @@ from iafsweep.errors import SweepError
 from iafsweep.records import METRIC, MODE
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.callbacks.stop_reason import StopReason
+from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.samplers.base import Proposer
 from iafsweep.sweep.storage.events import Proposed, now, trial_name
 from iafsweep.sweep.storage.ledger import Ledger

@@ -12,9 +12,8 @@ from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.signals import StopRequest
-from iafsweep.sweep.callbacks.base import SweepCallback
+from iafsweep.sweep.callbacks.base import StopReason, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
-from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.cluster.disk import lack_of_room
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.cluster.shared_folder import check_shared_folder

@@ -22,8 +22,7 @@ from iafsweep.sweep.cluster.disk import is_out_of_room
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
-from iafsweep.training.host_memory import give_freed_memory_back
-from iafsweep.training.memory import is_out_of_memory
+from iafsweep.training.device import give_freed_memory_back, is_out_of_memory
 
 OpenTrainer = Callable[[RunConfig, TrainingImages, Path, torch.device], tuple[Trainer, str]]
 """Starts or goes on with the run in a folder; returns the trainer and a note for the sweep's log."""

@@ -15,7 +15,7 @@ from iafsweep.signals import Terminated
 from iafsweep.sweep.cluster.health_check import check_cluster
 from iafsweep.sweep.cluster.ray_session import running_ray
 from iafsweep.sweep.cluster.resources import Node, plan_trials, this_machine
-from iafsweep.training.memory import device_memory
+from iafsweep.training.device import device_memory
 
 
 def plan(nodes, waiting=100, **settings):

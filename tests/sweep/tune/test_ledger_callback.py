@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.callbacks.progress import PlainProgress
-from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Rung, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger

@@ -7,8 +7,7 @@ import pytest
 
 from iafsweep.errors import SweepError
 from iafsweep.results.status import status_of
-from iafsweep.sweep.callbacks.base import SweepCallback
-from iafsweep.sweep.callbacks.stop_reason import StopReason
+from iafsweep.sweep.callbacks.base import StopReason, SweepCallback
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.events import Began, Ended
 from iafsweep.sweep.storage.folder import SweepFolder
