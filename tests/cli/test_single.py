@@ -134,7 +134,7 @@ def test_killed_in_the_middle_of_a_write(config, whole, tmp_path, write):
 SIGNALLED_AFTER_TWO_EPOCHS = """
 import os, sys
 from iafsweep.cli.single import main
-from iafsweep.training import metrics_file
+from iafsweep.run_files import metrics_file
 
 _, number, *sys.argv = sys.argv
 append = metrics_file.append
