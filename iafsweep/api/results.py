@@ -148,13 +148,13 @@ class SweepResults:
 
     Attributes:
         folder: the sweep folder.
-        board: its leaderboard.
+        leaderboard: what was published of it.
         report: where the report is; None if it could not be written.
         fault: why not.
     """
 
     folder: SweepFolder
-    board: Published
+    leaderboard: Published
     report: Path | None
     fault: str = ""
 
@@ -173,11 +173,11 @@ def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
     """
     from iafsweep import report
 
-    board = publish(sweep)
+    published = publish(sweep)
     try:
-        return SweepResults(sweep.folder, board, report.write_report(sweep, command))
+        return SweepResults(sweep.folder, published, report.write_report(sweep, command))
     except Exception as error:  # noqa: BLE001 - the results are on disk already; a picture of them is not worth more
-        return SweepResults(sweep.folder, board, None, str(error))
+        return SweepResults(sweep.folder, published, None, str(error))
 
 
 def _refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:

@@ -156,7 +156,7 @@ class SweepOutput(SweepNews):
             self.print_scored(end.results, end.exit_code)
         if end.of is not None:
             self._console.print()
-            print_leaderboard(self._console, end.of.folder, end.of.board)
+            print_leaderboard(self._console, end.of.folder, end.of.leaderboard)
             self.message(report_line(end.of))
 
     def print_scored(self, results: SweepResults, code: int) -> None:
@@ -174,7 +174,7 @@ class SweepOutput(SweepNews):
 def print_results(console: Console, results: SweepResults) -> None:
     """Print the leaderboard of a sweep, and where all is."""
     folder = results.folder
-    print_leaderboard(console, folder, results.board)
+    print_leaderboard(console, folder, results.leaderboard)
     say(console, f"\nLeaderboard: {folder.leaderboard_csv}")
     say(console, f"Run folders: {folder.trials}")
     if folder.best.exists():
