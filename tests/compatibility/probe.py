@@ -6,6 +6,7 @@ from pathlib import Path
 
 from iafsweep import load_run
 from iafsweep.results.status import status_of
+from iafsweep.sweep.callbacks.stop_reason import StopReason
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_sweep
@@ -20,7 +21,8 @@ def probe(folder: Path) -> dict:
     said = {"figures": folders.sweep_figures(folder), "trials": now.trials, "unscored": list(now.unscored)}
     space = load_sweep_space(sweep)
     with open_ledger(space, sweep) as ledger:
-        searcher = LedgerSearcher(space, ledger, make_proposer(space), 0.0, lambda: "", ledger.state.unfinished)
+        proposer, unfinished = make_proposer(space), ledger.state.unfinished
+        searcher = LedgerSearcher(space, ledger, proposer, 0.0, lambda: "", unfinished, StopReason())
         given = [searcher.suggest("") for _ in range(3)]
     said["given"] = [each if isinstance(each, str) else each | {"config": json.loads(each["config"])} for each in given]
     stored = read_sweep(sweep)
