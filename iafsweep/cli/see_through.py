@@ -20,8 +20,9 @@ from iafsweep.cli.tracking import tracked_sweep
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
+from iafsweep.data.fingerprint import fingerprint, unknown_images
 from iafsweep.errors import ConfigError, RunFolderError
-from iafsweep.records import FigureKind
+from iafsweep.records import FigureKind, Fingerprint, Split
 from iafsweep.results.publish import publish
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
@@ -106,7 +107,7 @@ def score_best(
         trials: the trials to score; none: the best.
 
     Raises:
-        UserError: a trial is named that has not completed.
+        UserError: a trial is named that has not completed, or one was trained on other images.
     """
     folder, space, state = sweep.folder, sweep.space, sweep.state
     ranked = best_trials(state, len(state.trials))
@@ -116,11 +117,13 @@ def score_best(
     ranked = tuple(each for each in ranked if not trials or each.trial in trials)
     if not ranked or not top:
         return 1 if _all_failed(state) else 0
-    test = load_test_images(space.base.data, machine.data_root)
+    data = space.base.data
+    test = load_test_images(data, machine.data_root)
+    images = load_training_images(data, machine.data_root).fingerprints | {"test": fingerprint(test)}
     finalists: list[Finalist] = []
     for trial in ranked:
         try:
-            finalists.append(_finalist(trial, space, folder, evaluation, len(test), asked))
+            finalists.append(_finalist(trial, space, folder, evaluation, images, asked))
         except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
             console.print(f"{trial.trial} cannot be scored: {problem}", markup=False, style="red", soft_wrap=True)
         if len(finalists) == top:
@@ -132,6 +135,8 @@ def score_best(
         console.print("What was asked for is scored already.")
         return 0
     best = [finalist.trial for finalist in finalists]
+    if unknown := [finalist.trial for finalist in finalists if not finalist.run.read_fingerprints()]:
+        console.print(f"Note: {unknown_images(', '.join(unknown), data.source)}", markup=False, soft_wrap=True)
     units = sum(finalist.first_tasks for finalist in finalists)
     notes: list[str] = []
     with machine.options.ray() as nodes:
@@ -173,7 +178,7 @@ def _finalist(
     space: SearchSpace,
     folder: SweepFolder,
     evaluation: EvaluationConfig,
-    test_images: int,
+    images: Mapping[Split, Fingerprint],
     asked: Collection[FigureKind] | None,
 ) -> Finalist:
     """Plan the scoring of a trial.
@@ -181,7 +186,7 @@ def _finalist(
     Raises:
         RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
     """
-    finalist = plan_finalist(trial.trial, folder, evaluation, test_images, asked)
+    finalist = plan_finalist(trial.trial, folder, evaluation, images, asked)
     assert trial.finished is not None
     if finalist.epoch != (epoch := scored_epoch(trial.finished, space)):
         raise RunFolderError(

@@ -15,6 +15,7 @@ from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tables import figures_table, sandwich_lines, search_lines
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
+from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
 from iafsweep.errors import UserError
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
@@ -165,8 +166,12 @@ def _train_all(
 
 def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Path, console: Console) -> None:
     trained = load_trained_model(folder, config.evaluation.checkpoint, device)
-    images = load_training_images(config.data, root).to(device)
-    test = load_test_images(config.data, root).to(device)
+    images, test = load_training_images(config.data, root), load_test_images(config.data, root)
+    known, tested = folder.read_fingerprints(), fingerprint(test)
+    refuse_other_images(folder.path, known, {**images.fingerprints, "test": tested})
+    if not known:
+        console.print(f"Note: {unknown_images(str(folder.path), config.data.source)}", markup=False, soft_wrap=True)
+    images, test = images.to(device), test.to(device)
     progress = ScoringProgress(console)
     remedy = "lower evaluation.hais.chains, evaluation.hais.temperatures or evaluation.importance_sampling.samples"
     with progress.shown(), _memory_in_words(f"scoring on {device.type}", remedy):
@@ -191,6 +196,7 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, root: Pat
         evaluation = evaluation.model_copy(update={"estimates": scores.estimates, "sandwiches": scores.sandwiches})
     write_images(folder, scores)
     folder.write_evaluation(evaluation)
+    folder.tested_on(tested)
     add_test_figures(folder.tensorboard, evaluation)
     console.print(figures_table(scores.estimates))
     for line in (*search_lines(scores.estimates), *sandwich_lines(scores.sandwiches)):

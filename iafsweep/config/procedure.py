@@ -22,11 +22,7 @@ class Procedure(Section):
     duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
     tpe_duplicates: int = Field(25, ge=1, description="`tpe`: after so many of them the rest are drawn at random.")
     grid_digits: int | None = Field(
-        12,
-        ge=1,
-        le=17,
-        description="Significant digits that steps of a float are rounded to; unset: they are the decimal numbers that "
-        "low + k step is as it is written.",
+        12, ge=1, le=17, description="Digits that steps of a float are rounded to; unset: they are decimal numbers."
     )
     told: Literal["best_bound_or_pruned"] = Field(
         "best_bound_or_pruned",

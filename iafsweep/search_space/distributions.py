@@ -25,9 +25,7 @@ _FINEST = 1e-7
 
 
 def _is_number(value: object) -> bool:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return abs(value) <= sys.float_info.max
-    return isinstance(value, float) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -173,12 +171,10 @@ class FloatRange:
         high: largest value.
         step: distance between neighbours; None: any value between the ends.
         log: whether samplers draw evenly in the logarithm; without a step only.
-        digits: significant digits that values on the way are rounded to; None: they are exactly the decimal numbers
-            that low, step and their multiples are as people write them, so that 3 steps of 0.1 from -0.3 are at 0.
+        digits: significant digits that values are rounded to; None: they are low + k step as people compute it.
 
     Raises:
-        ValueError: an end is no finite number, low > high, the step does not lead to high or is too fine, or log does
-            not fit.
+        ValueError: an end is no finite number, low > high, the step is too fine or misses high, or log does not fit.
     """
 
     low: float
@@ -265,13 +261,12 @@ class FloatRange:
 
     @property
     def _steps(self) -> Fraction:
-        """How many steps it is from low to high."""
         return (_decimal(self.high) - _decimal(self.low)) / _decimal(self.step or 1)
 
     def _at(self, index: int) -> float:
         if self.digits is None:
             return float(_decimal(self.low) + index * _decimal(self.step or 0))
-        # Of earlier sweeps, whose additions leave rounding errors: 0.1 + 2 * 0.1 is 0.3 then, but -0.3 + 3 * 0.1 not 0.
+        # As earlier sweeps have it: 0.1 + 2 * 0.1 is 0.3 then, but -0.3 + 3 * 0.1 is not 0.
         return float(f"{self.low + index * (self.step or 0.0):.{self.digits}g}")
 
 
