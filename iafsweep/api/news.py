@@ -40,6 +40,9 @@ class RunNews:
     def trained(self, trainer: Trainer) -> None:
         """Training has ended."""
 
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
     def scoring(self) -> AbstractContextManager[Callable[[str, int, int], None]]:
         """Scoring begins; what it gives is called with a figure, the evaluations done, and of how many."""
         return nullcontext(lambda what, done, total: None)

@@ -10,9 +10,10 @@ from iafsweep.api.news import SweepNews
 from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
-from iafsweep.data import load_test_images
+from iafsweep.data import load_test_images, load_training_images
+from iafsweep.data.fingerprint import fingerprint, unknown_images
 from iafsweep.errors import ConfigError, RunFolderError, UserError
-from iafsweep.records import FigureKind
+from iafsweep.records import FigureKind, Fingerprint, Split
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
@@ -98,11 +99,13 @@ def score_best(
     ranked = tuple(each for each in ranked if not trials or each.trial in trials)
     if not ranked or not top:
         return 1 if _all_failed(sweep.state) else 0
-    test = load_test_images(sweep.space.base.data, data_root)
+    data = sweep.space.base.data
+    test = load_test_images(data, data_root)
+    images = load_training_images(data, data_root).fingerprints | {"test": fingerprint(test)}
     finalists: list[Finalist] = []
     for trial in ranked:
         try:
-            finalists.append(_finalist(trial, sweep.space, sweep.folder, evaluation, len(test), asked))
+            finalists.append(_finalist(trial, sweep.space, sweep.folder, evaluation, images, asked))
         except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
             news.problem(f"{trial.trial} cannot be scored: {problem}")
         if len(finalists) == top:
@@ -113,6 +116,8 @@ def score_best(
     if not finalists:
         news.message("What was asked for is scored already.")
         return 0
+    if unknown := [finalist.trial for finalist in finalists if not finalist.run.read_fingerprints()]:
+        news.message(f"Note: {unknown_images(', '.join(unknown), data.source)}")
     units = sum(finalist.first_tasks for finalist in finalists)
     messages: list[str] = []
     with options.ray() as nodes:
@@ -145,7 +150,7 @@ def _finalist(
     space: SearchSpace,
     folder: SweepFolder,
     evaluation: EvaluationConfig,
-    test_images: int,
+    images: Mapping[Split, Fingerprint],
     asked: Collection[FigureKind] | None,
 ) -> Finalist:
     """Plan the scoring of a trial.
@@ -153,7 +158,7 @@ def _finalist(
     Raises:
         RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
     """
-    finalist = plan_finalist(trial.trial, folder, evaluation, test_images, asked)
+    finalist = plan_finalist(trial.trial, folder, evaluation, images, asked)
     assert trial.finished is not None
     if finalist.epoch != (epoch := scored_epoch(trial.finished, space)):
         raise RunFolderError(

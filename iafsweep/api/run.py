@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from iafsweep.config import RunConfig
 from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
+from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import RunFolderError
 from iafsweep.estimators.importance import importance_sampling
@@ -77,7 +79,8 @@ class Run:
         Raises:
             TypeError: `count` is no whole number.
             ValueError: there is no such split, or `count` is below 0 or more than the split has.
-            DataError: the data set is not there and cannot be had.
+            DataError: the data set is not there and cannot be had, or is not the one that it was trained on. A warning
+                says where that is not known, as of runs of earlier versions.
 
         Example:
             >>> import iafsweep
@@ -89,11 +92,12 @@ class Run:
         if split not in get_args(Split):
             raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
         data, root = self.config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
-        if split == "test":
-            grey = load_test_images(data, root)
-        else:
-            both = load_training_images(data, root)
-            grey = both.validation if split == "validation" else both.training
+        known = self._origin.images if self._origin else RunFolder(self.path).read_fingerprints()
+        both, test = load_training_images(data, root), load_test_images(data, root)
+        refuse_other_images(self.path, known, {**both.fingerprints, "test": fingerprint(test)})
+        grey = {"train": both.training, "validation": both.validation, "test": test}[split]
+        if not known:
+            warnings.warn(unknown_images(str(self.path), data.source), stacklevel=2)
         if count is not None and (count := checked_whole("count", count, 0)) > len(grey):
             raise ValueError(f"count is {count}, and there are {len(grey)} {split} images")
         return fixed_binarisation(grey[:count], split, data.binarisation_seed).to(next(self.model.parameters()).device)

@@ -12,6 +12,7 @@ from torch import Tensor
 from iafsweep.api.news import RunNews, StepNews
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_test_images, load_training_images
+from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
 from iafsweep.errors import UserError
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.memory import refuse_unscorable
@@ -152,8 +153,12 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> 
 
 def _score(config: RunConfig, folder: RunFolder, device: torch.device, data_root: Path, news: RunNews) -> Evaluation:
     trained = load_trained_model(folder, config.evaluation.checkpoint, device)
-    images = load_training_images(config.data, data_root).to(device)
-    test = load_test_images(config.data, data_root).to(device)
+    images, test = load_training_images(config.data, data_root), load_test_images(config.data, data_root)
+    known, tested = folder.read_fingerprints(), fingerprint(test)
+    refuse_other_images(folder.path, known, {**images.fingerprints, "test": tested})
+    if not known:
+        news.note(unknown_images(str(folder.path), config.data.source))
+    images, test = images.to(device), test.to(device)
     remedy = "lower evaluation.hais.chains, evaluation.hais.temperatures or evaluation.importance_sampling.samples"
     with news.scoring() as progress, _memory_in_words(f"scoring on {device.type}", remedy):
         splits: dict[Split, Tensor] = {"train": images.training, "validation": images.validation, "test": test}
@@ -173,5 +178,6 @@ def _score(config: RunConfig, folder: RunFolder, device: torch.device, data_root
         evaluation = evaluation.model_copy(update={"estimates": scores.estimates, "sandwiches": scores.sandwiches})
     write_images(folder, scores)
     folder.write_evaluation(evaluation)
+    folder.tested_on(tested)
     add_test_figures(folder.tensorboard, evaluation)
     return evaluation

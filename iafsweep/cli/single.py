@@ -149,14 +149,18 @@ class RunOutput(RunNews):
             f"{len(images.training):,} training and {len(images.validation):,} validation images",
         )
         if trainer.note:
-            say(self._console, f"Note: {trainer.note}")
+            self.note(trainer.note)
         training = trainer.config.training
         return TrainingProgress(self._console, training.epochs, trainer.epochs_done, batches, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
         """Print what is wrong with its bounds."""
         if trainer.bounds_note:
-            say(self._console, f"Note: {trainer.bounds_note}")
+            self.note(trainer.bounds_note)
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        say(self._console, f"Note: {text}")
 
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
         """Show how far it is."""

@@ -21,7 +21,9 @@ class Procedure(Section):
     startup_most: int = Field(10, ge=1, description="and so many at most.")
     duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
     tpe_duplicates: int = Field(25, ge=1, description="`tpe`: after so many of them the rest are drawn at random.")
-    grid_digits: int = Field(12, ge=1, le=17, description="Significant digits that steps of a float are rounded to.")
+    grid_digits: int | None = Field(
+        12, ge=1, le=17, description="Digits that steps of a float are rounded to; unset: they are decimal numbers."
+    )
     told: Literal["best_bound_or_pruned"] = Field(
         "best_bound_or_pruned",
         description="What `tpe` is told: the best bound of a completed trial; a stopped one is pruned at its last "
@@ -38,5 +40,5 @@ class Procedure(Section):
     redrawn: float = Field(0.25, ge=0, le=1, description="`pbt`: probability that a value is drawn anew instead.")
 
 
-NEW_SWEEPS = Procedure()
+NEW_SWEEPS = Procedure(grid_digits=None)
 """What sweeps begin with that begin with this version."""

@@ -1,6 +1,7 @@
 """Data: images as uint8 tensors, fixed splits, the binarisation rule.
 
-``splits`` the way in · ``mnist``, ``mnist_mini`` a module a source · ``idx`` their file format · ``binarisation`` bits.
+``splits`` the way in · ``mnist``, ``mnist_mini`` a module a source · ``idx`` their file format ·
+``binarisation`` bits · ``fingerprint`` which images they are.
 """
 
 from iafsweep.data.binarisation import binarise, fixed_binarisation

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from iafsweep.config import DataConfig
 from iafsweep.data import mnist, mnist_mini
+from iafsweep.data.fingerprint import fingerprint
 from iafsweep.generators import generator
+from iafsweep.records import Fingerprint, Split
 
 
 class Source(Protocol):
@@ -29,7 +34,8 @@ class Source(Protocol):
 SOURCES: dict[str, Source] = {"mnist": mnist, "mnist_mini": mnist_mini}
 
 
-class TrainingImages(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
     """What training may see: no test images.
 
     Attributes:
@@ -39,6 +45,15 @@ class TrainingImages(NamedTuple):
 
     training: Tensor
     validation: Tensor
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Iterate over both."""
+        return iter((self.training, self.validation))
+
+    @cached_property
+    def fingerprints(self) -> dict[Split, Fingerprint]:
+        """What tells them from others, made once."""
+        return {"train": fingerprint(self.training), "validation": fingerprint(self.validation)}
 
     def to(self, device: torch.device) -> TrainingImages:
         """Return both on ``device``."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from iafsweep.records.base import Record
+from iafsweep.records.scores import Fingerprint, Split
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
@@ -86,9 +89,11 @@ class RunState(TrainingFacts, _Progress):
         status: ``running`` until the run ends one way or another.
         epochs: epochs done.
         best: the best epoch, None without validation or before the first epoch.
+        images: what it was trained, validated and, once scored, tested on; empty of a run of an earlier version.
     """
 
     parameters: int
     precision: Precision = "float32"
     compiled: bool = False
     compile_seconds: float = 0.0
+    images: dict[Split, Fingerprint] = Field(default_factory=dict)

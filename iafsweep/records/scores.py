@@ -26,6 +26,17 @@ FIGURE_NAMES: Mapping[Method, str] = {
 """What each method measures, and by which."""
 
 
+class Fingerprint(Record):
+    """What tells images from others: how many, the shape of one, BLAKE2b of their bytes in their order."""
+
+    count: int
+    shape: tuple[int, ...]
+    checksum: str
+
+    def __str__(self) -> str:
+        return f"{self.count:,} images of {'x'.join(map(str, self.shape))}, checksum {self.checksum[:8]}"
+
+
 class Round(Record):
     """One round of a search for a small error.
 

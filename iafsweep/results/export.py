@@ -69,7 +69,8 @@ def export_model(
 
 def origin_of(folder: RunFolder, config: RunConfig, epoch: int) -> Origin:
     """Return where the weights of a run folder come from; what its ``last.pt`` would say is None where that is gone."""
-    known = Origin(name=folder.path.absolute().name, checkpoint=config.evaluation.checkpoint, epoch=epoch)
+    name, images = folder.path.absolute().name, folder.read_fingerprints()
+    known = Origin(name=name, checkpoint=config.evaluation.checkpoint, epoch=epoch, images=images)
     try:
         last = load_last(folder, torch.device("meta"))  # reads no weights
     except RunFolderError:

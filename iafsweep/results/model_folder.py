@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -21,7 +22,7 @@ from torch import Tensor
 from iafsweep.config import RunConfig
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
-from iafsweep.records import Record
+from iafsweep.records import Fingerprint, Record, Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.trained import TrainedModel
 from iafsweep.version import VERSION, Writer
@@ -45,6 +46,7 @@ class Origin(Record):
         torch_version: the PyTorch that trained them; None where it is not known.
         device: kind of device they were trained on; None where it is not known.
         seconds: training seconds; None where they are not known.
+        images: what they were trained, validated and, if they were scored, tested on; empty where it is not known.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Origin(Record):
     torch_version: str | None = None
     device: str | None = None
     seconds: float | None = None
+    images: dict[Split, Fingerprint] = Field(default_factory=dict)
 
 
 def weights_of(folder: RunFolder) -> Path:

@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
 from iafsweep.locks import locked
-from iafsweep.records import Evaluation, RunState, with_stamp, without_stamp
+from iafsweep.records import Evaluation, Fingerprint, RunState, Split, with_stamp, without_stamp
 from iafsweep.version import FORMAT, VERSION, Writer
 
 # Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
@@ -205,6 +205,13 @@ class RunFolder:
         again = f"going on with the run (run_single.py --run {self.path} --resume) writes it anew"
         return _read_record(self.state, RunState, again)
 
+    def read_fingerprints(self) -> dict[Split, Fingerprint]:
+        """Return those of the images it was trained, validated and tested on, as far as it says."""
+        try:
+            return self.read_state().images
+        except RunFolderError:
+            return {}
+
     def read_evaluation(self) -> Evaluation:
         """Return the figures measured at the end.
 
@@ -216,6 +223,13 @@ class RunFolder:
     def write_state(self, state: RunState) -> None:
         """Replace ``state.json``."""
         write_text(self.state, with_stamp(state))
+
+    def tested_on(self, images: Fingerprint) -> None:
+        """Keep which images it is scored on, if it does not say."""
+        with suppress(RunFolderError):
+            state = self.read_state()
+            if "test" not in state.images:
+                self.write_state(state.model_copy(update={"images": state.images | {"test": images}}))
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Replace ``evaluation.json``."""

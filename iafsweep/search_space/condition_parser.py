@@ -182,8 +182,6 @@ class _Parser:
         if kind != "number":
             self._fail("expected a number, a quoted text, true or false")
         self._take()
-        if re.fullmatch(r"[+-]?[0-9]+", text):
-            return int(text)
         if not math.isfinite(float(text)):
             raise condition_error(self._text, f"a number must be finite, found {text}", column)
-        return float(text)
+        return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else float(text)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TypeAlias
 
 from iafsweep.config.procedure import NEW_SWEEPS
@@ -18,9 +20,12 @@ ConfigValue: TypeAlias = Scalar | tuple[int | float | str | bool, ...]
 
 _TOLERANCE = 1e-9
 
+_FINEST = 1e-7
+"""Share of the larger end that steps are told apart by: Optuna takes values that are within 1e-8 of a step alone."""
+
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class IntRange:
 
     def __post_init__(self) -> None:
         for name, value in {"low": self.low, "high": self.high, "step": self.step}.items():
-            if not isinstance(value, int) or isinstance(value, bool):
+            if not isinstance(value, int) or not _is_number(value):
                 raise ValueError(f"an int range needs whole numbers, got {name} = {value!r}")
         _check_order(self.low, self.high)
         if self.step < 1:
@@ -166,23 +171,25 @@ class FloatRange:
         high: largest value.
         step: distance between neighbours; None: any value between the ends.
         log: whether samplers draw evenly in the logarithm; without a step only.
-        digits: significant digits that values on the way are rounded to.
+        digits: significant digits that values are rounded to; None: they are low + k step as people compute it.
 
     Raises:
-        ValueError: an end is no finite number, low > high, the step does not lead to high, or log does not fit.
+        ValueError: an end is no finite number, low > high, the step is too fine or misses high, or log does not fit.
     """
 
     low: float
     high: float
     step: float | None = None
     log: bool = False
-    digits: int = field(default=NEW_SWEEPS.grid_digits, repr=False)
+    digits: int | None = field(default=NEW_SWEEPS.grid_digits, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in {"low": self.low, "high": self.high, "step": self.step}.items():
             if not (_is_number(value) or (name == "step" and value is None)):
                 raise ValueError(f"a float range needs finite numbers, got {name} = {value!r}")
         _check_order(self.low, self.high)
+        if not math.isfinite(self.high - self.low):
+            raise ValueError(f"high - low must be a finite number, got low = {self.low}, high = {self.high}")
         if self.log and self.step is not None:
             raise ValueError(f"`log` and `step` exclude each other, got step = {self.step} with log = true")
         if self.log and self.low <= 0:
@@ -191,9 +198,15 @@ class FloatRange:
             return
         if self.step <= 0:
             raise ValueError(f"`step > 0` must hold, got step = {self.step}")
-        steps = (self.high - self.low) / self.step
-        if abs(steps - round(steps)) > 1e-6:
-            last = _tidy(self.low + math.floor(steps) * self.step, self.digits)
+        finest = max(_FINEST * max(abs(self.low), abs(self.high)), sys.float_info.min)
+        if self.digits is None and self.low < self.high and self.step < finest:
+            raise ValueError(
+                f"`step >= {finest:.3g}` must hold between {self.low} and {self.high}, got step = {self.step}: closer "
+                f"values are not told apart; take a larger step, or leave `step` out"
+            )
+        steps = self._steps
+        last = self._at(math.floor(steps))
+        if last != self.high if self.digits is None else abs(steps - round(steps)) > 1e-6:
             raise ValueError(
                 f"steps of {self.step} from {self.low} end at {last}, not at high = {self.high}; write {last}"
             )
@@ -206,7 +219,7 @@ class FloatRange:
         """Number of values; None without a step (unless both ends are one)."""
         if self.step is None:
             return 1 if self.low == self.high else None
-        return round((self.high - self.low) / self.step) + 1
+        return round(self._steps) + 1
 
     @property
     def extremes(self) -> tuple[Scalar, ...]:
@@ -246,16 +259,23 @@ class FloatRange:
         """Return what the configuration gets: the number itself."""
         return option
 
+    @property
+    def _steps(self) -> Fraction:
+        return (_decimal(self.high) - _decimal(self.low)) / _decimal(self.step or 1)
+
     def _at(self, index: int) -> float:
-        return _tidy(self.low + index * (self.step or 0.0), self.digits)
+        if self.digits is None:
+            return float(_decimal(self.low) + index * _decimal(self.step or 0))
+        # As earlier sweeps have it: 0.1 + 2 * 0.1 is 0.3 then, but -0.3 + 3 * 0.1 is not 0.
+        return float(f"{self.low + index * (self.step or 0.0):.{self.digits}g}")
 
 
 Range: TypeAlias = Choice | IntRange | FloatRange
 
 
-def _tidy(value: float, digits: int) -> float:
-    """Return ``value`` without the rounding errors of additions: 0.1 + 2 * 0.1 is 0.3 to everyone who reads it."""
-    return float(f"{value:.{digits}g}")
+def _decimal(value: float) -> Fraction:
+    """The number that a person writes for ``value``, exactly."""
+    return Fraction(repr(value))
 
 
 def _check_order(low: float, high: float) -> None:

@@ -128,9 +128,9 @@ def space_identity(space: SearchSpace, extent: frozenset[str]) -> str:
     frozen = old_meanings(SweepConfig, "sweep")
     sweep = space.sweep.model_copy(update={name: frozen[name] for name in extent})
     tables["sweep"] = without_unset(identity(sweep, "sweep")) | _first_points(space)
-    both = stored(space.base, "configuration"), stored(sweep, "sweep")
-    unset = [path for each in both for path in each.get("unset", [])]
-    told = {"procedure": identity(space.procedure, "procedure"), "unset": unset}
+    parts = stored(space.base, "configuration"), stored(sweep, "sweep"), stored(space.procedure, "procedure")
+    unset = [path for each in parts for path in each.get("unset", [])]
+    told = {"procedure": without_unset(identity(space.procedure, "procedure")), "unset": unset}
     return tomli_w.dumps(tables | {name: value for name, value in told.items() if value})
 
 
@@ -244,7 +244,7 @@ def _sweep(table: Mapping[str, Any], changes: Mapping[str, object]) -> SweepConf
         raise explain(error, "[sweep]") from None
 
 
-def _parameter(path: str, table: object, digits: int) -> Parameter:
+def _parameter(path: str, table: object, digits: int | None) -> Parameter:
     try:
         if not isinstance(table, Mapping):
             raise ConfigError(
@@ -258,7 +258,7 @@ def _parameter(path: str, table: object, digits: int) -> Parameter:
         raise ConfigError(f"[search] `{path}`: {error}") from None
 
 
-def _range(table: Mapping[str, Any], digits: int) -> Range:
+def _range(table: Mapping[str, Any], digits: int | None) -> Range:
     kinds = [kind for kind in _RANGE_KEYS if kind in table]
     known = _RANGE_KEYS[kinds[0]] if kinds else (*_RANGE_KEYS, "step", "log", "when")
     if not kinds and (written := _as_written_here(table)):

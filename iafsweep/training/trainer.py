@@ -12,6 +12,7 @@ from torch import Tensor
 
 from iafsweep.config import RunConfig, TrainingConfig, dump_config
 from iafsweep.data import TrainingImages
+from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
@@ -77,6 +78,7 @@ class Trainer:
         self.folder = folder
         self.device = device
         self.images = images.to(device)
+        self._fingerprints = images.fingerprints
         self.model: VAE = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.training.learning_rate, fused=True)
         self.epochs_done = 0
@@ -121,10 +123,13 @@ class Trainer:
         More epochs, another evaluation or title may be asked for; any other difference is an error.
 
         Raises:
+            DataError: it was trained or validated on other images.
             RunFolderError: there is no checkpoint, it or the metrics are damaged, the best epoch's checkpoint is wanted
                 at the end and missing or damaged, or the configuration is another.
         """
         refuse_other_training(folder.read_config(), config, folder)
+        known = folder.read_fingerprints()
+        refuse_other_images(folder.path, known, images.fingerprints)
         saved = checkpoints.load_last(folder, device)
         refuse_foreign_checkpoint(saved.config, config, folder)
         if saved.epoch > config.training.epochs:
@@ -138,6 +143,7 @@ class Trainer:
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
         trainer = cls(config, images, folder, device, saved)
+        trainer._fingerprints = known | images.fingerprints
         trainer._write_state("running")
         trainer._open(f"resumed after epoch {saved.epoch} on {trainer.place}")
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
@@ -338,6 +344,7 @@ class Trainer:
             precision=self._step.computing.precision,
             compiled=self._step.computing.compiled,
             compile_seconds=self._step.compile_seconds,
+            images=self._fingerprints,
         )
 
     def _write_state(self, status: RunStatus) -> None:

@@ -11,6 +11,7 @@ from iafsweep.records import Evaluation
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.checkpoint import checkpoint_digest
+from tests.finished import taken_for_mnist_mini
 from tests.sweep.tiny import BASE, tiny_images
 
 IMAGES = tiny_images()
@@ -24,7 +25,7 @@ def folder(tmp_path_factory):
     for _ in range(2):
         trainer.run_epoch()
     trainer.finish()
-    return run
+    return taken_for_mnist_mini(run)
 
 
 def test_a_run_is_read_back_and_used(folder):

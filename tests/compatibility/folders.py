@@ -6,6 +6,7 @@ import json
 import lzma
 import socket
 import tarfile
+import warnings
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -129,7 +130,9 @@ def trials(path: Path) -> list[dict[str, Any]]:
 def run_figures(path: Path) -> dict[str, Any]:
     """What ``load_run`` says of a run or an exported model, and figures computed anew from its weights."""
     run = load_run(path, "cpu")
-    x = run.images("test", 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # earlier versions did not keep which images a run was trained on
+        x = run.images("test", 20)
     return {
         "config": run.config.model_dump(mode="json"),
         "metrics": [row.model_dump() for row in run.metrics],

@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from iafsweep.sweep.callbacks.stop_reason import StopReason
+
 from iafsweep import load_run
 from iafsweep.results.status import status_of
 from iafsweep.sweep.samplers.build import make_proposer
@@ -20,7 +22,8 @@ def probe(folder: Path) -> dict:
     said = {"figures": folders.sweep_figures(folder), "trials": now.trials, "unscored": list(now.unscored)}
     space = load_sweep_space(sweep)
     with open_ledger(space, sweep) as ledger:
-        searcher = LedgerSearcher(space, ledger, make_proposer(space), 0.0, lambda: "", ledger.state.unfinished)
+        proposer, unfinished = make_proposer(space), ledger.state.unfinished
+        searcher = LedgerSearcher(space, ledger, proposer, 0.0, lambda: "", unfinished, StopReason())
         given = [searcher.suggest("") for _ in range(3)]
     said["given"] = [each if isinstance(each, str) else each | {"config": json.loads(each["config"])} for each in given]
     stored = read_sweep(sweep)

@@ -59,7 +59,9 @@ def test_fields_added_at_every_level_and_other_defaults_change_nothing(kept, tmp
         package.add(record, "added_plainly: int = 4")
     for section, name, default in OTHER_DEFAULTS:
         package.change_default(section, name, default)
-    package.replace("config/procedure.py", "NEW_SWEEPS = Procedure()", f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})")
+    package.replace(
+        "config/procedure.py", "NEW_SWEEPS = Procedure(grid_digits=None)", f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})"
+    )
     copy = shutil.copytree(kept, tmp_path / "copy")
     done = package.run("-m", "tests.compatibility.probe", copy)
     assert done.returncode == 0, done.stderr[-3000:]

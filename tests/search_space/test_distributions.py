@@ -28,6 +28,14 @@ from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
         (lambda: FloatRange(0.0, 1.0, log=True), "`low > 0` must hold for log = true, got low = 0.0"),
         (lambda: FloatRange(0.1, 1.0, step=0.1, log=True), "exclude each other"),
         (lambda: FloatRange(0.0, 1.0, step=-0.1), "`step > 0` must hold"),
+        (lambda: FloatRange(0.0, 1.0, step=1e-15), "`step >= 1e-07` must hold between 0.0 and 1.0, got step = 1e-15"),
+        (lambda: FloatRange(0.0, 1.0, step=5e-324), "take a larger step, or leave `step` out"),
+        (lambda: FloatRange(0.0, 1e-320, step=5e-324), "`step >= 2.23e-308` must hold"),
+        (lambda: FloatRange(-1e308, 1e308), "high - low must be a finite number, got low = -1e\\+308"),
+        (lambda: FloatRange(0, 10**400), "finite numbers, got high = 10000"),
+        (lambda: IntRange(1, 10**400, log=True), "whole numbers, got high = 10000"),
+        (lambda: Choice((10**400,)), "finite numbers"),
+        (lambda: FloatRange(0.0, 1.0, step=0.3333333), "end at 0.9999999, not at high = 1.0; write 0.9999999"),
         (lambda: FloatRange(0.0, 1.0, step=0.3), "steps of 0.3 from 0.0 end at 0.9, not at high = 1.0; write 0.9"),
     ],
 )
@@ -45,6 +53,9 @@ def test_rules(make, message):
         (IntRange(2, 8, step=3), [2, 5, 8]),
         (IntRange(5, 5), [5]),
         (FloatRange(0.1, 0.4, step=0.1), [0.1, 0.2, 0.3, 0.4]),
+        (FloatRange(-0.3, 0.3, step=0.1), [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]),
+        (FloatRange(0.1234567890123, 0.1434567890123, step=0.01), [0.1234567890123, 0.1334567890123, 0.1434567890123]),
+        (FloatRange(1e-7, 7e-7, step=3e-7), [1e-7, 4e-7, 7e-7]),
         (FloatRange(1, 1), [1.0]),
     ],
 )
@@ -91,6 +102,14 @@ def test_rounding_errors_of_steps_are_mended():
     assert 0.1 + 2 * 0.1 != 0.3
     assert values.canonical(0.1 + 2 * 0.1) == 0.3
     assert FloatRange(1e-4, 3e-3, log=True).canonical(3e-3 * (1 + 1e-12)) == 3e-3
+
+
+def test_grids_of_earlier_sweeps_keep_their_rounding():
+    """The values they proposed, seeds and keys hang on them, whatever a person would write."""
+    rounded = FloatRange(-0.3, 0.3, step=0.1, digits=12)
+    assert list(rounded) == [-0.3, -0.2, -0.1, 5.55111512313e-17, 0.1, 0.2, 0.3]
+    assert FloatRange(0.0, 1.0, step=0.3333333333, digits=12).size == 4
+    assert FloatRange(0.0, 1.0, step=1e-15, digits=12).size == 10**15 + 1  # was stored, and is read
 
 
 def test_lists_are_scalars_to_samplers_and_lists_to_the_configuration():

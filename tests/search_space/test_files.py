@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from iafsweep.config import HaisConfig, RunConfig, dump_config, get_path, load_config
 from iafsweep.config.files import bundled_folder
@@ -499,7 +500,7 @@ def test_unset_in_the_table_of_the_sweep_is_left_out_there(tmp_path):
 
 
 def test_how_a_sweep_proposes_is_stored_tells_searches_apart_and_is_not_copied_into_a_new_one(tmp_path):
-    space = replace(tiny_space(), procedure=Procedure(startup_most=5, duplicates=9))
+    space = replace(tiny_space(), procedure=Procedure(startup_most=5, duplicates=9, grid_digits=None))
     path = tmp_path / "sweep.toml"
     path.write_text(dump_space(space))
     assert read_stored_space(path) == space
@@ -508,6 +509,44 @@ def test_how_a_sweep_proposes_is_stored_tells_searches_apart_and_is_not_copied_i
     path.write_text(path.read_text().replace('stops = "above_quantile"', 'stops = "median"').replace('"0.', '"9.', 1))
     with pytest.raises(ConfigError, match=r"\[procedure\].*median.*\(written by iafsweep 9"):
         read_stored_space(path)
+
+
+def test_a_sweep_that_began_with_rounded_steps_keeps_them_and_its_hash(tmp_path):
+    text = search('"model.posterior_offset" = { float = [-0.3, 0.3], step = 0.1 }')
+    new = load_space(write(tmp_path, text))
+    offset = "model.posterior_offset"
+    assert [each[offset] for each in new.grid()] == [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]
+    path = tmp_path / "sweep.toml"
+    path.write_text(dump_space(new))
+    assert read_stored_space(path) == new
+    assert space_hash(read_stored_space(path)) == space_hash(new)
+    before = tomllib.loads(dump_space(new)) | {"procedure": {"grid_digits": 12}}
+    path.write_text(tomli_w.dumps(before))
+    old = read_stored_space(path)
+    assert list(old.grid())[3] == {offset: 5.55111512313e-17}
+    del before["procedure"]  # 0.1.0 had none
+    path.write_text(tomli_w.dumps(before))
+    assert read_stored_space(path) == old
+    assert space_hash(old) == "bf67918840eec97f" != space_hash(new)
+
+
+@pytest.mark.parametrize("step", ["1e-15", "5e-324"])
+def test_steps_that_nothing_tells_apart_are_refused_before_any_draw(tmp_path, step):
+    line = f'"model.posterior_offset" = {{ float = [0, 1], step = {step} }}'
+    with pytest.raises(ConfigError, match=r"posterior_offset`: `step >= 1e-07` must hold.*leave `step` out"):
+        load_space(write(tmp_path, search(line)))
+
+
+def test_whole_numbers_without_end_are_refused(tmp_path):
+    huge = "1" + 400 * "0"
+    for line in (
+        f'"model.latent_size" = {{ int = [1, {huge}], log = true }}',
+        f'"model.posterior_offset" = {{ float = [0, {huge}] }}',
+        f'"model.latent_size" = {{ choice = [1, {huge}] }}',
+        f'"model.latent_size" = {{ int = [1, 9], when = "model.flow.depth > {huge}" }}',
+    ):
+        with pytest.raises(ConfigError, match=r"search] `model.*(whole|finite)"):
+            load_space(write(tmp_path, search(line)))
 
 
 def test_a_stored_file_may_be_a_base(tmp_path):

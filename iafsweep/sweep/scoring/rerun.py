@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
+from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_images
 from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, kind_of, measure
 from iafsweep.evaluation.previous import Earlier, lost, read_earlier, with_earlier
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
-from iafsweep.records import Evaluation, FigureKind
+from iafsweep.records import Evaluation, FigureKind, Fingerprint, Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.actor_pool import run_units
 from iafsweep.sweep.cluster.resources import Plan
@@ -80,6 +81,7 @@ class Finalist:
         digest: of the checkpoint, in the name of every unit.
         epoch: the epoch that the checkpoint holds.
         parameters: trainable parameters of the model.
+        images: which test images it is scored on.
     """
 
     trial: str
@@ -89,6 +91,7 @@ class Finalist:
     digest: str
     epoch: int
     parameters: int
+    images: Fingerprint
 
     @property
     def first_tasks(self) -> int:
@@ -110,7 +113,7 @@ def plan_finalist(
     trial: str,
     folder: SweepFolder,
     evaluation: EvaluationConfig,
-    test_images: int,
+    images: Mapping[Split, Fingerprint],
     asked: Collection[FigureKind] | None = None,
 ) -> Finalist:
     """Return what has to be done to score a trial on the test images.
@@ -119,11 +122,12 @@ def plan_finalist(
         trial: the trial's name.
         folder: the sweep folder.
         evaluation: the settings to score with.
-        test_images: how many test images there are.
+        images: those at hand, test images among them.
         asked: figures that are made whatever there is; of others those that the trial has are kept as they are. None:
             all are made.
 
     Raises:
+        DataError: it was trained, validated or tested on other images.
         RunFolderError: its run folder, its state or its checkpoint is missing or damaged.
     """
     run = RunFolder(folder.trial(trial))
@@ -131,15 +135,17 @@ def plan_finalist(
     digest = checkpoint_digest(run, evaluation.checkpoint)[:16]
     check_whole(run, evaluation.checkpoint)
     state = run.read_state()
+    refuse_other_images(run.path, state.images, images)
     there = set() if asked is None else _kinds_there(run, digest) - set(asked)
     return Finalist(
         trial=trial,
         run=run,
         config=config,
-        jobs=tuple(job for job in plan_jobs(config, {"test": test_images}) if kind_of(job) not in there),
+        jobs=tuple(job for job in plan_jobs(config, {"test": images["test"].count}) if kind_of(job) not in there),
         digest=digest,
         epoch=saved_epoch(state, evaluation.checkpoint),
         parameters=state.parameters,
+        images=images["test"],
     )
 
 
@@ -248,6 +254,7 @@ def _write(finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: s
     path = finalist.run.evaluation
     before = path.read_bytes() if path.exists() else None
     finalist.run.write_evaluation(found)
+    finalist.run.tested_on(finalist.images)
     if path.read_bytes() != before:  # a rerun that finds everything done adds no further event file
         add_test_figures(finalist.run.tensorboard, found)
 

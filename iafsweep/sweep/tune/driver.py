@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from iafsweep.data import TrainingImages
+from iafsweep.data.fingerprint import refuse_other_images
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.signals import StopRequest
 from iafsweep.sweep.callbacks.base import CallbackList, StopReason, SweepCallback
@@ -47,6 +49,7 @@ def launch_sweep(
         progress: who hears of it.
 
     Raises:
+        DataError: its trials were trained on other images.
         SweepError: another driver holds the folder, its ledger cannot be used or is of another space, nobody can give
             what a trial asks for, the disk is too full, or Ray does not start.
     """
@@ -73,6 +76,9 @@ def train_sweep(
                 progress.message(problem)
             if (ended := _nothing_to_do(space, ledger.state)) is not None:
                 return _with_an_end(ended, ledger)
+            for trial in (*ledger.state.unfinished, *ledger.state.trials[:1]):
+                run = RunFolder(folder.trial(trial.trial))
+                refuse_other_images(run.path, run.read_fingerprints(), images.fingerprints)
             record_environment(folder.environment)
             callbacks = CallbackList(budget, JournalMirror(space, folder, log), progress)
             session = Session(space, folder, images, options, callbacks, budget, ledger, log, request, stop)

@@ -5,8 +5,10 @@ from optuna.trial import TrialState as OptunaState
 
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.candidate import candidate
-from iafsweep.search_space.distributions import Choice, IntRange
+from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.fingerprint import configuration_key
+from iafsweep.search_space.preview import sample_configurations
 from iafsweep.search_space.space import Parameter
 from iafsweep.search_space.validation import check_first_points
 from iafsweep.sweep.samplers.base import why_exhausted
@@ -275,3 +277,35 @@ def test_two_objectives_are_told_bound_and_time():
         rows.append(Proposed(trial=name, number=number, parameters=values, seed=0, key=name, time="t"))
         rows.append(end.model_copy(update={"trial": name, "status": "completed" if number % 3 else "stopped"}))
     assert RATE in TpeHistory(space).propose(replay(HEADER, rows), 1)
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "grid"])
+def test_steps_through_zero_are_the_numbers_a_person_writes(sampler):
+    """Whatever arithmetic a sampler has: what it proposes equals the literal of a `when`, and it can be told of it."""
+    offset, rate = "model.posterior_offset", FloatRange(0.1, 0.4, step=0.1)
+    space = replace(
+        tiny_space(sampler=sampler, trials=10),
+        parameters=(
+            Parameter(offset, FloatRange(-0.3, 0.3, step=0.1)),
+            Parameter(RATE, rate, parse_condition(f"{offset} == 0.0 or {offset} == 0.3")),
+        ),
+    )
+    events, found = run(space, 13)
+    assert found == space.size == 13
+    values = [event.parameters for event in events if isinstance(event, Proposed)]
+    assert {repr(each[offset]) for each in values} == {"-0.3", "-0.2", "-0.1", "0.0", "0.1", "0.2", "0.3"}
+    assert {each[offset] for each in values if RATE in each} == {0.0, 0.3}
+    assert {repr(each[RATE]) for each in values if RATE in each} == {"0.1", "0.2", "0.3", "0.4"}
+    assert all(frozen_trial(space, each, None) is not None for each in values)
+    assert [sample.values[offset] for sample in sample_configurations(space, 13)][6] == 0.0
+    assert check_first_points(space, [{offset: -0.3 + 3 * 0.1, RATE: 0.1 + 2 * 0.1}]) == ({offset: 0.0, RATE: 0.3},)
+
+
+def test_the_finest_steps_can_be_proposed_and_told():
+    for low, high, step in ((0.0, 1.0, 1e-7), (-0.3, 0.3, 3e-8), (999.9, 1000.0, 1e-4)):
+        finest = FloatRange(low, high, step)
+        space = replace(tiny_space(trials=20, sampler="tpe"), parameters=(Parameter("model.posterior_offset", finest),))
+        events, found = run(space, 20)
+        assert found == 20
+        values = [event.parameters for event in events if isinstance(event, Proposed)]
+        assert all(frozen_trial(space, each, None) is not None for each in values)

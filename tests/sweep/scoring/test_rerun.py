@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from iafsweep.config import EvaluationConfig
+from iafsweep.data.fingerprint import fingerprint
 from iafsweep.evaluation.evaluate import evaluate
 from iafsweep.records import Figure
 from iafsweep.sweep.cluster.resources import Plan
@@ -43,7 +44,7 @@ def folder(tmp_path_factory):
 
 
 def score(folder, processes, trials=("t0001", "t0002"), evaluation=EVALUATION, told=None):
-    finalists = [plan_finalist(trial, folder, evaluation, len(TEST)) for trial in trials]
+    finalists = [plan_finalist(trial, folder, evaluation, {"test": fingerprint(TEST)}) for trial in trials]
     heard = []
     told = [] if told is None else told
     plan = Plan(at_a_time=processes, limited_by="CPU", cpus=1, gpus=0.0)
