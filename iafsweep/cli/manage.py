@@ -59,13 +59,13 @@ def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
         raise SweepError(f"no driver runs on {old.path}, so there is nothing to stop")
     if trial is None:
         _ask(old.stop_request)
-        console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
+        console.print("Asked to stop: running trials save after the current step. `resume` goes on with them.")
         return
     if trial not in {each.trial for each in sweep.state.unfinished}:
         running = ", ".join(each.trial for each in sweep.state.unfinished) or "none"
         raise UserError(f"--trial {trial}: no such trial is unfinished; unfinished are: {running}")
     _ask(old.trial_stop_request(trial))
-    console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
+    console.print(f"Asked {trial} to stop after the current step; the sweep goes on with others.")
 
 
 def _ask(request: Path) -> None:

@@ -100,8 +100,8 @@ class _Bar:
 class TrainingProgress(_Bar):
     """Shows epoch, bounds, speed and time left."""
 
-    def __init__(self, console: Console, epochs: int, done: int, batches: int) -> None:
-        """Begin at ``done`` of ``epochs`` epochs, each of ``batches`` batches."""
+    def __init__(self, console: Console, epochs: int, done: int, batches: int, begun: int = 0) -> None:
+        """Begin at ``done`` of ``epochs`` epochs, each of ``batches`` batches, and ``begun`` batches of the next."""
         super().__init__(
             console,
             TextColumn("epoch {task.fields[text]}"),
@@ -112,7 +112,7 @@ class TrainingProgress(_Bar):
         )
         self._epochs = epochs
         self._batches = batches
-        self._steps = done * batches
+        self._steps = done * batches + begun
         self._figures = ""
         self._bar.update(
             self._task, total=epochs * batches, completed=self._steps, text=self._epoch(min(done + 1, epochs))

@@ -96,7 +96,7 @@ def single(
     - train a sweep's best configuration:
       `run_single.py runs/my-sweep/best.toml`
 
-    Ctrl-C, SIGTERM or SIGHUP saves the last whole epoch and prints the command that goes on; a second one ends at once.
+    Ctrl-C, SIGTERM or SIGHUP saves after the current step and prints how to go on; a second one ends at once.
 
     Exit codes: 0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program
     (of a sweep also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no

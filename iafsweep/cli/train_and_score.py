@@ -129,7 +129,9 @@ def _train(
         )
         if trainer.note:
             console.print(f"Note: {trainer.note}", markup=False, soft_wrap=True)
-        progress = TrainingProgress(console, config.training.epochs, trainer.epochs_done, batches)
+        progress = TrainingProgress(
+            console, config.training.epochs, trainer.epochs_done, batches, trainer.batches_begun
+        )
         try:
             with between_steps() as check, progress.shown():
                 _train_all(trainer, progress, check, news)
@@ -147,7 +149,7 @@ def _train(
 def _train_all(
     trainer: Trainer, progress: TrainingProgress, check: Callable[[], None], news: Callable[[], None]
 ) -> None:
-    """Train all epochs; ``check`` raises an interrupt between two steps, and the last whole epoch is then saved."""
+    """Train all epochs; ``check`` raises an interrupt between two steps, and what is trained is then saved."""
 
     def batch_done(images: int) -> None:
         progress.batch_done(images)

@@ -1,9 +1,9 @@
 """Checkpoints: written atomically, read without running code, checked before use.
 
-``last.pt`` holds all that training goes on from; ``best.pt`` the weights of the best epoch. A new best is first written
-to ``best.next.pt`` and takes its name only after ``last.pt`` has been replaced, so that a process killed at any moment
-leaves a ``last.pt`` and a ``best.pt`` that belong together. A reader takes ``best.next.pt`` for the best if ``last.pt``
-knows of it, and writes nothing: the run may be training.
+``last.pt`` holds all that training goes on from after an epoch, ``step.pt`` in the middle of the next; ``best.pt`` the
+weights of the best epoch. A new best is first written to ``best.next.pt`` and takes its name only after ``last.pt`` has
+been replaced, so that a process killed at any moment leaves a ``last.pt`` and a ``best.pt`` that belong together. A
+reader takes ``best.next.pt`` for the best if ``last.pt`` knows of it, and writes nothing: the run may be training.
 """
 
 from __future__ import annotations
@@ -65,6 +65,25 @@ class Checkpoint:
     compile_seconds: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepCheckpoint(Checkpoint):
+    """What ``step.pt`` holds: a checkpoint in the middle of an epoch; ``epoch``, ``best``, ``seconds`` of whole ones.
+
+    Attributes:
+        batches: how many of the epoch's are done.
+        sums: of loss, reconstruction and KL over them, [3].
+        draws: state of the generator of the epoch's draws.
+        elapsed: seconds of training in this epoch.
+        compiling: how many of them were spent compiling.
+    """
+
+    batches: int
+    sums: Tensor
+    draws: Tensor
+    elapsed: float
+    compiling: float
+
+
 @dataclass(frozen=True)
 class BestWeights:
     """What ``best.pt`` holds.
@@ -84,10 +103,15 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
     """Write ``last.pt`` and, if there is a new best, ``best.pt``; at every moment the two on disk belong together."""
     if new_best is not None:
         _write(folder.pending_best, vars(new_best))
-    best = None if checkpoint.best is None else checkpoint.best.model_dump()
-    _write(folder.last, {**vars(checkpoint), "best": best})
+    _write(folder.last, _content(checkpoint))
     if new_best is not None:
         folder.pending_best.replace(folder.best)
+    folder.step.unlink(missing_ok=True)
+
+
+def save_step(folder: RunFolder, checkpoint: StepCheckpoint) -> None:
+    """Write ``step.pt``; ``last.pt`` must be of the epoch before."""
+    _write(folder.step, _content(checkpoint))
 
 
 def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
@@ -105,14 +129,17 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    content = _read(
-        folder.last, device, Checkpoint, "a run killed before its first checkpoint starts again without --resume"
-    )
-    try:
-        best = None if content["best"] is None else Best.model_validate(content["best"])
-    except ValidationError:
-        raise RunFolderError(f"{folder.last} is damaged: it does not say which epoch was the best") from None
-    return Checkpoint(**{**content, "best": best})
+    without = "a run killed before its first checkpoint starts again without --resume"
+    return Checkpoint(**_with_best(folder.last, _read(folder.last, device, Checkpoint, without)))
+
+
+def load_step(folder: RunFolder, device: torch.device) -> StepCheckpoint:
+    """Read ``step.pt``.
+
+    Raises:
+        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+    """
+    return StepCheckpoint(**_with_best(folder.step, _read(folder.step, device, StepCheckpoint, "")))
 
 
 def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
@@ -199,6 +226,17 @@ def _known_pending(folder: RunFolder, device: torch.device) -> BestWeights | Non
         raise RunFolderError(f"{error}; delete it, if {folder.best.name} beside it is whole") from None
     last = load_last(folder, _NOWHERE)
     return pending if last.best is not None and last.best.epoch == pending.epoch else None
+
+
+def _content(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {**vars(checkpoint), "best": None if checkpoint.best is None else checkpoint.best.model_dump()}
+
+
+def _with_best(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {**content, "best": None if content["best"] is None else Best.model_validate(content["best"])}
+    except ValidationError:
+        raise RunFolderError(f"{path} is damaged: it does not say which epoch was the best") from None
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
