@@ -103,7 +103,7 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
     """Write ``last.pt`` and, if there is a new best, ``best.pt``; at every moment the two on disk belong together."""
     if new_best is not None:
         _write(folder.pending_best, vars(new_best))
-    _write(folder.last, _content(checkpoint))
+    _write(folder.last, vars(checkpoint))
     if new_best is not None:
         folder.pending_best.replace(folder.best)
     folder.step.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
 
 def save_step(folder: RunFolder, checkpoint: StepCheckpoint) -> None:
     """Write ``step.pt``; ``last.pt`` must be of the epoch before."""
-    _write(folder.step, _content(checkpoint))
+    _write(folder.step, vars(checkpoint))
 
 
 def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
@@ -130,16 +130,23 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
     without = "a run killed before its first checkpoint starts again without --resume"
-    return Checkpoint(**_with_best(folder.last, _read(folder.last, device, Checkpoint, without)))
+    return Checkpoint(**_read(folder.last, device, Checkpoint, without))
 
 
-def load_step(folder: RunFolder, device: torch.device) -> StepCheckpoint:
-    """Read ``step.pt``.
+def load_step(folder: RunFolder, last: Checkpoint, device: torch.device) -> StepCheckpoint | None:
+    """Read ``step.pt``; None if there is none of the epoch after that of ``last``.
 
     Raises:
-        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+        RunFolderError: it is truncated, no checkpoint of this program, or of another kind of device.
     """
-    return StepCheckpoint(**_with_best(folder.step, _read(folder.step, device, StepCheckpoint, "")))
+    if not folder.step.exists():
+        return None
+    step = StepCheckpoint(**_read(folder.step, device, StepCheckpoint, ""))
+    if step.epoch != last.epoch:  # the process was killed before it could remove it
+        return None
+    if step.device != device.type:
+        raise RunFolderError(f"{folder.step} is of an epoch that was begun on {step.device}, which draws other numbers")
+    return step
 
 
 def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
@@ -228,21 +235,11 @@ def _known_pending(folder: RunFolder, device: torch.device) -> BestWeights | Non
     return pending if last.best is not None and last.best.epoch == pending.epoch else None
 
 
-def _content(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {**vars(checkpoint), "best": None if checkpoint.best is None else checkpoint.best.model_dump()}
-
-
-def _with_best(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return {**content, "best": None if content["best"] is None else Best.model_validate(content["best"])}
-    except ValidationError:
-        raise RunFolderError(f"{path} is damaged: it does not say which epoch was the best") from None
-
-
 def _write(path: Path, content: dict[str, Any]) -> None:
+    plain = {name: value.model_dump() if isinstance(value, Best) else value for name, value in content.items()}
     with replacing(path) as temporary:
         try:
-            torch.save({"format": FORMAT, "written_by": VERSION, **content}, temporary)
+            torch.save({"format": FORMAT, "written_by": VERSION, **plain}, temporary)
         except RuntimeError as error:  # PyTorch's own writer does not pass on what the system said
             raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
@@ -271,6 +268,11 @@ def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeight
         )
     if not _is_sound(content):
         raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")
+    try:
+        if content.get("best") is not None:
+            content["best"] = Best.model_validate(content["best"])
+    except ValidationError:
+        raise RunFolderError(f"{path} is damaged: it does not say which epoch was the best") from None
     return content
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,19 +55,11 @@ def learning_rate(config: TrainingConfig, epoch: int) -> float:
     return float(config.learning_rate * config.learning_rate_decay ** (epoch // config.learning_rate_decay_epochs))
 
 
-@dataclass(frozen=True)
-class _Epoch:
-    """An epoch in training.
-
-    Attributes:
-        batches: those that are left.
-        sums: over its batches so far: loss, reconstruction and KL, [3], on the device.
-        began: when, by ``time.perf_counter``, had all of it been trained in this process.
-        compiled_before: seconds of compiling before it.
-    """
+class _Epoch(NamedTuple):
+    """An epoch in training: its batches, the sums over those done, and when it began, had all been trained here."""
 
     batches: EpochBatches
-    sums: Tensor
+    sums: Tensor  # of loss, reconstruction and KL, [3], on the device
     began: float
     compiled_before: float
 
@@ -159,7 +152,12 @@ class Trainer:
         checkpoints.settle_best(folder)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
-        begun, remark = _begun(folder, saved, config, device)
+        begun, remark = None, ""
+        try:
+            if saved.epoch < config.training.epochs and (begun := checkpoints.load_step(folder, saved, device)):
+                refuse_foreign_checkpoint(begun.config, config, folder)
+        except RunFolderError as error:
+            begun, remark = None, f"{error}; the epoch begins again"
         if begun is None:
             folder.step.unlink(missing_ok=True)
         trainer = cls(config, images, folder, device, begun or saved)
@@ -338,9 +336,8 @@ class Trainer:
         """Write an epoch as of its last step, behind the last whole one."""
         self.save()
         sums = epoch.sums.cpu()  # waits for the device, and then the time is known
-        last = self._checkpoint(self.epochs_done, self.best, self.seconds)
         saved = StepCheckpoint(
-            **vars(last),
+            **vars(self._checkpoint(self.epochs_done, self.best, self.seconds)),
             batches=epoch.batches.done,
             sums=sums,
             draws=epoch.batches.draws(),
@@ -421,24 +418,6 @@ class Trainer:
 
     def _write_state(self, status: RunStatus) -> None:
         self.folder.write_state(self._state(status))
-
-
-def _begun(
-    folder: RunFolder, last: Checkpoint, config: RunConfig, device: torch.device
-) -> tuple[StepCheckpoint | None, str]:
-    """Return what is on disk of the epoch after the last whole one, or None and what the log should say of that."""
-    if not folder.step.exists() or last.epoch == config.training.epochs:
-        return None, ""
-    try:
-        begun = checkpoints.load_step(folder, device)
-        refuse_foreign_checkpoint(begun.config, config, folder)
-    except RunFolderError as error:
-        return None, f"{error}; the epoch begins again"
-    if begun.epoch != last.epoch:  # the process was killed before it could remove it
-        return None, ""
-    if begun.device != device.type:
-        return None, f"epoch {last.epoch + 1} was begun on {begun.device}, which draws other numbers; it begins again"
-    return begun, ""
 
 
 def _unsettled(config: RunConfig, training_images: int) -> str:

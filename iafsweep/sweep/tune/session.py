@@ -157,9 +157,7 @@ class Session:
                     run_config=run_config(scratch, SweepStopper(self._should_end), recorder),
                 )
                 self._fit(tuner)
-        outcome = self._outcome()
-        self.folder.end_trials.unlink(missing_ok=True)
-        return outcome
+        return self._outcome()
 
     def _trainable(self, plan: Plan, milestones: tuple[int, ...], until: int | None) -> type[SweepTrial]:
         settings = TrialSettings(

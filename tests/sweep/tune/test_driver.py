@@ -23,7 +23,6 @@ from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.stored_sweep import reopen_trials
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 from iafsweep.training import RunFolder, Trainer
-from iafsweep.training.checkpoint import load_step
 from tests.sweep.tiny import (
     DEPTH,
     finite_space,
@@ -88,8 +87,7 @@ def test_a_running_trial_saves_after_the_current_step_when_the_sweep_is_told_to_
         teller.join()
         state = RunFolder(folder.trial("t0001")).read_state()
         assert (state.status, state.epochs, outcome.status) == ("interrupted", 0, "interrupted")
-        assert not folder.end_trials.exists()
-        return load_step(RunFolder(folder.trial("t0001")), torch.device("cpu")).batches
+        return torch.load(folder.trial("t0001") / "step.pt", weights_only=True)["batches"]
 
     first = told_by(folder.stop_request.touch)
     second = told_by(lambda: os.kill(os.getpid(), signal.SIGTERM))
