@@ -28,7 +28,7 @@ from iafsweep.models.made import MaskedLayer
 from iafsweep.models.residual import ResidualBlock, halved
 from iafsweep.records import Precision
 from iafsweep.training import resolve_device
-from iafsweep.training.batches import Batch, epoch_batches
+from iafsweep.training.batches import Batch, EpochBatches
 from iafsweep.training.computing import Computing
 from iafsweep.training.device import keep_freed_memory
 from iafsweep.training.step import TrainingStep
@@ -192,7 +192,7 @@ def endless(config: ModelConfig, batch_size: int, device: torch.device) -> Itera
     """Yield batches of random pictures, made as training makes them."""
     pictures = torch.randint(0, 256, (4 * batch_size, *SHAPE), dtype=torch.uint8).to(device)
     for epoch in count():
-        yield from epoch_batches(pictures, batch_size, config.latent_size, 0, epoch)
+        yield from EpochBatches(pictures, batch_size, config.latent_size, 0, epoch)
 
 
 def _repeated(step: Callable[[], object], calls: int) -> Callable[[], object]:

@@ -45,6 +45,7 @@ UNITS = {
     "training.kl_warmup_epochs": "epochs",
     "training.seed": "seed",
     "training.checkpoint_every_epochs": "epochs",
+    "training.checkpoint_every_minutes": "minutes",
     "evaluation.seed": "seed",
     "evaluation.bound_images": "images",
     "evaluation.binarisations": "binarisations",

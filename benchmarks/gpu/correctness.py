@@ -25,7 +25,7 @@ from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Precision
 from iafsweep.training import resolve_device
-from iafsweep.training.batches import epoch_batches
+from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import Computing
 from iafsweep.training.objective import fixed_noise, mean_negative_elbo
 from iafsweep.training.step import TrainingStep, mean_terms
@@ -122,7 +122,7 @@ def _train_both(context: Context, config: ModelConfig, device: torch.device) -> 
         model = build_model(config, SHAPE, seed=0).to(device).train()
         optimiser = torch.optim.Adam(model.parameters(), fused=True)
         step = TrainingStep(model, optimiser, Computing(precision, compiled=False))
-        epochs = (epoch_batches(images, context.sizes.batch_size, config.latent_size, 0, epoch) for epoch in count())
+        epochs = (EpochBatches(images, context.sizes.batch_size, config.latent_size, 0, epoch) for epoch in count())
         for batch in islice(chain.from_iterable(epochs), context.sizes.short_training):
             step(batch, 1.0)
         with full_precision():

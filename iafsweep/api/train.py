@@ -54,7 +54,7 @@ def train(
     Raises:
         UserError: the device, the data or the folder cannot be used as asked, or the memory does not suffice.
         DivergedError: the bound was no number; the last good checkpoint stays.
-        KeyboardInterrupt, Terminated: a signal came; the last whole epoch is saved.
+        KeyboardInterrupt, Terminated: a signal came; what was trained is saved.
     """
     where, news = _prepare(config, device, threads), news or RunNews()
     images = load_training_images(config.data, data_root)
@@ -136,7 +136,7 @@ def _train(
 
 
 def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> None:
-    """Train all epochs; ``check`` raises an interrupt between two steps, and the last whole epoch is then saved."""
+    """Train all epochs; ``check`` raises an interrupt between two steps, and what is trained is then saved."""
 
     def batch_done(images: int) -> None:
         steps.batch_done(images)

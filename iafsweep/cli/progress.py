@@ -102,9 +102,18 @@ class TrainingProgress(_Bar, StepNews):
     """Shows epoch, bounds, speed and time left."""
 
     def __init__(
-        self, console: Console, epochs: int, done: int, batches: int, news: Callable[[], None] = lambda: None
+        self,
+        console: Console,
+        epochs: int,
+        done: int,
+        batches: int,
+        begun: int = 0,
+        news: Callable[[], None] = lambda: None,
     ) -> None:
-        """Begin at ``done`` of ``epochs`` epochs, each of ``batches`` batches; ``news`` is called after each epoch."""
+        """Begin at ``done`` of ``epochs`` epochs of ``batches`` batches, and ``begun`` of the next one's.
+
+        ``news`` is called after each epoch.
+        """
         super().__init__(
             console,
             TextColumn("epoch {task.fields[text]}"),
@@ -115,7 +124,7 @@ class TrainingProgress(_Bar, StepNews):
         )
         self._epochs = epochs
         self._batches = batches
-        self._steps = done * batches
+        self._steps = done * batches + begun
         self._figures = ""
         self._news = news
         self._bar.update(

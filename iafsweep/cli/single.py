@@ -97,7 +97,7 @@ def single(
     - train a sweep's best configuration:
       `run_single.py runs/my-sweep/best.toml`
 
-    Ctrl-C, SIGTERM or SIGHUP saves the last whole epoch and prints the command that goes on; a second one ends at once.
+    Ctrl-C, SIGTERM or SIGHUP saves after the current step and prints how to go on; a second one ends at once.
 
     Exit codes: 0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program
     (of a sweep also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no
@@ -151,7 +151,8 @@ class RunOutput(RunNews):
         if trainer.note:
             self.note(trainer.note)
         training = trainer.config.training
-        return TrainingProgress(self._console, training.epochs, trainer.epochs_done, batches, self._news).shown()
+        done, begun = trainer.epochs_done, trainer.batches_begun
+        return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
         """Print what is wrong with its bounds."""

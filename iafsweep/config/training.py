@@ -31,6 +31,9 @@ class TrainingConfig(Section):
     checkpoint_every_epochs: Size = Field(
         1, description="Epochs between two checkpoints on disk; the last epoch always has one."
     )
+    checkpoint_every_minutes: float = Field(
+        2, gt=0, description="Minutes after which a checkpoint is written in the middle of an epoch, against kills."
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="What the networks compute in during training (densities, sums, statistics of batch norm, weights "

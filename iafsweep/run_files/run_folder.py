@@ -61,6 +61,8 @@ class RunFolder:
     """A newer best checkpoint, until ``last.pt`` knows of it."""
     last = _File("last.pt")
     """The newest checkpoint, from which a run goes on."""
+    step = _File("step.pt")
+    """In the middle of an epoch, the checkpoint from which that goes on; ``last.pt`` is of the epoch before."""
     evaluation = _File("evaluation.json")
     """The figures measured at the end."""
     per_image = _File("per_image.parquet")
@@ -173,7 +175,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove the files of a run that never trained an epoch."""
         self.remove_leftovers()
-        for path in (self.config, self.metrics, self.data, self.log, self.state, self.last):
+        for path in (self.config, self.metrics, self.data, self.log, self.state, self.last, self.step):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.tensorboard, ignore_errors=True)
 

@@ -57,7 +57,8 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 
 def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     training = config.training
-    del values["seed"], values["checkpoint_every_epochs"], values["compile"]
+    for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile"):
+        values.pop(name, None)
     decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
     if not decays:
         del values["learning_rate_decay"], values["learning_rate_decay_epochs"]

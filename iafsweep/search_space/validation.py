@@ -24,6 +24,7 @@ _NOT_SEARCHED = {
     "evaluation.": "trials must be scored alike, or their figures cannot be compared",
     "training.seed": "each trial gets a seed of its own from sweep.seed",
     "training.checkpoint_every_epochs": "it changes nothing that is measured",
+    "training.checkpoint_every_minutes": "it changes nothing that is measured",
     "training.compile": "it changes nothing that is measured",
 }
 

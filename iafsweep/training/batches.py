@@ -29,8 +29,8 @@ def batch_count(images: int, batch_size: int) -> int:
     return images // batch_size
 
 
-def epoch_batches(images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int) -> Iterator[Batch]:
-    """Yield the batches of an epoch, made on the images' device; nothing waits for it.
+class EpochBatches(Iterator[Batch]):
+    """The batches of an epoch, made on the images' device; nothing waits for it.
 
     Args:
         images: all training images, uint8 [N, channels, height, width].
@@ -38,10 +38,31 @@ def epoch_batches(images: Tensor, batch_size: int, latent_size: int, seed: int, 
         latent_size: D.
         seed: of the training.
         epoch: 0 is the first.
+
+    Attributes:
+        done: batches that were taken.
     """
-    device = images.device
-    draws = generator(device, seed, "epoch", epoch)
-    order = torch.randperm(len(images), generator=draws, device=device)
-    for chosen in order[: batch_size * batch_count(len(images), batch_size)].split(batch_size):
-        x = binarise(images.index_select(0, chosen), draws)
-        yield Batch(x, torch.randn((batch_size, latent_size), generator=draws, device=device))
+
+    def __init__(self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int) -> None:
+        self._images, self._noise_shape = images, (batch_size, latent_size)
+        self._draws = generator(images.device, seed, "epoch", epoch)
+        order = torch.randperm(len(images), generator=self._draws, device=images.device)
+        self._chosen = order[: batch_size * batch_count(len(images), batch_size)].split(batch_size)
+        self.done = 0
+
+    def __next__(self) -> Batch:
+        """Return the next batch."""
+        if self.done == len(self._chosen):
+            raise StopIteration
+        x = binarise(self._images.index_select(0, self._chosen[self.done]), self._draws)
+        self.done += 1
+        return Batch(x, torch.randn(self._noise_shape, generator=self._draws, device=x.device))
+
+    def draws(self) -> Tensor:
+        """Return the generator's state, from which the batches that are left are drawn."""
+        return self._draws.get_state()
+
+    def go_on(self, done: int, draws: Tensor) -> None:
+        """Go on behind ``done`` batches, with the generator's state as it was there."""
+        self.done = done
+        self._draws.set_state(draws.cpu())

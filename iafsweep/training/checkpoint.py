@@ -1,9 +1,9 @@
 """Checkpoints: written atomically, read without running code, checked before use.
 
-``last.pt`` holds all that training goes on from; ``best.pt`` the weights of the best epoch. A new best is first written
-to ``best.next.pt`` and takes its name only after ``last.pt`` has been replaced, so that a process killed at any moment
-leaves a ``last.pt`` and a ``best.pt`` that belong together. A reader takes ``best.next.pt`` for the best if ``last.pt``
-knows of it, and writes nothing: the run may be training.
+``last.pt`` holds all that training goes on from after an epoch, ``step.pt`` in the middle of the next; ``best.pt`` the
+weights of the best epoch. A new best is first written to ``best.next.pt`` and takes its name only after ``last.pt`` has
+been replaced, so that a process killed at any moment leaves a ``last.pt`` and a ``best.pt`` that belong together. A
+reader takes ``best.next.pt`` for the best if ``last.pt`` knows of it, and writes nothing: the run may be training.
 """
 
 from __future__ import annotations
@@ -65,6 +65,25 @@ class Checkpoint:
     compile_seconds: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepCheckpoint(Checkpoint):
+    """What ``step.pt`` holds: a checkpoint in the middle of an epoch; ``epoch``, ``best``, ``seconds`` of whole ones.
+
+    Attributes:
+        batches: how many of the epoch's are done.
+        sums: of loss, reconstruction and KL over them, [3].
+        draws: state of the generator of the epoch's draws.
+        elapsed: seconds of training in this epoch.
+        compiling: how many of them were spent compiling.
+    """
+
+    batches: int
+    sums: Tensor
+    draws: Tensor
+    elapsed: float
+    compiling: float
+
+
 @dataclass(frozen=True)
 class BestWeights:
     """What ``best.pt`` holds.
@@ -84,10 +103,15 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
     """Write ``last.pt`` and, if there is a new best, ``best.pt``; at every moment the two on disk belong together."""
     if new_best is not None:
         _write(folder.pending_best, vars(new_best))
-    best = None if checkpoint.best is None else checkpoint.best.model_dump()
-    _write(folder.last, {**vars(checkpoint), "best": best})
+    _write(folder.last, vars(checkpoint))
     if new_best is not None:
         folder.pending_best.replace(folder.best)
+    folder.step.unlink(missing_ok=True)
+
+
+def save_step(folder: RunFolder, checkpoint: StepCheckpoint) -> None:
+    """Write ``step.pt``; ``last.pt`` must be of the epoch before."""
+    _write(folder.step, vars(checkpoint))
 
 
 def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
@@ -105,14 +129,24 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    content = _read(
-        folder.last, device, Checkpoint, "a run killed before its first checkpoint starts again without --resume"
-    )
-    try:
-        best = None if content["best"] is None else Best.model_validate(content["best"])
-    except ValidationError:
-        raise RunFolderError(f"{folder.last} is damaged: it does not say which epoch was the best") from None
-    return Checkpoint(**{**content, "best": best})
+    without = "a run killed before its first checkpoint starts again without --resume"
+    return Checkpoint(**_read(folder.last, device, Checkpoint, without))
+
+
+def load_step(folder: RunFolder, last: Checkpoint, device: torch.device) -> StepCheckpoint | None:
+    """Read ``step.pt``; None if there is none of the epoch after that of ``last``.
+
+    Raises:
+        RunFolderError: it is truncated, no checkpoint of this program, or of another kind of device.
+    """
+    if not folder.step.exists():
+        return None
+    step = StepCheckpoint(**_read(folder.step, device, StepCheckpoint, ""))
+    if step.epoch != last.epoch:  # the process was killed before it could remove it
+        return None
+    if step.device != device.type:
+        raise RunFolderError(f"{folder.step} is of an epoch that was begun on {step.device}, which draws other numbers")
+    return step
 
 
 def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
@@ -202,9 +236,10 @@ def _known_pending(folder: RunFolder, device: torch.device) -> BestWeights | Non
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
+    plain = {name: value.model_dump() if isinstance(value, Best) else value for name, value in content.items()}
     with replacing(path) as temporary:
         try:
-            torch.save({"format": FORMAT, "written_by": VERSION, **content}, temporary)
+            torch.save({"format": FORMAT, "written_by": VERSION, **plain}, temporary)
         except RuntimeError as error:  # PyTorch's own writer does not pass on what the system said
             raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
@@ -233,6 +268,11 @@ def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeight
         )
     if not _is_sound(content):
         raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")
+    try:
+        if content.get("best") is not None:
+            content["best"] = Best.model_validate(content["best"])
+    except ValidationError:
+        raise RunFolderError(f"{path} is damaged: it does not say which epoch was the best") from None
     return content
 
 

@@ -15,12 +15,12 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.checkpoint import Checkpoint, load_best
 
 # What changes neither the epochs already trained nor the way they would be trained again.
-_FREE_FIELDS = {"title", "training.epochs", "training.compile"}
+_FREE_FIELDS = {"title", "training.epochs", "training.checkpoint_every_minutes", "training.compile"}
 _FREE_SECTIONS = ("evaluation.",)
 
 
 def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:
-    """Check that ``asked`` differs from ``trained`` at most in title, evaluation, epochs and whether to compile.
+    """Check that ``asked`` differs from ``trained`` at most in what changes no epoch that is trained already.
 
     Raises:
         RunFolderError: it differs elsewhere; the message names each field and both values.
@@ -29,8 +29,8 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     if differences:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
-            f"Only the number of epochs, training.compile and [evaluation] may change on resume; take a new folder for "
-            f"another training"
+            f"Only the number of epochs, training.checkpoint_every_minutes, training.compile and [evaluation] may "
+            f"change on resume; take a new folder for another training"
         )
 
 

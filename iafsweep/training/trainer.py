@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +21,8 @@ from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settli
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
-from iafsweep.training.batches import batch_count, epoch_batches
-from iafsweep.training.checkpoint import BestWeights, Checkpoint, on_cpu
+from iafsweep.training.batches import EpochBatches, batch_count
+from iafsweep.training.checkpoint import BestWeights, Checkpoint, StepCheckpoint, on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name, keep_freed_memory
@@ -54,14 +55,23 @@ def learning_rate(config: TrainingConfig, epoch: int) -> float:
     return float(config.learning_rate * config.learning_rate_decay ** (epoch // config.learning_rate_decay_epochs))
 
 
+class _Epoch(NamedTuple):
+    """An epoch in training: its batches, the sums over those done, and when it began, had all been trained here."""
+
+    batches: EpochBatches
+    sums: Tensor  # of loss, reconstruction and KL, [3], on the device
+    began: float
+    compiled_before: float
+
+
 class Trainer:
     """Trains one configuration epoch by epoch in its run folder.
 
     ``bounds_note`` says what is wrong where the bounds of the best epoch part by far; else it is empty.
 
     All that is random in an epoch (order of images, binarisation, posterior noise) is a function of the training seed
-    and of the epoch's number, so that a run that was killed goes on exactly as if it had not been. An incomplete last
-    batch is left out; which images fall into it changes with every epoch.
+    and of the epoch's number, so that a run that was ended at any step, or killed, goes on exactly as if it had not
+    been. An incomplete last batch is left out; which images fall into it changes with every epoch.
     """
 
     def __init__(
@@ -95,6 +105,10 @@ class Trainer:
         # The last whole epoch while it is not on disk, with the best weights that best.pt does not have yet; replaced
         # in one assignment: an interrupt finds the epoch before or the new one, never halves of both.
         self._unsaved: tuple[Checkpoint, BestWeights | None] | None = None
+        # Where the next epoch goes on, its weights being in the model; the epoch that was left between two steps.
+        self._begun = replace(saved, model={}, optimiser={}) if isinstance(saved, StepCheckpoint) else None
+        self._left: _Epoch | None = None
+        self._postpone()
         self._validation = ValidationSet.of(images, config, device)
         self._pictures = Pictures(config, images, folder, device)
 
@@ -118,7 +132,7 @@ class Trainer:
 
     @classmethod
     def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
-        """Go on from ``last.pt``; lines of ``metrics.jsonl`` beyond it are cut.
+        """Go on from ``last.pt``, and from ``step.pt`` if that is of the epoch after it; metrics beyond them are cut.
 
         More epochs, another evaluation or title may be asked for; any other difference is an error.
 
@@ -142,10 +156,20 @@ class Trainer:
         checkpoints.settle_best(folder)
         metrics_file.cut(folder.metrics, saved.epoch)
         folder.rewrite_config(config)
-        trainer = cls(config, images, folder, device, saved)
+        begun, remark = None, ""
+        try:
+            if saved.epoch < config.training.epochs and (begun := checkpoints.load_step(folder, saved, device)):
+                refuse_foreign_checkpoint(begun.config, config, folder)
+        except RunFolderError as error:
+            begun, remark = None, f"{error}; the epoch begins again"
+        if begun is None:
+            folder.step.unlink(missing_ok=True)
+        trainer = cls(config, images, folder, device, begun or saved)
         trainer._fingerprints = known | images.fingerprints
         trainer._write_state("running")
-        trainer._open(f"resumed after epoch {saved.epoch} on {trainer.place}")
+        trainer._open(f"resumed after {trainer.reached} on {trainer.place}")
+        if remark:
+            trainer._log.warn(remark)
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warn(
                 f"trained with {saved.threads} threads before, {torch.get_num_threads()} now: figures may differ in "
@@ -169,6 +193,20 @@ class Trainer:
         return "; ".join(filter(None, (self._step.computing.note, _unsettled(self.config, len(self.images.training)))))
 
     @property
+    def batches_begun(self) -> int:
+        """Batches that are done of the epoch that was left between two steps."""
+        if self._begun is not None:
+            return self._begun.batches
+        return 0 if self._left is None else self._left.batches.done
+
+    @property
+    def reached(self) -> str:
+        """How far it is, such as ``epoch 3`` or ``epoch 3 and 4 of 7 batches of the next``."""
+        batches = batch_count(len(self.images.training), self.config.training.batch_size)
+        begun = f" and {self.batches_begun} of {batches} batches of the next" if self.batches_begun else ""
+        return f"epoch {self.epochs_done}{begun}"
+
+    @property
     def state(self) -> RunState:
         """How far the run is, as if it went on."""
         return self._state("running")
@@ -177,24 +215,26 @@ class Trainer:
         """Train one epoch, measure the validation bound, and keep what is due to be kept.
 
         Args:
-            progress: called after every batch with its number of images.
+            progress: called after every batch with its number of images; what it raises ends the epoch between two
+                steps, where `interrupt` saves it.
 
         Raises:
             DivergedError: the loss or the validation bound is not finite.
         """
         if self._checkpoint_is_due(self.epochs_done):
             self.save()  # it is on disk already, unless that failed: training on would change what is to be written
-        started = time.perf_counter()
-        compiled_before, note = self._step.compile_seconds, self.note
-        sums, trained = self._train(progress)
-        compiling = self._step.compile_seconds - compiled_before
-        metrics = self._metrics(sums, trained, time.perf_counter() - started - compiling, started)
+        epoch, note = self._begin(), self.note
+        sums = self._train(epoch, progress)
+        compiling = self._step.compile_seconds - epoch.compiled_before
+        seconds = time.perf_counter() - epoch.began - compiling
+        metrics = self._metrics(sums, epoch.batches.done, seconds, epoch.began)
         if self.note != note:
             self._log.warn(self.note)
         metrics_file.append(self.folder.metrics, metrics)
         self._log.curves.add_metrics(metrics)
         if not _is_finite(metrics):
             self._write_kept()
+            self.folder.step.unlink(missing_ok=True)
             self.seconds += metrics.seconds
             self._write_state("diverged")
             self._log.error(f"diverged in epoch {metrics.epoch}")
@@ -224,13 +264,16 @@ class Trainer:
         self.close()
 
     def interrupt(self) -> None:
-        """Save the last whole epoch, mark the run as interrupted and close all files.
+        """Save what is trained, mark the run as interrupted and close all files.
 
-        The epoch that was interrupted is half trained and is thrown away.
+        An epoch that was left between two steps is saved as of the last of them. In the middle of a step its weights
+        are halves of two; the last whole epoch, and what is on disk of the next, is then what counts.
         """
         self._write_kept()
+        if self._left is not None:
+            self._save_step(self._left)
         self._write_state("interrupted")
-        self._log.say(f"interrupted after epoch {self.epochs_done}")
+        self._log.say(f"interrupted after {self.reached}")
         self.close()
 
     def close(self) -> None:
@@ -291,27 +334,59 @@ class Trainer:
         checkpoints.save(self.folder, *unsaved)
         self._unsaved = None
         self._reached(unsaved[0])  # once more: an interrupt may have come before it was said
+        self._postpone()
         return True
 
-    def _train(self, progress: Callable[[int], None] | None) -> tuple[Tensor, int]:
-        """Train one epoch; return the sums over batches of loss, reconstruction and KL, and the number of batches.
+    def _save_step(self, epoch: _Epoch) -> None:
+        """Write an epoch as of its last step, behind the last whole one."""
+        self.save()
+        sums = epoch.sums.cpu()  # waits for the device, and then the time is known
+        saved = StepCheckpoint(
+            **vars(self._checkpoint(self.epochs_done, self.best, self.seconds)),
+            batches=epoch.batches.done,
+            sums=sums,
+            draws=epoch.batches.draws(),
+            elapsed=time.perf_counter() - epoch.began,
+            compiling=self._step.compile_seconds - epoch.compiled_before,
+        )
+        checkpoints.save_step(self.folder, saved)
+        self._postpone()
+
+    def _postpone(self) -> None:
+        """Let the next checkpoint within an epoch be due so many minutes from now."""
+        self._due = time.monotonic() + 60 * self.config.training.checkpoint_every_minutes
+
+    def _begin(self) -> _Epoch:
+        """Begin the next epoch, or go on with it where it was left."""
+        began, begun, self._begun, self._left = time.perf_counter(), self._begun, None, None
+        size, seed = self.config.training.batch_size, self.config.training.seed
+        batches = EpochBatches(self.images.training, size, self.model.latent_size, seed, self.epochs_done)
+        if begun is None:
+            sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+            return _Epoch(batches, sums, began, self._step.compile_seconds)
+        batches.go_on(begun.batches, begun.draws)
+        return _Epoch(batches, begun.sums, began - begun.elapsed, begun.compile_seconds - begun.compiling)
+
+    def _train(self, epoch: _Epoch, progress: Callable[[int], None] | None) -> Tensor:
+        """Train what is left of an epoch; return the sums over its batches of loss, reconstruction and KL.
 
         Nothing waits for the device but the end: the sums stay on it until all batches have been handed to it, and are
         then read, so that whoever takes the time takes that of the work.
         """
-        training = self.config.training
-        epoch = self.epochs_done
-        weight = kl_weight(training, epoch)
+        training, sums = self.config.training, epoch.sums
+        weight = kl_weight(training, self.epochs_done)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(training, epoch)
-        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+            group["lr"] = learning_rate(training, self.epochs_done)
         self.model.train()
-        images, size = self.images.training, training.batch_size
-        for batch in epoch_batches(images, size, self.model.latent_size, training.seed, epoch):
+        for batch in epoch.batches:
             sums += self._step(batch, weight)
+            if time.monotonic() >= self._due:
+                self._save_step(epoch)
             if progress is not None:
-                progress(size)
-        return sums.cpu(), batch_count(len(images), size)
+                self._left = epoch
+                progress(training.batch_size)
+                self._left = None
+        return sums.cpu()
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()

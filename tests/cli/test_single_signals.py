@@ -11,6 +11,7 @@ from iafsweep.run_files import metrics_file
 from iafsweep.run_files.metrics_file import read
 from iafsweep.signals import Terminated, between_steps
 from iafsweep.training import RunFolder
+from iafsweep.training.step import TrainingStep
 from tests.cli.tiny_run import ROOT, command, main
 
 CLOCK = {"seconds", "images_per_second"}
@@ -46,6 +47,33 @@ def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch
     assert "resumed after epoch 3" in folder.log.read_text()
     assert metrics(folder) == metrics(whole)
     assert list(folder.path.glob(".*")) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_in_a_step_costs_no_step(config, tmp_path, monkeypatch, capsys, number, code):
+    """A real signal in the middle of the third step of the second epoch."""
+    words = ("--set", "training.epochs=2", "--threads", "1")
+    whole, folder, steps = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run"), []
+    step = TrainingStep.__call__
+
+    def counted(self, batch, weight):
+        steps.append(batch)
+        if len(steps) == batches + 3:
+            os.kill(os.getpid(), number)
+        return step(self, batch, weight)
+
+    monkeypatch.setattr(TrainingStep, "__call__", counted)
+    batches = -3  # never
+    assert main(monkeypatch, config, "--run", whole.path, *words) == 0
+    batches, steps[:] = len(steps) // 2, []
+    assert main(monkeypatch, config, "--run", folder.path, *words) == code
+    assert len(steps) == batches + 3
+    assert "To go on:" in capsys.readouterr().out
+    assert main(monkeypatch, "--run", folder.path, "--resume", "--threads", "1") == 0
+    assert len(steps) == 2 * batches
+    assert metrics(folder) == metrics(whole)
+    for file in ("samples.png", "per_image.parquet"):
+        assert (folder.path / file).read_bytes() == (whole.path / file).read_bytes()
 
 
 def signalled(*numbers):

@@ -100,6 +100,9 @@ CHANGES = {
     "training.kl_warmup_epochs": Change({}, 2, "training"),
     "training.seed": Change({}, 1, "training"),
     "training.checkpoint_every_epochs": Change({"training.epochs": 3}, 2, "checkpoints"),
+    "training.checkpoint_every_minutes": Change(
+        {"training.epochs": 3, "training.checkpoint_every_epochs": 3}, 1e-9, "checkpoints"
+    ),
     "training.precision": Change({}, "bfloat16", "training"),
     "training.compile": Change({}, "on", "computing"),
     "evaluation.checkpoint": Change(WORSENS, "last", "command"),

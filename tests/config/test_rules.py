@@ -78,6 +78,7 @@ RULES = [
     ({"training__learning_rate_decay_epochs": 0}, "decay_epochs: ", {"training__learning_rate_decay_epochs": 1}),
     ({"training__kl_warmup_epochs": -1}, "kl_warmup_epochs: ", {"training__kl_warmup_epochs": 0}),
     ({"training__checkpoint_every_epochs": 0}, "checkpoint_every", {"training__checkpoint_every_epochs": 1}),
+    ({"training__checkpoint_every_minutes": 0.0}, "every_minutes: ", {"training__checkpoint_every_minutes": 1e-3}),
     (
         {"evaluation__importance_sampling__images": 10_001},
         "importance_sampling.images = 10,001 is more than the 10,000 test images",

@@ -15,6 +15,9 @@ def key(**changes):
 
 
 GATED = {"model__encoder__kind": "gated_conv", "model__decoder__kind": "gated_conv"}
+NOT_MEASURED = {
+    f"training.{name}" for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile")
+}
 NO_FLOW = {"model__flow__depth": 0}
 
 
@@ -24,6 +27,7 @@ NO_FLOW = {"model__flow__depth": 0}
         ({"title": "a"}, {"title": "b"}),
         ({}, {"training__seed": 3}),
         ({}, {"training__checkpoint_every_epochs": 7}),
+        ({}, {"training__checkpoint_every_minutes": 7.0}),
         ({}, {"training__compile": "on"}),
         ({}, {"evaluation__hais__chains": 7}),
         ({}, {"data__validation_images": 5000}),  # the default
@@ -74,7 +78,7 @@ def test_every_field_that_changes_training_changes_the_key(path):
     change = CHANGES[path]
     before, after = config_of(change), config_of(change, **{path: change.value})
     left_out = path == "title" or path.startswith("evaluation.")
-    left_out = left_out or path in {"training.seed", "training.checkpoint_every_epochs", "training.compile"}
+    left_out = left_out or path in NOT_MEASURED
     assert (configuration_key(before) == configuration_key(after)) is left_out
 
 

@@ -95,7 +95,7 @@ class FakeTrainer:
             - math.log10(self.config.training.learning_rate)
         )
 
-    def run_epoch(self) -> EpochMetrics:
+    def run_epoch(self, *progress) -> EpochMetrics:
         self.epochs_done += 1
         self.save()
         return metrics(self.epochs_done, self.bound())
@@ -138,7 +138,7 @@ def open_faulty(config, images, path, device):
     trainer = FakeTrainer(config, images, path)
     whole = trainer.run_epoch
 
-    def run_epoch() -> EpochMetrics:
+    def run_epoch(*progress) -> EpochMetrics:
         if trainer.epochs_done == 1:
             depth = config.model.flow.depth
             if depth == 1:
@@ -160,7 +160,7 @@ def open_killed_once(config, images, path, device):
     if path.name == "t0001" and not marker.exists():
         run_epoch = trainer.run_epoch
 
-        def killed() -> EpochMetrics:
+        def killed(*progress) -> EpochMetrics:
             def kill(images_trained: int) -> None:
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -171,6 +171,23 @@ def open_killed_once(config, images, path, device):
     return trainer, note
 
 
+def open_slow_steps(config, images, path, device):
+    """The real trainer; a step takes two seconds, an epoch longer than Tune waits for a trial that it stops."""
+    trainer, note = open_trainer(config, images, path, device)
+    run_epoch = trainer.run_epoch
+
+    def slow(look) -> EpochMetrics:
+        def batch_done(images_trained: int) -> None:
+            (path.parent / f"{path.name}.batches").write_text(str(time.monotonic()))
+            time.sleep(2.0)
+            look(images_trained)
+
+        return run_epoch(batch_done)
+
+    trainer.run_epoch = slow
+    return trainer, note
+
+
 def open_filling(config, images, path, device):
     """The real trainer; after the first trial's first epoch the disk is filled but for a few kilobytes, once."""
     trainer, note = open_trainer(config, images, path, device)
@@ -178,7 +195,7 @@ def open_filling(config, images, path, device):
     if path.name == "t0001" and not ballast.exists():
         run_epoch = trainer.run_epoch
 
-        def filling() -> EpochMetrics:
+        def filling(*progress) -> EpochMetrics:
             metrics = run_epoch()
             if trainer.epochs_done == 1:
                 with ballast.open("wb") as file:
@@ -201,7 +218,7 @@ def open_placed(config, images, path, device):
     trainer = FakeTrainer(config, images, path)
     run_epoch = trainer.run_epoch
 
-    def slow() -> EpochMetrics:
+    def slow(*progress) -> EpochMetrics:
         time.sleep(0.3)
         with (path / "epochs").open("a") as file:
             file.write(f"{trainer.epochs_done + 1}\n")

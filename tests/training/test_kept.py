@@ -10,7 +10,7 @@ from iafsweep.training import RunFolder, Trainer, checkpoint, load_trained_model
 from iafsweep.training.checkpoint import load_last
 from iafsweep.training.run_log import RunLog
 
-KEEPING = {"run_epoch", "_keep", "_checkpoint", "_reached", "_write_kept", "save", "_write"}
+KEEPING = {"run_epoch", "_keep", "_checkpoint", "_reached", "_write_kept", "save", "_write", "_begin", "_postpone"}
 """The functions that keep an epoch, in these files:"""
 FILES = {module.__file__ for module in (trainer, checkpoint)}
 

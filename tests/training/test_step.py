@@ -11,7 +11,7 @@ from iafsweep.config import ModelConfig
 from iafsweep.generators import generator
 from iafsweep.models import build_model
 from iafsweep.training import step as steps
-from iafsweep.training.batches import Batch, epoch_batches
+from iafsweep.training.batches import Batch, EpochBatches
 from iafsweep.training.computing import Computing
 from iafsweep.training.objective import ValidationSet
 from iafsweep.training.step import TrainingStep, mean_terms
@@ -38,7 +38,7 @@ def model_of(kind, depth=2):
 
 def batches(count=3, size=20):
     grey = torch.randint(0, 256, (count * size, 1, 8, 8), generator=generator("cpu", 3), dtype=torch.uint8)
-    return list(epoch_batches(grey, size, 4, 0, 0))
+    return list(EpochBatches(grey, size, 4, 0, 0))
 
 
 def step_of(model, computing, learning_rate=1e-3):

@@ -44,6 +44,6 @@ def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
     except OSError as error:
         raise SweepError(f"cannot ask it to stop: {error}; signal its driver instead, where it runs") from error
     if trial is None:
-        console.print("Asked to stop: running trials save after their epoch. `resume` goes on with them.")
+        console.print("Asked to stop: running trials save after the current step. `resume` goes on with them.")
     else:
-        console.print(f"Asked {trial} to stop after its epoch; the sweep goes on with others.")
+        console.print(f"Asked {trial} to stop after the current step; the sweep goes on with others.")

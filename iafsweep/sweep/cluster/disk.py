@@ -24,7 +24,8 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
         space: the search space; what its trials need is estimated from configurations drawn from it.
         folder: the sweep folder, which may not exist yet.
         trials: trials to train.
-        at_a_time: trials that write at the same time; each writes a checkpoint beside the one it replaces.
+        at_a_time: trials that write at the same time; each has a checkpoint of its step, and writes one beside the one
+            it replaces.
 
     Raises:
         SweepError: there is too little room; the message holds the numbers.
@@ -32,7 +33,7 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
     if trials == 0:
         return
     sizes = [run_folder_bytes(config) for config in drawn_configurations(space)]
-    needed = trials * sum(sizes) // len(sizes) + min(at_a_time, trials) * max(sizes)
+    needed = trials * sum(sizes) // len(sizes) + 2 * min(at_a_time, trials) * max(sizes)
     free, floor = free_bytes(folder), floor_bytes(space)
     if free < needed + floor:
         raise SweepError(

@@ -17,7 +17,7 @@ from iafsweep.generators import generator
 from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.footprint import drawn_configurations
-from iafsweep.training.batches import epoch_batches
+from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import choose_computing
 from iafsweep.training.device import is_out_of_memory, training_memory
 from iafsweep.training.step import TrainingStep
@@ -160,7 +160,7 @@ def steps(config: RunConfig, device: torch.device) -> TrainingStep:
     step = TrainingStep(model, optimiser, choose_computing(config, model, device))
     draws = generator(device, 0)
     images = torch.randint(256, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8)
-    batches = epoch_batches(images, training.batch_size, model.latent_size, training.seed, 0)
+    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0)
     for batch in islice(batches, _STEPS):
         step(batch, 1.0)
     if data.held_out:

@@ -51,6 +51,7 @@ class SweepFolder:
         self.scratch = self.path / ".tune"
         self.journal = self.path / "optuna.journal"
         self.stop_request = self.path / ".stop"
+        self.end_trials = self.path / ".end-trials"
         self._driver_lock = self.path / "driver.lock"
         self._stop_requests = self.path / ".locks"
 

@@ -86,8 +86,9 @@ class Recorder(Callback):
             self._log.info("%s %s", report.trial, report.note)
             self._progress.message(f"{report.trial} {report.note}")
         if report.status == "interrupted":
-            self._log.error("%s: %s", report.trial, report.error)
-            self._stop.give("full disk", report.error)  # it stays unfinished, to go on later
+            if report.error:  # else it was told to end; it stays unfinished either way, to go on later
+                self._log.error("%s: %s", report.trial, report.error)
+                self._stop.give("full disk", report.error)
             return
         if report.status == "waiting":  # Tune takes it for an end, and asks no scheduler
             if self._folder.take_stop_request(report.trial):

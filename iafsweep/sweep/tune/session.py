@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ray import tune
@@ -133,6 +134,7 @@ class Session:
     def _tune(self, plan: Plan, until: int | None) -> SweepOutcome | None:
         """Run Tune once from the ledger as it is; None if it stalled, or all members of a population are as far."""
         self.stop.begin()
+        self.folder.end_trials.unlink(missing_ok=True)
         searcher = LedgerSearcher(
             self.space,
             self.ledger,
@@ -188,6 +190,9 @@ class Session:
         if self.request.asked:
             self.stop.give("interrupted", "" if self.request.signal is not None else "somebody asked it to stop")
         self.budget.look_at_the_clock()
+        if self.stop.ends_running and not self.folder.end_trials.exists():
+            with suppress(OSError):  # no room: trials look for it after a step, and Tune waits ten seconds for them
+                self.folder.end_trials.touch()
         return self.stop.ends_running
 
     def _outcome(self) -> SweepOutcome | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -24,8 +25,19 @@ from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
 from iafsweep.training.device import give_freed_memory_back, is_out_of_memory
 
+_LOOK_SECONDS = 1.0
+"""So often a trial looks, after a step, whether it should end; Tune waits ten seconds for it, then kills."""
+
 OpenTrainer = Callable[[RunConfig, TrainingImages, Path, torch.device], tuple[Trainer, str]]
 """Starts or goes on with the run in a folder; returns the trainer and a note for the sweep's log."""
+
+
+class _AskedToEndError(Exception):
+    """The trial should end between two steps."""
+
+    def __init__(self, status: Literal["interrupted", "stopped"]) -> None:
+        super().__init__(status)
+        self.status: Literal["interrupted", "stopped"] = status
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ def open_trainer(config: RunConfig, images: TrainingImages, path: Path, device: 
     folder = RunFolder(path)
     if folder.last.exists():
         trainer = Trainer.resume(config, images, folder, device)
-        return trainer, _notes(f"goes on after epoch {trainer.epochs_done}", trainer.note)
+        return trainer, _notes(f"goes on after {trainer.reached}", trainer.note)
     note = "was interrupted before its first checkpoint; starts afresh" if folder.clear() else ""
     trainer = Trainer.start(config, images, folder, device)
     return trainer, _notes(note, trainer.note)
@@ -94,10 +106,13 @@ class TrialRun:
         self._device_name = ""
         self._is_open = False
         self._goes_on = False
+        self._looked = 0.0
         self._last_bound: float | None = None
 
     def step(self) -> TrialReport:
         """Train one epoch and report it, opening the run first if need be; the last report says how the trial ended.
+
+        Told to end, it ends after the current step, and saves that.
 
         Raises:
             OSError, RuntimeError: a file or the GPU failed, which may go better in a new process.
@@ -159,7 +174,7 @@ class TrialRun:
                 raise
             return "failed", "".join(traceback.format_exception(error))
 
-    def _epoch(self) -> Literal["running", "completed", "waiting"]:
+    def _epoch(self) -> Literal["running", "completed", "waiting", "interrupted", "stopped"]:
         trainer = self.trainer
         assert trainer is not None
         epochs, until = trainer.config.training.epochs, self._settings.until
@@ -168,7 +183,11 @@ class TrialRun:
             # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
             return "running"
         if trainer.epochs_done < min(epochs, until or epochs):
-            self._last_bound = trainer.run_epoch().validation_negative_elbo
+            try:
+                self._last_bound = trainer.run_epoch(self._look).validation_negative_elbo
+            except _AskedToEndError as asked:
+                trainer.interrupt()
+                return asked.status
         if trainer.epochs_done >= epochs:
             trainer.finish()
             return "completed"
@@ -178,6 +197,16 @@ class TrialRun:
         if trainer.epochs_done in self._settings.milestones:
             trainer.save()
         return "running"
+
+    def _look(self, images: int) -> None:
+        """Between two steps: end here if the sweep ends, or somebody stops this trial."""
+        if time.monotonic() < self._looked + _LOOK_SECONDS:
+            return
+        self._looked, folder = time.monotonic(), SweepFolder(self._settings.folder)
+        if folder.end_trials.exists():
+            raise _AskedToEndError("interrupted")
+        if folder.trial_stop_request(self.trial).exists():
+            raise _AskedToEndError("stopped")
 
     def _put_away(self) -> None:
         """Let go of everything, so that the next trial finds its GPU empty."""
@@ -192,7 +221,7 @@ class TrialRun:
         state = None if self.trainer is None else self.trainer.state
         best = None if state is None else state.best
         note, self.note = self.note, ""
-        failed = status not in ("running", "waiting", "completed") or state is None
+        failed = status not in ("running", "waiting", "completed", "stopped") or state is None
         return TrialReport(
             trial=self.trial,
             status=status,
@@ -209,7 +238,7 @@ class TrialRun:
         )
 
     def _abandon(self) -> None:
-        """Leave the run folder, as of the last complete epoch, to the process in which Tune tries again."""
+        """Leave the run folder, as of what is whole, to the process in which Tune tries again."""
         trainer, self.trainer = self.trainer, None
         if trainer is not None:
             with suppress(Exception):  # most likely the fault at hand again; the checkpoints on disk are whole

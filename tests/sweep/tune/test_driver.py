@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -22,7 +23,16 @@ from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.stored_sweep import reopen_trials
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 from iafsweep.training import RunFolder, Trainer
-from tests.sweep.tiny import DEPTH, finite_space, open_fake, open_faulty, open_killed_once, tiny_images, tiny_space
+from tests.sweep.tiny import (
+    DEPTH,
+    finite_space,
+    open_fake,
+    open_faulty,
+    open_killed_once,
+    open_slow_steps,
+    tiny_images,
+    tiny_space,
+)
 from tests.sweep.tune.test_trial_run import metrics_of
 
 pytestmark = pytest.mark.faults
@@ -42,7 +52,7 @@ def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
     first = outcome.state.trials[0]
     assert first.starts == 2
     assert any("t0001 lost its process and goes on" in line for line in lines)
-    assert "t0001 goes on after epoch 2" in lines
+    assert any(line.startswith("t0001 goes on after epoch 2;") for line in lines)
 
     config = candidate(space, first.proposed.parameters).config
     alone = Trainer.start(config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
@@ -54,6 +64,44 @@ def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
 
     assert not folder.scratch.exists()
     assert launch_sweep(space, folder, IMAGES, options, SweepCallback()).state == read_ledger(folder.ledger)
+
+
+@pytest.mark.slow
+def test_a_running_trial_saves_after_the_current_step_when_the_sweep_is_told_to_end(ray_cluster, tmp_path):
+    """By a signal to the driver, or by `stop`; Tune alone would kill it ten seconds later, within its epoch."""
+    folder = SweepFolder(tmp_path / "sweep")
+    space = tiny_space(trials=1, epochs=2)
+    begun = folder.trials / "t0001.batches"
+
+    def told_by(tell):
+        def when_it_trains():
+            wait_for(begun.exists)
+            time.sleep(0.5)
+            tell()
+
+        begun.unlink(missing_ok=True)
+        teller = threading.Thread(target=when_it_trains)
+        teller.start()
+        options = LaunchOptions(node=NODE, open_trainer=open_slow_steps)
+        outcome = launch_sweep(space, folder, IMAGES, options, SweepCallback())
+        teller.join()
+        state = RunFolder(folder.trial("t0001")).read_state()
+        assert (state.status, state.epochs, outcome.status) == ("interrupted", 0, "interrupted")
+        return torch.load(folder.trial("t0001") / "step.pt", weights_only=True)["batches"]
+
+    first = told_by(folder.stop_request.touch)
+    second = told_by(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert 1 <= first < second < 7
+    outcome = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
+    assert outcome.status == "completed"
+    log = (folder.trial("t0001") / "run.log").read_text()
+    assert f"resumed after epoch 0 and {second} of 7 batches of the next" in log
+    config = candidate(space, outcome.state.trials[0].proposed.parameters).config
+    alone = Trainer.start(config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
+    for _ in range(2):
+        alone.run_epoch()
+    alone.finish()
+    assert metrics_of(folder.trial("t0001")) == metrics_of(tmp_path / "alone")
 
 
 def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_path):

@@ -97,7 +97,7 @@ def test_new_process_goes_on_from_the_run_folder(make, folder):
     ends = [whole.step().result() for _ in range(3)]
     kill(first)
     second = make(open_trainer, depth=1).step().result()
-    assert second["note"] == "goes on after epoch 2"
+    assert second["note"].startswith("goes on after epoch 2;")
     assert second["done"]
     assert second[METRIC] == ends[-1][METRIC]
     assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
@@ -109,7 +109,7 @@ def test_run_folder_without_a_checkpoint_starts_afresh_and_says_so(make, folder)
     (path / "config.toml").write_text("half of a fi")
     result = make(open_trainer).step().result()
     assert result["epoch"] == 1
-    assert result["note"] == "was interrupted before its first checkpoint; starts afresh"
+    assert result["note"].startswith("was interrupted before its first checkpoint; starts afresh;")
 
 
 def test_damaged_checkpoint_fails_the_trial_and_names_the_file(make, folder):
@@ -165,7 +165,7 @@ def test_nothing_of_a_trial_is_held_when_its_memory_is_given_back(make, monkeypa
         of_trial.append(weakref.ref(trainer))
         whole = trainer.run_epoch
 
-        def run_epoch():
+        def run_epoch(look):
             activations = torch.zeros(3)
             of_trial.append(weakref.ref(activations))
             if fault is not None:
@@ -195,20 +195,29 @@ def test_transient_errors_are_left_to_tune_and_let_go_of_the_folder(make, folder
         pass
 
 
+class FaultyStep:
+    """A step that fails, once, behind its work."""
+
+    def __init__(self, step, fails_at):
+        self._step, self._left = step, fails_at
+
+    def __getattr__(self, name):
+        return getattr(self._step, name)
+
+    def __call__(self, batch, weight):
+        means = self._step(batch, weight)
+        self._left -= 1
+        if self._left == 0:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return means
+
+
 def test_a_fault_in_mid_epoch_leaves_the_last_whole_epoch_and_the_next_process_alone(make, folder):
     """What is half trained is not saved, neither before the run folder is given away nor when the process ends."""
 
     def faulty(*arguments):
         trainer, note = open_trainer(*arguments)
-        seen = []
-
-        def fail(images):
-            seen.append(images)
-            if len(seen) == 4:
-                raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-        run_epoch = trainer.run_epoch
-        trainer.run_epoch = lambda: run_epoch(fail if trainer.epochs_done == 1 else None)
+        trainer._step = FaultyStep(trainer._step, 7 + 4)
         return trainer, note
 
     whole = make(open_trainer, trial="t0002", every=3)
@@ -224,8 +233,49 @@ def test_a_fault_in_mid_epoch_leaves_the_last_whole_epoch_and_the_next_process_a
     saved = (folder.trial("t0001") / "last.pt").read_bytes()
     first.close()  # Tune ends the old process when it likes
     assert (folder.trial("t0001") / "last.pt").read_bytes() == saved
-    assert again[0]["note"] == "goes on after epoch 1"
+    assert again[0]["note"].startswith("goes on after epoch 1;")
     assert again[-1][METRIC] == ends[-1][METRIC]
+    assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status"),
+    [(lambda folder: folder.end_trials, "interrupted"), (lambda folder: folder.trial_stop_request("t0001"), "stopped")],
+)
+def test_told_to_end_it_ends_after_the_current_step_and_goes_on_from_there(
+    make, folder, monkeypatch, request_of, status
+):
+    monkeypatch.setattr("iafsweep.sweep.tune.trial_run._LOOK_SECONDS", 0.0)
+    whole = make(open_trainer, trial="t0002")
+    ends = [whole.step().result() for _ in range(3)]
+
+    def opener(*arguments):
+        trainer, note = open_trainer(*arguments)
+        step, count = trainer.run_epoch, []
+
+        def run_epoch(look):
+            def batch_done(images):
+                count.append(images)
+                if len(count) == 7 + 3:
+                    request_of(folder).touch()
+                look(images)
+
+            return step(batch_done)
+
+        trainer.run_epoch = run_epoch
+        return trainer, note
+
+    trial = make(opener)
+    first, told = trial.step().result(), trial.step().result()
+    assert (told["status"], told["done"], told["epoch"], told["error"]) == (status, True, 1, "")
+    assert told[METRIC] == (first[METRIC] if status == "stopped" else math.inf)
+    assert trial.trainer is None
+    assert RunFolder(folder.trial("t0001")).read_state().status == "interrupted"
+    request_of(folder).unlink()
+    again = make(open_trainer)
+    results = [again.step().result() for _ in range(2)]
+    assert results[0]["note"].startswith("goes on after epoch 1 and 3 of 7 batches of the next;")
+    assert results[-1][METRIC] == ends[-1][METRIC]
     assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
 
 
@@ -233,7 +283,7 @@ def test_a_fault_that_comes_back_while_saving_is_the_first_one(make, folder):
     def opener(config, images, path, device):
         trainer, note = open_fake(config, images, path, device)
 
-        def fails():
+        def fails(*look):
             raise RuntimeError("CUDA error: unspecified launch failure")
 
         trainer.run_epoch = trainer.interrupt = fails
