@@ -89,7 +89,8 @@ Trials are ranked by the validation bound alone; test figures change no rank. `Â
 `untrusted` the share of images whose importance weights are too uneven: such a figure is a bound rather than the
 likelihood ([estimators.md](estimators.md) says what to do about it). `s/epoch` is by the wall clock, beside whatever
 else ran, so that two trials of one network may differ; the star of the Pareto front rests on it. Ctrl-C at any moment
-costs nothing: `iafsweep-sweep resume runs/depth` goes on, and is done at once where all is done.
+costs nothing: trials save after the step they are in, and `iafsweep-sweep resume runs/depth` goes on from there, with
+the figures of a sweep that nobody disturbed; it is done at once where all is done.
 
 ```console
 $ iafsweep-sweep status runs/depth
