@@ -62,7 +62,7 @@ def _as_scored(context: Context, model: VAE, images: Tensor) -> None:
     evaluation = EvaluationConfig(hais=hais)
     shards = [
         plan_shards(method, "test", min(ALL_IMAGES, len(images)), samples, 0, size=sizes.shard_images)[: sizes.shards]
-        for method, samples in (("importance_sampling", sizes.samples), ("hais", hais.resolved_chains))
+        for method, samples in (("importance_sampling", sizes.samples), ("hais", hais.resolved().chains))
     ]
 
     def score(shard: Shard) -> ShardResult:
@@ -72,8 +72,8 @@ def _as_scored(context: Context, model: VAE, images: Tensor) -> None:
     score(shards[0][0].model_copy(update={"samples": 50}))  # to warm up
     annealed = score(shards[1][0])
     gradients = annealed.gradient_evaluations * annealed.shard.count
-    whole = EvaluationConfig(hais=HaisConfig(start="posterior")).hais
-    evaluations = whole.resolved_chains * (1 + (whole.resolved_temperatures - 1) * whole.resolved_leapfrog_steps)
+    whole = HaisConfig(start="posterior").resolved()
+    evaluations = whole.chains * (1 + (whole.temperatures - 1) * whole.leapfrog_steps)
     context.record(
         hais_rows_a_second=gradients / annealed.seconds,
         hais_1000_images=HAIS_IMAGES * evaluations * annealed.seconds / gradients,

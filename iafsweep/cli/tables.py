@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -131,16 +132,23 @@ def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: 
         keys: how many columns in front say which row it is.
     """
     headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
-    widths = [max(len(text) for text in column) for column in zip(headings, *table.texts, strict=True)]
+    texts = table.texts
+    widths = [max(map(cell_len, column)) for column in zip(headings, *texts, strict=True)]
     for block in _blocks(widths, keys, console.width):
-        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in block:
-            drawn.add_column(headings[column], justify="left" if headings[column] in _LEFT else "right", no_wrap=True)
-        for row in table.texts:
-            drawn.add_row(*(row[column] for column in block))
-        console.print(drawn)
+        columns = [(column, widths[column], headings[column] in _LEFT) for column in block]
+        head, *lines = (_line(row, columns) for row in (headings, *texts))
+        blank = " " * cell_len(head)
+        console.print(f"{blank}\n{head}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        rule = f" {'─' * (len(blank) - 2)} "  # rich's own tables take minutes for ten thousand rows
+        console.print("\n".join((rule, *lines, blank)), markup=False, highlight=False, soft_wrap=True)
     for note in table.notes:
         say(console, note, "dim")
+
+
+def _line(row: Sequence[str], columns: Sequence[tuple[int, int, bool]]) -> str:
+    """A line of a table: of each column its number, its width and whether its texts stand at the left."""
+    cells = [(row[column], " " * (width - cell_len(row[column])), at_left) for column, width, at_left in columns]
+    return f" {'  '.join(text + room if at_left else room + text for text, room, at_left in cells)} "
 
 
 def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:

@@ -43,13 +43,13 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
 
 def pareto_front(rows: Iterable[LeaderboardRow]) -> frozenset[str]:
     """Return the completed trials that no other beats in bound or seconds per epoch without losing in the other."""
-    points = {row.trial: (_bound(row), row.seconds_per_epoch) for row in rows if _has_rank(row)}
-    known = {trial: (bound, cost) for trial, (bound, cost) in points.items() if cost is not None}
-    return frozenset(
-        trial
-        for trial, (bound, cost) in known.items()
-        if not any(other[0] <= bound and other[1] <= cost and other != (bound, cost) for other in known.values())
-    )
+    points = [(_bound(row), row.seconds_per_epoch, row.trial) for row in rows if _has_rank(row)]
+    front, cheapest, last = set(), math.inf, (math.nan, math.nan)
+    for bound, cost, trial in sorted((bound, cost, trial) for bound, cost, trial in points if cost is not None):
+        if cost < cheapest or (bound, cost) == last:
+            front.add(trial)
+            cheapest, last = cost, (bound, cost)
+    return frozenset(front)
 
 
 def best_row(rows: Iterable[LeaderboardRow]) -> LeaderboardRow | None:

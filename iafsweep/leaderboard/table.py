@@ -159,11 +159,8 @@ def doubts(rows: Sequence[LeaderboardRow]) -> list[str]:
     """What speaks against the bounds of some trials, and what to do."""
     bounded = [row for row in rows if row.validation_negative_elbo is not None]
     unsettled = [row for row in bounded if is_unsettled(row.settling)]
-    apart = [
-        row
-        for row in bounded
-        if row not in unsettled and are_apart(row.train_negative_elbo, row.validation_negative_elbo)
-    ]
+    settled = [row for row in bounded if not is_unsettled(row.settling)]
+    apart = [row for row in settled if are_apart(row.train_negative_elbo, row.validation_negative_elbo)]
     found = []
     if unsettled:
         least = min(row.settling or 0.0 for row in unsettled)

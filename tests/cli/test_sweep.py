@@ -159,6 +159,22 @@ def test_no_text_of_a_table_is_cut_at_any_width():
         assert [each for each in table.header if each not in words] == [], width
 
 
+def test_a_table_shows_texts_as_they_are_and_aligned():
+    rows = (("1", "t0001", "[red]", "3"), ("-", "t0002", "[300, 300]", "0.001 ± 3"), ("2", "t0003", "語", "x"))
+    table = TextTable(header=("rank", "trial", "status", "bound"), rows=rows)
+    said = io.StringIO()
+    print_table(Console(file=said, width=80), table, [], keys=2)
+    lines = said.getvalue().splitlines()
+    assert lines[1:-1] == [
+        " rank  trial  status          bound ",
+        f" {'─' * 34} ",
+        "    1  t0001  [red]               3 ",
+        "    -  t0002  [300, 300]  0.001 ± 3 ",
+        "    2  t0003  語                  x ",
+    ]
+    assert {line.strip() for line in (lines[0], lines[-1])} == {""}
+
+
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
     """A working directory with an environment in it that is not active."""

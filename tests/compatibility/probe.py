@@ -4,10 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from iafsweep.sweep.callbacks.stop_reason import StopReason
-
 from iafsweep import load_run
 from iafsweep.results.status import status_of
+from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_sweep

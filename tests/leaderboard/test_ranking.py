@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from iafsweep.leaderboard import best_row, ranked
+from iafsweep.leaderboard.ranking import pareto_front
 from iafsweep.records import Figure, LeaderboardRow, TrialStatus
 
 
@@ -131,3 +132,17 @@ def test_pareto_front_is_of_completed_trials_alone():
     ]
     marks = {each.trial: each.pareto for each in ranked(rows)}
     assert marks == {"t1": True, "t2": True, "t3": False, "t4": False, "t5": None, "t6": False}
+
+
+def test_pareto_front_is_what_its_definition_says():
+    draws = random.Random(3)
+    for size in range(40):
+        points = [(float(draws.randint(0, 6)), draws.choice([None, 1.0, 2.0, 3.0, 4.0])) for _ in range(size)]
+        rows = [row(f"t{at:04d}", bound=bound, seconds_per_epoch=cost) for at, (bound, cost) in enumerate(points)]
+        timed = {f"t{at:04d}": each for at, each in enumerate(points) if each[1] is not None}
+        front = {
+            trial
+            for trial, (bound, cost) in timed.items()
+            if not any(b <= bound and c <= cost and (b, c) != (bound, cost) for b, c in timed.values())
+        }
+        assert pareto_front(rows) == front

@@ -334,7 +334,7 @@ def test_shipped_spaces_say_what_they_ask(name):
 @pytest.mark.parametrize("name", SPACES)
 def test_shipped_spaces_take_chains_enough_to_tell_a_good_image_from_a_bad_one(name):
     evaluation = load_space(name).base.evaluation
-    assert evaluation.hais.resolved_chains >= FEWEST_CHAINS
+    assert evaluation.hais.resolved().chains >= FEWEST_CHAINS
     assert largest_trusted_variance(FEWEST_CHAINS) > 2 * 0.3 > 2 * largest_trusted_variance(FEWEST_CHAINS // 2)
 
 

@@ -74,7 +74,7 @@ def test_nothing_in_an_epoch_waits_for_the_device(config, images, tmp_path, cpu)
             return func(*args, **(kwargs or {}))
 
     with Watched():
-        trainer._train(None)
+        trainer._train(trainer._begin(), None)
     trainer.close()
     assert crossings == []
 

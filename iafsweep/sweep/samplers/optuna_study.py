@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -16,6 +17,19 @@ from iafsweep.sweep.storage.events import Finished, Known
 
 BAD_BOUND = 1e9
 """Nats per image told for a trial without a usable bound: finite, and worse than any real one."""
+
+
+class _Told(FrozenTrial):
+    """A trial that never changes once it is told, so that a study in memory may share what it holds.
+
+    A deep copy of every trial was nine tenths of a proposal. What is shared nobody changes: Optuna writes only to the
+    trial that it is asked for.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        shared = self.__class__.__new__(self.__class__)
+        shared.__dict__.update(self.__dict__)
+        return shared
 
 
 class _Recorder:
@@ -60,13 +74,15 @@ def frozen_trial(
         if recorder.distributions.keys() != values.keys():
             return None
         state, figures, steps = _outcome(end)
-        return create_trial(
+        told = create_trial(
             state=state,
             values=figures[:objectives] if figures else None,
             params=dict(values),
             distributions=recorder.distributions,
             intermediate_values=steps if objectives == 1 else {},
         )
+        told.__class__ = _Told
+        return told
     except (ConfigError, ValueError):
         return None
 

@@ -50,9 +50,12 @@ class TpeHistory:
     def propose(self, state: LedgerState, seed: int) -> dict[str, Scalar]:
         """Return the values that a fresh sampler with ``seed`` proposes after the trials of ``state``."""
         sampler = _sampler(seed, self._space)
-        study = optuna.create_study(directions=["minimize"] * self._objectives, sampler=sampler)
-        study.add_trials([told for known in state.known if (told := self._recall(known)) is not None])
-        study.add_trials([told for trial in state.trials if (told := self._tell(trial)) is not None])
+        storage = optuna.storages.InMemoryStorage()
+        study = optuna.create_study(directions=["minimize"] * self._objectives, sampler=sampler, storage=storage)
+        number = storage.get_study_id_from_name(study.study_name)
+        for told in (*map(self._recall, state.known), *map(self._tell, state.trials)):
+            if told is not None:
+                storage.create_new_trial(number, told)  # the study's own way checks each again, every time
         return self._space.suggest(_OptunaSuggest(study.ask()))
 
     def _tell(self, trial: TrialState) -> FrozenTrial | None:

@@ -85,7 +85,7 @@ def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[
     problems: list[str] = []
     writer = Writer(version=str(_values(lines[0]).get("written_by", Writer().version)))
     for number, line in enumerate(lines[1:], start=2):
-        values = _values(line)
+        values = _values(line) if b'"began"' in line else {}
         if values.get("row") == "began":  # a driver of this or of another version than began the ledger
             writer = take_stamp(values)
         try:

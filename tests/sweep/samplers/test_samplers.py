@@ -1,5 +1,9 @@
+import random
+import time
+from copy import deepcopy
 from dataclasses import replace
 
+import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
@@ -9,6 +13,7 @@ from iafsweep.search_space.condition_parser import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.preview import sample_configurations
+from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter
 from iafsweep.search_space.validation import check_first_points
 from iafsweep.sweep.samplers.base import why_exhausted
@@ -309,3 +314,51 @@ def test_the_finest_steps_can_be_proposed_and_told():
         assert found == 20
         values = [event.parameters for event in events if isinstance(event, Proposed)]
         assert all(frozen_trial(space, each, None) is not None for each in values)
+
+
+def copied(told):
+    """A trial as Optuna makes it, which it copies whole."""
+    return optuna.trial.create_trial(
+        state=told.state,
+        values=told.values,
+        params=dict(told.params),
+        distributions=dict(told.distributions),
+        intermediate_values=dict(told.intermediate_values),
+    )
+
+
+@pytest.mark.parametrize("objective", ["bound", "bound_and_time"])
+def test_a_study_that_shares_its_trials_proposes_as_one_that_copies_them(objective, monkeypatch):
+    space = tiny_space(trials=40, objective=objective)
+    events = run(space, 30)[0]
+    waiting = row_of(make_proposer(space).propose(replay(HEADER, events)), 31)
+    state, history = replay(HEADER, [*events, waiting]), TpeHistory(space)
+    assert {end.status for end in (trial.finished for trial in state.finished)} == {"completed", "stopped", "diverged"}
+    shared = [history.propose(state, seed) for seed in range(20)]
+
+    class Copying(optuna.storages.InMemoryStorage):
+        def create_new_trial(self, study_id, template_trial=None):
+            return super().create_new_trial(study_id, template_trial and copied(template_trial))
+
+    monkeypatch.setattr(optuna.storages, "InMemoryStorage", Copying)
+    assert [TpeHistory(space).propose(state, seed) for seed in range(20)] == shared
+
+
+def test_a_proposal_after_many_trials_takes_less_than_one_copy_of_them():
+    space = tiny_space(trials=3000)
+    draws, events = RandomSuggest(random.Random(0)), []
+    for number in range(1, 2001):
+        name, values = trial_name(number), space.suggest(draws)
+        proposed = Proposed(trial=name, number=number, parameters=values, seed=1, key=name, time="t")
+        events += [proposed, end_of(proposed, number)]
+    state, proposer = replay(HEADER, events), make_proposer(space)
+    plain = [copied(frozen_trial(space, each.proposed.parameters, each.finished)) for each in state.trials]
+    proposer.propose(state)
+    proposing = min(seconds(lambda: proposer.propose(state)) for _ in range(3))
+    assert proposing < min(seconds(lambda: deepcopy(plain)) for _ in range(3))  # a third; more than it before
+
+
+def seconds(work):
+    started = time.process_time()
+    work()
+    return time.process_time() - started
