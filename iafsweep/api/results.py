@@ -28,7 +28,7 @@ def export(folder: Path, csv: Path | None = None, show: Sequence[str] = ()) -> P
 
     Args:
         folder: the sweep folder.
-        csv: where to write the CSV; None: in the sweep folder.
+        csv: where to write the CSV, which is all that is written then; None: in the sweep folder.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
 
     Raises:
@@ -37,8 +37,10 @@ def export(folder: Path, csv: Path | None = None, show: Sequence[str] = ()) -> P
             settings to show.
     """
     sweep = SweepFolder(folder)
-    if csv is not None and csv.resolve() != sweep.leaderboard_csv.resolve():
-        _refuse_csv(sweep, csv, sweep.leaderboard_csv.name)
+    if csv is not None and csv.resolve() == sweep.leaderboard_csv.resolve():
+        csv = None
+    if csv is not None:
+        _refuse_ours(sweep, csv, "--csv", sweep.leaderboard_csv.name)
     stored = read_sweep(sweep)
     try:
         return publish(stored, csv, show)
@@ -87,7 +89,7 @@ def compare(
     stored = read_sweep(SweepFolder(folder))
     sweep = stored.folder
     if csv is not None:
-        _refuse_csv(sweep, csv, "differences.csv")
+        _refuse_ours(sweep, csv, "--csv", "differences.csv")
     scored = scored_rows(stored, show)
     rows = ranked(scored.rows)
     for trial in trials:
@@ -119,7 +121,7 @@ def compare(
 
 
 def report(
-    folder: Path, command: Sequence[str], show: Sequence[str] = (), *, png: bool = False
+    folder: Path, command: Sequence[str], show: Sequence[str] = (), *, to: Path | None = None, png: bool = False
 ) -> tuple[Path, list[Path]]:
     """Write ``report.html`` into a sweep folder; return its path, and those of its figures if they are asked for.
 
@@ -127,6 +129,7 @@ def report(
         folder: the sweep folder; the sweep may be running, interrupted or without a single good trial.
         command: the words that make the report again.
         show: settings of the test figures to show.
+        to: where to write the page; None: into the sweep folder.
         png: write the figures as PNG files too.
 
     Raises:
@@ -135,11 +138,13 @@ def report(
     """
     from iafsweep.report import write_png, write_report
 
+    if to is not None:
+        _refuse_ours(SweepFolder(folder), to, "--to", "report.html")
     sweep = read_sweep(SweepFolder(folder))
     try:
-        return write_report(sweep, command, show), write_png(sweep, show) if png else []
+        return write_report(sweep, command, show, to), write_png(sweep, show) if png else []
     except OSError as error:
-        raise UserError(f"cannot write the report: {error}; free some room, or check who may write there") from error
+        raise UserError(f"cannot write the report: {error}; free some room, or name another place with --to") from error
 
 
 @dataclass(frozen=True)
@@ -180,19 +185,19 @@ def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
         return SweepResults(sweep.folder, published, None, str(error))
 
 
-def _refuse_csv(folder: SweepFolder, csv: Path, name: str) -> None:
-    """Refuse a CSV that is a folder or one of the sweep's own files, whatever links lead there."""
-    if is_standard_output(csv):
+def _refuse_ours(folder: SweepFolder, path: Path, option: str, name: str) -> None:
+    """Refuse a file to write that is a folder or one of the sweep's own files, whatever links lead there."""
+    if is_standard_output(path):
         return
-    folder.refuse_inside(csv, "--csv")
-    if csv.is_dir():
-        raise UserError(f"--csv {csv} is a folder; name a file in it, such as {csv / name}")
+    folder.refuse_inside(path, option)
+    if path.is_dir():
+        raise UserError(f"{option} {path} is a folder; name a file in it, such as {path / name}")
 
 
 def _not_written(what: str, csv: Path | None, error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
         return error
-    return UserError(f"cannot write {what}: {error}")
+    return UserError(f"cannot write {what}: {error}; name a place where you may write with --csv")
 
 
 def _images_of(sweep: SweepFolder, trial: str, rerun: str) -> pd.DataFrame:

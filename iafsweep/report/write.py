@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from iafsweep.atomic import replacing
+from iafsweep.atomic import replacing, writing
 from iafsweep.report.findings import read_findings
 from iafsweep.report.page import html_page
 from iafsweep.report.png import draw
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
-def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = ()) -> Path:
-    """Write ``report.html`` into a sweep folder, atomically, and return its path.
+def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = (), to: Path | None = None) -> Path:
+    """Write ``report.html`` into a sweep folder, atomically, or the page to another place; return its path.
 
     The sweep may be running, interrupted, without a single good trial or without any: the page says so.
 
@@ -21,14 +21,15 @@ def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str]
         sweep: the sweep.
         command: the words that make the report again, the folder last, without absolute paths.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+        to: where to write it, into nothing of the sweep's; None: into the sweep folder.
 
     Raises:
         OSError: it cannot be written.
     """
     page = html_page(read_findings(sweep, show), command)
-    with replacing(sweep.folder.report) as temporary:
+    with replacing(sweep.folder.report) if to is None else writing(to) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
-    return sweep.folder.report
+    return to or sweep.folder.report
 
 
 def write_png(sweep: StoredSweep, show: Sequence[str] = ()) -> list[Path]:

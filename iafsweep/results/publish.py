@@ -34,6 +34,8 @@ class Published:
 def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
+    With another place for the CSV that alone is written, and nothing into the sweep folder, which may be read-only.
+
     Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
     that was removed is missed by none of it.
 
@@ -47,19 +49,20 @@ def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = (
     """
     folder, state, order = sweep.folder, sweep.state, sweep.parameters
     rows, _, problems = scored_rows(sweep, show)
-    if csv is None:
-        write_csv(rows, folder.leaderboard_csv, order)
-    else:
+    damaged = (f"the ledger is damaged: {problem}" for problem in sweep.damage)
+    published = Published(rows, order, (*damaged, *problems))
+    if csv is not None:
         with writing(csv) as temporary:
             write_csv(rows, temporary, order)
+        return published
+    write_csv(rows, folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, sweep.space.title or "Leaderboard", order)
     if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
         if (found := sweep.candidate_of(state.named[best.trial])) is not None:
             name = os.fsencode(folder.path.name).decode(errors="replace")  # bytes that are no text do not go into TOML
             titled = found.config.model_copy(update={"title": f"Best of {name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
-    damaged = (f"the ledger is damaged: {problem}" for problem in sweep.damage)
-    return Published(rows, order, (*damaged, *problems))
+    return published
 
 
 def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:
