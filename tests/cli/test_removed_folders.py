@@ -27,7 +27,7 @@ from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.stored_sweep import read_sweep, space_hash
 from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.training import RunFolder, Trainer
-from tests.finished import figures
+from tests.finished import figures, taken_for_mnist_mini
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, tiny_images, tiny_space
 
 pytestmark = pytest.mark.faults
@@ -52,6 +52,7 @@ def folder(tmp_path):
             trainer = Trainer.start(found.config, tiny_images(), RunFolder(folder.trial(trial)), torch.device("cpu"))
             trainer.run_epoch()
             trainer.finish()
+            taken_for_mnist_mini(trainer.folder)
             end = Finished(
                 trial=trial, status="completed", epochs=1, best_epoch=1, best_value=bound, seconds=1.0,
                 gpu_seconds=0.0, time="t",

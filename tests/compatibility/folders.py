@@ -18,6 +18,8 @@ from iafsweep.config.procedure import Procedure
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
 from iafsweep.config.sweep import SweepConfig
+from iafsweep.leaderboard.csv_file import _COLUMNS, _value
+from iafsweep.records import LeaderboardRow
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.events import Event, Finished, Header, Proposed, trial_name
@@ -97,7 +99,7 @@ def sweep_figures(path: Path) -> dict[str, Any]:
     loaded = {trial: load_run(run) for trial, run in sorted(runs.items()) if (run / "best.pt").exists()}
     return {
         "parameters": list(sweep.parameters),
-        "rows": [row.model_dump(mode="json") for row in sweep.rows],
+        "rows": [_flat(row) for row in sweep.rows],
         "problems": [problem.replace(str(path), "FOLDER") for problem in sweep.problems],
         "evaluations": {
             trial: run.evaluation.model_dump(mode="json") for trial, run in loaded.items() if run.evaluation is not None
@@ -105,6 +107,13 @@ def sweep_figures(path: Path) -> dict[str, Any]:
         "metrics": {trial: [row.model_dump() for row in run.metrics] for trial, run in loaded.items()},
         "trials": trials(path),
     }
+
+
+def _flat(row: LeaderboardRow) -> dict[str, Any]:
+    """A row under the names of 0.1.0, which had a field for each value of a figure."""
+    flat = {name: _value(row, path) for name, (path, _) in _COLUMNS.items()}
+    own = {"rank": row.rank, "trial": row.trial, "status": row.status, "parameters": dict(row.parameters)}
+    return flat | own | {"parameters_count": flat["parameters"]}
 
 
 def trials(path: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import torch
 
 from iafsweep.errors import ConfigError, RunFolderError, SweepError
 from iafsweep.results.leaderboard_rows import leaderboard_rows
-from iafsweep.search_space.files import load_space, read_stored_space
+from iafsweep.search_space.files import checked_space, load_space, read_stored_space
 from iafsweep.sweep.storage.events import trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
@@ -106,8 +106,13 @@ HOSTILE = [
 ]
 
 
+def read_checked(path):
+    """As a space is read whose sweep was not begun."""
+    return checked_space(read_stored_space(path), path)
+
+
 @pytest.mark.parametrize("line", HOSTILE)
-@pytest.mark.parametrize("read", [load_space, read_stored_space])
+@pytest.mark.parametrize("read", [load_space, read_checked])
 def test_a_space_with_code_in_it_runs_none(tmp_path, trap, line, read):
     path = tmp_path / "space.toml"
     path.write_text("[search]\n" + line.replace("PATH", str(trap)))

@@ -49,7 +49,7 @@ def test_plan_states_how_many_and_what_limits(nodes, settings, at_a_time, limite
 @pytest.mark.parametrize(("share", "memory"), [(Share(2**30, "a limit"), 1.0), (None, math.inf)])
 def test_memory_of_this_machine_is_that_which_a_run_is_refused_by(monkeypatch, share, memory):
     """The control group's, a container's for example; unlimited where nothing tells of it."""
-    for user in ("sweep.cluster", "training.memory"):
+    for user in ("sweep.cluster.resources", "training.device"):
         monkeypatch.setattr(f"iafsweep.{user}.usable_memory", lambda: share)
     assert this_machine().memory == memory
     assert device_memory(torch.device("cpu")) == (share and share.amount)
@@ -57,10 +57,10 @@ def test_memory_of_this_machine_is_that_which_a_run_is_refused_by(monkeypatch, s
 
 def test_the_plan_says_what_limits_the_machine(monkeypatch):
     monkeypatch.setattr(
-        "iafsweep.sweep.cluster.ray_session.usable_cpus", lambda: Share(1, "the CPU quota of control group /a")
+        "iafsweep.sweep.cluster.resources.usable_cpus", lambda: Share(1, "the CPU quota of control group /a")
     )
     monkeypatch.setattr(
-        "iafsweep.sweep.cluster.ray_session.usable_memory", lambda: Share(3 * 2**29, "the memory limit of /a")
+        "iafsweep.sweep.cluster.resources.usable_memory", lambda: Share(3 * 2**29, "the memory limit of /a")
     )
     here = this_machine()
     found = str(plan_trials([here], SweepConfig(gpus_per_trial=0.0), 100))

@@ -52,7 +52,7 @@ def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
     first = outcome.state.trials[0]
     assert first.starts == 2
     assert any("t0001 lost its process and goes on" in line for line in lines)
-    assert any(line.startswith("t0001 goes on after epoch 2;") for line in lines)
+    assert any(line.startswith("t0001 goes on after epoch 2") for line in lines)
 
     config = candidate(space, first.proposed.parameters).config
     alone = Trainer.start(config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
