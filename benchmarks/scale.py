@@ -21,11 +21,11 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from iafsweep.cli.drive import export_leaderboard
 from rich.console import Console
 
 from benchmarks.timing import hardware
 from iafsweep import load_sweep
+from iafsweep.cli.commands.export import export_leaderboard
 from iafsweep.records import Best, EpochMetrics, Estimate, Evaluation, RunState
 from iafsweep.results.status import status_of
 from iafsweep.run_files.run_folder import RunFolder

@@ -100,7 +100,7 @@ def _timed(context: Context, row: Row, config: ModelConfig, counted: Counted, de
         **_bounds(context, row, counted, batch_size, rate),
     }
     if row.compiled:
-        found |= {"compile_seconds": step.compile_seconds, "compiling_failed": step.computing.remark}
+        found |= {"compile_seconds": step.compile_seconds, "compiling_failed": step.computing.note}
     context.record(unfinished=found)  # should the profiler end this process
     return found | {"kernels": time_by_class(work, sizes.profiled, device)}
 

@@ -10,7 +10,8 @@ from benchmarks.gpu.memory import too_large
 from benchmarks.gpu.share import SHARE, take_quarter
 from iafsweep.data import load_training_images
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.tune.trainable import SweepTrial, TrialSettings, open_trainer
+from iafsweep.sweep.tune.trainable import SweepTrial
+from iafsweep.sweep.tune.trial_run import TrialSettings, open_trainer
 
 
 def main(context: Context) -> None:

@@ -15,6 +15,7 @@ ROWS = {
 PEERS = ("pythae", "zuko", "nflows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_the_table_has_every_row(name):
     words = [sys.executable, "-m", f"benchmarks.{name}", "--quick"]

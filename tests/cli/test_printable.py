@@ -42,6 +42,7 @@ def test_help_is_shown_in_any_encoding(environment):
     assert (code, "* run_sweep.py launch quick runs" in out) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_run_ends_well_and_prints_its_figures(tmp_path):
     config, folder = tmp_path / "tiny.toml", tmp_path / "run"
     config.write_text(WITHOUT_HAIS)

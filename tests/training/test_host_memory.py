@@ -36,6 +36,7 @@ print(held - resident())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator, which is left as it is")
 def test_a_second_step_touches_no_new_page_and_what_was_kept_can_be_given_back():
     def run(how):
