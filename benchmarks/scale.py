@@ -155,7 +155,7 @@ def measure(console: Console, folder: SweepFolder, trials: int) -> None:
     """Measure what reads a sweep, and proposals in it."""
     quiet = Console(file=io.StringIO(), width=200)
     console.print(f"{trials:,} trials\n\n| | aim | CPU seconds |\n| --- | ---: | ---: |", markup=False)
-    timed(console, "`export`", "15", lambda: export_leaderboard(folder.path, None, (), quiet))
+    timed(console, "`export`", "15", lambda: export_leaderboard(folder.path, None, quiet))
     timed(console, "`load_sweep`", "5", lambda: load_sweep(folder.path))
     timed(console, "`status`", "", lambda: status_of(read_sweep(folder)))
     space, state = read_sweep(folder).space, read_ledger(folder.ledger)

@@ -34,6 +34,7 @@ class Sizes:
         turn: seconds of a turn of them.
         spaces: search spaces that are planned.
         sweep_epochs: of a trial of the small sweep.
+        sweep_held_out: images that it holds out of the 10,000 of its training set.
         training_images: of the long training, at most.
         epochs: of the long training, at most.
     """
@@ -62,6 +63,7 @@ class Sizes:
     turn: float
     spaces: tuple[str, ...]
     sweep_epochs: int
+    sweep_held_out: int
     training_images: int
     epochs: int
 
@@ -91,6 +93,7 @@ FULL = Sizes(
     turn=1.2,
     spaces=("mnist",),
     sweep_epochs=10,
+    sweep_held_out=1000,
     training_images=60_000,
     epochs=2500,
 )
@@ -118,7 +121,8 @@ REHEARSAL = Sizes(
     processes=(1, 2),
     turn=0.2,
     spaces=("mnist_smoke",),
-    sweep_epochs=4,
+    sweep_epochs=3,
+    sweep_held_out=9000,
     training_images=200,
     epochs=2,
 )

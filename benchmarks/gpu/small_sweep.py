@@ -24,6 +24,7 @@ def main(context: Context) -> None:
     folder = SweepFolder(context.work / "gpu-sweep")
     shutil.rmtree(folder.path, ignore_errors=True)
     words = ["launch", SPACE, "--runs", folder.path.parent, "--name", folder.path.name]
+    words += ["--set", f"data.validation_images={context.sizes.sweep_held_out}"]
     words += ["--epochs", context.sizes.sweep_epochs, "--gpus-per-trial", 0.25 if context.device == "cuda" else 0]
     started = time.perf_counter()
     driver = _begin(*words)
