@@ -119,7 +119,7 @@ def test_extend_retry_rerun_and_retrain(version, tmp_path):
     assert {trial.afresh for trial in read_ledger(path / "trials.jsonl").trials if trial.reopened} == {1}
     run("run_sweep.py", "retrain", path, "--top", 1, "--seeds", 2)
     best = load_sweep(path).rows[0]
-    assert (best.trial, best.retrained_seeds) == (then["sweeps"]["finished"]["rows"][0]["trial"], 2)
+    assert (best.trial, best.retrained.seeds) == (then["sweeps"]["finished"]["rows"][0]["trial"], 2)
 
 
 @pytest.mark.slow
