@@ -19,12 +19,14 @@ class SourceFacts(NamedTuple):
         training_images: images in the training file, validation images included.
         test_images: images in the test file.
         validation_images: how many training images are held out unless the configuration says otherwise.
+        levels: how many values a pixel can have: 256 of grey values, 2 of bits.
     """
 
     image_shape: tuple[int, int, int]
     training_images: int
     test_images: int
     validation_images: int
+    levels: int = 256
 
 
 SOURCES: dict[str, SourceFacts] = {
