@@ -22,6 +22,7 @@ from iafsweep.cli.commands.retry import retry
 from iafsweep.cli.commands.status import status
 from iafsweep.cli.commands.stop import stop
 from iafsweep.cli.options.groups import with_groups
+from iafsweep.cli.options.plugin import with_plugins
 from iafsweep.cli.options.version import VersionOption
 
 app = typer.Typer(
@@ -42,7 +43,7 @@ _BEGUN: tuple[Callable[..., None], ...] = (preview, launch, resume, rerun)
 _PUBLISHED: tuple[Callable[..., None], ...] = (export, export_model, compare, report)
 _GOING_ON: tuple[Callable[..., None], ...] = (extend, retry, retrain, status, stop, logs)
 for _command in (*_BEGUN, *_PUBLISHED, *_GOING_ON):
-    app.command()(with_groups(_command))
+    app.command()(with_plugins(with_groups(_command)))
 
 
 def main() -> None:

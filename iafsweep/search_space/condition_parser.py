@@ -15,7 +15,7 @@ import math
 import re
 from typing import NamedTuple, NoReturn
 
-from iafsweep.config.problems import KNOWN_PATHS, unknown_key
+from iafsweep.config.problems import known_paths, unknown_key
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.conditions import (
     NUMBER_ORDER,
@@ -148,7 +148,7 @@ class _Parser:
         if self._next.kind != "word" or self._next.text in _KEYWORDS:
             self._fail("a comparison begins with a configuration field such as `model.flow.depth`; expected one")
         name = self._take()
-        if name.text not in KNOWN_PATHS:
+        if name.text not in known_paths():
             raise condition_error(self._text, unknown_key(name.text), name.column)
         if self._skip("in"):
             return Comparison(name.text, "in", self._literals(), name.column)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.config.plugins import load_plugins, loaded_names
 from iafsweep.errors import SweepError
 from iafsweep.generators import generator
 from iafsweep.models import build_model
@@ -120,7 +121,8 @@ def taken_by(
         SweepError: there is not enough memory, or a process died.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as looking, ProcessPoolExecutor(1, context) as training:
+    plugged = ProcessPoolExecutor(1, context, load_plugins, (loaded_names(),))
+    with ProcessPoolExecutor(1, context) as looking, plugged as training:
         try:
             free_before, total = looking.submit(memory).result()
             reserved = training.submit(train, config.model_dump_json()).result()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ray import tune
 from ray.tune import PlacementGroupFactory, Tuner
 
+from iafsweep.config.plugins import loaded_names
 from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.search_space.space import SearchSpace
@@ -19,7 +20,7 @@ from iafsweep.sweep.cluster.disk import lack_of_room
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.cluster.shared_folder import check_shared_folder
 from iafsweep.sweep.samplers.build import make_proposer
-from iafsweep.sweep.schedulers.asha import make_rungs
+from iafsweep.sweep.schedulers.base import make_stop_rule
 from iafsweep.sweep.schedulers.pbt import Population, has_reached
 from iafsweep.sweep.schedulers.pbt_exploit import make_copies
 from iafsweep.sweep.storage.events import Began, Ended, SweepStatus, now
@@ -28,7 +29,7 @@ from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.tune.ledger_callback import Recorder
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.sweep.tune.scheduler import RungScheduler
+from iafsweep.sweep.tune.scheduler import RuledScheduler
 from iafsweep.sweep.tune.searcher import LedgerSearcher
 from iafsweep.sweep.tune.stopper import StallWatch, SweepStopper
 from iafsweep.sweep.tune.trainable import SweepTrial
@@ -144,15 +145,15 @@ class Session:
             [trial for trial in self.ledger.state.unfinished if until is None or not has_reached(trial, until)],
             self.stop,
         )
-        rungs = make_rungs(self.space, self.ledger.state)
-        milestones = () if rungs is None else rungs.milestones
+        rule = make_stop_rule(self.space, self.ledger.state)
+        milestones = () if rule is None else rule.milestones
         watch = StallWatch(self.options.stalled_seconds)
         recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch, self.stop)
         if searcher.waiting and not self._should_end():
             with scratch_folder(self.folder) as scratch, quiet_tune():
                 tuner = Tuner(
                     self._trainable(plan, milestones, until),
-                    tune_config=tune_config(searcher, RungScheduler(rungs, self.folder), plan.at_a_time),
+                    tune_config=tune_config(searcher, RuledScheduler(rule, self.folder), plan.at_a_time),
                     run_config=run_config(scratch, SweepStopper(self._should_end), recorder),
                 )
                 self._fit(tuner)
@@ -160,7 +161,13 @@ class Session:
 
     def _trainable(self, plan: Plan, milestones: tuple[int, ...], until: int | None) -> type[SweepTrial]:
         settings = TrialSettings(
-            self.folder.path, plan.cpus, milestones, self.options.open_trainer, self.options.take_device, until
+            self.folder.path,
+            plan.cpus,
+            milestones,
+            self.options.open_trainer,
+            self.options.take_device,
+            until,
+            loaded_names(),
         )
         trainable = tune.with_parameters(
             SweepTrial,

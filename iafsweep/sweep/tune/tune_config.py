@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.tune.ledger_callback import Recorder
-from iafsweep.sweep.tune.scheduler import RungScheduler
+from iafsweep.sweep.tune.scheduler import RuledScheduler
 from iafsweep.sweep.tune.searcher import LedgerSearcher
 from iafsweep.sweep.tune.stopper import SweepStopper
 
@@ -21,7 +21,7 @@ _FAILURES = 3
 """New processes a trial may need (its worker was killed, a file or CUDA fault) before it counts as failed."""
 
 
-def tune_config(searcher: LedgerSearcher, scheduler: RungScheduler, at_a_time: int) -> TuneConfig:
+def tune_config(searcher: LedgerSearcher, scheduler: RuledScheduler, at_a_time: int) -> TuneConfig:
     """Return how Tune finds trials and stops them."""
     return TuneConfig(
         search_alg=searcher,
