@@ -216,7 +216,7 @@ def take_plugins(values: dict[str, Any], origin: str) -> None:
             for name, plugin in told.items()
             for path, lines in json.loads(plugin["members"]).items()
             for kind, said in lines.items()
-            if kind not in FAMILIES[path].members
+            if path in FAMILIES and kind not in FAMILIES[path].members  # a later version may have other families
         ]
         if problems_found := [text for family, kind, member in absent if (text := _problem(family, kind, member))]:
             raise ValueError(problems_found[0])
@@ -239,6 +239,8 @@ def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
 
 def _placeholder(name: str, said: Mapping[str, Any], base: type[Section]) -> type[Section]:
     """Return a section with fields of these names and defaults, which takes any values."""
+    if strange := [field for field in said if not _NAME.fullmatch(field) or hasattr(base, field)]:
+        raise ValueError(f"a field cannot be called {strange[0]!r}")
     fields: dict[str, Any] = {
         field: (_placeholder(field, value, Section), {}) if isinstance(value, Mapping) else (Any, value)
         for field, value in said.items()
