@@ -2,7 +2,7 @@
 
 ``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
 ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of a
-search space, ``procedure`` how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other
+search space, and how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other
 versions · ``problems`` messages.
 """
 
@@ -35,35 +35,9 @@ from iafsweep.config.section import Section, field_paths, get_path
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "DECODERS",
-    "ENCODERS",
-    "FLOWS",
-    "SOURCES",
-    "DataConfig",
-    "DecoderConfig",
-    "EncoderConfig",
-    "EvaluationConfig",
-    "Family",
-    "FlowConfig",
-    "HaisConfig",
-    "HaisSettings",
-    "ImportanceSamplingConfig",
-    "MadeConfig",
-    "Member",
-    "MemberConfig",
-    "MlpConfig",
-    "ModelConfig",
-    "RunConfig",
-    "SandwichConfig",
-    "Section",
-    "SourceFacts",
-    "Start",
-    "TrainingConfig",
-    "UntilErrorConfig",
-    "dump_config",
-    "field_paths",
-    "get_path",
-    "load_config",
-    "load_plugin",
+    "DECODERS", "ENCODERS", "FLOWS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig", "EvaluationConfig",
+    "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImportanceSamplingConfig", "MadeConfig", "Member",
+    "MemberConfig", "MlpConfig", "ModelConfig", "RunConfig", "SandwichConfig", "Section", "SourceFacts", "Start",
+    "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path", "load_config", "load_plugin",
     "source_facts",
-]
+]  # fmt: skip

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from iafsweep.config import SOURCES, DataConfig
 from iafsweep.data.fingerprint import fingerprint
-from iafsweep.generators import generator
 from iafsweep.records import Fingerprint, Split
+from iafsweep.seeds import generator
 
 
 class Source(Protocol):

@@ -1,7 +1,5 @@
 """Which sampler a space's `sweep.sampler` names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from iafsweep.config.sweep import SAMPLERS

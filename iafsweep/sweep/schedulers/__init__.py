@@ -1,1 +1,1 @@
-"""Schedulers: ``base`` what one is · ``asha`` stops trials at rungs · ``pbt`` populations, ``pbt_exploit`` copies."""
+"""Schedulers: ``base`` what one is · ``asha`` stops trials at rungs · ``pbt`` populations, and their copies."""
