@@ -48,6 +48,9 @@ class EncoderConfig(Section):
     """The encoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
     kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
     resnet: ResnetEncoderConfig = ResnetEncoderConfig()
     gated_conv: GatedConvEncoderConfig = GatedConvEncoderConfig()
     mlp: MlpConfig = MlpConfig()
@@ -57,6 +60,9 @@ class DecoderConfig(Section):
     """The decoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
     kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
     resnet: ResnetDecoderConfig = ResnetDecoderConfig()
     gated_conv: GatedConvDecoderConfig = GatedConvDecoderConfig()
     mlp: MlpConfig = MlpConfig()
@@ -84,6 +90,11 @@ class FlowConfig(Section):
         None, description="Size of the context the encoder hands to the flow; unset: the cMADE width."
     )
     made: MadeConfig = MadeConfig()
+
+    @property
+    def pushes_scores(self) -> bool:
+        """Whether d log q/dz at fixed parameters costs no more than a pass: what the flow's class says of itself."""
+        return self.depth == 0
 
     @property
     def resolved_context_size(self) -> int:

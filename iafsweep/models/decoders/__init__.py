@@ -7,6 +7,7 @@ from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.decoders.gated_conv import GatedConvDecoder
 from iafsweep.models.decoders.mlp import MlpDecoder
 from iafsweep.models.decoders.resnet import ResnetDecoder
+from iafsweep.models.layers import with_dropout
 from iafsweep.models.registry import find_member
 from iafsweep.models.shapes import ImageShape
 
@@ -24,10 +25,11 @@ def build_decoder(
     """Make the decoder that ``config.kind`` names.
 
     Raises:
-        ValueError: there is no such decoder, or it cannot write images of this shape.
+        ValueError: there is no such decoder, it cannot write images of this shape, or has no dropout to set.
     """
     member = find_member(DECODERS, "decoder", config.kind)
-    return member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    decoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    return with_dropout(decoder, config.dropout)
 
 
 __all__ = ["DECODERS", "Decoder", "GatedConvDecoder", "MlpDecoder", "ResnetDecoder", "build_decoder"]

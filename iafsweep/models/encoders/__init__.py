@@ -7,6 +7,7 @@ from iafsweep.models.encoders.base import Encoder, EncoderOutput
 from iafsweep.models.encoders.gated_conv import GatedConvEncoder
 from iafsweep.models.encoders.mlp import MlpEncoder
 from iafsweep.models.encoders.resnet import ResnetEncoder
+from iafsweep.models.layers import with_dropout
 from iafsweep.models.registry import find_member
 from iafsweep.models.shapes import ImageShape
 
@@ -24,10 +25,11 @@ def build_encoder(
     """Make the encoder that ``config.kind`` names.
 
     Raises:
-        ValueError: there is no such encoder, or it cannot read images of this shape.
+        ValueError: there is no such encoder, it cannot read images of this shape, or has no dropout to set.
     """
     member = find_member(ENCODERS, "encoder", config.kind)
-    return member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    encoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    return with_dropout(encoder, config.dropout)
 
 
 __all__ = [
