@@ -50,12 +50,12 @@ class Drawn(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What a step makes small, and its parts, nats per image.
+    """What a step makes small, and its parts, nats per image, without gradients.
 
     Attributes:
         loss: minus the bound at the KL weight of the step.
-        reconstruction: mean of -log p(x|z) over samples and images, detached.
-        kl: mean of log q(z|x) - log p(z), detached.
+        reconstruction: mean of -log p(x|z) over samples and images.
+        kl: mean of log q(z|x) - log p(z).
     """
 
     loss: Tensor
@@ -96,11 +96,11 @@ def objective_in(config: TrainingConfig, epoch: int) -> Objective:
 
 
 class Gradient(ABC):
-    """Bits and noise of a batch to a loss whose gradient is the estimator."""
+    """The estimator of an objective's gradient."""
 
     @abstractmethod
-    def loss(self, batch: Batch, kl_weight: float) -> Loss:
-        """Return the loss of a batch, to be differentiated once."""
+    def backward(self, batch: Batch, kl_weight: float) -> Loss:
+        """Add the gradient on a batch to that of the weights, and return the loss."""
 
     @abstractmethod
     def compiled(self, compiling: Compile) -> Gradient:
@@ -175,10 +175,11 @@ class _OneSample(Gradient):
     means: Means
     free_bits: float
 
-    def loss(self, batch: Batch, kl_weight: float) -> Loss:
+    def backward(self, batch: Batch, kl_weight: float) -> Loss:
         reconstruction, kl = self.means(batch.x, batch.noise)
         loss = reconstruction + kl_weight * _at_least(kl, self.free_bits)
-        return Loss(loss, reconstruction.detach(), kl.detach())
+        loss.backward()
+        return Loss(loss.detach(), reconstruction.detach(), kl.detach())
 
     def compiled(self, compiling: Compile) -> Gradient:
         return replace(self, means=compiling(self.means))
@@ -187,27 +188,34 @@ class _OneSample(Gradient):
 @final
 @dataclass(frozen=True)
 class _Samples(Gradient):
-    """In two parts: between them the gradient at the samples can be had, which ``dreg`` weighs."""
+    """In two parts, cut at the samples, where `dreg` weighs the gradient; a compiler wants to begin at leaves."""
 
     draw: Callable[[Tensor, Tensor], Drawn]
     weigh: Callable[[Tensor, Drawn], tuple[Tensor, Tensor]]
     objective: Objective
     free_bits: float
 
-    def loss(self, batch: Batch, kl_weight: float) -> Loss:
+    def backward(self, batch: Batch, kl_weight: float) -> Loss:
         drawn = self.draw(batch.x, batch.noise)
-        reconstruction, kl = self.weigh(batch.x, drawn)
-        means = reconstruction.mean(), kl.mean()
-        if not self.objective.weighted:
-            loss = means[0] + kl_weight * _at_least(means[1], self.free_bits)
-        else:
+        z, log_posterior = (each.detach().requires_grad_() for each in (drawn.z, drawn.log_posterior))
+        cut = Drawn(z, log_posterior, drawn.score)
+        reconstruction, kl = self.weigh(batch.x, cut)
+        mean_reconstruction, mean_kl = reconstruction.mean(), kl.mean()
+        loss = mean_reconstruction + kl_weight * _at_least(mean_kl, self.free_bits)
+        again: Tensor | float = 1.0
+        if self.objective.weighted:
             log_weights = -(reconstruction + kl_weight * kl)
             loss = math.log(self.objective.samples) - log_weights.logsumexp(0).mean()
             if self.objective.path_alone:
                 # With a KL weight b below 1 the share b of what is left out of log w takes the weight's square.
                 again = 1 - kl_weight * (1 - log_weights.detach().softmax(0).unsqueeze(-1))
-                drawn.z.register_hook(lambda gradient: gradient * again)
-        return Loss(loss, means[0].detach(), means[1].detach())
+        loss.backward()
+        assert z.grad is not None
+        ends, gradients = [drawn.z], [z.grad * again]
+        if log_posterior.grad is not None:  # no gradient goes there with path derivatives alone
+            ends, gradients = [*ends, drawn.log_posterior], [*gradients, log_posterior.grad]
+        torch.autograd.backward(ends, gradients)
+        return Loss(loss.detach(), mean_reconstruction.detach(), mean_kl.detach())
 
     def compiled(self, compiling: Compile) -> Gradient:
         return replace(self, draw=compiling(self.draw), weigh=compiling(self.weigh))

@@ -18,7 +18,7 @@ from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.training.batches import Batch
 from iafsweep.training.computing import Computing
-from iafsweep.training.gradient import Objective, gradient_of, objective_in
+from iafsweep.training.gradient import Loss, Objective, gradient_of, objective_in
 from iafsweep.training.optimiser import clip_gradients, gradient_norm
 
 _STEPS_TO_RECORD = 2  # on a GPU the first compiles and computes, the second records; those after it replay
@@ -93,7 +93,7 @@ class TrainingStep:
         """
         # Around forward and backward, and outside of what is compiled: float32 is no TF32 on a GPU.
         with full_precision() if self.computing.precision == "float32" else nullcontext(), self._dropping(batch.seed):
-            means = (self._first_gradients if self._steps_to_compile else self._gradients)(batch, kl_weight)
+            loss = (self._first_gradients if self._steps_to_compile else self._gradients)(batch, kl_weight)
         norm = clipped = self._nothing
         if self._clip is not None:
             norm = clip_gradients(self._model, self._clip)
@@ -101,7 +101,7 @@ class TrainingStep:
         elif batch.number % NORM_EVERY == 0:
             norm = gradient_norm(self._model)
         self._optimiser.step()
-        return torch.stack([*means, norm, clipped])
+        return torch.stack([*loss, norm, clipped])
 
     def close(self) -> None:
         """Let go of what was compiled; on a GPU that is the memory in which its graphs keep a whole step."""
@@ -119,22 +119,20 @@ class TrainingStep:
             torch.manual_seed(seed)
             yield
 
-    def _gradients(self, batch: Batch, kl_weight: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _gradients(self, batch: Batch, kl_weight: float) -> Loss:
         # Before anything is replayed: the gradients of the step before lie in memory that a replay writes over.
         self._optimiser.zero_grad(set_to_none=True)
         if self._replays:
             torch.compiler.cudagraph_mark_step_begin()
-        loss, reconstruction, kl = self._gradient.loss(batch, kl_weight)
-        loss.backward()
-        return loss.detach(), reconstruction, kl
+        return self._gradient.backward(batch, kl_weight)
 
-    def _first_gradients(self, batch: Batch, kl_weight: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _first_gradients(self, batch: Batch, kl_weight: float) -> Loss:
         """Compile, and compute; a step that cannot be compiled computes without from now on, and says so."""
         self._steps_to_compile -= 1
         averages = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
         started = time.perf_counter()
         try:
-            means = self._gradients(batch, kl_weight)
+            loss = self._gradients(batch, kl_weight)
         except RuntimeError as error:
             # By module: importing the classes takes a second that runs without a compiler need not wait for.
             if not (self.computing.compiled and type(error).__module__.startswith(_COMPILERS)):
@@ -144,9 +142,9 @@ class TrainingStep:
             self.computing = Computing(self.computing.precision, compiled=False, note=note)
             self._replays, self._steps_to_compile, self._gradient = False, 0, self._eager
             self._model.load_state_dict(averages)  # batch norm may have seen the batch already
-            means = self._gradients(batch, kl_weight)
+            loss = self._gradients(batch, kl_weight)
         self.compile_seconds += time.perf_counter() - started
-        return means
+        return loss
 
 
 def _compiled(function: Callable[..., Any], *, replays: bool) -> Callable[..., Any]:
