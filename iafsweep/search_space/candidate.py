@@ -103,6 +103,9 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         values["flow"] = {"depth": 0}
     else:
         values["flow"]["context_size"] = model.flow.resolved_context_size
+        others = model.flow.family.members.keys() - {model.flow.kind}
+        idle = others if model.flow.has_made else others | {"gated", "made"}
+        values["flow"] = {name: value for name, value in values["flow"].items() if name not in idle}
     if not model.has_batch_norm:
         del values["batch_norm_momentum"]
     return values
