@@ -163,7 +163,7 @@ class AutoregressivePriorConfig(MemberConfig):
 class SplineCouplingPriorConfig(MemberConfig):
     """Sizes of the `spline_coupling` prior."""
 
-    depth: Size = Field(8, le=1000, description="Number of coupling layers; four move each coordinate twice.")
+    depth: Size = Field(4, le=1000, description="Number of coupling layers; four move each coordinate twice.")
     width: Size = Field(256, description="Width of every hidden layer.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers of each network.")
     bins: int = Field(8, ge=2, le=500, description="Bins of a spline.")
