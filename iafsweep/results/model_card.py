@@ -95,7 +95,7 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
         return [
             *lines,
             "",
-            "No test figures of these weights are known; `iafsweep-run --evaluate-only` makes them.",
+            "No test figures of these weights are known: the run they come from was not scored before it was exported.",
         ]
     return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
 

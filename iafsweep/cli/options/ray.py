@@ -66,7 +66,7 @@ class Host:
             hours=hours,
             allow_no_authentication=self.allow_no_authentication,
         )
-        return Machine(absolute_data_root(self.data_root), self.data_root, options, cluster.tracker)
+        return Machine(absolute_data_root(self.data_root), options, cluster.tracker)
 
 
 def absolute_data_root(asked: Path | None) -> Path:
@@ -80,12 +80,10 @@ class Machine:
 
     Attributes:
         data_root: folder of data sets.
-        asked_data_root: the same if it was asked for on the command line.
         options: as the sweep takes them.
         tracker: where trials are sent too; None: nowhere.
     """
 
     data_root: Path
-    asked_data_root: Path | None
     options: LaunchOptions
     tracker: TrackerName | None = None

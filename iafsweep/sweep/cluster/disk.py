@@ -10,6 +10,7 @@ from pathlib import Path
 from iafsweep.errors import SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.footprint import drawn_configurations, run_folder_bytes
+from iafsweep.sweep.storage.folder import SweepFolder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -36,9 +37,10 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
     needed = trials * sum(sizes) // len(sizes) + 2 * min(at_a_time, trials) * max(sizes)
     free, floor = free_bytes(folder), floor_bytes(space)
     if free < needed + floor:
+        or_elsewhere = "" if SweepFolder(folder).space.exists() else ", take another --runs folder, or fewer --trials"
         raise SweepError(
             f"{trials} trials need about {_text(needed)} on disk and {_text(floor)} stay free (sweep.free_disk), but "
-            f"{_existing(folder)} has {_text(free)}; make room, take another --runs folder, or fewer trials"
+            f"{_existing(folder)} has {_text(free)}; make room{or_elsewhere}"
         )
 
 

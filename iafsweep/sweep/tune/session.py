@@ -12,6 +12,7 @@ from ray.tune import PlacementGroupFactory, Tuner
 from iafsweep.data import TrainingImages
 from iafsweep.errors import SweepError
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.signals import StopRequest
 from iafsweep.sweep.callbacks.base import StopReason, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
@@ -108,7 +109,8 @@ class Session:
                 return outcome
             self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
         raise SweepError(
-            f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then resume"
+            f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then go on: "
+            f"{sweep_command('resume', self.folder.path)}"
         )
 
     def _plan(self, nodes: list[Node]) -> Plan:
