@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Place(NamedTuple):
     text: str
 
 
+@cache
 def places() -> list[Place]:
     """Every place that names a command or an option to a user."""
     found = []
@@ -53,9 +55,13 @@ def places() -> list[Place]:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for line, text in _texts(tree, set(_passed_over(tree))):
-            if not any(said in text for said in NO_ADVICE.get(file, ())):
-                found.append(Place(file, line, text))
+            found.append(Place(file, line, text))
     return found
+
+
+def advises(place: Place) -> bool:
+    """Whether a place is not one of ``NO_ADVICE``."""
+    return not any(said in place.text for said in NO_ADVICE.get(place.file, ()))
 
 
 def _passed_over(tree: ast.AST) -> Iterator[int]:
@@ -89,8 +95,6 @@ def _text(node: ast.AST) -> str | None:
                 each.value if isinstance(each, ast.Constant) else f"{{{ast.unparse(each.value)}}}" for each in values
             )
         case ast.Call(func=ast.Name(id=name)) if name in BUILDERS:
-            return ast.unparse(node)
-        case ast.Attribute(attr="going_on"):
             return ast.unparse(node)
     return None
 

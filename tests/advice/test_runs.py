@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.finished import config_text
 from tests.tracking.fakes import FakeTracker
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
 CPU = ("--device", "cpu", "--threads", 1)
 
 
@@ -79,9 +81,9 @@ def test_a_command_without_a_configuration_or_with_too_much(cli, config, run, tm
     assert said.code == 2
     script, words = commands_in(said.err)[0]
     assert words[0] == "reference"
-    monkeypatch.setattr("iafsweep.cli.single.train_and_score", lambda *given, **more: 0)  # which takes days
-    assert cli(script, *words).code == 0
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr("iafsweep.cli.single.train_and_score", lambda *given, **more: 0)  # which takes days
+        assert cli(script, *words).code == 0
     for which in (1, 2):
         cli.paste(said.err, which)
     said = cli.run(*CPU)
@@ -101,14 +103,14 @@ def test_an_interrupted_run_goes_on(cli, config, monkeypatch, tmp_path):
     run = RunFolder(tmp_path / "a run")
     run_epoch = Trainer.run_epoch
 
-    def interrupted(trainer, step=lambda count: None):
+    def interrupted(trainer, step=lambda count: None, *, at):
         if trainer.epochs_done == at:
             monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
             raise KeyboardInterrupt
         return run_epoch(trainer, step)
 
     for at in (0, 1):
-        monkeypatch.setattr(Trainer, "run_epoch", interrupted)
+        monkeypatch.setattr(Trainer, "run_epoch", partialmethod(interrupted, at=at))
         said = cli.run(config, "--run", run.path, "--set", "training.epochs=2", *CPU)
         assert said.code == 130
         assert "--threads 1" in said.out
@@ -233,9 +235,7 @@ def test_resources_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     assert said.err.endswith("leave it out, and limit --hours instead\n")
     assert cli.sweep("launch", space, "--hours", 1).code == 0
     elsewhere = tmp_path / "elsewhere"
-    monkeypatch.setattr(
-        disk, "free_bytes", lambda path: 2**40 if path.is_relative_to(elsewhere) else 2**20
-    )
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 2**40 if path.is_relative_to(elsewhere) else 2**20)
     said = cli.sweep("launch", space)
     assert said.err.endswith("make room, take another --runs folder, or fewer --trials\n")
     assert cli.sweep("launch", space, "--runs", elsewhere).code == 0
@@ -262,7 +262,7 @@ def test_gpus_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
 
 
 @covers("sweep/cluster/health_check.py", "leave --address out", "no Ray cluster answers", "cannot join the Ray cluster")
-@covers("sweep/cluster/health_check.py", "nobody listens at", "name a folder with a shorter path: --ray-folder /tmp/ray")
+@covers("sweep/cluster/health_check.py", "nobody listens at", "a shorter path: --ray-folder /tmp/ray")
 @covers("sweep/cluster/health_check.py", "a token is then drawn for this command alone")
 @covers("sweep/cluster/shared_folder.py", "name a shared one with --runs")
 def test_ray_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
