@@ -19,6 +19,7 @@ _NAMES: dict[Which, tuple[str, str]] = {
 """Both command lines: the script of a checkout, and what an installation calls it."""
 
 _COMPUTING = {"launch", "resume", "extend", "retry", "retrain", "rerun"}
+_OF_ALL = ("--plugin",)
 _OF_COMPUTING = ("--data-root", "--ray-folder", "--address", "--allow-no-authentication", "--dashboard", "--wait")
 _OF_TRAINING = ("--tracker", "--hours")
 _OF_RUN = ("--data-root", "--device", "--threads", "--tracker")
@@ -28,19 +29,19 @@ _FLAGS = {"--allow-no-authentication", "--dashboard", "--wait"}
 def sweep_command(command: str, *words: object) -> str:
     """Return a command on sweeps, such as ``resume runs/quick-1``, as a line for a shell.
 
-    What the command that runs now was told of the machine (data, Ray, tracker, hours) is told again where it is needed.
+    What the command that runs now was told of data, Ray, tracker, plugins and hours is told again where it is needed.
 
     Args:
         command: its name.
         words: arguments and options; an absolute path below the working directory is shown from there.
     """
     kept = (*_OF_COMPUTING, *(_OF_TRAINING if command != "rerun" else ())) if command in _COMPUTING else ()
-    return _line("sweep", [command, *words], kept)
+    return _line("sweep", [command, *words], (*_OF_ALL, *kept))
 
 
 def run_command(*words: object) -> str:
     """Return a command on a single run as a line for a shell; else as :func:`sweep_command`."""
-    return _line("run", words, _OF_RUN)
+    return _line("run", words, (*_OF_ALL, *_OF_RUN))
 
 
 def this_command() -> str:

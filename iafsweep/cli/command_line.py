@@ -1,7 +1,5 @@
 """The words that make a report again, which stand in it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

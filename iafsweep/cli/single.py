@@ -15,16 +15,16 @@ from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options import completion
-from iafsweep.cli.options.groups import with_groups
-from iafsweep.cli.options.ray import absolute_data_root
+from iafsweep.cli.options.groups import VersionOption, with_groups
+from iafsweep.cli.options.plugin import with_plugins
+from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
-from iafsweep.cli.options.tracker import TrackerOption
-from iafsweep.cli.options.version import VersionOption
+from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
@@ -39,6 +39,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.command()
+@with_plugins
 @with_groups
 def single(
     *,
@@ -46,7 +47,7 @@ def single(
         str | None,
         typer.Argument(
             help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's.",
-            autocompletion=completion.configurations,
+            autocompletion=configurations,
         ),
     ] = None,
     overrides: Annotated[
@@ -55,7 +56,7 @@ def single(
             "--set",
             metavar="KEY=VALUE",
             help="Override a field: `--set model.latent_size=32`. Repeatable.",
-            autocompletion=completion.fields,
+            autocompletion=fields,
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
@@ -128,12 +129,7 @@ def single(
 
 
 class RunOutput(RunNews):
-    """Shows what is heard of a run.
-
-    Args:
-        console: where to print.
-        news: called after each epoch.
-    """
+    """Shows what is heard of a run."""
 
     def __init__(self, console: Console, news: Callable[[], None]) -> None:
         self._console = console
@@ -187,7 +183,7 @@ def train_and_score(
         """The command that resumes; where it is that, or there is nothing to resume, the one that was given."""
         if evaluate_only or resume or not folder.last.exists():
             return this_command()
-        return run_command("--run", folder.path, "--resume")
+        return run_command("--run", folder.path, "--resume", *plugin_options())
 
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import train as api
@@ -220,7 +216,6 @@ def main() -> None:
 
 
 def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> None:
-    """Write the model of a run to a folder of its own."""
     if run is None or config is not None or trains:
         earlier = run if run is not None or config is None else _folder_of(config)
         alone = "" if earlier is None else f": {run_command('--run', earlier, '--export', to)}"
@@ -228,7 +223,7 @@ def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> 
             "--export writes the model of an earlier run as it is, trained or scored by a command of its own; name "
             f"that run alone with --run{alone}"
         )
-    from iafsweep.cli.commands.export_model import export_run
+    from iafsweep.cli.commands.reading.export_model import export_run
 
     export_run(run, to, make_console())
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import Console
 
-from iafsweep.api.launch import Place, SweepEnd
-from iafsweep.api.news import SweepNews
+from iafsweep.api.launch import SweepEnd
+from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.results import SweepResults
 from iafsweep.cli.command_line import report_command, this_command
 from iafsweep.cli.console import loading, make_console, say
@@ -21,6 +21,7 @@ from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.files import dump_space
@@ -35,8 +36,8 @@ from iafsweep.sweep.storage.stored_sweep import resume_command
 
 if TYPE_CHECKING:
     from iafsweep.sweep.callbacks.tracker import SweepTracking
-    from iafsweep.sweep.cluster.work_units import UnitProgress
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.cluster.actor_pool import UnitProgress
+    from iafsweep.sweep.tune.driver import SweepOutcome
 
 
 def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on: str | None = None) -> NoReturn:
@@ -67,10 +68,7 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on:
 class SweepOutput(SweepNews):
     """Prints what is heard of a sweep, and sends it to a tracker.
 
-    Args:
-        machine: on what the sweep runs.
-        console: where to print.
-        going_on: the command that goes on; None: the one that resumes.
+    ``going_on`` is the command that goes on; None: the one that resumes.
     """
 
     def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:
@@ -85,7 +83,7 @@ class SweepOutput(SweepNews):
         folder, space = self.folder, self._space
         if self._going_on is not None or folder is None or space is None or not _keeps(folder, space):
             return self._going_on or this_command()
-        return sweep_command("resume", folder.path)
+        return sweep_command("resume", folder.path, *plugin_options())
 
     def report_command(self, folder: Path) -> Sequence[str]:
         """Without what is private of this machine."""

@@ -25,8 +25,8 @@ from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.storage.events import Began, Ended, Finished, Proposed, Started, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.tune.driver import Session, SweepOutcome
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.sweep.tune.session import Session, SweepOutcome
 from iafsweep.training import RunFolder
 from tests.finished import BASE, SPACE, finish_sweep
 

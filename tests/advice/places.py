@@ -30,7 +30,7 @@ NO_ADVICE = {
     "sweep/cluster/actor_pool.py": ("a process of the rerun died",),
     "sweep/storage/stored_sweep.py": ("nothing to retry",),
     "training/comparison.py": ("may change on resume",),
-    "cli/commands/rerun.py": ("a rerun changes nothing but",),
+    "cli/commands/running/rerun.py": ("a rerun changes nothing but",),
     "sweep/cluster/health_check.py": ("--pids-limit",),  # of whatever runs containers
     "config/sweep.py": ("`retrain` trains the best with more seeds",),
 }

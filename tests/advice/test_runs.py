@@ -17,10 +17,11 @@ import iafsweep
 from iafsweep.data import mnist
 from iafsweep.errors import DataError, SweepError, UserError
 from iafsweep.report import png
-from iafsweep.sweep.cluster import device, disk, health_check
+from iafsweep.sweep.cluster import device, footprint, health_check
 from iafsweep.training import RunFolder, Trainer, tracking
 from tests.advice.conftest import TINY, commands_in
 from tests.advice.places import covers
+from tests.docs.test_extending import PLUGIN, Place
 from tests.finished import config_text
 from tests.tracking.fakes import FakeTracker
 
@@ -96,7 +97,7 @@ def test_a_command_without_a_configuration_or_with_too_much(cli, config, run, tm
         assert iafsweep.load_run(tmp_path / model.name).epoch in (1, 2)
 
 
-@covers("cli/single.py", "this_command()", "run_command('--run', folder.path, '--resume')")
+@covers("cli/single.py", "this_command()", "run_command('--run', folder.path, '--resume', ")
 @covers("training/checkpoint.py", "a run killed before its first checkpoint starts again: ")
 def test_an_interrupted_run_goes_on(cli, config, monkeypatch, tmp_path):
     """Before its first checkpoint, while it trains, and while it is scored; after a kill too."""
@@ -210,6 +211,15 @@ def can_install(text, extra):
     assert re.search(rf"^{extra} = \[", project.read_text(), re.M)
 
 
+@covers("config/family.py", "add --plugin {member.plugin}")
+def test_a_plugin_that_is_not_loaded(tmp_path):
+    place = Place(tmp_path)
+    place.run("run_single.py", "small.toml", "--run", "run", *PLUGIN)
+    words = ("run_single.py", "--run", "run", "--evaluate-only")
+    assert f"add {' '.join(PLUGIN)} (in Python" in place.run(*words, code=2)
+    place.run(*words, *PLUGIN)
+
+
 @covers("cli/entry.py", "`make sweep` makes")
 def test_the_interpreter_of_the_environment(tmp_path, finished):
     """In a checkout whose environment is there, with another interpreter that has nothing installed."""
@@ -228,14 +238,14 @@ def test_the_interpreter_of_the_environment(tmp_path, finished):
 
 
 @covers("sweep/cluster/resources.py", "limit --hours instead")
-@covers("sweep/cluster/disk.py", "take another --runs folder")
+@covers("sweep/cluster/footprint.py", "take another --runs folder")
 def test_resources_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     space = shutil.copy(folder.space, tmp_path / "s.toml")
     said = cli.sweep("launch", space, "--gpu-hours", 1)
     assert said.err.endswith("leave it out, and limit --hours instead\n")
     assert cli.sweep("launch", space, "--hours", 1).code == 0
     elsewhere = tmp_path / "elsewhere"
-    monkeypatch.setattr(disk, "free_bytes", lambda path: 2**40 if path.is_relative_to(elsewhere) else 2**20)
+    monkeypatch.setattr(footprint, "free_bytes", lambda path: 2**40 if path.is_relative_to(elsewhere) else 2**20)
     said = cli.sweep("launch", space)
     assert said.err.endswith("make room, take another --runs folder, or fewer --trials\n")
     assert cli.sweep("launch", space, "--runs", elsewhere).code == 0
@@ -264,7 +274,7 @@ def test_gpus_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
 @covers("sweep/cluster/health_check.py", "leave --address out", "no Ray cluster answers", "cannot join the Ray cluster")
 @covers("sweep/cluster/health_check.py", "nobody listens at", "a shorter path: --ray-folder /tmp/ray")
 @covers("sweep/cluster/health_check.py", "a token is then drawn for this command alone")
-@covers("sweep/cluster/shared_folder.py", "name a shared one with --runs")
+@covers("sweep/cluster/health_check.py", "name a shared one with --runs")
 def test_ray_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     """Ray itself is asked nothing here; that nobody listens is found by a socket."""
     with pytest.raises(SweepError, match=r"leave --address out to use this machine alone$"):

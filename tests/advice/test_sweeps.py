@@ -17,8 +17,8 @@ from iafsweep.sweep.storage.events import Finished
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.stored_sweep import open_ledger, read_sweep
+from iafsweep.sweep.tune.driver import Session
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.sweep.tune.session import Session
 from iafsweep.training import RunFolder
 from tests.advice.conftest import commands_in
 from tests.advice.places import covers
@@ -43,7 +43,7 @@ def rewrite(folder, old, new):
     folder.ledger.write_text(folder.ledger.read_text().replace(old, new))
 
 
-@covers("cli/commands/status.py", "resume_command(", "to score: {sweep_command('rerun'")
+@covers("cli/commands/reading/status.py", "resume_command(", "to score: {sweep_command('rerun'")
 @covers("sweep/storage/stored_sweep.py", "sweep_command('resume', folder.path, *resume_options")
 def test_status(cli, training, folder):
     said = cli.sweep("status", folder.path)
@@ -60,7 +60,7 @@ def test_status(cli, training, folder):
     assert "not scored" not in cli.sweep("status", folder.path).out
 
 
-@covers("cli/commands/stop.py", "sweep_command('resume'")
+@covers("cli/commands/running/stop.py", "sweep_command('resume'")
 @pytest.mark.slow
 def test_a_sweep_that_is_asked_to_stop(cli, training, folder):
     with driver_at_work(folder):
@@ -103,7 +103,7 @@ def test_no_command_is_advised_where_none_can_score_a_second_trial(cli, training
     assert said.err.endswith("only trials that have completed are scored, and of the sweep's these are 1\n")
 
 
-@covers("cli/commands/compare.py", "sweep_command('rerun'")
+@covers("cli/commands/reading/compare.py", "sweep_command('rerun'")
 @pytest.mark.slow
 def test_compare_of_figures_with_other_settings(cli, training, folder):
     cli.sweep("rerun", folder.path, "--trial", "t0001", *SCORED)
@@ -158,7 +158,7 @@ def test_damaged_files_of_a_trial(cli, training, folder):
 
 
 @covers("api/sweep.py", "go on with the sweep: ", "run trials again: ", "train more trials: ")
-@covers("cli/commands/export_model.py", "take another trial: ")
+@covers("cli/commands/reading/export_model.py", "take another trial: ")
 @pytest.mark.slow
 def test_a_sweep_without_a_good_trial(cli, training, folder, tmp_path):
     rewrite(folder, '"status":"completed"', '"status":"stopped"')
@@ -249,7 +249,7 @@ def test_a_population(cli, training, tmp_path):
         assert len(found.state.finished) == found.space.sweep.trials
 
 
-@covers("cli/sweep_output.py", "this_command()", "sweep_command('resume', folder.path)")
+@covers("cli/sweep_output.py", "this_command()", "sweep_command('resume', folder.path, ")
 @pytest.mark.parametrize("moment", ["Ray starts", "trials train"])
 @pytest.mark.parametrize(
     "words", [("extend", "--trials", "+2"), ("resume", "--top", "1"), ("retry", "--status", "failed")]
@@ -278,7 +278,7 @@ def test_an_interrupted_sweep_goes_on_as_it_was_asked(cli, training, folder, mon
     assert read_sweep(folder).space.sweep.top == (1 if command == "resume" else 3)
 
 
-@covers("cli/commands/retrain.py", "this_command()")
+@covers("cli/commands/running/retrain.py", "this_command()")
 @pytest.mark.slow
 def test_an_interrupted_retraining_goes_on_to_the_sweeps_own_leaderboard(cli, training, folder):
     training.raises = KeyboardInterrupt()
@@ -303,7 +303,7 @@ def test_a_sweep_that_a_budget_stopped_goes_on(cli, training, folder, budget):
     assert "to go on" not in cli.sweep("status", folder.path).out
 
 
-@covers("cli/commands/rerun.py", "this_command()")
+@covers("cli/commands/running/rerun.py", "this_command()")
 @pytest.mark.slow
 def test_a_full_disk(cli, training, folder, monkeypatch, tmp_path):
     """While trials train, before the sweep keeps what it was asked, and while trials are scored."""
@@ -330,7 +330,7 @@ def test_a_full_disk(cli, training, folder, monkeypatch, tmp_path):
 
 @covers("sweep/storage/ledger.py", "sweep_command('resume', path.parent)")
 @covers("sweep/storage/stored_sweep.py", "go on with it as it is: ")
-@covers("sweep/tune/session.py", "then go on: ")
+@covers("sweep/tune/driver.py", "then go on: ")
 @pytest.mark.slow
 def test_a_ledger_that_is_there_or_cannot_be_written_and_a_sweep_that_stalls(cli, training, folder, monkeypatch):
     saved = folder.ledger.read_bytes()
@@ -373,7 +373,7 @@ def test_a_ledger_that_is_there_or_cannot_be_written_and_a_sweep_that_stalls(cli
 
 @covers("cli/sweep_output.py", "try: {sweep_command('report'")
 @covers("api/results.py", "name another place with --to", "name a place where you may write with --csv")
-@covers("cli/commands/report.py", "give one of them")
+@covers("cli/commands/reading/report.py", "give one of them")
 @pytest.mark.slow
 def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
     folder.report.mkdir()
@@ -391,7 +391,7 @@ def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
     assert cli.sweep("export", folder.path, "--csv", tmp_path / "board.csv").code == 0
 
 
-@covers("cli/commands/report.py", "report_command(")
+@covers("cli/commands/reading/report.py", "report_command(")
 @covers("cli/sweep_output.py", "report_command(folder)")
 @covers("report/headline.py", "Resume goes on", "resume goes on", "rerun does it")
 @covers("report/sections.py", "the figures as PNG come with --png", "resume_options(")

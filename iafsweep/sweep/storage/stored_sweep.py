@@ -1,7 +1,5 @@
 """What a sweep folder keeps of the sweep itself: its space, and whose ledger it is."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
 from collections import Counter
@@ -9,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from iafsweep.atomic import write_text
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import SweepError
 from iafsweep.search_space.candidate import Candidate
 from iafsweep.search_space.files import checked_space, dump_space, read_stored_space, space_identity
@@ -35,11 +34,7 @@ def space_hash(space: SearchSpace) -> str:
 class StoredSweep:
     """A sweep on disk, read once and handed on; a driver may be at work in it.
 
-    Attributes:
-        folder: the sweep folder.
-        space: the search space.
-        state: what its ledger says.
-        driver: who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
+    ``driver`` is who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
     """
 
     folder: SweepFolder
@@ -148,7 +143,7 @@ def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
 
 def resume_command(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> str:
     """Return the command that goes on with a sweep; see :func:`resume_options`."""
-    return sweep_command("resume", folder.path, *resume_options(space, state))
+    return sweep_command("resume", folder.path, *resume_options(space, state), *plugin_options())
 
 
 def resume_options(space: SearchSpace, state: LedgerState) -> list[str]:
@@ -187,12 +182,8 @@ def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: fl
     """Open again every trial that ended with one of ``statuses``; return their names.
 
     Out of memory and failed: the trial goes on from its last checkpoint. Diverged: it would diverge again in the same
-    step, so it begins afresh with another training seed; its old run folder is kept beside the new one.
-
-    Args:
-        folder: the sweep folder.
-        statuses: ends to open again.
-        gpus: GPUs these trials get from now on; None: as many as the others.
+    step, so it begins afresh with another training seed; its old run folder is kept beside the new one. ``gpus`` is
+    what these trials get from now on; None: as many as the others.
 
     Raises:
         SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended so.

@@ -1,7 +1,5 @@
 """`run_sweep.py status`, without Ray and PyTorch."""
 
-from __future__ import annotations
-
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +7,7 @@ from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
+from iafsweep.config.plugins import plugin_options
 from iafsweep.results.status import Status, status_of
 from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -64,7 +63,7 @@ def _unscored(now: Status) -> str:
     some = ", ".join(islice(shown, _MOST_NAMED)) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
     if now.driver is not None:
         return f"not scored yet: {some}"
-    return f"not scored: {some}; to score: {sweep_command('rerun', now.folder)}"
+    return f"not scored: {some}; to score: {sweep_command('rerun', now.folder, *plugin_options())}"
 
 
 def _bound(value: float | None) -> str:

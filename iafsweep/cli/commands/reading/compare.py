@@ -12,6 +12,7 @@ from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
+from iafsweep.config.plugins import plugin_options
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
 from iafsweep.shown_command import sweep_command
 from iafsweep.texts import readable_settings
@@ -82,7 +83,7 @@ def _score_alike(folder: Path, left_out: Sequence[LeftOut]) -> str:
         else:
             options += ["--hais", f"{name}:{said[0]}"]
             options += [word for each in said[1:] for word in ("--set", f"evaluation.hais.{each}")]
-    return sweep_command("rerun", folder.absolute(), *options)
+    return sweep_command("rerun", folder.absolute(), *options, *plugin_options())
 
 
 def differences_table(differences: tuple[PairedDifference, ...], first: str) -> TextTable:
