@@ -139,7 +139,11 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
     estimates = () if evaluation is None else evaluation.estimates
     lines += [_row(each) for each in estimates]
     if evaluation is None:
-        return [*lines, "", "No test figures of these weights are known; `iafsweep-run --evaluate-only` makes them."]
+        return [
+            *lines,
+            "",
+            "No test figures of these weights are known: score the run they come from, and export it again.",
+        ]
     return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
 
 

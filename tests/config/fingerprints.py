@@ -106,7 +106,6 @@ def command(config, folder):
         root=folder,
         resume=False,
         evaluate_only=False,
-        again="",
         console=Console(quiet=True),
     )
     evaluation = run.read_evaluation()

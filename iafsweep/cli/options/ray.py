@@ -66,7 +66,7 @@ class Host:
             hours=hours,
             allow_no_authentication=self.allow_no_authentication,
         )
-        return Machine(absolute_data_root(self.data_root), self.data_root, options, cluster.tracker)
+        return Machine(absolute_data_root(self.data_root), options, cluster.tracker)
 
 
 def absolute_data_root(asked: Path | None) -> Path:
@@ -76,13 +76,9 @@ def absolute_data_root(asked: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Machine:
-    """On what a command runs.
-
-    ``asked_data_root`` is the folder of data sets if it was asked for on the command line.
-    """
+    """On what a command runs."""
 
     data_root: Path
-    asked_data_root: Path | None
     options: LaunchOptions
     tracker: TrackerName | None = None
 
