@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     from iafsweep.api.run import Run, load_run
     from iafsweep.api.sweep import LoadedSweep, load_sweep
     from iafsweep.config import RunConfig, load_config
+    from iafsweep.data import Images
     from iafsweep.models import VAE, build_model
 
 __all__ = [
     "VAE",
+    "Images",
     "LoadedSweep",
     "Run",
     "RunConfig",
@@ -68,6 +70,7 @@ __all__ = [
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
+    "Images": "iafsweep.data",
     "LoadedSweep": "iafsweep.api.sweep",
     "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",

@@ -7,10 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from iafsweep.api.news import SweepNews
+from iafsweep.api.own_images import Given, space_with_images
 from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
-from iafsweep.data import load_test_images, load_training_images
+from iafsweep.data import Images, load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, unknown_images
 from iafsweep.errors import ConfigError, RunFolderError, UserError
 from iafsweep.records import FigureKind, Fingerprint, Split
@@ -33,6 +34,7 @@ def rerun(
     news: SweepNews | None = None,
     asked: Collection[FigureKind] | None = None,
     trials: Sequence[str] = (),
+    images: Given = None,
 ) -> tuple[int, SweepResults]:
     """Score the best trials with other settings than the sweep did, more of them, or those that are named; publish.
 
@@ -45,6 +47,7 @@ def rerun(
         news: hears of it.
         asked: figures that are made whatever there is, see :func:`plan_finalist`.
         trials: the trials to score; none: the best.
+        images: one's own that it was trained on, or where they are; None: where they were.
 
     Returns:
         The exit code, as :func:`score_best`, and what was published.
@@ -62,8 +65,9 @@ def rerun(
         news.message("No trial has completed, so there is nothing to score.")
     elif options.address is None:
         plan_trials([options.node], settings, len(trials) or settings.top, may_grow=options.wait)
+    own = space_with_images(sweep.space, images)[1] if has_work else None
     with options.ray() if has_work else nullcontext():
-        code = score_best(sweep, settings, evaluation, options, data_root, news, asked, trials)
+        code = score_best(sweep, settings, evaluation, options, data_root, news, asked, trials, own)
     return code, publish_results(sweep, news.report_command(sweep.folder.path))
 
 
@@ -76,6 +80,7 @@ def score_best(
     news: SweepNews,
     asked: Collection[FigureKind] | None = None,
     trials: Sequence[str] = (),
+    own: Images | None = None,
 ) -> int:
     """Score the best trials of a sweep, or those that are named, on the test images.
 
@@ -88,6 +93,7 @@ def score_best(
         news: hears of it.
         asked: figures that are made whatever there is, see :func:`plan_finalist`.
         trials: the trials to score; none: the best.
+        own: images of one's own that it was trained on; None: they are read where they were, if they are such.
 
     Returns:
         0; 1 if no trial ended well or one could not be scored; 128 and the signal's number if that was interrupted.
@@ -100,8 +106,8 @@ def score_best(
     if not ranked or not top:
         return 1 if _all_failed(sweep.state) else 0
     data = sweep.space.base.data
-    test = load_test_images(data, data_root)
-    images = load_training_images(data, data_root).fingerprints | {"test": fingerprint(test)}
+    test = load_test_images(data, data_root, own)
+    images = load_training_images(data, data_root, own).fingerprints | {"test": fingerprint(test)}
     finalists: list[Finalist] = []
     for trial in ranked:
         try:

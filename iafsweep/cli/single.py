@@ -76,6 +76,9 @@ def single(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
+    data_path: Annotated[
+        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores it may use.")] = None,
     version: VersionOption = False,
 ) -> None:
@@ -120,6 +123,7 @@ def single(
         device=device,
         threads=threads,
         root=absolute_data_root(data_root),
+        images=data_path,
         resume=resume,
         evaluate_only=evaluate_only,
         again=_resume_command(folder, device, data_root, threads, tracker),
@@ -179,13 +183,14 @@ def train_and_score(
     evaluate_only: bool,
     again: str,
     console: Console,
+    images: Path | None = None,
     same: str = "",
     news: Callable[[], None] = lambda: None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
     When interrupted, ``again`` is printed, the command that resumes; where there is nothing to resume ``same``, the one
-    that was given.
+    that was given. ``images``: where images of one's own are; None: where the configuration says.
     ``news`` is called after each epoch.
     """
     with leaving_at_once(), loading("PyTorch"):
@@ -197,9 +202,11 @@ def train_and_score(
     try:
         with errors.faults_in_words(folder.path, same or again if evaluate_only else again):
             if evaluate_only:
-                figures = api.score(config, folder, root, device=device, threads=threads, news=output)
+                figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:
-                figures = api.train(config, folder, root, device=device, threads=threads, resume=resume, news=output)
+                figures = api.train(
+                    config, folder, root, images=images, device=device, threads=threads, resume=resume, news=output
+                )
             console.print(tables.figures_table(figures.estimates))
             for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
                 say(console, line)

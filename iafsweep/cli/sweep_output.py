@@ -41,7 +41,7 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoRetu
     """Run a sweep, print what is to be heard of it, what it leaves and how to go on, and end the command."""
     output = SweepOutput(machine, make_console())
     try:
-        end = work(Place(machine.options, machine.data_root, output))
+        end = work(Place(machine.options, machine.data_root, output, machine.data_path))
         with faults_in_words(end.results.folder.path, output.going_on):
             output.print_end(end)
         code = end.exit_code

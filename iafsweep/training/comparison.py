@@ -10,12 +10,16 @@ import torch
 
 from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.config.files import build_stored
+from iafsweep.config.meaning import where
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.checkpoint import Checkpoint, load_best
 
 # What changes neither the epochs already trained nor the way they would be trained again.
-_FREE_FIELDS = {"title", "training.epochs", "training.checkpoint_every_minutes", "training.compile"}
+_FREE_FIELDS = {
+    *("title", "training.epochs", "training.checkpoint_every_minutes", "training.compile"),
+    *where(RunConfig),  # what is found there tells
+}
 _FREE_SECTIONS = ("evaluation.",)
 
 

@@ -48,7 +48,6 @@ def launch(
         from iafsweep.cli.sweep_output import run_and_print
 
     def work(place: api.Place) -> api.SweepEnd:
-        searched = api.with_sweep(loaded, changes, place.news)
-        return api.launch(searched, runs, find_config(space).stem, place, name, warm_start)
+        return api.launch(loaded, runs, find_config(space).stem, place, name, warm_start, changes)
 
     run_and_print(work, host.machine(cluster, budget.hours))

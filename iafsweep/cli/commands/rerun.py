@@ -100,7 +100,7 @@ def rerun_best(
     output = SweepOutput(machine, console, this_command())
     with faults_in_words(sweep.folder.path, output.going_on):
         figures, place = _figures_asked(asked, hais, overrides), (machine.options, machine.data_root, output)
-        code, results = api_rerun(sweep, space.sweep, evaluation, *place, figures, trials)
+        code, results = api_rerun(sweep, space.sweep, evaluation, *place, figures, trials, machine.data_path)
         output.print_scored(results, code)
     return code
 
