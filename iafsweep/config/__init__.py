@@ -1,11 +1,11 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
-``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep``
-the [sweep] table of a search space, ``procedure`` how a sweep proposes and decides · ``files`` TOML and overrides ·
-``meaning`` files of other versions · ``problems`` messages.
+``section`` the base · ``sources`` the sets that have a name · ``data``, ``model``, ``training``, ``evaluation`` the
+sections · ``run`` the whole · ``sweep`` the [sweep] table of a search space, ``procedure`` how a sweep proposes and
+decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
-from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
+from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
@@ -19,10 +19,12 @@ from iafsweep.config.files import dump_config, load_config
 from iafsweep.config.model import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
+from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
     "SOURCES",
+    "About",
     "DataConfig",
     "DecoderConfig",
     "EncoderConfig",

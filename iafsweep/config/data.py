@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.meaning import Where
 from iafsweep.config.section import Section
+from iafsweep.config.sources import SOURCES, SourceFacts
 from iafsweep.errors import ConfigError
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 Count = Annotated[int, Field(ge=0)]
 Levels = Annotated[int, Field(ge=2, le=256)]
-
-
-class SourceFacts(NamedTuple):
-    """What is known of a data source before it is read.
-
-    Attributes:
-        image_shape: channels, height, width.
-        training_images: images in the training file, validation images included.
-        test_images: images in the test file.
-        validation_images: how many training images are held out unless the configuration says otherwise.
-        levels: how many values a pixel can have, 0 to levels - 1: 256 of grey values, 2 of bits.
-        validation_is_last: whether the source has validation images of its own, behind its training images; else those
-            held out are drawn.
-    """
-
-    image_shape: tuple[int, int, int]
-    training_images: int
-    test_images: int
-    validation_images: int
-    levels: int = 256
-    validation_is_last: bool = False
-
-
-SOURCES: dict[str, SourceFacts] = {
-    "mnist": SourceFacts((1, 28, 28), training_images=60_000, test_images=10_000, validation_images=5_000),
-    "mnist_mini": SourceFacts((1, 28, 28), training_images=10_000, test_images=1_000, validation_images=1_000),
-}
 
 
 class FoundImages(Section):
@@ -79,10 +53,24 @@ class FoundImages(Section):
 class DataConfig(Section):
     """Which images, and how they are split and binarised."""
 
-    source: Literal["mnist", "mnist_mini", "file"] = Field(
+    source: Literal[
         "mnist",
-        description="Data set: `mnist` (60,000 / 10,000) or `mnist_mini` (10,000 / 1,000, inside the package); `file`: "
-        "images of one's own, at `data.path`.",
+        "mnist_mini",
+        "fashion_mnist",
+        "kmnist",
+        "emnist_byclass",
+        "emnist_bymerge",
+        "emnist_balanced",
+        "emnist_letters",
+        "emnist_digits",
+        "emnist_mnist",
+        "static_mnist",
+        "omniglot",
+        "caltech101_silhouettes",
+        "cifar10",
+        "file",
+    ] = Field(
+        "mnist", description="A set by its name (`run_sweep.py data` lists them), or `file`: your own, at `data.path`."
     )
     path: Annotated[str | None, Where()] = Field(
         None,
@@ -105,8 +93,8 @@ class DataConfig(Section):
     validation_images: int | None = Field(
         None,
         ge=0,
-        description="Training images held out for validation; unset: 5,000 of `mnist`, 1,000 of `mnist_mini`; of one's "
-        "own a tenth, unless they come with some. 0 (none) is for single runs only.",
+        description="Training images held out for validation; unset: as `run_sweep.py data` lists, 5,000 of `mnist`; "
+        "of one's own a tenth, unless they come with some. 0 (none) is for single runs only.",
     )
     split_seed: Seed = Field(0, description="Seed of the split into training and validation images.")
     binarisation_seed: Seed = Field(

@@ -6,35 +6,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from iafsweep.config import DataConfig
-from iafsweep.data import mnist, mnist_mini
+from iafsweep.data import mnist_mini
+from iafsweep.data.cifar10 import CIFAR10
 from iafsweep.data.fingerprint import fingerprint
+from iafsweep.data.idx_sets import EMNIST, FASHION_MNIST, KMNIST, MNIST
 from iafsweep.data.images import Images
+from iafsweep.data.matlab_sets import CALTECH101_SILHOUETTES, OMNIGLOT
 from iafsweep.data.reading import read_images
+from iafsweep.data.source import Source
+from iafsweep.data.static_mnist import STATIC_MNIST
 from iafsweep.errors import DataError
 from iafsweep.generators import generator
 from iafsweep.records import Fingerprint, Split
 
-
-class Source(Protocol):
-    """What a data source's module offers; ``root`` is the folder under which downloaded sets are kept."""
-
-    def prepare(self, root: Path) -> None:
-        """Make sure that the files are there."""
-
-    def training_images(self, root: Path) -> Tensor:
-        """Return all training images, uint8 [N, channels, height, width]."""
-
-    def test_images(self, root: Path) -> Tensor:
-        """Return all test images, uint8 [N, channels, height, width]."""
-
-
-SOURCES: dict[str, Source] = {"mnist": mnist, "mnist_mini": mnist_mini}
+SOURCES: dict[str, Source] = {
+    "mnist": MNIST,
+    "mnist_mini": mnist_mini,
+    "fashion_mnist": FASHION_MNIST,
+    "kmnist": KMNIST,
+    **EMNIST,
+    "static_mnist": STATIC_MNIST,
+    "omniglot": OMNIGLOT,
+    "caltech101_silhouettes": CALTECH101_SILHOUETTES,
+    "cifar10": CIFAR10,
+}
+"""Where each set comes from; images of one's own are :class:`Images`."""
 
 
 @dataclass(frozen=True, eq=False)
