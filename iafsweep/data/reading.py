@@ -92,12 +92,13 @@ def _array(content: bytes, what: str) -> Array:
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError) as error:
-        if "allow_pickle" in str(error) or content[:1] == b"\x80":
+        if "Object arrays" in str(error) or content[:1] == b"\x80":  # numpy takes what it does not know for a pickle
             raise DataError(
                 f"{what} holds Python objects (a pickle), which are never read, since they may run code; save a plain "
                 f"array, as of numpy.stack(list_of_images)"
             ) from None
-        raise DataError(f"{what} is no array of NumPy, or truncated ({error}); save it again") from None
+        said = "" if "pickle" in str(error) else f" ({error})"
+        raise DataError(f"{what} is no array of NumPy, or truncated{said}; save it again") from None
     if not isinstance(array, np.ndarray):
         raise DataError(f"{what} is no array of NumPy; save it again")
     return array
