@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.meaning import Where
 from iafsweep.config.section import Section
-from iafsweep.config.sources import SOURCES, SourceFacts
+from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
 from iafsweep.errors import ConfigError
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -53,23 +53,7 @@ class FoundImages(Section):
 class DataConfig(Section):
     """Which images, and how they are split and binarised."""
 
-    source: Literal[
-        "mnist",
-        "mnist_mini",
-        "fashion_mnist",
-        "kmnist",
-        "emnist_byclass",
-        "emnist_bymerge",
-        "emnist_balanced",
-        "emnist_letters",
-        "emnist_digits",
-        "emnist_mnist",
-        "static_mnist",
-        "omniglot",
-        "caltech101_silhouettes",
-        "cifar10",
-        "file",
-    ] = Field(
+    source: Annotated[str, SOURCES] = Field(
         "mnist", description="A set by its name (`run_sweep.py data` lists them), or `file`: your own, at `data.path`."
     )
     path: Annotated[str | None, Where()] = Field(
@@ -136,7 +120,7 @@ class DataConfig(Section):
             ConfigError: they are images of one's own that were not looked at.
         """
         if self.source != "file":
-            return SOURCES[self.source]
+            return source_facts(self.source)
         if self.images is None:
             raise ConfigError("the images of data.source = 'file' were not looked at yet: iafsweep.data.look does")
         return self.images.facts

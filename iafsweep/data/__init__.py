@@ -9,7 +9,6 @@ from iafsweep.data.binarisation import binarise, fixed_binarisation
 from iafsweep.data.images import Images
 from iafsweep.data.source import Source
 from iafsweep.data.splits import (
-    SOURCES,
     TrainingImages,
     load_test_images,
     load_training_images,
@@ -17,7 +16,6 @@ from iafsweep.data.splits import (
 )
 
 __all__ = [
-    "SOURCES",
     "Images",
     "Source",
     "TrainingImages",

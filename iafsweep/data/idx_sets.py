@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from iafsweep.config import SOURCES, SourceFacts
+from iafsweep.config import SourceFacts, source_facts
 from iafsweep.data.idx import HEADER, parse_images
 from iafsweep.data.source import FileSet, SetFile
 from iafsweep.errors import DataError
@@ -90,24 +90,27 @@ class IdxSet(FileSet):
 
 MNIST = IdxSet(
     "MNIST",
-    SOURCES["mnist"],
+    source_facts("mnist"),
     (TRAINING_FILE, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
     (TEST_FILE, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
 )
 FASHION_MNIST = IdxSet(
     "FashionMNIST",
-    SOURCES["fashion_mnist"],
+    source_facts("fashion_mnist"),
     (TRAINING_FILE, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
     (TEST_FILE, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
 )
-KMNIST = IdxSet("KMNIST", SOURCES["kmnist"])
-EMNIST = {
-    f"emnist_{split}": IdxSet(
-        "EMNIST",
-        SOURCES[f"emnist_{split}"],
-        (f"emnist-{split}-train-images-idx3-ubyte", ""),
-        (f"emnist-{split}-test-images-idx3-ubyte", ""),
-        split,
-    )
-    for split in ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
-}
+KMNIST = IdxSet("KMNIST", source_facts("kmnist"))
+
+
+def _emnist(split: str) -> IdxSet:
+    names = [(f"emnist-{split}-{part}-images-idx3-ubyte", "") for part in ("train", "test")]
+    return IdxSet("EMNIST", source_facts(f"emnist_{split}"), names[0], names[1], split)
+
+
+EMNIST_BYCLASS = _emnist("byclass")
+EMNIST_BYMERGE = _emnist("bymerge")
+EMNIST_BALANCED = _emnist("balanced")
+EMNIST_LETTERS = _emnist("letters")
+EMNIST_DIGITS = _emnist("digits")
+EMNIST_MNIST = _emnist("mnist")

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from iafsweep.config.data import DataConfig, FoundImages
 from iafsweep.data.fingerprint import fingerprint
 from iafsweep.errors import DataError
-from iafsweep.generators import generator
 from iafsweep.records import Split
+from iafsweep.seeds import generator
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -13,7 +13,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from torch import Tensor
 
-from iafsweep.config import SOURCES, SourceFacts
+from iafsweep.config import SourceFacts, source_facts
 from iafsweep.data.images import Array
 from iafsweep.data.source import FileSet, SetFile, download_file
 from iafsweep.errors import DataError
@@ -92,7 +92,7 @@ OMNIGLOT = MatlabSet(
     "OMNIGLOT",
     "omniglot",
     SetFile("chardata.mat", checksum="21ecaf34373511aa7691cf2e0802aa3d"),
-    SOURCES["omniglot"],
+    source_facts("omniglot"),
     {"data": 24_345},
     "testdata",
     "https://github.com/yburda/iwae/raw/master/datasets/OMNIGLOT/chardata.mat",
@@ -102,7 +102,7 @@ CALTECH101_SILHOUETTES = MatlabSet(
     "Caltech-101 silhouettes",
     "caltech101_silhouettes",
     SetFile("caltech101_silhouettes_28_split1.mat"),
-    SOURCES["caltech101_silhouettes"],
+    source_facts("caltech101_silhouettes"),
     {"train_data": 4_100, "val_data": 2_264},
     "test_data",
     "https://people.cs.umass.edu/~marlin/data/caltech101_silhouettes_28_split1.mat",

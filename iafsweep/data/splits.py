@@ -10,32 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from iafsweep.config import DataConfig
-from iafsweep.data import mnist_mini
-from iafsweep.data.cifar10 import CIFAR10
+from iafsweep.config import SOURCES, DataConfig
 from iafsweep.data.fingerprint import fingerprint
-from iafsweep.data.idx_sets import EMNIST, FASHION_MNIST, KMNIST, MNIST
 from iafsweep.data.images import Images
-from iafsweep.data.matlab_sets import CALTECH101_SILHOUETTES, OMNIGLOT
 from iafsweep.data.reading import read_images
 from iafsweep.data.source import Source
-from iafsweep.data.static_mnist import STATIC_MNIST
 from iafsweep.errors import DataError
-from iafsweep.generators import generator
 from iafsweep.records import Fingerprint, Split
-
-SOURCES: dict[str, Source] = {
-    "mnist": MNIST,
-    "mnist_mini": mnist_mini,
-    "fashion_mnist": FASHION_MNIST,
-    "kmnist": KMNIST,
-    **EMNIST,
-    "static_mnist": STATIC_MNIST,
-    "omniglot": OMNIGLOT,
-    "caltech101_silhouettes": CALTECH101_SILHOUETTES,
-    "cifar10": CIFAR10,
-}
-"""Where each set comes from; images of one's own are :class:`Images`."""
+from iafsweep.seeds import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +85,7 @@ def load_training_images(config: DataConfig, root: Path, images: Images | None =
     """
     config, images = look(config, images)
     if images is None:
-        source = SOURCES[config.source]
+        source: Source = SOURCES.load(config.source)
         source.prepare(root)
         training = source.training_images(root)
         source.test_images(root)
@@ -132,6 +114,6 @@ def load_test_images(config: DataConfig, root: Path, images: Images | None = Non
     images = look(config, images)[1]
     if images is not None:
         return images.test
-    source = SOURCES[config.source]
+    source: Source = SOURCES.load(config.source)
     source.prepare(root)
     return source.test_images(root)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iafsweep.config import SOURCES
+from iafsweep.config import source_facts
 from iafsweep.data.source import FileSet, SetFile, download_file
 from iafsweep.errors import DataError
 
-FACTS = SOURCES["static_mnist"]
+FACTS = source_facts("static_mnist")
 _ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
 
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from iafsweep.config import SOURCES as FACTS
-from iafsweep.config import DataConfig
-from iafsweep.data import SOURCES, cifar10, idx_sets, load_test_images, load_training_images, matlab_sets, static_mnist
+from iafsweep.config import SOURCES, DataConfig, Member, source_facts
+from iafsweep.data import cifar10, idx_sets, load_test_images, load_training_images, matlab_sets, static_mnist
 from iafsweep.data.idx import image_header
 from iafsweep.data.source import FileSet, SetFile, download_file
 from iafsweep.errors import DataError
 
+NAMES = [name for name in SOURCES.members if name != "file"]
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (13, 28, 28), dtype=np.uint8)
 BITS = RANDOM.integers(0, 2, (13, 28, 28), dtype=np.uint8)
@@ -32,11 +32,11 @@ def small(facts, **counts):
 
 def idx_set(name, root, packed=False):
     """Ten training and three test images in the files of a set, no digest compared."""
-    kept = SOURCES[name]
+    kept = SOURCES.load(name)
     split = name.removeprefix("emnist_") if name.startswith("emnist") else ""
     names = [file.name for file in kept.files]
     made = idx_sets.IdxSet(
-        kept.title, small(FACTS[name], training_images=10, test_images=3), (names[0], ""), (names[1], ""), split
+        kept.title, small(source_facts(name), training_images=10, test_images=3), (names[0], ""), (names[1], ""), split
     )
     (root / made.folder).mkdir(parents=True)
     stored = GREY.transpose(0, 2, 1) if split else GREY
@@ -48,7 +48,7 @@ def idx_set(name, root, packed=False):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("name", [name for name in FACTS if isinstance(SOURCES[name], idx_sets.IdxSet)])
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(SOURCES.load(name), idx_sets.IdxSet)])
 def test_idx_sets(name, packed, tmp_path):
     made = idx_set(name, tmp_path, packed)
     made.prepare(tmp_path)
@@ -96,14 +96,14 @@ def test_static_mnist(tmp_path):
 
 
 def matlab_set(name, root, images, **matrices):
-    kept = SOURCES[name]
+    kept = SOURCES.load(name)
     counts = {key: len(value) for key, value in matrices.items()}
     training = {key: counts[key] for key in kept._training}
     made = matlab_sets.MatlabSet(
         kept.title,
         str(kept.folder),
         SetFile(kept.files[0].name),
-        small(FACTS[name], test_images=counts[kept._test]),
+        small(source_facts(name), test_images=counts[kept._test]),
         training,
         kept._test,
         "",
@@ -186,9 +186,10 @@ def test_cifar10(tmp_path):
 
 
 def test_own_validation_images_are_held_out_whatever_the_seed(tmp_path, monkeypatch):
-    monkeypatch.setitem(SOURCES, "static_mnist", static_set(tmp_path))
-    facts = small(FACTS["static_mnist"], training_images=10, test_images=3, validation_images=4)
-    monkeypatch.setitem(FACTS, "static_mnist", facts)
+    monkeypatch.setattr(static_mnist, "STATIC_MNIST", static_set(tmp_path))
+    place = SOURCES.members["static_mnist"].place
+    facts = small(source_facts("static_mnist"), training_images=10, test_images=3, validation_images=4)
+    monkeypatch.setitem(SOURCES.members, "static_mnist", Member(place, facts))
     for seed in (0, 1):
         both = load_training_images(DataConfig(source="static_mnist", split_seed=seed), tmp_path)
         assert torch.equal(both.training, tensor(BITS[:6]))
@@ -197,7 +198,7 @@ def test_own_validation_images_are_held_out_whatever_the_seed(tmp_path, monkeypa
     assert torch.equal(none.training, tensor(BITS[:10]))
 
 
-@pytest.mark.parametrize("name", [name for name in FACTS if isinstance(SOURCES[name], FileSet)])
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(SOURCES.load(name), FileSet)])
 def test_what_is_missing_is_said_with_its_folder_and_what_it_must_be(name, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise RuntimeError("no network")
@@ -207,7 +208,7 @@ def test_what_is_missing_is_said_with_its_folder_and_what_it_must_be(name, tmp_p
     monkeypatch.setattr("torchvision.datasets.utils.download_and_extract_archive", refuse)
     with pytest.raises(DataError) as error:
         load_test_images(DataConfig(source=name), tmp_path)
-    said, source = str(error.value), SOURCES[name]
+    said, source = str(error.value), SOURCES.load(name)
     assert f"of {source.title} missing, and no download (no network)" in said
     assert f"into {tmp_path / source.folder}" in said
     for file in source.files:
