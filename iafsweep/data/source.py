@@ -13,6 +13,7 @@ from typing import Protocol
 from filelock import FileLock
 from torch import Tensor
 
+from iafsweep.config import SOURCES, SourceFacts, source_facts
 from iafsweep.errors import DataError
 
 
@@ -30,6 +31,27 @@ class Source(Protocol):
 
     def test_images(self, root: Path) -> Tensor:
         """Return all test images, uint8 [N, channels, height, width]."""
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A set with a name, and whether it is on this machine.
+
+    Attributes:
+        name: as configurations use it.
+        facts: what is known of it.
+        missing: the files that it needs and has not.
+    """
+
+    name: str
+    facts: SourceFacts
+    missing: tuple[Path, ...]
+
+
+def known_sets(root: Path) -> tuple[KnownSet, ...]:
+    """Return every set with a name, those of plugins too, as it stands under the folder of data sets."""
+    names = [name for name, member in SOURCES.members.items() if isinstance(member.knows, SourceFacts)]
+    return tuple(KnownSet(name, source_facts(name), tuple(SOURCES.load(name).missing(root))) for name in names)
 
 
 @dataclass(frozen=True)
