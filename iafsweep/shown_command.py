@@ -20,9 +20,17 @@ _NAMES: dict[Which, tuple[str, str]] = {
 
 _COMPUTING = {"launch", "resume", "extend", "retry", "retrain", "rerun"}
 _OF_ALL = ("--plugin",)
-_OF_COMPUTING = ("--data-root", "--ray-folder", "--address", "--allow-no-authentication", "--dashboard", "--wait")
+_OF_COMPUTING = (
+    "--data-root",
+    "--data-path",
+    "--ray-folder",
+    "--address",
+    "--allow-no-authentication",
+    "--dashboard",
+    "--wait",
+)
 _OF_TRAINING = ("--tracker", "--hours")
-_OF_RUN = ("--data-root", "--device", "--threads", "--tracker")
+_OF_RUN = ("--data-root", "--data-path", "--device", "--threads", "--tracker")
 _FLAGS = {"--allow-no-authentication", "--dashboard", "--wait"}
 
 

@@ -19,6 +19,8 @@ from iafsweep.errors import ConfigError
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 UNITS = {
+    "data.image_size": "pixels",
+    "data.levels": "values",
     "data.validation_images": "images",
     "data.split_seed": "seed",
     "data.binarisation_seed": "seed",
@@ -191,6 +193,8 @@ def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], b
         return kinds, bounds + [bound for part in parts for bound in part[1]], type(None) in arguments
     if origin is Literal:
         return [", ".join(f"`{_toml(value)}`" for value in arguments)], bounds, False
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return ["table"], bounds, False
     if origin is tuple:
         kinds, inner, _ = _type(arguments[0], [])
         each = [f"each {bound}" for bound in inner]

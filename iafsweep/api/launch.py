@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
 from iafsweep.api.news import Place, SweepNews
+from iafsweep.api.own_images import space_with_images, told
 from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config.problems import explain
 from iafsweep.config.sweep import SweepConfig
@@ -66,7 +68,13 @@ class SweepEnd:
 
 
 def launch(
-    space: SearchSpace, runs: Path, stem: str, place: Place, name: str | None = None, warm: Path | None = None
+    space: SearchSpace,
+    runs: Path,
+    stem: str,
+    place: Place,
+    name: str | None = None,
+    warm: Path | None = None,
+    changes: Mapping[str, object] = MappingProxyType({}),
 ) -> SweepEnd:
     """Begin a sweep in a new folder and see it through.
 
@@ -77,11 +85,14 @@ def launch(
         place: on what.
         name: of the folder.
         warm: an earlier sweep's folder: the sampler is told what its trials found.
+        changes: settings of it, see :func:`with_sweep`.
 
     Raises:
         UserError: there is no room for it, this machine cannot give what it asks for, or a file cannot be used.
     """
     earlier = None if warm is None else read_sweep(SweepFolder(warm))
+    space, own = space_with_images(space, place.images)
+    space, place = with_sweep(space, changes, place.news), replace(place, images=own)
 
     def begin(folder: SweepFolder) -> None:
         if earlier is not None:
@@ -203,12 +214,15 @@ def complete(
     options, news = place.options, place.news
     news.opened(folder)
     folder.refuse_if_driven()
+    space, own = space_with_images(space, place.images)
     check_resources(space, folder, options, reopened)
-    images = load_training_images(space.base.data, place.data_root)
+    images = load_training_images(space.base.data, place.data_root, own)
     with news.importing():
         from iafsweep.api.rerun import score_best
         from iafsweep.sweep.tune.driver import train_sweep
     with news.working(space, folder) as progress:
+        if own is not None:
+            news.message(told(space.base.data, own))
         begin(folder)
         with options.ray() as nodes:
             plan_training(nodes, space.sweep, space.sweep.trials, may_grow=options.wait)  # before anything is made
@@ -216,7 +230,7 @@ def complete(
             sweep, code = StoredSweep(folder, space, outcome.state), outcome.exit_code
             if outcome.status not in ("interrupted", "aborted"):
                 news.trained(outcome, space)
-                code = score_best(sweep, space.sweep, space.base.evaluation, place)
+                code = score_best(sweep, space.sweep, space.base.evaluation, replace(place, images=own))
         return SweepEnd(outcome, publish_results(sweep, news.report_command(folder.path)), code)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
+    from iafsweep.api.own_images import Given
     from iafsweep.data import TrainingImages
     from iafsweep.run_files.run_folder import RunFolder
     from iafsweep.search_space.space import SearchSpace
@@ -29,6 +30,8 @@ class Place:
     options: LaunchOptions
     data_root: Path
     news: SweepNews
+    images: Given = None
+    """Images of one's own, in place of those that the configuration names, or where they are."""
 
 
 class StepNews:

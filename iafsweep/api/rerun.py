@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from iafsweep.api.news import Place
+from iafsweep.api.own_images import space_with_images
 from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
@@ -36,6 +38,7 @@ def rerun(
         place: on what.
         asked: figures that are made whatever there is, see :func:`plan_finalist`.
         trials: the trials to score; none: the best.
+        images: one's own that it was trained on, or where they are; None: where they were.
 
     Returns:
         The exit code, as :func:`score_best`, and what was published.
@@ -54,6 +57,8 @@ def rerun(
         news.message("No trial has completed, so there is nothing to score.")
     elif options.address is None:
         plan_trials([options.node], settings, len(trials) or settings.top, may_grow=options.wait)
+    if has_work:
+        place = replace(place, images=space_with_images(sweep.space, place.images)[1])
     with options.ray() if has_work else nullcontext():
         code = score_best(sweep, settings, evaluation, place, asked, trials)
     return code, publish_results(sweep, news.report_command(sweep.folder.path))
@@ -84,8 +89,9 @@ def score_best(
         ends = {trial.finished.status for trial in sweep.state.finished if trial.finished is not None}
         return 1 if ends and not ends & {"completed", "stopped"} else 0  # whether trials have ended, and none well
     data = sweep.space.base.data
-    test = load_test_images(data, place.data_root)
-    images = load_training_images(data, place.data_root).fingerprints | {"test": fingerprint(test)}
+    own = space_with_images(sweep.space, place.images)[1]
+    test = load_test_images(data, place.data_root, own)
+    images = load_training_images(data, place.data_root, own).fingerprints | {"test": fingerprint(test)}
     finalists: list[Finalist] = []
     for trial in ranked:
         try:

@@ -77,6 +77,9 @@ def single(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
+    data_path: Annotated[
+        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores it may use.")] = None,
     version: VersionOption = False,
 ) -> None:
@@ -121,6 +124,7 @@ def single(
         device=device,
         threads=threads,
         root=absolute_data_root(data_root),
+        images=data_path,
         resume=resume,
         evaluate_only=evaluate_only,
         console=console,
@@ -172,11 +176,13 @@ def train_and_score(
     resume: bool,
     evaluate_only: bool,
     console: Console,
+    images: Path | None = None,
     news: Callable[[], None] = lambda: None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    When interrupted, the command that goes on is printed. ``news`` is called after each epoch.
+    When interrupted, the command that goes on is printed. ``news`` is called after each epoch. ``images``: where images
+    of one's own are; None: where the configuration says.
     """
 
     def going_on() -> str:
@@ -194,9 +200,11 @@ def train_and_score(
     try:
         with errors.faults_in_words(folder.path, going_on):
             if evaluate_only:
-                figures = api.score(config, folder, root, device=device, threads=threads, news=output)
+                figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:
-                figures = api.train(config, folder, root, device=device, threads=threads, resume=resume, news=output)
+                figures = api.train(
+                    config, folder, root, images=images, device=device, threads=threads, resume=resume, news=output
+                )
             console.print(tables.figures_table(figures.estimates))
             for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
                 say(console, line)

@@ -50,7 +50,7 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on:
     """
     output = SweepOutput(machine, make_console(), going_on)
     try:
-        end = work(Place(machine.options, machine.data_root, output))
+        end = work(Place(machine.options, machine.data_root, output, machine.data_path))
         with faults_in_words(end.results.folder.path, lambda: output.going_on):
             output.print_end(end)
         code = end.exit_code

@@ -47,7 +47,7 @@ def export_model(
             raise RunFolderError(f"{to} is not empty; name a new folder for the model")
         part.path.mkdir(parents=True)
         write_weights(weights_of(part), model, origin)
-        write_text(part.config, dump_config(config))
+        write_text(part.config, dump_config(config.published))
         write_text(part.metrics, "".join(row.model_dump_json() + "\n" for row in metrics))
         if evaluation is not None:
             part.write_evaluation(evaluation)

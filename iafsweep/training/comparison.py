@@ -10,6 +10,7 @@ import torch
 
 from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.config.files import build_stored
+from iafsweep.config.meaning import where
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.run_files.run_folder import RunFolder, sweep_of
 from iafsweep.training.checkpoint import Checkpoint, load_best
@@ -21,6 +22,7 @@ _FREE_FIELDS = {
     "training.early_stopping_epochs",
     "training.checkpoint_every_minutes",
     "training.compile",
+    *where(RunConfig),  # what is found there tells
 }
 _FREE_SECTIONS = ("evaluation.",)
 
