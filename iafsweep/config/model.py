@@ -48,24 +48,24 @@ class EncoderConfig(Section):
     """The encoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
     kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
-    )
     resnet: ResnetEncoderConfig = ResnetEncoderConfig()
     gated_conv: GatedConvEncoderConfig = GatedConvEncoderConfig()
     mlp: MlpConfig = MlpConfig()
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
 
 
 class DecoderConfig(Section):
     """The decoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
     kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
-    )
     resnet: ResnetDecoderConfig = ResnetDecoderConfig()
     gated_conv: GatedConvDecoderConfig = GatedConvDecoderConfig()
     mlp: MlpConfig = MlpConfig()
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
 
 
 class MadeConfig(Section):

@@ -34,7 +34,7 @@ class SweepConfig(Section):
     scheduler: Literal["asha", "pbt", "none"] = Field(
         "asha",
         description="What becomes of weak trials: `asha` stops them early, `pbt` lets them go on from copies of strong "
-        "ones with a changed learning rate or warm-up, `none` leaves them alone.",
+        "ones with changed values, `none` leaves them alone.",
     )
     generation_epochs: int | None = Field(
         None,

@@ -116,7 +116,7 @@ CHANGES = {
     "training.objective_from_epoch": Change(SEVERAL, 1, "training"),
     "training.weight_average": Change({}, 0.5, "training"),
     "training.weight_average_images": Change(AVERAGED, 15, "training"),
-    "training.early_stopping_epochs": Change({"training.epochs": 3} | WORSENS, 1, "command"),
+    "training.early_stopping_epochs": Change({"training.epochs": 5, "training.learning_rate": 0.5}, 1, "training"),
     "training.seed": Change({}, 1, "training"),
     "training.checkpoint_every_epochs": Change({"training.epochs": 3}, 2, "checkpoints"),
     "training.checkpoint_every_minutes": Change(
