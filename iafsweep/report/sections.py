@@ -19,6 +19,10 @@ from iafsweep.report.searched import bound_axis, names, with_bound
 from iafsweep.sweep.storage.stored_sweep import resume_options
 
 _ERRORS = 12
+_BEST_EPOCH = (
+    "Reconstruction and KL add up to the validation bound. Active units are the latent variables that vary over images "
+    "(variance above 0.01); the gradient's norm is before clipping, the step size that of the epoch's first step."
+)
 
 
 def leaderboard(found: Findings) -> Markup:
@@ -79,7 +83,17 @@ def _errors(found: Findings) -> Markup | None:
 def curves(found: Findings) -> Markup:
     """Return the learning curves."""
     shown = Counter(row.status for row in found.rows if row.trial in {curve.trial for curve in found.curves.curves})
-    return _section("curves", "Learning curves", figure_card(found.curves, len(found.rows), legend(shown)))
+    figure = figure_card(found.curves, len(found.rows), legend(shown))
+    if not found.best_epochs.rows:
+        return _section("curves", "Learning curves", figure)
+    table = element(
+        "div",
+        element("h3", "In the best epoch"),
+        element("p", _BEST_EPOCH, class_="note"),
+        text_table(found.best_epochs, sortable=True, label="Training in the best epoch"),
+        class_="card",
+    )
+    return _section("curves", "Learning curves", element("div", figure, table, class_="stack"))
 
 
 def mattered(found: Findings) -> Markup:
