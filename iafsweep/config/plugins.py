@@ -233,7 +233,7 @@ def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
         return None
     if isinstance(said, list):
         shape, *numbers, about = said
-        return SourceFacts(tuple(shape), *numbers, About(*about))
+        return SourceFacts._make((tuple(shape), *numbers, About(*about)))
     return _placeholder(name, said, MemberConfig)
 
 

@@ -19,9 +19,10 @@ BESIDES = {FLOWS.path: {IdentityFlow}}  # at depth 0, whatever the kind
 
 
 def descendants(base):
-    """Every class below a base that can be made."""
+    """Every class of the package below a base that can be made."""
     for each in base.__subclasses__():
-        yield from ([] if each.__abstractmethods__ else [each])
+        is_member = each.__module__.startswith("iafsweep.") and not each.__abstractmethods__
+        yield from ([each] if is_member else [])
         yield from descendants(each)
 
 
