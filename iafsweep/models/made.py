@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, final
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from iafsweep.models.block_product import BLOCK_ROWS, block_product, mask_blocks
 from iafsweep.models.context import ContextEntry
-from iafsweep.models.layers import BatchNorm
+from iafsweep.models.layers import BatchNorm, SmallLinear
 from iafsweep.models.masks import autoregressive_masks
 
 GATE_SHIFT_WITH_BATCH_NORM = 3.0
@@ -30,6 +31,10 @@ class MadeOutput(NamedTuple):
     gate: Tensor | None
 
 
+Undo = Callable[[Tensor, MadeOutput, int], Tensor]
+"""Coordinate i after an autoregressive step [..., B], the outputs for it, and i, to that coordinate before the step."""
+
+
 @final
 class MaskedLayer(nn.Module):
     """``BN((mask * W) x)``, or ``(mask * W) x + bias`` without batch norm; x [..., inputs] to [..., outputs].
@@ -38,15 +43,22 @@ class MaskedLayer(nn.Module):
 
     Attributes:
         initial_bias: where the bias (or the shift of the batch norm) starts.
+        initial_scale: factor on the weights as they are drawn.
         blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
     """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0) -> None:
+    def __init__(
+        self,
+        mask: Tensor,
+        batch_norm_momentum: float | None,
+        initial_bias: float = 0.0,
+        initial_scale: float = 1.0,
+    ) -> None:
         super().__init__()
         outputs, inputs = mask.shape
-        self.initial_bias = initial_bias
+        self.initial_bias, self.initial_scale = initial_bias, initial_scale
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         count = outputs // BLOCK_ROWS
@@ -87,10 +99,11 @@ class ConditionalMade(nn.Module):
         latent_size: D.
         width: H, units of every hidden layer, at least D - 1.
         hidden_layers: number of hidden layers, at least 1.
-        entry: how the context enters; made for this width.
+        entry: how the context enters; made for this width. None: there is no context.
         batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
         gated: whether there is a layer for s.
         reverse: the order of dependencies runs from the last latent variable to the first.
+        starts_small: both outputs start near 0, where else gates start nearly open.
 
     Raises:
         ValueError: too few units or layers.
@@ -101,11 +114,12 @@ class ConditionalMade(nn.Module):
         latent_size: int,
         width: int,
         hidden_layers: int,
-        entry: ContextEntry,
+        entry: ContextEntry | None,
         *,
         batch_norm_momentum: float | None,
         gated: bool,
         reverse: bool,
+        starts_small: bool = False,
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
@@ -114,22 +128,52 @@ class ConditionalMade(nn.Module):
         self.entry = entry
         self.first = MaskedLayer(hidden_masks[0], batch_norm_momentum)
         self.hidden = nn.ModuleList(MaskedLayer(mask, batch_norm_momentum) for mask in hidden_masks[1:])
-        self.shift = MaskedLayer(output_mask, batch_norm_momentum)
+        scale = SmallLinear.initial_scale if starts_small else 1.0
+        self.shift = MaskedLayer(output_mask, batch_norm_momentum, initial_scale=scale)
         open_gate = GATE_SHIFT_WITHOUT_BATCH_NORM if batch_norm_momentum is None else GATE_SHIFT_WITH_BATCH_NORM
-        self.gate = MaskedLayer(output_mask, batch_norm_momentum, open_gate) if gated else None
+        start = 0.0 if starts_small else open_gate
+        self.gate = MaskedLayer(output_mask, batch_norm_momentum, start, scale) if gated else None
 
     def embed(self, context: Tensor) -> Tensor:
-        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples."""
+        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples.
+
+        Raises:
+            ValueError: it takes no context.
+        """
+        if self.entry is None:
+            raise ValueError("this masked network takes no context")
         return self.entry.embed(context)
 
-    def forward(self, z: Tensor, embedded: Tensor) -> MadeOutput:
+    def forward(self, z: Tensor, embedded: Tensor | None) -> MadeOutput:
         """Compute m and s.
 
         Args:
             z: latent variables, [..., B, D].
-            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z.
+            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z. None: without a context.
         """
-        hidden = self.entry.activate(self.first(z), embedded)
+        hidden = self.first(z)
+        if self.entry is None or embedded is None:
+            hidden = F.elu(hidden)
+        else:
+            hidden = self.entry.activate(hidden, embedded)
         for layer in self.hidden:
             hidden = F.elu(layer(hidden))
         return MadeOutput(self.shift(hidden), None if self.gate is None else self.gate(hidden))
+
+    def solve(self, z: Tensor, embedded: Tensor | None, undo: Undo) -> Tensor:
+        """Return the point that an autoregressive step with these outputs turns into z, in D passes.
+
+        Args:
+            z: after the step, [..., B, D].
+            embedded: as ``forward`` takes it.
+            undo: makes one coordinate of the point.
+        """
+        coordinates = torch.arange(self.latent_size, device=z.device)
+        source = torch.zeros_like(z)
+        for i in reversed(range(self.latent_size)) if self.reverse else range(self.latent_size):
+            output: MadeOutput = self(source, embedded)
+            # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
+            # behind a mask into NaN.
+            column = undo(z[..., i], output, i)
+            source = torch.where(coordinates == i, column.unsqueeze(-1), source)
+        return source

@@ -104,13 +104,16 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
     posterior = (
         f"an inverse autoregressive flow of {flow.depth} {'gated' if flow.gated else 'shift-only'} steps, each a "
         f"masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
+        if flow.has_made
+        else f"a `{flow.kind}` flow of {flow.depth} steps"
         if flow.depth
         else "a diagonal Gaussian (no flow)"
     )
+    prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
     channels, height, width = config.data.facts.image_shape
     return [
         f"A variational autoencoder of binarised images, {channels} x {height} x {width}: `{model.encoder.kind}` "
-        f"encoder, `{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior N(0, I), "
+        f"encoder, `{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior {prior}, "
         f"Bernoulli pixels. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` has every field."
     ]
 

@@ -109,9 +109,16 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         others = model.flow.family.members.keys() - {model.flow.kind}
         idle = others if model.flow.has_made else others | {"gated", "made"}
         values["flow"] = {name: value for name, value in values["flow"].items() if name not in idle}
+    if "prior" in values:
+        idle = model.prior.family.members.keys() - {model.prior.kind}
+        values["prior"] = {name: value for name, value in values["prior"].items() if name not in idle}
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
-    return values
+    if not model.takes_batch_norm and model.normalisation == "none":
+        del values["normalisation"]  # as with batch norm that there is none of
+    if model.normalisation != "batch_norm":
+        values["flow"].get("made", {}).pop("batch_norm", None)
+    return {name: value for name, value in values.items() if value != {}}
 
 
 def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,10 @@ class Bent(Flow):
         super().__init__()
         self.context_size, self.c = None, nn.Parameter(c)
 
+    @classmethod
+    def from_config(cls, config, latent_size, batch_norm_momentum):
+        return cls(torch.zeros(latent_size))
+
     def _slope(self, z):
         return 1 + self.c * (1 - z.tanh() ** 2)
 

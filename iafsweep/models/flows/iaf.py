@@ -42,17 +42,7 @@ class IAFStep(nn.Module):
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
         """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D], in D passes."""
-        embedded = self.made.embed(context)
-        size = self.made.latent_size
-        coordinates = torch.arange(size, device=z.device)
-        source = torch.zeros_like(z)
-        for i in reversed(range(size)) if self.made.reverse else range(size):
-            output: MadeOutput = self.made(source, embedded)
-            # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
-            # behind a mask into NaN.
-            column = _undo(z[..., i], output, i)
-            source = torch.where(coordinates == i, column.unsqueeze(-1), source)
-        return source
+        return self.made.solve(z, self.made.embed(context), _undo)
 
 
 def _undo(moved: Tensor, output: MadeOutput, i: int) -> Tensor:
