@@ -63,7 +63,7 @@ class DecoderConfig(Section):
 
 
 class MadeConfig(Section):
-    """The masked network (cMADE) inside every IAF step."""
+    """The masked network (cMADE) inside every step of an autoregressive flow (`iaf`, `naf`, `spline`)."""
 
     width: Size = Field(1920, description="Width of every hidden layer; at least latent_size - 1.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers.")
@@ -72,27 +72,75 @@ class MadeConfig(Section):
         description="How the context enters: `add` after the first activation (context size = width), "
         "`linear` through a linear map into the first pre-activation.",
     )
-    batch_norm: bool = Field(default=True, description="Batch norm after every masked layer.")
+    batch_norm: bool = Field(
+        default=True, description="Batch norm after every masked layer; in `naf` and `spline` not after the last."
+    )
+
+
+class SylvesterConfig(Section):
+    """Sizes of the `sylvester` flow."""
+
+    variant: Literal["orthogonal", "householder", "triangular"] = Field(
+        "orthogonal",
+        description="What the columns of Q are: `orthogonal`, some of D; `householder`, all D of a product of "
+        "reflections; `triangular`, the identity, its columns reversed in every second step.",
+    )
+    columns: Size = Field(16, description="Columns M of Q in `orthogonal`; at most latent_size.")
+    reflections: Size = Field(8, le=1000, description="Householder reflections in `householder`.")
+
+
+class NafConfig(Section):
+    """Sizes of the `naf` flow."""
+
+    units: Size = Field(8, le=1000, description="Sigmoids of the increasing network of each latent variable.")
+
+
+class SplineFlowConfig(Section):
+    """Sizes of the `spline` flow."""
+
+    bins: int = Field(8, ge=2, le=500, description="Bins of the spline of each latent variable.")
+    bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays as it is.")
+
+
+FlowKind = Literal["iaf", "planar", "sylvester", "naf", "spline"]
+MASKED_FLOWS = ("iaf", "naf", "spline")
+"""Those with a masked network in every step."""
+
+_CONTEXT_WITHOUT_MADE = 256
 
 
 class FlowConfig(Section):
-    """The inverse autoregressive flow of the posterior."""
+    """The flow of the posterior: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
-    depth: int = Field(8, ge=0, le=1000, description="Number of IAF steps; 0 is the plain Gaussian posterior.")
-    gated: bool = Field(default=True, description="Gated steps g*z + (1 - g)*m; false: shift only, z + m.")
+    kind: FlowKind = Field("iaf", description="Which flow.")
+    depth: int = Field(8, ge=0, le=1000, description="Number of flow steps; 0 is the plain Gaussian posterior.")
+    gated: bool = Field(
+        default=True, description="Steps of `iaf` are gated, g*z + (1 - g)*m; false: shift only, z + m."
+    )
     context_size: Size | None = Field(
-        None, description="Size of the context the encoder hands to the flow; unset: the cMADE width."
+        None,
+        description="Size of the context the encoder hands to the flow; unset: the cMADE width, and "
+        f"{_CONTEXT_WITHOUT_MADE} for a flow without cMADE (`planar`, `sylvester`).",
     )
     made: MadeConfig = MadeConfig()
+    sylvester: SylvesterConfig = SylvesterConfig()
+    naf: NafConfig = NafConfig()
+    spline: SplineFlowConfig = SplineFlowConfig()
+
+    @property
+    def has_made(self) -> bool:
+        """Whether there is a masked network, to which ``made`` and the rules on it apply."""
+        return self.depth > 0 and self.kind in MASKED_FLOWS
 
     @property
     def resolved_context_size(self) -> int:
-        """The context size with its default, the cMADE width, resolved."""
-        return self.made.width if self.context_size is None else self.context_size
+        """The context size with its default resolved: the cMADE width where there is one."""
+        unset = self.made.width if self.kind in MASKED_FLOWS else _CONTEXT_WITHOUT_MADE
+        return unset if self.context_size is None else self.context_size
 
     @model_validator(mode="after")
     def _context_fits(self) -> FlowConfig:
-        if self.depth > 0 and self.made.context_mode == "add" and self.resolved_context_size != self.made.width:
+        if self.has_made and self.made.context_mode == "add" and self.resolved_context_size != self.made.width:
             raise ValueError(
                 f"context_mode = 'add' needs context_size = made.width, got {self.context_size} and "
                 f"{self.made.width}; leave context_size unset or take context_mode = 'linear'"
@@ -101,7 +149,7 @@ class FlowConfig(Section):
 
 
 class ModelConfig(Section):
-    """A variational autoencoder with an IAF posterior."""
+    """A variational autoencoder with a flow in its posterior."""
 
     latent_size: Size = Field(64, description="Number of latent variables D.")
     posterior_offset: float = Field(-3.0, description="Added to the predicted log standard deviation.")
@@ -119,9 +167,20 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _masks_can_be_complete(self) -> ModelConfig:
-        if self.flow.depth > 0 and self.flow.made.width < self.latent_size - 1:
+        if self.flow.has_made and self.flow.made.width < self.latent_size - 1:
             raise ValueError(
                 f"flow.made.width = {self.flow.made.width} is too narrow for latent_size = {self.latent_size}: "
                 f"complete autoregressive masks need a width of at least {self.latent_size - 1}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_there(self) -> ModelConfig:
+        sizes = self.flow.sylvester
+        chosen = self.flow.depth > 0 and self.flow.kind == "sylvester" and sizes.variant == "orthogonal"
+        if chosen and sizes.columns > self.latent_size:
+            raise ValueError(
+                f"flow.sylvester.columns = {sizes.columns} orthonormal columns do not fit into latent_size = "
+                f"{self.latent_size}; take at most {self.latent_size}"
             )
         return self

@@ -35,6 +35,11 @@ def image_batch_norm(maps: int, momentum: float) -> nn.BatchNorm2d:
 
 
 @final
+class QuietLinear(nn.Linear):
+    """``W x + b`` whose weights start at a tenth of the others' size, so that what it feeds starts close to nothing."""
+
+
+@final
 class NormalisedLinear(nn.Module):
     """``BN(W x)``: a linear map without bias, then batch norm; x [..., inputs] to [..., outputs]."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from collections.abc import Mapping
+from typing import NamedTuple, cast, final
 
 import torch
 import torch.nn.functional as F
@@ -13,21 +14,21 @@ from iafsweep.models.context import ContextEntry
 from iafsweep.models.layers import BatchNorm
 from iafsweep.models.masks import autoregressive_masks
 
-GATE_SHIFT_WITH_BATCH_NORM = 3.0
-GATE_SHIFT_WITHOUT_BATCH_NORM = 2.0
-"""Gates start nearly open (sigmoid(3) = 0.95, sigmoid(2) = 0.88), so a new flow is close to the identity."""
 
-
-class MadeOutput(NamedTuple):
-    """What a cMADE says about each latent variable, from those before it and the context.
+class OutputLayer(NamedTuple):
+    """An output layer of a cMADE: what it says about each latent variable.
 
     Attributes:
-        shift: m, [..., B, D].
-        gate: s, the gate before its sigmoid, [..., B, D]; None for a network without gates.
+        numbers: P, how many; None: one, without a dimension of its own.
+        start: where its biases (or the shift of its batch norm) start.
+        normed: whether it has batch norm where the hidden layers have it.
+        quiet: whether its weights start at a tenth of the others' size.
     """
 
-    shift: Tensor
-    gate: Tensor | None
+    numbers: int | None = None
+    start: float = 0.0
+    normed: bool = True
+    quiet: bool = False
 
 
 @final
@@ -38,15 +39,19 @@ class MaskedLayer(nn.Module):
 
     Attributes:
         initial_bias: where the bias (or the shift of the batch norm) starts.
+        quiet: whether its weights start at a tenth of the others' size.
         blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
     """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0) -> None:
+    def __init__(
+        self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0, *, quiet: bool = False
+    ) -> None:
         super().__init__()
         outputs, inputs = mask.shape
         self.initial_bias = initial_bias
+        self.quiet = quiet
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         count = outputs // BLOCK_ROWS
@@ -79,7 +84,7 @@ class MaskedLayer(nn.Module):
 
 @final
 class ConditionalMade(nn.Module):
-    """Hidden layers of masked maps with ELU, and two masked output layers: shift m and gate s.
+    """Hidden layers of masked maps with ELU, and masked output layers, each an attribute under its name.
 
     Output i depends on the inputs before i (after i when ``reverse``) and on the context, never on input i itself.
 
@@ -88,8 +93,8 @@ class ConditionalMade(nn.Module):
         width: H, units of every hidden layer, at least D - 1.
         hidden_layers: number of hidden layers, at least 1.
         entry: how the context enters; made for this width.
+        outputs: the output layers by name.
         batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
-        gated: whether there is a layer for s.
         reverse: the order of dependencies runs from the last latent variable to the first.
 
     Raises:
@@ -103,8 +108,8 @@ class ConditionalMade(nn.Module):
         hidden_layers: int,
         entry: ContextEntry,
         *,
+        outputs: Mapping[str, OutputLayer],
         batch_norm_momentum: float | None,
-        gated: bool,
         reverse: bool,
     ) -> None:
         super().__init__()
@@ -114,16 +119,26 @@ class ConditionalMade(nn.Module):
         self.entry = entry
         self.first = MaskedLayer(hidden_masks[0], batch_norm_momentum)
         self.hidden = nn.ModuleList(MaskedLayer(mask, batch_norm_momentum) for mask in hidden_masks[1:])
-        self.shift = MaskedLayer(output_mask, batch_norm_momentum)
-        open_gate = GATE_SHIFT_WITHOUT_BATCH_NORM if batch_norm_momentum is None else GATE_SHIFT_WITH_BATCH_NORM
-        self.gate = MaskedLayer(output_mask, batch_norm_momentum, open_gate) if gated else None
+        self.outputs = dict(outputs)
+        for name, layer in outputs.items():
+            momentum = batch_norm_momentum if layer.normed else None
+            mask = output_mask.repeat_interleave(layer.numbers or 1, 0)
+            self.add_module(name, MaskedLayer(mask, momentum, layer.start, quiet=layer.quiet))
+
+    @property
+    def order(self) -> range:
+        """The latent variables, each after those on which it depends."""
+        order = range(self.latent_size)
+        return order[::-1] if self.reverse else order
 
     def embed(self, context: Tensor) -> Tensor:
         """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples."""
         return self.entry.embed(context)
 
-    def forward(self, z: Tensor, embedded: Tensor) -> MadeOutput:
-        """Compute m and s.
+    def forward(self, z: Tensor, embedded: Tensor) -> tuple[Tensor, ...]:
+        """Compute what each output layer says, in the type of z: [..., B, D], or [..., B, D, P].
+
+        The network may compute in fewer bits (autocast).
 
         Args:
             z: latent variables, [..., B, D].
@@ -132,4 +147,8 @@ class ConditionalMade(nn.Module):
         hidden = self.entry.activate(self.first(z), embedded)
         for layer in self.hidden:
             hidden = F.elu(layer(hidden))
-        return MadeOutput(self.shift(hidden), None if self.gate is None else self.gate(hidden))
+        return tuple(self._output(name, layer, hidden).to(z.dtype) for name, layer in self.outputs.items())
+
+    def _output(self, name: str, layer: OutputLayer, hidden: Tensor) -> Tensor:
+        flat = cast("Tensor", self.get_submodule(name)(hidden))
+        return flat if layer.numbers is None else flat.unflatten(-1, (self.latent_size, layer.numbers))

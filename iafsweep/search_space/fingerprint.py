@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from iafsweep.config import RunConfig
+from iafsweep.config import FlowConfig, RunConfig
 from iafsweep.config.meaning import identity
 
 
@@ -23,9 +23,9 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
-    checkpoints, whether to compile, the seed; sizes of encoders and decoders of other kinds; the flow's values at depth
-    0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the split's seeds
-    without validation images.
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders and flows of other kinds; the flow's values
+    at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the split's
+    seeds without validation images.
     """
     values = identity(config, "configuration")
     return {
@@ -49,10 +49,23 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:
-        values["flow"]["context_size"] = model.flow.resolved_context_size
+        values["flow"] = _flow(model.flow, values["flow"])
     if not model.has_batch_norm:
         del values["batch_norm_momentum"]
     return values
+
+
+def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a flow's values without those of other kinds."""
+    values["context_size"] = flow.resolved_context_size
+    idle = {"sylvester", "naf", "spline"} - {flow.kind} | (set() if flow.has_made else {"made"})
+    if flow.kind != "iaf":
+        idle.add("gated")
+    if flow.kind == "sylvester":
+        used = {"orthogonal": "columns", "householder": "reflections"}.get(flow.sylvester.variant)
+        sizes = values.get("sylvester", {})
+        values["sylvester"] = {name: value for name, value in sizes.items() if name in {"variant", used}}
+    return {name: value for name, value in values.items() if name not in idle}
 
 
 def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:

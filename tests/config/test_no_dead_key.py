@@ -58,6 +58,9 @@ GATED = {
     "model.decoder.kind": "gated_conv",
     "model.encoder.gated_conv.hidden_size": 4,
 }
+SYLVESTER = {"model.flow.kind": "sylvester", "model.flow.context_size": 5, "model.flow.sylvester.columns": 2}
+HOUSEHOLDER = SYLVESTER | {"model.flow.sylvester.variant": "householder"}
+NAF, SPLINE = {"model.flow.kind": "naf"}, {"model.flow.kind": "spline"}
 LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}
@@ -85,6 +88,7 @@ CHANGES = {
     "model.decoder.resnet.maps": Change(RESNETS, 3, "model"),
     "model.decoder.gated_conv.maps": Change(GATED, 3, "model"),
     "model.decoder.mlp.hidden_sizes": Change({}, [6], "model"),
+    "model.flow.kind": Change({}, "planar", "model"),
     "model.flow.depth": Change({}, 2, "model"),
     "model.flow.gated": Change({}, False, "model"),
     "model.flow.context_size": Change(LINEAR, 7, "model"),
@@ -92,6 +96,12 @@ CHANGES = {
     "model.flow.made.hidden_layers": Change({}, 2, "model"),
     "model.flow.made.context_mode": Change({}, "linear", "model"),
     "model.flow.made.batch_norm": Change({}, False, "model"),
+    "model.flow.sylvester.variant": Change(SYLVESTER, "triangular", "model"),
+    "model.flow.sylvester.columns": Change(SYLVESTER, 3, "model"),
+    "model.flow.sylvester.reflections": Change(HOUSEHOLDER, 3, "model"),
+    "model.flow.naf.units": Change(NAF, 3, "model"),
+    "model.flow.spline.bins": Change(SPLINE, 3, "model"),
+    "model.flow.spline.bound": Change(SPLINE, 2.0, "model"),
     "training.epochs": Change({}, 3, "training"),
     "training.batch_size": Change({}, 12, "training"),
     "training.learning_rate": Change({}, 2e-3, "training"),

@@ -5,12 +5,12 @@ from typing import get_args
 import pytest
 from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS
 
-from iafsweep.config import DecoderConfig, EncoderConfig, MadeConfig
+from iafsweep.config import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig
 from iafsweep.models import CONTEXT_ENTRIES, DECODERS, ENCODERS
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.flows import Flow, build_flow
+from iafsweep.models.flows import FLOW_STEPS, Flow, FlowStep, StepwiseFlow, build_flow
 from iafsweep.models.registry import find_member
 
 
@@ -19,6 +19,7 @@ from iafsweep.models.registry import find_member
     [
         (ENCODERS, EncoderConfig, "kind"),
         (DECODERS, DecoderConfig, "kind"),
+        (FLOW_STEPS, FlowConfig, "kind"),
         (CONTEXT_ENTRIES, MadeConfig, "context_mode"),
     ],
 )
@@ -27,13 +28,14 @@ def test_registry_has_exactly_the_names_of_the_configuration(registry, section, 
 
 
 @pytest.mark.parametrize(
-    ("registry", "base"), [(ENCODERS, Encoder), (DECODERS, Decoder), (CONTEXT_ENTRIES, ContextEntry)]
+    ("registry", "base"),
+    [(ENCODERS, Encoder), (DECODERS, Decoder), (FLOW_STEPS, FlowStep), (CONTEXT_ENTRIES, ContextEntry)],
 )
 def test_registry_has_every_member(registry, base):
     assert set(registry.values()) == set(base.__subclasses__())
 
 
-@pytest.mark.parametrize("base", [Encoder, Decoder, Flow, ContextEntry])
+@pytest.mark.parametrize("base", [Encoder, Decoder, Flow, FlowStep, ContextEntry])
 def test_members_are_final_and_bases_abstract(base):
     assert all(member.__final__ for member in base.__subclasses__())
     with pytest.raises(TypeError, match="abstract"):
@@ -43,7 +45,10 @@ def test_members_are_final_and_bases_abstract(base):
 def test_every_member_has_a_case():
     assert set(ENCODER_CASES) == set(ENCODERS)
     assert set(DECODER_CASES) == set(DECODERS)
-    assert {type(build_flow(config, 4, 0.1)) for config in FLOW_CONFIGS.values()} == set(Flow.__subclasses__())
+    flows = [build_flow(config, 4, 0.1) for config in FLOW_CONFIGS.values()]
+    assert {type(flow) for flow in flows} == set(Flow.__subclasses__())
+    steps = {type(step) for flow in flows if isinstance(flow, StepwiseFlow) for step in flow.steps}
+    assert steps == set(FLOW_STEPS.values())
 
 
 def test_sizes_of_every_kind_have_a_section():

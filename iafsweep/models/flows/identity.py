@@ -13,6 +13,8 @@ from iafsweep.models.flows.base import Flow
 class IdentityFlow(Flow):
     """``z' = z``, ``log|det| = 0``; takes no context."""
 
+    pushes_scores = True
+
     def __init__(self) -> None:
         super().__init__()
         self.context_size = None
@@ -24,3 +26,7 @@ class IdentityFlow(Flow):
     def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Return z."""
         return z
+
+    def push_score(self, z: Tensor, context: Tensor | None, score: Tensor) -> Tensor:
+        """Return the score as it is."""
+        return score
