@@ -101,7 +101,7 @@ def test_deep_sigmoid_comes_back_and_does_not_saturate(dtype):
     again, _ = deep_sigmoid(inverse_deep_sigmoid(y, numbers), numbers)
     assert torch.allclose(again, y, rtol=1e3 * torch.finfo(dtype).eps)
     same = deep_sigmoid(x, torch.zeros_like(numbers))
-    assert torch.allclose(same[0], x, rtol=8 * torch.finfo(dtype).eps)
+    assert torch.allclose(same[0], x, rtol=16 * torch.finfo(dtype).eps, atol=64 * torch.finfo(dtype).eps)
     assert same[1].abs().max() < 1e-3 if dtype == torch.float32 else same[1].abs().max() < 1e-11
 
 

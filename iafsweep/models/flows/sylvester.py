@@ -127,13 +127,21 @@ class SylvesterStep(FlowStep):
         )
 
     def _columns(self, vectors: Tensor) -> Tensor:
-        """Return Q from the vectors of its reflections, [B, reflections, D]."""
+        """Return Q from the vectors of its reflections, [B, K, D].
+
+        Their product is ``I - V^T T^-1 V``, with rows of V of length 1 and T the upper triangle of ``V V^T``, its
+        diagonal halved (Joffrain et al. 2006): a triangular system instead of one reflection after the other.
+        """
         eye = torch.eye(self.latent_size, self.size, dtype=vectors.dtype, device=vectors.device)
-        columns = (eye.flip(-1) if self.reverse else eye).expand(len(vectors), -1, -1)
-        for vector in F.normalize(vectors, dim=-1).flip(1).unbind(1):
-            along = (vector.unsqueeze(-1) * columns).sum(1, keepdim=True)
-            columns = columns - 2 * vector.unsqueeze(-1) * along
-        return columns
+        start = (eye.flip(-1) if self.reverse else eye).expand(len(vectors), -1, -1)
+        if not self.reflections:
+            return start
+        unit = F.normalize(vectors, dim=-1)
+        half = 0.5 * torch.eye(self.reflections, dtype=vectors.dtype, device=vectors.device)
+        with without_autocast():
+            upper = (unit @ unit.mT).triu(1) + half
+            columns: Tensor = start - unit.mT @ torch.linalg.solve_triangular(upper, unit @ start, upper=True)
+            return columns
 
     def _triangular(self, numbers: Tensor) -> Tensor:
         """Put numbers [B, M (M + 1) / 2] into the upper triangle of a matrix, those on its diagonal bounded."""
