@@ -2,7 +2,7 @@
 
 The map, low floor to high; imports go down only:
 
-``errors``, ``records``, ``seeds``, ``generators``, ``atomic``, ``locks``, ``signals``  what every floor uses
+``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  what every floor uses
 ``estimators``   log p(x) from log-densities: importance sampling, annealed importance sampling; imports nothing of this
 ``config``       frozen typed configuration, TOML
 ``run_files``    what a run folder holds, without PyTorch
@@ -37,8 +37,6 @@ Example:
     >>> folder = sweep.best().export("models/best")  # load_run reads it back, anywhere
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 
@@ -50,21 +48,9 @@ if TYPE_CHECKING:
     from iafsweep.models import VAE, build_model
 
 __all__ = [
-    "VAE",
-    "LoadedSweep",
-    "Run",
-    "RunConfig",
-    "build_model",
-    "config",
-    "data",
-    "estimators",
-    "evaluation",
-    "load_config",
-    "load_run",
-    "load_sweep",
-    "models",
-    "training",
-]
+    "VAE", "LoadedSweep", "Run", "RunConfig", "build_model", "config", "data", "estimators", "evaluation",
+    "load_config", "load_run", "load_sweep", "models", "training",
+]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {

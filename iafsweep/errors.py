@@ -1,7 +1,5 @@
 """Errors that are the user's to mend: shown as one message, without a traceback."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """Something outside the program is wrong: a file, an option, a machine.

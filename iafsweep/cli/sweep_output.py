@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import Console
 
-from iafsweep.api.launch import Place, SweepEnd
-from iafsweep.api.news import SweepNews
+from iafsweep.api.launch import SweepEnd
+from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.results import SweepResults
 from iafsweep.cli.command_line import program, report_command, this_command
 from iafsweep.cli.console import loading, make_console, say
@@ -33,8 +33,8 @@ from iafsweep.sweep.storage.folder import SweepFolder
 
 if TYPE_CHECKING:
     from iafsweep.sweep.callbacks.tracker import SweepTracking
-    from iafsweep.sweep.cluster.work_units import UnitProgress
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.cluster.actor_pool import UnitProgress
+    from iafsweep.sweep.tune.driver import SweepOutcome
 
 
 def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoReturn:
@@ -59,10 +59,7 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoRetu
 class SweepOutput(SweepNews):
     """Prints what is heard of a sweep, and sends it to a tracker.
 
-    Args:
-        machine: on what the sweep runs.
-        console: where to print.
-        going_on: the command that goes on; None: the one that resumes.
+    ``going_on`` is the command that goes on; None: the one that resumes.
     """
 
     def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:

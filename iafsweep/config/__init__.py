@@ -1,7 +1,7 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep``
-the [sweep] table of a search space, ``procedure`` how a sweep proposes and decides · ``files`` TOML and overrides ·
+the [sweep] table of a search space, and how a sweep proposes and decides · ``files`` TOML and overrides ·
 ``meaning`` files of other versions · ``problems`` messages.
 """
 
@@ -22,27 +22,8 @@ from iafsweep.config.section import Section, field_paths, get_path
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "SOURCES",
-    "DataConfig",
-    "DecoderConfig",
-    "EncoderConfig",
-    "EvaluationConfig",
-    "FlowConfig",
-    "HaisConfig",
-    "HaisSettings",
-    "ImportanceSamplingConfig",
-    "MadeConfig",
-    "MlpConfig",
-    "ModelConfig",
-    "RunConfig",
-    "SandwichConfig",
-    "Section",
-    "SourceFacts",
-    "Start",
-    "TrainingConfig",
-    "UntilErrorConfig",
-    "dump_config",
-    "field_paths",
-    "get_path",
+    "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig", "EvaluationConfig", "FlowConfig", "HaisConfig",
+    "HaisSettings", "ImportanceSamplingConfig", "MadeConfig", "MlpConfig", "ModelConfig", "RunConfig", "SandwichConfig",
+    "Section", "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path",
     "load_config",
-]
+]  # fmt: skip

@@ -1,7 +1,5 @@
 """Configurations as TOML files, with a base file and overrides."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import tomllib

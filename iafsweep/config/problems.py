@@ -1,7 +1,5 @@
 """Turn pydantic's findings into messages a person can act on."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -108,16 +106,12 @@ def _in_words(finding: ErrorDetails, path: str) -> str:
 
 
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "int_type": lambda limits: "must be a whole number",
-    "int_parsing": lambda limits: "must be a whole number",
-    "int_from_float": lambda limits: "must be a whole number",
-    "float_type": lambda limits: "must be a number",
-    "float_parsing": lambda limits: "must be a number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda limits: "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), lambda limits: "must be a number"),
     "finite_number": lambda limits: "must be a finite number",
     "bool_type": lambda limits: "must be true or false",
     "string_type": lambda limits: "must be a text",
-    "tuple_type": lambda limits: "must be a list in square brackets",
-    "list_type": lambda limits: "must be a list in square brackets",
+    **dict.fromkeys(("tuple_type", "list_type"), lambda limits: "must be a list in square brackets"),
     "too_short": lambda limits: f"must have more entries, at least {limits['min_length']}",
     "too_long": lambda limits: f"must have fewer entries, at most {limits['max_length']}",
     "literal_error": lambda limits: f"must be {limits['expected']}",

@@ -14,8 +14,8 @@ from torch import Tensor
 from iafsweep.config import DataConfig
 from iafsweep.data import mnist, mnist_mini
 from iafsweep.data.fingerprint import fingerprint
-from iafsweep.generators import generator
 from iafsweep.records import Fingerprint, Split
+from iafsweep.seeds import generator
 
 
 class Source(Protocol):

@@ -1,7 +1,5 @@
 """Roots of increasing functions, many at a time: Newton's method kept inside a bracket."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

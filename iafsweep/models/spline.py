@@ -4,8 +4,6 @@ On ``[-B, B]`` an increasing map of ``K`` bins, in each a quotient of two quadra
 which it meets with slope 1. Its inverse is the root of a quadratic equation.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

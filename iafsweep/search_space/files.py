@@ -1,7 +1,5 @@
 """Search spaces as TOML files: read, checked, and written whole into the sweep's folder."""
 
-from __future__ import annotations
-
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,10 +25,9 @@ from iafsweep.config.files import (
 )
 from iafsweep.config.meaning import filled, identity, old_meanings, refusal, stored, without_unset
 from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
-from iafsweep.config.procedure import NEW_SWEEPS, Procedure
-from iafsweep.config.sweep import SweepConfig
+from iafsweep.config.sweep import NEW_SWEEPS, Procedure, SweepConfig
 from iafsweep.errors import ConfigError
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.search_space.validation import check_first_points, check_space
@@ -120,9 +117,7 @@ def dump_space(space: SearchSpace) -> str:
 def space_identity(space: SearchSpace, extent: frozenset[str]) -> str:
     """Return what tells ``space`` from others as text, the same whatever fields later versions have.
 
-    Args:
-        space: the search space.
-        extent: settings of the sweep that do not tell searches apart.
+    ``extent`` are settings of the sweep that do not tell searches apart.
     """
     tables = without_unset(identity(space.base, "configuration")) | _search_tables(space)
     frozen = old_meanings(SweepConfig, "sweep")
@@ -145,10 +140,6 @@ def _first_points(space: SearchSpace) -> dict[str, Any]:
 
 def checked_space(space: SearchSpace, path: Path) -> SearchSpace:
     """Return ``space`` with its first points in canonical form, all its rules checked.
-
-    Args:
-        space: the search space.
-        path: its file, for messages.
 
     Raises:
         ConfigError: a rule is broken.

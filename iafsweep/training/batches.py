@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.data import binarise
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 
 
 class Batch(NamedTuple):

@@ -10,8 +10,8 @@ from iafsweep.cli.single import train_and_score
 from iafsweep.config import dump_config
 from iafsweep.data import SOURCES, TrainingImages, load_training_images
 from iafsweep.evaluation.evaluate import evaluate
-from iafsweep.generators import generator
 from iafsweep.models import build_model
+from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.computing import choose_computing
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from iafsweep.config import ModelConfig
-from iafsweep.generators import generator
 from iafsweep.models import PosteriorParameters, build_model
 from iafsweep.models.made import MaskedLayer
+from iafsweep.seeds import generator
 from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, EpochBatches
 from iafsweep.training.computing import Computing

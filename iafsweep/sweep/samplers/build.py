@@ -1,7 +1,5 @@
 """The registry of samplers: which one a space's `sweep.sampler` names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from iafsweep.search_space.space import SearchSpace

@@ -1,1 +1,1 @@
-"""Schedulers: ``asha`` stops trials at rungs · ``pbt`` population-based training, ``pbt_exploit`` its copies."""
+"""Schedulers: ``asha`` stops trials at rungs · ``pbt`` population-based training, and its copies."""

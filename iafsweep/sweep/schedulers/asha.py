@@ -1,7 +1,5 @@
 """The rule of asynchronous successive halving: who goes on past a rung."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

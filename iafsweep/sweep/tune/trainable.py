@@ -1,7 +1,5 @@
 """Trials as Tune drives them: one process, one trial after the other, an epoch a step."""
 
-from __future__ import annotations
-
 import gc
 from pathlib import Path
 from typing import Any
@@ -27,14 +25,7 @@ class SweepTrial(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, settings: TrialSettings
     ) -> None:
-        """Take what all trials share; nothing is opened before the first step.
-
-        Args:
-            config: the trial's name and configuration.
-            training: uint8 images, shared memory.
-            validation: uint8 images, shared memory.
-            settings: what all trials of the sweep share.
-        """
+        """Take what all trials share; nothing is opened before the first step."""
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
         self._settings = settings
         gc.freeze()  # what is imported stays; looking through it again after every trial takes a fifth of a second

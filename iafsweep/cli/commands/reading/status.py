@@ -1,7 +1,5 @@
 """`run_sweep.py status`, without Ray and PyTorch."""
 
-from __future__ import annotations
-
 import shlex
 from itertools import islice
 from pathlib import Path
