@@ -12,6 +12,10 @@ class ConfigError(UserError, ValueError):
     """A configuration file, an override or a search space breaks a rule."""
 
 
+class PluginError(UserError):
+    """A plugin cannot be loaded, or something needs one that is not."""
+
+
 class DataError(UserError):
     """A data set is missing, truncated or not the one it claims to be."""
 

@@ -16,7 +16,7 @@ from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
 from iafsweep.cli.command_line import program, this_command
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options.groups import VersionOption, with_groups
+from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
 from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
 from iafsweep.cli.options.sweep import configurations, fields
@@ -24,6 +24,7 @@ from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
@@ -37,6 +38,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.command()
+@with_plugins
 @with_groups
 def single(
     *,
@@ -251,4 +253,5 @@ def _resume_command(
     words += ["--data-root", str(data_root)] if data_root is not None else []
     words += ["--threads", str(threads)] if threads is not None else []
     words += ["--tracker", tracker] if tracker is not None else []
+    words += plugin_options()
     return shlex.join(words)

@@ -19,7 +19,7 @@ from iafsweep.cli.commands.running.resume import resume
 from iafsweep.cli.commands.running.retrain import retrain
 from iafsweep.cli.commands.running.retry import retry
 from iafsweep.cli.commands.running.stop import stop
-from iafsweep.cli.options.groups import VersionOption, with_groups
+from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -39,7 +39,7 @@ _BEGUN: tuple[Callable[..., None], ...] = (preview, launch, resume, rerun)
 _PUBLISHED: tuple[Callable[..., None], ...] = (export, export_model, compare, report)
 _GOING_ON: tuple[Callable[..., None], ...] = (extend, retry, retrain, status, stop, logs)
 for _command in (*_BEGUN, *_PUBLISHED, *_GOING_ON):
-    app.command()(with_groups(_command))
+    app.command()(with_plugins(with_groups(_command)))
 
 
 def main() -> None:

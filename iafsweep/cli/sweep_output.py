@@ -22,6 +22,7 @@ from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
@@ -207,4 +208,4 @@ def resume_command(folder: SweepFolder, machine: Machine) -> str:
         str(folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path),
     ]
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
+    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set), *plugin_options()])

@@ -42,6 +42,12 @@ def old_meanings(section: type[Section], kept: Kept) -> Mapping[str, Any]:
     }
 
 
+def forget() -> None:
+    """Forget what fields there are: some were added."""
+    _now.cache_clear()
+    old_meanings.cache_clear()
+
+
 def filled(values: Mapping[str, Any], section: type[Section], kept: Kept) -> dict[str, Any]:
     """Return the values of a file with every field that it does not have at its old meaning."""
     whole = _copy(values)

@@ -6,60 +6,81 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from iafsweep.config.family import Family, FamilyConfig, Member, MemberConfig
 from iafsweep.config.section import Section
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
 
 
-class ResnetEncoderConfig(Section):
+class ResnetEncoderConfig(MemberConfig):
     """Sizes of the `resnet` encoder."""
 
     maps: Size = Field(64, description="Convolution maps of every block.")
     hidden_size: Size = Field(450, description="Width of the last hidden layer.")
 
 
-class ResnetDecoderConfig(Section):
+class ResnetDecoderConfig(MemberConfig):
     """Sizes of the `resnet` decoder."""
 
     maps: Size = Field(64, description="Convolution maps of every block.")
 
 
-class GatedConvEncoderConfig(Section):
+class GatedConvEncoderConfig(MemberConfig):
     """Sizes of the `gated_conv` encoder."""
 
+    normalised = False
     maps: Size = Field(32, description="Maps of the first two gated convolutions; the next three have twice as many.")
     hidden_size: Size = Field(256, description="Width of the last hidden layer.")
 
 
-class GatedConvDecoderConfig(Section):
+class GatedConvDecoderConfig(MemberConfig):
     """Sizes of the `gated_conv` decoder."""
 
+    normalised = False
     maps: Size = Field(32, description="Maps of the last four gated convolutions; the first two have twice as many.")
 
 
-class MlpConfig(Section):
+class MlpConfig(MemberConfig):
     """Sizes of the `mlp` encoder or decoder."""
 
     hidden_sizes: Sizes = Field((1000, 1000, 1000), description="Widths of the hidden layers.")
 
 
-class EncoderConfig(Section):
+ENCODERS = Family(
+    "model.encoder.kind",
+    {
+        "resnet": Member("iafsweep.models.encoders.resnet:ResnetEncoder", ResnetEncoderConfig),
+        "gated_conv": Member("iafsweep.models.encoders.gated_conv:GatedConvEncoder", GatedConvEncoderConfig),
+        "mlp": Member("iafsweep.models.encoders.mlp:MlpEncoder", MlpConfig),
+    },
+)
+"""Every encoder, by the name configurations use."""
+
+
+class EncoderConfig(FamilyConfig):
     """The encoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
-    kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
-    resnet: ResnetEncoderConfig = ResnetEncoderConfig()
-    gated_conv: GatedConvEncoderConfig = GatedConvEncoderConfig()
-    mlp: MlpConfig = MlpConfig()
+    family = ENCODERS
+    kind: Annotated[str, ENCODERS] = Field("resnet", description="Which encoder.")
 
 
-class DecoderConfig(Section):
+DECODERS = Family(
+    "model.decoder.kind",
+    {
+        "resnet": Member("iafsweep.models.decoders.resnet:ResnetDecoder", ResnetDecoderConfig),
+        "gated_conv": Member("iafsweep.models.decoders.gated_conv:GatedConvDecoder", GatedConvDecoderConfig),
+        "mlp": Member("iafsweep.models.decoders.mlp:MlpDecoder", MlpConfig),
+    },
+)
+"""Every decoder, by the name configurations use."""
+
+
+class DecoderConfig(FamilyConfig):
     """The decoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
-    kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
-    resnet: ResnetDecoderConfig = ResnetDecoderConfig()
-    gated_conv: GatedConvDecoderConfig = GatedConvDecoderConfig()
-    mlp: MlpConfig = MlpConfig()
+    family = DECODERS
+    kind: Annotated[str, DECODERS] = Field("resnet", description="Which decoder.")
 
 
 class MadeConfig(Section):
@@ -77,7 +98,7 @@ class MadeConfig(Section):
     )
 
 
-class SylvesterConfig(Section):
+class SylvesterConfig(MemberConfig):
     """Sizes of the `sylvester` flow."""
 
     variant: Literal["orthogonal", "householder", "triangular"] = Field(
@@ -89,54 +110,56 @@ class SylvesterConfig(Section):
     reflections: Size = Field(8, le=1000, description="Householder reflections in `householder`.")
 
 
-class NafConfig(Section):
+class NafConfig(MemberConfig):
     """Sizes of the `naf` flow."""
 
     units: Size = Field(8, le=1000, description="Sigmoids of the increasing network of each latent variable.")
 
 
-class SplineFlowConfig(Section):
+class SplineFlowConfig(MemberConfig):
     """Sizes of the `spline` flow."""
 
     bins: int = Field(8, ge=2, le=500, description="Bins of the spline of each latent variable.")
     bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays as it is.")
 
 
-FlowKind = Literal["iaf", "planar", "sylvester", "naf", "spline"]
-MASKED_FLOWS = ("iaf", "naf", "spline")
-"""Those with a masked network in every step."""
+FLOWS = Family(
+    "model.flow.kind",
+    {
+        "iaf": Member("iafsweep.models.flows.iaf:IAFStep"),
+        "planar": Member("iafsweep.models.flows.planar:PlanarStep"),
+        "sylvester": Member("iafsweep.models.flows.sylvester:SylvesterStep", SylvesterConfig),
+        "naf": Member("iafsweep.models.flows.naf:NeuralAutoregressiveStep", NafConfig),
+        "spline": Member("iafsweep.models.flows.spline:SplineStep", SplineFlowConfig),
+    },
+)
+"""The step of every flow, by the name configurations use."""
 
-_CONTEXT_WITHOUT_MADE = 256
 
+class FlowConfig(FamilyConfig):
+    """The flow of the posterior: its kind, and what each kind has for itself (only that of the chosen kind matters)."""
 
-class FlowConfig(Section):
-    """The flow of the posterior: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
-
-    kind: FlowKind = Field("iaf", description="Which flow.")
-    depth: int = Field(8, ge=0, le=1000, description="Number of flow steps; 0 is the plain Gaussian posterior.")
-    gated: bool = Field(
-        default=True, description="Steps of `iaf` are gated, g*z + (1 - g)*m; false: shift only, z + m."
-    )
+    family = FLOWS
+    kind: Annotated[str, FLOWS] = Field("iaf", description="Which flow, at a depth above 0.")
+    depth: int = Field(8, ge=0, le=1000, description="Number of steps; 0 is the plain Gaussian posterior.")
+    gated: bool = Field(default=True, description="`iaf`: gated steps g*z + (1 - g)*m; false: shift only, z + m.")
     context_size: Size | None = Field(
         None,
-        description="Size of the context the encoder hands to the flow; unset: the cMADE width, and "
-        f"{_CONTEXT_WITHOUT_MADE} for a flow without cMADE (`planar`, `sylvester`).",
+        description="Size of the context the encoder hands to the flow; unset: the cMADE width, 256 for a "
+        "flow without cMADE.",
     )
     made: MadeConfig = MadeConfig()
-    sylvester: SylvesterConfig = SylvesterConfig()
-    naf: NafConfig = NafConfig()
-    spline: SplineFlowConfig = SplineFlowConfig()
-
-    @property
-    def has_made(self) -> bool:
-        """Whether there is a masked network, to which ``made`` and the rules on it apply."""
-        return self.depth > 0 and self.kind in MASKED_FLOWS
 
     @property
     def resolved_context_size(self) -> int:
-        """The context size with its default resolved: the cMADE width where there is one."""
-        unset = self.made.width if self.kind in MASKED_FLOWS else _CONTEXT_WITHOUT_MADE
-        return unset if self.context_size is None else self.context_size
+        """The context size with its default resolved."""
+        default = 256 if self.depth > 0 and not self.has_made else self.made.width
+        return default if self.context_size is None else self.context_size
+
+    @property
+    def has_made(self) -> bool:
+        """Whether there are steps with a masked network, the one that ``made`` describes."""
+        return self.depth > 0 and self.kind in ("iaf", "naf", "spline")
 
     @model_validator(mode="after")
     def _context_fits(self) -> FlowConfig:
@@ -156,14 +179,15 @@ class ModelConfig(Section):
     batch_norm_momentum: float = Field(
         0.001, gt=0, le=1, description="Weight of the newest batch in the moving averages of batch norm."
     )
-    encoder: EncoderConfig = EncoderConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    flow: FlowConfig = FlowConfig()
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = Field(default_factory=DecoderConfig)
+    flow: FlowConfig = Field(default_factory=FlowConfig)
 
     @property
     def has_batch_norm(self) -> bool:
         """Whether any part has batch norm: the context map of a flow has it whatever the encoder is."""
-        return self.flow.depth > 0 or not self.encoder.kind == self.decoder.kind == "gated_conv"
+        networks = self.encoder.chosen, self.decoder.chosen
+        return self.flow.depth > 0 or any(sizes is not None and sizes.normalised for sizes in networks)
 
     @model_validator(mode="after")
     def _masks_can_be_complete(self) -> ModelConfig:
@@ -176,9 +200,10 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _columns_are_there(self) -> ModelConfig:
-        sizes = self.flow.sylvester
-        chosen = self.flow.depth > 0 and self.flow.kind == "sylvester" and sizes.variant == "orthogonal"
-        if chosen and sizes.columns > self.latent_size:
+        sizes = self.flow.chosen if self.flow.depth > 0 else None
+        if not isinstance(sizes, SylvesterConfig) or sizes.variant != "orthogonal":
+            return self
+        if sizes.columns > self.latent_size:
             raise ValueError(
                 f"flow.sylvester.columns = {sizes.columns} orthonormal columns do not fit into latent_size = "
                 f"{self.latent_size}; take at most {self.latent_size}"

@@ -16,7 +16,7 @@ class RunConfig(Section):
 
     title: str = Field("", description="What this configuration is, in a line; shown, never computed with.")
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -37,7 +37,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _images_can_be_halved_twice(self) -> RunConfig:
         _, height, width = self.data.facts.image_shape
-        kinds = {self.model.encoder.kind, self.model.decoder.kind} - {"mlp"}
+        kinds = {self.model.encoder.kind, self.model.decoder.kind} & {"resnet", "gated_conv"}
         if kinds and (height % 4 or width % 4):
             raise ValueError(
                 f"{' and '.join(sorted(kinds))} halve the image twice, so height and width must be multiples of 4; "

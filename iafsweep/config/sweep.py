@@ -5,15 +5,38 @@ And ``[procedure]``, how a sweep proposes and decides: recorded when it begins, 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from iafsweep.config.data import Seed
+from iafsweep.config.family import Family, Member
 from iafsweep.config.section import Section
 
 _FEWEST_MEMBERS = 4
 """A quarter of the members copies another quarter."""
+
+SAMPLERS = Family(
+    "sweep.sampler",
+    {
+        "tpe": Member("iafsweep.sweep.samplers.tpe:TpeProposer"),
+        "random": Member("iafsweep.sweep.samplers.sequences:random_proposer"),
+        "grid": Member("iafsweep.sweep.samplers.sequences:grid_proposer"),
+        "quasi_random": Member("iafsweep.sweep.samplers.sequences:quasi_random_proposer"),
+        "listed": Member("iafsweep.sweep.samplers.sequences:ListedProposer"),
+    },
+)
+"""Every sampler, by the name configurations use."""
+
+SCHEDULERS = Family(
+    "sweep.scheduler",
+    {
+        "asha": Member("iafsweep.sweep.schedulers.asha:make_rungs"),
+        "pbt": Member("iafsweep.sweep.schedulers.base:stop_nobody"),  # members wait for each other instead
+        "none": Member("iafsweep.sweep.schedulers.base:stop_nobody"),
+    },
+)
+"""Every scheduler, by the name configurations use."""
 
 
 class SweepConfig(Section):
@@ -21,7 +44,7 @@ class SweepConfig(Section):
 
     trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier when it is used up.")
     seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
-    sampler: Literal["tpe", "random", "grid", "quasi_random", "listed"] = Field(
+    sampler: Annotated[str, SAMPLERS] = Field(
         "tpe",
         description="Who proposes: Optuna's `tpe`, `random`, `grid` (finite spaces), `quasi_random` (Sobol), or "
         "`listed`: the points of [[sweep.try]] and no others.",
@@ -34,7 +57,7 @@ class SweepConfig(Section):
         description="What `tpe` makes small: the validation bound, or that and the seconds of an epoch. Ranks are by "
         "the bound; the leaderboard marks the Pareto front of both in any case.",
     )
-    scheduler: Literal["asha", "pbt", "none"] = Field(
+    scheduler: Annotated[str, SCHEDULERS] = Field(
         "asha",
         description="What becomes of weak trials: `asha` stops them early, `pbt` lets them go on from copies of strong "
         "ones with a changed learning rate or warm-up, `none` leaves them alone.",

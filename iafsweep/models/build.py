@@ -9,13 +9,11 @@ from iafsweep.config import ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
-from iafsweep.models.layers import NormalisedLinear, QuietLinear
+from iafsweep.models.layers import NormalisedLinear, SmallLinear
 from iafsweep.models.made import MaskedLayer
 from iafsweep.models.priors import StandardNormalPrior
 from iafsweep.models.shapes import ImageShape
 from iafsweep.models.vae import VAE
-
-_QUIET = 0.1
 
 
 def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
@@ -59,9 +57,9 @@ def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Draw every weight Xavier-uniform and set every bias to where it starts (0, but for the gates of a flow).
 
-    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, a tenth of that in quiet layers; masked weights count
-    the fans of the whole matrix. Batch norms keep what their constructors gave them. The draws are made in the order
-    of ``model.modules()``, so a seed stands for one set of weights.
+    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, a hundredth of that where an output is to start near 0;
+    masked weights count the fans of the whole matrix. Batch norms keep what their constructors gave them. The draws are
+    made in the order of ``model.modules()``, so a seed stands for one set of weights.
 
     Args:
         model: changed in place; on the generator's device.
@@ -69,11 +67,14 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """
     for module in model.modules():
         if isinstance(module, MaskedLayer):
-            nn.init.xavier_uniform_(module.weight, _QUIET if module.quiet else 1.0, generator)
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            module.weight.data.mul_(module.initial_scale)
             if module.bias is not None:
                 nn.init.constant_(module.bias, module.initial_bias)
         elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.xavier_uniform_(module.weight, _QUIET if isinstance(module, QuietLinear) else 1.0, generator)
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            if isinstance(module, SmallLinear):
+                module.weight.data.mul_(module.initial_scale)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

@@ -22,13 +22,13 @@ class OutputLayer(NamedTuple):
         numbers: P, how many; None: one, without a dimension of its own.
         start: where its biases (or the shift of its batch norm) start.
         normed: whether it has batch norm where the hidden layers have it.
-        quiet: whether its weights start at a tenth of the others' size.
+        scale: factor on its weights as they are drawn.
     """
 
     numbers: int | None = None
     start: float = 0.0
     normed: bool = True
-    quiet: bool = False
+    scale: float = 1.0
 
 
 @final
@@ -39,19 +39,18 @@ class MaskedLayer(nn.Module):
 
     Attributes:
         initial_bias: where the bias (or the shift of the batch norm) starts.
-        quiet: whether its weights start at a tenth of the others' size.
+        initial_scale: factor on the weights as they are drawn.
         blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
     """
 
     mask: Tensor
 
     def __init__(
-        self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0, *, quiet: bool = False
+        self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0, initial_scale: float = 1.0
     ) -> None:
         super().__init__()
         outputs, inputs = mask.shape
-        self.initial_bias = initial_bias
-        self.quiet = quiet
+        self.initial_bias, self.initial_scale = initial_bias, initial_scale
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         count = outputs // BLOCK_ROWS
@@ -123,7 +122,7 @@ class ConditionalMade(nn.Module):
         for name, layer in outputs.items():
             momentum = batch_norm_momentum if layer.normed else None
             mask = output_mask.repeat_interleave(layer.numbers or 1, 0)
-            self.add_module(name, MaskedLayer(mask, momentum, layer.start, quiet=layer.quiet))
+            self.add_module(name, MaskedLayer(mask, momentum, layer.start, layer.scale))
 
     @property
     def order(self) -> range:

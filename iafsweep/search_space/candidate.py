@@ -8,6 +8,7 @@ from typing import Any
 
 from iafsweep.config import FlowConfig, RunConfig
 from iafsweep.config.meaning import identity
+from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.space import SearchSpace
@@ -111,13 +112,14 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:
     """Return a flow's values without those of other kinds."""
     values["context_size"] = flow.resolved_context_size
-    idle = {"sylvester", "naf", "spline"} - {flow.kind} | (set() if flow.has_made else {"made"})
+    idle = flow.family.members.keys() - {flow.kind} | (set() if flow.has_made else {"made"})
     if flow.kind != "iaf":
         idle.add("gated")
-    if flow.kind == "sylvester":
-        used = {"orthogonal": "columns", "householder": "reflections"}.get(flow.sylvester.variant)
-        sizes = values.get("sylvester", {})
-        values["sylvester"] = {name: value for name, value in sizes.items() if name in {"variant", used}}
+    if isinstance(flow.chosen, SylvesterConfig):
+        used = {"orthogonal": "columns", "householder": "reflections"}.get(flow.chosen.variant)
+        sizes = values.pop("sylvester", {})
+        if kept := {name: value for name, value in sizes.items() if name in {"variant", used}}:
+            values["sylvester"] = kept
     return {name: value for name, value in values.items() if name not in idle}
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, NoReturn, TypeAlias
 
-from iafsweep.config.problems import KNOWN_PATHS, unknown_key
+from iafsweep.config.problems import known_paths, unknown_key
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Scalar
 
@@ -254,7 +254,7 @@ class _Parser:
         if self._next.kind != "word" or self._next.text in _KEYWORDS:
             self._fail("a comparison begins with a configuration field such as `model.flow.depth`; expected one")
         name = self._take()
-        if name.text not in KNOWN_PATHS:
+        if name.text not in known_paths():
             raise condition_error(self._text, unknown_key(name.text), name.column)
         if self._skip("in"):
             return Comparison(name.text, "in", self._literals(), name.column)

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from iafsweep.config import RunConfig
+from iafsweep.config import RunConfig, get_path
 from iafsweep.config.files import (
     SPACE_TABLES,
     STORED_TABLES,
@@ -24,7 +24,8 @@ from iafsweep.config.files import (
     written_by,
 )
 from iafsweep.config.meaning import filled, identity, old_meanings, refusal, stored, without_unset
-from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
+from iafsweep.config.plugins import FAMILIES, stored_with_plugins, take_plugins
+from iafsweep.config.problems import explain, known_paths, nearest, unknown_key
 from iafsweep.config.sweep import NEW_SWEEPS, Procedure, SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.conditions import parse_condition
@@ -91,6 +92,7 @@ def read_stored_space(path: Path) -> SearchSpace:
         raise ConfigError(f"{path} is not a stored search space: it must have [search] and no `base`")
     version = values.get("written_by", "0.1.0")
     writer = {name: values[name] for name in stamp() if name in values}
+    take_plugins(values, str(path))
     tables = {name: _table(path, name, values.pop(name, {})) for name in STORED_TABLES}
     for name, section in (("sweep", SweepConfig), ("procedure", Procedure)):
         known = {key: value for key, value in tables[name].items() if key != "try"}
@@ -111,7 +113,17 @@ def dump_space(space: SearchSpace) -> str:
     """Return ``space`` as TOML that holds everything and who wrote it: all values written out, no ``base`` file."""
     tables = stamp() | stored(space.base, "configuration") | _search_tables(space)
     tables["sweep"] = stored(space.sweep, "sweep") | _first_points(space)
-    return tomli_w.dumps(tables | {"procedure": stored(space.procedure, "procedure")})
+    tables["procedure"] = stored(space.procedure, "procedure")
+    return tomli_w.dumps(stored_with_plugins(tables, _named(space)))
+
+
+def _named(space: SearchSpace) -> Iterator[tuple[str, object]]:
+    """Yield all values, fixed and searched, of the fields that may name members of plugins."""
+    yield from (("sweep.sampler", space.sweep.sampler), ("sweep.scheduler", space.sweep.scheduler))
+    yield from ((path, get_path(space.base, path)) for path in FAMILIES if not path.startswith("sweep."))
+    for parameter in space.parameters:
+        if isinstance(parameter.range, Choice):
+            yield from ((parameter.path, value) for value in parameter.range.values)
 
 
 def space_identity(space: SearchSpace, extent: frozenset[str]) -> str:
@@ -201,9 +213,9 @@ def _flat(table: str, values: Mapping[str, Any], prefix: str = "") -> Iterator[t
     """Yield the fields of a table whose keys are dotted paths, written with or without quotes."""
     for key, value in values.items():
         path = f"{prefix}{key}"
-        if path in KNOWN_PATHS:
+        if path in known_paths():
             yield path, value
-        elif isinstance(value, Mapping) and any(known.startswith(f"{path}.") for known in KNOWN_PATHS):
+        elif isinstance(value, Mapping) and any(known.startswith(f"{path}.") for known in known_paths()):
             yield from _flat(table, value, f"{path}.")
         else:
             raise ConfigError(f"[{table}] {unknown_key(path)}")

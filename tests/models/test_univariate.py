@@ -10,14 +10,15 @@ from nflows.transforms.splines.rational_quadratic import unconstrained_rational_
 from zuko.transforms import MonotonicRQSTransform
 
 from iafsweep.models.flows.naf import deep_sigmoid, inverse_deep_sigmoid
+from iafsweep.models.flows.steps import positive
 from iafsweep.models.roots import MOST_STEPS, increasing_root
-from iafsweep.models.spline import SMALLEST_SHARE, inverse_rational_quadratic, positive, rational_quadratic
+from iafsweep.models.splines import inverse_spline, spline
 
-BOUND, BINS, UNITS = 3.0, 5, 4
+BOUND, BINS, UNITS, SMALLEST = 3.0, 5, 4, 1e-3
 
 
-def spline(count, spread=2.0):
-    return [spread * normal(count, k, seed=k + offset) for offset, k in enumerate((BINS, BINS, BINS - 1))]
+def raw_of(count, spread=2.0):
+    return spread * normal(count, 3 * BINS - 1, seed=1)
 
 
 def test_positive_is_one_at_zero_and_never_below_its_least():
@@ -27,11 +28,12 @@ def test_positive_is_one_at_zero_and_never_below_its_least():
 
 
 def test_splines_are_those_of_nflows():
-    x, (widths, heights, derivatives) = 2 * normal(300), spline(300)
-    y, log_slope = rational_quadratic(x, widths, heights, derivatives, BOUND)
+    x, raw = 2 * normal(300), raw_of(300)
+    y, log_slope = spline(x, raw, BOUND)
+    widths, heights, derivatives = raw.split((BINS, BINS, BINS - 1), -1)
     constant = math.log(math.expm1(1 - 1e-3))
     expected = unconstrained_rational_quadratic_spline(
-        x, widths, heights, derivatives + constant, tail_bound=BOUND, min_bin_width=SMALLEST_SHARE
+        x, widths, heights, derivatives + constant, tail_bound=BOUND, min_bin_width=SMALLEST
     )
     assert ((x.abs() < BOUND).any(), (x.abs() > BOUND).any()) == (True, True)
     assert torch.allclose(y, expected[0], atol=1e-10)
@@ -39,37 +41,29 @@ def test_splines_are_those_of_nflows():
 
 
 def test_splines_are_those_of_zuko():
-    x, raw = 2 * normal(300), spline(300)
-    peer = MonotonicRQSTransform(*raw, bound=BOUND)
+    x, raw = 2 * normal(300), raw_of(300)
+    peer = MonotonicRQSTransform(*raw.split((BINS, BINS, BINS - 1), -1), bound=BOUND)
     # It makes knots and slopes of its numbers in a way of its own: numbers that give the same ones.
     widths, heights = (_logits(knots / (2 * BOUND)) for knots in (peer.horizontal.diff(), peer.vertical.diff()))
     derivatives = (peer.derivatives[..., 1:-1] - 1e-3).expm1().log() - math.log(math.expm1(1 - 1e-3))
-    y, log_slope = rational_quadratic(x, widths, heights, derivatives, BOUND)
+    y, log_slope = spline(x, torch.cat((widths, heights, derivatives), -1), BOUND)
     expected = peer.call_and_ladj(x)
     assert torch.allclose(y, expected[0], atol=1e-5)
     assert torch.allclose(log_slope, expected[1], atol=1e-5)
 
 
 def _logits(shares):
-    return ((shares - SMALLEST_SHARE) / (1 - SMALLEST_SHARE * BINS)).log()
+    return ((shares - SMALLEST) / (1 - SMALLEST * BINS)).log()
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0, 30.0])
 def test_spline_comes_back_at_knots_ends_and_far_outside(spread):
     x = torch.tensor([-1e6, -BOUND - 1e-9, -BOUND, -BOUND + 1e-9, 0.0, 1.0, BOUND - 1e-9, BOUND, 50.0]).double()
-    raw = spline(len(x), spread)
-    y, log_slope = rational_quadratic(x, *raw, BOUND)
-    assert (inverse_rational_quadratic(y, *raw, BOUND) - x).abs().max() < 1e-8
+    raw = raw_of(len(x), spread)
+    y, log_slope = spline(x, raw, BOUND)
+    assert (inverse_spline(y, raw, BOUND) - x).abs().max() < 1e-8
     assert (log_slope[[0, 1, 2, 7, 8]] == 0).all()
     assert (spread > 0) or ((y - x).abs().max() < 1e-14 and log_slope.abs().max() < 1e-14)
-
-
-def test_one_row_of_numbers_serves_all_of_a_sample():
-    x, raw = normal(7, 300), spline(300)
-    y, log_slope = rational_quadratic(x, *raw, BOUND)
-    assert torch.equal(y[3], rational_quadratic(x[3], *raw, BOUND)[0])
-    assert torch.equal(log_slope[3], rational_quadratic(x[3], *raw, BOUND)[1])
-    assert torch.allclose(inverse_rational_quadratic(y, *raw, BOUND), x, atol=1e-10)
 
 
 @pytest.mark.parametrize("spread", [0.3, 3.0])

@@ -1,7 +1,5 @@
 """What every flow is: an invertible map of the latent variables that may depend on a context."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The flow that changes nothing: with it the posterior is a plain Gaussian."""
 
-from __future__ import annotations
-
 from typing import final
 
 from torch import Tensor

@@ -13,15 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iafsweep.config import FlowConfig
-from iafsweep.models.flows.steps import FlowStep, invert_in_order, made_of
+from iafsweep.config.model import NafConfig
+from iafsweep.models.flows.steps import FlowStep, invert_in_order, made_of, positive
+from iafsweep.models.layers import SmallLinear
 from iafsweep.models.made import ConditionalMade, OutputLayer
 from iafsweep.models.roots import increasing_root
-from iafsweep.models.spline import positive
 
 
 def naf_outputs(units: int) -> dict[str, OutputLayer]:
     """Return the output layer of a step's cMADE: 3 numbers a sigmoid; near 0, hence near the identity, at the start."""
-    return {"transformer": OutputLayer(numbers=3 * units, normed=False, quiet=True)}
+    return {"transformer": OutputLayer(numbers=3 * units, normed=False, scale=SmallLinear.initial_scale)}
 
 
 def deep_sigmoid(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +80,7 @@ class NeuralAutoregressiveStep(FlowStep):
         cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None, *, reverse: bool
     ) -> NeuralAutoregressiveStep:
         """Make a step with the sizes in ``config.made`` and ``config.naf``."""
-        outputs = naf_outputs(config.naf.units)
+        outputs = naf_outputs(config.section(NafConfig).units)
         return cls(made_of(config, latent_size, batch_norm_momentum, outputs, reverse=reverse))
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:

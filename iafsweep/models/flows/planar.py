@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from iafsweep.config import FlowConfig
-from iafsweep.models.flows.steps import FlowStep
-from iafsweep.models.layers import QuietLinear
+from iafsweep.models.flows.steps import FlowStep, positive
+from iafsweep.models.layers import SmallLinear
 from iafsweep.models.roots import increasing_root
-from iafsweep.models.spline import positive
 
 
 class Push(NamedTuple):
@@ -44,7 +43,7 @@ class PlanarStep(FlowStep):
     def __init__(self, latent_size: int, context_size: int) -> None:
         super().__init__()
         self.plane = nn.Linear(context_size, latent_size + 1)
-        self.push = QuietLinear(context_size, latent_size)
+        self.push = SmallLinear(context_size, latent_size)
 
     @classmethod
     def from_config(

@@ -1,7 +1,7 @@
 """Autoregressive rational-quadratic spline flow (Durkan et al. 2019, arXiv:1906.04032).
 
-Coordinate i goes through a monotonic spline with linear tails (:mod:`iafsweep.models.spline`) whose numbers come from a
-cMADE, which sees the coordinates before i. The Jacobian is triangular. Forward is one pass; the inverse is D passes,
+Coordinate i goes through a monotonic spline with linear tails (:mod:`iafsweep.models.splines`) whose numbers come from
+a cMADE, which sees the coordinates before i. The Jacobian is triangular. Forward is one pass; the inverse is D passes,
 one a coordinate, and in each the root of a quadratic equation.
 """
 
@@ -12,14 +12,16 @@ from typing import final
 from torch import Tensor
 
 from iafsweep.config import FlowConfig
+from iafsweep.config.model import SplineFlowConfig
 from iafsweep.models.flows.steps import FlowStep, invert_in_order, made_of
+from iafsweep.models.layers import SmallLinear
 from iafsweep.models.made import ConditionalMade, OutputLayer
-from iafsweep.models.spline import inverse_rational_quadratic, rational_quadratic
+from iafsweep.models.splines import inverse_spline, parameters_of_a_spline, spline
 
 
 def spline_outputs(bins: int) -> dict[str, OutputLayer]:
     """Return the output layer of a step's cMADE: near 0, hence near the identity, at the start."""
-    return {"spline": OutputLayer(numbers=3 * bins - 1, normed=False, quiet=True)}
+    return {"spline": OutputLayer(parameters_of_a_spline(bins), normed=False, scale=SmallLinear.initial_scale)}
 
 
 @final
@@ -28,28 +30,27 @@ class SplineStep(FlowStep):
 
     Args:
         made: with the output layer of :func:`spline_outputs`.
-        bins: K.
         bound: B; outside [-B, B] a coordinate stays as it is.
     """
 
-    def __init__(self, made: ConditionalMade, bins: int, bound: float) -> None:
+    def __init__(self, made: ConditionalMade, bound: float) -> None:
         super().__init__()
         self.made = made
-        self.bins, self.bound = bins, bound
+        self.bound = bound
 
     @classmethod
     def from_config(
         cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None, *, reverse: bool
     ) -> SplineStep:
         """Make a step with the sizes in ``config.made`` and ``config.spline``."""
-        sizes = config.spline
+        sizes = config.section(SplineFlowConfig)
         made = made_of(config, latent_size, batch_norm_momentum, spline_outputs(sizes.bins), reverse=reverse)
-        return cls(made, sizes.bins, sizes.bound)
+        return cls(made, sizes.bound)
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Map z [..., B, D] with context [B, C] to ``z' [..., B, D]`` and ``log|det| [..., B]``."""
         (numbers,) = self.made(z, self.made.embed(context))
-        moved, log_slopes = rational_quadratic(z, *self._split(numbers), self.bound)
+        moved, log_slopes = spline(z, numbers, self.bound)
         return moved, log_slopes.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
@@ -58,10 +59,6 @@ class SplineStep(FlowStep):
 
         def undo(source: Tensor, i: int) -> Tensor:
             (numbers,) = self.made(source, embedded)
-            return inverse_rational_quadratic(z[..., i], *self._split(numbers[..., i, :]), self.bound)
+            return inverse_spline(z[..., i], numbers[..., i, :], self.bound)
 
         return invert_in_order(z, self.made.order, undo)
-
-    def _split(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        widths, heights, derivatives = numbers.split([self.bins, self.bins, self.bins - 1], dim=-1)
-        return widths, heights, derivatives

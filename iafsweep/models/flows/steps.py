@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from iafsweep.config import FlowConfig
 from iafsweep.models.context import CONTEXT_ENTRIES
 from iafsweep.models.flows.base import Flow
 from iafsweep.models.made import ConditionalMade, OutputLayer
+
+_SMALLEST = 1e-3
 
 
 class FlowStep(nn.Module, ABC):
@@ -130,6 +134,11 @@ def made_of(
         batch_norm_momentum=batch_norm_momentum if sizes.batch_norm else None,
         reverse=reverse,
     )
+
+
+def positive(raw: Tensor) -> Tensor:
+    """Return a number of at least 0.001, ``0.001 + softplus(raw + c)``, with the c for which ``raw = 0`` gives 1."""
+    return _SMALLEST + F.softplus(raw + math.log(math.expm1(1 - _SMALLEST)))
 
 
 def invert_in_order(z: Tensor, order: Iterable[int], undo: Callable[[Tensor, int], Tensor]) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iafsweep.config import FlowConfig
+from iafsweep.config.model import SylvesterConfig
 from iafsweep.models.flows.steps import FlowStep
-from iafsweep.models.layers import QuietLinear
+from iafsweep.models.layers import SmallLinear
 from iafsweep.models.precision import without_autocast
 from iafsweep.models.roots import increasing_root
 
@@ -65,7 +66,7 @@ class SylvesterStep(FlowStep):
         self.reverse = reverse
         triangle = columns * (columns + 1) // 2
         self.frame = nn.Linear(context_size, reflections * latent_size + triangle + columns)
-        self.out = QuietLinear(context_size, triangle)
+        self.out = SmallLinear(context_size, triangle)
         self.register_buffer("triangle", _places(columns), persistent=False)
 
     @classmethod
@@ -73,7 +74,7 @@ class SylvesterStep(FlowStep):
         cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None, *, reverse: bool
     ) -> SylvesterStep:
         """Make a step with the sizes in ``config.sylvester``."""
-        sizes = config.sylvester
+        sizes = config.section(SylvesterConfig)
         columns = sizes.columns if sizes.variant == "orthogonal" else latent_size
         reflections = {"orthogonal": columns, "householder": sizes.reflections, "triangular": 0}[sizes.variant]
         return cls(latent_size, config.resolved_context_size, columns, reflections, reverse=reverse)

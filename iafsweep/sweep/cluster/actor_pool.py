@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from torch import Tensor
 
 from iafsweep.atomic import write_text
+from iafsweep.config.plugins import load_plugins, loaded_names
 from iafsweep.errors import SweepError, UserError
 from iafsweep.signals import StopRequest
 from iafsweep.sweep.cluster.device import is_gpu_fault, take_device, tensor_over
@@ -89,7 +90,8 @@ class UnitsOutcome:
 
 
 class _Actor:
-    def __init__(self, make_worker: MakeWorker, plan: Plan) -> None:
+    def __init__(self, make_worker: MakeWorker, plan: Plan, plugins: Sequence[str]) -> None:
+        load_plugins(plugins)
         torch.set_num_threads(plan.cpus)
         self._make_worker = make_worker
         self._device = take_device(plan.gpus)
@@ -248,7 +250,7 @@ class _Pool:
         options = remote.options(
             num_cpus=self._plan.cpus, num_gpus=self._plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        self._actors.append(options.remote(self._make_worker, self._plan))
+        self._actors.append(options.remote(self._make_worker, self._plan, loaded_names()))
         return self._actors[-1]
 
     def _take(self, reference: Any, unit: Unit) -> bool:  # noqa: ANN401 - Ray's references have no useful type

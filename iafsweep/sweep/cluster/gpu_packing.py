@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.config.plugins import load_plugins, loaded_names
 from iafsweep.errors import SweepError
 from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
@@ -105,7 +106,8 @@ def taken_by(
         SweepError: there is not enough memory, or a process died.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as looking, ProcessPoolExecutor(1, context) as training:
+    plugged = ProcessPoolExecutor(1, context, load_plugins, (loaded_names(),))
+    with ProcessPoolExecutor(1, context) as looking, plugged as training:
         try:
             free_before, total = looking.submit(memory).result()
             reserved = training.submit(train, config.model_dump_json()).result()

@@ -102,6 +102,25 @@ class SequenceProposer:
         return next((found for found in self._candidates if found.key not in state.keys), None)
 
 
+def random_proposer(space: SearchSpace) -> Proposer:
+    """Return `random`: configurations drawn at random, then what is left of a finite space."""
+    return SequenceProposer(drawn_then_left(space, random_values(space)))
+
+
+def quasi_random_proposer(space: SearchSpace) -> Proposer:
+    """Return `quasi_random`: the points of a Sobol sequence, then what is left of a finite space."""
+    return SequenceProposer(drawn_then_left(space, quasi_random_values(space)))
+
+
+def grid_proposer(space: SearchSpace) -> Proposer:
+    """Return `grid`: every configuration of a finite space.
+
+    Raises:
+        ConfigError: the space is not finite.
+    """
+    return SequenceProposer(distinct(space, space.grid()))
+
+
 class PointSuggest:
     """Values from one point of the unit cube, by the inverse of each parameter's distribution function.
 

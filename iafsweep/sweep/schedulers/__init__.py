@@ -1,1 +1,1 @@
-"""Schedulers: ``asha`` stops trials at rungs · ``pbt`` population-based training, and its copies."""
+"""Schedulers: ``base`` what one is · ``asha`` stops trials at rungs · ``pbt`` populations, and their copies."""

@@ -13,6 +13,7 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial
 
+from iafsweep.config.plugins import loaded_names
 from iafsweep.data import TrainingImages
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import SweepError
@@ -26,7 +27,7 @@ from iafsweep.sweep.cluster.footprint import lack_of_room
 from iafsweep.sweep.cluster.health_check import check_shared_folder
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.samplers.build import make_proposer
-from iafsweep.sweep.schedulers.asha import make_rungs
+from iafsweep.sweep.schedulers.base import make_stop_rule
 from iafsweep.sweep.schedulers.pbt import Population, has_reached, make_copies
 from iafsweep.sweep.storage.environment import record_environment
 from iafsweep.sweep.storage.events import Began, Ended, SweepStatus, now
@@ -36,7 +37,7 @@ from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger
 from iafsweep.sweep.tune.ledger_callback import Recorder
 from iafsweep.sweep.tune.options import LaunchOptions, check_resources
-from iafsweep.sweep.tune.scheduler import RungScheduler, StallWatch, SweepStopper
+from iafsweep.sweep.tune.scheduler import RuledScheduler, StallWatch, SweepStopper
 from iafsweep.sweep.tune.searcher import LedgerSearcher
 from iafsweep.sweep.tune.trainable import SweepTrial
 from iafsweep.sweep.tune.trial_run import TrialSettings
@@ -216,24 +217,23 @@ class Session:
             [trial for trial in self.ledger.state.unfinished if until is None or not has_reached(trial, until)],
             self.stop,
         )
-        rungs = make_rungs(self.space, self.ledger.state)
-        milestones = () if rungs is None else rungs.milestones
+        rule = make_stop_rule(self.space, self.ledger.state)
+        milestones = () if rule is None else rule.milestones
         watch = StallWatch(self.options.stalled_seconds)
         recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch, self.stop)
         if searcher.waiting and not self._should_end():
             with scratch_folder(self.folder) as scratch, quiet_tune():
                 tuner = Tuner(
                     self._trainable(plan, milestones, until),
-                    tune_config=tune_config(searcher, RungScheduler(rungs, self.folder), plan.at_a_time),
+                    tune_config=tune_config(searcher, RuledScheduler(rule, self.folder), plan.at_a_time),
                     run_config=run_config(scratch, SweepStopper(self._should_end), recorder),
                 )
                 self._fit(tuner)
         return self._outcome()
 
     def _trainable(self, plan: Plan, milestones: tuple[int, ...], until: int | None) -> type[SweepTrial]:
-        settings = TrialSettings(
-            self.folder.path, plan.cpus, milestones, self.options.open_trainer, self.options.take_device, until
-        )
+        opener, taker = self.options.open_trainer, self.options.take_device
+        settings = TrialSettings(self.folder.path, plan.cpus, milestones, opener, taker, until, loaded_names())
         trainable = tune.with_parameters(
             SweepTrial,
             training=self.images.training.numpy(),
@@ -314,7 +314,7 @@ _FAILURES = 3
 """New processes a trial may need (its worker was killed, a file or CUDA fault) before it counts as failed."""
 
 
-def tune_config(searcher: LedgerSearcher, scheduler: RungScheduler, at_a_time: int) -> TuneConfig:
+def tune_config(searcher: LedgerSearcher, scheduler: RuledScheduler, at_a_time: int) -> TuneConfig:
     """Return how Tune finds trials and stops them."""
     return TuneConfig(
         search_alg=searcher,

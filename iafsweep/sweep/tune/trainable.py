@@ -8,6 +8,7 @@ import numpy as np
 from ray import tune
 
 from iafsweep.config import RunConfig
+from iafsweep.config.plugins import load_plugins
 from iafsweep.data import TrainingImages
 from iafsweep.sweep.cluster.device import tensor_over
 from iafsweep.sweep.tune.trial_run import TrialRun, TrialSettings
@@ -26,6 +27,7 @@ class SweepTrial(tune.Trainable):
         self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, settings: TrialSettings
     ) -> None:
         """Take what all trials share; nothing is opened before the first step."""
+        load_plugins(settings.plugins)
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
         self._settings = settings
         gc.freeze()  # what is imported stays; looking through it again after every trial takes a fifth of a second

@@ -47,6 +47,7 @@ class TrialSettings:
         cpus: CPU cores of a trial, which are its threads.
         milestones: epochs after which the scheduler may stop it; it saves before it reports them.
         until: epoch after which it waits for the other members of its population; None: it never does.
+        plugins: those of the driver, which its processes load too.
         open_trainer: opens the trainer of a run folder.
         take_device: finds the device of a trial.
     """
@@ -57,6 +58,7 @@ class TrialSettings:
     open_trainer: OpenTrainer
     take_device: TakeDevice = take_device
     until: int | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def open_trainer(config: RunConfig, images: TrainingImages, path: Path, device: torch.device) -> tuple[Trainer, str]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from iafsweep.cli.command_line import program
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
+from iafsweep.config.plugins import plugin_options
 from iafsweep.results.status import Status, status_of
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
@@ -66,7 +67,7 @@ def _unscored(now: Status) -> str:
 
 
 def _command(name: str, now: Status) -> str:
-    return shlex.join([*program(), name, str(now.folder)])
+    return shlex.join([*program(), name, str(now.folder), *plugin_options()])
 
 
 def _bound(value: float | None) -> str:
