@@ -141,7 +141,7 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> 
         check()
 
     try:
-        while trainer.epochs_done < trainer.config.training.epochs:
+        while not trainer.is_done:
             steps.epoch_done(trainer.run_epoch(batch_done))
         trainer.finish()
     except (KeyboardInterrupt, Terminated):

@@ -63,6 +63,9 @@ class EncoderConfig(FamilyConfig):
 
     family = ENCODERS
     kind: Annotated[str, ENCODERS] = Field("resnet", description="Which encoder.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
 
 
 DECODERS = Family(
@@ -81,6 +84,9 @@ class DecoderConfig(FamilyConfig):
 
     family = DECODERS
     kind: Annotated[str, DECODERS] = Field("resnet", description="Which decoder.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
 
 
 class MadeConfig(Section):
@@ -149,6 +155,11 @@ class FlowConfig(FamilyConfig):
         "flow without cMADE.",
     )
     made: MadeConfig = MadeConfig()
+
+    @property
+    def pushes_scores(self) -> bool:
+        """Whether d log q/dz at fixed parameters costs no more than a pass: what the flow's class says of itself."""
+        return self.depth == 0 or self.kind in ("planar", "sylvester")
 
     @property
     def resolved_context_size(self) -> int:

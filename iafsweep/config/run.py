@@ -20,6 +20,11 @@ class RunConfig(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @property
+    def has_lagging_averages(self) -> bool:
+        """Whether the moving averages of batch norm count; averaged weights have statistics of their own."""
+        return self.model.has_batch_norm and not self.training.weight_average
+
     @model_validator(mode="after")
     def _sections_agree(self) -> RunConfig:
         if self.evaluation.checkpoint == "best" and self.data.held_out == 0:
@@ -31,6 +36,17 @@ class RunConfig(Section):
             raise ValueError(
                 f"training.batch_size = {self.training.batch_size} is more than the {self.data.training_images:,} "
                 f"training images; take a smaller batch"
+            )
+        if self.training.early_stopping_epochs is not None and self.data.held_out == 0:
+            raise ValueError(
+                "training.early_stopping_epochs looks at the validation bound, but data.validation_images = 0; hold "
+                "validation images out or leave it unset"
+            )
+        if self.training.objective in ("dreg", "stl") and not self.model.flow.pushes_scores:
+            raise ValueError(
+                f"training.objective = '{self.training.objective}' needs the gradient of log q(z|x) in z at fixed "
+                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, "
+                f"model.flow.kind = 'planar' or 'sylvester', or training.objective = 'iwae' or 'elbo'"
             )
         return self
 

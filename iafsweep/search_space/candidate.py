@@ -78,8 +78,9 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
     checkpoints, whether to compile, the seed; sizes of encoders, decoders and flows of other kinds; the flow's values
-    at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the split's
-    seeds without validation images.
+    at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning rate decay, an
+    objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds without
+    validation images.
     """
     values = identity(config, "configuration")
     return {
@@ -99,12 +100,13 @@ def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     model = config.model
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
-        values[part] = {"kind": kind, kind: values[part].get(kind, {})}
+        kept = {name: value for name, value in values[part].items() if not isinstance(value, dict)}
+        values[part] = kept | {kind: values[part].get(kind, {})}
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:
         values["flow"] = _flow(model.flow, values["flow"])
-    if not model.has_batch_norm:
+    if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
     return values
 
@@ -127,7 +129,25 @@ def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     training = config.training
     for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile"):
         values.pop(name, None)
+    schedule = training.learning_rate_schedule
     decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
-    if not decays:
+    if schedule != "step" or not decays:
         del values["learning_rate_decay"], values["learning_rate_decay_epochs"]
+    if schedule != "cosine" or training.learning_rate_end == 1:
+        values.pop("learning_rate_end", None)
+        if schedule != "step" or not decays:
+            values.pop("learning_rate_schedule", None)
+    if training.optimiser == "adamw" and not training.weight_decay:
+        del values["optimiser"]
+    if not training.objective_begins:
+        for name in ("objective", "objective_samples", "objective_from_epoch"):
+            values.pop(name, None)
+    if not (training.weight_average and config.model.has_batch_norm):
+        values.pop("weight_average_images", None)
+    if "weight_average_images" in values:
+        values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
+    if (
+        patience := training.early_stopping_epochs
+    ) is not None and patience + training.settled_epochs >= training.epochs:
+        values.pop("early_stopping_epochs")
     return values

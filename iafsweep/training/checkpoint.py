@@ -25,6 +25,7 @@ from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.device import is_out_of_memory
+from iafsweep.training.optimiser import restore_moments
 from iafsweep.version import VERSION, Writer
 
 FORMAT = "iafsweep checkpoint 1"
@@ -49,6 +50,7 @@ class Checkpoint:
         precision: what the networks computed in.
         compiled: whether the step was compiled.
         compile_seconds: how many of the seconds were spent compiling.
+        average: state of the model with the averaged weights, which is the one that counts; None where there is none.
     """
 
     config: str
@@ -63,6 +65,12 @@ class Checkpoint:
     precision: Precision = "float32"
     compiled: bool = False
     compile_seconds: float = 0.0
+    average: dict[str, Tensor] | None = None
+
+    @property
+    def scored(self) -> dict[str, Tensor]:
+        """The weights that are validated, scored and exported."""
+        return self.model if self.average is None else self.average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,7 @@ class StepCheckpoint(Checkpoint):
 
     Attributes:
         batches: how many of the epoch's are done.
-        sums: of loss, reconstruction and KL over them, [3].
+        sums: over them, of what a step returns, [5].
         draws: state of the generator of the epoch's draws.
         elapsed: seconds of training in this epoch.
         compiling: how many of them were spent compiling.
@@ -173,21 +181,19 @@ def check_whole(folder: RunFolder, checkpoint: Literal["best", "last"]) -> None:
         load_last(folder, _NOWHERE)
 
 
-def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, folder: RunFolder) -> None:
-    """Put the weights and moments of a checkpoint into a model and its optimiser.
+def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, average: VAE | None, folder: RunFolder) -> None:
+    """Put the weights and moments of a checkpoint into a model, its optimiser and the model of averaged weights.
 
     Raises:
         RunFolderError: they do not fit.
     """
     try:
         model.load_state_dict(saved.model)
-        optimiser.load_state_dict(saved.optimiser)
+        restore_moments(optimiser, saved.optimiser)
+        if average is not None:
+            average.load_state_dict(saved.average or {})
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder.last} does not fit the config.toml beside it: {error}") from error
-    for parameter, moments in optimiser.state.items():
-        for name, moment in moments.items():
-            if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
-                moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
 
 
 def settle_best(folder: RunFolder) -> None:
@@ -280,8 +286,11 @@ def _is_sound(content: dict[str, Any]) -> bool:
     """Whether the fields that both kinds of checkpoint have are what they should be."""
     epoch, model = content["epoch"], content["model"]
     is_epoch = isinstance(epoch, int) and epoch >= 0
-    is_model = isinstance(model, dict) and all(isinstance(value, Tensor) for value in model.values())
-    return is_epoch and is_model and isinstance(content["config"], str)
+    states = [model] if content.get("average") is None else [model, content["average"]]
+    are_states = all(
+        isinstance(state, dict) and all(isinstance(each, Tensor) for each in state.values()) for state in states
+    )
+    return is_epoch and are_states and isinstance(content["config"], str)
 
 
 def _first_line(error: Exception) -> str:

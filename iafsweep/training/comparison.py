@@ -15,7 +15,13 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.checkpoint import Checkpoint, load_best
 
 # What changes neither the epochs already trained nor the way they would be trained again.
-_FREE_FIELDS = {"title", "training.epochs", "training.checkpoint_every_minutes", "training.compile"}
+_FREE_FIELDS = {
+    "title",
+    "training.epochs",
+    "training.early_stopping_epochs",
+    "training.checkpoint_every_minutes",
+    "training.compile",
+}
 _FREE_SECTIONS = ("evaluation.",)
 
 
@@ -29,8 +35,15 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     if differences:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
-            f"Only the number of epochs, training.checkpoint_every_minutes, training.compile and [evaluation] may "
-            f"change on resume; take a new folder for another training"
+            f"Only the number of epochs, training.early_stopping_epochs, training.checkpoint_every_minutes, "
+            f"training.compile and [evaluation] may change on resume; take a new folder for another training"
+        )
+    epochs = asked.training.epochs, trained.training.epochs
+    if asked.training.learning_rate_schedule == "cosine" and epochs[0] != epochs[1]:
+        raise RunFolderError(
+            f"{folder.path} was trained with training.learning_rate_schedule = 'cosine' over {epochs[1]} epochs, and "
+            f"the learning rate of each depends on their number, so training.epochs = {epochs[0]} would be another "
+            f"training; take a new folder for that"
         )
 
 

@@ -89,7 +89,7 @@ CONFIGURATIONS = """
 import iafsweep, json, sys
 from iafsweep.config.files import build_config, build_stored, dump_config, parse_overrides, with_values
 from iafsweep.config.problems import known_paths
-from iafsweep.search_space.fingerprint import configuration_key
+from iafsweep.search_space.candidate import configuration_key
 import tomllib
 
 before = dump_config(build_config({}, "defaults"))
@@ -114,7 +114,7 @@ WITHOUT = """
 import iafsweep, json, sys, tomllib
 from iafsweep.config.files import build_stored, dump_config
 from iafsweep.errors import PluginError
-from iafsweep.search_space.fingerprint import configuration_key
+from iafsweep.search_space.candidate import configuration_key
 
 said = json.loads(sys.stdin.read())
 config = build_stored(tomllib.loads(said["text"]), "x")

@@ -21,6 +21,7 @@ NOT_MEASURED = {
 NO_FLOW = {"model__flow__depth": 0}
 PLANAR, SPLINE, SYLVESTER = ({"model__flow__kind": kind} for kind in ("planar", "spline", "sylvester"))
 TRIANGULAR = SYLVESTER | {"model__flow__sylvester__variant": "triangular"}
+AVERAGED = {"training__weight_average": 0.999}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,31 @@ TRIANGULAR = SYLVESTER | {"model__flow__sylvester__variant": "triangular"}
             {"training__learning_rate_decay": 1.0},
             {"training__learning_rate_decay": 1.0, "training__learning_rate_decay_epochs": 5},
         ),
+        ({"training__epochs": 10}, {"training__epochs": 10, "training__learning_rate_schedule": "constant"}),
+        (
+            {"training__learning_rate_schedule": "constant"},
+            {"training__learning_rate_schedule": "constant", "training__learning_rate_decay": 0.1},
+        ),
+        (
+            {"training__learning_rate_schedule": "constant"},
+            {"training__learning_rate_schedule": "cosine", "training__learning_rate_end": 1.0},
+        ),
+        (
+            {"training__learning_rate_schedule": "cosine"},
+            {"training__learning_rate_schedule": "cosine", "training__learning_rate_decay_epochs": 3},
+        ),
+        ({}, {"training__learning_rate_end": 0.5}),
+        ({}, {"training__optimiser": "adamw"}),
+        ({}, {"training__objective_from_epoch": 3}),
+        ({}, {"training__objective": "iwae", "training__objective_samples": 5, "training__objective_from_epoch": 2500}),
+        ({}, {"training__weight_average_images": 9}),
+        (AVERAGED, AVERAGED | {"model__batch_norm_momentum": 0.5}),
+        (NO_FLOW | GATED | AVERAGED, NO_FLOW | GATED | AVERAGED | {"training__weight_average_images": 9}),
+        (
+            AVERAGED | {"training__weight_average_images": 55_000},
+            AVERAGED | {"training__weight_average_images": 60_000},
+        ),
+        ({}, {"training__early_stopping_epochs": 2300}),  # after a warm-up of 200 of 2500 epochs
         (
             {"data__validation_images": 0, "evaluation__checkpoint": "last"},
             {"data__validation_images": 0, "evaluation__checkpoint": "last", "data__split_seed": 3},
@@ -75,6 +101,13 @@ def test_same_training_same_key(one, other):
         (
             {"training__epochs": 10, "training__learning_rate_decay_epochs": 9},
             {"training__epochs": 10, "training__learning_rate_decay_epochs": 8},
+        ),
+        ({}, {"training__early_stopping_epochs": 2299}),
+        ({}, {"training__learning_rate_schedule": "constant"}),
+        ({}, {"model__encoder__dropout": 0.1}),
+        (
+            {"training__objective": "iwae", "training__objective_samples": 5, "training__objective_from_epoch": 2499},
+            {"training__objective": "iwae", "training__objective_samples": 5, "training__objective_from_epoch": 2500},
         ),
         ({}, {"data__validation_images": 4999}),
         ({}, {"data__binarisation_seed": 1}),

@@ -1,5 +1,6 @@
 """Options that commands share, a group a file.
 
-``groups`` how a command takes several, `--version` and `--plugin` · ``sweep`` which, how far and with what share of a
-machine · ``ray`` on what, and `--tracker` · ``scoring`` how it is scored.
+``groups`` how a command takes several, and `--version` · ``sweep`` which, how far and with what share of a machine ·
+``ray`` on what, and `--tracker` · ``scoring`` how it is scored · ``plugin`` of other
+packages.
 """

@@ -16,9 +16,11 @@ from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.seeds import generator
 from iafsweep.sweep.cluster.footprint import drawn_configurations
+from iafsweep.training.averaging import WeightAverage
 from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import choose_computing
 from iafsweep.training.device import is_out_of_memory, training_memory
+from iafsweep.training.optimiser import make_optimiser
 from iafsweep.training.step import TrainingStep
 
 MemoryProbe = Callable[[RunConfig], tuple[int, int]]
@@ -139,11 +141,14 @@ def steps(config: RunConfig, device: torch.device) -> TrainingStep:
     """Train some steps on images of noise, with all that a trial keeps on its device; return the step."""
     data, training, shape = config.data, config.training, config.data.facts.image_shape
     model = build_model(config.model, shape, training.seed).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
-    step = TrainingStep(model, optimiser, choose_computing(config, model, device))
+    optimiser = make_optimiser(model, training)
+    last = training.epochs - 1  # the objective that takes more samples
+    step = TrainingStep(model, optimiser, choose_computing(config, model, device), training, epoch=last)
     draws = generator(device, 0)
     images = torch.randint(256, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8)
-    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0)
+    samples = step.objective.samples
+    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, samples)
+    _average = WeightAverage(model, training) if training.weight_average else None
     for batch in islice(batches, _STEPS):
         step(batch, 1.0)
     if data.held_out:
