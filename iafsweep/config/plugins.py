@@ -20,13 +20,13 @@ from pydantic import create_model
 from iafsweep.config import meaning, problems
 from iafsweep.config.data import SOURCES, SourceFacts
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, ModelConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, PRIORS, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
 
-FAMILIES = {family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, SAMPLERS, SCHEDULERS)}
+FAMILIES = {family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, SAMPLERS, SCHEDULERS)}
 """Every family that takes members of other packages, by the field that names one."""
 
 _GROUP = "iafsweep.plugins"

@@ -19,8 +19,10 @@ from iafsweep.models.block_product import mask_blocks
 from iafsweep.models.decoders.resnet import ResnetDecoder
 from iafsweep.models.layers import NormalisedLinear
 from iafsweep.models.made import MaskedLayer
+from iafsweep.models.priors.vamp import VampPrior
 from iafsweep.models.residual import ResidualBlock
 from iafsweep.models.vae import VAE
+from iafsweep.models.weight_norm import remove_weight_norm
 
 BLOCK_UNITS = 80
 MOST_BLOCKS = 12
@@ -38,6 +40,9 @@ def folded(model: VAE) -> VAE:
     """
     refuse_unfit(model)
     copied = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    remove_weight_norm(copied)
+    if isinstance(copied.prior, VampPrior):
+        copied.prior.fix()
     for module in list(copied.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, MaskedLayer):

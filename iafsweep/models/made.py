@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast, final
 
 import torch
@@ -29,6 +29,10 @@ class OutputLayer(NamedTuple):
     start: float = 0.0
     normed: bool = True
     scale: float = 1.0
+
+
+Undo = Callable[..., Tensor]
+"""A coordinate after an autoregressive step [..., B], and the outputs for it, to that coordinate before the step."""
 
 
 @final
@@ -91,7 +95,7 @@ class ConditionalMade(nn.Module):
         latent_size: D.
         width: H, units of every hidden layer, at least D - 1.
         hidden_layers: number of hidden layers, at least 1.
-        entry: how the context enters; made for this width.
+        entry: how the context enters; made for this width. None: there is no context.
         outputs: the output layers by name.
         batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
         reverse: the order of dependencies runs from the last latent variable to the first.
@@ -105,7 +109,7 @@ class ConditionalMade(nn.Module):
         latent_size: int,
         width: int,
         hidden_layers: int,
-        entry: ContextEntry,
+        entry: ContextEntry | None,
         *,
         outputs: Mapping[str, OutputLayer],
         batch_norm_momentum: float | None,
@@ -124,26 +128,30 @@ class ConditionalMade(nn.Module):
             mask = output_mask.repeat_interleave(layer.numbers or 1, 0)
             self.add_module(name, MaskedLayer(mask, momentum, layer.start, layer.scale))
 
-    @property
-    def order(self) -> range:
-        """The latent variables, each after those on which it depends."""
-        order = range(self.latent_size)
-        return order[::-1] if self.reverse else order
-
     def embed(self, context: Tensor) -> Tensor:
-        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples."""
+        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples.
+
+        Raises:
+            ValueError: it takes no context.
+        """
+        if self.entry is None:
+            raise ValueError("this masked network takes no context")
         return self.entry.embed(context)
 
-    def forward(self, z: Tensor, embedded: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, z: Tensor, embedded: Tensor | None) -> tuple[Tensor, ...]:
         """Compute what each output layer says, in the type of z: [..., B, D], or [..., B, D, P].
 
         The network may compute in fewer bits (autocast).
 
         Args:
             z: latent variables, [..., B, D].
-            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z.
+            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z. None: without a context.
         """
-        hidden = self.entry.activate(self.first(z), embedded)
+        hidden = self.first(z)
+        if self.entry is None or embedded is None:
+            hidden = F.elu(hidden)
+        else:
+            hidden = self.entry.activate(hidden, embedded)
         for layer in self.hidden:
             hidden = F.elu(layer(hidden))
         return tuple(self._output(name, layer, hidden).to(z.dtype) for name, layer in self.outputs.items())
@@ -151,3 +159,20 @@ class ConditionalMade(nn.Module):
     def _output(self, name: str, layer: OutputLayer, hidden: Tensor) -> Tensor:
         flat = cast("Tensor", self.get_submodule(name)(hidden))
         return flat if layer.numbers is None else flat.unflatten(-1, (self.latent_size, layer.numbers))
+
+    def solve(self, z: Tensor, embedded: Tensor | None, undo: Undo) -> Tensor:
+        """Return the point that an autoregressive step with these outputs turns into z, in D passes.
+
+        Args:
+            z: after the step, [..., B, D].
+            embedded: as ``forward`` takes it.
+            undo: makes one coordinate of the point.
+        """
+        coordinates = torch.arange(self.latent_size, device=z.device)
+        source = torch.zeros_like(z)
+        for i in reversed(range(self.latent_size)) if self.reverse else range(self.latent_size):
+            outputs = (each.select(z.dim() - 1, i) for each in self(source, embedded))
+            # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
+            # behind a mask into NaN.
+            source = torch.where(coordinates == i, undo(z[..., i], *outputs).unsqueeze(-1), source)
+        return source

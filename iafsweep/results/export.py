@@ -116,10 +116,11 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
         posterior = f"{_FLOWS.get(flow.kind, f'a flow `{flow.kind}`')} of {flow.depth} {gates}steps"
     if flow.has_made:
         posterior += f", each a masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
+    prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
     channels, height, width = config.data.facts.image_shape
     return [
         f"A variational autoencoder of binarised images, {channels} x {height} x {width}: `{model.encoder.kind}` "
-        f"encoder, `{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior N(0, I), "
+        f"encoder, `{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior {prior}, "
         f"Bernoulli pixels. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` has every field."
     ]
 

@@ -106,9 +106,16 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         values["flow"] = {"depth": 0}
     else:
         values["flow"] = _flow(model.flow, values["flow"])
+    if "prior" in values:
+        used = {"kind", model.prior.kind}
+        values["prior"] = {name: value for name, value in values["prior"].items() if name in used}
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
-    return values
+    if not model.takes_batch_norm and model.normalisation == "none":
+        del values["normalisation"]  # as with batch norm that there is none of
+    if model.normalisation != "batch_norm":
+        values["flow"].get("made", {}).pop("batch_norm", None)
+    return {name: value for name, value in values.items() if value != {}}
 
 
 def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from iafsweep.data import TrainingImages
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
+from iafsweep.models.weight_norm import start_from_data
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
 from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
@@ -119,6 +120,9 @@ class Trainer:
         folder.create(config)
         trainer._pictures.draw_data()
         folder.metrics.touch()
+        if config.model.normalisation == "weight_norm":
+            batch = next(trainer._begin().batches)
+            start_from_data(trainer.model, batch.x, batch.noise)
         # Killed before the end of its first epoch, a run can go on too.
         trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()

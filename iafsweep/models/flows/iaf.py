@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iafsweep.config import FlowConfig
-from iafsweep.models.flows.steps import FlowStep, invert_in_order, made_of
+from iafsweep.models.flows.steps import FlowStep, made_of
 from iafsweep.models.made import ConditionalMade, OutputLayer
 
 GATE_SHIFT_WITH_BATCH_NORM = 3.0
@@ -46,7 +46,8 @@ class IAFStep(FlowStep):
         cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None, *, reverse: bool
     ) -> IAFStep:
         """Make a step with the sizes in ``config.made``."""
-        outputs = iaf_outputs(gated=config.gated, batch_norm=config.made.batch_norm)
+        batch_norm = config.made.batch_norm and batch_norm_momentum is not None
+        outputs = iaf_outputs(gated=config.gated, batch_norm=batch_norm)
         return cls(made_of(config, latent_size, batch_norm_momentum, outputs, reverse=reverse))
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,11 +60,9 @@ class IAFStep(FlowStep):
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
         """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D], in D passes."""
-        embedded = self.made.embed(context)
+        return self.made.solve(z, self.made.embed(context), _undo)
 
-        def undo(source: Tensor, i: int) -> Tensor:
-            shift, *gates = (output[..., i] for output in self.made(source, embedded))
-            moved: Tensor = z[..., i] - shift
-            return shift + moved * torch.exp(-F.logsigmoid(gates[0])) if gates else moved
 
-        return invert_in_order(z, self.made.order, undo)
+def _undo(moved: Tensor, shift: Tensor, *gates: Tensor) -> Tensor:
+    """Return a coordinate before the step, [..., B], from the one after it."""
+    return shift + (moved - shift) * torch.exp(-F.logsigmoid(gates[0])) if gates else moved - shift

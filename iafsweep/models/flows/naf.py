@@ -14,7 +14,7 @@ from torch import Tensor
 
 from iafsweep.config import FlowConfig
 from iafsweep.config.model import NafConfig
-from iafsweep.models.flows.steps import FlowStep, invert_in_order, made_of, positive
+from iafsweep.models.flows.steps import FlowStep, made_of, positive
 from iafsweep.models.layers import SmallLinear
 from iafsweep.models.made import ConditionalMade, OutputLayer
 from iafsweep.models.roots import increasing_root
@@ -91,10 +91,4 @@ class NeuralAutoregressiveStep(FlowStep):
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
         """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D], in D passes."""
-        embedded = self.made.embed(context)
-
-        def undo(source: Tensor, i: int) -> Tensor:
-            (numbers,) = self.made(source, embedded)
-            return inverse_deep_sigmoid(z[..., i], numbers[..., i, :])
-
-        return invert_in_order(z, self.made.order, undo)
+        return self.made.solve(z, self.made.embed(context), inverse_deep_sigmoid)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from iafsweep.config import FlowConfig
 from iafsweep.config.model import SplineFlowConfig
-from iafsweep.models.flows.steps import FlowStep, invert_in_order, made_of
+from iafsweep.models.flows.steps import FlowStep, made_of
 from iafsweep.models.layers import SmallLinear
 from iafsweep.models.made import ConditionalMade, OutputLayer
 from iafsweep.models.splines import inverse_spline, parameters_of_a_spline, spline
@@ -55,10 +55,7 @@ class SplineStep(FlowStep):
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
         """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D], in D passes."""
-        embedded = self.made.embed(context)
+        return self.made.solve(z, self.made.embed(context), self._undo)
 
-        def undo(source: Tensor, i: int) -> Tensor:
-            (numbers,) = self.made(source, embedded)
-            return inverse_spline(z[..., i], numbers[..., i, :], self.bound)
-
-        return invert_in_order(z, self.made.order, undo)
+    def _undo(self, moved: Tensor, numbers: Tensor) -> Tensor:
+        return inverse_spline(moved, numbers, self.bound)

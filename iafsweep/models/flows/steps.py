@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, cast, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -139,20 +138,3 @@ def made_of(
 def positive(raw: Tensor) -> Tensor:
     """Return a number of at least 0.001, ``0.001 + softplus(raw + c)``, with the c for which ``raw = 0`` gives 1."""
     return _SMALLEST + F.softplus(raw + math.log(math.expm1(1 - _SMALLEST)))
-
-
-def invert_in_order(z: Tensor, order: Iterable[int], undo: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Return the point [..., B, D] that an autoregressive step maps to z, in D passes.
-
-    Args:
-        z: after the step, [..., B, D].
-        order: the coordinates, each after those on which its map depends.
-        undo: the point as far as it is known (zeros elsewhere) and i, to its coordinate i, [..., B].
-    """
-    coordinates = torch.arange(z.shape[-1], device=z.device)
-    source = torch.zeros_like(z)
-    for i in order:
-        # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf behind
-        # a mask into NaN.
-        source = torch.where(coordinates == i, undo(source, i).unsqueeze(-1), source)
-    return source
