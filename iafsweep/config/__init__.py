@@ -1,8 +1,8 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
-``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of
-a search space, and how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other
+``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of a
+search space, and how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other
 versions · ``problems`` messages.
 """
 

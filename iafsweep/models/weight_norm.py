@@ -18,6 +18,7 @@ from iafsweep.models.context import LinearContext
 from iafsweep.models.flows import FlowStep
 from iafsweep.models.layers import NormalisedLinear
 from iafsweep.models.made import ConditionalMade, MaskedLayer
+from iafsweep.models.precision import eval_mode
 from iafsweep.models.vae import VAE
 
 _TINY = 1e-24
@@ -95,8 +96,9 @@ def start_from_data(model: VAE, x: Tensor, noise: Tensor) -> None:
 
     hooks = [module.register_forward_hook(normalise) for module in hidden_layers(model)]
     try:
-        z, _ = model.transform_noise(noise, model.posterior(x))
-        model.log_joint(x, z)
+        with eval_mode(model):  # without dropout
+            z, _ = model.transform_noise(noise, model.posterior(x))
+            model.log_joint(x, z)
     finally:
         for hook in hooks:
             hook.remove()

@@ -107,8 +107,8 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     else:
         values["flow"] = _flow(model.flow, values["flow"])
     if "prior" in values:
-        used = {"kind", model.prior.kind}
-        values["prior"] = {name: value for name, value in values["prior"].items() if name in used}
+        idle = model.prior.family.members.keys() - {model.prior.kind}
+        values["prior"] = {name: value for name, value in values["prior"].items() if name not in idle}
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
     if not model.takes_batch_norm and model.normalisation == "none":

@@ -121,13 +121,23 @@ class Trainer:
         trainer._pictures.draw_data()
         folder.metrics.touch()
         if config.model.normalisation == "weight_norm":
-            batch = next(trainer._begin().batches)
-            start_from_data(trainer.model, batch.x, batch.noise)
+            trainer._start_from_data()
         # Killed before the end of its first epoch, a run can go on too.
         trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
+
+    def _start_from_data(self) -> None:
+        """Let the first batch of the first epoch, which is trained on after it, set the lengths of the weights."""
+        training = self.config.training
+        batches = EpochBatches(
+            self.images.training, training.batch_size, self.model.latent_size, training.seed, self.epochs_done
+        )
+        first = next(batches)
+        start_from_data(self.model, first.x, first.noise)
+        if self._average is not None:
+            self._average.model.load_state_dict(self.model.state_dict())
 
     @classmethod
     def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:

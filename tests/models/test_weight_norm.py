@@ -29,10 +29,11 @@ def outputs_of(model, x, noise):
     """What each hidden layer gives for a batch, and the model's log-joint."""
     seen = {}
     names = {module: name for name, module in model.named_modules()}
-    hooks = [
-        layer.register_forward_hook(lambda module, inputs, output: seen.setdefault(names[module], output.clone()))
-        for layer in hidden_layers(model)
-    ]
+
+    def keep(module, inputs, output):
+        seen.setdefault(names[module], output.clone())
+
+    hooks = [layer.register_forward_hook(keep) for layer in hidden_layers(model)]
     z, _ = model.transform_noise(noise, model.posterior(x))
     log_joint = model.log_joint(x, z)
     for hook in hooks:

@@ -42,8 +42,8 @@ FLOWS = {
 }
 
 
-def model_of(kind, depth=2, flow="iaf"):
-    values = SMALL | {"flow": SMALL["flow"] | {"depth": depth, "kind": flow} | FLOWS[flow]}
+def model_of(kind, depth=2, flow="iaf", **more):
+    values = SMALL | {"flow": SMALL["flow"] | {"depth": depth, "kind": flow} | FLOWS[flow]} | more
     for side in ("encoder", "decoder"):
         values[side] = SMALL[side] | {"kind": kind}
     return build_model(ModelConfig.model_validate(values), (1, 8, 8), seed=0)
@@ -154,6 +154,42 @@ def test_the_step_is_one_graph(kind, computing):
     batch = batches()[0]
     found = torch._dynamo.explain(mean_terms(model_of(kind), computing))(batch.x, batch.noise)
     assert (found.graph_count, found.graph_break_count) == (1, 0)
+    torch.compiler.reset()
+
+
+PARTS = {
+    "weight_norm": {"normalisation": "weight_norm"},
+    "none": {"normalisation": "none"},
+    "autoregressive": {"prior": {"kind": "autoregressive", "autoregressive": {"width": 6}}},
+    "spline_coupling": {"prior": {"kind": "spline_coupling", "spline_coupling": {"width": 6, "depth": 2}}},
+    "vamp": {"prior": {"kind": "vamp", "vamp": {"components": 3}}, "normalisation": "weight_norm", "depth": 0},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("computing", [EAGER, LOWERED], ids=lambda each: each.precision)
+def test_with_every_prior_and_normalisation_densities_are_float32(part, computing):
+    batch, model = batches()[0], model_of("mlp", **PARTS[part])
+    means = mean_terms(model, computing)(batch.x, batch.noise)
+    assert {each.dtype for each in means} == {torch.float32}
+    sum(means).backward()
+    assert all(each.grad.isfinite().all() for each in model.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
+def test_with_every_prior_and_normalisation_the_step_is_one_graph(part):
+    batch = batches()[0]
+    found = torch._dynamo.explain(mean_terms(model_of("mlp", **PARTS[part]), EAGER))(batch.x, batch.noise)
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
+def test_with_every_prior_and_normalisation_a_captured_step_equals_the_eager_one(monkeypatch, part):
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    compare_compiled("mlp", "float32", 1e-5, **PARTS[part])
     torch.compiler.reset()
 
 
@@ -299,7 +335,7 @@ def test_the_cache_is_shared_unless_one_is_named(monkeypatch, tmp_path):
 
 
 def test_a_batch_is_bits_and_noise_of_its_own():
-    x, noise = Batch(*batches()[0])
+    x, noise, *_ = Batch(*batches()[0])
     assert set(x.unique().tolist()) == {0.0, 1.0}
     assert noise.shape == (20, 4)
     assert not torch.equal(noise, batches()[1].noise)
