@@ -1,12 +1,12 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
-``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of a
-search space, and how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other
-versions · ``problems`` messages.
+``sources`` the sets that have a name · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the
+whole · ``sweep`` the [sweep] table of a search space, and how a sweep proposes and decides · ``files`` TOML and
+overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
-from iafsweep.config.data import SOURCES, DataConfig, SourceFacts, source_facts
+from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
@@ -34,6 +34,7 @@ from iafsweep.config.model import (
 from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
+from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [

@@ -91,8 +91,9 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
 
 
 def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
-    values["validation_images"] = config.data.held_out
-    if config.data.held_out == 0:
+    if config.data.is_known:
+        values["validation_images"] = config.data.held_out
+    if values["validation_images"] == 0:
         del values["split_seed"], values["binarisation_seed"]
     return values
 

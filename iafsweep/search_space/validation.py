@@ -60,7 +60,7 @@ def check_space(space: SearchSpace) -> None:
 def _check_selection(space: SearchSpace) -> None:
     if space.sweep.sampler == "listed":
         return  # nothing is chosen
-    if space.base.data.held_out == 0:
+    if space.base.data.validation_images == 0:
         raise ConfigError(
             "a sweep chooses by validation images, but data.validation_images = 0; hold some out, "
             "for example 5000 of `mnist`"

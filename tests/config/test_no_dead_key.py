@@ -3,6 +3,7 @@
 A new field needs one line in CHANGES: what must be set for it to matter, another legal value, and where it shows.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -81,9 +82,22 @@ SANDWICH = {"evaluation.sandwich.enabled": True, "evaluation.sandwich.images": 3
 # The target is out of reach, so that the budget decides.
 SEARCH = {"evaluation.until_error.target": 1e-9, "evaluation.until_error.budget_evaluations": 400}
 
+FILES = Path(__file__).parent.parent / "data" / "files"
+OWN = {"data.source": "file", "data.path": str(FILES / "colour.npz")}  # 20 images 3 x 8 x 6, floats
+FOUND = {
+    "shape": [1, 28, 28], "levels": 256, "training_images": 9000, "test_images": 1000, "validation_images": 900,
+    "validation_is_last": False, "training_checksum": "0" * 32, "test_checksum": "1" * 32,
+}  # fmt: skip
+
 CHANGES = {
     "title": Change({}, "another", "written"),
     "data.source": Change({}, "mnist", "source"),
+    "data.path": Change(OWN, str(FILES / "grey.npz"), "images"),
+    "data.image_size": Change(OWN, [4, 5], "images"),
+    "data.grey": Change(OWN, True, "images"),
+    "data.invert": Change(OWN, True, "images"),
+    "data.levels": Change(OWN, 17, "images"),
+    "data.images": Change({"data.source": "file"}, FOUND, "written"),
     "data.validation_images": Change({}, 500, "images"),
     "data.split_seed": Change({}, 1, "images"),
     "data.binarisation_seed": Change({}, 1, "training"),

@@ -63,7 +63,7 @@ RULES = [
     ),
     (
         {"data__source": "cifar"},
-        "data.source: .*'mnist' or 'mnist_mini', found 'cifar'",
+        "data.source: .*'mnist', .*or 'file', found 'cifar'",
         {"data__source": "mnist_mini"},
     ),
     ({"data__split_seed": -1}, "split_seed", {"data__split_seed": 2**31 - 1}),
