@@ -90,7 +90,7 @@ class DecoderConfig(FamilyConfig):
 
 
 class MadeConfig(Section):
-    """The masked network (cMADE) inside every IAF step."""
+    """The masked network (cMADE) inside every step of an autoregressive flow (`iaf`, `naf`, `spline`)."""
 
     width: Size = Field(1920, description="Width of every hidden layer; at least latent_size - 1.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers.")
@@ -99,17 +99,47 @@ class MadeConfig(Section):
         description="How the context enters: `add` after the first activation (context size = width), "
         "`linear` through a linear map into the first pre-activation.",
     )
-    batch_norm: bool = Field(default=True, description="Batch norm after every masked layer.")
+    batch_norm: bool = Field(
+        default=True, description="Batch norm after every masked layer; in `naf` and `spline` not after the last."
+    )
+
+
+class SylvesterConfig(MemberConfig):
+    """Sizes of the `sylvester` flow."""
+
+    variant: Literal["orthogonal", "householder", "triangular"] = Field(
+        "orthogonal",
+        description="What the columns of Q are: `orthogonal`, some of D; `householder`, all D of a product of "
+        "reflections; `triangular`, the identity, its columns reversed in every second step.",
+    )
+    columns: Size = Field(16, description="Columns M of Q in `orthogonal`; at most latent_size.")
+    reflections: Size = Field(8, le=1000, description="Householder reflections in `householder`.")
+
+
+class NafConfig(MemberConfig):
+    """Sizes of the `naf` flow."""
+
+    units: Size = Field(8, le=1000, description="Sigmoids of the increasing network of each latent variable.")
+
+
+class SplineFlowConfig(MemberConfig):
+    """Sizes of the `spline` flow."""
+
+    bins: int = Field(8, ge=2, le=500, description="Bins of the spline of each latent variable.")
+    bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays as it is.")
 
 
 FLOWS = Family(
     "model.flow.kind",
     {
-        "iaf": Member("iafsweep.models.flows.iaf:InverseAutoregressiveFlow"),
-        "planar": Member("iafsweep.models.flows.planar:PlanarFlow"),
+        "iaf": Member("iafsweep.models.flows.iaf:IAFStep"),
+        "planar": Member("iafsweep.models.flows.planar:PlanarStep"),
+        "sylvester": Member("iafsweep.models.flows.sylvester:SylvesterStep", SylvesterConfig),
+        "naf": Member("iafsweep.models.flows.naf:NeuralAutoregressiveStep", NafConfig),
+        "spline": Member("iafsweep.models.flows.spline:SplineStep", SplineFlowConfig),
     },
 )
-"""Every flow, by the name configurations use."""
+"""The step of every flow, by the name configurations use."""
 
 
 class FlowConfig(FamilyConfig):
@@ -129,7 +159,7 @@ class FlowConfig(FamilyConfig):
     @property
     def pushes_scores(self) -> bool:
         """Whether d log q/dz at fixed parameters costs no more than a pass: what the flow's class says of itself."""
-        return self.depth == 0
+        return self.depth == 0 or self.kind in ("planar", "sylvester")
 
     @property
     def resolved_context_size(self) -> int:
@@ -140,7 +170,7 @@ class FlowConfig(FamilyConfig):
     @property
     def has_made(self) -> bool:
         """Whether there are steps with a masked network, the one that ``made`` describes."""
-        return self.depth > 0 and self.kind == "iaf"
+        return self.depth > 0 and self.kind in ("iaf", "naf", "spline")
 
     @model_validator(mode="after")
     def _context_fits(self) -> FlowConfig:
@@ -238,6 +268,18 @@ class ModelConfig(Section):
             raise ValueError(
                 f"flow.made.width = {self.flow.made.width} is too narrow for latent_size = {self.latent_size}: "
                 f"complete autoregressive masks need a width of at least {self.latent_size - 1}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_there(self) -> ModelConfig:
+        sizes = self.flow.chosen if self.flow.depth > 0 else None
+        if not isinstance(sizes, SylvesterConfig) or sizes.variant != "orthogonal":
+            return self
+        if sizes.columns > self.latent_size:
+            raise ValueError(
+                f"flow.sylvester.columns = {sizes.columns} orthonormal columns do not fit into latent_size = "
+                f"{self.latent_size}; take at most {self.latent_size}"
             )
         return self
 

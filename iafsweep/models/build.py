@@ -63,9 +63,9 @@ def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Draw every weight Xavier-uniform and set every bias to where it starts (0, but for the gates of a flow).
 
-    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``; masked weights count the fans of the whole matrix. Batch
-    norms keep what their constructors gave them. The draws are made in the order of ``model.modules()``, so a seed
-    stands for one set of weights.
+    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, a hundredth of that where an output is to start near 0;
+    masked weights count the fans of the whole matrix. Batch norms keep what their constructors gave them. The draws are
+    made in the order of ``model.modules()``, so a seed stands for one set of weights.
 
     Args:
         model: changed in place; on the generator's device.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, final
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, cast, final
 
 import torch
 import torch.nn.functional as F
@@ -11,28 +11,28 @@ from torch import Tensor, nn
 
 from iafsweep.models.block_product import BLOCK_ROWS, block_product, mask_blocks
 from iafsweep.models.context import ContextEntry
-from iafsweep.models.layers import BatchNorm, SmallLinear
+from iafsweep.models.layers import BatchNorm
 from iafsweep.models.masks import autoregressive_masks
 
-GATE_SHIFT_WITH_BATCH_NORM = 3.0
-GATE_SHIFT_WITHOUT_BATCH_NORM = 2.0
-"""Gates start nearly open (sigmoid(3) = 0.95, sigmoid(2) = 0.88), so a new flow is close to the identity."""
 
-
-class MadeOutput(NamedTuple):
-    """What a cMADE says about each latent variable, from those before it and the context.
+class OutputLayer(NamedTuple):
+    """An output layer of a cMADE: what it says about each latent variable.
 
     Attributes:
-        shift: m, [..., B, D].
-        gate: s, the gate before its sigmoid, [..., B, D]; None for a network without gates.
+        numbers: P, how many; None: one, without a dimension of its own.
+        start: where its biases (or the shift of its batch norm) start.
+        normed: whether it has batch norm where the hidden layers have it.
+        scale: factor on its weights as they are drawn.
     """
 
-    shift: Tensor
-    gate: Tensor | None
+    numbers: int | None = None
+    start: float = 0.0
+    normed: bool = True
+    scale: float = 1.0
 
 
-Undo = Callable[[Tensor, MadeOutput, int], Tensor]
-"""Coordinate i after an autoregressive step [..., B], the outputs for it, and i, to that coordinate before the step."""
+Undo = Callable[..., Tensor]
+"""A coordinate after an autoregressive step [..., B], and the outputs for it, to that coordinate before the step."""
 
 
 @final
@@ -50,11 +50,7 @@ class MaskedLayer(nn.Module):
     mask: Tensor
 
     def __init__(
-        self,
-        mask: Tensor,
-        batch_norm_momentum: float | None,
-        initial_bias: float = 0.0,
-        initial_scale: float = 1.0,
+        self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0, initial_scale: float = 1.0
     ) -> None:
         super().__init__()
         outputs, inputs = mask.shape
@@ -91,7 +87,7 @@ class MaskedLayer(nn.Module):
 
 @final
 class ConditionalMade(nn.Module):
-    """Hidden layers of masked maps with ELU, and two masked output layers: shift m and gate s.
+    """Hidden layers of masked maps with ELU, and masked output layers, each an attribute under its name.
 
     Output i depends on the inputs before i (after i when ``reverse``) and on the context, never on input i itself.
 
@@ -100,10 +96,9 @@ class ConditionalMade(nn.Module):
         width: H, units of every hidden layer, at least D - 1.
         hidden_layers: number of hidden layers, at least 1.
         entry: how the context enters; made for this width. None: there is no context.
+        outputs: the output layers by name.
         batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
-        gated: whether there is a layer for s.
         reverse: the order of dependencies runs from the last latent variable to the first.
-        starts_small: both outputs start near 0, where else gates start nearly open.
 
     Raises:
         ValueError: too few units or layers.
@@ -116,10 +111,9 @@ class ConditionalMade(nn.Module):
         hidden_layers: int,
         entry: ContextEntry | None,
         *,
+        outputs: Mapping[str, OutputLayer],
         batch_norm_momentum: float | None,
-        gated: bool,
         reverse: bool,
-        starts_small: bool = False,
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
@@ -128,11 +122,11 @@ class ConditionalMade(nn.Module):
         self.entry = entry
         self.first = MaskedLayer(hidden_masks[0], batch_norm_momentum)
         self.hidden = nn.ModuleList(MaskedLayer(mask, batch_norm_momentum) for mask in hidden_masks[1:])
-        scale = SmallLinear.initial_scale if starts_small else 1.0
-        self.shift = MaskedLayer(output_mask, batch_norm_momentum, initial_scale=scale)
-        open_gate = GATE_SHIFT_WITHOUT_BATCH_NORM if batch_norm_momentum is None else GATE_SHIFT_WITH_BATCH_NORM
-        start = 0.0 if starts_small else open_gate
-        self.gate = MaskedLayer(output_mask, batch_norm_momentum, start, scale) if gated else None
+        self.outputs = dict(outputs)
+        for name, layer in outputs.items():
+            momentum = batch_norm_momentum if layer.normed else None
+            mask = output_mask.repeat_interleave(layer.numbers or 1, 0)
+            self.add_module(name, MaskedLayer(mask, momentum, layer.start, layer.scale))
 
     def embed(self, context: Tensor) -> Tensor:
         """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples.
@@ -144,8 +138,10 @@ class ConditionalMade(nn.Module):
             raise ValueError("this masked network takes no context")
         return self.entry.embed(context)
 
-    def forward(self, z: Tensor, embedded: Tensor | None) -> MadeOutput:
-        """Compute m and s.
+    def forward(self, z: Tensor, embedded: Tensor | None) -> tuple[Tensor, ...]:
+        """Compute what each output layer says, in the type of z: [..., B, D], or [..., B, D, P].
+
+        The network may compute in fewer bits (autocast).
 
         Args:
             z: latent variables, [..., B, D].
@@ -158,7 +154,11 @@ class ConditionalMade(nn.Module):
             hidden = self.entry.activate(hidden, embedded)
         for layer in self.hidden:
             hidden = F.elu(layer(hidden))
-        return MadeOutput(self.shift(hidden), None if self.gate is None else self.gate(hidden))
+        return tuple(self._output(name, layer, hidden).to(z.dtype) for name, layer in self.outputs.items())
+
+    def _output(self, name: str, layer: OutputLayer, hidden: Tensor) -> Tensor:
+        flat = cast("Tensor", self.get_submodule(name)(hidden))
+        return flat if layer.numbers is None else flat.unflatten(-1, (self.latent_size, layer.numbers))
 
     def solve(self, z: Tensor, embedded: Tensor | None, undo: Undo) -> Tensor:
         """Return the point that an autoregressive step with these outputs turns into z, in D passes.
@@ -171,9 +171,8 @@ class ConditionalMade(nn.Module):
         coordinates = torch.arange(self.latent_size, device=z.device)
         source = torch.zeros_like(z)
         for i in reversed(range(self.latent_size)) if self.reverse else range(self.latent_size):
-            output: MadeOutput = self(source, embedded)
+            outputs = (each.select(z.dim() - 1, i) for each in self(source, embedded))
             # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
             # behind a mask into NaN.
-            column = undo(z[..., i], output, i)
-            source = torch.where(coordinates == i, column.unsqueeze(-1), source)
+            source = torch.where(coordinates == i, undo(z[..., i], *outputs).unsqueeze(-1), source)
         return source

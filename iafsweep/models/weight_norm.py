@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from iafsweep.models.context import LinearContext
+from iafsweep.models.flows import FlowStep
 from iafsweep.models.layers import NormalisedLinear
 from iafsweep.models.made import ConditionalMade, MaskedLayer
 from iafsweep.models.precision import eval_mode
@@ -108,7 +109,11 @@ def hidden_layers(model: VAE) -> Iterator[nn.Module]:
     inner = {module.linear for module in model.modules() if isinstance(module, NormalisedLinear)}
     outputs: set[nn.Module] = set()
     for module in model.modules():
-        last = [module.shift, module.gate] if isinstance(module, ConditionalMade) else [getattr(module, "output", None)]
+        last = [getattr(module, "output", None)]
+        if isinstance(module, ConditionalMade):
+            last = [module.get_submodule(name) for name in module.outputs]
+        elif isinstance(module, FlowStep):
+            last = [child for child in module.children() if isinstance(child, nn.Linear)]
         for output in last:
             outputs |= set(output.modules()) if isinstance(output, nn.Module) else set()
     for module in model.modules():

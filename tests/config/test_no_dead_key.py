@@ -59,6 +59,9 @@ GATED = {
     "model.decoder.kind": "gated_conv",
     "model.encoder.gated_conv.hidden_size": 4,
 }
+SYLVESTER = {"model.flow.kind": "sylvester", "model.flow.context_size": 5, "model.flow.sylvester.columns": 2}
+HOUSEHOLDER = SYLVESTER | {"model.flow.sylvester.variant": "householder"}
+NAF, SPLINE = {"model.flow.kind": "naf"}, {"model.flow.kind": "spline"}
 AUTOREGRESSIVE = {"model.prior.kind": "autoregressive", "model.prior.autoregressive.width": 4}
 COUPLING = {"model.prior.kind": "spline_coupling", "model.prior.spline_coupling.width": 4}
 VAMP = {
@@ -121,6 +124,12 @@ CHANGES = {
     "model.flow.made.hidden_layers": Change({}, 2, "model"),
     "model.flow.made.context_mode": Change({}, "linear", "model"),
     "model.flow.made.batch_norm": Change({}, False, "model"),
+    "model.flow.sylvester.variant": Change(SYLVESTER, "triangular", "model"),
+    "model.flow.sylvester.columns": Change(SYLVESTER, 3, "model"),
+    "model.flow.sylvester.reflections": Change(HOUSEHOLDER, 3, "model"),
+    "model.flow.naf.units": Change(NAF, 3, "model"),
+    "model.flow.spline.bins": Change(SPLINE, 3, "model"),
+    "model.flow.spline.bound": Change(SPLINE, 2.0, "model"),
     "model.normalisation": Change({}, "weight_norm", "model"),
     "model.prior.kind": Change({}, "autoregressive", "model"),
     "model.prior.autoregressive.depth": Change(AUTOREGRESSIVE, 1, "model"),

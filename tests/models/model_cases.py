@@ -46,6 +46,12 @@ def decoder_config(kind):
     )
 
 
+def flow_of(kind, depth=2, sizes=None, context_size=CONTEXT_SIZE, **made):
+    sections = {} if sizes is None else {kind: sizes}
+    values = {"kind": kind, "depth": depth, "context_size": context_size, "made": {"width": CONTEXT_SIZE} | made}
+    return FlowConfig.model_validate(values | sections)
+
+
 def flow_config(depth=2, gated=True, width=CONTEXT_SIZE, context_size=None, **made):
     return FlowConfig(depth=depth, gated=gated, context_size=context_size, made=MadeConfig(width=width, **made))
 
@@ -78,7 +84,6 @@ DECODER_CASES = {kind: lambda kind=kind: make_decoder(kind) for kind in ("resnet
 
 FLOW_CONFIGS = {
     "identity": flow_config(depth=0),
-    "planar": FlowConfig(kind="planar", depth=2, context_size=CONTEXT_SIZE),
     "gated": flow_config(),
     "gated_deep": flow_config(depth=3, hidden_layers=3),
     "gated_shallow": flow_config(hidden_layers=1),
@@ -90,6 +95,14 @@ FLOW_CONFIGS = {
     "shift_linear_bias": flow_config(
         gated=False, width=5, context_size=CONTEXT_SIZE, context_mode="linear", batch_norm=False
     ),
+    "planar": flow_of("planar", depth=3),
+    "sylvester_orthogonal": flow_of("sylvester", sizes={"columns": 2}),
+    "sylvester_householder": flow_of("sylvester", sizes={"variant": "householder", "reflections": 3}),
+    "sylvester_triangular": flow_of("sylvester", sizes={"variant": "triangular"}),
+    "naf": flow_of("naf", sizes={"units": 3}),
+    "naf_linear_bias": flow_of("naf", sizes={"units": 2}, width=9, context_mode="linear", batch_norm=False),
+    "spline": flow_of("spline", sizes={"bins": 4}),
+    "spline_linear_bias": flow_of("spline", sizes={"bound": 3.0}, width=9, context_mode="linear", batch_norm=False),
 }
 PRIOR_SIZES = {
     "autoregressive": AutoregressivePriorConfig(depth=2, width=9, hidden_layers=2),

@@ -11,11 +11,10 @@ from iafsweep.models import CONTEXT_ENTRIES
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.flows import Flow, IdentityFlow, build_flow
+from iafsweep.models.flows import Flow, FlowStep, StepwiseFlow, build_flow
 from iafsweep.models.priors import Prior
 
-BASES = {ENCODERS.path: Encoder, DECODERS.path: Decoder, FLOWS.path: Flow, PRIORS.path: Prior}
-BESIDES = {FLOWS.path: {IdentityFlow}}  # at depth 0, whatever the kind
+BASES = {ENCODERS.path: Encoder, DECODERS.path: Decoder, FLOWS.path: FlowStep, PRIORS.path: Prior}
 
 
 def descendants(base):
@@ -29,7 +28,7 @@ def descendants(base):
 @pytest.mark.parametrize("path", BASES)
 def test_registry_has_every_member(path):
     members = {FAMILIES[path].load(kind) for kind in FAMILIES[path].members}
-    assert members | BESIDES.get(path, set()) == set(descendants(BASES[path]))
+    assert members == set(descendants(BASES[path]))
 
 
 @pytest.mark.parametrize("path", FAMILIES)
@@ -42,7 +41,7 @@ def test_context_entries_are_those_of_the_configuration():
     assert set(CONTEXT_ENTRIES.values()) == set(ContextEntry.__subclasses__())
 
 
-@pytest.mark.parametrize("base", [*BASES.values(), ContextEntry])
+@pytest.mark.parametrize("base", [*BASES.values(), Flow, ContextEntry])
 def test_members_are_final_and_bases_abstract(base):
     assert all(member.__final__ for member in descendants(base))
     with pytest.raises(TypeError, match="abstract"):
@@ -53,8 +52,10 @@ def test_every_member_has_a_case():
     assert set(ENCODER_CASES) == set(ENCODERS.members)
     assert set(DECODER_CASES) == set(DECODERS.members)
     assert set(PRIOR_CASES) == set(PRIORS.members)
-    made = {type(build_flow(config, 4, 0.1)) for config in FLOW_CONFIGS.values()}
-    assert made == {IdentityFlow, *(FLOWS.load(kind) for kind in FLOWS.members)}
+    flows = [build_flow(config, 4, 0.1) for config in FLOW_CONFIGS.values()]
+    assert {type(flow) for flow in flows} == set(Flow.__subclasses__())
+    steps = {type(step) for flow in flows if isinstance(flow, StepwiseFlow) for step in flow.steps}
+    assert steps == {FLOWS.load(kind) for kind in FLOWS.members}
 
 
 @pytest.mark.parametrize("path", BASES)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from iafsweep.config import PriorConfig
 from iafsweep.config.model import AutoregressivePriorConfig
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.made import ConditionalMade, MadeOutput
+from iafsweep.models.layers import SmallLinear
+from iafsweep.models.made import ConditionalMade, OutputLayer
 from iafsweep.models.priors.base import FlowPrior, Passes
 from iafsweep.models.shapes import ImageShape
 
@@ -28,7 +29,7 @@ class AutoregressivePrior(FlowPrior):
     """Affine masked layers one after the other, every second one in the reversed order; N(0, I) nearly, at the start.
 
     Args:
-        layers: in the order from z to noise, gated (the gate is the log-scale) and without context.
+        layers: in the order from z to noise, with the outputs `shift` and `gate` (the log-scale), without context.
     """
 
     def __init__(self, layers: Sequence[ConditionalMade]) -> None:
@@ -45,7 +46,7 @@ class AutoregressivePrior(FlowPrior):
         posterior_offset: float,
     ) -> AutoregressivePrior:
         """Make it with the sizes in ``config.autoregressive``."""
-        sizes = config.section(AutoregressivePriorConfig)
+        sizes, small = config.section(AutoregressivePriorConfig), OutputLayer(scale=SmallLinear.initial_scale)
         return cls(
             [
                 ConditionalMade(
@@ -53,10 +54,9 @@ class AutoregressivePrior(FlowPrior):
                     sizes.width,
                     sizes.hidden_layers,
                     None,
+                    outputs={"shift": small, "gate": small},
                     batch_norm_momentum=None,
-                    gated=True,
                     reverse=number % 2 == 1,
-                    starts_small=True,
                 )
                 for number in range(sizes.depth)
             ]
@@ -66,9 +66,9 @@ class AutoregressivePrior(FlowPrior):
         """Return ``f(z) [..., D]`` and ``log|det df/dz| [...]``, in one pass a layer."""
         log_det = z.new_zeros(z.shape[:-1])
         for layer in self._layers:
-            output: MadeOutput = layer(z, None)
-            log_scale = _log_scale(output).to(z.dtype)
-            z = (z - output.shift.to(z.dtype)) * log_scale.exp()
+            shift, gate = layer(z, None)
+            log_scale = _log_scale(gate)
+            z = (z - shift) * log_scale.exp()
             log_det = log_det + log_scale.sum(-1)
         return z, log_det
 
@@ -76,12 +76,12 @@ class AutoregressivePrior(FlowPrior):
         """Turn draws of N(0, I) [..., D] into draws of p(z) [..., D], in D passes a layer."""
         done, total = 0, len(self.layers) * self.latent_size
 
-        def undo(moved: Tensor, output: MadeOutput, i: int) -> Tensor:
+        def undo(moved: Tensor, shift: Tensor, gate: Tensor) -> Tensor:
             nonlocal done
             done += 1
             if passes is not None:
                 passes(done, total)
-            return output.shift[..., i] + moved * torch.exp(-_log_scale(output)[..., i])
+            return shift + moved * torch.exp(-_log_scale(gate))
 
         for layer in reversed(self._layers):
             noise = layer.solve(noise, None, undo)
@@ -92,7 +92,5 @@ class AutoregressivePrior(FlowPrior):
         return cast("list[ConditionalMade]", list(self.layers))
 
 
-def _log_scale(output: MadeOutput) -> Tensor:
-    if output.gate is None:
-        raise ValueError("an affine layer needs a masked network with gates")
-    return _STEEPEST * torch.tanh(output.gate / _STEEPEST)
+def _log_scale(gate: Tensor) -> Tensor:
+    return _STEEPEST * torch.tanh(gate / _STEEPEST)
