@@ -89,10 +89,9 @@ def _load(name: str, *, asked: bool) -> None:
     try:
         module = import_module(name)
     except Exception as error:
-        raise PluginError(
-            f"cannot load the plugin {name}: {type(error).__name__}: {error}; name a module that Python finds "
-            f"(installed, or in a folder of PYTHONPATH)"
-        ) from error
+        found = "name a module that Python finds (installed, or in a folder of PYTHONPATH)"
+        remedy = found if asked else "mend or uninstall the package that brings it"
+        raise PluginError(f"cannot load the plugin {name}: {type(error).__name__}: {error}; {remedy}") from error
     version = _version(name, module)
     members = list(_members(name, version, getattr(module, "MEMBERS", None)))
     for family, kind, member in members:

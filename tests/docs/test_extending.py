@@ -309,6 +309,21 @@ except PluginError as error:
 """
 
 
+@pytest.mark.parametrize("module", ["iafsweep_linear", "iafsweep_cubic"])
+def test_an_installed_package_is_found_by_its_entry_point(module, tmp_path):
+    place = Place(tmp_path)
+    installed = tmp_path / "packages" / "somebody_s_package-3.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody-s-package\nVersion: 3.0\n")
+    (installed / "entry_points.txt").write_text(f"[iafsweep.plugins]\nlinear = {module}\n")
+    if module == "iafsweep_linear":
+        read = "import iafsweep; print(iafsweep.load_config('small.toml').model.encoder.chosen)"
+        assert "hidden_size=7" in place.run("-c", read)
+    else:
+        said = place.run("run_sweep.py", "status", "runs/none", code=2)
+        assert "mend or uninstall the package that brings it" in said
+
+
 @pytest.mark.slow
 def test_flows_priors_samplers_and_schedulers_of_another_package(place):
     (place.path / "packages" / "other_families.py").write_text(OTHER_FAMILIES)
