@@ -41,15 +41,13 @@ _LOADED: dict[str, bool] = {}
 def load_plugin(name: str) -> None:
     """Load a plugin: import its module, and add its members to their families.
 
+    To be called before configurations that name its members are made or read; again, it does nothing.
+
     Args:
         name: of the module.
 
     Raises:
         PluginError: there is no such module, it cannot be imported, or what it adds is not as it should be.
-
-    Example:
-        >>> import iafsweep
-        >>> iafsweep.load_plugin("iafsweep_linear")  # before its runs are trained or read
     """
     _load(name, asked=True)
 

@@ -59,7 +59,7 @@ class Place:
         (path / "small.toml").write_text(SMALL)
         (path / "space.toml").write_text(SPACE)
 
-    def run(self, *words, code=0, timeout=250):
+    def run(self, *words, code=0, timeout=900):
         """What it prints; one of the two programs by its name, or Python's own words."""
         script = [str(ROOT / words[0]), *words[1:]] if words[0].endswith(".py") else words
         environment = {
