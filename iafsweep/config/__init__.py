@@ -1,8 +1,9 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
-``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep``
-the [sweep] table of a search space, ``procedure`` how a sweep proposes and decides · ``files`` TOML and overrides ·
-``meaning`` files of other versions · ``problems`` messages.
+``section`` the base · ``data``, ``model`` (and its ``likelihood``), ``training``, ``evaluation`` the sections · ``run``
+the whole · ``image_format`` what an image is to a model · ``sweep`` the [sweep] table of a search space, ``procedure``
+how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems``
+messages.
 """
 
 from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
@@ -16,6 +17,8 @@ from iafsweep.config.evaluation import (
     UntilErrorConfig,
 )
 from iafsweep.config.files import dump_config, load_config
+from iafsweep.config.image_format import ImageFormat
+from iafsweep.config.likelihood import LikelihoodConfig
 from iafsweep.config.model import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
@@ -30,7 +33,9 @@ __all__ = [
     "FlowConfig",
     "HaisConfig",
     "HaisSettings",
+    "ImageFormat",
     "ImportanceSamplingConfig",
+    "LikelihoodConfig",
     "MadeConfig",
     "MlpConfig",
     "ModelConfig",

@@ -6,9 +6,11 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from iafsweep.config.image_format import ImageFormat
 from iafsweep.config.section import Section
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Binarisation = Literal["dynamic", "fixed", "threshold", "none"]
 
 
 class SourceFacts(NamedTuple):
@@ -20,6 +22,7 @@ class SourceFacts(NamedTuple):
         test_images: images in the test file.
         validation_images: how many training images are held out unless the configuration says otherwise.
         levels: how many values a pixel can have: 256 of grey values, 2 of bits.
+        binarisation: how its values become bits unless the configuration says otherwise.
     """
 
     image_shape: tuple[int, int, int]
@@ -27,6 +30,7 @@ class SourceFacts(NamedTuple):
     test_images: int
     validation_images: int
     levels: int = 256
+    binarisation: Binarisation = "dynamic"
 
 
 SOURCES: dict[str, SourceFacts] = {
@@ -52,6 +56,13 @@ class DataConfig(Section):
         0, description="Seed of the fixed binarisation of validation and test images, and of training images scored."
     )
 
+    binarisation: Binarisation | None = Field(
+        None,
+        description="How values become bits: `dynamic`, drawn anew each epoch (validation and test images once, by "
+        "`binarisation_seed`); `fixed`, training images drawn once too; `threshold`, 1 from half of the largest value "
+        "on; `none`, not at all. Unset: as is customary for the source, `dynamic` for `mnist` and `mnist_mini`.",
+    )
+
     @model_validator(mode="after")
     def _leaves_training_images(self) -> DataConfig:
         available = self.facts.training_images
@@ -66,6 +77,21 @@ class DataConfig(Section):
     def facts(self) -> SourceFacts:
         """The known sizes of the source."""
         return SOURCES[self.source]
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """What an image is to the model: the source's, or bits."""
+        return ImageFormat(self.facts.image_shape, self.facts.levels if self.resolved_binarisation == "none" else 2)
+
+    @property
+    def resolved_binarisation(self) -> Binarisation:
+        """How values become bits, the source's default resolved."""
+        return self.facts.binarisation if self.binarisation is None else self.binarisation
+
+    @property
+    def draws_bits(self) -> bool:
+        """Whether bits are drawn, so that others could have been."""
+        return self.resolved_binarisation in ("dynamic", "fixed")
 
     @property
     def held_out(self) -> int:

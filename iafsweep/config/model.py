@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from iafsweep.config.likelihood import LikelihoodConfig
 from iafsweep.config.section import Section
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
@@ -111,6 +112,7 @@ class ModelConfig(Section):
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     flow: FlowConfig = FlowConfig()
+    likelihood: LikelihoodConfig = LikelihoodConfig()
 
     @property
     def has_batch_norm(self) -> bool:

@@ -1,10 +1,10 @@
 """Data: images as uint8 tensors, fixed splits, the binarisation rule.
 
 ``splits`` the way in · ``mnist``, ``mnist_mini`` a module a source · ``idx`` their file format ·
-``binarisation`` bits · ``fingerprint`` which images they are.
+``binarisation`` bits, or the levels themselves · ``fingerprint`` which images they are.
 """
 
-from iafsweep.data.binarisation import binarise, fixed_binarisation
+from iafsweep.data.binarisation import binarise, fixed_binarisation, seen, seen_in_training
 from iafsweep.data.splits import (
     SOURCES,
     Source,
@@ -21,4 +21,6 @@ __all__ = [
     "fixed_binarisation",
     "load_test_images",
     "load_training_images",
+    "seen",
+    "seen_in_training",
 ]

@@ -29,6 +29,7 @@ from iafsweep.records.scores import (
     SandwichEstimate,
     Split,
     UntilErrorReport,
+    bits_per_dim,
     sandwich_beside,
     shown_figures,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "TrainingFacts",
     "TrialStatus",
     "UntilErrorReport",
+    "bits_per_dim",
     "sandwich_beside",
     "shown_figures",
     "with_stamp",

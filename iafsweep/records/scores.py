@@ -26,6 +26,11 @@ FIGURE_NAMES: Mapping[Method, str] = {
 """What each method measures, and by which."""
 
 
+def bits_per_dim(nats: float, dimensions: int | None) -> float | None:
+    """Return nats per image as bits per dimension, ``nats / (dimensions ln 2)``; None of bits, which have none."""
+    return None if dimensions is None else nats / (dimensions * math.log(2))
+
+
 class Fingerprint(Record):
     """What tells images from others: how many, the shape of one, BLAKE2b of their bytes in their order."""
 
@@ -103,6 +108,7 @@ class Estimate(Record):
         seconds: wall-clock seconds, added up over shards; those of the pilot included. None if they are not known: a
             figure of some of the images of a shard.
         until_error: how the search for a small error ended; None if there was none.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     method: Method
@@ -126,6 +132,12 @@ class Estimate(Record):
     gradient_evaluations: int
     seconds: float | None
     until_error: UntilErrorReport | None = None
+    dimensions: int | None = None
+
+    @property
+    def bits_per_dim(self) -> float | None:
+        """The figure in bits per dimension; None of bits."""
+        return bits_per_dim(self.nll, self.dimensions)
 
     @property
     def made_with(self) -> tuple[object, ...]:
@@ -190,6 +202,7 @@ class SandwichEstimate(Record):
         step_size: frozen leapfrog step size.
         gradient_evaluations: an image, each way.
         seconds: wall-clock seconds, added up over shards; those of the pilot included.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     start: Literal["posterior", "prior", "base"]
@@ -207,6 +220,7 @@ class SandwichEstimate(Record):
     step_size: float
     gradient_evaluations: int
     seconds: float
+    dimensions: int | None = None
 
     @property
     def made_with(self) -> tuple[object, ...]:

@@ -23,9 +23,10 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
-    checkpoints, whether to compile, the seed; sizes of encoders and decoders of other kinds; the flow's values at depth
-    0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the split's seeds
-    without validation images.
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders and likelihoods of other kinds; the flow's
+    values at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the
+    split's seeds without validation images (that of bits which are drawn for training stays); bits drawn anew each
+    epoch and a Bernoulli likelihood, which all configurations had once.
     """
     values = identity(config, "configuration")
     return {
@@ -37,8 +38,13 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
 
 def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     values["validation_images"] = config.data.held_out
+    values.pop("binarisation", None)
+    if (binarisation := config.data.resolved_binarisation) != "dynamic":
+        values["binarisation"] = binarisation
     if config.data.held_out == 0:
-        del values["split_seed"], values["binarisation_seed"]
+        del values["split_seed"]
+        if binarisation != "fixed":
+            del values["binarisation_seed"]
     return values
 
 
@@ -46,6 +52,9 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     model = config.model
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
         values[part] = {"kind": kind, kind: values[part].get(kind, {})}
+    sizes = values.pop("likelihood", {})
+    if (likelihood := config.likelihood) != "bernoulli":
+        values["likelihood"] = {"kind": likelihood, likelihood: sizes.get(likelihood, {})}
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:

@@ -1,4 +1,4 @@
-"""The batches of an epoch: which images, their bits, the posterior's noise; a function of the seed and the epoch."""
+"""The batches of an epoch: which images, what is seen of them, the noise; a function of the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.data import binarise
+from iafsweep.data.binarisation import See
 from iafsweep.generators import generator
 
 
@@ -16,7 +17,7 @@ class Batch(NamedTuple):
     """What a step reads.
 
     Attributes:
-        x: bits, float32 [B, channels, height, width].
+        x: bits or levels, float32 [B, channels, height, width].
         noise: standard normal, [B, D].
     """
 
@@ -38,13 +39,16 @@ class EpochBatches(Iterator[Batch]):
         latent_size: D.
         seed: of the training.
         epoch: 0 is the first.
+        see: what is seen of a batch; bits drawn anew unless told otherwise.
 
     Attributes:
         done: batches that were taken.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int) -> None:
-        self._images, self._noise_shape = images, (batch_size, latent_size)
+    def __init__(
+        self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int, see: See = binarise
+    ) -> None:
+        self._images, self._noise_shape, self._see = images, (batch_size, latent_size), see
         self._draws = generator(images.device, seed, "epoch", epoch)
         order = torch.randperm(len(images), generator=self._draws, device=images.device)
         self._chosen = order[: batch_size * batch_count(len(images), batch_size)].split(batch_size)
@@ -54,7 +58,7 @@ class EpochBatches(Iterator[Batch]):
         """Return the next batch."""
         if self.done == len(self._chosen):
             raise StopIteration
-        x = binarise(self._images.index_select(0, self._chosen[self.done]), self._draws)
+        x = self._see(self._images.index_select(0, self._chosen[self.done]), self._draws)
         self.done += 1
         return Batch(x, torch.randn(self._noise_shape, generator=self._draws, device=x.device))
 

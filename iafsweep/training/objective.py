@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig
-from iafsweep.data import TrainingImages, fixed_binarisation
+from iafsweep.data import TrainingImages, seen
 from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
@@ -43,7 +43,7 @@ def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
 
     Args:
         model: the autoencoder.
-        x: bits, float [B, X...].
+        x: bits or levels, float [B, X...].
         noise: standard normal, [B, D].
     """
     z, log_det = model.transform_noise(noise, model.posterior(x))
@@ -52,20 +52,20 @@ def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
 
 
 @torch.no_grad()
-def mean_negative_elbo(model: VAE, bits: Tensor, noise: Tensor, batch_size: int) -> float:
-    """Return the mean one-sample negative ELBO of ``bits`` in eval mode, nats per image.
+def mean_negative_elbo(model: VAE, images: Tensor, noise: Tensor, batch_size: int) -> float:
+    """Return the mean one-sample negative ELBO of ``images`` in eval mode, nats per image.
 
     Args:
         model: the autoencoder; its mode is restored.
-        bits: float [N, X...].
+        images: as the model sees them, float [N, X...].
         noise: standard normal, [N, D], fixed so that two epochs differ by the model alone.
         batch_size: images at a time; without influence but on speed and rounding.
     """
-    total = torch.zeros((), dtype=torch.float64, device=bits.device)
+    total = torch.zeros((), dtype=torch.float64, device=images.device)
     with eval_mode(model):
-        for x, e in zip(bits.split(batch_size), noise.split(batch_size), strict=True):
+        for x, e in zip(images.split(batch_size), noise.split(batch_size), strict=True):
             total += bound_terms(model, x, e).negative_elbo.double().sum()
-    return float(total / len(bits))
+    return float(total / len(images))
 
 
 def fixed_noise(count: int, latent_size: int, device: torch.device, *seed: int | str) -> Tensor:
@@ -80,23 +80,23 @@ class ValidationSet:
     The bound is at full KL weight, in eval mode and in full float32, however a run trains.
 
     Attributes:
-        bits: float [V, X...]; V may be 0.
+        images: as the model sees them, float [V, X...]; V may be 0.
         noise: standard normal, [V, D].
     """
 
-    bits: Tensor
+    images: Tensor
     noise: Tensor
 
     @classmethod
     def of(cls, images: TrainingImages, config: RunConfig, device: torch.device) -> ValidationSet:
         """Return the validation set of a configuration, on ``device``."""
         seed = config.data.binarisation_seed
-        bits = fixed_binarisation(images.validation, "validation", seed).to(device)
-        return cls(bits, fixed_noise(len(bits), config.model.latent_size, device, seed, "validation noise"))
+        shown = seen(images.validation, config.data, "validation").to(device)
+        return cls(shown, fixed_noise(len(shown), config.model.latent_size, device, seed, "validation noise"))
 
     def negative_elbo(self, model: VAE) -> float | None:
         """Return the mean one-sample negative ELBO, nats per image; None without validation images."""
-        if not len(self.bits):
+        if not len(self.images):
             return None
         with full_precision():
-            return mean_negative_elbo(model, self.bits, self.noise, _VALIDATION_BATCH)
+            return mean_negative_elbo(model, self.images, self.noise, _VALIDATION_BATCH)

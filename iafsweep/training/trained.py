@@ -39,7 +39,7 @@ def load_trained_model(folder: RunFolder, checkpoint: Literal["best", "last"], d
     config = folder.read_config()
     saved = load_best(folder, device) if checkpoint == "best" else load_last(folder, device)
     refuse_foreign_checkpoint(saved.config, config, folder)
-    model = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
+    model = build_model(config.model, config.image_format, config.training.seed).to(device)
     try:
         model.load_state_dict(saved.model)
     except RuntimeError as error:

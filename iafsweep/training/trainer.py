@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig, TrainingConfig, dump_config
-from iafsweep.data import TrainingImages
+from iafsweep.data import TrainingImages, seen_in_training
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
@@ -88,8 +88,9 @@ class Trainer:
         self.folder = folder
         self.device = device
         self.images = images.to(device)
+        self._kept, self._see = seen_in_training(self.images.training, config.data)
         self._fingerprints = images.fingerprints
-        self.model: VAE = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
+        self.model: VAE = build_model(config.model, config.image_format, config.training.seed).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.training.learning_rate, fused=True)
         self.epochs_done = 0
         self.best: Best | None = None
@@ -360,7 +361,7 @@ class Trainer:
         """Begin the next epoch, or go on with it where it was left."""
         began, begun, self._begun, self._left = time.perf_counter(), self._begun, None, None
         size, seed = self.config.training.batch_size, self.config.training.seed
-        batches = EpochBatches(self.images.training, size, self.model.latent_size, seed, self.epochs_done)
+        batches = EpochBatches(self._kept, size, self.model.latent_size, seed, self.epochs_done, self._see)
         if begun is None:
             sums = torch.zeros(3, dtype=torch.float64, device=self.device)
             return _Epoch(batches, sums, began, self._step.compile_seconds)

@@ -2,7 +2,7 @@
 
 import torch
 
-from iafsweep.config import EvaluationConfig, ModelConfig, RunConfig
+from iafsweep.config import EvaluationConfig, ImageFormat, ModelConfig, RunConfig
 from iafsweep.generators import generator
 from iafsweep.models import build_model
 
@@ -19,7 +19,7 @@ GREY = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=generat
 
 
 def small_model():
-    return build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+    return build_model(MODEL, ImageFormat((1, 8, 8)), seed=0).eval().requires_grad_(requires_grad=False)
 
 
 def run_config(**evaluation):

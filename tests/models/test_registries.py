@@ -5,12 +5,13 @@ from typing import get_args
 import pytest
 from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS
 
-from iafsweep.config import DecoderConfig, EncoderConfig, MadeConfig
-from iafsweep.models import CONTEXT_ENTRIES, DECODERS, ENCODERS
+from iafsweep.config import DecoderConfig, EncoderConfig, LikelihoodConfig, MadeConfig
+from iafsweep.models import CONTEXT_ENTRIES, DECODERS, ENCODERS, LIKELIHOODS
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.flows import Flow, build_flow
+from iafsweep.models.likelihoods import Likelihood
 from iafsweep.models.registry import find_member
 
 
@@ -20,20 +21,25 @@ from iafsweep.models.registry import find_member
         (ENCODERS, EncoderConfig, "kind"),
         (DECODERS, DecoderConfig, "kind"),
         (CONTEXT_ENTRIES, MadeConfig, "context_mode"),
+        (LIKELIHOODS, LikelihoodConfig, "kind"),
     ],
 )
 def test_registry_has_exactly_the_names_of_the_configuration(registry, section, field):
-    assert set(registry) == set(get_args(section.model_fields[field].annotation))
+    names = get_args(section.model_fields[field].annotation)
+    if type(None) in names:
+        names = get_args(names[0])
+    assert set(registry) == set(names)
 
 
 @pytest.mark.parametrize(
-    ("registry", "base"), [(ENCODERS, Encoder), (DECODERS, Decoder), (CONTEXT_ENTRIES, ContextEntry)]
+    ("registry", "base"),
+    [(ENCODERS, Encoder), (DECODERS, Decoder), (CONTEXT_ENTRIES, ContextEntry), (LIKELIHOODS, Likelihood)],
 )
 def test_registry_has_every_member(registry, base):
     assert set(registry.values()) == set(base.__subclasses__())
 
 
-@pytest.mark.parametrize("base", [Encoder, Decoder, Flow, ContextEntry])
+@pytest.mark.parametrize("base", [Encoder, Decoder, Flow, ContextEntry, Likelihood])
 def test_members_are_final_and_bases_abstract(base):
     assert all(member.__final__ for member in base.__subclasses__())
     with pytest.raises(TypeError, match="abstract"):

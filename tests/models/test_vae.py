@@ -22,12 +22,13 @@ from model_cases import (
 from torch import nn
 from torch.autograd.functional import jacobian
 
+from iafsweep.config import ImageFormat
 from iafsweep.models import VAE, build_model, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import IdentityFlow
 
 
 def make_model(image_shape=IMAGE_SHAPE, seed=0, **settings):
-    return settled(build_model(model_config(**settings), image_shape, seed), seed=seed)
+    return settled(build_model(model_config(**settings), ImageFormat(image_shape), seed), seed=seed)
 
 
 def log_posterior(model, noise, parameters):
@@ -256,7 +257,7 @@ def test_context_map_and_flow_must_agree():
             IdentityFlow(),
             model.decoder,
             model.prior,
-            image_shape=IMAGE_SHAPE,
+            model.likelihood,
             latent_size=LATENT_SIZE,
             posterior_offset=0.0,
         )

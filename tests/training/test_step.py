@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.generators import generator
 from iafsweep.models import build_model
 from iafsweep.training import step as steps
@@ -33,7 +33,7 @@ def model_of(kind, depth=2):
     values = SMALL | {"flow": SMALL["flow"] | {"depth": depth}}
     for side in ("encoder", "decoder"):
         values[side] = SMALL[side] | {"kind": kind}
-    return build_model(ModelConfig.model_validate(values), (1, 8, 8), seed=0)
+    return build_model(ModelConfig.model_validate(values), ImageFormat((1, 8, 8)), seed=0)
 
 
 def batches(count=3, size=20):

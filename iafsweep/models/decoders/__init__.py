@@ -24,7 +24,7 @@ def build_decoder(
     """Make the decoder that ``config.kind`` names.
 
     Raises:
-        ValueError: there is no such decoder, or it cannot write images of this shape.
+        ValueError: there is no such decoder.
     """
     member = find_member(DECODERS, "decoder", config.kind)
     return member.from_config(config, image_shape, latent_size, batch_norm_momentum)

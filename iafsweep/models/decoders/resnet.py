@@ -11,7 +11,7 @@ from iafsweep.config import DecoderConfig
 from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.layers import image_batch_norm
 from iafsweep.models.residual import doubling_block, plain_block
-from iafsweep.models.shapes import ImageShape, quarter_size
+from iafsweep.models.shapes import ImageShape, cropped, quarter_size
 
 
 @final
@@ -20,12 +20,12 @@ class ResnetDecoder(Decoder):
 
     ``logits = conv1x1(BN(blocks(ELU(transposed(z)))))``.
 
-    Raises:
-        ValueError: height or width of the image is not a multiple of four.
+    Height and width that are no multiples of four are cropped from the next ones.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, batch_norm_momentum: float) -> None:
         super().__init__()
+        self.image_shape = image_shape
         self.entry = nn.ConvTranspose2d(latent_size, maps, quarter_size(image_shape), bias=False)
         self.blocks = nn.Sequential(
             plain_block(maps, batch_norm_momentum),
@@ -46,7 +46,6 @@ class ResnetDecoder(Decoder):
         return cls(image_shape, latent_size, config.resnet.maps, batch_norm_momentum)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode z [B, D] to logits [B, *image_shape]."""
+        """Decode z [B, D] to parameters [B, *image_shape]."""
         maps = F.elu(self.entry(z[:, :, None, None]))
-        logits: Tensor = self.output(self.norm(self.blocks(maps)))
-        return logits
+        return cropped(self.output(self.norm(self.blocks(maps))), self.image_shape)

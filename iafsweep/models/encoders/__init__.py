@@ -24,7 +24,7 @@ def build_encoder(
     """Make the encoder that ``config.kind`` names.
 
     Raises:
-        ValueError: there is no such encoder, or it cannot read images of this shape.
+        ValueError: there is no such encoder.
     """
     member = find_member(ENCODERS, "encoder", config.kind)
     return member.from_config(config, image_shape, latent_size, batch_norm_momentum)

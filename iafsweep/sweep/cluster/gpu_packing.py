@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.data import seen_in_training
 from iafsweep.errors import SweepError
 from iafsweep.generators import generator
 from iafsweep.models import build_model
@@ -154,17 +155,20 @@ def steps(config: RunConfig, device: torch.device) -> TrainingStep:
     Returns:
         the step.
     """
-    data, training, shape = config.data, config.training, config.data.facts.image_shape
-    model = build_model(config.model, shape, training.seed).to(device)
+    data, training, shape = config.data, config.training, config.image_format.shape
+    model = build_model(config.model, config.image_format, training.seed).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
     step = TrainingStep(model, optimiser, choose_computing(config, model, device))
     draws = generator(device, 0)
-    images = torch.randint(256, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8)
-    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0)
+    noise = torch.randint(
+        data.facts.levels, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8
+    )
+    images, see = seen_in_training(noise, data)
+    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, see)
     for batch in islice(batches, _STEPS):
         step(batch, 1.0)
     if data.held_out:
-        _beside = (  # bits and noise of validation, and the best epoch's weights
+        _beside = (  # images and noise of validation, and the best epoch's weights
             torch.rand((data.held_out, *shape), generator=draws, device=device),
             torch.rand((data.held_out, model.latent_size), generator=draws, device=device),
             [tensor.clone() for tensor in model.state_dict().values()],
