@@ -104,7 +104,8 @@ class SweepOutput(SweepNews):
         """Print where; trials are a live table on a terminal, a line each elsewhere."""
         self.message(f"Sweep folder: {folder.path}")
         is_live = self._console.is_terminal
-        progress = LiveProgress(self._console) if is_live else PlainProgress(self.message)
+        dimensions = space.base.image_format.dimensions
+        progress = LiveProgress(self._console, dimensions) if is_live else PlainProgress(self.message, dimensions)
         with (
             faults_in_words(folder.path, self.going_on),
             tracked_sweep(self._machine.tracker, space, folder, progress) as tracking,

@@ -94,6 +94,18 @@ class DataConfig(Section):
         return self.resolved_binarisation in ("dynamic", "fixed")
 
     @property
+    def measured_on(self) -> str:
+        """What figures are measured on, in a line; where it differs, they cannot be compared."""
+        shape, levels = self.image_format
+        values = f"{levels} levels"
+        if levels == 2:  # noqa: PLR2004 - bits
+            how = f"seed {self.binarisation_seed}" if self.draws_bits else str(self.resolved_binarisation)
+            values = f"bits ({how})"
+        return (
+            f"{self.source}, {' x '.join(map(str, shape))}, {values}, {self.held_out} held out (seed {self.split_seed})"
+        )
+
+    @property
     def held_out(self) -> int:
         """Number of validation images, the source's default resolved."""
         return self.facts.validation_images if self.validation_images is None else self.validation_images

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from iafsweep.records.base import Record
+from iafsweep.records.bits import bits_per_dim
 
 Method = Literal["negative_elbo", "importance_sampling", "hais"]
 FigureKind = Method | Literal["sandwich"]
@@ -24,11 +25,6 @@ FIGURE_NAMES: Mapping[Method, str] = {
     "hais": "NLL, HAIS",
 }
 """What each method measures, and by which."""
-
-
-def bits_per_dim(nats: float, dimensions: int | None) -> float | None:
-    """Return nats per image as bits per dimension, ``nats / (dimensions ln 2)``; None of bits, which have none."""
-    return None if dimensions is None else nats / (dimensions * math.log(2))
 
 
 class Fingerprint(Record):
@@ -221,6 +217,10 @@ class SandwichEstimate(Record):
     gradient_evaluations: int
     seconds: float
     dimensions: int | None = None
+
+    def bits_per_dim(self, bound: float) -> float | None:
+        """Return a bound on log p(x) as bits per dimension of the NLL that it bounds; None of bits."""
+        return bits_per_dim(-bound, self.dimensions)
 
     @property
     def made_with(self) -> tuple[object, ...]:

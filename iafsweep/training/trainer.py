@@ -16,7 +16,7 @@ from iafsweep.data import TrainingImages, seen_in_training
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
-from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
+from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, bits_per_dim
 from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
@@ -392,7 +392,7 @@ class Trainer:
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
         loss, reconstruction, kl = (sums / batches).tolist()
         validation = self._validation.negative_elbo(self.model)
-        training = self.config.training
+        training, dimensions = self.config.training, self.config.image_format.dimensions
         return EpochMetrics(
             epoch=self.epochs_done + 1,
             kl_weight=kl_weight(training, self.epochs_done),
@@ -404,6 +404,8 @@ class Trainer:
             validation_negative_elbo=validation,
             images_per_second=batches * training.batch_size / training_seconds,
             seconds=time.perf_counter() - started,
+            train_bits_per_dim=bits_per_dim(reconstruction + kl, dimensions),
+            validation_bits_per_dim=None if validation is None else bits_per_dim(validation, dimensions),
         )
 
     def _checkpoint_is_due(self, epoch: int) -> bool:

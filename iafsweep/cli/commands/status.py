@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from iafsweep.cli.command_line import program
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
+from iafsweep.records import nats_text
 from iafsweep.results.status import Status, status_of
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
@@ -40,8 +42,9 @@ def status_lines(now: Status) -> list[str]:
     counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
     lines.append(f"{now.ended} of {now.trials} trials ended{': ' + counts if counts else ''}")
     if now.best is not None:
-        lines.append(f"best: {now.best.trial}, {now.best.best_value:.2f} nats at epoch {now.best.best_epoch}")
-    lines += [f"  {each.trial}: epoch {each.epochs}{_bound(each.best)}" for each in now.running]
+        best = nats_text(now.best.best_value or math.nan, now.dimensions)
+        lines.append(f"best: {now.best.trial}, {best} at epoch {now.best.best_epoch}")
+    lines += [f"  {each.trial}: epoch {each.epochs}{_bound(each.best, now.dimensions)}" for each in now.running]
     if now.rerun_files:
         lines.append(f"{now.rerun_files} results of scoring on disk")
     if now.seconds_left is not None:
@@ -71,5 +74,5 @@ def _command(name: str, now: Status) -> str:
     return shlex.join([*program(), name, str(now.folder)])
 
 
-def _bound(value: float | None) -> str:
-    return "" if value is None else f", best bound {value:.2f} nats"
+def _bound(value: float | None, dimensions: int | None) -> str:
+    return "" if value is None else f", best bound {nats_text(value, dimensions)}"
