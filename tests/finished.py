@@ -10,13 +10,13 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages, load_training_images
-from iafsweep.generators import generator
 from iafsweep.records import Estimate, Evaluation
 from iafsweep.search_space.candidate import candidate
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.seeds import generator
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Started, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -13,13 +14,13 @@ from rich.console import Console
 import iafsweep
 from iafsweep.cli import tables
 from iafsweep.cli.single import train_and_score
-from iafsweep.config import SOURCES, RunConfig, SourceFacts
+from iafsweep.config import SOURCES, Member, RunConfig, SourceFacts
 from iafsweep.config.files import with_values
-from iafsweep.data import splits
+from iafsweep.data import load_training_images
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.simulated import simulate
-from iafsweep.generators import generator
 from iafsweep.models import build_model
+from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.device import training_memory
 
@@ -88,8 +89,8 @@ def given(request, monkeypatch):
         def test_images(root):
             return torch.randint(kind.levels, (10, *kind.shape), generator=generator("cpu", 2), dtype=torch.uint8)
 
-    monkeypatch.setitem(SOURCES, "mnist_mini", facts(kind))
-    monkeypatch.setitem(splits.SOURCES, "mnist_mini", Images)
+    monkeypatch.setitem(sys.modules, "images_of_a_kind", Images)
+    monkeypatch.setitem(SOURCES.members, "mnist_mini", Member("images_of_a_kind", facts(kind)))
     return kind
 
 
@@ -121,7 +122,7 @@ def test_from_training_to_an_exported_model(given, tmp_path):
     assert x.shape == (6, *given.shape)
     assert set(x.unique().tolist()) <= set(range(seen_levels))
     if seen_levels > 2:
-        assert torch.equal(x, splits.SOURCES["mnist_mini"].test_images(tmp_path)[:6].float())
+        assert torch.equal(x, SOURCES.load("mnist_mini").test_images(tmp_path)[:6].float())
     for pictures in (run.model.sample(5), run.model.reconstruct(x)):
         assert pictures.shape[1:] == given.shape
         assert 0 <= pictures.min() <= pictures.max() <= 1
@@ -159,7 +160,7 @@ def test_from_training_to_an_exported_model(given, tmp_path):
 @pytest.mark.parametrize("given", ["drawn once", "colour"], indirect=True)
 def test_a_resumed_run_is_that_which_was_not_interrupted(given, tmp_path):
     config = configuration(given)
-    images = splits.load_training_images(config.data, tmp_path)
+    images = load_training_images(config.data, tmp_path)
     cpu = torch.device("cpu")
     whole = Trainer.start(config, images, RunFolder(tmp_path / "whole"), cpu)
     halves = Trainer.start(config, images, RunFolder(tmp_path / "halves"), cpu)
@@ -206,7 +207,7 @@ def test_memory_is_reckoned_and_grows_with_what_the_likelihood_takes(given):
 def test_unlike_images_are_told_apart(monkeypatch):
     said = set()
     for kind in KINDS.values():
-        monkeypatch.setitem(SOURCES, "mnist_mini", facts(kind))
+        monkeypatch.setitem(SOURCES.members, "mnist_mini", Member("", facts(kind)))
         said.add(configuration(kind).data.measured_on)
     assert len(said) == len(KINDS)
     same = itertools.pairwise(("dynamic", "fixed"))

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
-from iafsweep.config import RunConfig, Section, load_config
+from iafsweep.config import Family, RunConfig, Section, load_config
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
 
@@ -181,6 +181,9 @@ def _row(path: str, name: str, field: FieldInfo) -> str:
 def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], bool]:  # noqa: ANN401 - any annotation
     """Kinds of values in words, their bounds, and whether the field may be left unset."""
     bounds = [text for each in metadata if (text := _bound(each))]
+    for each in metadata:
+        if isinstance(each, Family):
+            return [", ".join(f"`{_toml(kind)}`" for kind in each.members)], bounds, False
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         parts = [_type(part, []) for part in arguments if part is not type(None)]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from iafsweep.api.news import SweepNews
+from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.results import PROGRAM, SweepResults, publish_results
 from iafsweep.config.problems import explain
 from iafsweep.config.sweep import SweepConfig
@@ -38,29 +38,13 @@ from iafsweep.sweep.storage.stored_sweep import (
     read_sweep,
     reopen_trials,
 )
-from iafsweep.sweep.tune.options import LaunchOptions, check_resources
+from iafsweep.sweep.tune.options import check_resources
 
 if TYPE_CHECKING:
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.tune.driver import SweepOutcome
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
-
-
-@dataclass(frozen=True)
-class Place:
-    """On what a sweep runs, and who hears of it.
-
-    Attributes:
-        options: on what.
-        data_root: folder of data sets.
-        news: hears of it.
-    """
-
-    options: LaunchOptions
-    data_root: Path
-    news: SweepNews
 
 
 @dataclass(frozen=True)
@@ -203,12 +187,8 @@ def complete(
 ) -> SweepEnd:
     """Train, score the best again, publish; whatever is done already is not done again.
 
-    Args:
-        space: what is searched.
-        folder: the sweep folder, empty or used.
-        place: on what.
-        begin: called when nothing is refused any more, before trials are trained.
-        reopened: trials that it opens again.
+    ``begin`` is called when nothing is refused any more, before trials are trained; ``reopened`` are trials that it
+    opens again.
 
     Raises:
         UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
@@ -229,7 +209,7 @@ def complete(
             sweep, code = StoredSweep(folder, space, outcome.state), outcome.exit_code
             if outcome.status not in ("interrupted", "aborted"):
                 news.trained(outcome, space)
-                code = score_best(sweep, space.sweep, space.base.evaluation, options, place.data_root, news)
+                code = score_best(sweep, space.sweep, space.base.evaluation, place)
         return SweepEnd(outcome, publish_results(sweep, news.report_command(folder.path)), code)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,20 @@ if TYPE_CHECKING:
     from iafsweep.run_files.run_folder import RunFolder
     from iafsweep.search_space.space import SearchSpace
     from iafsweep.sweep.callbacks.base import SweepCallback
-    from iafsweep.sweep.cluster.work_units import UnitProgress
+    from iafsweep.sweep.cluster.actor_pool import UnitProgress
     from iafsweep.sweep.storage.folder import SweepFolder
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.tune.driver import SweepOutcome
+    from iafsweep.sweep.tune.options import LaunchOptions
     from iafsweep.training import Trainer
+
+
+@dataclass(frozen=True)
+class Place:
+    """On what a sweep runs, and who hears of it."""
+
+    options: LaunchOptions
+    data_root: Path
+    news: SweepNews
 
 
 class StepNews:

@@ -1,7 +1,5 @@
 """What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -168,10 +166,6 @@ def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
     """Write leaderboard and report of a sweep that is at an end.
 
     What goes wrong with the report is said, and never costs a command its end.
-
-    Args:
-        sweep: the sweep.
-        command: the words that make the report again.
 
     Raises:
         OSError: the leaderboard cannot be written.

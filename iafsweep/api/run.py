@@ -1,7 +1,5 @@
 """A trained run or an exported model, read back for use: its model, its figures, log-likelihoods of new images."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +29,6 @@ from iafsweep.training import load_trained_model, resolve_device
 from iafsweep.training.checkpoint import checkpoint_digest
 
 _IMAGES_AT_A_TIME = 100
-
 _ROWS = 1000
 
 
@@ -216,7 +213,11 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
             raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
         checkpoint = config.evaluation.checkpoint
         trained, origin = load_trained_model(folder, checkpoint, where), None
-    evaluation, problems = _figures(folder, checkpoint, trained.epoch)
+    evaluation, problems = None, tuple[str, ...]()
+    try:
+        evaluation = own_figures(folder, checkpoint, trained.epoch)
+    except RunFolderError as error:
+        problems = (f"the figures are left out: {error}",)
     return Run(
         path=folder.path,
         config=trained.config,
@@ -227,16 +228,6 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         problems=problems,
         _origin=origin,
     )
-
-
-def _figures(
-    folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int
-) -> tuple[Evaluation | None, tuple[str, ...]]:
-    """The figures of a checkpoint if there are any, and what is wrong with them."""
-    try:
-        return own_figures(folder, checkpoint, epoch), ()
-    except RunFolderError as error:
-        return None, (f"the figures are left out: {error}",)
 
 
 def own_figures(folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int) -> Evaluation | None:

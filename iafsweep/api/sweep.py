@@ -1,7 +1,5 @@
 """A sweep, read back for use: its leaderboard as a frame, its trials as runs."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass

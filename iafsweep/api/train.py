@@ -1,7 +1,5 @@
 """Train one configuration, and score what was trained: `train`, `score`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

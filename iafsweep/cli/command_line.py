@@ -1,7 +1,5 @@
 """The words that call this program again, to be pasted into a shell."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """Where both commands begin, before anything slow is imported: Ctrl-C in those seconds ends them at once."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

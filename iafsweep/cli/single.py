@@ -16,16 +16,16 @@ from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
 from iafsweep.cli.command_line import program, this_command
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options import completion
-from iafsweep.cli.options.groups import with_groups
-from iafsweep.cli.options.ray import absolute_data_root
+from iafsweep.cli.options.groups import VersionOption, with_groups
+from iafsweep.cli.options.plugin import with_plugins
+from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
-from iafsweep.cli.options.tracker import TrackerOption
-from iafsweep.cli.options.version import VersionOption
+from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
@@ -39,6 +39,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.command()
+@with_plugins
 @with_groups
 def single(
     *,
@@ -46,7 +47,7 @@ def single(
         str | None,
         typer.Argument(
             help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's.",
-            autocompletion=completion.configurations,
+            autocompletion=configurations,
         ),
     ] = None,
     overrides: Annotated[
@@ -55,7 +56,7 @@ def single(
             "--set",
             metavar="KEY=VALUE",
             help="Override a field: `--set model.latent_size=32`. Repeatable.",
-            autocompletion=completion.fields,
+            autocompletion=fields,
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
@@ -130,12 +131,7 @@ def single(
 
 
 class RunOutput(RunNews):
-    """Shows what is heard of a run.
-
-    Args:
-        console: where to print.
-        news: called after each epoch.
-    """
+    """Shows what is heard of a run."""
 
     def __init__(self, console: Console, news: Callable[[], None]) -> None:
         self._console = console
@@ -220,13 +216,12 @@ def main() -> None:
 
 
 def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> None:
-    """Write the model of a run to a folder of its own."""
     if run is None or config is not None or trains:
         raise UserError(
             "--export writes the model of an earlier run as it is: name that run alone, as in "
             f"--run runs/best --export {to}; train or score it first with a command of its own"
         )
-    from iafsweep.cli.commands.export_model import export_run
+    from iafsweep.cli.commands.reading.export_model import export_run
 
     export_run(run, to, make_console())
 
@@ -259,4 +254,5 @@ def _resume_command(
     words += ["--data-root", str(data_root)] if data_root is not None else []
     words += ["--threads", str(threads)] if threads is not None else []
     words += ["--tracker", tracker] if tracker is not None else []
+    words += plugin_options()
     return shlex.join(words)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import Console
 
-from iafsweep.api.launch import Place, SweepEnd
-from iafsweep.api.news import SweepNews
+from iafsweep.api.launch import SweepEnd
+from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.results import SweepResults
 from iafsweep.cli.command_line import program, report_command, this_command
 from iafsweep.cli.console import loading, make_console, say
@@ -22,6 +22,7 @@ from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
@@ -33,8 +34,8 @@ from iafsweep.sweep.storage.folder import SweepFolder
 
 if TYPE_CHECKING:
     from iafsweep.sweep.callbacks.tracker import SweepTracking
-    from iafsweep.sweep.cluster.work_units import UnitProgress
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.cluster.actor_pool import UnitProgress
+    from iafsweep.sweep.tune.driver import SweepOutcome
 
 
 def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoReturn:
@@ -59,10 +60,7 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoRetu
 class SweepOutput(SweepNews):
     """Prints what is heard of a sweep, and sends it to a tracker.
 
-    Args:
-        machine: on what the sweep runs.
-        console: where to print.
-        going_on: the command that goes on; None: the one that resumes.
+    ``going_on`` is the command that goes on; None: the one that resumes.
     """
 
     def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:
@@ -211,4 +209,4 @@ def resume_command(folder: SweepFolder, machine: Machine) -> str:
         str(folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path),
     ]
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
+    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set), *plugin_options()])

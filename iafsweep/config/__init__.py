@@ -1,12 +1,12 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
-``section`` the base · ``data``, ``model`` (and its ``likelihood``), ``training``, ``evaluation`` the sections · ``run``
-the whole · ``image_format`` what an image is to a model · ``sweep`` the [sweep] table of a search space, ``procedure``
-how a sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems``
-messages.
+``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
+``data``, ``model`` (and its ``likelihood``), ``training``, ``evaluation`` the sections · ``run`` the whole ·
+``image_format`` what an image is to a model · ``sweep`` the [sweep] table of a search space, and how a sweep proposes
+and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
-from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
+from iafsweep.config.data import SOURCES, DataConfig, SourceFacts, source_facts
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
@@ -16,38 +16,30 @@ from iafsweep.config.evaluation import (
     Start,
     UntilErrorConfig,
 )
+from iafsweep.config.family import Family, Member, MemberConfig
 from iafsweep.config.files import dump_config, load_config
 from iafsweep.config.image_format import ImageFormat
-from iafsweep.config.likelihood import LikelihoodConfig
-from iafsweep.config.model import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
+from iafsweep.config.likelihood import LIKELIHOODS, LikelihoodConfig
+from iafsweep.config.model import (
+    DECODERS,
+    ENCODERS,
+    FLOWS,
+    DecoderConfig,
+    EncoderConfig,
+    FlowConfig,
+    MadeConfig,
+    MlpConfig,
+    ModelConfig,
+)
+from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "SOURCES",
-    "DataConfig",
-    "DecoderConfig",
-    "EncoderConfig",
-    "EvaluationConfig",
-    "FlowConfig",
-    "HaisConfig",
-    "HaisSettings",
-    "ImageFormat",
-    "ImportanceSamplingConfig",
-    "LikelihoodConfig",
-    "MadeConfig",
-    "MlpConfig",
-    "ModelConfig",
-    "RunConfig",
-    "SandwichConfig",
-    "Section",
-    "SourceFacts",
-    "Start",
-    "TrainingConfig",
-    "UntilErrorConfig",
-    "dump_config",
-    "field_paths",
-    "get_path",
-    "load_config",
-]
+    "DECODERS", "ENCODERS", "FLOWS", "LIKELIHOODS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig",
+    "EvaluationConfig", "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImageFormat", "ImportanceSamplingConfig",
+    "LikelihoodConfig", "MadeConfig", "Member", "MemberConfig", "MlpConfig", "ModelConfig", "RunConfig",
+    "SandwichConfig", "Section", "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config",
+    "field_paths", "get_path", "load_config", "load_plugin", "source_facts",
+]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from iafsweep.config.family import Family, Member
 from iafsweep.config.image_format import ImageFormat
 from iafsweep.config.section import Section
 
@@ -33,16 +34,31 @@ class SourceFacts(NamedTuple):
     binarisation: Binarisation = "dynamic"
 
 
-SOURCES: dict[str, SourceFacts] = {
-    "mnist": SourceFacts((1, 28, 28), training_images=60_000, test_images=10_000, validation_images=5_000),
-    "mnist_mini": SourceFacts((1, 28, 28), training_images=10_000, test_images=1_000, validation_images=1_000),
-}
+_MNIST = SourceFacts((1, 28, 28), training_images=60_000, test_images=10_000, validation_images=5_000)
+_MNIST_MINI = SourceFacts((1, 28, 28), training_images=10_000, test_images=1_000, validation_images=1_000)
+
+SOURCES = Family(
+    "data.source",
+    {
+        "mnist": Member("iafsweep.data.mnist", _MNIST),
+        "mnist_mini": Member("iafsweep.data.mnist_mini", _MNIST_MINI),
+    },
+)
+"""Every data source, by the name configurations use."""
+
+
+def source_facts(source: str) -> SourceFacts:
+    """Return what is known of a data source before it is read."""
+    facts = SOURCES.members[source].knows
+    if not isinstance(facts, SourceFacts):
+        raise TypeError(f"the data source {source!r} has no facts")
+    return facts
 
 
 class DataConfig(Section):
     """Which images, and how they are split and binarised."""
 
-    source: Literal["mnist", "mnist_mini"] = Field(
+    source: Annotated[str, SOURCES] = Field(
         "mnist", description="Data set: `mnist` (60,000 / 10,000) or `mnist_mini` (10,000 / 1,000, inside the package)."
     )
     validation_images: int | None = Field(
@@ -76,7 +92,7 @@ class DataConfig(Section):
     @property
     def facts(self) -> SourceFacts:
         """The known sizes of the source."""
-        return SOURCES[self.source]
+        return source_facts(self.source)
 
     @property
     def image_format(self) -> ImageFormat:

@@ -6,8 +6,6 @@ format 1 had, ``format_1.json`` keeps the defaults, whatever they are now. What 
 seeds, hashes) leaves out later fields at their old meaning, so that it stays what it was.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,11 +22,7 @@ Kept = Literal["configuration", "sweep", "procedure"]
 
 @dataclass(frozen=True)
 class Before:
-    """The old meaning of a later field whose default is another value: ``Annotated[int, Before(1)] = Field(4, ...)``.
-
-    Attributes:
-        value: as JSON has it.
-    """
+    """The old meaning of a later field whose default is another: ``Annotated[int, Before(1)] = Field(4, ...)``."""
 
     value: Any
 
@@ -46,6 +40,12 @@ def old_meanings(section: type[Section], kept: Kept) -> Mapping[str, Any]:
     return {path: first[path] for path in first if path in now} | {
         path: value for path, value in now.items() if path not in first
     }
+
+
+def forget() -> None:
+    """Forget what fields there are: some were added."""
+    _now.cache_clear()
+    old_meanings.cache_clear()
 
 
 def filled(values: Mapping[str, Any], section: type[Section], kept: Kept) -> dict[str, Any]:
@@ -85,10 +85,7 @@ def stored(config: Section, kept: Kept) -> dict[str, Any]:
 def identity(config: Section, kept: Kept, within: str = "") -> dict[str, Any]:
     """Return the values that tell ``config`` from others: all of format 1, in its order, and later ones that differ.
 
-    Args:
-        config: what to tell apart.
-        kept: what it is a part of, or the whole of.
-        within: which part, a dotted path; empty: the whole.
+    ``kept`` is what ``config`` is, or is a part of; ``within`` says which part, a dotted path.
     """
     first = {
         path.removeprefix(f"{within}." if within else ""): value

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from iafsweep.config.family import Family, FamilyConfig, Member, MemberConfig
 from iafsweep.config.likelihood import LikelihoodConfig
 from iafsweep.config.section import Section
 
@@ -13,54 +14,74 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
 
 
-class ResnetEncoderConfig(Section):
+class ResnetEncoderConfig(MemberConfig):
     """Sizes of the `resnet` encoder."""
 
     maps: Size = Field(64, description="Convolution maps of every block.")
     hidden_size: Size = Field(450, description="Width of the last hidden layer.")
 
 
-class ResnetDecoderConfig(Section):
+class ResnetDecoderConfig(MemberConfig):
     """Sizes of the `resnet` decoder."""
 
     maps: Size = Field(64, description="Convolution maps of every block.")
 
 
-class GatedConvEncoderConfig(Section):
+class GatedConvEncoderConfig(MemberConfig):
     """Sizes of the `gated_conv` encoder."""
 
+    normalised = False
     maps: Size = Field(32, description="Maps of the first two gated convolutions; the next three have twice as many.")
     hidden_size: Size = Field(256, description="Width of the last hidden layer.")
 
 
-class GatedConvDecoderConfig(Section):
+class GatedConvDecoderConfig(MemberConfig):
     """Sizes of the `gated_conv` decoder."""
 
+    normalised = False
     maps: Size = Field(32, description="Maps of the last four gated convolutions; the first two have twice as many.")
 
 
-class MlpConfig(Section):
+class MlpConfig(MemberConfig):
     """Sizes of the `mlp` encoder or decoder."""
 
     hidden_sizes: Sizes = Field((1000, 1000, 1000), description="Widths of the hidden layers.")
 
 
-class EncoderConfig(Section):
+ENCODERS = Family(
+    "model.encoder.kind",
+    {
+        "resnet": Member("iafsweep.models.encoders.resnet:ResnetEncoder", ResnetEncoderConfig),
+        "gated_conv": Member("iafsweep.models.encoders.gated_conv:GatedConvEncoder", GatedConvEncoderConfig),
+        "mlp": Member("iafsweep.models.encoders.mlp:MlpEncoder", MlpConfig),
+    },
+)
+"""Every encoder, by the name configurations use."""
+
+
+class EncoderConfig(FamilyConfig):
     """The encoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
-    kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
-    resnet: ResnetEncoderConfig = ResnetEncoderConfig()
-    gated_conv: GatedConvEncoderConfig = GatedConvEncoderConfig()
-    mlp: MlpConfig = MlpConfig()
+    family = ENCODERS
+    kind: Annotated[str, ENCODERS] = Field("resnet", description="Which encoder.")
 
 
-class DecoderConfig(Section):
+DECODERS = Family(
+    "model.decoder.kind",
+    {
+        "resnet": Member("iafsweep.models.decoders.resnet:ResnetDecoder", ResnetDecoderConfig),
+        "gated_conv": Member("iafsweep.models.decoders.gated_conv:GatedConvDecoder", GatedConvDecoderConfig),
+        "mlp": Member("iafsweep.models.decoders.mlp:MlpDecoder", MlpConfig),
+    },
+)
+"""Every decoder, by the name configurations use."""
+
+
+class DecoderConfig(FamilyConfig):
     """The decoder: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
-    kind: Literal["resnet", "gated_conv", "mlp"] = Field("resnet", description="`resnet`, `gated_conv` or `mlp`.")
-    resnet: ResnetDecoderConfig = ResnetDecoderConfig()
-    gated_conv: GatedConvDecoderConfig = GatedConvDecoderConfig()
-    mlp: MlpConfig = MlpConfig()
+    family = DECODERS
+    kind: Annotated[str, DECODERS] = Field("resnet", description="Which decoder.")
 
 
 class MadeConfig(Section):
@@ -76,24 +97,44 @@ class MadeConfig(Section):
     batch_norm: bool = Field(default=True, description="Batch norm after every masked layer.")
 
 
-class FlowConfig(Section):
-    """The inverse autoregressive flow of the posterior."""
+FLOWS = Family(
+    "model.flow.kind",
+    {
+        "iaf": Member("iafsweep.models.flows.iaf:InverseAutoregressiveFlow"),
+        "planar": Member("iafsweep.models.flows.planar:PlanarFlow"),
+    },
+)
+"""Every flow, by the name configurations use."""
 
-    depth: int = Field(8, ge=0, le=1000, description="Number of IAF steps; 0 is the plain Gaussian posterior.")
-    gated: bool = Field(default=True, description="Gated steps g*z + (1 - g)*m; false: shift only, z + m.")
+
+class FlowConfig(FamilyConfig):
+    """The flow of the posterior: its kind, and what each kind has for itself (only that of the chosen kind matters)."""
+
+    family = FLOWS
+    kind: Annotated[str, FLOWS] = Field("iaf", description="Which flow, at a depth above 0.")
+    depth: int = Field(8, ge=0, le=1000, description="Number of steps; 0 is the plain Gaussian posterior.")
+    gated: bool = Field(default=True, description="`iaf`: gated steps g*z + (1 - g)*m; false: shift only, z + m.")
     context_size: Size | None = Field(
-        None, description="Size of the context the encoder hands to the flow; unset: the cMADE width."
+        None,
+        description="Size of the context the encoder hands to the flow; unset: the cMADE width, 256 for a "
+        "flow without cMADE.",
     )
     made: MadeConfig = MadeConfig()
 
     @property
     def resolved_context_size(self) -> int:
-        """The context size with its default, the cMADE width, resolved."""
-        return self.made.width if self.context_size is None else self.context_size
+        """The context size with its default resolved."""
+        default = 256 if self.depth > 0 and not self.has_made else self.made.width
+        return default if self.context_size is None else self.context_size
+
+    @property
+    def has_made(self) -> bool:
+        """Whether there are steps with a masked network, the one that ``made`` describes."""
+        return self.depth > 0 and self.kind == "iaf"
 
     @model_validator(mode="after")
     def _context_fits(self) -> FlowConfig:
-        if self.depth > 0 and self.made.context_mode == "add" and self.resolved_context_size != self.made.width:
+        if self.has_made and self.made.context_mode == "add" and self.resolved_context_size != self.made.width:
             raise ValueError(
                 f"context_mode = 'add' needs context_size = made.width, got {self.context_size} and "
                 f"{self.made.width}; leave context_size unset or take context_mode = 'linear'"
@@ -102,26 +143,27 @@ class FlowConfig(Section):
 
 
 class ModelConfig(Section):
-    """A variational autoencoder with an IAF posterior."""
+    """A variational autoencoder with a flow in its posterior."""
 
     latent_size: Size = Field(64, description="Number of latent variables D.")
     posterior_offset: float = Field(-3.0, description="Added to the predicted log standard deviation.")
     batch_norm_momentum: float = Field(
         0.001, gt=0, le=1, description="Weight of the newest batch in the moving averages of batch norm."
     )
-    encoder: EncoderConfig = EncoderConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    flow: FlowConfig = FlowConfig()
-    likelihood: LikelihoodConfig = LikelihoodConfig()
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = Field(default_factory=DecoderConfig)
+    flow: FlowConfig = Field(default_factory=FlowConfig)
+    likelihood: LikelihoodConfig = Field(default_factory=LikelihoodConfig)
 
     @property
     def has_batch_norm(self) -> bool:
         """Whether any part has batch norm: the context map of a flow has it whatever the encoder is."""
-        return self.flow.depth > 0 or not self.encoder.kind == self.decoder.kind == "gated_conv"
+        networks = self.encoder.chosen, self.decoder.chosen
+        return self.flow.depth > 0 or any(sizes is not None and sizes.normalised for sizes in networks)
 
     @model_validator(mode="after")
     def _masks_can_be_complete(self) -> ModelConfig:
-        if self.flow.depth > 0 and self.flow.made.width < self.latent_size - 1:
+        if self.flow.has_made and self.flow.made.width < self.latent_size - 1:
             raise ValueError(
                 f"flow.made.width = {self.flow.made.width} is too narrow for latent_size = {self.latent_size}: "
                 f"complete autoregressive masks need a width of at least {self.latent_size - 1}"

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import EvaluationConfig
 from iafsweep.config.image_format import ImageFormat
-from iafsweep.config.likelihood import LikelihoodKind
+from iafsweep.config.likelihood import OF_LEVELS
 from iafsweep.config.model import ModelConfig
 from iafsweep.config.section import Section
 from iafsweep.config.training import TrainingConfig
@@ -18,7 +18,7 @@ class RunConfig(Section):
 
     title: str = Field("", description="What this configuration is, in a line; shown, never computed with.")
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -28,7 +28,7 @@ class RunConfig(Section):
         return self.data.image_format
 
     @property
-    def likelihood(self) -> LikelihoodKind:
+    def likelihood(self) -> str:
         """The kind of likelihood, its default resolved."""
         return self.model.likelihood.resolved(self.image_format)
 
@@ -55,7 +55,7 @@ class RunConfig(Section):
                 f"`{self.data.source}` have {self.image_format.levels} levels; take model.likelihood.kind = "
                 f"'discretised_logistic', or data.binarisation = 'dynamic'"
             )
-        if kind != "bernoulli" and binarisation != "none":
+        if kind in OF_LEVELS and binarisation != "none":
             raise ValueError(
                 f"model.likelihood.kind = '{kind}' is of the images' own levels, and data.binarisation = "
                 f"'{binarisation}' makes bits of them; set data.binarisation = 'none', or take 'bernoulli'"

@@ -6,7 +6,6 @@
 
 from iafsweep.data.binarisation import binarise, fixed_binarisation, seen, seen_in_training
 from iafsweep.data.splits import (
-    SOURCES,
     Source,
     TrainingImages,
     load_test_images,
@@ -14,7 +13,6 @@ from iafsweep.data.splits import (
 )
 
 __all__ = [
-    "SOURCES",
     "Source",
     "TrainingImages",
     "binarise",

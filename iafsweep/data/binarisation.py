@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import DataConfig
-from iafsweep.generators import generator
 from iafsweep.records import Split
+from iafsweep.seeds import generator
 
 _BLOCK = 100
 """Images that share one generator in a fixed binarisation; another number would give other bits."""

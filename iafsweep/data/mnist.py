@@ -15,11 +15,11 @@ from pathlib import Path
 from filelock import FileLock
 from torch import Tensor
 
-from iafsweep.config import SOURCES
+from iafsweep.config import source_facts
 from iafsweep.data.idx import HEADER, parse_images
 from iafsweep.errors import DataError
 
-FACTS = SOURCES["mnist"]
+FACTS = source_facts("mnist")
 RAW = Path("MNIST") / "raw"
 TRAINING_FILE = "train-images-idx3-ubyte"
 TEST_FILE = "t10k-images-idx3-ubyte"

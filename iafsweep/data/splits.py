@@ -11,11 +11,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from iafsweep.config import DataConfig
-from iafsweep.data import mnist, mnist_mini
+from iafsweep.config import SOURCES, DataConfig
 from iafsweep.data.fingerprint import fingerprint
-from iafsweep.generators import generator
 from iafsweep.records import Fingerprint, Split
+from iafsweep.seeds import generator
 
 
 class Source(Protocol):
@@ -29,9 +28,6 @@ class Source(Protocol):
 
     def test_images(self, root: Path) -> Tensor:
         """Return all test images, uint8 [N, channels, height, width]."""
-
-
-SOURCES: dict[str, Source] = {"mnist": mnist, "mnist_mini": mnist_mini}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +64,7 @@ def load_training_images(config: DataConfig, root: Path) -> TrainingImages:
     Raises:
         DataError: a file is missing, truncated or not what it should be.
     """
-    source = SOURCES[config.source]
+    source: Source = SOURCES.load(config.source)
     source.prepare(root)
     images = source.training_images(root)
     source.test_images(root)
@@ -84,6 +80,6 @@ def load_test_images(config: DataConfig, root: Path) -> Tensor:
     Raises:
         DataError: the file is missing, truncated or not what it should be.
     """
-    source = SOURCES[config.source]
+    source: Source = SOURCES.load(config.source)
     source.prepare(root)
     return source.test_images(root)

@@ -3,8 +3,6 @@
 Here a model becomes log-densities; the estimators know nothing else of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -9,7 +9,7 @@ from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
-from iafsweep.models.layers import NormalisedLinear
+from iafsweep.models.layers import NormalisedLinear, SmallLinear
 from iafsweep.models.likelihoods import build_likelihood
 from iafsweep.models.made import MaskedLayer
 from iafsweep.models.priors import StandardNormalPrior
@@ -73,6 +73,8 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
                 nn.init.constant_(module.bias, module.initial_bias)
         elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
+            if isinstance(module, SmallLinear):
+                module.weight.data.mul_(module.initial_scale)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

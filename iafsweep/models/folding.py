@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iafsweep.models.block_product import mask_blocks
-from iafsweep.models.decoders import ResnetDecoder
+from iafsweep.models.decoders.resnet import ResnetDecoder
 from iafsweep.models.layers import NormalisedLinear
 from iafsweep.models.made import ConditionalMade, MaskedLayer
 from iafsweep.models.residual import ResidualBlock
@@ -141,26 +141,32 @@ def _folded_layer(layer: nn.Module) -> BlockLinear:
 
 
 def _fold_linear(module: NormalisedLinear) -> None:
+    if not isinstance(module.norm, BatchNormLayer):
+        return
     scale, shift = _affine(module.norm)
     module.linear.weight.mul_(scale[:, None])
     module.linear.bias = nn.Parameter(shift, requires_grad=False)
-    module.norm = nn.Identity()  # type: ignore[assignment]
+    module.norm = nn.Identity()
 
 
 def _fold_block(block: ResidualBlock) -> None:
     """Fold the second norm into the convolution before it; the first one stands behind a sum that is used twice."""
+    if not isinstance(block.second_norm, BatchNormLayer):
+        return
     scale, shift = _affine(block.second_norm)
     block.first.weight.mul_(scale[:, None, None, None])
     block.first.bias = nn.Parameter(shift, requires_grad=False)
-    block.second_norm = nn.Identity()  # type: ignore[assignment]
+    block.second_norm = nn.Identity()
 
 
 def _fold_output(decoder: ResnetDecoder) -> None:
     """Fold the last norm into the 1x1 convolution behind it."""
+    if not isinstance(decoder.norm, BatchNormLayer):
+        return
     scale, shift = _affine(decoder.norm)
     weight, bias = decoder.output.weight, decoder.output.bias
     if bias is None:
         raise ValueError("the output of a decoder has a bias")
     bias.add_(weight.flatten(1) @ shift)
     weight.mul_(scale[None, :, None, None])
-    decoder.norm = nn.Identity()  # type: ignore[assignment]
+    decoder.norm = nn.Identity()

@@ -23,13 +23,10 @@ from iafsweep.version import FORMAT, VERSION, Writer
 
 # Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
 _LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+\.tmp")
-
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
 
 class _File:
-    """A path in a run folder."""
-
     def __init__(self, name: str) -> None:
         self._name = name
 
@@ -39,11 +36,7 @@ class _File:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run: names and paths of its files.
-
-    Attributes:
-        path: the folder.
-    """
+    """The folder of one run: names and paths of its files."""
 
     path: Path
 
@@ -84,9 +77,6 @@ class RunFolder:
         """Take the folder as its one writer, a run of its own or a sweep's trial; gives None, or who has it.
 
         The folder is made if it is not there, and removed again if nothing has been put into it.
-
-        Args:
-            seconds: how long to wait for whoever has it.
 
         Raises:
             OSError: it cannot be written.

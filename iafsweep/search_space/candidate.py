@@ -1,14 +1,15 @@
-"""Values of a search space as a configuration to train: its seed and its key."""
+"""Values of a search space as a configuration to train: its seed, and the key that tells whether two train alike."""
 
-from __future__ import annotations
-
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from iafsweep.config import RunConfig
+from iafsweep.config.meaning import identity
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Scalar
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.seeds import derive_seed
 
@@ -28,6 +29,12 @@ class Candidate:
     config: RunConfig
     key: str
     repeat: int = 0
+
+    @property
+    def proposal(self) -> dict[str, Any]:
+        """What rows of a ledger say of it."""
+        seed = self.config.training.seed
+        return {"parameters": dict(self.values), "seed": seed, "key": self.key, "repeat": self.repeat}
 
 
 def short_seed(*parts: int | str) -> int:
@@ -54,3 +61,70 @@ def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0,
     training = config.training.model_copy(update={"seed": short_seed(*parts)})
     shown = f"{key}.{repeat}" if repeat else key
     return Candidate(dict(values), config.model_copy(update={"training": training}), shown, repeat)
+
+
+def configuration_key(config: RunConfig) -> str:
+    """Return 16 hexadecimal digits: equal for configurations that train identically but for the seed, else different.
+
+    Fields that do nothing in ``config`` are left out (:func:`relevant_values` says which), defaults are resolved.
+    """
+    text = json.dumps(relevant_values(config), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def relevant_values(config: RunConfig) -> dict[str, Any]:
+    """Return the values of ``config`` that the trained weights depend on, the seed apart.
+
+    Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders and likelihoods of other kinds; the flow's
+    values at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the
+    split's seeds without validation images (that of bits which are drawn for training stays); bits drawn anew each
+    epoch and a Bernoulli likelihood, which all configurations had once.
+    """
+    values = identity(config, "configuration")
+    return {
+        "data": _data(config, values["data"]),
+        "model": _model(config, values["model"]),
+        "training": _training(config, values["training"]),
+    }
+
+
+def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    values["validation_images"] = config.data.held_out
+    values.pop("binarisation", None)
+    if (binarisation := config.data.resolved_binarisation) != "dynamic":
+        values["binarisation"] = binarisation
+    if config.data.held_out == 0:
+        del values["split_seed"]
+        if binarisation != "fixed":
+            del values["binarisation_seed"]
+    return values
+
+
+def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    model = config.model
+    for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
+        values[part] = {"kind": kind, kind: values[part].get(kind, {})}
+    sizes = values.pop("likelihood", {})
+    if (likelihood := config.likelihood) != "bernoulli":
+        values["likelihood"] = {"kind": likelihood, likelihood: sizes.get(likelihood, {})}
+    if model.flow.depth == 0:
+        values["flow"] = {"depth": 0}
+    else:
+        values["flow"]["context_size"] = model.flow.resolved_context_size
+        others = model.flow.family.members.keys() - {model.flow.kind}
+        idle = others if model.flow.has_made else others | {"gated", "made"}
+        values["flow"] = {name: value for name, value in values["flow"].items() if name not in idle}
+    if not model.has_batch_norm:
+        del values["batch_norm_momentum"]
+    return values
+
+
+def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    training = config.training
+    for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile"):
+        values.pop(name, None)
+    decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
+    if not decays:
+        del values["learning_rate_decay"], values["learning_rate_decay_epochs"]
+    return values

@@ -1,7 +1,5 @@
 """What a search space must fulfil before anything starts."""
 
-from __future__ import annotations
-
 import json
 import math
 import random
@@ -11,8 +9,8 @@ from dataclasses import replace
 
 from iafsweep.config.problems import nearest
 from iafsweep.errors import ConfigError
+from iafsweep.search_space.candidate import configuration_key
 from iafsweep.search_space.distributions import Choice, Scalar
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter, SearchSpace
 
@@ -202,9 +200,7 @@ def _matters(space: SearchSpace, parameter: Parameter, values: dict[str, Scalar]
 def check_first_points(space: SearchSpace, points: Sequence[Mapping[str, object]]) -> tuple[dict[str, Scalar], ...]:
     """Return points of ``space`` in canonical form.
 
-    Args:
-        space: the search space.
-        points: values by dotted path, of exactly the parameters that are active together.
+    ``points`` are values by dotted path, of exactly the parameters that are active together.
 
     Raises:
         ConfigError: a name is no parameter, a value is outside its range, one is missing or inactive, or together they

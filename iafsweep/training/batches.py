@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iafsweep.data import binarise
 from iafsweep.data.binarisation import See
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 
 
 class Batch(NamedTuple):

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, seen
-from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.precision import eval_mode, full_precision
+from iafsweep.seeds import generator
 
 _VALIDATION_BATCH = 500
 

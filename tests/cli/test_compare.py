@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import sweep
-from iafsweep.cli.commands.compare import compare_trials
-from iafsweep.cli.commands.export_model import export_trial
+from iafsweep.cli.commands.reading.compare import compare_trials
+from iafsweep.cli.commands.reading.export_model import export_trial
 from iafsweep.errors import SweepError, UserError
 from iafsweep.training import RunFolder
 from tests.finished import finish_sweep

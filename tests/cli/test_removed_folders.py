@@ -10,10 +10,10 @@ from rich.console import Console
 
 from iafsweep import load_sweep
 from iafsweep.api.rerun import _failed
-from iafsweep.cli.commands.compare import compare_trials
-from iafsweep.cli.commands.export import export_leaderboard
-from iafsweep.cli.commands.rerun import rerun_best
-from iafsweep.cli.commands.status import show_status
+from iafsweep.cli.commands.reading.compare import compare_trials
+from iafsweep.cli.commands.reading.export import export_leaderboard
+from iafsweep.cli.commands.reading.status import show_status
+from iafsweep.cli.commands.running.rerun import rerun_best
 from iafsweep.cli.options.ray import Machine
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError

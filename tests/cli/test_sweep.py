@@ -31,8 +31,8 @@ from iafsweep.sweep.scoring.retrain import retrain_folder
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.sweep.tune import options
+from iafsweep.sweep.tune.driver import Session, SweepOutcome
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.sweep.tune.session import Session, SweepOutcome
 from iafsweep.texts import short_name
 from iafsweep.version import VERSION
 from tests.cli.test_single_signals import SIGNALLED_IN_AN_IMPORT
@@ -268,7 +268,7 @@ def test_a_signal_while_ray_starts_says_how_to_go_on_where_there_is_a_sweep(
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("iafsweep.cli.commands.launch.load_space", "Interrupted.\n"),
+        ("iafsweep.cli.commands.running.launch.load_space", "Interrupted.\n"),
         (
             "iafsweep.api.launch.load_training_images",
             "Interrupted before the sweep began; there is nothing to resume.\n",

@@ -7,11 +7,11 @@ import torch
 from rich.console import Console
 
 from iafsweep.cli.single import train_and_score
-from iafsweep.config import dump_config
-from iafsweep.data import SOURCES, TrainingImages, load_training_images
+from iafsweep.config import SOURCES, dump_config
+from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.evaluation.evaluate import evaluate
-from iafsweep.generators import generator
 from iafsweep.models import build_model
+from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.computing import choose_computing
 
@@ -34,7 +34,7 @@ def written(config, folder):
 
 def source(config, folder):
     """Where images come from; full MNIST is too large to read here."""
-    return SOURCES[config.data.source].__name__, config.data.facts
+    return SOURCES.load(config.data.source).__name__, config.data.facts
 
 
 def images(config, folder):

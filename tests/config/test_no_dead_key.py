@@ -90,6 +90,7 @@ CHANGES = {
     "model.decoder.resnet.maps": Change(RESNETS, 3, "model"),
     "model.decoder.gated_conv.maps": Change(GATED, 3, "model"),
     "model.decoder.mlp.hidden_sizes": Change({}, [6], "model"),
+    "model.flow.kind": Change({}, "planar", "model"),
     "model.flow.depth": Change({}, 2, "model"),
     "model.flow.gated": Change({}, False, "model"),
     "model.flow.context_size": Change(LINEAR, 7, "model"),

@@ -3,8 +3,8 @@
 import torch
 
 from iafsweep.config import EvaluationConfig, ImageFormat, ModelConfig, RunConfig
-from iafsweep.generators import generator
 from iafsweep.models import build_model
+from iafsweep.seeds import generator
 
 MODEL = ModelConfig.model_validate(
     {

@@ -8,7 +8,7 @@ from iafsweep.evaluation.evaluate import evaluate, plan_jobs
 from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, plan_shards
 from iafsweep.evaluation.summary import beside_hais, per_image_table, settings_text, summarise
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 from tests.evaluation.small import GREY, run_config, small_model
 
 SETTINGS = EvaluationConfig.model_validate(

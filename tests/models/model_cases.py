@@ -74,6 +74,7 @@ DECODER_CASES = {kind: lambda kind=kind: make_decoder(kind) for kind in ("resnet
 
 FLOW_CONFIGS = {
     "identity": flow_config(depth=0),
+    "planar": FlowConfig(kind="planar", depth=2, context_size=CONTEXT_SIZE),
     "gated": flow_config(),
     "gated_deep": flow_config(depth=3, hidden_layers=3),
     "gated_shallow": flow_config(hidden_layers=1),

@@ -5,9 +5,11 @@ import torch
 from model_cases import (
     CONTEXT_SIZE,
     FLOW_CASES,
+    FLOW_CONFIGS,
     LATENT_SIZE,
     MOMENTUM,
     flow_config,
+    generator,
     gradients_missing,
     influence_of_other_rows,
     make_flow,
@@ -16,11 +18,14 @@ from model_cases import (
 )
 from torch.autograd.functional import jacobian
 
+from iafsweep.models.build import initialise
 from iafsweep.models.context import AddContext
-from iafsweep.models.flows import IAFStep, build_flow
+from iafsweep.models.flows import build_flow
+from iafsweep.models.flows.iaf import IAFStep
 from iafsweep.models.made import ConditionalMade, MaskedLayer
 
-IAF_CASES = [name for name in FLOW_CASES if name != "identity"]
+IN_CONTEXT = [name for name in FLOW_CASES if name != "identity"]
+IAF_CASES = [name for name in IN_CONTEXT if FLOW_CONFIGS[name].has_made]
 ROWS = 3
 
 
@@ -56,7 +61,7 @@ def test_step_jacobians_are_triangular_and_full(name):
         assert (matrix[dependent] != 0).all()
 
 
-@pytest.mark.parametrize("name", IAF_CASES)
+@pytest.mark.parametrize("name", IN_CONTEXT)
 def test_context_reaches_every_output(name):
     flow = settled(FLOW_CASES[name]())
     z, c = z_and_context(1)
@@ -98,7 +103,7 @@ def test_sample_dimensions_equal_a_loop(name):
             assert torch.allclose(log_det[i, j], one_log_det, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", IAF_CASES)
+@pytest.mark.parametrize("name", IN_CONTEXT)
 def test_gradient_reaches_every_parameter(name):
     flow = settled(FLOW_CASES[name]())
     moved, log_det = flow(*z_and_context())
@@ -115,6 +120,16 @@ def test_rows_do_not_touch_in_eval_mode(name):
         assert flow(z, c)[1].shape == (ROWS,)
 
 
+@pytest.mark.parametrize("name", [name for name in IN_CONTEXT if name not in IAF_CASES])
+def test_a_new_flow_without_gates_is_close_to_the_identity(name):
+    flow = FLOW_CASES[name]()
+    initialise(flow, generator())
+    z, c = normal(ROWS, LATENT_SIZE).float(), context().float()
+    moved, log_det = flow.eval()(z, c)
+    assert 0 < (moved - z).abs().max() < 0.1
+    assert log_det.abs().max() < 0.1
+
+
 def test_in_training_mode_batch_norm_ties_rows_together():
     """Then the log-determinant is that of each row with the batch's statistics held fixed, not of the whole."""
     flow = settled(make_flow("gated")).train()
@@ -124,7 +139,7 @@ def test_in_training_mode_batch_norm_ties_rows_together():
     assert influence_of_other_rows(lambda z: without(z, c)[0], z) == 0.0
 
 
-@pytest.mark.parametrize("name", IAF_CASES)
+@pytest.mark.parametrize("name", IN_CONTEXT)
 def test_saved_and_loaded_flow_is_the_same(name, tmp_path):
     flow = settled(FLOW_CASES[name]())
     torch.save(flow.state_dict(), tmp_path / "flow.pt")

@@ -5,10 +5,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from iafsweep.config import ImageFormat, ModelConfig
-from iafsweep.generators import generator
 from iafsweep.models import build_model, folded
 from iafsweep.models.folding import BlockLinear
 from iafsweep.models.layers import BatchNorm
+from iafsweep.seeds import generator
 
 SIZES = {
     "latent_size": 5,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import command_line
-from iafsweep.cli.commands.status import show_status
+from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.report.findings import read_findings
 from iafsweep.report.headline import how_it_stands
 from iafsweep.results.status import status_of

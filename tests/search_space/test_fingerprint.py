@@ -4,7 +4,7 @@ import pytest
 
 from iafsweep.config import RunConfig, field_paths
 from iafsweep.config.files import build_config, with_values
-from iafsweep.search_space.fingerprint import configuration_key
+from iafsweep.search_space.candidate import configuration_key
 from tests.config.test_no_dead_key import CHANGES, config_of
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from iafsweep.config import ImageFormat, ModelConfig
-from iafsweep.generators import generator
 from iafsweep.models import build_model
+from iafsweep.seeds import generator
 from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, EpochBatches
 from iafsweep.training.computing import Computing

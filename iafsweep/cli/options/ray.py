@@ -1,19 +1,19 @@
-"""Options of every command that starts Ray: which one, and on what."""
+"""Options of every command that starts Ray: which one, on what, and who else hears of it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from iafsweep.cli.options.tracker import TrackerName, TrackerOption
 from iafsweep.data_root import default_data_root
 
 if TYPE_CHECKING:
     from iafsweep.sweep.tune.options import LaunchOptions
+
 
 Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]
 
@@ -78,14 +78,22 @@ def absolute_data_root(asked: Path | None) -> Path:
 class Machine:
     """On what a command runs.
 
-    Attributes:
-        data_root: folder of data sets.
-        asked_data_root: the same if it was asked for on the command line.
-        options: as the sweep takes them.
-        tracker: where trials are sent too; None: nowhere.
+    ``asked_data_root`` is the folder of data sets if it was asked for on the command line.
     """
 
     data_root: Path
     asked_data_root: Path | None
     options: LaunchOptions
     tracker: TrackerName | None = None
+
+
+TrackerName = Literal["mlflow", "wandb"]
+
+TrackerOption = Annotated[
+    TrackerName | None,
+    typer.Option(
+        "--tracker",
+        help="Send every run to MLflow (`MLFLOW_TRACKING_URI`) or Weights & Biases (`WANDB_MODE=offline` for a local "
+        "copy) too. Nothing waits for it, and no fault of it ends a run.",
+    ),
+]

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iafsweep.config import EncoderConfig
+from iafsweep.config.model import ResnetEncoderConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput, split_output
 from iafsweep.models.layers import NormalisedLinear, image_batch_norm
 from iafsweep.models.residual import entry_block, halving_block, plain_block
@@ -24,7 +25,7 @@ class ResnetEncoder(Encoder):
     """
 
     def __init__(
-        self, image_shape: ImageShape, latent_size: int, maps: int, hidden_size: int, batch_norm_momentum: float
+        self, image_shape: ImageShape, latent_size: int, maps: int, hidden_size: int, batch_norm_momentum: float | None
     ) -> None:
         super().__init__()
         height, width = quarter_size(image_shape)
@@ -43,10 +44,10 @@ class ResnetEncoder(Encoder):
 
     @classmethod
     def from_config(
-        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> ResnetEncoder:
         """Make the encoder with the sizes in ``config.resnet``."""
-        sizes = config.resnet
+        sizes = config.section(ResnetEncoderConfig)
         return cls(image_shape, latent_size, sizes.maps, sizes.hidden_size, batch_norm_momentum)
 
     def forward(self, x: Tensor) -> EncoderOutput:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from iafsweep.config import FlowConfig
+
 
 class Flow(nn.Module, ABC):
     """An invertible map ``z' = f(z; context)`` with its log-determinant.
@@ -20,6 +22,11 @@ class Flow(nn.Module, ABC):
     """
 
     context_size: int | None
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> Flow:
+        """Make the flow that ``config`` describes; without a momentum it has biases instead of batch norm."""
 
     @abstractmethod
     def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:

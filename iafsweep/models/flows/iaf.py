@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iafsweep.config import FlowConfig
+from iafsweep.models.context import CONTEXT_ENTRIES
 from iafsweep.models.flows.base import Flow
 from iafsweep.models.made import ConditionalMade, MadeOutput
 
@@ -74,6 +76,26 @@ class InverseAutoregressiveFlow(Flow):
         super().__init__()
         self.context_size = context_size
         self.steps = nn.ModuleList(steps)
+
+    @classmethod
+    def from_config(
+        cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None
+    ) -> InverseAutoregressiveFlow:
+        """Make ``config.depth`` steps, every second one reversed."""
+        sizes, context_size = config.made, config.resolved_context_size
+        steps = [
+            ConditionalMade(
+                latent_size,
+                sizes.width,
+                sizes.hidden_layers,
+                CONTEXT_ENTRIES[sizes.context_mode](context_size, sizes.width),
+                batch_norm_momentum=batch_norm_momentum if sizes.batch_norm else None,
+                gated=config.gated,
+                reverse=number % 2 == 1,
+            )
+            for number in range(config.depth)
+        ]
+        return cls([IAFStep(made) for made in steps], context_size)
 
     def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return ``z' [..., B, D]`` and ``log|det dz'/dz| [..., B]``.

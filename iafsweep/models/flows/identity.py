@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor
 
+from iafsweep.config import FlowConfig
 from iafsweep.models.flows.base import Flow
 
 
@@ -16,6 +17,11 @@ class IdentityFlow(Flow):
     def __init__(self) -> None:
         super().__init__()
         self.context_size = None
+
+    @classmethod
+    def from_config(cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> IdentityFlow:
+        """Make it; nothing of ``config`` matters."""
+        return cls()
 
     def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return z and zeros [..., B]."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import ImageFormat, LikelihoodConfig
+from iafsweep.config.likelihood import MixtureConfig
 from iafsweep.models.likelihoods.base import Likelihood, centred, uniform
 from iafsweep.models.likelihoods.discretised_logistic import drawn_level, log_probability
 
@@ -55,7 +56,7 @@ class DiscretisedLogisticMixture(Likelihood):
     @classmethod
     def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> DiscretisedLogisticMixture:
         """Make it with the number of components in its own section."""
-        return cls(image, config.discretised_logistic_mixture.components)
+        return cls(image, config.section(MixtureConfig).components)
 
     def log_density(self, x: Tensor, parameters: Tensor) -> Tensor:
         """Return log p(x|z), nats per image."""

@@ -1,7 +1,5 @@
 """Who hears of a sweep's progress: a live table on a terminal, a line a trial elsewhere."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable
@@ -20,17 +18,11 @@ from iafsweep.sweep.storage.trial_report import TrialReport
 from iafsweep.texts import duration, seconds_left, short_name
 
 _SHOWN = 12
-
 _Parameters = dict[str, ParameterValue]
 
 
 class PlainProgress(SweepCallback):
-    """A line for each trial that ends; for logs and pipes.
-
-    Args:
-        write: takes a line.
-        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
-    """
+    """A line for each trial that ends; for logs and pipes. ``dimensions`` are those of images that are not bits."""
 
     def __init__(self, write: Callable[[str], object] = print, dimensions: int | None = None) -> None:
         self._write, self._dimensions = write, dimensions
@@ -61,12 +53,7 @@ class PlainProgress(SweepCallback):
 
 
 class LiveProgress(SweepCallback):
-    """A table of trials that is redrawn in place.
-
-    Args:
-        console: a terminal.
-        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
-    """
+    """A table of trials that is redrawn in place. ``dimensions`` are those of images that are not bits."""
 
     def __init__(self, console: Console, dimensions: int | None = None) -> None:
         self._dimensions = dimensions

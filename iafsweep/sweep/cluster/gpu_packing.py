@@ -1,7 +1,5 @@
 """``--gpus-per-trial auto``: how many trials fit on one GPU, measured on the largest configuration of the space."""
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -12,11 +10,12 @@ from typing import NamedTuple
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.config.plugins import load_plugins, loaded_names
 from iafsweep.data import seen_in_training
 from iafsweep.errors import SweepError
-from iafsweep.generators import generator
 from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.seeds import generator
 from iafsweep.sweep.cluster.footprint import drawn_configurations
 from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import choose_computing
@@ -33,7 +32,6 @@ _MARGIN = 1.2
 """Measuring the bound, figures and a batch of another shape may take more than a training step."""
 
 _USABLE = 0.95
-
 _MOST = 16
 
 _STEPS = 3
@@ -42,10 +40,6 @@ _STEPS = 3
 
 def automatic_gpus(space: SearchSpace, probe: MemoryProbe) -> float:
     """Return the share of a GPU that a trial should get: 1/n, where n of the largest configuration fit.
-
-    Args:
-        space: the search space.
-        probe: measures one configuration.
 
     Raises:
         SweepError: the largest configuration does not fit on a GPU.
@@ -93,12 +87,7 @@ def probe_gpu(config: RunConfig) -> tuple[int, int]:
 
 
 class Reserved(NamedTuple):
-    """Bytes of GPU memory that a process took for its tensors.
-
-    Attributes:
-        most: at its most.
-        now: at the end, while the process is still there.
-    """
+    """Bytes of GPU memory that a process took for its tensors: at its most, and now, while it is still there."""
 
     most: int
     now: int
@@ -111,17 +100,15 @@ def taken_by(
 
     The context is made by whatever asks the GPU anything. So one process looks at the memory before the other has one
     and while that is still there; the driver's own makes none, which would stay for as long as the sweep runs.
-
-    Args:
-        train: takes the configuration as JSON and returns what it took; it travels pickled.
-        config: what to train.
-        memory: returns the bytes that are free on the GPU, and those that it has; it travels pickled.
+    ``train`` takes the configuration as JSON and returns what it took; ``memory`` returns the bytes that are free on
+    the GPU, and those that it has. Both travel pickled.
 
     Raises:
         SweepError: there is not enough memory, or a process died.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as looking, ProcessPoolExecutor(1, context) as training:
+    plugged = ProcessPoolExecutor(1, context, load_plugins, (loaded_names(),))
+    with ProcessPoolExecutor(1, context) as looking, plugged as training:
         try:
             free_before, total = looking.submit(memory).result()
             reserved = training.submit(train, config.model_dump_json()).result()
@@ -150,11 +137,7 @@ def train_some(config_json: str) -> Reserved:
 
 
 def steps(config: RunConfig, device: torch.device) -> TrainingStep:
-    """Train some steps on images of noise, with all that a trial keeps on its device and as it computes.
-
-    Returns:
-        the step.
-    """
+    """Train some steps on images of noise, with all that a trial keeps on its device; return the step."""
     data, training, shape = config.data, config.training, config.image_format.shape
     model = build_model(config.model, config.image_format, training.seed).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)

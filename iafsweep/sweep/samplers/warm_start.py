@@ -1,7 +1,5 @@
 """What an earlier sweep found, told to the sampler of a new one."""
 
-from __future__ import annotations
-
 from iafsweep.errors import ConfigError, SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
@@ -15,12 +13,8 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     """Begin the ledger of a new sweep with what an earlier one found.
 
     Its rows are copied, so that the new sweep depends on its own folder alone. They are told to the sampler, are no
-    trials of the new sweep, and may be proposed again.
-
-    Args:
-        space: the new search space, sampled by ``tpe``, the only sampler that listens.
-        folder: the new sweep folder.
-        earlier: the earlier sweep; it may be running.
+    trials of the new sweep, and may be proposed again. ``space`` is sampled by ``tpe``, the only sampler that listens;
+    the earlier sweep may be running.
 
     Returns:
         How many of its trials fit ``space``, and how many there are that ended.
@@ -58,12 +52,5 @@ def _known(space: SearchSpace, trial: TrialState, source: SweepFolder) -> Known 
         space.config(trial.proposed.parameters)
     except ConfigError:
         return None
-    return Known(
-        source=f"{source.path.name}/{trial.trial}",
-        parameters=trial.proposed.parameters,
-        status=end.status,
-        epochs=end.epochs,
-        value=end.value,
-        best_value=end.best_value,
-        seconds=end.seconds,
-    )
+    told = end.model_dump(include={"status", "epochs", "value", "best_value", "seconds"})
+    return Known(source=f"{source.path.name}/{trial.trial}", parameters=trial.proposed.parameters, **told)

@@ -1,7 +1,5 @@
 """The best configurations of a sweep, from scratch with several seeds: how much of a figure was luck."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections import defaultdict
@@ -24,11 +22,7 @@ def retrain_folder(folder: SweepFolder, top: int, seeds: int, *, all_images: boo
 def retrain_space(sweep: StoredSweep, top: int, seeds: int, *, all_images: bool) -> SearchSpace:
     """Return the space of a retraining: a list of configurations, each trained with several seeds to its end.
 
-    Args:
-        sweep: the sweep.
-        top: how many of its best trials.
-        seeds: how often each is trained.
-        all_images: train on training and validation images together; then the last checkpoint is scored.
+    ``all_images``: train on training and validation images together; then the last checkpoint is scored.
 
     Raises:
         SweepError: no trial has completed, or a schedule was found instead of configurations.
@@ -70,10 +64,7 @@ def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[s
 
     A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
     such. The spread is the standard deviation of one seed's figure, None with a single seed. Of several retrainings in
-    which a configuration was scored the last counts.
-
-    Args:
-        retrainings: the scored rows of each, the oldest first.
+    which a configuration was scored the last counts. ``retrainings`` are the scored rows of each, the oldest first.
     """
     found: dict[str, Retrained] = {}
     for rows in retrainings:

@@ -107,10 +107,6 @@ def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[
 class Ledger:
     """An open ledger; one process at a time writes (see ``SweepFolder.lock``). Use :meth:`create` or :meth:`open`.
 
-    Args:
-        path: the file, which has a header and ends with a line end.
-        state: what the file says.
-
     Attributes:
         fault: why a row could not be written. Tune, in whose loop most rows are, passes on only the text of errors.
     """

@@ -1,7 +1,5 @@
 """What a sweep folder keeps of the sweep itself: its space, and whose ledger it is."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
 from collections import Counter
@@ -34,11 +32,7 @@ def space_hash(space: SearchSpace) -> str:
 class StoredSweep:
     """A sweep on disk, read once and handed on; a driver may be at work in it.
 
-    Attributes:
-        folder: the sweep folder.
-        space: the search space.
-        state: what its ledger says.
-        driver: who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
+    ``driver`` is who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
     """
 
     folder: SweepFolder
@@ -169,12 +163,8 @@ def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: fl
     """Open again every trial that ended with one of ``statuses``; return their names.
 
     Out of memory and failed: the trial goes on from its last checkpoint. Diverged: it would diverge again in the same
-    step, so it begins afresh with another training seed; its old run folder is kept beside the new one.
-
-    Args:
-        folder: the sweep folder.
-        statuses: ends to open again.
-        gpus: GPUs these trials get from now on; None: as many as the others.
+    step, so it begins afresh with another training seed; its old run folder is kept beside the new one. ``gpus`` is
+    what these trials get from now on; None: as many as the others.
 
     Raises:
         SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended so.

@@ -15,8 +15,7 @@ from iafsweep.search_space.space import Parameter
 from iafsweep.search_space.validation import check_space
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
-from iafsweep.sweep.schedulers.pbt import Population, perturbed
-from iafsweep.sweep.schedulers.pbt_exploit import copy_run, make_copies
+from iafsweep.sweep.schedulers.pbt import Population, copy_run, make_copies, perturbed
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Rung
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger

@@ -14,6 +14,7 @@ from rich.console import Console
 from iafsweep.cli.command_line import program
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
+from iafsweep.config.plugins import plugin_options
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
 from iafsweep.texts import readable_settings
 
@@ -83,7 +84,7 @@ def _score_alike(folder: Path, left_out: Sequence[LeftOut]) -> str:
         else:
             options += ["--hais", f"{name}:{said[0]}"]
             options += [word for each in said[1:] for word in ("--set", f"evaluation.hais.{each}")]
-    return shlex.join([*program(), "rerun", str(folder.absolute()), *options])
+    return shlex.join([*program(), "rerun", str(folder.absolute()), *options, *plugin_options()])
 
 
 def differences_table(differences: tuple[PairedDifference, ...], first: str) -> TextTable:

@@ -1,7 +1,5 @@
 """`run_sweep.py preview`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

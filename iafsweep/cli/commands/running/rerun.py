@@ -1,7 +1,5 @@
 """`run_sweep.py rerun`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -87,6 +85,7 @@ def rerun_best(
 ) -> int:
     """Score the best ``trials``, or those named, with other settings of sweep (``changes``) and evaluation."""
     from iafsweep.api.launch import with_sweep
+    from iafsweep.api.news import Place
     from iafsweep.api.rerun import rerun as api_rerun
     from iafsweep.cli.sweep_output import SweepOutput
     from iafsweep.sweep.storage.folder import SweepFolder
@@ -99,8 +98,9 @@ def rerun_best(
     refuse_budget_alone(asked, evaluation.until_error.target)
     output = SweepOutput(machine, console, this_command())
     with faults_in_words(sweep.folder.path, output.going_on):
-        figures, place = _figures_asked(asked, hais, overrides), (machine.options, machine.data_root, output)
-        code, results = api_rerun(sweep, space.sweep, evaluation, *place, figures, trials)
+        figures = _figures_asked(asked, hais, overrides)
+        place = Place(machine.options, machine.data_root, output)
+        code, results = api_rerun(sweep, space.sweep, evaluation, place, figures, trials)
         output.print_scored(results, code)
     return code
 
@@ -123,7 +123,6 @@ def _figures_asked(asked: Mapping[str, object], hais: str | None, overrides: Seq
 def _evaluation(
     base: RunConfig, asked: Mapping[str, object], hais: str | None, overrides: Sequence[str]
 ) -> EvaluationConfig:
-    """Return the sweep's evaluation with what the command line asks for."""
     changes = parse_overrides(overrides)
     if other := [key for key in changes if not key.startswith("evaluation.")]:
         raise UserError(f"--set {other[0]}: a rerun changes nothing but [evaluation]; the trials are trained already")

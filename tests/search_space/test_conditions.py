@@ -7,7 +7,7 @@ import string
 import pytest
 
 from iafsweep.errors import ConfigError
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 
 VALUES = {
     "model.flow.depth": 3,

@@ -1,7 +1,5 @@
 """`run_sweep.py retry`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`run_sweep.py launch`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -45,9 +43,10 @@ def launch(
     loaded = load_space(space, overrides or [], epochs=epochs, sweep=plain)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
+        from iafsweep.api.news import Place
         from iafsweep.cli.sweep_output import run_and_print
 
-    def work(place: api.Place) -> api.SweepEnd:
+    def work(place: Place) -> api.SweepEnd:
         searched = api.with_sweep(loaded, changes, place.news)
         return api.launch(searched, runs, find_config(space).stem, place, name, warm_start)
 

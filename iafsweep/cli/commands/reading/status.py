@@ -1,7 +1,5 @@
 """`run_sweep.py status`, without Ray and PyTorch."""
 
-from __future__ import annotations
-
 import math
 import shlex
 from itertools import islice
@@ -12,6 +10,7 @@ from rich.console import Console
 from iafsweep.cli.command_line import program
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
+from iafsweep.config.plugins import plugin_options
 from iafsweep.records import nats_text
 from iafsweep.results.status import Status, status_of
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -71,7 +70,7 @@ def _unscored(now: Status) -> str:
 
 
 def _command(name: str, now: Status) -> str:
-    return shlex.join([*program(), name, str(now.folder)])
+    return shlex.join([*program(), name, str(now.folder), *plugin_options()])
 
 
 def _bound(value: float | None, dimensions: int | None) -> str:

@@ -1,6 +1,4 @@
-"""The leaderboard as a pandas frame and as CSV: every figure in full precision, a column each."""
-
-from __future__ import annotations
+"""The leaderboard as files: Markdown for people, CSV (and a pandas frame) with every figure in full, a column each."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,19 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from iafsweep.atomic import replacing
+from iafsweep.atomic import replacing, write_text
 from iafsweep.leaderboard.ranking import ranked
-from iafsweep.leaderboard.table import searched_parameters
-from iafsweep.records import LeaderboardRow
+from iafsweep.leaderboard.table import leaderboard_table, searched_parameters
+from iafsweep.records import LeaderboardRow, TextTable
 
 _FORMULA = ("=", "+", "-", "@")
 _LEADING = {"rank": "Int64", "trial": "string", "status": "string"}
+
 _PARTS = {"images": "Int64", "samples": "Int64", "seeds": "Int64", "settings": "string"}
 """What is said beside a figure that is no number like itself, with its type."""
 
 
 def _figure(path: str, *parts: str) -> dict[str, tuple[str, str]]:
-    """The columns of a figure and of what is said beside it."""
     column = path.replace(".", "_")
     beside = {
         f"{column}_{part}": (f"{path}.{'error' if part == 'spread' else part}", _PARTS.get(part, "float64"))
@@ -87,7 +85,6 @@ def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
 
 
 def _columns(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -> dict[str, list[object]]:
-    """Return the values of every column, in the order of the ranks."""
     ordered = ranked(rows)
     paths = searched_parameters(ordered, parameters)
     columns: dict[str, list[object]] = {name: [getattr(row, name) for row in ordered] for name in _LEADING}
@@ -99,12 +96,8 @@ def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[s
     """Write the ranked leaderboard to ``path`` as CSV, atomically: a reader sees the old file or the new one.
 
     Missing values are empty cells, those that are not finite ``NaN`` or ``inf``. A text that a spreadsheet would take
-    for a formula (it begins with =, +, - or @) gets an apostrophe in front.
-
-    Args:
-        rows: one a trial, in any order.
-        path: the file.
-        parameters: paths of the searched parameters, in the order of their columns; None: those in the rows, sorted.
+    for a formula (it begins with =, +, - or @) gets an apostrophe in front. ``rows`` and ``parameters`` are as
+    :func:`leaderboard_frame` takes them.
     """
     cells = {_cell(name): [_cell(value) for value in values] for name, values in _columns(rows, parameters).items()}
     with replacing(path) as temporary:
@@ -122,7 +115,6 @@ def _dtype(values: Sequence[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    """Text of one cell."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -133,3 +125,34 @@ def _cell(value: object) -> str:
         line = " ".join(value.split())
         return f"'{line}" if line.startswith(_FORMULA) else line
     return str(value)
+
+
+_ESCAPED = {**{mark: f"\\{mark}" for mark in "\\|`*_[]~$"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ESCAPES = str.maketrans(_ESCAPED)
+
+
+def markdown_table(table: TextTable, title: str = "") -> str:
+    """Return a table as Markdown, its notes below; every cell is shown as the text it is, whatever marks it holds."""
+    lines = [f"# {_escape(title)}", ""] if title else []
+    lines += [_line(table.header), _line(["---"] * len(table.header), escape=False), *map(_line, table.texts)]
+    for note in table.notes:
+        lines += ["", _escape(note)]
+    return "\n".join(lines) + "\n"
+
+
+def write_markdown(
+    rows: Iterable[LeaderboardRow], path: Path, title: str = "Leaderboard", parameters: Sequence[str] | None = None
+) -> None:
+    """Write the ranked leaderboard to ``path`` atomically.
+
+    ``rows`` and ``parameters`` are as :func:`leaderboard_frame` takes them.
+    """
+    write_text(path, markdown_table(leaderboard_table(rows, parameters), title))
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.split()).translate(_ESCAPES)
+
+
+def _line(cells: Sequence[str], *, escape: bool = True) -> str:
+    return f"| {' | '.join(_escape(cell) if escape else cell for cell in cells)} |"

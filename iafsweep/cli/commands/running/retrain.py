@@ -1,7 +1,5 @@
 """`run_sweep.py retrain`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
@@ -36,9 +34,10 @@ def retrain(
     """
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
+        from iafsweep.api.news import Place
         from iafsweep.cli.sweep_output import run_and_print
 
-    def work(place: api.Place) -> api.SweepEnd:
+    def work(place: Place) -> api.SweepEnd:
         return api.retrain(folder, top, seeds, settings(share), place, all_images=with_validation)
 
     with faults_in_words(folder.absolute(), this_command()):

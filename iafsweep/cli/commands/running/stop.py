@@ -1,7 +1,5 @@
 """`run_sweep.py stop`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`run_sweep.py resume`."""
 
-from __future__ import annotations
-
 from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, settings
