@@ -45,15 +45,17 @@ if TYPE_CHECKING:
     from iafsweep.api.run import Run, load_run
     from iafsweep.api.sweep import LoadedSweep, load_sweep
     from iafsweep.config import RunConfig, load_config, load_plugin
+    from iafsweep.data import Images
     from iafsweep.models import VAE, build_model
 
 __all__ = [
-    "VAE", "LoadedSweep", "Run", "RunConfig", "build_model", "config", "data", "estimators", "evaluation",
+    "VAE", "Images", "LoadedSweep", "Run", "RunConfig", "build_model", "config", "data", "estimators", "evaluation",
     "load_config", "load_plugin", "load_run", "load_sweep", "models", "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
+    "Images": "iafsweep.data",
     "LoadedSweep": "iafsweep.api.sweep",
     "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",

@@ -105,7 +105,7 @@ whole_runs = pytest.mark.parametrize(
 def finished(config, folder):
     code = train_and_score(
         config, folder, device="cpu", threads=None, root=folder.path.parent, resume=False, evaluate_only=False,
-        again="", console=Console(quiet=True),
+        console=Console(quiet=True),
     )  # fmt: skip
     assert code == 0
     return iafsweep.load_run(folder.path, "cpu")

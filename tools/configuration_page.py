@@ -19,12 +19,16 @@ from iafsweep.errors import ConfigError
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 UNITS = {
+    "data.image_size": "pixels",
+    "data.levels": "values",
     "data.validation_images": "images",
     "data.split_seed": "seed",
     "data.binarisation_seed": "seed",
     "model.latent_size": "variables",
     "model.posterior_offset": "natural logarithm",
     "model.batch_norm_momentum": "share",
+    "model.encoder.dropout": "share",
+    "model.decoder.dropout": "share",
     "model.encoder.resnet.maps": "maps",
     "model.encoder.resnet.hidden_size": "units",
     "model.encoder.gated_conv.maps": "maps",
@@ -40,10 +44,20 @@ UNITS = {
     "model.flow.made.hidden_layers": "layers",
     "training.epochs": "epochs",
     "training.batch_size": "images",
+    "training.weight_decay": "1",
+    "training.gradient_clip": "norm",
     "training.learning_rate": "1",
     "training.learning_rate_decay": "factor",
     "training.learning_rate_decay_epochs": "epochs",
+    "training.learning_rate_end": "share",
+    "training.learning_rate_warmup_epochs": "epochs",
     "training.kl_warmup_epochs": "epochs",
+    "training.free_bits": "nats",
+    "training.objective_samples": "samples an image",
+    "training.objective_from_epoch": "epochs",
+    "training.weight_average": "share",
+    "training.weight_average_images": "images",
+    "training.early_stopping_epochs": "epochs",
     "training.seed": "seed",
     "training.checkpoint_every_epochs": "epochs",
     "training.checkpoint_every_minutes": "minutes",
@@ -89,6 +103,8 @@ BROKEN = (
     ("evaluation.checkpoint=best", "data.validation_images=0"),
     ("data.validation_images=60000",),
     ("training.batch_size=60000",),
+    ("training.weight_decay=0.1",),
+    ("training.objective=stl",),
     ("evaluation.hais.images=20000",),
     ("evaluation.hais.minimum_step_size=0.5", "evaluation.hais.initial_step_size=0.1"),
     (
@@ -192,6 +208,8 @@ def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], b
         return kinds, bounds + [bound for part in parts for bound in part[1]], type(None) in arguments
     if origin is Literal:
         return [", ".join(f"`{_toml(value)}`" for value in arguments)], bounds, False
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return ["table"], bounds, False
     if origin is tuple:
         kinds, inner, _ = _type(arguments[0], [])
         each = [f"each {bound}" for bound in inner]

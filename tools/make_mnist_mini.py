@@ -10,7 +10,7 @@ from pathlib import Path
 
 from iafsweep.config import source_facts
 from iafsweep.data.idx import HEADER, image_header
-from iafsweep.data.mnist import RAW, TEST_FILE, TRAINING_FILE
+from iafsweep.data.idx_sets import MNIST, TEST_FILE, TRAINING_FILE
 from iafsweep.data.mnist_mini import FOLDER, TEST_NAME, TRAINING_NAME
 
 # Sorted by which literal bits predict best; found by trying (a plain preset is 1 % larger).
@@ -27,7 +27,7 @@ def cut(source: Path, count: int, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    raw = Path(sys.argv[1]) / RAW
+    raw = Path(sys.argv[1]) / MNIST.folder
     facts = source_facts("mnist_mini")
     cut(raw / TRAINING_FILE, facts.training_images, FOLDER / TRAINING_NAME)
     cut(raw / TEST_FILE, facts.test_images, FOLDER / TEST_NAME)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
+    from iafsweep.api.own_images import Given
     from iafsweep.data import TrainingImages
     from iafsweep.run_files.run_folder import RunFolder
     from iafsweep.search_space.space import SearchSpace
@@ -29,6 +30,8 @@ class Place:
     options: LaunchOptions
     data_root: Path
     news: SweepNews
+    images: Given = None
+    """Images of one's own, in place of those that the configuration names, or where they are."""
 
 
 class StepNews:
@@ -60,17 +63,11 @@ class RunNews:
 
 
 class SweepNews:
-    """Hears of a sweep.
-
-    Attributes:
-        program: the words that call the command line, for messages on how to go on.
-    """
-
-    program: Sequence[str] = ("iafsweep-sweep",)
+    """Hears of a sweep."""
 
     def report_command(self, folder: Path) -> Sequence[str]:
         """Return the words that make the report of a sweep again; they stand in it."""
-        return [*self.program, "report", folder.name]
+        return ["iafsweep-sweep", "report", folder.name]
 
     def opened(self, folder: SweepFolder) -> None:
         """The sweep's folder is known; nothing was done in it."""

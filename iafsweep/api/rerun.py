@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from iafsweep.api.news import Place
+from iafsweep.api.own_images import space_with_images
 from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
@@ -11,6 +13,7 @@ from iafsweep.data import load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, unknown_images
 from iafsweep.errors import ConfigError, RunFolderError, UserError
 from iafsweep.records import FigureKind, Fingerprint, Split
+from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
@@ -35,6 +38,7 @@ def rerun(
         place: on what.
         asked: figures that are made whatever there is, see :func:`plan_finalist`.
         trials: the trials to score; none: the best.
+        images: one's own that it was trained on, or where they are; None: where they were.
 
     Returns:
         The exit code, as :func:`score_best`, and what was published.
@@ -46,12 +50,15 @@ def rerun(
     options, news = place.options, place.news
     sweep.folder.refuse_if_driven()
     if not settings.top and not trials:
-        raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
+        asked_for = sweep_command("rerun", sweep.folder.path, "--top", 5)
+        raise UserError(f"the sweep's `top` is 0, so there is nothing to score; ask for some: {asked_for}")
     has_work = bool(best_trials(sweep.state, 1))
     if not has_work:
         news.message("No trial has completed, so there is nothing to score.")
     elif options.address is None:
         plan_trials([options.node], settings, len(trials) or settings.top, may_grow=options.wait)
+    if has_work:
+        place = replace(place, images=space_with_images(sweep.space, place.images)[1])
     with options.ray() if has_work else nullcontext():
         code = score_best(sweep, settings, evaluation, place, asked, trials)
     return code, publish_results(sweep, news.report_command(sweep.folder.path))
@@ -82,8 +89,9 @@ def score_best(
         ends = {trial.finished.status for trial in sweep.state.finished if trial.finished is not None}
         return 1 if ends and not ends & {"completed", "stopped"} else 0  # whether trials have ended, and none well
     data = sweep.space.base.data
-    test = load_test_images(data, place.data_root)
-    images = load_training_images(data, place.data_root).fingerprints | {"test": fingerprint(test)}
+    own = space_with_images(sweep.space, place.images)[1]
+    test = load_test_images(data, place.data_root, own)
+    images = load_training_images(data, place.data_root, own).fingerprints | {"test": fingerprint(test)}
     finalists: list[Finalist] = []
     for trial in ranked:
         try:
@@ -144,6 +152,7 @@ def _finalist(
     if finalist.epoch != (epoch := scored_epoch(trial.finished, sweep.space)):
         raise RunFolderError(
             f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is of epoch {finalist.epoch}, and "
-            f"its row is of epoch {epoch}; score it as a run of its own, with run_single.py --evaluate-only"
+            f"its row is of epoch {epoch}; score it as a run of its own: "
+            f"{run_command('--run', finalist.run.path, '--evaluate-only')}"
         )
     return finalist

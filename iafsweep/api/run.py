@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from iafsweep.api.own_images import Given, with_images
 from iafsweep.config import RunConfig
 from iafsweep.data import load_test_images, load_training_images, seen
 from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
@@ -62,13 +63,21 @@ class Run:
     problems: tuple[str, ...] = ()
     _origin: Origin | None = field(default=None, repr=False)
 
-    def images(self, split: Split = "test", count: int | None = None, data_root: str | Path | None = None) -> Tensor:
+    def images(
+        self,
+        split: Split = "test",
+        count: int | None = None,
+        data_root: str | Path | None = None,
+        images: Given = None,
+    ) -> Tensor:
         """Return images of the data set this model was trained on, as the model sees them where it is scored.
 
         Args:
             split: ``train``, ``validation`` or ``test``.
             count: the first so many; None: all.
             data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
+            images: one's own that it was trained on, or where they are; None: where they were. An exported model does
+                not say where.
 
         Returns:
             Float32 [B, *image_shape] on the model's device: bits, zeros and ones, or, without binarisation, levels.
@@ -88,9 +97,10 @@ class Run:
         """
         if split not in get_args(Split):
             raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
-        data, root = self.config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
+        config, own = with_images(self.config, images)
+        data, root = config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
         known = self._origin.images if self._origin else RunFolder(self.path).read_fingerprints()
-        both, test = load_training_images(data, root), load_test_images(data, root)
+        both, test = load_training_images(data, root, own), load_test_images(data, root, own)
         refuse_other_images(self.path, known, {**both.fingerprints, "test": fingerprint(test)})
         grey = {"train": both.training, "validation": both.validation, "test": test}[split]
         if not known:

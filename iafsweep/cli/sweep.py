@@ -6,6 +6,7 @@ import typer
 
 from iafsweep.cli import errors
 from iafsweep.cli.commands.reading.compare import compare
+from iafsweep.cli.commands.reading.data import data
 from iafsweep.cli.commands.reading.export import export
 from iafsweep.cli.commands.reading.export_model import export_model
 from iafsweep.cli.commands.reading.logs import logs
@@ -36,7 +37,7 @@ def base(version: VersionOption = False) -> None:
     """What holds for every command."""
 
 
-_BEGUN: tuple[Callable[..., None], ...] = (preview, launch, resume, rerun)
+_BEGUN: tuple[Callable[..., None], ...] = (data, preview, launch, resume, rerun)
 _PUBLISHED: tuple[Callable[..., None], ...] = (export, export_model, compare, report)
 _GOING_ON: tuple[Callable[..., None], ...] = (extend, retry, retrain, status, stop, logs)
 for _command in (*_BEGUN, *_PUBLISHED, *_GOING_ON):

@@ -47,7 +47,7 @@ def tracked(
     mirror, status, before = make_mirror(name), "failed", _stamp(folder)
 
     def news(status: str = "") -> None:
-        mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder), status)
+        mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config.published, folder), status)
 
     try:
         code = run(news=news)

@@ -1,12 +1,12 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
-``data``, ``model`` (and its ``likelihood``), ``training``, ``evaluation`` the sections · ``run`` the whole ·
-``image_format`` what an image is to a model · ``sweep`` the [sweep] table of a search space, and how a sweep proposes
-and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
+``sources`` the sets that have a name, and what an image is to a model · ``data``, ``model`` (with the likelihood),
+``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of a search space, and how a
+sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
-from iafsweep.config.data import SOURCES, DataConfig, SourceFacts, source_facts
+from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
@@ -18,15 +18,15 @@ from iafsweep.config.evaluation import (
 )
 from iafsweep.config.family import Family, Member, MemberConfig
 from iafsweep.config.files import dump_config, load_config
-from iafsweep.config.image_format import ImageFormat
-from iafsweep.config.likelihood import LIKELIHOODS, LikelihoodConfig
 from iafsweep.config.model import (
     DECODERS,
     ENCODERS,
     FLOWS,
+    LIKELIHOODS,
     DecoderConfig,
     EncoderConfig,
     FlowConfig,
+    LikelihoodConfig,
     MadeConfig,
     MlpConfig,
     ModelConfig,
@@ -34,6 +34,7 @@ from iafsweep.config.model import (
 from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
+from iafsweep.config.sources import SOURCES, ImageFormat, SourceFacts, source_facts
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.family import Family, FamilyConfig, Member, MemberConfig
-from iafsweep.config.likelihood import LikelihoodConfig
 from iafsweep.config.section import Section
+from iafsweep.config.sources import ImageFormat
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
@@ -64,6 +64,9 @@ class EncoderConfig(FamilyConfig):
 
     family = ENCODERS
     kind: Annotated[str, ENCODERS] = Field("resnet", description="Which encoder.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
 
 
 DECODERS = Family(
@@ -82,6 +85,9 @@ class DecoderConfig(FamilyConfig):
 
     family = DECODERS
     kind: Annotated[str, DECODERS] = Field("resnet", description="Which decoder.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+    )
 
 
 class MadeConfig(Section):
@@ -122,6 +128,11 @@ class FlowConfig(FamilyConfig):
     made: MadeConfig = MadeConfig()
 
     @property
+    def pushes_scores(self) -> bool:
+        """Whether d log q/dz at fixed parameters costs no more than a pass: what the flow's class says of itself."""
+        return self.depth == 0
+
+    @property
     def resolved_context_size(self) -> int:
         """The context size with its default resolved."""
         default = 256 if self.depth > 0 and not self.has_made else self.made.width
@@ -140,6 +151,46 @@ class FlowConfig(FamilyConfig):
                 f"{self.made.width}; leave context_size unset or take context_mode = 'linear'"
             )
         return self
+
+
+class MixtureConfig(MemberConfig):
+    """Size of the `discretised_logistic_mixture` likelihood."""
+
+    components: Size = Field(10, le=1000, description="Logistics that each pixel mixes.")
+
+
+_PLACE = "iafsweep.models.likelihoods"
+
+LIKELIHOODS = Family(
+    "model.likelihood.kind",
+    {
+        "bernoulli": Member(f"{_PLACE}.bernoulli:Bernoulli"),
+        "discretised_logistic": Member(f"{_PLACE}.discretised_logistic:DiscretisedLogistic"),
+        "discretised_logistic_mixture": Member(
+            f"{_PLACE}.discretised_logistic_mixture:DiscretisedLogisticMixture", MixtureConfig
+        ),
+    },
+)
+"""Every likelihood, by the name configurations use."""
+
+OF_LEVELS = ("discretised_logistic", "discretised_logistic_mixture")
+"""Those that give the images' own levels probabilities, and so need images that were not made bits."""
+
+
+class LikelihoodConfig(FamilyConfig):
+    """The density p(x|z) of images: its kind, and the sizes of a kind that has some."""
+
+    family = LIKELIHOODS
+    kind: Annotated[str, LIKELIHOODS] | None = Field(  # type: ignore[assignment]  # follows from the images
+        None,
+        description='`bernoulli` for bits; for images of more levels (`data.binarisation = "none"`) '
+        "`discretised_logistic` or `discretised_logistic_mixture`, probabilities of the levels themselves. "
+        "Unset: `bernoulli` for bits, else `discretised_logistic`.",
+    )
+
+    def resolved(self, image: ImageFormat) -> str:
+        """Return the kind, its default for images of this format resolved."""
+        return self.kind or ("bernoulli" if image.dimensions is None else "discretised_logistic")
 
 
 class ModelConfig(Section):

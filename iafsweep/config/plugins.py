@@ -18,12 +18,11 @@ from typing import Any
 from pydantic import create_model
 
 from iafsweep.config import meaning, problems
-from iafsweep.config.data import SOURCES, SourceFacts
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.likelihood import LIKELIHOODS
-from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, ModelConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
+from iafsweep.config.sources import SOURCES, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
 

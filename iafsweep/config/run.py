@@ -6,10 +6,9 @@ from pydantic import Field, model_validator
 
 from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import EvaluationConfig
-from iafsweep.config.image_format import ImageFormat
-from iafsweep.config.likelihood import OF_LEVELS
-from iafsweep.config.model import ModelConfig
+from iafsweep.config.model import OF_LEVELS, ModelConfig
 from iafsweep.config.section import Section
+from iafsweep.config.sources import ImageFormat
 from iafsweep.config.training import TrainingConfig
 
 
@@ -29,30 +28,54 @@ class RunConfig(Section):
 
     @property
     def likelihood(self) -> str:
-        """The kind of likelihood, its default resolved."""
-        return self.model.likelihood.resolved(self.image_format)
+        """The kind of likelihood, its default resolved; of images that nobody has looked at yet that of bits."""
+        chosen = self.model.likelihood
+        return chosen.resolved(self.image_format) if self.data.is_known else chosen.kind or "bernoulli"
+
+    @property
+    def published(self) -> RunConfig:
+        """The same without what is private of this machine: for trackers, and for who is given the model."""
+        return self.model_copy(update={"data": self.data.model_copy(update={"path": None})})
+
+    @property
+    def has_lagging_averages(self) -> bool:
+        """Whether the moving averages of batch norm count; averaged weights have statistics of their own."""
+        return self.model.has_batch_norm and not self.training.weight_average
 
     @model_validator(mode="after")
     def _sections_agree(self) -> RunConfig:
-        if self.evaluation.checkpoint == "best" and self.data.held_out == 0:
+        if self.evaluation.checkpoint == "best" and self.data.validation_images == 0:
             raise ValueError(
                 "evaluation.checkpoint = 'best' is chosen by validation images, but data.validation_images = 0; "
                 "set evaluation.checkpoint = 'last' or hold out validation images"
             )
-        if self.training.batch_size > self.data.training_images:
+        if self.data.is_known and self.training.batch_size > self.data.training_images:
             raise ValueError(
                 f"training.batch_size = {self.training.batch_size} is more than the {self.data.training_images:,} "
                 f"training images; take a smaller batch"
+            )
+        if self.training.early_stopping_epochs is not None and self.data.held_out == 0:
+            raise ValueError(
+                "training.early_stopping_epochs looks at the validation bound, but data.validation_images = 0; hold "
+                "validation images out or leave it unset"
+            )
+        if self.training.objective in ("dreg", "stl") and not self.model.flow.pushes_scores:
+            raise ValueError(
+                f"training.objective = '{self.training.objective}' needs the gradient of log q(z|x) in z at fixed "
+                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, or "
+                f"training.objective = 'iwae' or 'elbo'"
             )
         return self
 
     @model_validator(mode="after")
     def _likelihood_fits_the_images(self) -> RunConfig:
+        if not self.data.is_known:
+            return self
         binarisation, kind = self.data.resolved_binarisation, self.likelihood
         if kind == "bernoulli" and self.image_format.dimensions is not None:
             raise ValueError(
                 f"model.likelihood.kind = 'bernoulli' is of bits, and with data.binarisation = 'none' the images of "
-                f"`{self.data.source}` have {self.image_format.levels} levels; take model.likelihood.kind = "
+                f"{self.data.called} have {self.image_format.levels} levels; take model.likelihood.kind = "
                 f"'discretised_logistic', or data.binarisation = 'dynamic'"
             )
         if kind in OF_LEVELS and binarisation != "none":
@@ -69,11 +92,13 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _enough_images(self) -> RunConfig:
+        if not self.data.is_known:
+            return self
         available, bound = self.data.facts.test_images, self.evaluation.bound_images
         largest = max(available, self.data.training_images, self.data.held_out)
         if bound is not None and bound > largest:
             raise ValueError(
-                f"evaluation.bound_images = {bound:,} is more than any split of {self.data.source} has "
+                f"evaluation.bound_images = {bound:,} is more than any split of {self.data.called} has "
                 f"(at most {largest:,}); ask for fewer, or leave it unset for all"
             )
         asked = {
@@ -83,6 +108,6 @@ class RunConfig(Section):
         for key, count in asked.items():
             if count is not None and count > available:
                 raise ValueError(
-                    f"{key} = {count:,} is more than the {available:,} test images of {self.data.source}; ask for fewer"
+                    f"{key} = {count:,} is more than the {available:,} test images of {self.data.called}; ask for fewer"
                 )
         return self

@@ -18,6 +18,11 @@ TEST_NAME = "t10k-images-idx3-ubyte.xz"
 _REMEDY = "the installation is damaged: install the package again"
 
 
+def missing(root: Path) -> list[Path]:
+    """Return no file: the images are in the package, whatever ``root`` is."""
+    return []
+
+
 def prepare(root: Path) -> None:
     """Do nothing: the images are in the package, whatever ``root`` is."""
 

@@ -74,7 +74,7 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
     place = "pilot" if isinstance(work, PilotWork) else f"{work.first}-{work.first + work.count}"
     settings: dict[str, Any] = {
         "work": work.model_dump(),
-        "source": config.data.source,
+        "source": config.data.source if config.data.images is None else config.data.images.test_checksum,
         "seed": evaluation.seed,
         "needs": needs,
     }

@@ -32,15 +32,14 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "best_epoch": ("best_epoch", "Int64"),
     "validation_negative_elbo": ("validation_negative_elbo", "float64"),
     "validation_images": ("validation_images", "Int64"),
-    "validation_bits_per_dim": ("validation_bits_per_dim", "float64"),
-    **_figure("test_negative_elbo", "error", "images", "bits_per_dim"),
-    **_figure("nll_importance_sampling", "error", "images", "samples", "estimator_error", "untrusted", "bits_per_dim"),
-    **_figure("nll_hais", "error", "images", "estimator_error", "settings", "untrusted", "bits_per_dim"),
-    **_figure("nll_importance_sampling_on_hais_images", "error", "bits_per_dim"),
+    **_figure("test_negative_elbo", "error", "images"),
+    **_figure("nll_importance_sampling", "error", "images", "samples", "estimator_error", "untrusted"),
+    **_figure("nll_hais", "error", "images", "estimator_error", "settings", "untrusted"),
+    **_figure("nll_importance_sampling_on_hais_images", "error"),
     "retrained_seeds": ("retrained.seeds", "Int64"),
-    **_figure("retrained.test_negative_elbo", "spread", "seeds", "images", "bits_per_dim"),
-    **_figure("retrained.nll_importance_sampling", "spread", "seeds", "images", "samples", "bits_per_dim"),
-    **_figure("retrained.nll_hais", "spread", "seeds", "images", "settings", "bits_per_dim"),
+    **_figure("retrained.test_negative_elbo", "spread", "seeds", "images"),
+    **_figure("retrained.nll_importance_sampling", "spread", "seeds", "images", "samples"),
+    **_figure("retrained.nll_hais", "spread", "seeds", "images", "settings"),
     **_figure("hais_gap", "error", "images", "settings"),
     "parameters": ("training.parameters", "Int64"),
     "seconds_per_epoch": ("seconds_per_epoch", "float64"),
@@ -53,6 +52,12 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "seed": ("seed", "Int64"),
     "checkpoint": ("checkpoint", "string"),
     "error": ("error", "string"),
+    "validation_bits_per_dim": ("validation_bits_per_dim", "float64"),
+    **{
+        f"{path.replace('.', '_')}_bits_per_dim": (f"{path}.bits_per_dim", "float64")
+        for place in ("", "retrained.")
+        for path in (f"{place}{name}" for name in ("test_negative_elbo", "nll_importance_sampling", "nll_hais"))
+    },
 }
 """Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
 

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast, final
+from typing import TypeVar, cast, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 BATCH_NORM_EPSILON = 1e-3
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def with_dropout(network: Network, share: float) -> Network:
+    """Let every dropout inside ``network`` drop this share; at 0 it costs nothing. Return ``network``.
+
+    Raises:
+        ValueError: there is none inside, and some was asked for.
+    """
+    found = [module for module in network.modules() if isinstance(module, nn.Dropout)]
+    if share and not found:
+        raise ValueError(f"{type(network).__name__} has no dropout, so its share must be 0, got {share}")
+    for module in found:
+        module.p = share
+    return network
 
 
 @final
@@ -79,11 +95,12 @@ class SkipMlp(nn.Module):
             NormalisedLinear(size + inputs, hidden, batch_norm_momentum)
             for size, hidden in zip(previous, hidden_sizes, strict=True)
         )
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last hidden layer."""
         first, *others = cast("list[NormalisedLinear]", list(self.layers))
-        hidden = F.elu(first(x, doubled=True))
+        hidden: Tensor = self.dropout(F.elu(first(x, doubled=True)))
         for layer in others:
-            hidden = F.elu(layer(torch.cat((hidden, x), dim=-1)))
+            hidden = self.dropout(F.elu(layer(torch.cat((hidden, x), dim=-1))))
         return hidden

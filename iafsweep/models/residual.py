@@ -33,6 +33,7 @@ class ResidualBlock(nn.Module):
         self.first_norm = image_batch_norm(first.in_channels, batch_norm_momentum)
         self.first = first
         self.second_norm = image_batch_norm(second.in_channels, batch_norm_momentum)
+        self.dropout = nn.Dropout(0.0)
         self.second = second
         self.shortcut = shortcut
 
@@ -40,7 +41,7 @@ class ResidualBlock(nn.Module):
         """Apply the block."""
         # In place: nothing else reads what a batch norm returns, and the gradient of ELU is cheaper from its result.
         hidden: Tensor = self.first(F.elu(self.first_norm(x), inplace=isinstance(self.first_norm, nn.BatchNorm2d)))
-        hidden = self.second(F.elu(self.second_norm(hidden), inplace=True))
+        hidden = self.second(self.dropout(F.elu(self.second_norm(hidden), inplace=True)))
         # The image is float32 under autocast too; added as it is, it would make every map after it so.
         return torch.add(self.shortcut(x).to(hidden.dtype), hidden, alpha=RESIDUAL_SCALE)
 

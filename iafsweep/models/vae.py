@@ -137,6 +137,12 @@ class VAE(nn.Module):
         z, log_det = self.flow(base, parameters.context)
         return z, log_det + parameters.log_std.sum(-1)
 
+    @torch.no_grad()
+    def posterior_score(self, noise: Tensor, parameters: PosteriorParameters) -> Tensor:
+        """Return d log q(z|x)/dz at fixed parameters where noise [..., B, D] lands, [..., B, D]; without gradient."""
+        std = parameters.log_std.exp()
+        return self.flow.push_score(parameters.mean + std * noise, parameters.context, -noise / std)
+
     def invert_noise(self, z: Tensor, parameters: PosteriorParameters) -> Tensor:
         """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; D passes a flow step.
 

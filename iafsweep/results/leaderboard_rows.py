@@ -243,7 +243,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
 
 
 def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], epoch: int | None) -> float | None:
-    """Momentum of batch norm x steps up to an epoch of a trial; None without batch norm, or without an epoch."""
+    """Momentum of batch norm x steps up to an epoch of a trial; None where it does not matter, or without an epoch."""
     if epoch is None:
         return None
 
@@ -251,7 +251,7 @@ def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], ep
         return parameters.get(path, get_path(space.base, path))
 
     kinds = {value("model.encoder.kind"), value("model.decoder.kind")}
-    if kinds == {"gated_conv"} and not value("model.flow.depth"):
+    if (kinds == {"gated_conv"} and not value("model.flow.depth")) or value("training.weight_average"):
         return None
     momentum, batch_size = value("model.batch_norm_momentum"), value("training.batch_size")
     return settling_of(momentum, space.base.data.training_images, batch_size, epoch)

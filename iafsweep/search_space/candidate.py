@@ -77,9 +77,10 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
     checkpoints, whether to compile, the seed; sizes of encoders, decoders and likelihoods of other kinds; the flow's
-    values at depth 0; the momentum of batch norm in a network without one; a learning rate decay that never comes; the
-    split's seeds without validation images (that of bits which are drawn for training stays); bits drawn anew each
-    epoch and a Bernoulli likelihood, which all configurations had once.
+    values at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning rate
+    decay, an objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds
+    without validation images (that of bits which are drawn for training stays); bits drawn anew each epoch and a
+    Bernoulli likelihood, which all configurations had once.
     """
     values = identity(config, "configuration")
     return {
@@ -90,13 +91,14 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
 
 
 def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
-    values["validation_images"] = config.data.held_out
-    values.pop("binarisation", None)
-    if (binarisation := config.data.resolved_binarisation) != "dynamic":
-        values["binarisation"] = binarisation
-    if config.data.held_out == 0:
+    if config.data.is_known:
+        values["validation_images"] = config.data.held_out
+        values.pop("binarisation", None)
+        if config.data.resolved_binarisation != "dynamic":
+            values["binarisation"] = config.data.resolved_binarisation
+    if values["validation_images"] == 0:
         del values["split_seed"]
-        if binarisation != "fixed":
+        if values.get("binarisation") != "fixed":
             del values["binarisation_seed"]
     return values
 
@@ -104,7 +106,8 @@ def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     model = config.model
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
-        values[part] = {"kind": kind, kind: values[part].get(kind, {})}
+        kept = {name: value for name, value in values[part].items() if not isinstance(value, dict)}
+        values[part] = kept | {kind: values[part].get(kind, {})}
     sizes = values.pop("likelihood", {})
     if (likelihood := config.likelihood) != "bernoulli":
         values["likelihood"] = {"kind": likelihood, likelihood: sizes.get(likelihood, {})}
@@ -115,7 +118,7 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         others = model.flow.family.members.keys() - {model.flow.kind}
         idle = others if model.flow.has_made else others | {"gated", "made"}
         values["flow"] = {name: value for name, value in values["flow"].items() if name not in idle}
-    if not model.has_batch_norm:
+    if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
     return values
 
@@ -124,7 +127,25 @@ def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     training = config.training
     for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile"):
         values.pop(name, None)
+    schedule = training.learning_rate_schedule
     decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
-    if not decays:
+    if schedule != "step" or not decays:
         del values["learning_rate_decay"], values["learning_rate_decay_epochs"]
+    if schedule != "cosine" or training.learning_rate_end == 1:
+        values.pop("learning_rate_end", None)
+        if schedule != "step" or not decays:
+            values.pop("learning_rate_schedule", None)
+    if training.optimiser == "adamw" and not training.weight_decay:
+        del values["optimiser"]
+    if not training.objective_begins:
+        for name in ("objective", "objective_samples", "objective_from_epoch"):
+            values.pop(name, None)
+    if not (training.weight_average and config.model.has_batch_norm):
+        values.pop("weight_average_images", None)
+    if "weight_average_images" in values:
+        values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
+    if (
+        patience := training.early_stopping_epochs
+    ) is not None and patience + training.settled_epochs >= training.epochs:
+        values.pop("early_stopping_epochs")
     return values

@@ -26,7 +26,16 @@ _NOT_SEARCHED = {
     "training.compile": "it changes nothing that is measured",
 }
 
-_MUTABLE = ("training.learning_rate", "training.kl_warmup_epochs")
+_MUTABLE = (
+    "training.learning_rate",
+    "training.kl_warmup_epochs",
+    "training.weight_decay",
+    "training.gradient_clip",
+    "training.free_bits",
+    "model.encoder.dropout",
+    "model.decoder.dropout",
+)
+"""What may change while a model trains: no weight, moment or average takes its shape or meaning from it."""
 
 
 def check_space(space: SearchSpace) -> None:
@@ -51,7 +60,7 @@ def check_space(space: SearchSpace) -> None:
 def _check_selection(space: SearchSpace) -> None:
     if space.sweep.sampler == "listed":
         return  # nothing is chosen
-    if space.base.data.held_out == 0:
+    if space.base.data.validation_images == 0:
         raise ConfigError(
             "a sweep chooses by validation images, but data.validation_images = 0; hold some out, "
             "for example 5000 of `mnist`"
@@ -79,11 +88,16 @@ def _check_scheduler(space: SearchSpace) -> None:
 
 
 def _check_population(space: SearchSpace) -> None:
+    if space.base.training.early_stopping_epochs is not None:
+        raise ConfigError(
+            "training.early_stopping_epochs ends members before others, and with sweep.scheduler = 'pbt' all train to "
+            "the end of a generation; leave it unset, or take 'asha'"
+        )
     for parameter in space.parameters:
         if parameter.path not in _MUTABLE:
             raise ConfigError(
                 f"[search] `{parameter.path}`: with sweep.scheduler = 'pbt' values change while a model trains, which "
-                f"only {' and '.join(f'`{path}`' for path in _MUTABLE)} can; put it in [fixed], or take 'asha'"
+                f"only {', '.join(f'`{path}`' for path in _MUTABLE)} can; put it in [fixed], or take 'asha'"
             )
     if space.size is not None and space.size < space.sweep.trials:
         raise ConfigError(

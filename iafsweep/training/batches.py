@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iafsweep.data import binarise
 from iafsweep.data.binarisation import See
-from iafsweep.seeds import generator
+from iafsweep.seeds import derive_seed, generator
 
 
 class Batch(NamedTuple):
@@ -18,11 +18,15 @@ class Batch(NamedTuple):
 
     Attributes:
         x: bits or levels, float32 [B, channels, height, width].
-        noise: standard normal, [B, D].
+        noise: standard normal, [B, D], or [S, B, D] for S samples an image.
+        number: its place in the epoch, 0 the first.
+        seed: of what else the step draws: dropout.
     """
 
     x: Tensor
     noise: Tensor
+    number: int = 0
+    seed: int = 0
 
 
 def batch_count(images: int, batch_size: int) -> int:
@@ -39,6 +43,7 @@ class EpochBatches(Iterator[Batch]):
         latent_size: D.
         seed: of the training.
         epoch: 0 is the first.
+        samples: of the posterior, an image.
         see: what is seen of a batch; bits drawn anew unless told otherwise.
 
     Attributes:
@@ -46,9 +51,17 @@ class EpochBatches(Iterator[Batch]):
     """
 
     def __init__(
-        self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int, see: See = binarise
+        self,
+        images: Tensor,
+        batch_size: int,
+        latent_size: int,
+        seed: int,
+        epoch: int,
+        samples: int = 1,
+        see: See = binarise,
     ) -> None:
-        self._images, self._noise_shape, self._see = images, (batch_size, latent_size), see
+        self._images, self._see, self._seed = images, see, (seed, "step", epoch)
+        self._noise_shape = (batch_size, latent_size) if samples == 1 else (samples, batch_size, latent_size)
         self._draws = generator(images.device, seed, "epoch", epoch)
         order = torch.randperm(len(images), generator=self._draws, device=images.device)
         self._chosen = order[: batch_size * batch_count(len(images), batch_size)].split(batch_size)
@@ -58,9 +71,11 @@ class EpochBatches(Iterator[Batch]):
         """Return the next batch."""
         if self.done == len(self._chosen):
             raise StopIteration
-        x = self._see(self._images.index_select(0, self._chosen[self.done]), self._draws)
+        number = self.done
+        x = self._see(self._images.index_select(0, self._chosen[number]), self._draws)
         self.done += 1
-        return Batch(x, torch.randn(self._noise_shape, generator=self._draws, device=x.device))
+        noise = torch.randn(self._noise_shape, generator=self._draws, device=x.device)
+        return Batch(x, noise, number, derive_seed(*self._seed, number))
 
     def draws(self) -> Tensor:
         """Return the generator's state, from which the batches that are left are drawn."""

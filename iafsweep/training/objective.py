@@ -51,9 +51,21 @@ def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
     return BoundTerms(-model.log_likelihood(x, z), log_posterior - model.log_prior(z))
 
 
+class Bound(NamedTuple):
+    """Means over images of the one-sample negative ELBO and of its KL term, nats per image."""
+
+    negative_elbo: float
+    kl: float
+
+    @property
+    def reconstruction(self) -> float:
+        """The mean of -log p(x|z)."""
+        return self.negative_elbo - self.kl
+
+
 @torch.no_grad()
-def mean_negative_elbo(model: VAE, images: Tensor, noise: Tensor, batch_size: int) -> float:
-    """Return the mean one-sample negative ELBO of ``images`` in eval mode, nats per image.
+def mean_bound(model: VAE, images: Tensor, noise: Tensor, batch_size: int) -> Bound:
+    """Return the mean one-sample negative ELBO of ``images`` in eval mode, and its KL term.
 
     Args:
         model: the autoencoder; its mode is restored.
@@ -61,11 +73,33 @@ def mean_negative_elbo(model: VAE, images: Tensor, noise: Tensor, batch_size: in
         noise: standard normal, [N, D], fixed so that two epochs differ by the model alone.
         batch_size: images at a time; without influence but on speed and rounding.
     """
-    total = torch.zeros((), dtype=torch.float64, device=images.device)
+    total, kl = torch.zeros((2,), dtype=torch.float64, device=images.device)
     with eval_mode(model):
         for x, e in zip(images.split(batch_size), noise.split(batch_size), strict=True):
-            total += bound_terms(model, x, e).negative_elbo.double().sum()
-    return float(total / len(images))
+            terms = bound_terms(model, x, e)
+            total += terms.negative_elbo.double().sum()
+            kl += terms.kl.double().sum()
+    return Bound(float(total / len(images)), float(kl / len(images)))
+
+
+ACTIVE = 0.01
+"""A latent variable is active if where it lands varies more than so over images (Burda et al. 2016)."""
+
+
+@torch.no_grad()
+def active_units(model: VAE, images: Tensor) -> int:
+    """Return how many latent variables are active: ``Var_x z_d > 0.01`` where z is what noise 0 lands on.
+
+    Without a flow that is the posterior's mean, with one a point near it, which no sampling noise hides.
+
+    Args:
+        model: the autoencoder; its mode is restored.
+        images: as the model sees them, float [N, X...], at least two.
+    """
+    with eval_mode(model):
+        parameters = model.posterior(images)
+        z, _ = model.transform_noise(torch.zeros_like(parameters.mean), parameters)
+    return int((z.var(0) > ACTIVE).sum())
 
 
 def fixed_noise(count: int, latent_size: int, device: torch.device, *seed: int | str) -> Tensor:
@@ -94,9 +128,14 @@ class ValidationSet:
         shown = seen(images.validation, config.data, "validation").to(device)
         return cls(shown, fixed_noise(len(shown), config.model.latent_size, device, seed, "validation noise"))
 
-    def negative_elbo(self, model: VAE) -> float | None:
-        """Return the mean one-sample negative ELBO, nats per image; None without validation images."""
+    def bound(self, model: VAE) -> Bound | None:
+        """Return the mean one-sample negative ELBO and its KL term; None without validation images."""
         if not len(self.images):
             return None
         with full_precision():
-            return mean_negative_elbo(model, self.images, self.noise, _VALIDATION_BATCH)
+            return mean_bound(model, self.images, self.noise, _VALIDATION_BATCH)
+
+    def active_units(self, model: VAE) -> int | None:
+        """Return how many latent variables are active on the first images; None with fewer than two."""
+        with full_precision():
+            return active_units(model, self.images[:_VALIDATION_BATCH]) if len(self.images) > 1 else None

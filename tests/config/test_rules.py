@@ -47,7 +47,7 @@ RULES = [
     ),
     (
         {"data__source": "cifar"},
-        "data.source: .*'mnist' or 'mnist_mini', found 'cifar'",
+        "data.source: .*'mnist', .*or 'file', found 'cifar'",
         {"data__source": "mnist_mini"},
     ),
     ({"data__split_seed": -1}, "split_seed", {"data__split_seed": 2**31 - 1}),
@@ -60,7 +60,7 @@ RULES = [
     ({"training__batch_size": 1}, "batch_size: ", {"training__batch_size": 2}),
     (
         {"data__binarisation": "none", "model__likelihood__kind": "bernoulli"},
-        "'bernoulli' is of bits, .*`mnist` have 256 levels; take .*'discretised_logistic', or data.binarisation = 'dyn",
+        "'bernoulli' is of bits, .*mnist have 256 levels; take .*'discretised_logistic', or data.binarisation = 'dyn",
         {"data__binarisation": "none"},
     ),
     (

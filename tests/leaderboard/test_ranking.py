@@ -59,9 +59,7 @@ def test_order():
 def test_figures_of_unlike_data_are_not_ranked_together():
     alike = [row("t0001", bound=90.0, data="mnist, bits"), row("t0002", bound=80.0, data="mnist, bits"), row("t0003")]
     assert len(ranked(alike)) == 3
-    with pytest.raises(
-        ValueError, match="split and levels, these are of: mnist, 256 levels; mnist, bits"
-    ):
+    with pytest.raises(ValueError, match="split and levels, these are of: mnist, 256 levels; mnist, bits"):
         ranked([*alike, row("t0004", bound=70.0, data="mnist, 256 levels")])
 
 

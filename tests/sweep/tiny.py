@@ -87,6 +87,12 @@ class FakeTrainer:
         best = Best(epoch=self.epochs_done, validation_negative_elbo=self.bound()) if self.epochs_done else None
         return RunState(status="running", epochs=self.epochs_done, best=best, seconds=1.0, parameters=3)
 
+    @property
+    def is_done(self) -> bool:
+        return self.epochs_done >= self.config.training.epochs
+
+    end_note = ""
+
     def bound(self) -> float:
         return (
             100

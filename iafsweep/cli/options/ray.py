@@ -38,6 +38,9 @@ class Host:
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")
     ] = None
+    data_path: Annotated[
+        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
+    ] = None
     ray_folder: Annotated[Path | None, typer.Option(help="Folder for Ray's sockets and logs (a short path).")] = None
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Start Ray's dashboard, for browsers on this machine alone.")
@@ -66,7 +69,7 @@ class Host:
             hours=hours,
             allow_no_authentication=self.allow_no_authentication,
         )
-        return Machine(absolute_data_root(self.data_root), self.data_root, options, cluster.tracker)
+        return Machine(absolute_data_root(self.data_root), options, cluster.tracker, self.data_path)
 
 
 def absolute_data_root(asked: Path | None) -> Path:
@@ -76,15 +79,12 @@ def absolute_data_root(asked: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Machine:
-    """On what a command runs.
-
-    ``asked_data_root`` is the folder of data sets if it was asked for on the command line.
-    """
+    """On what a command runs; ``data_path``: where images of one's own are, if not where the configuration says."""
 
     data_root: Path
-    asked_data_root: Path | None
     options: LaunchOptions
     tracker: TrackerName | None = None
+    data_path: Path | None = None
 
 
 TrackerName = Literal["mlflow", "wandb"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iafsweep.config import DecoderConfig
 from iafsweep.models.decoders.base import Decoder
+from iafsweep.models.layers import with_dropout
 from iafsweep.models.shapes import ImageShape
 
 
@@ -14,9 +15,11 @@ def build_decoder(
 
     Raises:
         PluginError: its plugin is not loaded.
+        ValueError: it has no dropout to set.
     """
     member: type[Decoder] = config.family.load(config.kind)
-    return member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    decoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    return with_dropout(decoder, config.dropout)
 
 
 __all__ = ["Decoder", "build_decoder"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iafsweep.config import EncoderConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput
+from iafsweep.models.layers import with_dropout
 from iafsweep.models.shapes import ImageShape
 
 
@@ -14,9 +15,11 @@ def build_encoder(
 
     Raises:
         PluginError: its plugin is not loaded.
+        ValueError: it has no dropout to set.
     """
     member: type[Encoder] = config.family.load(config.kind)
-    return member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    encoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    return with_dropout(encoder, config.dropout)
 
 
 __all__ = ["Encoder", "EncoderOutput", "build_encoder"]

@@ -40,6 +40,7 @@ class ResnetEncoder(Encoder):
         )
         self.norm = image_batch_norm(maps, batch_norm_momentum)
         self.hidden = NormalisedLinear(maps * height * width, hidden_size, batch_norm_momentum)
+        self.dropout = nn.Dropout(0.0)
         self.output = NormalisedLinear(hidden_size, 2 * latent_size, batch_norm_momentum)
 
     @classmethod
@@ -53,5 +54,5 @@ class ResnetEncoder(Encoder):
     def forward(self, x: Tensor) -> EncoderOutput:
         """Encode x [B, *image_shape]."""
         maps: Tensor = self.norm(self.blocks(padded(x)))
-        hidden = F.elu(self.hidden(maps.flatten(1)))
+        hidden = self.dropout(F.elu(self.hidden(maps.flatten(1))))
         return split_output(self.output(hidden), hidden)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -13,6 +13,8 @@ from iafsweep.models.flows.base import Flow
 @final
 class IdentityFlow(Flow):
     """``z' = z``, ``log|det| = 0``; takes no context."""
+
+    pushes_scores: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,3 +32,7 @@ class IdentityFlow(Flow):
     def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Return z."""
         return z
+
+    def push_score(self, z: Tensor, context: Tensor | None, score: Tensor) -> Tensor:
+        """Return the score as it is."""
+        return score

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import ImageFormat, LikelihoodConfig
-from iafsweep.config.likelihood import MixtureConfig
+from iafsweep.config.model import MixtureConfig
 from iafsweep.models.likelihoods.base import Likelihood, centred, uniform
 from iafsweep.models.likelihoods.discretised_logistic import drawn_level, log_probability
 

@@ -69,6 +69,6 @@ def _run(trial: TrialState, state: LedgerState, space: SearchSpace, folder: Swee
         key=f"{state.header.sweep}-{trial.trial}{afresh}",
         name=f"{folder.path.name} {trial.trial}",
         group=folder.path.name,
-        config=found.config,
+        config=found.config.published,
         folder=RunFolder(folder.trial(trial.trial)),
     )

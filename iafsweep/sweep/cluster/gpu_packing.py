@@ -17,9 +17,11 @@ from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.seeds import generator
 from iafsweep.sweep.cluster.footprint import drawn_configurations
+from iafsweep.training.averaging import WeightAverage
 from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import choose_computing
 from iafsweep.training.device import is_out_of_memory, training_memory
+from iafsweep.training.optimiser import make_optimiser
 from iafsweep.training.step import TrainingStep
 
 MemoryProbe = Callable[[RunConfig], tuple[int, int]]
@@ -140,14 +142,17 @@ def steps(config: RunConfig, device: torch.device) -> TrainingStep:
     """Train some steps on images of noise, with all that a trial keeps on its device; return the step."""
     data, training, shape = config.data, config.training, config.image_format.shape
     model = build_model(config.model, config.image_format, training.seed).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
-    step = TrainingStep(model, optimiser, choose_computing(config, model, device))
+    optimiser = make_optimiser(model, training)
+    last = training.epochs - 1  # the objective that takes more samples
+    step = TrainingStep(model, optimiser, choose_computing(config, model, device), training, epoch=last)
     draws = generator(device, 0)
     noise = torch.randint(
         data.facts.levels, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8
     )
     images, see = seen_in_training(noise, data)
-    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, see)
+    samples = step.objective.samples
+    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, samples, see)
+    _average = WeightAverage(model, training) if training.weight_average else None
     for batch in islice(batches, _STEPS):
         step(batch, 1.0)
     if data.held_out:

@@ -147,7 +147,7 @@ def _can_be_made(path: Path) -> bool:
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
-_SECONDS = 60.0
+_LOOK_SECONDS = 60.0
 
 
 def check_shared_folder(folder: Path) -> None:
@@ -185,7 +185,7 @@ def check_shared_folder(folder: Path) -> None:
 
 def _answer(look: Any) -> str:  # noqa: ANN401 - Ray's references have no useful type
     try:
-        return str(ray.get(look, timeout=_SECONDS))
+        return str(ray.get(look, timeout=_LOOK_SECONDS))
     except (GetTimeoutError, RayError) as error:
         return f"no answer ({type(error).__name__})"
 

@@ -1,5 +1,8 @@
 """What an earlier sweep found, told to the sampler of a new one."""
 
+from typing import Any
+
+from iafsweep.config.meaning import identity
 from iafsweep.errors import ConfigError, SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
@@ -28,7 +31,7 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     source = earlier.folder
     if earlier.space.sweep.scheduler == "pbt":
         raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
-    if earlier.space.base.data != space.base.data:
+    if _told_apart(earlier.space) != _told_apart(space):
         raise SweepError(
             f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
         )
@@ -42,6 +45,10 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     with folder.lock():
         begin_warm(space, folder, known)
     return len(known), len(ended)
+
+
+def _told_apart(space: SearchSpace) -> dict[str, Any]:
+    return identity(space.base.data, "configuration", within="data")
 
 
 def _known(space: SearchSpace, trial: TrialState, source: SweepFolder) -> Known | None:

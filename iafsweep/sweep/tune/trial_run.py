@@ -168,18 +168,19 @@ class TrialRun:
     def _epoch(self) -> Literal["running", "completed", "waiting", "interrupted", "stopped"]:
         trainer = self.trainer
         assert trainer is not None
-        epochs, until = trainer.config.training.epochs, self._settings.until
+        until = self._settings.until
         goes_on, self._goes_on = self._goes_on, False
-        if goes_on and trainer.epochs_done in self._settings.milestones and trainer.epochs_done < epochs:
+        if goes_on and trainer.epochs_done in self._settings.milestones and not trainer.is_done:
             # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
             return "running"
-        if trainer.epochs_done < min(epochs, until or epochs):
+        if not trainer.is_done and (until is None or trainer.epochs_done < until):
             try:
                 self._last_bound = trainer.run_epoch(self._look).validation_negative_elbo
             except _AskedToEndError as asked:
                 trainer.interrupt()
                 return asked.status
-        if trainer.epochs_done >= epochs:
+        if trainer.is_done:
+            self.note = _notes(self.note, trainer.end_note)
             trainer.finish()
             return "completed"
         if until is not None and trainer.epochs_done >= until:

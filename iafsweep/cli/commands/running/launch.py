@@ -47,7 +47,6 @@ def launch(
         from iafsweep.cli.sweep_output import run_and_print
 
     def work(place: Place) -> api.SweepEnd:
-        searched = api.with_sweep(loaded, changes, place.news)
-        return api.launch(searched, runs, find_config(space).stem, place, name, warm_start)
+        return api.launch(loaded, runs, find_config(space).stem, place, name, warm_start, changes)
 
     run_and_print(work, host.machine(cluster, budget.hours))
