@@ -52,8 +52,8 @@ def _read(path: Path, config: DataConfig) -> Images:
         return _idx_files(path, files, config) if files else pictures.read_folder(path, config)
     if not path.exists():
         raise DataError(
-            f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}; if they were moved, say where with "
-            f"--data-path"
+            f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}; if they were moved, say "
+            f"where with --data-path"
         )
     levels = None if config.image_size is not None else config.levels
     match path.suffix.lower():
