@@ -104,15 +104,15 @@ def figures(epoch: int) -> Evaluation:
     )
 
 
-def finish_sweep(path: Path) -> SweepFolder:
+def finish_sweep(path: Path, space: SearchSpace = SPACE) -> SweepFolder:
     """Two trained trials, the first better and scored, one that failed, and one that waits."""
     folder = SweepFolder(path)
     folder.create()
-    write_text(folder.space, dump_space(SPACE))
-    header = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space=space_hash(SPACE))
+    write_text(folder.space, dump_space(space))
+    header = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space=space_hash(space))
     with Ledger.create(folder.ledger, header) as ledger:
         for number, values in enumerate([*VALUES, VALUES[1], VALUES[0]], start=1):
-            found = candidate(SPACE, values, repeat=number)
+            found = candidate(space, values, repeat=number)
             assert found is not None
             name, config = trial_name(number), found.config
             seed = config.training.seed

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,12 +19,13 @@ from pydantic import ValidationError
 
 from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.own_images import space_with_images, told
-from iafsweep.api.results import PROGRAM, SweepResults, publish_results
+from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config.problems import explain
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import load_training_images
 from iafsweep.errors import SweepError, UserError
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.cluster.resources import plan_training, plan_trials
 from iafsweep.sweep.samplers.warm_start import warm_start
@@ -37,6 +37,7 @@ from iafsweep.sweep.storage.stored_sweep import (
     StoredSweep,
     ended_as,
     load_sweep_space,
+    open_ledger,
     read_sweep,
     reopen_trials,
 )
@@ -98,7 +99,7 @@ def launch(
             known, ended = warm_start(space, folder, earlier)
             place.news.message(f"The sampler knows {known} of the {ended} trials of {warm}")
 
-    with new_folder(runs, name, stem, place.news.program) as path:
+    with new_folder(runs, name, stem) as path:
         return complete(space, SweepFolder(path), place, begin)
 
 
@@ -112,12 +113,14 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Plac
     """Raise the number of trials of a sweep (`+50` more, or `150` in all) and see it through."""
     sweep = read_sweep(SweepFolder(folder))
     space = sweep.space
+    wanted = wanted_trials(trials, space.sweep.trials)
     if space.sweep.scheduler == "pbt":
+        old = sweep.folder
+        again = ("--name", f"{old.path.name}-of-{wanted}", "--runs", old.path.parent)
         raise UserError(
             f"{folder} trained a population, whose members train side by side from the start; launch another one "
-            f"with more --trials"
+            f"with more: {sweep_command('launch', old.space, '--trials', wanted, *again)}"
         )
-    wanted = wanted_trials(trials, space.sweep.trials)
     if wanted <= space.sweep.trials:
         raise UserError(
             f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({len(sweep.state.trials)} of them "
@@ -144,7 +147,9 @@ def retry(
         raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
     old = SweepFolder(folder)
     if not old.ledger.exists() and old.space.exists():
-        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+        raise SweepError(
+            f"{old.path} has no ledger: its sweep never started; begin it: {sweep_command('resume', old.path)}"
+        )
     sweep = read_sweep(old)
     reopened = len(ended_as(sweep.state, chosen, old))  # is there anything to retry? before what there is to do it on
     space, options = with_sweep(sweep.space, changes), place.options
@@ -154,6 +159,8 @@ def retry(
 
     def begin(folder: SweepFolder) -> None:
         place.news.message(f"Opened again: {', '.join(reopen_trials(folder, chosen, gpus_per_trial))}")
+        with folder.lock(), open_ledger(space, folder):  # keeps what was asked, in case Ray does not start
+            pass
 
     return complete(space, old, place, begin, reopened)
 
@@ -257,7 +264,7 @@ def wanted_trials(text: str, now: int) -> int:
 
 
 @contextmanager
-def new_folder(runs: Path, name: str | None, stem: str, program: Sequence[str] = PROGRAM) -> Iterator[Path]:
+def new_folder(runs: Path, name: str | None, stem: str) -> Iterator[Path]:
     """Make a folder that nobody else has; without a name the space's with the first free number.
 
     It is made at once, so that of two launches at one moment each gets its own; if nothing comes to stand in it, it is
@@ -277,8 +284,9 @@ def new_folder(runs: Path, name: str | None, stem: str, program: Sequence[str] =
         why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
         raise SweepError(f"cannot make a sweep folder in {runs}: {why}; take another --runs") from error
     except StopIteration:
-        again = shlex.join([*program, "resume", str(runs / str(name))])
-        raise SweepError(f"{runs / str(name)} exists; take another --name, or go on: {again}") from None
+        there = SweepFolder(runs / str(name))
+        or_go_on = f", or go on: {sweep_command('resume', there.path)}" if there.space.exists() else ""
+        raise SweepError(f"{there.path} exists; take another --name{or_go_on}") from None
     try:
         yield path
     finally:

@@ -63,17 +63,11 @@ class RunNews:
 
 
 class SweepNews:
-    """Hears of a sweep.
-
-    Attributes:
-        program: the words that call the command line, for messages on how to go on.
-    """
-
-    program: Sequence[str] = ("iafsweep-sweep",)
+    """Hears of a sweep."""
 
     def report_command(self, folder: Path) -> Sequence[str]:
         """Return the words that make the report of a sweep again; they stand in it."""
-        return [*self.program, "report", folder.name]
+        return ["iafsweep-sweep", "report", folder.name]
 
     def opened(self, folder: SweepFolder) -> None:
         """The sweep's folder is known; nothing was done in it."""

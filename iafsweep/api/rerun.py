@@ -13,6 +13,7 @@ from iafsweep.data import load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, unknown_images
 from iafsweep.errors import ConfigError, RunFolderError, UserError
 from iafsweep.records import FigureKind, Fingerprint, Split
+from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
@@ -49,7 +50,8 @@ def rerun(
     options, news = place.options, place.news
     sweep.folder.refuse_if_driven()
     if not settings.top and not trials:
-        raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
+        asked_for = sweep_command("rerun", sweep.folder.path, "--top", 5)
+        raise UserError(f"the sweep's `top` is 0, so there is nothing to score; ask for some: {asked_for}")
     has_work = bool(best_trials(sweep.state, 1))
     if not has_work:
         news.message("No trial has completed, so there is nothing to score.")
@@ -150,6 +152,7 @@ def _finalist(
     if finalist.epoch != (epoch := scored_epoch(trial.finished, sweep.space)):
         raise RunFolderError(
             f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is of epoch {finalist.epoch}, and "
-            f"its row is of epoch {epoch}; score it as a run of its own, with run_single.py --evaluate-only"
+            f"its row is of epoch {epoch}; score it as a run of its own: "
+            f"{run_command('--run', finalist.run.path, '--evaluate-only')}"
         )
     return finalist

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def _say_interrupted() -> None:
 
 
 @contextmanager
-def faults_in_words(folder: Path, going_on: str) -> Iterator[None]:
+def faults_in_words(folder: Path, going_on: Callable[[], str]) -> Iterator[None]:
     """Turn a full disk or a folder that cannot be written into one message.
 
     TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
@@ -112,7 +112,8 @@ def faults_in_words(folder: Path, going_on: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise UserError(
-            f"cannot go on with {folder}: {error}; what was saved before is whole: mend this, then go on:\n  {going_on}"
+            f"cannot go on with {folder}: {error}; what was saved before is whole: mend this, then go on:\n"
+            f"  {going_on()}"
         ) from error
     finally:
         threading.excepthook = before

@@ -17,6 +17,7 @@ from iafsweep.config.problems import UNSET, explain, known_paths, unknown_key, u
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import get_path
 from iafsweep.errors import ConfigError
+from iafsweep.shown_command import sweep_command
 from iafsweep.version import VERSION, stamp
 
 SPACE_TABLES = ("search", "fixed", "sweep")
@@ -211,9 +212,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     found = find_config(path)
     values = read_values(found)
     if "search" in values:
+        given = [path, *(word for each in overrides for word in ("--set", each))]
         raise ConfigError(
             f"{found} is a search space (it has [search]), not a single configuration; "
-            f"use `iafsweep-sweep launch {found}`, or `iafsweep-sweep preview {found}` to see its configurations"
+            f"launch it: {sweep_command('launch', *given)}, or see its configurations: "
+            f"{sweep_command('preview', *given)}"
         )
     if tables := [f"[{table}]" for table in SPACE_TABLES if table in values]:
         raise ConfigError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iafsweep.errors import RunFolderError
-from iafsweep.records import EpochMetrics, LeaderboardRow
+from iafsweep.records import EpochMetrics, LeaderboardRow, TextTable
 from iafsweep.report.figure import Curve, Curves
 from iafsweep.report.scales import bounded, linear
 from iafsweep.run_files import metrics_file
@@ -65,6 +65,39 @@ def learning_curves(rows: Sequence[LeaderboardRow], metrics: dict[str, list[Epoc
         y=axis,
         curves=tuple(curves),
     )
+
+
+MOST_TRIALS = 24
+"""So many trials, the best, are in the table of their best epochs."""
+
+
+def best_epochs(rows: Sequence[LeaderboardRow], metrics: dict[str, list[EpochMetrics]]) -> TextTable:
+    """Return what training said in the best epoch of the best trials, a row a trial; a dash where it said nothing.
+
+    Args:
+        rows: the trials, the best first.
+        metrics: the epochs of each by its name.
+    """
+    header = ("trial", "epoch", "reconstruction", "KL", "active units", "gradient norm", "clipped steps", "step size")
+    found = [(row, each) for row in rows for each in metrics.get(row.trial, []) if each.epoch == row.best_epoch]
+    cells = [
+        (
+            row.trial,
+            str(each.epoch),
+            _cell(each.validation_reconstruction, ".2f"),
+            _cell(each.validation_kl, ".2f"),
+            _cell(each.active_units, "d"),
+            _cell(each.gradient_norm, ".3g"),
+            _cell(each.clipped_share, ".0%"),
+            _cell(each.learning_rate, ".3g"),
+        )
+        for row, each in found[:MOST_TRIALS]
+    ]
+    return TextTable(header=header, rows=tuple(cells))
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None or not math.isfinite(value) else format(value, form)
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard import ranked
-from iafsweep.records import Evaluation, LeaderboardRow
-from iafsweep.report.curves import learning_curves, read_metrics
+from iafsweep.records import Evaluation, LeaderboardRow, TextTable
+from iafsweep.report.curves import best_epochs, learning_curves, read_metrics
 from iafsweep.report.figure import Bars, Curves, Figure, Parallel, Points, Spans
 from iafsweep.report.importance import parameter_importance
 from iafsweep.report.pictures import Pictures, best_pictures
@@ -37,6 +37,7 @@ class Findings:
         rows: the trials with ranks, the best first.
         evaluations: figures of the scored trials, the best first.
         curves: learning curves.
+        best_epochs: what training said in the best epochs.
         importance: of the searched parameters, for being among the best.
         variance: how much of the differences between all trials each parameter explains.
         parallel: all parameters at once.
@@ -57,6 +58,7 @@ class Findings:
     rows: tuple[LeaderboardRow, ...]
     evaluations: dict[str, Evaluation]
     curves: Curves
+    best_epochs: TextTable
     importance: Bars
     variance: Bars
     parallel: Parallel
@@ -107,6 +109,7 @@ def read_findings(sweep: StoredSweep, show: Sequence[str] = ()) -> Findings:
         rows=rows,
         evaluations=evaluations,
         curves=learning_curves(rows, metrics),
+        best_epochs=best_epochs(rows, metrics),
         importance=parameter_importance(space, state),
         variance=explained_variance(space, rows, metrics),
         parallel=parallel(space, rows),

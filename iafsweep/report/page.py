@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -61,7 +60,7 @@ def html_page(found: Findings, command: Sequence[str]) -> str:
             sections.mattered(found),
             sections.estimators(found),
             sections.pictures(found),
-            sections.environment(found, shlex.join(command), command[-1]),
+            sections.environment(found, command),
         ),
         element(
             "footer",

@@ -10,6 +10,7 @@ from iafsweep.atomic import replacing
 from iafsweep.errors import UserError
 from iafsweep.records import TrialStatus
 from iafsweep.report.figure import Axis, Bars, Curves, Figure, Parallel, Points, Spans
+from iafsweep.shown_command import install_command
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +53,7 @@ def draw(figure: Figure, statuses: Mapping[str, TrialStatus], best: str | None, 
         from matplotlib.figure import Figure as Canvas
     except ModuleNotFoundError:
         raise UserError(
-            "--png needs matplotlib, which is not installed: pip install 'iafsweep[plots]' (in a checkout "
-            ".venv/bin/pip install -e '.[plots]')"
+            f"--png needs matplotlib, which is not installed; install it: {install_command('plots')}"
         ) from None
     canvas = Canvas(figsize=_size(figure), dpi=_DPI, layout="constrained")
     axes = canvas.add_subplot()

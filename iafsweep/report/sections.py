@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.records import TextTable
@@ -15,8 +16,13 @@ from iafsweep.report.pictures import Pictures
 from iafsweep.report.private import shareable
 from iafsweep.report.scored import MOST_TRIALS, diagnostics_table, sandwich_table
 from iafsweep.report.searched import bound_axis, names, with_bound
+from iafsweep.sweep.storage.stored_sweep import resume_options
 
 _ERRORS = 12
+_BEST_EPOCH = (
+    "Reconstruction and KL add up to the validation bound. Active units are the latent variables that vary over images "
+    "(variance above 0.01); the gradient's norm is before clipping, the step size that of the epoch's first step."
+)
 
 
 def leaderboard(found: Findings) -> Markup:
@@ -77,7 +83,17 @@ def _errors(found: Findings) -> Markup | None:
 def curves(found: Findings) -> Markup:
     """Return the learning curves."""
     shown = Counter(row.status for row in found.rows if row.trial in {curve.trial for curve in found.curves.curves})
-    return _section("curves", "Learning curves", figure_card(found.curves, len(found.rows), legend(shown)))
+    figure = figure_card(found.curves, len(found.rows), legend(shown))
+    if not found.best_epochs.rows:
+        return _section("curves", "Learning curves", figure)
+    table = element(
+        "div",
+        element("h3", "In the best epoch"),
+        element("p", _BEST_EPOCH, class_="note"),
+        text_table(found.best_epochs, sortable=True, label="Training in the best epoch"),
+        class_="card",
+    )
+    return _section("curves", "Learning curves", element("div", figure, table, class_="stack"))
 
 
 def mattered(found: Findings) -> Markup:
@@ -145,7 +161,7 @@ def estimators(found: Findings) -> Markup:
             text_table(sandwiches, sortable=True, label="Bounds on simulated images"),
         ]
     else:
-        tables.append(element("p", "hais_gap: not measured (rerun with --sandwich N measures it).", class_="note"))
+        tables.append(element("p", "hais_gap: not measured; Environment has the command.", class_="note"))
     if len(found.evaluations) > MOST_TRIALS:
         tables.append(element("p", f"The best {MOST_TRIALS} scored trials are shown.", class_="note"))
     return _section(
@@ -183,8 +199,8 @@ def _picture_card(each: Pictures) -> Markup:
     return element("div", parts, class_="card")
 
 
-def environment(found: Findings, command: str, folder: str) -> Markup:
-    """Return what the sweep ran on, and how to make the report again."""
+def environment(found: Findings, command: Sequence[str]) -> Markup:
+    """Return what the sweep ran on, and the commands that go on with it; ``command`` makes the report again."""
     space, header = found.space, found.state.header
     scheduler = space.sweep.scheduler
     facts = {
@@ -198,11 +214,13 @@ def environment(found: Findings, command: str, folder: str) -> Markup:
         **_recorded(found),
     }
     rows = [part for name, value in facts.items() for part in (element("dt", name), element("dd", shareable(value)))]
-    again = [
-        element("h3", "Make this report again"),
-        element("p", "In the folder the sweep was launched from; the figures as PNG come with --png.", class_="note"),
-        element("pre", element("code", command)),
-    ]
+    folder = command[-1]
+    where = f"Where {folder} is the folder of the sweep; the figures as PNG come with --png."
+    again = [element("h3", "Make this report again"), element("p", where, class_="note")]
+    again.append(element("pre", element("code", shlex.join(command))))
+    for title, words in _what_is_left(found):
+        line = shlex.join([*command[: command.index("report")], words[0], folder, *words[1:]])
+        again += [element("h3", title, class_="apart"), element("pre", element("code", line))]
     if found.best is not None:
         load = f'run = iafsweep.load_run("{shareable(folder)}/trials/{found.best.trial}")'
         again += [element("h3", "Use the best model", class_="apart"), element("pre", element("code", load))]
@@ -212,6 +230,20 @@ def environment(found: Findings, command: str, folder: str) -> Markup:
         element("div", element("dl", rows, class_="facts"), element("div", again), class_="card stack"),
         _problems(found),
     )
+
+
+def _what_is_left(found: Findings) -> Iterator[tuple[str, list[str]]]:
+    """Yield what there is to do about a sweep at which no driver works, and the words that do it."""
+    stands = found.status
+    if stands.driver is not None:
+        return
+    is_exhausted = stands.ended_as is not None and stands.ended_as.outcome == "exhausted"
+    if stands.ended < stands.trials and not is_exhausted:
+        yield "Go on with the sweep", ["resume", *resume_options(found.space, found.state)]
+    if stands.unscored:
+        yield "Score what is not scored", ["rerun"]
+    if found.evaluations and not sandwich_table(found.evaluations).rows:
+        yield "Measure hais_gap", ["rerun", "--sandwich", "100"]
 
 
 def _devices(found: Findings) -> str:

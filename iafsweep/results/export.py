@@ -140,7 +140,11 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
     estimates = () if evaluation is None else evaluation.estimates
     lines += [_row(each) for each in estimates]
     if evaluation is None:
-        return [*lines, "", "No test figures of these weights are known; `iafsweep-run --evaluate-only` makes them."]
+        return [
+            *lines,
+            "",
+            "No test figures of these weights are known: score the run they come from, and export it again.",
+        ]
     return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
 
 
@@ -181,12 +185,28 @@ def _sandwich(each: SandwichEstimate) -> str:
     )
 
 
+_OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "adamax": "Adamax"}
+
+
+def _recipe(config: RunConfig) -> list[str]:
+    """What of the recipe a reader of the figures should know; nothing of the plain ELBO."""
+    training, known = config.training, []
+    if training.objective_begins:
+        begins = f" from epoch {training.objective_from_epoch} on" if training.objective_from_epoch else ""
+        known.append(f"objective `{training.objective}` with {training.objective_samples} samples{begins}")
+    if training.weight_average:
+        known.append(f"weights averaged over steps, decay {training.weight_average}")
+    return known
+
+
 def _training(config: RunConfig, origin: Origin) -> list[str]:
     data, training = config.data, config.training
     of = "images of one's own" if data.source == "file" else f"`{data.source}`"
     known = [
         f"{data.training_images:,} training images of {of}, {data.held_out:,} held out (split seed {data.split_seed})",
-        f"{origin.epoch} epochs, batches of {training.batch_size}, Adam, training seed {training.seed}",
+        f"{origin.epoch} epochs, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, training seed "
+        f"{training.seed}",
+        *_recipe(config),
         f"checkpoint `{origin.checkpoint}` of the run `{_plain(origin.name)}`",
     ]
     if origin.device is not None:

@@ -32,6 +32,7 @@ from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.search_space.validation import check_first_points, check_space
+from iafsweep.shown_command import run_command
 from iafsweep.version import stamp
 
 _RANGE_KEYS = {
@@ -72,10 +73,15 @@ def load_space(
             )
         raise ConfigError(
             f"{found} is a single configuration (it has no [search]), not a search space; "
-            f"use `iafsweep-run {found}`, or give it a [search] table"
+            f"train it: {run_command(path, *_as_options(overrides, epochs))}, or give it a [search] table"
         )
     changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
     return checked_space(_space(found, values, changes, sweep or {}, NEW_SWEEPS), found)
+
+
+def _as_options(overrides: Sequence[str], epochs: int | None) -> list[str]:
+    given = [*overrides, *([] if epochs is None else [f"training.epochs={epochs}"])]
+    return [word for each in given for word in ("--set", each)]
 
 
 def read_stored_space(path: Path) -> SearchSpace:

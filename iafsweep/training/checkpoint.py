@@ -23,7 +23,8 @@ from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
-from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.run_files.run_folder import RunFolder, sweep_of
+from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.training.device import is_out_of_memory
 from iafsweep.training.optimiser import restore_moments
 from iafsweep.version import VERSION, Writer
@@ -137,8 +138,18 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    without = "a run killed before its first checkpoint starts again without --resume"
-    return Checkpoint(**_read(folder.last, device, Checkpoint, without))
+    return Checkpoint(**_read(folder.last, device, Checkpoint, _how_to_begin(folder)))
+
+
+def _how_to_begin(folder: RunFolder) -> str:
+    """What to do about a run without a checkpoint."""
+    if (sweep := sweep_of(folder.path)) is not None:
+        return f"if the trial was killed before its first one, go on with the sweep: {sweep_command('resume', sweep)}"
+    try:
+        folder.refuse_used()
+    except RunFolderError:
+        return "has this run got so far?"
+    return f"a run killed before its first checkpoint starts again: {run_command(folder.config, '--run', folder.path)}"
 
 
 def load_step(folder: RunFolder, last: Checkpoint, device: torch.device) -> StepCheckpoint | None:

@@ -12,7 +12,7 @@ from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.config.files import build_stored
 from iafsweep.config.meaning import where
 from iafsweep.errors import ConfigError, RunFolderError
-from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.run_files.run_folder import RunFolder, sweep_of
 from iafsweep.training.checkpoint import Checkpoint, load_best
 
 # What changes neither the epochs already trained nor the way they would be trained again.
@@ -77,9 +77,8 @@ def refuse_lost_best(folder: RunFolder, last: Checkpoint, config: RunConfig) -> 
         if best.epoch != last.best.epoch:
             raise RunFolderError(f"{folder.best} is of epoch {best.epoch}, {folder.last.name} knows {last.best.epoch}")
     except RunFolderError as error:
-        raise RunFolderError(
-            f"{error}; put it back, or go on and score the last epoch with --set evaluation.checkpoint=last"
-        ) from None
+        or_last = ", or go on and score the last epoch with --set evaluation.checkpoint=last"
+        raise RunFolderError(f"{error}; put it back{'' if sweep_of(folder.path) else or_last}") from None
 
 
 def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder) -> None:

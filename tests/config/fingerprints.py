@@ -59,7 +59,9 @@ def model(config, folder):
 def training(config, folder):
     """The metrics of every epoch but for the clock, and the weights at the end."""
     trainer = Trainer.start(config, _pictures(), RunFolder(folder / "run"), CPU)
-    epochs = [trainer.run_epoch() for _ in range(config.training.epochs)]
+    epochs = []
+    while not trainer.is_done:
+        epochs.append(trainer.run_epoch())
     trainer.close()
     metrics = [epoch.model_dump(exclude={"seconds", "images_per_second"}) for epoch in epochs]
     return metrics, [_digest(value) for value in trainer.model.state_dict().values()]
@@ -106,7 +108,6 @@ def command(config, folder):
         root=folder,
         resume=False,
         evaluate_only=False,
-        again="",
         console=Console(quiet=True),
     )
     evaluation = run.read_evaluation()

@@ -69,7 +69,7 @@ class Host:
             hours=hours,
             allow_no_authentication=self.allow_no_authentication,
         )
-        return Machine(absolute_data_root(self.data_root), self.data_root, options, cluster.tracker, self.data_path)
+        return Machine(absolute_data_root(self.data_root), options, cluster.tracker, self.data_path)
 
 
 def absolute_data_root(asked: Path | None) -> Path:
@@ -79,14 +79,9 @@ def absolute_data_root(asked: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Machine:
-    """On what a command runs.
-
-    ``asked_data_root`` is the folder of data sets if it was asked for on the command line, ``data_path`` where images
-    of one's own are, if they are not where the configuration says.
-    """
+    """On what a command runs; ``data_path``: where images of one's own are, if not where the configuration says."""
 
     data_root: Path
-    asked_data_root: Path | None
     options: LaunchOptions
     tracker: TrackerName | None = None
     data_path: Path | None = None

@@ -79,4 +79,7 @@ def refuse_budget_alone(asked: dict[str, object], target: float | None) -> None:
     """
     budgets = (asked.get(f"evaluation.until_error.budget_{each}") for each in ("seconds", "evaluations"))
     if target is None and any(budget is not None for budget in budgets):
-        raise UserError("a budget limits --until-error, which is not given; add it, or leave the budget out")
+        raise UserError(
+            "a budget limits --until-error, which is not given; add it, as in --until-error 0.02, or leave the budget "
+            "out"
+        )

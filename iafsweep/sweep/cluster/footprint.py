@@ -14,6 +14,7 @@ from iafsweep.models import build_model, count_parameters
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.storage.folder import SweepFolder
 
 _DRAWN = 16
 
@@ -64,9 +65,10 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
     needed = trials * sum(sizes) // len(sizes) + 2 * min(at_a_time, trials) * max(sizes)
     free, floor = free_bytes(folder), floor_bytes(space)
     if free < needed + floor:
+        or_elsewhere = "" if SweepFolder(folder).space.exists() else ", take another --runs folder, or fewer --trials"
         raise SweepError(
             f"{trials} trials need about {_text(needed)} on disk and {_text(floor)} stay free (sweep.free_disk), but "
-            f"{_existing(folder)} has {_text(free)}; make room, take another --runs folder, or fewer trials"
+            f"{_existing(folder)} has {_text(free)}; make room{or_elsewhere}"
         )
 
 

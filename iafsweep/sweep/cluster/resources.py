@@ -108,7 +108,9 @@ def plan_training(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, ma
     """
     plan = plan_trials(nodes, sweep, waiting, may_grow=may_grow)
     if sweep.gpu_hours is not None and not plan.gpus:
-        raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+        raise SweepError(
+            "sweep.gpu_hours limits GPU-hours, but trials use no GPU; leave it out, and limit --hours instead"
+        )
     return plan
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from iafsweep.errors import SweepError
 from iafsweep.records import Figure, LeaderboardRow, Retrained
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
@@ -29,9 +30,11 @@ def retrain_space(sweep: StoredSweep, top: int, seeds: int, *, all_images: bool)
     """
     space, path = sweep.space, sweep.folder.path
     if space.sweep.scheduler == "pbt":
+        again = (sweep.folder.space, "--runs", path.parent, "--name", f"{path.name}-seed-{space.sweep.seed + 1}")
         raise SweepError(
             f"{path} trained a population: values changed while its members trained, so that no configuration "
-            f"gives their figures from scratch; launch it again with another --seed instead"
+            f"gives their figures from scratch; launch it again with another seed instead: "
+            f"{sweep_command('launch', *again, '--seed', space.sweep.seed + 1)}"
         )
     best = best_trials(sweep.state, top)
     if not best:

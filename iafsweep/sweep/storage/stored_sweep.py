@@ -7,11 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from iafsweep.atomic import write_text
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import SweepError
 from iafsweep.search_space.candidate import Candidate
 from iafsweep.search_space.files import checked_space, dump_space, read_stored_space, space_identity
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.storage.events import EndStatus, Header, Known, Reopened, now
+from iafsweep.shown_command import sweep_command
+from iafsweep.sweep.storage.events import Ended, EndStatus, Header, Known, Reopened, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.storage.state import LedgerState, TrialState
@@ -108,7 +110,8 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     if ledger.state.header.space != space_hash(space):
         ledger.close()
         raise SweepError(
-            f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
+            f"{folder.path} is a sweep of another search space; name another folder, or go on with it as it is: "
+            f"{sweep_command('resume', folder.path)}"
         )
     _store_space(space, folder)
     return ledger
@@ -136,6 +139,22 @@ def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
         write_text(folder.space, dump_space(space))
     except OSError as error:
         raise SweepError(f"cannot write {folder.space}: {error}; mend that and try again") from error
+
+
+def resume_command(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> str:
+    """Return the command that goes on with a sweep; see :func:`resume_options`."""
+    return sweep_command("resume", folder.path, *resume_options(space, state), *plugin_options())
+
+
+def resume_options(space: SearchSpace, state: LedgerState) -> list[str]:
+    """Return what ``resume`` needs to go on with a sweep: more of a budget that has stopped it."""
+    last, sweep, words = state.sessions[-1] if state.sessions else None, space.sweep, list[str]()
+    reason = last.reason if isinstance(last, Ended) and last.outcome == "stopped" else ""
+    if sweep.gpu_hours is not None and "GPU-hours" in reason:
+        words += ["--gpu-hours", f"{2 * max(sweep.gpu_hours, state.gpu_seconds / 3600):.3g}"]
+    if sweep.target is not None and "target" in reason:
+        words += ["--target", "0"]  # which no bound reaches
+    return words
 
 
 RETRIED: tuple[EndStatus, ...] = ("oom", "failed", "diverged")

@@ -19,6 +19,7 @@ from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import SweepError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.signals import StopRequest
 from iafsweep.sweep.callbacks.base import CallbackList, StopReason, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
@@ -181,7 +182,8 @@ class Session:
                 return outcome
             self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
         raise SweepError(
-            f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then resume"
+            f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then go on: "
+            f"{sweep_command('resume', self.folder.path)}"
         )
 
     def _plan(self, nodes: list[Node]) -> Plan:

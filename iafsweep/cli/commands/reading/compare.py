@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.command_line import program
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.config.plugins import plugin_options
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
+from iafsweep.shown_command import sweep_command
 from iafsweep.texts import readable_settings
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def compare_trials(
     from iafsweep.api.results import compare
     from iafsweep.cli import tables
 
-    found = compare(folder, trials, csv, show, program())
+    found = compare(folder, trials, csv, show)
     if found.differences or not found.left_out:
         tables.print_table(console, differences_table(found.differences, found.first), [], keys=1)
     if found.problems:
@@ -84,7 +83,7 @@ def _score_alike(folder: Path, left_out: Sequence[LeftOut]) -> str:
         else:
             options += ["--hais", f"{name}:{said[0]}"]
             options += [word for each in said[1:] for word in ("--set", f"evaluation.hais.{each}")]
-    return shlex.join([*program(), "rerun", str(folder.absolute()), *options, *plugin_options()])
+    return sweep_command("rerun", folder.absolute(), *options, *plugin_options())
 
 
 def differences_table(differences: tuple[PairedDifference, ...], first: str) -> TextTable:

@@ -11,6 +11,7 @@ from rich.console import Console
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder
 from iafsweep.errors import SweepError
+from iafsweep.shown_command import sweep_command
 from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:
@@ -36,16 +37,17 @@ def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> 
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api.sweep import load_sweep
     from iafsweep.leaderboard import best_row
+    from iafsweep.run_files.run_folder import RunFolder
     from iafsweep.sweep.storage.folder import SweepFolder
 
     loaded = load_sweep(sweep)
     SweepFolder(loaded.path).refuse_inside(to, "--to")
     if trial is None:
         if (best := best_row(loaded.rows)) is None:
-            raise SweepError(
-                f"{loaded.path} has no completed trial with a finite bound yet; name a trial with --trial, or try "
-                f"again later"
-            )
+            saved = [each.trial for each in loaded.rows if RunFolder(loaded.path / "trials" / each.trial).best.exists()]
+            other = ("export-model", sweep, "--to", to, "--trial")
+            remedy = f"take another trial: {sweep_command(*other, saved[0])}" if saved else "try again later"
+            raise SweepError(f"{loaded.path} has no completed trial with a finite bound yet; {remedy}")
         trial = best.trial
     _export(loaded.run(trial, "cpu"), to, console)
 

@@ -1,18 +1,17 @@
 """`run_sweep.py status`, without Ray and PyTorch."""
 
-import shlex
 from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 
-from iafsweep.cli.command_line import program
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
 from iafsweep.config.plugins import plugin_options
 from iafsweep.results.status import Status, status_of
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import read_sweep
+from iafsweep.sweep.storage.stored_sweep import read_sweep, resume_command
 from iafsweep.texts import duration
 
 _MOST_NAMED = 8
@@ -28,12 +27,13 @@ def status(folder: Folder) -> None:
 
 def show_status(folder: Path, console: Console) -> None:
     """Print how a sweep stands."""
-    for line in status_lines(status_of(read_sweep(SweepFolder(folder)))):
+    sweep = read_sweep(SweepFolder(folder))
+    for line in status_lines(status_of(sweep), resume_command(sweep.folder, sweep.space, sweep.state)):
         say(console, line)
 
 
-def status_lines(now: Status) -> list[str]:
-    """Return how a sweep stands, in lines."""
+def status_lines(now: Status, going_on: str) -> list[str]:
+    """Return how a sweep stands, in lines; ``going_on`` is the command that goes on with its training."""
     running = "not running" if now.driver is None else f"running ({now.driver})"
     lines = [f"{now.folder}: {running}"]
     counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
@@ -54,7 +54,7 @@ def status_lines(now: Status) -> list[str]:
         lines.append(_unscored(now))
     is_exhausted = now.ended_as is not None and now.ended_as.outcome == "exhausted"  # there is nothing new to propose
     if now.driver is None and now.ended < now.trials and not is_exhausted:
-        lines.append(f"to go on: {_command('resume', now)}")
+        lines.append(f"to go on: {going_on}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]
 
 
@@ -63,11 +63,7 @@ def _unscored(now: Status) -> str:
     some = ", ".join(islice(shown, _MOST_NAMED)) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
     if now.driver is not None:
         return f"not scored yet: {some}"
-    return f"not scored: {some}; to score: {_command('rerun', now)}"
-
-
-def _command(name: str, now: Status) -> str:
-    return shlex.join([*program(), name, str(now.folder), *plugin_options()])
+    return f"not scored: {some}; to score: {sweep_command('rerun', now.folder, *plugin_options())}"
 
 
 def _bound(value: float | None) -> str:

@@ -97,7 +97,7 @@ def rerun_best(
     evaluation = _evaluation(space.base, asked, hais, overrides)
     refuse_budget_alone(asked, evaluation.until_error.target)
     output = SweepOutput(machine, console, this_command())
-    with faults_in_words(sweep.folder.path, output.going_on):
+    with faults_in_words(sweep.folder.path, this_command):
         figures = _figures_asked(asked, hais, overrides)
         place = Place(machine.options, machine.data_root, output, machine.data_path)
         code, results = api_rerun(sweep, space.sweep, evaluation, place, figures, trials)

@@ -40,5 +40,5 @@ def retrain(
     def work(place: Place) -> api.SweepEnd:
         return api.retrain(folder, top, seeds, settings(share), place, all_images=with_validation)
 
-    with faults_in_words(folder.absolute(), this_command()):
-        run_and_print(work, host.machine(cluster, hours))
+    with faults_in_words(folder.absolute(), this_command):
+        run_and_print(work, host.machine(cluster, hours), this_command())

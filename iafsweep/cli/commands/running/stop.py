@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console
+from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
 from iafsweep.errors import SweepError, UserError
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 
@@ -42,6 +43,7 @@ def stop_sweep(folder: Path, trial: str | None, console: Console) -> None:
     except OSError as error:
         raise SweepError(f"cannot ask it to stop: {error}; signal its driver instead, where it runs") from error
     if trial is None:
-        console.print("Asked to stop: running trials save after the current step. `resume` goes on with them.")
+        say(console, "Asked to stop: running trials save after the current step. To go on with them:")
+        say(console, f"  {sweep_command('resume', sweep.folder.path)}")
     else:
         console.print(f"Asked {trial} to stop after the current step; the sweep goes on with others.")
