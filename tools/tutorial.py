@@ -164,7 +164,7 @@ New images, test images, and their reconstructions, a row each:
 ## Your own images
 
 A folder `drawings` holds 240 drawings of letters, twelve of the Balinese alphabet in twenty hands (of OMNIGLOT by
-B. Lake, MIT licence): PNG files, 105 x 105, black on white. `own_images.toml` is shipped; a copy of it is where to change
+B. Lake, MIT licence): PNG files, 105 x 105, black on white. `own_images.toml` is shipped; a copy is where to change
 what your own images need. Here two options do: where they are, and that black is to be white. `preview` reads the
 images, says what it found, and how many go where:
 
@@ -178,8 +178,8 @@ $ iafsweep-sweep launch own_images --data-path drawings --set data.invert=true -
 ```
 
 So few images teach little, and 24 test images tell models apart only roughly, as the errors say. The sweep keeps
-checksums of the images: who goes on with it, or scores it, with others is refused. Its report and exported models do not
-say where they lie.
+checksums of the images: who goes on with it, or scores it, with others is refused. Its report and exported models do
+not say where they lie.
 
 ```python run
 import iafsweep
