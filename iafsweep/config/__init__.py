@@ -22,12 +22,14 @@ from iafsweep.config.model import (
     DECODERS,
     ENCODERS,
     FLOWS,
+    PRIORS,
     DecoderConfig,
     EncoderConfig,
     FlowConfig,
     MadeConfig,
     MlpConfig,
     ModelConfig,
+    PriorConfig,
 )
 from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
@@ -36,9 +38,9 @@ from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "DECODERS", "ENCODERS", "FLOWS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig", "EvaluationConfig",
-    "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImportanceSamplingConfig", "MadeConfig", "Member",
-    "MemberConfig", "MlpConfig", "ModelConfig", "RunConfig", "SandwichConfig", "Section", "SourceFacts", "Start",
-    "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path", "load_config", "load_plugin",
-    "source_facts",
+    "DECODERS", "ENCODERS", "FLOWS", "PRIORS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig",
+    "EvaluationConfig", "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImportanceSamplingConfig", "MadeConfig",
+    "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig", "SandwichConfig", "Section",
+    "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path",
+    "load_config", "load_plugin", "source_facts",
 ]  # fmt: skip

@@ -84,9 +84,11 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     """
     reference = next(model.parameters())
     draws = [generator("cpu", seed, "simulated", place) for place in places]
-    z = torch.cat([model.prior.sample(1, each, reference.dtype) for each in draws]).to(reference.device)
+    size = (1, model.prior.noise_size)
+    noise = torch.cat([torch.randn(size, generator=each, dtype=reference.dtype) for each in draws])
     uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in draws]).to(reference.device)
     with full_precision():
+        z = model.prior.from_noise(noise.to(reference.device))
         return SimulatedImages((uniform < model.decode(z).sigmoid()).to(reference.dtype), z)
 
 
