@@ -19,7 +19,7 @@ from iafsweep.config.files import with_values
 from iafsweep.data import load_training_images
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.simulated import simulate
-from iafsweep.models import build_model
+from iafsweep.models import VAE, build_model
 from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.device import training_memory
@@ -173,6 +173,22 @@ def test_a_resumed_run_is_that_which_was_not_interrupted(given, tmp_path):
     assert [each.model_dump(exclude=clock) for each in first] == [each.model_dump(exclude=clock) for each in second]
     for trainer in (whole, halves):
         trainer.close()
+
+
+@pytest.mark.parametrize("given", ["digits", "colour"], indirect=True)
+def test_what_recipes_look_at_are_levels_too(given, tmp_path, monkeypatch):
+    """The first batch that weight norm starts from, and those that an average's batch norm is estimated on."""
+    looked_at = []
+    monkeypatch.setattr(VAE, "posterior", lambda model, x, do=VAE.posterior: (looked_at.append(x), do(model, x))[1])
+    for changes in ({"model.normalisation": "weight_norm"}, {"training.weight_average": 0.9}):
+        config = RunConfig.model_validate(with_values(configuration(given).model_dump(mode="json"), changes))
+        looked_at.clear()
+        folder = RunFolder(tmp_path / next(iter(changes)))
+        trainer = Trainer.start(config, load_training_images(config.data, tmp_path), folder, torch.device("cpu"))
+        trainer.run_epoch()
+        trainer.close()
+        assert len(looked_at) > 6
+        assert all(x.max() > 1 for x in looked_at)
 
 
 @every_kind

@@ -23,6 +23,7 @@ from iafsweep.config.model import (
     ENCODERS,
     FLOWS,
     LIKELIHOODS,
+    PRIORS,
     DecoderConfig,
     EncoderConfig,
     FlowConfig,
@@ -30,6 +31,7 @@ from iafsweep.config.model import (
     MadeConfig,
     MlpConfig,
     ModelConfig,
+    PriorConfig,
 )
 from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
@@ -38,9 +40,9 @@ from iafsweep.config.sources import SOURCES, ImageFormat, SourceFacts, source_fa
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "DECODERS", "ENCODERS", "FLOWS", "LIKELIHOODS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig",
+    "DECODERS", "ENCODERS", "FLOWS", "LIKELIHOODS", "PRIORS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig",
     "EvaluationConfig", "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImageFormat", "ImportanceSamplingConfig",
-    "LikelihoodConfig", "MadeConfig", "Member", "MemberConfig", "MlpConfig", "ModelConfig", "RunConfig",
+    "LikelihoodConfig", "MadeConfig", "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig",
     "SandwichConfig", "Section", "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config",
     "field_paths", "get_path", "load_config", "load_plugin", "source_facts",
 ]  # fmt: skip

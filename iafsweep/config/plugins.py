@@ -19,14 +19,16 @@ from pydantic import create_model
 
 from iafsweep.config import meaning, problems
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, ModelConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
-from iafsweep.config.sources import SOURCES, SourceFacts
+from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
 
-FAMILIES = {family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, LIKELIHOODS, SAMPLERS, SCHEDULERS)}
+FAMILIES = {
+    family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
+}
 """Every family that takes members of other packages, by the field that names one."""
 
 _GROUP = "iafsweep.plugins"
@@ -232,8 +234,8 @@ def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
     if said is None:
         return None
     if isinstance(said, list):
-        shape, *counts = said
-        return SourceFacts(tuple(shape), *counts)
+        shape, *numbers, about = said
+        return SourceFacts._make((tuple(shape), *numbers, About(*about)))
     return _placeholder(name, said, MemberConfig)
 
 

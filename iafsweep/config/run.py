@@ -62,8 +62,8 @@ class RunConfig(Section):
         if self.training.objective in ("dreg", "stl") and not self.model.flow.pushes_scores:
             raise ValueError(
                 f"training.objective = '{self.training.objective}' needs the gradient of log q(z|x) in z at fixed "
-                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, or "
-                f"training.objective = 'iwae' or 'elbo'"
+                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, "
+                f"model.flow.kind = 'planar' or 'sylvester', or training.objective = 'iwae' or 'elbo'"
             )
         return self
 

@@ -84,8 +84,10 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     """
     reference = next(model.parameters())
     draws = [generator("cpu", seed, "simulated", place) for place in places]
-    z = torch.cat([model.prior.sample(1, each, reference.dtype) for each in draws]).to(reference.device)
+    size = (1, model.prior.noise_size)
+    noise = torch.cat([torch.randn(size, generator=each, dtype=reference.dtype) for each in draws])
     with full_precision():
+        z = model.prior.from_noise(noise.to(reference.device))
         parameters = model.decode(z)
     drawn = [model.likelihood.sample(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
     return SimulatedImages(torch.cat(drawn), z)

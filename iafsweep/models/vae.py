@@ -17,8 +17,8 @@ from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.flows import Flow
 from iafsweep.models.inputs import checked_generator, checked_images, checked_whole
-from iafsweep.models.likelihoods import Likelihood, centred
-from iafsweep.models.priors import Prior
+from iafsweep.models.likelihoods import Likelihood
+from iafsweep.models.priors import Passes, Prior
 from iafsweep.models.shapes import ImageShape
 
 
@@ -116,8 +116,8 @@ class VAE(nn.Module):
         Args:
             x: [B, *image_shape] of the model's own dtype, on its device.
         """
-        levels = self.image.levels
-        output: EncoderOutput = self.encoder(x if levels == 2 else centred(x, levels))  # noqa: PLR2004 - bits
+        # Networks see shares of the largest level, which bits are already.
+        output: EncoderOutput = self.encoder(x if self.image.dimensions is None else x / (self.image.levels - 1))
         context = None if self.context_map is None else self.context_map(output.hidden)
         # Networks may compute in fewer bits (autocast); densities are always those of the images' own type.
         mean, log_std = output.mean.to(x.dtype), output.log_std.to(x.dtype)
@@ -175,7 +175,7 @@ class VAE(nn.Module):
         return self.log_likelihood(x, z) + self.log_prior(z)
 
     @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator | None = None, progress: Passes | None = None) -> Tensor:
         """Draw z ~ p(z) and decode: pictures of new images, [count, *image_shape], on the model's device.
 
         A picture holds the means of p(x|z), as shares of the largest level: of bits the probabilities p(x=1|z). Levels
@@ -184,6 +184,7 @@ class VAE(nn.Module):
         Args:
             count: how many images.
             generator: draws the latent variables; None: one seeded with 0, so the same images at every call.
+            progress: hears, where the prior takes many passes of its networks, how many are done and of how many.
 
         Raises:
             TypeError: `count` is no whole number, or `generator` no generator.
@@ -199,8 +200,8 @@ class VAE(nn.Module):
         """
         self._require_eval_mode("sample")
         reference = next(self.parameters())
-        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference.dtype)
-        return self.likelihood.mean(self.decode(z.to(reference.device)))
+        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference, progress)
+        return self.likelihood.mean(self.decode(z))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -99,19 +99,29 @@ def model_card(
     )
 
 
+_FLOWS = {
+    "iaf": "an inverse autoregressive flow",
+    "planar": "a planar flow",
+    "sylvester": "a Sylvester flow",
+    "naf": "a neural autoregressive flow",
+    "spline": "an autoregressive spline flow",
+}
+
+
 def _model(config: RunConfig, parameters: int) -> list[str]:
     model, flow = config.model, config.model.flow
-    posterior = (
-        f"an inverse autoregressive flow of {flow.depth} {'gated' if flow.gated else 'shift-only'} steps, each a "
-        f"masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
-        if flow.depth
-        else "a diagonal Gaussian (no flow)"
-    )
+    posterior = "a diagonal Gaussian (no flow)"
+    if flow.depth:
+        gates = ("gated " if flow.gated else "shift-only ") if flow.kind == "iaf" else ""
+        posterior = f"{_FLOWS.get(flow.kind, f'a flow `{flow.kind}`')} of {flow.depth} {gates}steps"
+    if flow.has_made:
+        posterior += f", each a masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
+    prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
     (channels, height, width), levels = config.image_format
     kind = "binarised images" if config.image_format.dimensions is None else f"images of {levels} levels"
     return [
         f"A variational autoencoder of {kind}, {channels} x {height} x {width}: `{model.encoder.kind}` encoder, "
-        f"`{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior N(0, I), "
+        f"`{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior {prior}, "
         f"`{config.likelihood}` likelihood. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` "
         f"has every field."
     ]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iafsweep.config import RunConfig
+from iafsweep.config import FlowConfig, RunConfig
 from iafsweep.config.meaning import identity
+from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.space import SearchSpace
@@ -76,9 +77,9 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
-    checkpoints, whether to compile, the seed; sizes of encoders, decoders and likelihoods of other kinds; the flow's
-    values at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning rate
-    decay, an objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders, flows and likelihoods of other kinds; the
+    flow's values at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning
+    rate decay, an objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds
     without validation images (that of bits which are drawn for training stays); bits drawn anew each epoch and a
     Bernoulli likelihood, which all configurations had once.
     """
@@ -114,13 +115,31 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:
-        values["flow"]["context_size"] = model.flow.resolved_context_size
-        others = model.flow.family.members.keys() - {model.flow.kind}
-        idle = others if model.flow.has_made else others | {"gated", "made"}
-        values["flow"] = {name: value for name, value in values["flow"].items() if name not in idle}
+        values["flow"] = _flow(model.flow, values["flow"])
+    if "prior" in values:
+        idle = model.prior.family.members.keys() - {model.prior.kind}
+        values["prior"] = {name: value for name, value in values["prior"].items() if name not in idle}
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
-    return values
+    if not model.takes_batch_norm and model.normalisation == "none":
+        del values["normalisation"]  # as with batch norm that there is none of
+    if model.normalisation != "batch_norm":
+        values["flow"].get("made", {}).pop("batch_norm", None)
+    return {name: value for name, value in values.items() if value != {}}
+
+
+def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a flow's values without those of other kinds."""
+    values["context_size"] = flow.resolved_context_size
+    idle = flow.family.members.keys() - {flow.kind} | (set() if flow.has_made else {"made"})
+    if flow.kind != "iaf":
+        idle.add("gated")
+    if isinstance(flow.chosen, SylvesterConfig):
+        used = {"orthogonal": "columns", "householder": "reflections"}.get(flow.chosen.variant)
+        sizes = values.pop("sylvester", {})
+        if kept := {name: value for name, value in sizes.items() if name in {"variant", used}}:
+            values["sylvester"] = kept
+    return {name: value for name, value in values.items() if name not in idle}
 
 
 def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:

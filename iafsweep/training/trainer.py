@@ -16,6 +16,7 @@ from iafsweep.data import TrainingImages, seen_in_training
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
+from iafsweep.models.weight_norm import start_from_data
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, bits_per_dim
 from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
@@ -120,11 +121,23 @@ class Trainer:
         folder.create(config)
         trainer._pictures.draw_data()
         folder.metrics.touch()
+        if config.model.normalisation == "weight_norm":
+            trainer._start_from_data()
         # Killed before the end of its first epoch, a run can go on too.
         trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
+
+    def _start_from_data(self) -> None:
+        """Let the first batch of the first epoch, which is trained on after it, set the lengths of the weights."""
+        training = self.config.training
+        size, seed = training.batch_size, training.seed
+        batches = EpochBatches(self._kept, size, self.model.latent_size, seed, self.epochs_done, see=self._see)
+        first = next(batches)
+        start_from_data(self.model, first.x, first.noise)
+        if self._average is not None:
+            self._average.model.load_state_dict(self.model.state_dict())
 
     @classmethod
     def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:

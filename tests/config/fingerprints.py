@@ -34,7 +34,7 @@ def written(config, folder):
 
 def source(config, folder):
     """Where images come from; full MNIST is too large to read here."""
-    return SOURCES.load(config.data.source).__name__, config.data.facts
+    return SOURCES.load(config.data.source), config.data.facts
 
 
 def images(config, folder):
