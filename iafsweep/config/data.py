@@ -121,6 +121,15 @@ class DataConfig(Section):
         return "your own set" if self.source == "file" else self.source
 
     @property
+    def told(self) -> str:
+        """The source for a reader: what it is, who made it, on which terms; of one's own images what was found."""
+        if self.images is not None:
+            return f"{self.called}: {self.images}"
+        about = self.facts.about
+        told = [self.called, about.title, about.citation, f"licence {about.licence}" if about.licence else ""]
+        return "; ".join(each for each in told if each)
+
+    @property
     def facts(self) -> SourceFacts:
         """The known sizes of the source.
 

@@ -48,7 +48,7 @@ def _assemble(config: ModelConfig, image: ImageFormat) -> VAE:
     encoder = build_encoder(config.encoder, image.shape, size, momentum)
     flow = build_flow(config.flow, size, momentum)
     context_size = flow.context_size
-    prior = build_prior(config.prior, size, image.shape, encoder, config.posterior_offset)
+    prior = build_prior(config.prior, size, image, encoder, config.posterior_offset)
     return VAE(
         encoder,
         None if context_size is None else NormalisedLinear(encoder.hidden_size, context_size, momentum),

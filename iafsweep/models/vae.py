@@ -17,7 +17,7 @@ from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.flows import Flow
 from iafsweep.models.inputs import checked_generator, checked_images, checked_whole
-from iafsweep.models.likelihoods import Likelihood
+from iafsweep.models.likelihoods import Likelihood, centred
 from iafsweep.models.priors import Passes, Prior
 from iafsweep.models.shapes import ImageShape
 
@@ -116,8 +116,8 @@ class VAE(nn.Module):
         Args:
             x: [B, *image_shape] of the model's own dtype, on its device.
         """
-        # Networks see shares of the largest level, which bits are already.
-        output: EncoderOutput = self.encoder(x if self.image.dimensions is None else x / (self.image.levels - 1))
+        levels = self.image.levels
+        output: EncoderOutput = self.encoder(x if levels == 2 else centred(x, levels))  # noqa: PLR2004 - bits
         context = None if self.context_map is None else self.context_map(output.hidden)
         # Networks may compute in fewer bits (autocast); densities are always those of the images' own type.
         mean, log_std = output.mean.to(x.dtype), output.log_std.to(x.dtype)

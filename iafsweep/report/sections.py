@@ -206,7 +206,7 @@ def environment(found: Findings, command: Sequence[str]) -> Markup:
     facts = {
         "sweep": f"{found.name}, begun {header.created}",
         "search": f"sampler {space.sweep.sampler}, scheduler {scheduler}, {space.sweep.trials:,} trials",
-        "data": f"{space.base.data.source}, {space.base.data.held_out:,} validation images",
+        "data": f"{space.base.data.told}; {space.base.data.held_out:,} validation images",
         "seeds": f"sweep {header.seed}, split {space.base.data.split_seed}, "
         f"binarisation {space.base.data.binarisation_seed}, evaluation {space.base.evaluation.seed}; "
         "each trial's own stands in leaderboard.csv",

@@ -82,7 +82,7 @@ def model_card(
             "---",
             "library_name: iafsweep",
             "tags: [variational-autoencoder, inverse-autoregressive-flow]",
-            f"datasets: [{'mnist' if config.data.source.startswith('mnist') else config.data.source}]",
+            *([] if config.data.source == "file" else [f"datasets: [{config.data.source.removesuffix('_mini')}]"]),
             "---",
             "",
             f"# {_plain(config.title) or f'Variational autoencoder {_plain(origin.name)}'}",
@@ -129,6 +129,7 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
 
 def _use(config: RunConfig) -> list[str]:
     shape = ", ".join(str(size) for size in config.image_format.shape)
+    there = ', images="images.npz"' if config.data.source == "file" else ""
     return [
         "## Use",
         "",
@@ -137,7 +138,7 @@ def _use(config: RunConfig) -> list[str]:
         "",
         'run = iafsweep.load_run(".")  # this folder; no code from it is run',
         f"run.model.sample(64)  # new images, means of their pixels from 0 to 1, [64, {shape}]",
-        'run.log_likelihood(run.images("test", 100))  # nats an image, by importance sampling',
+        f'run.log_likelihood(run.images("test", 100{there}))  # nats an image, by importance sampling',
         "```",
     ]
 
@@ -222,9 +223,9 @@ def _recipe(config: RunConfig) -> list[str]:
 
 def _training(config: RunConfig, origin: Origin) -> list[str]:
     data, training = config.data, config.training
+    of = "images of one's own" if data.source == "file" else f"`{data.source}`"
     known = [
-        f"{data.training_images:,} training images of `{data.source}`, {data.held_out:,} held out (split seed "
-        f"{data.split_seed})",
+        f"{data.training_images:,} training images of {of}, {data.held_out:,} held out (split seed {data.split_seed})",
         f"{origin.epoch} epochs, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, training seed "
         f"{training.seed}",
         *_recipe(config),

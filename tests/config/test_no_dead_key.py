@@ -59,8 +59,6 @@ GATED = {
     "model.decoder.kind": "gated_conv",
     "model.encoder.gated_conv.hidden_size": 4,
 }
-LEVELS = {"data.binarisation": "none", "model.likelihood.kind": "discretised_logistic"}
-MIXTURE = LEVELS | {"model.likelihood.kind": "discretised_logistic_mixture"}
 SYLVESTER = {"model.flow.kind": "sylvester", "model.flow.context_size": 5, "model.flow.sylvester.columns": 2}
 HOUSEHOLDER = SYLVESTER | {"model.flow.sylvester.variant": "householder"}
 NAF, SPLINE = {"model.flow.kind": "naf"}, {"model.flow.kind": "spline"}
@@ -72,6 +70,8 @@ VAMP = {
     "model.flow.depth": 0,
     "model.normalisation": "none",
 }
+LEVELS = {"data.binarisation": "none", "model.likelihood.kind": "discretised_logistic"}
+MIXTURE = LEVELS | {"model.likelihood.kind": "discretised_logistic_mixture"}
 LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}

@@ -64,10 +64,6 @@ def trained(kind, computing, **arguments):
     return torch.stack([step(batch, 0.7) for batch in batches()]), model, step
 
 
-NETWORKS = [("mlp", "iaf"), ("resnet", "iaf"), ("gated_conv", "iaf")]
-OTHER_FLOWS = [("mlp", flow) for flow in FLOWS if flow != "iaf"]
-
-
 @pytest.mark.parametrize("kind", ["discretised_logistic", "discretised_logistic_mixture"])
 def test_the_step_of_levels_and_colours_is_one_graph(kind):
     """Without it nothing could be compiled; what a compiler makes of the graph is not looked at here."""
@@ -78,6 +74,10 @@ def test_the_step_of_levels_and_colours_is_one_graph(kind):
     terms = mean_terms(model, EAGER)
     traced = torch.compile(terms, dynamic=False, fullgraph=True, backend="aot_eager")
     assert [each.item() for each in traced(x, noise)] == [each.item() for each in terms(x, noise)]
+
+
+NETWORKS = [("mlp", "iaf"), ("resnet", "iaf"), ("gated_conv", "iaf")]
+OTHER_FLOWS = [("mlp", flow) for flow in FLOWS if flow != "iaf"]
 
 
 @pytest.mark.parametrize(("kind", "flow"), NETWORKS + OTHER_FLOWS)

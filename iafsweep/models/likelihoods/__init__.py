@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iafsweep.config import ImageFormat, LikelihoodConfig
-from iafsweep.models.likelihoods.base import Likelihood
+from iafsweep.models.likelihoods.base import Likelihood, centred
 
 
 def build_likelihood(config: LikelihoodConfig, image: ImageFormat) -> Likelihood:
@@ -17,4 +17,4 @@ def build_likelihood(config: LikelihoodConfig, image: ImageFormat) -> Likelihood
     return member.from_config(config, image)
 
 
-__all__ = ["Likelihood", "build_likelihood"]
+__all__ = ["Likelihood", "build_likelihood", "centred"]
