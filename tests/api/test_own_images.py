@@ -160,8 +160,11 @@ def test_a_configuration_that_does_not_fit_the_images_says_so_with_their_name(ho
         with_images(load_config("own.toml", ["data.validation_images=54"]), None)
     with pytest.raises(ConfigError, match="images = 7 is more than the 6 test images of your own set"):
         with_images(load_config("own.toml", ["evaluation.importance_sampling.images=7"]), None)
-    with pytest.raises(ConfigError, match="path = 'mine.npz' names images of one's own, but source = 'mnist'"):
+    with pytest.raises(ConfigError, match="path = 'mine.npz' is for images of one's own, but source = 'mnist'"):
         load_config("own.toml", ["data.source=mnist"])
+    for override in ("data.image_size=[8, 8]", "data.grey=true", "data.invert=true", "data.levels=17"):
+        with pytest.raises(ConfigError, match="is for images of one's own, but source = 'mnist_mini'"):
+            load_config("own.toml", ["data.source=mnist_mini", "data.path=unset", override])
     wide = (home / "space.toml").read_text().replace("[search]", '[search]\n"training.batch_size" = { int = [10, 50] }')
     (home / "space.toml").write_text(wide)
     with pytest.raises(ConfigError, match=r"illegal, the first: .*training.batch_size = 50"):
