@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.gpu.context import Context, run_step
 from benchmarks.gpu.images import data_config, first_bits, root
 from benchmarks.train import MODELS, SHAPE, endless
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.data import load_training_images
 from iafsweep.estimators import annealed_importance_sampling, importance_sampling, linear_schedule
 from iafsweep.evaluation.bridges import encode, posterior_bridge
@@ -80,7 +80,7 @@ def _compare_slopes(context: Context, config: ModelConfig, x: Tensor, noise: Ten
 
 def slope_of(config: ModelConfig, x: Tensor, noise: Tensor, device: torch.device, precision: Precision) -> Slope:
     """Return the bound of a training batch and its gradient, computed on a device."""
-    model = build_model(config, SHAPE, seed=0).to(device).train()
+    model = build_model(config, ImageFormat(SHAPE), seed=0).to(device).train()
     with full_precision():
         reconstruction, kl = mean_terms(model, Computing(precision, compiled=False))(x.to(device), noise.to(device))
         bound = reconstruction + kl
@@ -99,7 +99,7 @@ def _distance(value: Tensor, truth: Tensor) -> float:
 
 def _is_lowered_as_told(config: ModelConfig, x: Tensor, device: torch.device) -> bool:
     """Whether convolutions and products give bfloat16, and all that is kept or summed is float32, after a step."""
-    model = build_model(config, SHAPE, seed=0).to(device)
+    model = build_model(config, ImageFormat(SHAPE), seed=0).to(device)
     given: set[torch.dtype] = set()
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -120,7 +120,7 @@ def _train_both(context: Context, config: ModelConfig, device: torch.device) -> 
     bounds = {}
     images = load_training_images(data_config(context), root()).training.to(device)
     for precision in ("bfloat16", "float32"):
-        model = build_model(config, SHAPE, seed=0).to(device).train()
+        model = build_model(config, ImageFormat(SHAPE), seed=0).to(device).train()
         optimiser = torch.optim.Adam(model.parameters(), fused=True)
         step = TrainingStep(model, optimiser, Computing(precision, compiled=False))
         epochs = (EpochBatches(images, context.sizes.batch_size, config.latent_size, 0, epoch) for epoch in count())

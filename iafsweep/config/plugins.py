@@ -19,14 +19,16 @@ from pydantic import create_model
 
 from iafsweep.config import meaning, problems
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, PRIORS, ModelConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
 from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
 
-FAMILIES = {family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, SAMPLERS, SCHEDULERS)}
+_ALL = (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
+
+FAMILIES = {family.path: family for family in _ALL}
 """Every family that takes members of other packages, by the field that names one."""
 
 _GROUP = "iafsweep.plugins"

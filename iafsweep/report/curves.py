@@ -10,6 +10,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.records import EpochMetrics, LeaderboardRow, TextTable
 from iafsweep.report.figure import Curve, Curves
 from iafsweep.report.scales import bounded, linear
+from iafsweep.report.scored import nats_note
 from iafsweep.run_files import metrics_file
 
 _POINTS_IN_ALL = 24_000
@@ -49,7 +50,8 @@ def learning_curves(rows: Sequence[LeaderboardRow], metrics: dict[str, list[Epoc
         curves.append(Curve(trial=row.trial, x=x, y=y))
     axis, above = bounded("validation −ELBO (nats per image)", [value for curve in curves for value in curve.y])
     epochs = linear("epoch", [value for curve in curves for value in curve.x])
-    notes = ["The bound on the validation images after each epoch, at full KL weight."]
+    in_bits = nats_note(next((row.dimensions for row in rows), None))
+    notes = [f"The bound on the validation images after each epoch, at full KL weight.{in_bits}"]
     if above:
         notes.append(f"The axis ends at {axis.high:.0f} nats; {above:,} points lie above it.")
     if len(shown) < len(rows):

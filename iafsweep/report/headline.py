@@ -101,6 +101,7 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
         tiles.append(_tile("test NLL", "–", None, ["not scored on test images"]))
     if best.retrained is not None and (sampled := best.retrained.nll_importance_sampling) is not None:
         foot = [
+            *_bits(sampled.bits_per_dim),
             f"mean over {sampled.seeds} seeds, ± one seed's standard deviation",
             f"{sampled.images or 0:,} images",
             f"{sampled.samples or 0:,} samples",
@@ -110,13 +111,26 @@ def _best_card(found: Findings, best: LeaderboardRow) -> Markup:
 
 
 def _validation_foot(best: LeaderboardRow) -> list[str | Markup]:
-    return [f"{best.validation_images or 0:,} images", f"epoch {best.best_epoch} of {best.epochs}"]
+    return [
+        *_bits(best.validation_bits_per_dim),
+        f"{best.validation_images or 0:,} images",
+        f"epoch {best.best_epoch} of {best.epochs}",
+    ]
+
+
+def _bits(bits_per_dim: float | None) -> list[str]:
+    """Bits per dimension, for the foot of a tile; nothing of images that are bits."""
+    return [] if bits_per_dim is None else [f"{bits_per_dim:.3f} bits/dim"]
 
 
 def _estimate_tile(name: str, estimate: Estimate, sampled: Figure | None) -> Markup:
     """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
     verdict = verdict_of(estimate)
-    foot: list[str | Markup] = [f"{estimate.images:,} images", readable_settings(estimate.settings)]
+    foot: list[str | Markup] = [
+        *_bits(estimate.bits_per_dim),
+        f"{estimate.images:,} images",
+        readable_settings(estimate.settings),
+    ]
     if sampled is not None:
         foot.append(f"IS on the same: {number(sampled.value)}")
     if estimate.untrusted_share is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, shown_figures
+from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, bits_detail, shown_figures
 from iafsweep.records.trust import level_of
 from iafsweep.report.figure import Span, SpanRow, Spans
 from iafsweep.report.scales import linear
@@ -49,6 +49,7 @@ def figures_with_errors(evaluations: Mapping[str, Evaluation], show: Sequence[st
         "Lines are one standard error over images; a hollow mark is a figure whose weights say not to trust it. "
         "Methods may rest on different numbers of images (see the table), so compare within a method."
     )
+    note += nats_note(next((each.dimensions for found in evaluations.values() for each in found.estimates), None))
     if left_out:
         note += f" The best {MOST_TRIALS} of {len(evaluations):,} scored trials are shown."
     return Spans(
@@ -87,8 +88,8 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
             each.start,
             each.settings,
             f"{each.images:,}",
-            FigureCell(value=each.lower, error=each.lower_error),
-            FigureCell(value=each.upper, error=each.upper_error),
+            FigureCell(value=each.lower, error=each.lower_error, details=bits_detail(each.bits_per_dim(each.lower))),
+            FigureCell(value=each.upper, error=each.upper_error, details=bits_detail(each.bits_per_dim(each.upper))),
             FigureCell(value=each.gap, error=each.gap_error),
             ShareCell(untrusted=each.untrusted_share),
             share(each.acceptance_rate),
@@ -98,6 +99,11 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
         for each in evaluation.sandwiches
     ]
     return TextTable(header=header, rows=tuple(rows))
+
+
+def nats_note(dimensions: int | None) -> str:
+    """Return a sentence on how nats become bits per dimension; nothing of images that are bits."""
+    return "" if dimensions is None else f" {dimensions * math.log(2):,.2f} nats per image are 1 bit per dimension."
 
 
 def number(value: float | None, places: int = 2) -> str:
@@ -120,7 +126,7 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str | FigureCell | Shar
         METHODS[each.method],
         readable_settings(each.settings),
         f"{each.images:,}",
-        FigureCell(value=each.nll, error=each.standard_error),
+        FigureCell(value=each.nll, error=each.standard_error, details=bits_detail(each.bits_per_dim)),
         "–" if each.untrusted_share is None else ShareCell(untrusted=each.untrusted_share),
         number(each.pareto_k),
         number(each.log_weight_variance),

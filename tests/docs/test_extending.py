@@ -123,7 +123,7 @@ assert configuration_key(config) == said["key"]
 assert dump_config(config) == said["text"]
 assert dump_config(build_stored(tomllib.loads(said["usual"]), "x")) == said["usual"]
 try:
-    iafsweep.build_model(config.model, (1, 12, 16), 0)
+    iafsweep.build_model(config.model, config.image_format, 0)
 except PluginError as error:
     print(error)
 assert "iafsweep_linear" not in sys.modules

@@ -20,7 +20,7 @@ from model_cases import (
 )
 from torch.autograd.functional import jacobian
 
-from iafsweep.config import ModelConfig, PriorConfig
+from iafsweep.config import ImageFormat, ModelConfig, PriorConfig
 from iafsweep.estimators.annealing import annealed_importance_sampling
 from iafsweep.evaluation.bridges import prior_bridge
 from iafsweep.evaluation.simulated import simulate
@@ -46,7 +46,7 @@ def whole_model(kind, normalisation="batch_norm", **settings):
     encoder = "gated_conv" if kind == "vamp" else "mlp"
     prior = PriorConfig.model_validate({"kind": kind, "autoregressive": {"width": 9}, "vamp": {"components": 3}})
     config = model_config(encoder=encoder, flow=flow, prior=prior, normalisation=normalisation, **settings)
-    return build_model(config, IMAGE_SHAPE, 3)
+    return build_model(config, ImageFormat(IMAGE_SHAPE), 3)
 
 
 def grid():

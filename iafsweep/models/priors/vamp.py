@@ -12,12 +12,12 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import VampPriorConfig
 from iafsweep.models.densities import diagonal_normal_log_density
 from iafsweep.models.encoders import Encoder, EncoderOutput
+from iafsweep.models.likelihoods import centred
 from iafsweep.models.priors.base import Passes, Prior
-from iafsweep.models.shapes import ImageShape
 
 PSEUDO_LOGIT = -2.0
 """Where the logits of pseudo-inputs' pixels start, with a standard deviation of 1: about as dark as a digit."""
@@ -29,18 +29,19 @@ class VampPrior(Prior):
 
     Args:
         latent_size: D.
-        image_shape: of the pseudo-inputs.
+        image: what the pseudo-inputs look like.
         components: K.
         encoder: the model's own, without batch norm; it is no part of this module's state.
         posterior_offset: added to its log standard deviation.
     """
 
     def __init__(
-        self, latent_size: int, image_shape: ImageShape, components: int, encoder: Encoder, posterior_offset: float
+        self, latent_size: int, image: ImageFormat, components: int, encoder: Encoder, posterior_offset: float
     ) -> None:
         super().__init__(latent_size)
         self.noise_size = latent_size + 1  # one number chooses the component
-        self.pseudo_logits = nn.Parameter(torch.full((components, *image_shape), PSEUDO_LOGIT))
+        self.pseudo_logits = nn.Parameter(torch.full((components, *image.shape), PSEUDO_LOGIT))
+        self.levels = image.levels
         self.posterior_offset = posterior_offset
         self._encoder = (encoder,)  # in a tuple, so that its weights are not counted twice
         self._fixed: tuple[Tensor, Tensor] | None = None
@@ -50,13 +51,13 @@ class VampPrior(Prior):
         cls,
         config: PriorConfig,
         latent_size: int,
-        image_shape: ImageShape,
+        image: ImageFormat,
         encoder: Encoder,
         posterior_offset: float,
     ) -> VampPrior:
         """Make it with the size in ``config.vamp``."""
         components = config.section(VampPriorConfig).components
-        return cls(latent_size, image_shape, components, encoder, posterior_offset)
+        return cls(latent_size, image, components, encoder, posterior_offset)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the pseudo-inputs."""
@@ -79,7 +80,9 @@ class VampPrior(Prior):
         """Return mean and log standard deviation of every component, each [K, D]."""
         if self._fixed is not None:
             return self._fixed
-        output: EncoderOutput = self._encoder[0](self.pseudo_logits.sigmoid())
+        pixels = self.pseudo_logits.sigmoid()
+        # As the model's own images come to the encoder: bits as they are, levels from -1 to 1.
+        output: EncoderOutput = self._encoder[0](pixels if self.levels == 2 else centred(pixels, 2))  # noqa: PLR2004
         return output.mean.to(dtype), output.log_std.to(dtype) + self.posterior_offset
 
     @torch.no_grad()
