@@ -161,7 +161,7 @@ def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
             values.pop(name, None)
     if not (training.weight_average and config.model.has_batch_norm):
         values.pop("weight_average_images", None)
-    if "weight_average_images" in values:
+    if "weight_average_images" in values and config.data.is_known:
         values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
     if (
         patience := training.early_stopping_epochs

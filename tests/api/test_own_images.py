@@ -22,6 +22,7 @@ from iafsweep.search_space.files import dump_space, load_space, read_stored_spac
 from iafsweep.sweep.storage.stored_sweep import space_hash
 from iafsweep.training.run_log import hyperparameters
 from tests.cli.tiny_run import main
+from tests.config.test_no_dead_key import CHANGES, config_of
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (60, 8, 8), dtype=np.uint8)
@@ -169,6 +170,15 @@ def test_a_configuration_that_does_not_fit_the_images_says_so_with_their_name(ho
     (home / "space.toml").write_text(wide)
     with pytest.raises(ConfigError, match=r"illegal, the first: .*training.batch_size = 50"):
         space_with_images(load_space("space.toml"), None)
+
+
+@pytest.mark.parametrize("path", [path for path in CHANGES if not path.startswith("data.")])
+def test_any_field_may_be_set_before_images_are_looked_at(path):
+    """A file is read, its rules are checked and keys are made before anybody knows how many images there are."""
+    change = CHANGES[path]
+    own = {"data.source": "file", "data.path": "nowhere", "data.validation_images": None, path: change.value}
+    assert not (config := config_of(change, **own)).data.is_known
+    assert configuration_key(config)
 
 
 def pictures(folder):
