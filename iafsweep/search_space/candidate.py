@@ -163,8 +163,7 @@ def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         values.pop("weight_average_images", None)
     if "weight_average_images" in values and config.data.is_known:
         values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
-    if (
-        patience := training.early_stopping_epochs
-    ) is not None and patience + training.settled_epochs >= training.epochs:
-        values.pop("early_stopping_epochs")
+    patience = training.early_stopping_epochs
+    if patience is not None and patience + training.settled_epochs >= training.epochs:
+        del values["early_stopping_epochs"]
     return values

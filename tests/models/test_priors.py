@@ -193,6 +193,19 @@ def test_what_does_not_go_together_is_refused_with_the_reason(values, said):
         ModelConfig.model_validate(values)
 
 
+def test_the_vamp_prior_is_the_mixture_of_posteriors_on_paper_in_float32_too():
+    prior = trained("vamp")
+    z = 3 * normal(20, LATENT_SIZE)
+    mean, log_std = prior.components(torch.float64)
+    each = torch.distributions.Normal(mean, log_std.exp()).log_prob(z[:, None]).sum(-1)
+    expected = torch.logsumexp(each, 1) - math.log(len(mean))
+    assert torch.allclose(prior.log_density(z), expected, atol=1e-9)
+    prior.fix()
+    low = prior.log_density(z.float())
+    assert low.dtype == torch.float32
+    assert torch.allclose(low.double(), expected, rtol=1e-5)
+
+
 def test_vamp_goes_with_an_encoder_without_batch_norm():
     allowed = {"prior": {"kind": "vamp"}, "flow": {"depth": 0}}
     ModelConfig.model_validate(allowed | {"normalisation": "weight_norm"})

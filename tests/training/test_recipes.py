@@ -110,7 +110,7 @@ def test_metrics_tell_norms_clipped_steps_and_active_units(config, images, tmp_p
     assert never.gradient_norm == pytest.approx(gradient_norm(fresh.model).item(), rel=1e-4)
     fresh.close()
     trained = load_trained_model(RunFolder(tmp_path / "never"), "last", cpu).model
-    bits = fresh._validation.bits
+    bits = fresh._validation.images
     with torch.no_grad():
         parameters = trained.posterior(bits)
         landed = trained.transform_noise(torch.zeros(len(bits), 4), parameters)[0]

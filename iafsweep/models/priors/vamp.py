@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import VampPriorConfig
-from iafsweep.models.densities import diagonal_normal_log_density
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.likelihoods import centred
 from iafsweep.models.priors.base import Passes, Prior
@@ -65,9 +64,12 @@ class VampPrior(Prior):
 
     def log_density(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats: z [..., D] to [...]."""
-        mean, log_std = self.components(z.dtype)
-        each = diagonal_normal_log_density(z.unsqueeze(-2), mean, log_std)
-        return torch.logsumexp(each, dim=-1) - math.log(len(mean))
+        # Squares multiplied out take a number a component, not D of them; what cancels then wants float64.
+        mean, log_std = self.components(torch.float64)
+        precision, where = (-2 * log_std).exp(), z.double()
+        squares = where.square() @ precision.T - 2 * where @ (mean * precision).T + (mean.square() * precision).sum(-1)
+        constant = log_std.sum(-1) + 0.5 * self.latent_size * math.log(2 * math.pi)
+        return (torch.logsumexp(-0.5 * squares - constant, dim=-1) - math.log(len(mean))).to(z.dtype)
 
     def from_noise(self, noise: Tensor, passes: Passes | None = None) -> Tensor:
         """Turn draws of N(0, I) [..., D + 1] into draws of p(z) [..., D]: the first number chooses the component."""
@@ -79,7 +81,8 @@ class VampPrior(Prior):
     def components(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation of every component, each [K, D]."""
         if self._fixed is not None:
-            return self._fixed
+            mean, log_std = self._fixed
+            return mean.to(dtype), log_std.to(dtype)
         pixels = self.pseudo_logits.sigmoid()
         # As the model's own images come to the encoder: bits as they are, levels from -1 to 1.
         output: EncoderOutput = self._encoder[0](pixels if self.levels == 2 else centred(pixels, 2))  # noqa: PLR2004
