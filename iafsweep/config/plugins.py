@@ -194,7 +194,7 @@ def _said(member: Member) -> Any:  # noqa: ANN401 - JSON
     """What a file keeps of a member: the defaults of its section, the facts of a data source."""
     if member.section is not None:
         return member.section().model_dump(mode="json")
-    return list(member.knows) if isinstance(member.knows, SourceFacts) else None
+    return list(member.knows._asdict().items()) if isinstance(member.knows, SourceFacts) else None
 
 
 def _version_of(name: str) -> str:
@@ -231,8 +231,8 @@ def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
     if said is None:
         return None
     if isinstance(said, list):
-        shape, *numbers, about = said
-        return SourceFacts._make((tuple(shape), *numbers, About(*about)))
+        facts = {field: value for field, value in said if field in SourceFacts._fields}
+        return SourceFacts(**facts | {"image_shape": tuple(facts["image_shape"]), "about": About(*facts["about"])})
     return _placeholder(name, said, MemberConfig)
 
 
