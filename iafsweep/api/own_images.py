@@ -57,5 +57,5 @@ def told(data: DataConfig, images: Images) -> str:
     return (
         f"{images.name}: {data.training_images:,} images to train on, {data.held_out:,} to validate on, "
         f"{data.facts.test_images:,} to test on; {channels} x {height} x {width}, {images.levels} levels (values 0 to "
-        f"{images.levels - 1})"
+        f"{images.levels - 1}){f'; not read: {images.left_out}' if images.left_out else ''}"
     )

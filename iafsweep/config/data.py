@@ -95,11 +95,13 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _leaves_training_images(self) -> DataConfig:
-        if self.path is not None and self.source != "file":
-            raise ValueError(
-                f"path = {self.path!r} names images of one's own, but source = {self.source!r}; set data.source = "
-                f"'file', or leave the path out"
-            )
+        for name, field in type(self).model_fields.items():
+            is_own = any(isinstance(mark, Where) for mark in field.metadata)
+            if is_own and self.source != "file" and getattr(self, name) != field.default:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r} is for images of one's own, but source = {self.source!r}; set "
+                    f"data.source = 'file', or leave it out"
+                )
         if not self.is_known:
             return self
         available = self.facts.training_images

@@ -54,7 +54,7 @@ class RunConfig(Section):
                 f"training.batch_size = {self.training.batch_size} is more than the {self.data.training_images:,} "
                 f"training images; take a smaller batch"
             )
-        if self.training.early_stopping_epochs is not None and self.data.held_out == 0:
+        if self.training.early_stopping_epochs is not None and self.data.validation_images == 0:
             raise ValueError(
                 "training.early_stopping_epochs looks at the validation bound, but data.validation_images = 0; hold "
                 "validation images out or leave it unset"

@@ -22,6 +22,7 @@ from iafsweep.search_space.files import dump_space, load_space, read_stored_spac
 from iafsweep.sweep.storage.stored_sweep import space_hash
 from iafsweep.training.run_log import hyperparameters
 from tests.cli.tiny_run import main
+from tests.config.test_no_dead_key import CHANGES, config_of
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (60, 8, 8), dtype=np.uint8)
@@ -160,12 +161,24 @@ def test_a_configuration_that_does_not_fit_the_images_says_so_with_their_name(ho
         with_images(load_config("own.toml", ["data.validation_images=54"]), None)
     with pytest.raises(ConfigError, match="images = 7 is more than the 6 test images of your own set"):
         with_images(load_config("own.toml", ["evaluation.importance_sampling.images=7"]), None)
-    with pytest.raises(ConfigError, match="path = 'mine.npz' names images of one's own, but source = 'mnist'"):
+    with pytest.raises(ConfigError, match="path = 'mine.npz' is for images of one's own, but source = 'mnist'"):
         load_config("own.toml", ["data.source=mnist"])
+    for override in ("data.image_size=[8, 8]", "data.grey=true", "data.invert=true", "data.levels=17"):
+        with pytest.raises(ConfigError, match="is for images of one's own, but source = 'mnist_mini'"):
+            load_config("own.toml", ["data.source=mnist_mini", "data.path=unset", override])
     wide = (home / "space.toml").read_text().replace("[search]", '[search]\n"training.batch_size" = { int = [10, 50] }')
     (home / "space.toml").write_text(wide)
     with pytest.raises(ConfigError, match=r"illegal, the first: .*training.batch_size = 50"):
         space_with_images(load_space("space.toml"), None)
+
+
+@pytest.mark.parametrize("path", [path for path in CHANGES if not path.startswith("data.")])
+def test_any_field_may_be_set_before_images_are_looked_at(path):
+    """A file is read, its rules are checked and keys are made before anybody knows how many images there are."""
+    change = CHANGES[path]
+    own = {"data.source": "file", "data.path": "nowhere", "data.validation_images": None, path: change.value}
+    assert not (config := config_of(change, **own)).data.is_known
+    assert configuration_key(config)
 
 
 def pictures(folder):

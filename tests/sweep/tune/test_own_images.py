@@ -16,6 +16,8 @@ from iafsweep.sweep.tune.options import LaunchOptions
 from tests.api.test_own_images import CONFIG, GREY, SPACE, changed
 from tests.test_end_to_end import run
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
