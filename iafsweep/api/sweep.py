@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,6 +17,9 @@ from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
+
+if TYPE_CHECKING:
+    from iafsweep.report import Chart
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,28 @@ class LoadedSweep:
                 f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or {remedy}"
             )
         return self.run(best.trial, device)
+
+    def figure(self, name: str = "learning-curves", show: str | Sequence[str] = ()) -> Chart:
+        """Return one chart of the report, which a notebook shows as a cell's value; ``.save(path)`` writes a page.
+
+        It shows the sweep as it is now: zoom, tooltips and downloads are those of the report.
+
+        Args:
+            name: ``learning-curves``, ``importance``, ``variance``, ``parallel``, ``contour``, ``cost``,
+                ``test-figures``, or ``slice-`` and a searched parameter, such as ``slice-depth``.
+            show: settings of the test figures to show.
+
+        Raises:
+            UserError: there is no such chart.
+
+        Example:
+            >>> import iafsweep
+            >>> iafsweep.load_sweep("runs/quick-1").figure("parallel").name
+            'parallel'
+        """
+        from iafsweep.report import chart
+
+        return chart(read_sweep(SweepFolder(self.path)), name, (show,) if isinstance(show, str) else show)
 
     def run(self, trial: str, device: DeviceChoice = "auto") -> Run:
         """Return a trial's run.
