@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,9 +150,7 @@ def report(
             ) from error
 
 
-def served_report(
-    folder: Path, command: Sequence[str], show: Sequence[str] = ()
-) -> AbstractContextManager[tuple[str, Callable[[], None]]]:
+def served_report(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> AbstractContextManager[str]:
     """Serve the report to this machine alone, renewed as the sweep goes on: ``iafsweep.report.serve.served``."""
     from iafsweep.report.serve import served
 

@@ -75,9 +75,14 @@ class Shares(Record):
         empty: why there is nothing to show; empty if there is.
     """
 
-    bars: tuple[tuple[str, float], ...] = ()
-    note: str = ""
-    empty: str = ""
+    bars: tuple[tuple[str, float], ...]
+    note: str
+    empty: str
+
+    @staticmethod
+    def none(why: str) -> Shares:
+        """Return that there is nothing to show, and why."""
+        return Shares(bars=(), note="", empty=why)
 
 
 class Pictures(Record):
@@ -109,7 +114,7 @@ class Tile(Record):
     label: str
     value: str
     error: str | None = None
-    foot: tuple[str, ...] = ()
+    foot: tuple[str, ...]
     untrusted: float | None = None
 
 

@@ -32,18 +32,18 @@ def parameter_importance(space: SearchSpace, state: LedgerState) -> Shares:
     completed = [trial for trial in told if trial is not None and trial.state == OptunaState.COMPLETE]
     if len(completed) < FEWEST_TRIALS:
         found = f"{len(completed)} trial{'' if len(completed) == 1 else 's'} completed with a bound"
-        return Shares(empty=f"Too few trials: {found}, importance needs at least {FEWEST_TRIALS}.")
+        return Shares.none(f"Too few trials: {found}, importance needs at least {FEWEST_TRIALS}.")
     share = max(_LEAST_SHARE, min(_MOST_SHARE, _GOOD_TRIALS / len(completed)))
     values = _estimate(completed, _varied(completed), share)
     names = sorted(values, key=lambda name: -values[name])
     if not names:
-        return Shares(empty="No searched parameter has more than one value among the completed trials.")
+        return Shares.none("No searched parameter has more than one value among the completed trials.")
     note = (
         f"How much each parameter tells the best {share:.0%} of the {len(completed):,} completed trials from the "
         "others (Optuna, PED-ANOVA). Early-stopped trials are not counted. It says that a parameter matters, not which "
         "value is good: see the slices. What makes a trial bad at all may count for little: see the figure beside it."
     )
-    return Shares(bars=tuple((name, round(values[name], 4)) for name in names), note=note)
+    return Shares(bars=tuple((name, round(values[name], 4)) for name in names), note=note, empty="")
 
 
 def _varied(completed: Sequence[optuna.trial.FrozenTrial]) -> list[str]:

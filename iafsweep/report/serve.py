@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,7 +40,7 @@ class _Kept:
         with self._lock:
             if time.monotonic() < self._next:
                 return
-            began = time.monotonic()
+            began = time.process_time()
             sweep = read_sweep(self._folder)
             state = state_of(self._folder), sweep.driver
             if state != self._state:
@@ -48,7 +48,7 @@ class _Kept:
                 self.page = html_page(contents, live=True).encode("utf-8", errors="replace")
                 self.data = as_json(contents).encode("utf-8", errors="replace")
                 self._state = state
-            self._next = time.monotonic() + max(FEWEST_SECONDS, (time.monotonic() - began) / SHARE_OF_TIME)
+            self._next = time.monotonic() + max(FEWEST_SECONDS, (time.process_time() - began) / SHARE_OF_TIME)
 
 
 def _handler(kept: _Kept, token: str) -> type[BaseHTTPRequestHandler]:
@@ -93,8 +93,8 @@ def _handler(kept: _Kept, token: str) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def served(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Give the address of a report that is kept up to date, and what serves it until it is interrupted.
+def served(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> Iterator[str]:
+    """Serve a report that is kept up to date while the block lasts, and give its address.
 
     It is reached from this machine alone, at a port and behind a token that are made anew each time; it writes nothing.
 
@@ -111,4 +111,8 @@ def served(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> It
     kept.renew()
     with ThreadingHTTPServer((_ADDRESS, 0), _handler(kept, token)) as server:
         server.daemon_threads = True
-        yield f"http://{_ADDRESS}:{server.server_port}/{token}/", server.serve_forever
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{_ADDRESS}:{server.server_port}/{token}/"
+        finally:
+            server.shutdown()

@@ -34,14 +34,14 @@ def explained_variance(
     bounds = _at_one_epoch(rows, metrics)
     if len(bounds) < FEWEST_TRIALS:
         count = f"{len(bounds)} trial{'' if len(bounds) == 1 else 's'} with a finite bound"
-        return Shares(empty=f"Too few trials: {count}, a forest needs at least {FEWEST_TRIALS}.")
+        return Shares.none(f"Too few trials: {count}, a forest needs at least {FEWEST_TRIALS}.")
     epoch, known = min(len(metrics[row.trial]) for row, _ in bounds), [row for row, _ in bounds]
     limit = _not_wild([bound for _, bound in bounds])
     target = np.array([min(bound, limit) for _, bound in bounds])
     columns = {each.path: _columns(each, known) for each in space.parameters}
     columns = {path: found for path, found in columns.items() if np.ptp(found, axis=0).any()}
     if not columns or not np.ptp(target):
-        return Shares(empty="No searched parameter, or no bound, has more than one value among the trials.")
+        return Shares.none("No searched parameter, or no bound, has more than one value among the trials.")
     shares, explained = _shares(columns, target)
     bars = tuple((path, round(shares[path], 4)) for path in sorted(shares, key=lambda p: -shares[p]))
     note = (
@@ -50,7 +50,7 @@ def explained_variance(
         f"above {limit:.0f} count as that. Here stands what makes a trial good or bad at all; the figure beside it "
         "says what tells the best from the rest."
     )
-    return Shares(bars=bars, note=note)
+    return Shares(bars=bars, note=note, empty="")
 
 
 def _not_wild(bounds: Sequence[float]) -> float:

@@ -19,7 +19,7 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 CHARTS = ("learning-curves", "importance", "variance", "parallel", "contour", "cost", "test-figures")
 """Names of the charts; besides ``slice-`` with the path of each searched parameter."""
 SHARE_OF_TIME = 0.1
-"""What runs beside the sweep takes no more of one core than this to look at it."""
+"""What runs beside the sweep takes no more of one core than this."""
 FEWEST_SECONDS = 2.0
 
 
@@ -105,7 +105,7 @@ def changes(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator
     """
     before: object = None
     while True:
-        began = time.monotonic()
+        began = time.process_time()
         sweep = read_sweep(SweepFolder(path))
         now = (state_of(sweep.folder), sweep.driver)
         if now != before:
@@ -113,7 +113,7 @@ def changes(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator
             yield sweep
         if sweep.driver is None:
             return
-        sleep(max(FEWEST_SECONDS, (time.monotonic() - began) / SHARE_OF_TIME))
+        sleep(max(FEWEST_SECONDS, (time.process_time() - began) / SHARE_OF_TIME))
 
 
 def state_of(folder: SweepFolder) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -49,11 +50,11 @@ def report(
             if not count:
                 say(console, f"Report: {path}{more}")
         return
-    with results.served_report(folder, command, shown) as (address, until_interrupted):
+    with results.served_report(folder, command, shown) as address:
         say(console, f"Report: {address}\nFor this machine alone, renewed as rows come; Ctrl-C ends it")
         if browser:
             webbrowser.open(address)
         try:
-            until_interrupted()
+            threading.Event().wait()
         except KeyboardInterrupt:
             say(console, "Ended; nothing was written")

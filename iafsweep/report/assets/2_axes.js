@@ -51,17 +51,20 @@ function logTicks(low, high) {
   return more.length > 1 ? more : [low, high];
 }
 
+const FEW = 5;
+
 /** From the best bound to a little above the better half of the trials, where good ones can be told apart. */
 function goodLimits(bounds) {
   const known = [...bounds].sort((a, b) => a - b);
   if (!known.length) return null;
-  const low = known[0], ruling = known[Math.min(Math.max(Math.ceil(known.length / 2) - 1, Math.min(4, known.length - 2)), known.length - 1)] ?? low;
+  if (known.length < FEW) return padded([known[0], known.at(-1)]);
+  const low = known[0], ruling = known[Math.max(Math.ceil(known.length / 2) - 1, Math.min(FEW, known.length - 1) - 1)];
   const wide = Math.max(ruling - low, 1e-3 * Math.abs(low), 1e-9);
   return padded([low, ruling + 0.25 * wide]);
 }
 
 function padded([low, high], share = 0.04) {
-  const pad = share * (high - low) || 0.5;
+  const pad = share * (high - low) || 0.1 * Math.abs(low) || 0.5;
   return [low - pad, high + pad];
 }
 

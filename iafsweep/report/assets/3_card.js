@@ -26,6 +26,7 @@ class Card {
     this.said = h("p", { class: "note said" });
     this.plot = h("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${title}. Arrow keys go from trial to trial, Enter opens one, Space picks it, plus and minus zoom.` });
     this.tools = h("div", { class: "tools", role: "toolbar", "aria-label": `${title}: tools` }, this.buttons());
+    this.plot.style.height = `${height}px`; // so that nothing below moves when it is drawn
     this.noteLine = note ? h("p", { class: "note" }, note) : null;
     this.figure = h("figure", { class: wide ? "card wide" : "card", id: name },
       h("figcaption", {}, h("h3", {}, title), this.noteLine), controls.length ? h("div", { class: "controls" }, controls) : null,
@@ -44,6 +45,7 @@ class Card {
     const toggle = (text, name, label) => {
       const made = button(text, () => {
         this[name] = !this[name];
+        this.forget(); // a drawn chart that zooms into rectangles goes on doing so
         made.setAttribute("aria-pressed", this[name]);
         this.redraw();
       }, { "aria-pressed": "false", "aria-label": label, title: label, "data-toggle": name });
@@ -96,11 +98,16 @@ class Card {
     this.chart.resize();
     this.isDrawing = true;
     this.chart.setOption(this.option(found), { notMerge: true });
-    if (this.zooms) this.chart.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: !this.pans });
+    if (this.zooms && !this.pans) this.chart.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: true });
     if (this.ways) this.say();
     this.isDrawing = false;
     found.after?.(this.chart);
     if (look.pointed) this.highlight(look.pointed);
+  }
+
+  forget() {
+    this.chart?.dispose();
+    this.chart = null;
   }
 
   begin() {
@@ -133,7 +140,8 @@ class Card {
       animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily }, backgroundColor: isPrinted ? colour("card") : "transparent",
       aria: { enabled: true, label: { description: `${this.title}. ${found.said ?? ""}` } },
       ...(xAxis ? { xAxis: axis(xAxis, true), yAxis: axis(yAxis, false), grid: { left: 8, right: 16, top: 30, bottom: 26, containLabel: true } } : {}),
-      ...(zoom ? { dataZoom: zoom, toolbox: { itemSize: 0, top: -40, feature: { dataZoom: { filterMode: "none", brushStyle: { color: colour("accent"), opacity: 0.15 } } } } } : {}),
+      ...(zoom ? { dataZoom: zoom } : {}),
+      ...(zoom && !this.pans ? { toolbox: { itemSize: 0, top: -40, feature: { dataZoom: { filterMode: "none", brushStyle: { color: colour("accent"), opacity: 0.15 } } } } } : {}),
       ...rest,
       ...(isPrinted ? { title: { text: this.title, left: 8, top: 4, textStyle: { fontSize: 13, color: colour("ink") } }, grid: { left: 8, right: 16, top: 56, bottom: 26, containLabel: true, ...rest.grid } } : {}),
     };
@@ -231,7 +239,7 @@ function point(name, card = null, event = null, data = null) {
   const lines = [["validation −ELBO", trial.bound === null ? "–" : trial.bound.toFixed(2)], ...(card.built.text?.(trial, data) ?? []),
     ...COLUMNS.filter(({ parameter }) => parameter).map((column) => [column.title, textOf(column, trial)])];
   const head = `${trial.trial}, ${trial.rank === null ? STATUSES[trial.status] : `rank ${trial.rank}`}`;
-  told.replaceChildren(h("b", {}, head), h("dl", {}, lines.map(([title, text]) => [h("dt", {}, title), h("dd", {}, text)])));
+  told.replaceChildren(h("b", {}, head), h("dl", {}, lines.map(([title, text]) => h("div", {}, h("dt", {}, title), h("dd", {}, text)))));
   heard.textContent = `${head}; ${lines.map((line) => line.join(" ")).join("; ")}`;
   const frame = card.plot.parentElement.getBoundingClientRect(), { offsetWidth: width, offsetHeight: height } = told;
   const below = frame.bottom + height + 8 < innerHeight || frame.top < height + 8;

@@ -32,7 +32,8 @@ function curvesOf({ series, by = () => "epoch", trials, label, styled }) {
     const ys = lines.flatMap(({ points }) => points.map(([, y]) => y));
     if (!ys.length) return { empty: DATA.curves_note || "No trial that is shown has this curve." };
     const isBound = /negative_elbo$/.test(name), isLog = card.isLog && spanOf(ys)[0] > 0;
-    const good = isBound ? goodLimits(lines.map(({ points }) => Math.min(...points.map(([, y]) => y)))) : null;
+    const bests = lines.map(({ points }) => Math.min(...points.map(([, y]) => y)));
+    const good = isBound ? (lines.length < FEW ? padded([Math.min(...bests), ys.sort((a, b) => a - b)[Math.floor(0.7 * ys.length)]]) : goodLimits(bests)) : null;
     const reached = good && lines.flatMap(({ points }) => points.filter(([, y]) => y <= good[1]).map(([x]) => x));
     const extent = { x: padded(spanOf(lines.flatMap(({ points }) => points.map(([x]) => x))), 0.02), y: isLog ? spanOf(ys).map((y, place) => y * (place ? 1.02 : 0.98)) : padded(spanOf(ys)) };
     const places = new Map(lines.map(({ trial }, place) => [trial.trial, place]));
@@ -40,7 +41,7 @@ function curvesOf({ series, by = () => "epoch", trials, label, styled }) {
       extent, good: good && { y: good, x: [Math.max(Math.min(...reached) - 0.5, extent.x[0]), extent.x[1]] },
       order: lines.map(({ trial }) => trial.trial), find: (trial) => places.has(trial.trial) && { seriesIndex: places.get(trial.trial) },
       said: [card.isLog && !isLog && "Values of 0 and less have no place on a logarithmic axis.", label?.(chosen)].filter(Boolean).join(" "),
-      outside: good && aboveText(lines.map(({ points }) => Math.min(...points.map(([, y]) => y))), "trials lie"),
+      outside: good && aboveText(bests, "trials lie"),
       option: {
         xAxis: { type: "value", min: extent.x[0], max: extent.x[1], name: axis === "epoch" ? "epoch" : "training seconds", minInterval: axis === "epoch" ? 1 : 0, axisLabel: { showMinLabel: false, showMaxLabel: false } },
         yAxis: { type: isLog ? "log" : "value", scale: true, min: extent.y[0], max: extent.y[1], name: DATA.series[name], axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: numberText } },
@@ -77,12 +78,12 @@ function learningCurves() {
 /** Bars of how much each parameter matters. */
 function shares(name, title, found) {
   return new Card({
-    name, title, zooms: false, build: () => {
+    name, title, zooms: false, height: 60 + 26 * found().bars.length, build: () => {
       const { bars, empty, note } = found();
       if (empty) return { empty };
       const names = bars.map(([path]) => DATA.parameters.find((parameter) => parameter.path === path)?.name ?? path);
       return {
-        said: note, height: 60 + 26 * bars.length,
+        said: note,
         option: {
           xAxis: { type: "value", min: 0, axisLabel: { formatter: percent }, splitNumber: 4 },
           yAxis: { type: "category", inverse: true, data: names, axisLabel: { width: 140, overflow: "truncate" } },
@@ -151,7 +152,7 @@ function parallelCard() {
   };
   const lay = () => chips.replaceChildren(...order.map((path) => {
     const { name } = DATA.parameters.find((parameter) => parameter.path === path);
-    return h("li", {}, button("‹", () => move(path, -1), { "aria-label": `${name} to the left`, "data-by": "-1" }), name, button("›", () => move(path, 1), { "aria-label": `${name} to the right`, "data-by": "1" }));
+    return h("li", {}, button("‹", () => move(path, -1), { "aria-label": `${name} to the left`, "data-by": "-1" }), h("span", { class: "cut" }, name), button("›", () => move(path, 1), { "aria-label": `${name} to the right`, "data-by": "1" }));
   }));
   const clear = button("Let go of what was brushed", () => {
     look.brushed = null;

@@ -23,7 +23,7 @@ function showTrials() {
 
 function forgetCharts(place) {
   for (const figure of place.querySelectorAll("figure")) {
-    cards.get(figure.id)?.chart?.dispose();
+    cards.get(figure.id)?.forget();
     cards.delete(figure.id);
   }
 }
@@ -92,7 +92,7 @@ function curvesSection(trials) {
     return h("li", {}, mark, trial.trial, trials.includes(trial) ? "" : " (the best)");
   }));
   return h("div", {}, legend, h("div", { class: "grid small" }, names.map((name) => new Card({
-    name: `curve-${name}`, title: DATA.series[name], height: 230, logs: true, build: curvesOf({ series: () => name, trials: () => shown, styled }),
+    name: `curve-${name}`, title: DATA.series[name].replace(" (nats per image)", ""), height: 230, logs: true, build: curvesOf({ series: () => name, trials: () => shown, styled }),
   }).figure)));
 }
 
