@@ -28,7 +28,8 @@ def parameter_importance(space: SearchSpace, state: LedgerState) -> Shares:
     good completed trials is from its distribution among all completed ones. Good are the best tenth, or the best five
     where that is more. A parameter that was inactive in some trials is estimated from where it was active.
     """
-    told = [frozen_trial(space, trial.proposed.parameters, trial.finished) for trial in state.finished]
+    told = [frozen_trial(space, trial.proposed.parameters, trial.finished) for trial in state.finished
+            if trial.finished is not None and trial.finished.status == "completed"]  # fmt: skip
     completed = [trial for trial in told if trial is not None and trial.state == OptunaState.COMPLETE]
     if len(completed) < FEWEST_TRIALS:
         found = f"{len(completed)} trial{'' if len(completed) == 1 else 's'} completed with a bound"

@@ -78,7 +78,8 @@ def _columns(parameter: Parameter, rows: Sequence[LeaderboardRow]) -> NDArray[np
     values = [row.parameters.get(parameter.path) for row in rows]
     if isinstance(parameter.range, Choice):
         texts = [value_text(value) for value in values]
-        return np.array([[text == option for option in sorted(set(texts))] for text in texts], dtype=float)
+        options = sorted(set(texts))
+        return np.array([[text == option for option in options] for text in texts], dtype=float)
     numbers = [math.nan if value is None or isinstance(value, str) else float(value) for value in values]
     active = [number for number in numbers if math.isfinite(number)]
     apart = min(active, default=0.0) - 1.0 - (max(active, default=0.0) - min(active, default=0.0))

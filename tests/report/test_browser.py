@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from iafsweep import load_sweep
-from iafsweep.report import chart, write_report
+from iafsweep.errors import UserError
+from iafsweep.report import write_report
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 from tests.report.hostile import MARKUP, ODD
@@ -117,27 +118,31 @@ def test_searched_parameters_stand_before_figures(browser, page):
                             "validation −ELBO"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("words", "holds"),
-    [("depth = 0", lambda row: row.parameters["model.flow.depth"] == 0),
-     ("latent_size > 16", lambda row: row.parameters["model.latent_size"] > 16),
-     ("status = stopped early", lambda row: row.status == "stopped"),
-     ("status = stopped", lambda row: row.status == "stopped"),
-     ("width = off", lambda row: "model.flow.made.width" not in row.parameters),
-     ("kind = mlp|resnet, validation -ELBO < 100",
-      lambda row: row.parameters["model.encoder.kind"] != "gated_conv" and (row.validation_negative_elbo or 999) < 100),
-     ("model.flow.depth >= 3 and kind != mlp",
-      lambda row: row.parameters["model.flow.depth"] >= 3 and row.parameters["model.encoder.kind"] != "mlp"),
-     ("t0007", lambda row: row.trial == "t0007")],
-)  # fmt: skip
-def test_a_filter_goes_by_values(browser, page, full, words, holds):
+FILTERS = {
+    "depth = 0": lambda row: row.parameters["model.flow.depth"] == 0,
+    "latent_size > 16": lambda row: row.parameters["model.latent_size"] > 16,
+    "status = stopped early": lambda row: row.status == "stopped",
+    "status = stopped": lambda row: row.status == "stopped",
+    "width = off": lambda row: "model.flow.made.width" not in row.parameters,
+    "kind = mlp|resnet, validation -ELBO < 100": lambda row: (
+        row.parameters["model.encoder.kind"] != "gated_conv" and (row.validation_negative_elbo or 999) < 100
+    ),
+    "model.flow.depth >= 3 and kind != mlp": lambda row: (
+        row.parameters["model.flow.depth"] >= 3 and row.parameters["model.encoder.kind"] != "mlp"
+    ),
+    "t0007": lambda row: row.trial == "t0007",
+}
+
+
+def test_a_filter_goes_by_values(browser, page, full):
     browser.open(page)
-    browser.set("#filter", words)
-    expected = {row.trial for row in load_sweep(full.path).rows if holds(row)}
-    assert expected
-    assert set(browser.run(ROWS)) == expected
-    assert browser.text("#filtered") == f"{len(expected)} of 24 trials"
-    assert browser.text("#filter-problem") == ""
+    for words, holds in FILTERS.items():
+        browser.set("#filter", words)
+        expected = {row.trial for row in load_sweep(full.path).rows if holds(row)}
+        assert expected, words
+        assert set(browser.run(ROWS)) == expected, words
+        assert browser.text("#filtered") == f"{len(expected)} of 24 trials"
+        assert browser.text("#filter-problem") == ""
 
 
 def test_a_filter_that_cannot_be_says_what_there_is(browser, page):
@@ -382,6 +387,9 @@ def test_paper_has_the_whole_table(browser, page):
     printed = browser.run("[...document.querySelectorAll('#board-printed tbody tr')].length")
     assert printed == 24
     assert browser.run("getComputedStyle(document.getElementById('board')).display") == "none"
+    assert browser.run("document.querySelectorAll('canvas.on-paper').length") == len(CHARTS)
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    assert browser.run("document.querySelectorAll('canvas.on-paper').length") == 0
     browser.ask("Emulation.setEmulatedMedia", media="")
 
 
@@ -409,8 +417,39 @@ def test_a_sweep_grows_while_one_looks(browser, growing):
     assert browser.complaints == []
 
 
+@pytest.mark.slow
+def test_500_trials_are_drawn_in_time(browser, tmp_path):
+    """By the seconds of a core that the page's main thread takes, whatever else runs on the machine."""
+    maker = SweepMaker(tmp_path / "s", trials=500, epochs=50).began().add(count=500).ended()
+    page = write_report(read_sweep(maker.folder), COMMAND)
+
+    def seconds():
+        return next(each["value"] for each in browser.ask("Performance.getMetrics")["metrics"]
+                    if each["name"] == "TaskDuration")  # fmt: skip
+
+    browser.open(page)
+    browser.ask("Performance.enable", timeDomain="threadTicks")
+    browser.open(page)
+    browser.box("#learning-curves .plot")
+    assert browser.run(f"{option(browser, 'learning-curves')}.series.length") == 501
+    assert seconds() < 2.0
+    before = seconds()
+    browser.run("""(async () => {
+      const rows = document.querySelector('#board .tabulator-tableholder');
+      for (let y = 0; y < 6000; y += 100) {
+        rows.scrollTop = y;
+        await new Promise(requestAnimationFrame);
+      } })()""")
+    assert seconds() - before < 60 * 0.05  # of a frame, drawn without a GPU
+
+
+def test_a_chart_that_there_is_not_is_refused_with_those_that_there_are(full):
+    with pytest.raises(UserError, match="no chart 'depth'; it has learning-curves, .*slice-depth"):
+        load_sweep(full.path).figure("depth")
+
+
 def test_one_chart_stands_alone(browser, full, tmp_path):
-    found = chart(read_sweep(full), "parallel")
+    found = load_sweep(full.path).figure("parallel")
     assert found._repr_html_().startswith("<iframe srcdoc=")
     browser.open(found.save(tmp_path / "chart.html"))
     assert browser.run("[...document.querySelectorAll('figure')].map((each) => each.id)") == ["parallel"]

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+from PIL import Image
 
 from iafsweep.errors import SweepError
 from iafsweep.report import write_report
@@ -311,6 +312,13 @@ def test_json_in_a_page_ends_no_element():
     assert json.loads(inside) == {"a": "</script><!--\u2028&"}
 
 
-def test_sizes(full):
-    """A page of 24 trials with pictures, its libraries included."""
-    assert write_report(read_sweep(full), COMMAND).stat().st_size < 3_000_000
+@pytest.mark.slow
+@pytest.mark.parametrize(("trials", "most"), [(16, 3e6), (500, 6e6)])
+def test_a_page_stays_small_enough_to_mail(tmp_path, trials, most):
+    """With curves of 100 epochs, and pictures as large as runs on MNIST draw them."""
+    maker = SweepMaker(tmp_path / "s", trials=trials, epochs=100).began().add(count=trials)
+    for number in range(1, 21):
+        run = RunFolder(maker.folder.trial(f"t{min(number, trials):04d}"))
+        for path in (run.samples, run.reconstructions):
+            Image.effect_noise((300, 300), 60).point(lambda grey: 0 if grey < 150 else grey).save(path)
+    assert 1e6 < write_report(read_sweep(maker.ended().folder), COMMAND).stat().st_size < most

@@ -37,7 +37,7 @@ function h(name, properties = {}, ...children) {
 
 const button = (text, press, properties = {}) => h("button", { type: "button", ...properties, on: { click: press } }, text);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches && !document.documentElement.classList.contains("paper");
 const trialOf = (name) => BY_NAME.get(name);
 const count = (number) => number.toLocaleString("en");
 

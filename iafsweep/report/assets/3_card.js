@@ -40,8 +40,7 @@ class Card {
   }
 
   buttons() {
-    this.ways = this.zooms && [["good", "Good trials"], ["all", "All"]].map(([limits, text]) =>
-      button(text, () => this.limit(limits), { "data-limits": limits }));
+    this.ways = this.zooms && limitButtons(this);
     const toggle = (text, name, label) => {
       const made = button(text, () => {
         this[name] = !this[name];
@@ -97,6 +96,7 @@ class Card {
     if (!this.chart) this.begin();
     this.chart.resize();
     this.isDrawing = true;
+    this.lit = null;
     this.chart.setOption(this.option(found), { notMerge: true });
     if (this.zooms && !this.pans) this.chart.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: true });
     if (this.ways) this.say();
@@ -143,7 +143,16 @@ class Card {
       ...(zoom ? { dataZoom: zoom } : {}),
       ...(zoom && !this.pans ? { toolbox: { itemSize: 0, top: -40, feature: { dataZoom: { filterMode: "none", brushStyle: { color: colour("accent"), opacity: 0.15 } } } } } : {}),
       ...rest,
-      ...(isPrinted ? { title: { text: this.title, left: 8, top: 4, textStyle: { fontSize: 13, color: colour("ink") } }, grid: { left: 8, right: 16, top: 56, bottom: 26, containLabel: true, ...rest.grid } } : {}),
+      ...(isPrinted ? this.withTitle(rest) : {}),
+    };
+  }
+
+  /** What makes room for the title in a file or on paper, where the card around it is not seen. */
+  withTitle({ grid, legend, parallel }) {
+    return {
+      title: { text: this.title, left: 8, top: 4, textStyle: { fontSize: 13, color: colour("ink") } },
+      grid: { left: 8, right: 16, bottom: 26, containLabel: true, ...grid, top: 56 },
+      ...(legend ? { legend: { ...legend, top: 26 } } : {}), ...(parallel ? { parallel: { ...parallel, top: 70 } } : {}),
     };
   }
 
@@ -188,9 +197,10 @@ class Card {
 
   highlight(trial) {
     if (!this.chart || this.built.empty) return;
-    this.chart.dispatchAction({ type: "downplay" });
     const found = trial && this.built.find?.(trial);
+    if (this.lit) this.chart.dispatchAction({ type: "downplay", ...this.lit });
     if (found) this.chart.dispatchAction({ type: "highlight", ...found });
+    this.lit = found || null;
   }
 
   key(event) {
@@ -207,20 +217,39 @@ class Card {
 
   /** The chart as a file, as it is seen. */
   download(kind) {
-    const size = { width: this.plot.clientWidth, height: this.plot.clientHeight + 26 };
-    const drawn = kind === "svg" ? echarts.init(null, null, { renderer: "svg", ssr: true, ...size }) : echarts.init(h("div"), null, size);
-    const option = this.option(this.built, true);
-    if (option.dataZoom) {
-      const now = this.window();
-      for (const zoom of option.dataZoom) [zoom.startValue, zoom.endValue] = now[zoom.id];
-    }
-    drawn.setOption(option);
-    const name = `${DATA.name}-${this.name}.${kind}`;
+    const drawn = this.drawn(kind), name = `${DATA.name}-${this.name}.${kind}`;
     if (kind === "svg") save(name, new Blob([drawn.renderToSVGString()], { type: "image/svg+xml" }));
     else h("a", { href: drawn.getDataURL({ pixelRatio: 2, backgroundColor: colour("card") }), download: name }).click();
     drawn.dispose();
   }
+
+  /** The chart as a picture that fits any paper, beside the one on the screen. */
+  print() {
+    this.built = this.build(this); // in the colours of paper
+    if (this.built.empty) return;
+    const drawn = this.drawn("png", 900), picture = drawn.renderToCanvas({ pixelRatio: 2, backgroundColor: colour("card") });
+    picture.className = "on-paper";
+    picture.style.cssText = ""; // it stands in the text, not over it
+    this.plot.parentElement.append(picture);
+    drawn.dispose();
+  }
+
+  drawn(kind, width = this.plot.clientWidth) {
+    const size = { width, height: this.plot.clientHeight + 26 };
+    const drawn = kind === "svg" ? echarts.init(null, null, { renderer: "svg", ssr: true, ...size }) : echarts.init(h("div"), null, size);
+    const option = this.option(this.built, true);
+    if (option.dataZoom && this.chart) {
+      const now = this.window();
+      for (const zoom of option.dataZoom) [zoom.startValue, zoom.endValue] = now[zoom.id];
+    }
+    drawn.setOption(option);
+    return drawn;
+  }
 }
+
+/** Limits where the good trials are, or of all. */
+const limitButtons = (card) => [["good", "Good", "Limits where the good trials can be told apart"], ["all", "All", "Limits of all trials"]].map(
+  ([limits, text, title]) => button(text, () => card.limit(limits), { "data-limits": limits, title }));
 
 function save(name, blob) {
   const address = URL.createObjectURL(blob);

@@ -180,7 +180,7 @@ function parallelCard() {
         option: {
           parallel: { left: 40, right: 56, top: 44, bottom: 20, axisExpandable: false },
           parallelAxis: dims.map((axis, dim) => ({
-            dim, type: "value", name: axis.name, min: axis.min, max: axis.max, nameTextStyle: { color: colour("ink"), fontSize: 12 }, nameGap: dim % 2 ? 12 : 26,
+            dim, type: "value", z: 10, name: axis.name, min: axis.min, max: axis.max, nameTextStyle: { color: colour("ink"), fontSize: 12 }, nameGap: dim % 2 ? 12 : 26,
             axisLine: { lineStyle: { color: colour("soft") } }, axisTick: { customValues: axis.ticks, lineStyle: { color: colour("soft") } }, minorTick: { show: false },
             axisLabel: { ...text, customValues: axis.ticks, formatter: axis.label, showMinLabel: axis.ticks ? null : false, showMaxLabel: axis.ticks ? null : false }, areaSelectStyle: { width: 22, color: colour("accent"), borderColor: colour("accent"), opacity: 0.25 },
           })),
@@ -216,8 +216,7 @@ function parallelCard() {
     clear.hidden = look.brushed === null;
     lookChanged(card);
   };
-  const whole = (limits, text) => button(text, () => card.limit(limits), { "data-limits": limits });
-  card.ways = [whole("good", "Good trials"), whole("all", "All")];
+  card.ways = limitButtons(card);
   card.tools.prepend(...card.ways);
   lay();
   return card;

@@ -44,7 +44,7 @@ const inTable = ({ of }) => passes(of) && (look.brushed === null || look.brushed
 
 function makeBoard(place) {
   board = new tabulator.Tabulator(place, {
-    data: tableRows(), height: Math.min(560, ROW * (DATA.trials.length + 1) + 22), layout: "fitDataFill", movableColumns: true, columnHeaderVertAlign: "top",
+    data: tableRows(), maxHeight: 560, layout: "fitDataFill", movableColumns: true, columnHeaderVertAlign: "top",
     rowHeight: ROW, placeholder: held("No trial passes the filter."),
     columns: COLUMNS.map((column) => ({
       field: column.id.replaceAll(".", "/"), title: column.id, visible: column.shown, frozen: column.id === "trial", hozAlign: column.id === "trial" || column.id === "status" ? "left" : "right",
@@ -55,7 +55,6 @@ function makeBoard(place) {
   board.on("tableBuilt", () => {
     board.isBuilt = true;
     board.setFilter(inTable);
-    lookChanged();
   });
   board.on("rowMouseEnter", (_, row) => point(row.getData().id));
   board.on("rowMouseLeave", () => point(null));

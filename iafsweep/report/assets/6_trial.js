@@ -58,7 +58,7 @@ function configurationOf(trial) {
 
 function configuration(trials) {
   const best = trialOf(DATA.best), beside = best && !trials.includes(best) && trials.length === 1 ? [best] : [];
-  const all = [...trials, ...beside].map(configurationOf), fields = Object.keys({ ...DATA.defaults, ...all[0] });
+  const all = [...trials, ...beside].map(configurationOf), fields = Object.keys({ ...DATA.defaults, ...all[0] }).filter((field) => field !== "title");
   const said = (value) => (value === null || value === undefined ? "–" : typeof value === "number" ? String(value) : String(value));
   const differs = (field) => all.some((values) => said(values[field]) !== said(all[0][field]));
   const isOwn = (field) => said(all[0][field]) !== said(DATA.defaults[field]);

@@ -145,8 +145,13 @@ function wholePage() {
   makeBoard(table);
   addEventListener("hashchange", showTrials);
   addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("paper"); // which is white, whatever the screen is
     printBoard(printed);
-    for (const card of cards.values()) if (card.isStale) card.draw();
+    for (const card of cards.values()) card.print();
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("paper");
+    for (const picture of document.querySelectorAll(".frame .on-paper")) picture.remove();
   });
   addEventListener("keydown", (event) => event.key === "Escape" && point(null));
   showTrials();
