@@ -20,7 +20,8 @@ function axisOf(parameter) {
 
 function ofOptions({ options }) {
   return {
-    min: 0, max: Math.max(options.length - 1, 0.01), ticks: options.map((_, place) => place), isNamed: options.some((option) => Number.isNaN(Number(option))), options,
+    min: 0, max: Math.max(options.length - 1, 0.01), ticks: options.map((_, place) => place),
+      isNamed: options.some((option) => Number.isNaN(Number(option))), options,
     at: (value) => Math.max(options.indexOf(String(value)), 0), label: (position) => options[Math.round(position)] ?? "",
   };
 }

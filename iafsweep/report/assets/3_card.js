@@ -24,7 +24,8 @@ class Card {
   constructor({ name, title, note = "", build, height = 320, least = 0, zooms = true, logs = false, controls = [], wide = false }) {
     Object.assign(this, { name, title, build, height, least, zooms, logs, isStale: true, isSeen: false, limits: "good", isLog: false, pans: false });
     this.said = h("p", { class: "note said" });
-    this.plot = h("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${title}. Arrow keys go from trial to trial, Enter opens one, Space picks it, plus and minus zoom.` });
+    this.plot = h("div", { class: "plot", tabindex: "0", role: "group",
+      "aria-label": `${title}. Arrow keys go from trial to trial, Enter opens one, Space picks it, plus and minus zoom.` });
     this.tools = h("div", { class: "tools", role: "toolbar", "aria-label": `${title}: tools` }, this.buttons());
     this.plot.style.height = `${height}px`; // so that nothing below moves when it is drawn
     this.noteLine = note ? h("p", { class: "note" }, note) : null;
@@ -52,11 +53,13 @@ class Card {
     };
     return [
       this.ways,
-      this.zooms && [button("+", () => this.zoom(0.6), { "aria-label": "Zoom in" }), button("−", () => this.zoom(1 / 0.6), { "aria-label": "Zoom out" }),
+      this.zooms && [button("+", () => this.zoom(0.6), { "aria-label": "Zoom in" }),
+        button("−", () => this.zoom(1 / 0.6), { "aria-label": "Zoom out" }),
         toggle("Pan", "pans", "Dragging moves the chart instead of zooming into a rectangle"), this.limitsMenu()],
       this.logs && toggle("Log", "isLog", "Logarithmic axis"),
       h("span", { class: "grow" }),
-      ["svg", "png"].map((kind) => button(kind.toUpperCase(), () => this.download(kind), { "aria-label": `Download as ${kind.toUpperCase()}`, "data-download": kind })),
+      ["svg", "png"].map((kind) => button(kind.toUpperCase(), () => this.download(kind),
+        { "aria-label": `Download as ${kind.toUpperCase()}`, "data-download": kind })),
     ];
   }
 
@@ -126,7 +129,8 @@ class Card {
   option(found = this.built, isPrinted = false) {
     const soft = colour("soft"), line = colour("line"), text = { color: soft, fontSize: 11 };
     const axis = (given, isX) => given && {
-      nameLocation: "middle", nameGap: isX ? 26 : 0, nameTextStyle: { color: colour("ink"), fontSize: 12 }, axisLine: { show: true, onZero: false, lineStyle: { color: line } },
+      nameLocation: "middle", nameGap: isX ? 26 : 0, nameTextStyle: { color: colour("ink"), fontSize: 12 },
+        axisLine: { show: true, onZero: false, lineStyle: { color: line } },
       splitLine: { lineStyle: { color: line, opacity: 0.6 } }, ...given, axisTick: { lineStyle: { color: line }, ...given.axisTick },
       axisLabel: { ...text, ...given.axisLabel },
       ...(isX ? {} : { nameLocation: "end", nameGap: 10, nameTextStyle: { color: colour("ink"), fontSize: 12, align: "left" } }),
@@ -137,11 +141,14 @@ class Card {
       moveOnMouseWheel: false, preventDefaultMouseMove: false, startValue: this.limitsOf(found)[which][0], endValue: this.limitsOf(found)[which][1],
     }));
     return {
-      animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily }, backgroundColor: isPrinted ? colour("card") : "transparent",
+      animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily }, backgroundColor: isPrinted ? colour("card")
+        : "transparent",
       aria: { enabled: true, label: { description: `${this.title}. ${found.said ?? ""}` } },
-      ...(xAxis ? { xAxis: axis(xAxis, true), yAxis: axis(yAxis, false), grid: { left: 8, right: 16, top: 30, bottom: 26, containLabel: true } } : {}),
+      ...(xAxis ? { xAxis: axis(xAxis, true), yAxis: axis(yAxis, false), grid: { left: 8, right: 16, top: 30, bottom: 26, containLabel: true } }
+        : {}),
       ...(zoom ? { dataZoom: zoom } : {}),
-      ...(zoom && !this.pans ? { toolbox: { itemSize: 0, top: -40, feature: { dataZoom: { filterMode: "none", brushStyle: { color: colour("accent"), opacity: 0.15 } } } } } : {}),
+      ...(zoom && !this.pans ? { toolbox: { itemSize: 0, top: -40,
+        feature: { dataZoom: { filterMode: "none", brushStyle: { color: colour("accent"), opacity: 0.15 } } } } } : {}),
       ...rest,
       ...(isPrinted ? this.withTitle(rest) : {}),
     };

@@ -3,23 +3,38 @@ const SMALL = 7;
 
 const isPicked = (trial) => look.picked.has(trial.trial);
 const isBest = (trial) => trial.trial === DATA.best;
-const aboveText = (values, what) => ([, high]) => {
+const trialsText = (number) => `${count(number)} trial${number === 1 ? "" : "s"}`;
+const aboveText = (values) => ([, high]) => {
   const above = values.filter((value) => value > high).length;
-  return above ? `${count(above)} ${what} above the axis: “All” shows them.` : "";
+  return above ? `${trialsText(above)} ${above === 1 ? "lies" : "lie"} above the axis: “All” shows ${above === 1 ? "it" : "them"}.` : "";
 };
 
 /** How a trial is drawn: those picked and the best stand out, all others step back the more of them there are. */
 function styleOf(trial, many) {
   const stands = isPicked(trial) || isBest(trial);
-  return { color: isPicked(trial) ? colour("ink") : colourOf(trial), width: stands ? 3 : many > 80 ? 1 : 1.6, opacity: stands ? 1 : many > 300 ? 0.35 : many > 80 ? 0.5 : 0.85 };
+  return { color: isPicked(trial) ? colour("ink") : colourOf(trial), width: stands ? 3 : many > 80 ? 1 : 1.6, opacity: stands ? 1 : many > 300 ? 0.35
+    : many > 80 ? 0.5 : 0.85 };
 }
 
 const markOf = (trial, value, many) => ({
   trial: trial.trial, value, symbol: MARKS[trial.status], symbolSize: isPicked(trial) || isBest(trial) ? SMALL + 4 : many > 300 ? SMALL - 2 : SMALL,
-  itemStyle: { color: colourOf(trial), opacity: many > 300 ? 0.6 : 0.9, borderColor: colour(isPicked(trial) || isBest(trial) ? "ink" : "card"), borderWidth: isPicked(trial) || isBest(trial) ? 2 : 0.5 },
+  itemStyle: { color: colourOf(trial), opacity: many > 300 ? 0.6 : 0.9, borderColor: colour(isPicked(trial) || isBest(trial) ? "ink" : "card"),
+    borderWidth: isPicked(trial) || isBest(trial) ? 2 : 0.5 },
 });
 
 const standOut = () => ({ emphasis: { scale: 1.8, itemStyle: { borderColor: colour("ink"), borderWidth: 2.5, opacity: 1 } } });
+
+/** How far curves reach, and of bounds where the good trials are: low, and not before one of them comes there. */
+function limitsOfCurves(lines, isBound, isLog) {
+  const xs = lines.flatMap(({ points }) => points.map(([x]) => x)), ys = lines.flatMap(({ points }) => points.map(([, y]) => y));
+  const bests = lines.map(({ points }) => Math.min(...points.map(([, y]) => y)));
+  const extent = { x: padded(spanOf(xs), 0.02), y: isLog ? spanOf(ys).map((y, place) => y * (place ? 1.02 : 0.98)) : padded(spanOf(ys)) };
+  if (!isBound) return { bests, extent, good: null };
+  const low = Math.min(...bests), most = [...ys].sort((a, b) => a - b)[Math.floor(0.7 * ys.length)];
+  const y = lines.length < FEW ? padded([low, most]) : goodLimits(bests);
+  const reached = lines.flatMap(({ points }) => points.filter(([, value]) => value <= y[1]).map(([x]) => x));
+  return { bests, extent, good: { y, x: [Math.max(Math.min(...reached) - 0.5, extent.x[0]), extent.x[1]] } };
+}
 
 /** Lines over epochs, or seconds, of one series; `trials` those it is of. */
 function curvesOf({ series, by = () => "epoch", trials, label, styled }) {
@@ -32,19 +47,18 @@ function curvesOf({ series, by = () => "epoch", trials, label, styled }) {
     const ys = lines.flatMap(({ points }) => points.map(([, y]) => y));
     if (!ys.length) return { empty: DATA.curves_note || "No trial that is shown has this curve." };
     const isBound = /negative_elbo$/.test(name), isLog = card.isLog && spanOf(ys)[0] > 0;
-    const bests = lines.map(({ points }) => Math.min(...points.map(([, y]) => y)));
-    const good = isBound ? (lines.length < FEW ? padded([Math.min(...bests), ys.sort((a, b) => a - b)[Math.floor(0.7 * ys.length)]]) : goodLimits(bests)) : null;
-    const reached = good && lines.flatMap(({ points }) => points.filter(([, y]) => y <= good[1]).map(([x]) => x));
-    const extent = { x: padded(spanOf(lines.flatMap(({ points }) => points.map(([x]) => x))), 0.02), y: isLog ? spanOf(ys).map((y, place) => y * (place ? 1.02 : 0.98)) : padded(spanOf(ys)) };
+    const { bests, extent, good } = limitsOfCurves(lines, isBound, isLog);
     const places = new Map(lines.map(({ trial }, place) => [trial.trial, place]));
     return {
-      extent, good: good && { y: good, x: [Math.max(Math.min(...reached) - 0.5, extent.x[0]), extent.x[1]] },
+      extent, good,
       order: lines.map(({ trial }) => trial.trial), find: (trial) => places.has(trial.trial) && { seriesIndex: places.get(trial.trial) },
       said: [card.isLog && !isLog && "Values of 0 and less have no place on a logarithmic axis.", label?.(chosen)].filter(Boolean).join(" "),
-      outside: good && aboveText(bests, "trials lie"),
+      outside: good && aboveText(bests),
       option: {
-        xAxis: { type: "value", min: extent.x[0], max: extent.x[1], name: axis === "epoch" ? "epoch" : "training seconds", minInterval: axis === "epoch" ? 1 : 0, axisLabel: { showMinLabel: false, showMaxLabel: false } },
-        yAxis: { type: isLog ? "log" : "value", scale: true, min: extent.y[0], max: extent.y[1], name: DATA.series[name], axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: numberText } },
+        xAxis: { type: "value", min: extent.x[0], max: extent.x[1], name: axis === "epoch" ? "epoch" : "training seconds",
+          minInterval: axis === "epoch" ? 1 : 0, axisLabel: { showMinLabel: false, showMaxLabel: false } },
+        yAxis: { type: isLog ? "log" : "value", scale: true, min: extent.y[0], max: extent.y[1], name: DATA.series[name],
+          axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: numberText } },
         series: [...lines.map(({ trial, points }) => {
           const { color, width, opacity } = styled?.(trial) ?? styleOf(trial, lines.length);
           return {
@@ -59,7 +73,8 @@ function curvesOf({ series, by = () => "epoch", trials, label, styled }) {
 }
 
 function select(label, options, chosen, change) {
-  const box = h("select", { "aria-label": label, on: { change: () => change(box.value) } }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  const box = h("select", { "aria-label": label, on: { change: () => change(box.value) } },
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
   return h("label", {}, `${label} `, box);
 }
 
@@ -87,7 +102,8 @@ function shares(name, title, found) {
         option: {
           xAxis: { type: "value", min: 0, axisLabel: { formatter: percent }, splitNumber: 4 },
           yAxis: { type: "category", inverse: true, data: names, axisLabel: { width: 140, overflow: "truncate" } },
-          series: [{ type: "bar", data: bars.map(([, value]) => value), itemStyle: { color: colour("completed") }, barMaxWidth: 16, label: { show: true, position: "right", color: colour("soft"), formatter: ({ value }) => `${(100 * value).toFixed(1)}%` } }],
+          series: [{ type: "bar", data: bars.map(([, value]) => value), itemStyle: { color: colour("completed") }, barMaxWidth: 16,
+            label: { show: true, position: "right", color: colour("soft"), formatter: ({ value }) => `${(100 * value).toFixed(1)}%` } }],
           grid: { left: 8, right: 48, top: 8, bottom: 8, containLabel: true },
         },
       };
@@ -102,13 +118,14 @@ function marks(card, trials, place, axes, more = {}) {
   const bounds = points.map(([, [, y]]) => y);
   const good = axes.isBound ? goodLimits(bounds) : null;
   const extent = { x: [axes.xAxis.min, axes.xAxis.max], y: axes.isBound ? padded(spanOf(bounds)) : [axes.yAxis.min, axes.yAxis.max] };
-  const limits = axes.isBound ? { min: extent.y[0], max: extent.y[1], axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: numberText } } : {};
+  const limits = axes.isBound ? { min: extent.y[0], max: extent.y[1], axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: numberText } }
+    : {};
   const places = new Map(points.map(([trial], at) => [trial.trial, at]));
   const before = more.series?.(extent) ?? [];
   return {
     extent, good: good && { y: good }, order: points.map(([trial]) => trial.trial), said: more.said,
     find: (trial) => places.has(trial.trial) && { seriesIndex: before.length, dataIndex: places.get(trial.trial) },
-    outside: good && aboveText(bounds, "trials lie"), text: more.text,
+    outside: good && aboveText(bounds), text: more.text,
     option: {
       xAxis: axes.xAxis, yAxis: { ...axes.yAxis, ...limits },
       series: [...before, { type: "scatter", data: points.map(([trial, at]) => markOf(trial, at, points.length)), clip: true, z: 4, ...standOut() }],
@@ -127,11 +144,14 @@ function costCard() {
       const all = withBound(shownTrials()).filter((trial) => trial.seconds_per_epoch), trials = someOf(all, MOST_MARKS);
       const costs = trials.map((trial) => trial.seconds_per_epoch), [low, high] = spanOf(costs), log = low > 0 && high > 3 * low;
       const axis = axisOf({ name: "seconds per epoch", low, high: high > low ? high : low * 1.1, log, whole: false });
-      const front = trials.filter((trial) => trial.pareto).sort((a, b) => a.seconds_per_epoch - b.seconds_per_epoch).map((trial) => [axis.at(trial.seconds_per_epoch), trial.bound]);
-      return marks(card, trials, (trial) => [axis.at(trial.seconds_per_epoch), trial.bound], { xAxis: parameterAxis(axis), yAxis: BOUND_AXIS, isBound: true }, {
+      const front = trials.filter((trial) => trial.pareto).sort((a,
+        b) => a.seconds_per_epoch - b.seconds_per_epoch).map((trial) => [axis.at(trial.seconds_per_epoch), trial.bound]);
+      return marks(card, trials, (trial) => [axis.at(trial.seconds_per_epoch), trial.bound],
+        { xAxis: parameterAxis(axis), yAxis: BOUND_AXIS, isBound: true }, {
         said: left(trials, all), empty: "No trial that is shown has ended with a finite bound yet, so there is no cost to compare.",
         text: (trial) => [["seconds per epoch", numberText(trial.seconds_per_epoch)]],
-        series: () => [{ type: "line", step: "end", data: front, symbol: "none", silent: true, lineStyle: { color: colour("ink"), type: "dashed", width: 1.4, opacity: 0.65 } }],
+        series: () => [{ type: "line", step: "end", data: front, symbol: "none", silent: true,
+          lineStyle: { color: colour("ink"), type: "dashed", width: 1.4, opacity: 0.65 } }],
       });
     },
   });
@@ -152,7 +172,8 @@ function parallelCard() {
   };
   const lay = () => chips.replaceChildren(...order.map((path) => {
     const { name } = DATA.parameters.find((parameter) => parameter.path === path);
-    return h("li", {}, button("‹", () => move(path, -1), { "aria-label": `${name} to the left`, "data-by": "-1" }), h("span", { class: "cut" }, name), button("›", () => move(path, 1), { "aria-label": `${name} to the right`, "data-by": "1" }));
+    return h("li", {}, button("‹", () => move(path, -1), { "aria-label": `${name} to the left`, "data-by": "-1" }), h("span", { class: "cut" }, name),
+      button("›", () => move(path, 1), { "aria-label": `${name} to the right`, "data-by": "1" }));
   }));
   const clear = button("Let go of what was brushed", () => {
     look.brushed = null;
@@ -176,20 +197,24 @@ function parallelCard() {
       return {
         order: trials.map(({ trial }) => trial), find: (trial) => places.has(trial.trial) && { seriesIndex: 0, dataIndex: places.get(trial.trial) },
         least: Math.max(300, 84 * dims.length),
-        said: [left(trials, all), above && `${count(above)} trials above ${numberText(Number(good[1].toPrecision(5)))} nats end at the axis's end.`].filter(Boolean).join(" "),
+        said: [left(trials, all), above && `${trialsText(above)} above ${numberText(Number(good[1].toPrecision(5)))} nats ${above === 1 ? "ends" : "end"} at the axis's end.`].filter(Boolean).join(" "),
         option: {
           parallel: { left: 40, right: 56, top: 44, bottom: 20, axisExpandable: false },
           parallelAxis: dims.map((axis, dim) => ({
-            dim, type: "value", z: 10, name: axis.name, min: axis.min, max: axis.max, nameTextStyle: { color: colour("ink"), fontSize: 12 }, nameGap: dim % 2 ? 12 : 26,
-            axisLine: { lineStyle: { color: colour("soft") } }, axisTick: { customValues: axis.ticks, lineStyle: { color: colour("soft") } }, minorTick: { show: false },
-            axisLabel: { ...text, customValues: axis.ticks, formatter: axis.label, showMinLabel: axis.ticks ? null : false, showMaxLabel: axis.ticks ? null : false }, areaSelectStyle: { width: 22, color: colour("accent"), borderColor: colour("accent"), opacity: 0.25 },
+            dim, type: "value", z: 10, name: axis.name, min: axis.min, max: axis.max, nameTextStyle: { color: colour("ink"), fontSize: 12 },
+              nameGap: dim % 2 ? 12 : 26,
+            axisLine: { lineStyle: { color: colour("soft") } }, axisTick: { customValues: axis.ticks, lineStyle: { color: colour("soft") } },
+              minorTick: { show: false },
+            axisLabel: { ...text, customValues: axis.ticks, formatter: axis.label, showMinLabel: axis.ticks ? null : false, showMaxLabel: axis.ticks
+              ? null : false }, areaSelectStyle: { width: 22, color: colour("accent"), borderColor: colour("accent"), opacity: 0.25 },
           })),
           series: [{
             type: "parallel", smooth: false, progressive: 0, inactiveOpacity: 0.05, activeOpacity: 0.9, realtime: true,
             emphasis: { lineStyle: { width: 4, color: colour("ink"), opacity: 1 } },
             data: drawn.map((trial) => {
               const { color, width, opacity } = styleOf(trial, trials.length);
-              return { trial: trial.trial, value: [...axes.map((axis, at) => axis.at(trial.values[known[at]])), cut(trial.bound)], lineStyle: { color, width, opacity } };
+              return { trial: trial.trial, value: [...axes.map((axis, at) => axis.at(trial.values[known[at]])), cut(trial.bound)],
+                lineStyle: { color, width, opacity } };
             }),
           }],
         },
@@ -210,7 +235,8 @@ function parallelCard() {
   /** Take over what ECharts says is inside all brushes. */
   card.brushed = (chart) => {
     const model = chart.getModel(), series = model.getSeries()[0], data = series.getData();
-    card.intervals = Object.fromEntries(model.queryComponents({ mainType: "parallelAxis" }).map((axis) => [axis.option.name, axis.activeIntervals]).filter(([, found]) => found.length));
+    card.intervals = Object.fromEntries(model.queryComponents({ mainType: "parallelAxis" }).map((axis) => [axis.option.name,
+      axis.activeIntervals]).filter(([, found]) => found.length));
     const inside = series.getRawIndicesByActiveState("active").map((at) => data.getRawDataItem(at).trial);
     look.brushed = Object.keys(card.intervals).length ? new Set(inside) : null;
     clear.hidden = look.brushed === null;
@@ -230,7 +256,8 @@ function sliceCard(parameter) {
     build: (card) => {
       const all = withBound(shownTrials()), trials = someOf(all, MOST_MARKS), axis = axisOf(parameter);
       const inactive = all.filter((trial) => trial.values[place] === null).length;
-      return marks(card, trials, (trial) => [axis.at(trial.values[place]) + aside(axis, trial), trial.bound], { xAxis: { ...parameterAxis(axis), name: parameter.path }, yAxis: { ...BOUND_AXIS, name: "validation −ELBO" }, isBound: true },
+      return marks(card, trials, (trial) => [axis.at(trial.values[place]) + aside(axis, trial), trial.bound],
+        { xAxis: { ...parameterAxis(axis), name: parameter.path }, yAxis: { ...BOUND_AXIS, name: "validation −ELBO" }, isBound: true },
         { said: [inactive && `Off in ${count(inactive)} of ${count(all.length)} trials.`, left(trials, all)].filter(Boolean).join(" ") });
     },
   });
@@ -248,14 +275,16 @@ function contourCard() {
   const card = new Card({
     name: "contour", title: "Any two parameters", height: 380,
     note: "Marks and ground are coloured by the bound, dark is good. The ground is the mean bound of trials near there, weighted by distance, and is left empty where there are none: a guide to the eye, not a model.",
-    controls: [select("Across", options, x, (value) => ((x = value), card.limit("good"))), select("Up", [["bound", "validation −ELBO"], ...options], y, (value) => ((y = value), card.limit("good")))],
+    controls: [select("Across", options, x, (value) => ((x = value), card.limit("good"))),
+      select("Up", [["bound", "validation −ELBO"], ...options], y, (value) => ((y = value), card.limit("good")))],
     build: () => {
       const all = withBound(shownTrials()), trials = someOf(all, MOST_MARKS);
       const [across, up] = [x, y].map((path) => DATA.parameters.find((parameter) => parameter.path === path));
       if (!across) return { empty: "Nothing was searched." };
       const [ax, ay] = [across, up].map((parameter) => parameter && axisOf(parameter));
       const value = (trial, parameter) => trial.values[DATA.parameters.indexOf(parameter)];
-      const at = (trial) => [ax.at(value(trial, across)) + aside(ax, trial), up ? ay.at(value(trial, up)) + aside(ay, { trial: `t${Number(trial.trial.slice(1)) * 7}` }) : trial.bound];
+      const at = (trial) => [ax.at(value(trial, across)) + aside(ax, trial), up
+        ? ay.at(value(trial, up)) + aside(ay, { trial: `t${Number(trial.trial.slice(1)) * 7}` }) : trial.bound];
       return marks(card, trials, at, { xAxis: parameterAxis(ax), yAxis: up ? parameterAxis(ay) : BOUND_AXIS, isBound: !up }, {
         said: left(trials, all), series: (extent) => (up ? [ground(trials.map((trial) => [...at(trial), trial.bound]), extent)] : []),
       });
@@ -280,9 +309,11 @@ function ground(points, { x, y }) {
   return {
     type: "custom", silent: true, z: 1, clip: true, data,
     renderItem: (_, api) => {
-      const [left, top] = api.coord([api.value(0) - width / 2, api.value(1) + height / 2]), [right, bottom] = api.coord([api.value(0) + width / 2, api.value(1) - height / 2]);
+      const [left, top] = api.coord([api.value(0) - width / 2, api.value(1) + height / 2]),
+        [right, bottom] = api.coord([api.value(0) + width / 2, api.value(1) - height / 2]);
       const [x1, y1, x2, y2] = [left, top, right, bottom].map(Math.round);
-      return { type: "rect", shape: { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }, style: { fill: ramp((api.value(2) - low) / (high - low)), opacity: 0.45 } };
+      return { type: "rect", shape: { x: x1, y: y1, width: x2 - x1, height: y2 - y1 },
+        style: { fill: ramp((api.value(2) - low) / (high - low)), opacity: 0.45 } };
     },
   };
 }
@@ -294,7 +325,8 @@ function testFigures() {
     build: (card) => {
       const titles = DATA.figures.map((title, place) => [title, place]).filter(([title]) => /^test/.test(title) && !/beside/.test(title));
       const all = shownTrials().filter((trial) => titles.some(([, place]) => trial.figures[place])), trials = all.slice(0, 24);
-      if (!trials.length) return { empty: DATA.diagnostics.rows.length ? "No trial that is shown has been scored." : "No trial has been scored on test images yet." };
+      if (!trials.length) return { empty: DATA.diagnostics.rows.length ? "No trial that is shown has been scored."
+        : "No trial has been scored on test images yet." };
       const palette = isDark() ? DARK_PALETTE : PALETTE, spans = [];
       const series = titles.map(([title, place], which) => ({
         name: title, type: "scatter", color: palette[which], symbolSize: 9, clip: true,
@@ -303,7 +335,8 @@ function testFigures() {
           if (!figure || figure.value === null) return [];
           const at = row + 0.22 * (which - (titles.length - 1) / 2), hollow = levelOf(figure.untrusted ?? 0) !== "good";
           spans.push([figure.value - (figure.error ?? 0), at, figure.value + (figure.error ?? 0), which]);
-          return [{ trial: trial.trial, figure: title, value: [figure.value, at], itemStyle: { color: hollow ? colour("card") : palette[which], borderColor: palette[which], borderWidth: 2 } }];
+          return [{ trial: trial.trial, figure: title, value: [figure.value, at],
+            itemStyle: { color: hollow ? colour("card") : palette[which], borderColor: palette[which], borderWidth: 2 } }];
         }),
         emphasis: standOut().emphasis,
       }));
@@ -321,9 +354,12 @@ function testFigures() {
         find: (trial) => ({ seriesIndex: series.map((_, place) => place + 1), dataIndex: trials.indexOf(trial) }),
         said: all.length > 24 ? `The best 24 of ${count(all.length)} scored trials.` : "",
         option: {
-          legend: { data: titles.map(([title]) => title), left: 0, top: 0, icon: "circle", itemHeight: 9, textStyle: { color: colour("soft") }, inactiveColor: colour("line") },
-          xAxis: { type: "value", min: extent.x[0], max: extent.x[1], name: "nats per image", axisLabel: { showMinLabel: false, showMaxLabel: false } },
-          yAxis: { type: "value", inverse: true, min: extent.y[0], max: extent.y[1], name: "", axisTick: { customValues: where }, splitLine: { show: false }, axisLabel: { customValues: where, formatter: (row) => trials[Math.round(row)]?.trial ?? "" } },
+          legend: { data: titles.map(([title]) => title), left: 0, top: 0, icon: "circle", itemHeight: 9, textStyle: { color: colour("soft") },
+            inactiveColor: colour("line") },
+          xAxis: { type: "value", min: extent.x[0], max: extent.x[1], name: "nats per image",
+            axisLabel: { showMinLabel: false, showMaxLabel: false } },
+          yAxis: { type: "value", inverse: true, min: extent.y[0], max: extent.y[1], name: "", axisTick: { customValues: where },
+            splitLine: { show: false }, axisLabel: { customValues: where, formatter: (row) => trials[Math.round(row)]?.trial ?? "" } },
           series: [errors, ...series],
         },
       };
@@ -336,4 +372,5 @@ const CHARTS = {
   importance: () => shares("importance", "Which parameters tell the best", () => DATA.importance),
   variance: () => shares("variance", "Which parameters explain the bounds", () => DATA.variance),
 };
-const chartOf = (name) => CHARTS[name]?.() ?? sliceCard(DATA.parameters.find(({ path, name: short }) => [`slice-${path}`, `slice-${short}`].includes(name)));
+const chartOf = (name) => CHARTS[name]?.() ?? sliceCard(DATA.parameters.find(({ path, name: short }) => [`slice-${path}`,
+  `slice-${short}`].includes(name)));

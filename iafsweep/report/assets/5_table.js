@@ -12,7 +12,8 @@ function statusMark(status) {
 }
 
 function pickBox(trial) {
-  const box = h("input", { type: "checkbox", "aria-label": `Compare ${trial.trial}`, "data-pick": trial.trial, on: { change: () => pick(trial.trial), click: (event) => event.stopPropagation() } });
+  const box = h("input", { type: "checkbox", "aria-label": `Compare ${trial.trial}`, "data-pick": trial.trial,
+    on: { change: () => pick(trial.trial), click: (event) => event.stopPropagation() } });
   box.checked = look.picked.has(trial.trial);
   return box;
 }
@@ -47,8 +48,10 @@ function makeBoard(place) {
     data: tableRows(), maxHeight: 560, layout: "fitDataFill", movableColumns: true, columnHeaderVertAlign: "top",
     rowHeight: ROW, placeholder: held("No trial passes the filter."),
     columns: COLUMNS.map((column) => ({
-      field: column.id.replaceAll(".", "/"), title: column.id, visible: column.shown, frozen: column.id === "trial", hozAlign: column.id === "trial" || column.id === "status" ? "left" : "right",
-      titleFormatter: () => headingOf(column), formatter: (cell) => cellOf(column, cell.getRow().getData().of), sorter: sorterOf(column), headerSortTristate: true, minWidth: 50,
+      field: column.id.replaceAll(".", "/"), title: column.id, visible: column.shown, frozen: column.id === "trial",
+        hozAlign: column.id === "trial" || column.id === "status" ? "left" : "right",
+      titleFormatter: () => headingOf(column), formatter: (cell) => cellOf(column, cell.getRow().getData().of), sorter: sorterOf(column),
+        headerSortTristate: true, minWidth: 50,
     })),
     groupHeader: groupHead,
   });
@@ -73,7 +76,8 @@ const groupColumn = () => COLUMNS.find(({ id }) => id === look.group);
 function groupHead(value, size, rows) {
   const trials = rows.map(({ of }) => of), bounds = withBound(trials).filter(({ status }) => status === "completed").map(({ bound }) => bound);
   const mean = bounds.reduce((sum, bound) => sum + bound, 0) / bounds.length;
-  const said = bounds.length ? `best ${Math.min(...bounds).toFixed(2)}, mean ${mean.toFixed(2)} of ${count(bounds.length)} completed` : "none completed with a bound";
+  const said = bounds.length ? `best ${Math.min(...bounds).toFixed(2)}, mean ${mean.toFixed(2)} of ${count(bounds.length)} completed`
+    : "none completed with a bound";
   return held(h("b", {}, `${groupColumn()?.title ?? ""} = ${value}`), ` · ${count(size)} trial${size === 1 ? "" : "s"} · ${said}`);
 }
 
@@ -97,9 +101,12 @@ function columnsMenu() {
       lay();
       list.children[board.getColumns().indexOf(shown)]?.querySelector(`[data-by="${step}"]`)?.focus();
     };
-    return h("li", {}, h("label", {}, box, ` ${column.title}`), h("span", { class: "grow" }), button("↑", () => move(-1), { "aria-label": `${column.title} further left`, "data-by": "-1" }), button("↓", () => move(1), { "aria-label": `${column.title} further right`, "data-by": "1" }));
+    return h("li", {}, h("label", {}, box, ` ${column.title}`), h("span", { class: "grow" }),
+      button("↑", () => move(-1), { "aria-label": `${column.title} further left`, "data-by": "-1" }),
+      button("↓", () => move(1), { "aria-label": `${column.title} further right`, "data-by": "1" }));
   }));
-  const menu = h("details", { class: "menu", id: "columns", on: { toggle: () => menu.open && lay() } }, h("summary", {}, "Columns"), h("div", {}, list));
+  const menu = h("details", { class: "menu", id: "columns", on: { toggle: () => menu.open && lay() } }, h("summary", {}, "Columns"),
+    h("div", {}, list));
   return menu;
 }
 
@@ -119,7 +126,8 @@ function csvCell(value) {
 
 function saveCsv() {
   const { columns, trials } = shownTable();
-  const head = columns.flatMap((column) => (column.figure ? [column.title, `${column.title} error`, `${column.title} untrusted`] : [column.parameter?.path ?? column.id]));
+  const head = columns.flatMap((column) => (column.figure ? [column.title, `${column.title} error`, `${column.title} untrusted`]
+    : [column.parameter?.path ?? column.id]));
   const lines = trials.map((trial) => columns.flatMap((column) => {
     const figure = column.figure?.(trial);
     return column.figure ? [figure?.value, figure?.error, figure?.untrusted] : [column.value(trial)];
@@ -132,12 +140,15 @@ function saveCsv() {
 function plainTable(header, rows, label, more = {}) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", more,
     h("thead", {}, h("tr", {}, header.map((text) => h("th", { scope: "col" }, text)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, place) => h(place ? "td" : "th", place ? {} : { scope: "row" }, Array.isArray(cell) || cell instanceof Node ? cell : cellContent(cell))))))));
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, place) => h(place ? "td" : "th", place ? {} : { scope: "row" }, Array.isArray(cell) ||
+      cell instanceof Node ? cell : cellContent(cell))))))));
 }
 
 /** Paper has no scrolling: the rows that are shown as a plain table, made when the page is printed. */
 function printBoard(place) {
   const { columns, trials } = shownTable(), most = 300;
-  place.replaceChildren(plainTable(columns.map(({ title }) => title), trials.slice(0, most).map((trial) => columns.map((column) => (column.figure ? cellContent(column.figure(trial) ?? null) : [textOf(column, trial)]))), "Leaderboard"),
+  place.replaceChildren(plainTable(columns.map(({ title }) => title),
+    trials.slice(0, most).map((trial) => columns.map((column) => (column.figure ? cellContent(column.figure(trial) ?? null)
+    : [textOf(column, trial)]))), "Leaderboard"),
     trials.length > most ? h("p", { class: "note" }, `The first ${most} of ${count(trials.length)} trials; leaderboard.csv has all.`) : "");
 }

@@ -32,7 +32,8 @@ function viewOf(trials) {
   const parts = [
     part("How it went", howItWent(trials)), part("Configuration", configuration(trials)), part("Curves", curvesSection(trials)),
     trials.length > 1 && part("Paired differences of test figures", pairedSection(trials)),
-    part("Test figures", figuresSection(trials)), part("Samples and reconstructions", picturesSection(trials)), part("Train it again", againSection(trials)),
+    part("Test figures", figuresSection(trials)), part("Samples and reconstructions", picturesSection(trials)),
+      part("Train it again", againSection(trials)),
   ];
   return parts.filter(Boolean);
 }
@@ -47,7 +48,8 @@ function howItWent(trials) {
     ["training seconds", (trial) => numberText(trial.seconds ?? null)], ["weights", (trial) => (trial.weights ? count(trial.weights) : "–")],
     ...(trials.some((trial) => trial.error) ? [["error", (trial) => trial.error ?? "–"]] : []),
   ];
-  return h("div", { class: "card" }, plainTable(["", ...trials.map(({ trial }) => trial)], lines.map(([title, of]) => [[title], ...trials.map((trial) => [of(trial)])]), "How it went"));
+  return h("div", { class: "card" }, plainTable(["", ...trials.map(({ trial }) => trial)],
+    lines.map(([title, of]) => [[title], ...trials.map((trial) => [of(trial)])]), "How it went"));
 }
 
 /** Every field of a trial's configuration. */
@@ -65,7 +67,8 @@ function configuration(trials) {
   const places = Object.fromEntries(DATA.parameters.map(({ path }, place) => [path, place]));
   const cell = (field, which) => {
     const trial = [...trials, ...beside][which], isOff = field in places && trial.values[places[field]] === null;
-    return [h("span", { class: which && differs(field) && said(all[which][field]) !== said(all[0][field]) ? "differs" : null }, said(all[which][field])), isOff && h("span", { class: "soft" }, " (off)")];
+    return [h("span", { class: which && differs(field) && said(all[which][field]) !== said(all[0][field]) ? "differs" : null },
+      said(all[which][field])), isOff && h("span", { class: "soft" }, " (off)")];
   };
   const only = h("input", { type: "checkbox", id: "only-differing" });
   only.checked = true;
@@ -73,7 +76,8 @@ function configuration(trials) {
   const lay = () => {
     const shown = fields.filter((field) => !only.checked || differs(field) || isOwn(field)).sort((a, b) => differs(b) - differs(a));
     const header = ["field", ...trials.map(({ trial }) => trial), ...beside.map(({ trial }) => `best: ${trial}`), "default"];
-    place.replaceChildren(plainTable(header, shown.map((field) => [[field], ...all.map((_, which) => cell(field, which)), [h("span", { class: isOwn(field) ? "differs" : null }, said(DATA.defaults[field]))]]), "Configuration", { class: "fields" }));
+    place.replaceChildren(plainTable(header, shown.map((field) => [[field], ...all.map((_, which) => cell(field, which)),
+      [h("span", { class: isOwn(field) ? "differs" : null }, said(DATA.defaults[field]))]]), "Configuration", { class: "fields" }));
   };
   only.addEventListener("change", lay);
   lay();
@@ -83,7 +87,8 @@ function configuration(trials) {
 function curvesSection(trials) {
   const best = trialOf(DATA.best), shown = trials.length === 1 && best && best !== trials[0] ? [...trials, best] : trials;
   const palette = isDark() ? DARK_PALETTE : PALETTE;
-  const styled = (trial) => ({ color: palette[shown.indexOf(trial)], width: trials.includes(trial) ? 2.5 : 1.2, opacity: trials.includes(trial) ? 1 : 0.6 });
+  const styled = (trial) => ({ color: palette[shown.indexOf(trial)], width: trials.includes(trial) ? 2.5 : 1.2, opacity: trials.includes(trial) ? 1
+    : 0.6 });
   const names = Object.keys(DATA.series).filter((name) => trials.some((trial) => DATA.curves[trial.trial]?.[name]));
   if (!names.length) return h("p", { class: "card empty" }, DATA.curves_note || "No curve of it is on this page.");
   const legend = h("ul", { class: "legend" }, shown.map((trial, place) => {
@@ -92,29 +97,37 @@ function curvesSection(trials) {
     return h("li", {}, mark, trial.trial, trials.includes(trial) ? "" : " (the best)");
   }));
   return h("div", {}, legend, h("div", { class: "grid small" }, names.map((name) => new Card({
-    name: `curve-${name}`, title: DATA.series[name].replace(" (nats per image)", ""), height: 230, logs: true, build: curvesOf({ series: () => name, trials: () => shown, styled }),
+    name: `curve-${name}`, title: DATA.series[name].replace(" (nats per image)", ""), height: 230, logs: true,
+      build: curvesOf({ series: () => name, trials: () => shown, styled }),
   }).figure)));
 }
 
 function pairedSection(trials) {
   const names = trials.map(({ trial }) => trial), found = DATA.pairs.filter(({ first, second }) => names.includes(first) && names.includes(second));
-  if (!found.length) return h("div", { class: "card" }, h("p", {}, `No figures of each image of both are on this page. ${DATA.pairs_note}`), h("pre", {}, h("code", {}, `${DATA.compare} ${names.join(" ")}`)));
+  if (!found.length) return h("div", { class: "card" }, h("p", {}, `No figures of each image of both are on this page. ${DATA.pairs_note}`),
+    h("pre", {}, h("code", {}, `${DATA.compare} ${names.join(" ")}`)));
   const rows = found.map((pair) => {
     const isFirst = names.indexOf(pair.first) < names.indexOf(pair.second), sign = isFirst ? 1 : -1;
     const [one, other] = isFirst ? [pair.first, pair.second] : [pair.second, pair.first], difference = sign * pair.difference;
     const apart = Math.abs(difference) > 2 * pair.standard_error;
-    return [[`${one} − ${other}`], [{ negative_elbo: "−ELBO", importance_sampling: "NLL, IS", hais: "NLL, HAIS" }[pair.method]], [pair.settings], [count(pair.images)],
-      [`${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(3)} ± ${pair.standard_error?.toFixed(3) ?? "–"}`], [apart ? `${difference < 0 ? one : other} is better` : "cannot be told apart"]];
+    return [[`${one} − ${other}`], [{ negative_elbo: "−ELBO", importance_sampling: "NLL, IS", hais: "NLL, HAIS" }[pair.method]], [pair.settings],
+      [count(pair.images)],
+      [`${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(3)} ± ${pair.standard_error?.toFixed(3) ?? "–"}`],
+        [apart ? `${difference < 0 ? one : other} is better` : "cannot be told apart"]];
   });
-  return h("div", { class: "card" }, h("p", { class: "note" }, "Nats per image, the mean over the same test images with the same bits, ± its standard error; below 0 the first is better. Told apart: by more than two standard errors."),
+  return h("div", { class: "card" }, h("p", { class: "note" },
+    "Nats per image, the mean over the same test images with the same bits, ± its standard error; below 0 the first is better. Told apart: by more than two standard errors."),
     plainTable(["difference", "figure", "settings", "images", "nats per image", ""], rows, "Paired differences"));
 }
 
 function figuresSection(trials) {
   const names = trials.map(({ trial }) => trial), of = (table) => table.rows.filter(([trial]) => names.includes(trial));
   const diagnostics = of(DATA.diagnostics), sandwiches = of(DATA.sandwiches);
-  if (!diagnostics.length) return h("p", { class: "card empty" }, trials.some((trial) => trial.figures.some((figure, place) => figure && !DATA.figures[place].startsWith("validation"))) ? "Its figures stand on the leaderboard; diagnostics are shown of the best scored trials." : "Not scored on test images.");
-  return h("div", { class: "card stack" }, h("p", { class: "note" }, DATA.estimators_note), plainTable(DATA.diagnostics.header, diagnostics, "Diagnostics"),
+  if (!diagnostics.length) return h("p", { class: "card empty" },
+    trials.some((trial) => trial.figures.some((figure, place) => figure && !DATA.figures[place].startsWith("validation")))
+    ? "Its figures stand on the leaderboard; diagnostics are shown of the best scored trials." : "Not scored on test images.");
+  return h("div", { class: "card stack" }, h("p", { class: "note" }, DATA.estimators_note),
+    plainTable(DATA.diagnostics.header, diagnostics, "Diagnostics"),
     sandwiches.length ? plainTable(DATA.sandwiches.header, sandwiches, "Bounds on simulated images") : "");
 }
 
@@ -126,12 +139,14 @@ function picturesSection(trials) {
 
 function pictureCard({ trial }) {
   const each = DATA.pictures[trial];
-  return h("div", { class: "card" }, h("h4", {}, trialLink(trial)), ["samples", "reconstructions"].map((name) => h("figure", {}, h("figcaption", {}, name),
+  return h("div", { class: "card" }, h("h4", {}, trialLink(trial)),
+    ["samples", "reconstructions"].map((name) => h("figure", {}, h("figcaption", {}, name),
     each[name] ? h("img", { src: each[name], alt: `${name} of ${trial}`, loading: "lazy" }) : h("p", { class: "empty" }, `No ${name} on disk.`))));
 }
 
 function againSection(trials) {
   const folder = DATA.command.split(" ").at(-1);
-  return h("div", { class: "card" }, h("p", { class: "note" }, "In the folder the sweep was launched from. Its run folder:"), trials.map(({ trial }) => [
+  return h("div", { class: "card" }, h("p", { class: "note" }, "In the folder the sweep was launched from. Its run folder:"),
+    trials.map(({ trial }) => [
     h("pre", {}, h("code", {}, `${folder}/trials/${trial}`)), h("pre", {}, h("code", {}, DATA.train_again.replaceAll("TRIAL", trial)))]));
 }
