@@ -33,8 +33,8 @@ from iafsweep.estimators import (
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.scoring import FrozenStepSize, tune_on_test_images
 from iafsweep.evaluation.simulated import SimulatedImages, posterior_start
-from iafsweep.generators import generator
 from iafsweep.models import VAE
+from iafsweep.seeds import generator
 
 Start = Literal["posterior", "prior", "base"]
 SEED = 0

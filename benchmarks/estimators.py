@@ -184,7 +184,6 @@ def _train(config: RunConfig, folder: RunFolder, root: Path) -> None:
         root=root,
         resume=folder.config.is_file(),
         evaluate_only=False,
-        again="the same command again",
         console=Console(highlight=False),
     )
     if code:

@@ -25,7 +25,7 @@ from rich.console import Console
 
 from benchmarks.timing import hardware
 from iafsweep import load_sweep
-from iafsweep.cli.commands.export import export_leaderboard
+from iafsweep.cli.commands.reading.export import export_leaderboard
 from iafsweep.records import Best, EpochMetrics, Estimate, Evaluation, RunState
 from iafsweep.results.status import status_of
 from iafsweep.run_files.run_folder import RunFolder

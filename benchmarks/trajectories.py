@@ -20,7 +20,7 @@ from iafsweep.data_root import default_data_root
 from iafsweep.estimators import annealed_importance_sampling, gradient_evaluations, linear_schedule
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.scoring import tune_on_test_images
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, load_trained_model
 
 IMAGES, CHAINS = 50, 64

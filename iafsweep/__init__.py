@@ -2,7 +2,7 @@
 
 The map, low floor to high; imports go down only:
 
-``errors``, ``records``, ``seeds``, ``generators``, ``atomic``, ``locks``, ``signals``  what every floor uses
+``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  what every floor uses
 ``estimators``   log p(x) from log-densities: importance sampling, annealed importance sampling; imports nothing of this
 ``config``       frozen typed configuration, TOML
 ``run_files``    what a run folder holds, without PyTorch
@@ -37,8 +37,6 @@ Example:
     >>> folder = sweep.best().export("models/best")  # load_run reads it back, anywhere
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 
@@ -46,34 +44,25 @@ if TYPE_CHECKING:
     from iafsweep import config, data, estimators, evaluation, models, training
     from iafsweep.api.run import Run, load_run
     from iafsweep.api.sweep import LoadedSweep, load_sweep
-    from iafsweep.config import RunConfig, load_config
+    from iafsweep.config import RunConfig, load_config, load_plugin
+    from iafsweep.data import Images
     from iafsweep.models import VAE, build_model
 
 __all__ = [
-    "VAE",
-    "LoadedSweep",
-    "Run",
-    "RunConfig",
-    "build_model",
-    "config",
-    "data",
-    "estimators",
-    "evaluation",
-    "load_config",
-    "load_run",
-    "load_sweep",
-    "models",
-    "training",
-]
+    "VAE", "Images", "LoadedSweep", "Run", "RunConfig", "build_model", "config", "data", "estimators", "evaluation",
+    "load_config", "load_plugin", "load_run", "load_sweep", "models", "training",
+]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
+    "Images": "iafsweep.data",
     "LoadedSweep": "iafsweep.api.sweep",
     "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
     "load_config": "iafsweep.config",
+    "load_plugin": "iafsweep.config",
     "load_run": "iafsweep.api.run",
     "load_sweep": "iafsweep.api.sweep",
 }
@@ -84,6 +73,8 @@ def __getattr__(name: str) -> object:
     if name in _FLOORS:
         return importlib.import_module(f"iafsweep.{name}")
     if name in _LAZY:
+        if name.startswith("load_"):  # what reads configurations knows all that is installed
+            importlib.import_module("iafsweep.config.plugins").load_installed()
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'iafsweep' has no attribute {name!r}")
 

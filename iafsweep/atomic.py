@@ -1,7 +1,5 @@
 """Files that are either the old or the new, never half of one; and what stands in a file's place, written through."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """Errors that are the user's to mend: shown as one message, without a traceback."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """Something outside the program is wrong: a file, an option, a machine.
@@ -12,6 +10,10 @@ class UserError(Exception):
 
 class ConfigError(UserError, ValueError):
     """A configuration file, an override or a search space breaks a rule."""
+
+
+class PluginError(UserError):
+    """A plugin cannot be loaded, or something needs one that is not."""
 
 
 class DataError(UserError):

@@ -5,8 +5,6 @@ that the process is bound to, the limits of its control group and of those aroun
 each other too), and what Slurm gave the task.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import resource
@@ -33,10 +31,6 @@ def usable_cpus(root: Path = _ROOT, environment: Mapping[str, str] = os.environ)
     """Return how many CPUs this process may keep busy, at least 1: the least that anything allows.
 
     A quota of one and a half CPUs is 1.
-
-    Args:
-        root: where ``proc`` and ``sys`` are.
-        environment: the environment's variables.
     """
     bound = len(os.sched_getaffinity(0))
     shares = [Share(bound, "" if bound >= (os.cpu_count() or bound) else "the CPUs this process is bound to")]
@@ -50,11 +44,7 @@ def usable_cpus(root: Path = _ROOT, environment: Mapping[str, str] = os.environ)
 
 
 def usable_memory(root: Path = _ROOT) -> Share | None:
-    """Return how many bytes of memory this process may use; None where nothing tells of it.
-
-    Args:
-        root: where ``proc`` and ``sys`` are.
-    """
+    """Return how many bytes of memory this process may use; None where nothing tells of it."""
     shares = []
     try:
         shares.append(Share(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
@@ -68,11 +58,7 @@ def usable_memory(root: Path = _ROOT) -> Share | None:
 
 
 def processes_left(root: Path = _ROOT) -> Share | None:
-    """Return how many further processes and threads may be started; None where nothing limits them.
-
-    Args:
-        root: where ``proc`` and ``sys`` are.
-    """
+    """Return how many further processes and threads may be started; None where nothing limits them."""
     shares = []
     most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if most != resource.RLIM_INFINITY and os.getuid() != 0:  # it does not hold for root

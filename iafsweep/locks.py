@@ -1,7 +1,5 @@
 """One lock for every folder that has one writer: take it, or say who holds it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import socket

@@ -1,7 +1,5 @@
 """Ctrl-C, SIGTERM and SIGHUP: as exceptions, as a wish to end in good order, or as an end at once."""
 
-from __future__ import annotations
-
 import os
 import signal
 import stat
@@ -91,9 +89,6 @@ class SignalCount:
     A signal of the same number within :data:`REPEAT_SECONDS` of the first is its echo; one of another number, or a
     later one, is meant.
 
-    Args:
-        clock: seconds from a clock that only goes forward.
-
     Attributes:
         first: number of the first signal; None while there was none.
     """
@@ -116,8 +111,7 @@ class SignalCount:
 class StopRequest:
     """Whether the work should end: a signal came, or somebody put a file down that asks for it.
 
-    Args:
-        file: the file; one left from an earlier time is removed.
+    A ``file`` left from an earlier time is removed.
     """
 
     def __init__(self, file: Path | None = None) -> None:

@@ -1,7 +1,5 @@
 """Texts for people that are the same wherever they stand: names of parameters, their values, durations."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 

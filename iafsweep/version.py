@@ -1,7 +1,5 @@
 """Which version of the package this is, and which wrote a file."""
 
-from __future__ import annotations
-
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +11,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Writer:
-    """What wrote a file.
-
-    Attributes:
-        format: the file's format.
-        version: the package's version.
-    """
+    """What wrote a file."""
 
     format: int = 1
     version: str = "0.1.0"

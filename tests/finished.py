@@ -10,13 +10,13 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages, load_training_images
-from iafsweep.generators import generator
 from iafsweep.records import Estimate, Evaluation
 from iafsweep.search_space.candidate import candidate
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.seeds import generator
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Started, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
@@ -104,15 +104,15 @@ def figures(epoch: int) -> Evaluation:
     )
 
 
-def finish_sweep(path: Path) -> SweepFolder:
+def finish_sweep(path: Path, space: SearchSpace = SPACE) -> SweepFolder:
     """Two trained trials, the first better and scored, one that failed, and one that waits."""
     folder = SweepFolder(path)
     folder.create()
-    write_text(folder.space, dump_space(SPACE))
-    header = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space=space_hash(SPACE))
+    write_text(folder.space, dump_space(space))
+    header = Header(sweep="abc", created="2026-01-01T00:00:00+00:00", seed=0, space=space_hash(space))
     with Ledger.create(folder.ledger, header) as ledger:
         for number, values in enumerate([*VALUES, VALUES[1], VALUES[0]], start=1):
-            found = candidate(SPACE, values, repeat=number)
+            found = candidate(space, values, repeat=number)
             assert found is not None
             name, config = trial_name(number), found.config
             seed = config.training.seed

@@ -12,7 +12,7 @@ from iafsweep.run_files.run_folder import RunFolder
 from tests.finished import finish_sweep
 
 PACKAGE = Path(__file__).parent.parent / "iafsweep"
-GROUND = set("errors records seeds generators atomic data_root limits locks signals texts version".split())
+GROUND = set("errors records seeds atomic data_root limits locks shown_command signals texts version".split())
 FLOORS = [
     *("config", "run_files", "search_space", "data", "models", "training", "evaluation", "sweep", "results", "report"),
     *("api", "cli"),
@@ -41,7 +41,7 @@ CLI = [
 ]
 RAY = {"sweep/cluster", "sweep/tune"}
 OPTUNA = {"sweep/samplers", "sweep/callbacks/optuna_journal.py", "report/importance.py"}
-LARGEST = {"models": 20, "training": 20, "report": 20, "commands": 14}  # a file a command
+LARGEST = {"models": 20, "training": 20, "report": 20}
 
 
 def floor_of(module):

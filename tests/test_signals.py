@@ -7,8 +7,8 @@ import pytest
 from iafsweep.signals import HungUp, SignalCount, StopRequest, Terminated
 from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.storage.state import replay
-from iafsweep.sweep.tune.session import SweepOutcome
-from iafsweep.sweep.tune.stopper import SweepStopper
+from iafsweep.sweep.tune.driver import SweepOutcome
+from iafsweep.sweep.tune.scheduler import SweepStopper
 from tests.sweep.storage.test_ledger import HEADER
 
 pytestmark = pytest.mark.faults

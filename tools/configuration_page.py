@@ -13,18 +13,22 @@ from typing import Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
-from iafsweep.config import RunConfig, Section, load_config
+from iafsweep.config import Family, RunConfig, Section, load_config
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import ConfigError
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 UNITS = {
+    "data.image_size": "pixels",
+    "data.levels": "values",
     "data.validation_images": "images",
     "data.split_seed": "seed",
     "data.binarisation_seed": "seed",
     "model.latent_size": "variables",
     "model.posterior_offset": "natural logarithm",
     "model.batch_norm_momentum": "share",
+    "model.encoder.dropout": "share",
+    "model.decoder.dropout": "share",
     "model.encoder.resnet.maps": "maps",
     "model.encoder.resnet.hidden_size": "units",
     "model.encoder.gated_conv.maps": "maps",
@@ -37,12 +41,36 @@ UNITS = {
     "model.flow.context_size": "units",
     "model.flow.made.width": "units",
     "model.flow.made.hidden_layers": "layers",
+    "model.flow.sylvester.columns": "columns",
+    "model.flow.sylvester.reflections": "reflections",
+    "model.flow.naf.units": "units",
+    "model.flow.spline.bins": "bins",
+    "model.flow.spline.bound": "1",
+    "model.prior.autoregressive.depth": "layers",
+    "model.prior.autoregressive.width": "units",
+    "model.prior.autoregressive.hidden_layers": "layers",
+    "model.prior.spline_coupling.depth": "layers",
+    "model.prior.spline_coupling.width": "units",
+    "model.prior.spline_coupling.hidden_layers": "layers",
+    "model.prior.spline_coupling.bins": "bins",
+    "model.prior.spline_coupling.bound": "1",
+    "model.prior.vamp.components": "components",
     "training.epochs": "epochs",
     "training.batch_size": "images",
+    "training.weight_decay": "1",
+    "training.gradient_clip": "norm",
     "training.learning_rate": "1",
     "training.learning_rate_decay": "factor",
     "training.learning_rate_decay_epochs": "epochs",
+    "training.learning_rate_end": "share",
+    "training.learning_rate_warmup_epochs": "epochs",
     "training.kl_warmup_epochs": "epochs",
+    "training.free_bits": "nats",
+    "training.objective_samples": "samples an image",
+    "training.objective_from_epoch": "epochs",
+    "training.weight_average": "share",
+    "training.weight_average_images": "images",
+    "training.early_stopping_epochs": "epochs",
     "training.seed": "seed",
     "training.checkpoint_every_epochs": "epochs",
     "training.checkpoint_every_minutes": "minutes",
@@ -88,6 +116,8 @@ BROKEN = (
     ("evaluation.checkpoint=best", "data.validation_images=0"),
     ("data.validation_images=60000",),
     ("training.batch_size=60000",),
+    ("training.weight_decay=0.1",),
+    ("training.objective=stl",),
     ("evaluation.hais.images=20000",),
     ("evaluation.hais.minimum_step_size=0.5", "evaluation.hais.initial_step_size=0.1"),
     (
@@ -181,6 +211,9 @@ def _row(path: str, name: str, field: FieldInfo) -> str:
 def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], bool]:  # noqa: ANN401 - any annotation
     """Kinds of values in words, their bounds, and whether the field may be left unset."""
     bounds = [text for each in metadata if (text := _bound(each))]
+    for each in metadata:
+        if isinstance(each, Family):
+            return [", ".join(f"`{_toml(kind)}`" for kind in each.members)], bounds, False
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         parts = [_type(part, []) for part in arguments if part is not type(None)]
@@ -188,6 +221,8 @@ def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], b
         return kinds, bounds + [bound for part in parts for bound in part[1]], type(None) in arguments
     if origin is Literal:
         return [", ".join(f"`{_toml(value)}`" for value in arguments)], bounds, False
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return ["table"], bounds, False
     if origin is tuple:
         kinds, inner, _ = _type(arguments[0], [])
         each = [f"each {bound}" for bound in inner]

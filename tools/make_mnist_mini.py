@@ -8,9 +8,9 @@ import lzma
 import sys
 from pathlib import Path
 
-from iafsweep.config import SOURCES
+from iafsweep.config import source_facts
 from iafsweep.data.idx import HEADER, image_header
-from iafsweep.data.mnist import RAW, TEST_FILE, TRAINING_FILE
+from iafsweep.data.idx_sets import MNIST, TEST_FILE, TRAINING_FILE
 from iafsweep.data.mnist_mini import FOLDER, TEST_NAME, TRAINING_NAME
 
 # Sorted by which literal bits predict best; found by trying (a plain preset is 1 % larger).
@@ -19,7 +19,7 @@ FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4,
 
 def cut(source: Path, count: int, target: Path) -> None:
     """Write the first ``count`` images of ``source`` to ``target``."""
-    height, width = SOURCES["mnist_mini"].image_shape[1:]
+    height, width = source_facts("mnist_mini").image_shape[1:]
     pixels = source.read_bytes()[HEADER.size :][: count * height * width]
     content = image_header(count, height, width) + pixels
     target.write_bytes(lzma.compress(content, format=lzma.FORMAT_XZ, filters=FILTERS))
@@ -27,7 +27,7 @@ def cut(source: Path, count: int, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    raw = Path(sys.argv[1]) / RAW
-    facts = SOURCES["mnist_mini"]
+    raw = Path(sys.argv[1]) / MNIST.folder
+    facts = source_facts("mnist_mini")
     cut(raw / TRAINING_FILE, facts.training_images, FOLDER / TRAINING_NAME)
     cut(raw / TEST_FILE, facts.test_images, FOLDER / TEST_NAME)

@@ -27,8 +27,9 @@ from iafsweep.records import Precision
 from iafsweep.training import resolve_device
 from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import Computing
-from iafsweep.training.objective import fixed_noise, mean_negative_elbo
-from iafsweep.training.step import TrainingStep, mean_terms
+from iafsweep.training.gradient import mean_terms
+from iafsweep.training.objective import fixed_noise, mean_bound
+from iafsweep.training.step import TrainingStep
 
 FLOAT32 = 1e-4
 """Relative, of bound and gradients; in nats an image, of likelihoods."""
@@ -53,7 +54,7 @@ def main(context: Context) -> None:
     noise = fixed_noise(len(x), config.latent_size, CPU, "noise")
     _compare_slopes(context, config, x, noise, device)
     trained = _train_both(context, config, device)
-    context.record(bound_after_training=mean_negative_elbo(trained, x.to(device), noise.to(device), len(x)))
+    context.record(bound_after_training=mean_bound(trained, x.to(device), noise.to(device), len(x)).negative_elbo)
     x = x[: sizes.compared_images]
     _compare_folding(context, trained, x.to(device))
     for dtype in (torch.float32, torch.float64):
@@ -126,7 +127,7 @@ def _train_both(context: Context, config: ModelConfig, device: torch.device) -> 
         for batch in islice(chain.from_iterable(epochs), context.sizes.short_training):
             step(batch, 1.0)
         with full_precision():
-            bounds[precision] = mean_negative_elbo(model, x, noise, 500)
+            bounds[precision] = mean_bound(model, x, noise, 500).negative_elbo
         models[precision] = model.eval().requires_grad_(requires_grad=False)
     context.record(short_training={"steps": context.sizes.short_training, **bounds})
     return models["float32"]

@@ -9,13 +9,13 @@ from torch import Tensor
 from benchmarks.gpu.context import Context
 from iafsweep.config import DataConfig
 from iafsweep.data import fixed_binarisation, load_test_images
-from iafsweep.data.mnist import RAW, TEST_FILE, TRAINING_FILE
+from iafsweep.data.idx_sets import MNIST, TEST_FILE, TRAINING_FILE
 from iafsweep.data_root import default_data_root
 
 
 def data_config(context: Context) -> DataConfig:
     """Return the data section of a configuration, and remark if it is not MNIST."""
-    folder = root() / RAW
+    folder = root() / MNIST.folder
     if all((folder / name).is_file() for name in (TRAINING_FILE, TEST_FILE)):
         return DataConfig(source="mnist")
     if not context.figures.get("remarks"):

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from iafsweep.api.news import SweepNews
-from iafsweep.api.results import PROGRAM, SweepResults, publish_results
+from iafsweep.api.news import Place, SweepNews
+from iafsweep.api.own_images import space_with_images, told
+from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config.problems import explain
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import load_training_images
 from iafsweep.errors import SweepError, UserError
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.cluster.resources import plan_training, plan_trials
 from iafsweep.sweep.samplers.warm_start import warm_start
@@ -35,32 +37,17 @@ from iafsweep.sweep.storage.stored_sweep import (
     StoredSweep,
     ended_as,
     load_sweep_space,
+    open_ledger,
     read_sweep,
     reopen_trials,
 )
-from iafsweep.sweep.tune.options import LaunchOptions, check_resources
+from iafsweep.sweep.tune.options import check_resources
 
 if TYPE_CHECKING:
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.tune.driver import SweepOutcome
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
 _TRIALS = re.compile(r"(\+?)(\d{1,9})")
-
-
-@dataclass(frozen=True)
-class Place:
-    """On what a sweep runs, and who hears of it.
-
-    Attributes:
-        options: on what.
-        data_root: folder of data sets.
-        news: hears of it.
-    """
-
-    options: LaunchOptions
-    data_root: Path
-    news: SweepNews
 
 
 @dataclass(frozen=True)
@@ -81,7 +68,13 @@ class SweepEnd:
 
 
 def launch(
-    space: SearchSpace, runs: Path, stem: str, place: Place, name: str | None = None, warm: Path | None = None
+    space: SearchSpace,
+    runs: Path,
+    stem: str,
+    place: Place,
+    name: str | None = None,
+    warm: Path | None = None,
+    changes: Mapping[str, object] = MappingProxyType({}),
 ) -> SweepEnd:
     """Begin a sweep in a new folder and see it through.
 
@@ -92,18 +85,21 @@ def launch(
         place: on what.
         name: of the folder.
         warm: an earlier sweep's folder: the sampler is told what its trials found.
+        changes: settings of it, see :func:`with_sweep`.
 
     Raises:
         UserError: there is no room for it, this machine cannot give what it asks for, or a file cannot be used.
     """
     earlier = None if warm is None else read_sweep(SweepFolder(warm))
+    space, own = space_with_images(space, place.images)
+    space, place = with_sweep(space, changes, place.news), replace(place, images=own)
 
     def begin(folder: SweepFolder) -> None:
         if earlier is not None:
             known, ended = warm_start(space, folder, earlier)
             place.news.message(f"The sampler knows {known} of the {ended} trials of {warm}")
 
-    with new_folder(runs, name, stem, place.news.program) as path:
+    with new_folder(runs, name, stem) as path:
         return complete(space, SweepFolder(path), place, begin)
 
 
@@ -117,12 +113,14 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Plac
     """Raise the number of trials of a sweep (`+50` more, or `150` in all) and see it through."""
     sweep = read_sweep(SweepFolder(folder))
     space = sweep.space
+    wanted = wanted_trials(trials, space.sweep.trials)
     if space.sweep.scheduler == "pbt":
+        old = sweep.folder
+        again = ("--name", f"{old.path.name}-of-{wanted}", "--runs", old.path.parent)
         raise UserError(
             f"{folder} trained a population, whose members train side by side from the start; launch another one "
-            f"with more --trials"
+            f"with more: {sweep_command('launch', old.space, '--trials', wanted, *again)}"
         )
-    wanted = wanted_trials(trials, space.sweep.trials)
     if wanted <= space.sweep.trials:
         raise UserError(
             f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({len(sweep.state.trials)} of them "
@@ -149,7 +147,9 @@ def retry(
         raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
     old = SweepFolder(folder)
     if not old.ledger.exists() and old.space.exists():
-        raise SweepError(f"{old.path} has no ledger: its sweep never started; launch it")
+        raise SweepError(
+            f"{old.path} has no ledger: its sweep never started; begin it: {sweep_command('resume', old.path)}"
+        )
     sweep = read_sweep(old)
     reopened = len(ended_as(sweep.state, chosen, old))  # is there anything to retry? before what there is to do it on
     space, options = with_sweep(sweep.space, changes), place.options
@@ -159,6 +159,8 @@ def retry(
 
     def begin(folder: SweepFolder) -> None:
         place.news.message(f"Opened again: {', '.join(reopen_trials(folder, chosen, gpus_per_trial))}")
+        with folder.lock(), open_ledger(space, folder):  # keeps what was asked, in case Ray does not start
+            pass
 
     return complete(space, old, place, begin, reopened)
 
@@ -203,12 +205,8 @@ def complete(
 ) -> SweepEnd:
     """Train, score the best again, publish; whatever is done already is not done again.
 
-    Args:
-        space: what is searched.
-        folder: the sweep folder, empty or used.
-        place: on what.
-        begin: called when nothing is refused any more, before trials are trained.
-        reopened: trials that it opens again.
+    ``begin`` is called when nothing is refused any more, before trials are trained; ``reopened`` are trials that it
+    opens again.
 
     Raises:
         UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
@@ -216,12 +214,15 @@ def complete(
     options, news = place.options, place.news
     news.opened(folder)
     folder.refuse_if_driven()
+    space, own = space_with_images(space, place.images)
     check_resources(space, folder, options, reopened)
-    images = load_training_images(space.base.data, place.data_root)
+    images = load_training_images(space.base.data, place.data_root, own)
     with news.importing():
         from iafsweep.api.rerun import score_best
         from iafsweep.sweep.tune.driver import train_sweep
     with news.working(space, folder) as progress:
+        if own is not None:
+            news.message(told(space.base.data, own))
         begin(folder)
         with options.ray() as nodes:
             plan_training(nodes, space.sweep, space.sweep.trials, may_grow=options.wait)  # before anything is made
@@ -229,7 +230,7 @@ def complete(
             sweep, code = StoredSweep(folder, space, outcome.state), outcome.exit_code
             if outcome.status not in ("interrupted", "aborted"):
                 news.trained(outcome, space)
-                code = score_best(sweep, space.sweep, space.base.evaluation, options, place.data_root, news)
+                code = score_best(sweep, space.sweep, space.base.evaluation, replace(place, images=own))
         return SweepEnd(outcome, publish_results(sweep, news.report_command(folder.path)), code)
 
 
@@ -263,7 +264,7 @@ def wanted_trials(text: str, now: int) -> int:
 
 
 @contextmanager
-def new_folder(runs: Path, name: str | None, stem: str, program: Sequence[str] = PROGRAM) -> Iterator[Path]:
+def new_folder(runs: Path, name: str | None, stem: str) -> Iterator[Path]:
     """Make a folder that nobody else has; without a name the space's with the first free number.
 
     It is made at once, so that of two launches at one moment each gets its own; if nothing comes to stand in it, it is
@@ -283,8 +284,9 @@ def new_folder(runs: Path, name: str | None, stem: str, program: Sequence[str] =
         why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
         raise SweepError(f"cannot make a sweep folder in {runs}: {why}; take another --runs") from error
     except StopIteration:
-        again = shlex.join([*program, "resume", str(runs / str(name))])
-        raise SweepError(f"{runs / str(name)} exists; take another --name, or go on: {again}") from None
+        there = SweepFolder(runs / str(name))
+        or_go_on = f", or go on: {sweep_command('resume', there.path)}" if there.space.exists() else ""
+        raise SweepError(f"{there.path} exists; take another --name{or_go_on}") from None
     try:
         yield path
     finally:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
+    from iafsweep.api.own_images import Given
     from iafsweep.data import TrainingImages
     from iafsweep.run_files.run_folder import RunFolder
     from iafsweep.search_space.space import SearchSpace
     from iafsweep.sweep.callbacks.base import SweepCallback
-    from iafsweep.sweep.cluster.work_units import UnitProgress
+    from iafsweep.sweep.cluster.actor_pool import UnitProgress
     from iafsweep.sweep.storage.folder import SweepFolder
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.tune.driver import SweepOutcome
+    from iafsweep.sweep.tune.options import LaunchOptions
     from iafsweep.training import Trainer
+
+
+@dataclass(frozen=True)
+class Place:
+    """On what a sweep runs, and who hears of it."""
+
+    options: LaunchOptions
+    data_root: Path
+    news: SweepNews
+    images: Given = None
+    """Images of one's own, in place of those that the configuration names, or where they are."""
 
 
 class StepNews:
@@ -49,17 +63,11 @@ class RunNews:
 
 
 class SweepNews:
-    """Hears of a sweep.
-
-    Attributes:
-        program: the words that call the command line, for messages on how to go on.
-    """
-
-    program: Sequence[str] = ("iafsweep-sweep",)
+    """Hears of a sweep."""
 
     def report_command(self, folder: Path) -> Sequence[str]:
         """Return the words that make the report of a sweep again; they stand in it."""
-        return [*self.program, "report", folder.name]
+        return ["iafsweep-sweep", "report", folder.name]
 
     def opened(self, folder: SweepFolder) -> None:
         """The sweep's folder is known; nothing was done in it."""

@@ -1,12 +1,11 @@
 """Score the best trials of a sweep on the test images: `rerun`, and what a launch does at its end."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
+from dataclasses import replace
 
-from iafsweep.api.news import SweepNews
+from iafsweep.api.news import Place
+from iafsweep.api.own_images import space_with_images
 from iafsweep.api.results import SweepResults, publish_results
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.sweep import SweepConfig
@@ -14,23 +13,19 @@ from iafsweep.data import load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, unknown_images
 from iafsweep.errors import ConfigError, RunFolderError, UserError
 from iafsweep.records import FigureKind, Fingerprint, Split
-from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
-from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.state import LedgerState, TrialState
+from iafsweep.sweep.storage.state import TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
-from iafsweep.sweep.tune.options import LaunchOptions
 
 
 def rerun(
     sweep: StoredSweep,
     settings: SweepConfig,
     evaluation: EvaluationConfig,
-    options: LaunchOptions,
-    data_root: Path,
-    news: SweepNews | None = None,
+    place: Place,
     asked: Collection[FigureKind] | None = None,
     trials: Sequence[str] = (),
 ) -> tuple[int, SweepResults]:
@@ -40,11 +35,10 @@ def rerun(
         sweep: the sweep.
         settings: how many to score, and what each process gets.
         evaluation: what to score with.
-        options: on what it runs.
-        data_root: folder of data sets.
-        news: hears of it.
+        place: on what.
         asked: figures that are made whatever there is, see :func:`plan_finalist`.
         trials: the trials to score; none: the best.
+        images: one's own that it was trained on, or where they are; None: where they were.
 
     Returns:
         The exit code, as :func:`score_best`, and what was published.
@@ -53,17 +47,20 @@ def rerun(
         UserError: a driver is at work, nothing is asked for, a trial is named that has not completed, or this machine
             cannot give what a process asks for.
     """
-    news = news or SweepNews()
+    options, news = place.options, place.news
     sweep.folder.refuse_if_driven()
     if not settings.top and not trials:
-        raise UserError("the sweep's `top` is 0, so there is nothing to score; ask for some, as in --top 5")
+        asked_for = sweep_command("rerun", sweep.folder.path, "--top", 5)
+        raise UserError(f"the sweep's `top` is 0, so there is nothing to score; ask for some: {asked_for}")
     has_work = bool(best_trials(sweep.state, 1))
     if not has_work:
         news.message("No trial has completed, so there is nothing to score.")
     elif options.address is None:
         plan_trials([options.node], settings, len(trials) or settings.top, may_grow=options.wait)
+    if has_work:
+        place = replace(place, images=space_with_images(sweep.space, place.images)[1])
     with options.ray() if has_work else nullcontext():
-        code = score_best(sweep, settings, evaluation, options, data_root, news, asked, trials)
+        code = score_best(sweep, settings, evaluation, place, asked, trials)
     return code, publish_results(sweep, news.report_command(sweep.folder.path))
 
 
@@ -71,41 +68,34 @@ def score_best(
     sweep: StoredSweep,
     settings: SweepConfig,
     evaluation: EvaluationConfig,
-    options: LaunchOptions,
-    data_root: Path,
-    news: SweepNews,
+    place: Place,
     asked: Collection[FigureKind] | None = None,
     trials: Sequence[str] = (),
 ) -> int:
     """Score the best trials of a sweep, or those that are named, on the test images.
 
-    Args:
-        sweep: the sweep, its training ended.
-        settings: how many to score, and what each process gets.
-        evaluation: what to score with.
-        options: on what; Ray need not run yet.
-        data_root: folder of data sets.
-        news: hears of it.
-        asked: figures that are made whatever there is, see :func:`plan_finalist`.
-        trials: the trials to score; none: the best.
+    Its arguments are those of :func:`rerun`; Ray need not run yet.
 
     Returns:
         0; 1 if no trial ended well or one could not be scored; 128 and the signal's number if that was interrupted.
     """
+    options, news = place.options, place.news
     ranked = best_trials(sweep.state, len(sweep.state.trials))
     top = len(trials) or settings.top
     for name in trials:
         sweep.folder.refuse_unknown(name, sorted(each.trial for each in ranked))
     ranked = tuple(each for each in ranked if not trials or each.trial in trials)
     if not ranked or not top:
-        return 1 if _all_failed(sweep.state) else 0
+        ends = {trial.finished.status for trial in sweep.state.finished if trial.finished is not None}
+        return 1 if ends and not ends & {"completed", "stopped"} else 0  # whether trials have ended, and none well
     data = sweep.space.base.data
-    test = load_test_images(data, data_root)
-    images = load_training_images(data, data_root).fingerprints | {"test": fingerprint(test)}
+    own = space_with_images(sweep.space, place.images)[1]
+    test = load_test_images(data, place.data_root, own)
+    images = load_training_images(data, place.data_root, own).fingerprints | {"test": fingerprint(test)}
     finalists: list[Finalist] = []
     for trial in ranked:
         try:
-            finalists.append(_finalist(trial, sweep.space, sweep.folder, evaluation, images, asked))
+            finalists.append(_finalist(trial, sweep, evaluation, images, asked))
         except (RunFolderError, ConfigError) as problem:  # its folder was removed or damaged; the next best is scored
             news.problem(f"{trial.trial} cannot be scored: {problem}")
         if len(finalists) == top:
@@ -147,8 +137,7 @@ def _failed(errors: Mapping[str, str]) -> list[str]:
 
 def _finalist(
     trial: TrialState,
-    space: SearchSpace,
-    folder: SweepFolder,
+    sweep: StoredSweep,
     evaluation: EvaluationConfig,
     images: Mapping[Split, Fingerprint],
     asked: Collection[FigureKind] | None,
@@ -158,17 +147,12 @@ def _finalist(
     Raises:
         RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
     """
-    finalist = plan_finalist(trial.trial, folder, evaluation, images, asked)
+    finalist = plan_finalist(trial.trial, sweep.folder, evaluation, images, asked)
     assert trial.finished is not None
-    if finalist.epoch != (epoch := scored_epoch(trial.finished, space)):
+    if finalist.epoch != (epoch := scored_epoch(trial.finished, sweep.space)):
         raise RunFolderError(
             f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is of epoch {finalist.epoch}, and "
-            f"its row is of epoch {epoch}; score it as a run of its own, with run_single.py --evaluate-only"
+            f"its row is of epoch {epoch}; score it as a run of its own: "
+            f"{run_command('--run', finalist.run.path, '--evaluate-only')}"
         )
     return finalist
-
-
-def _all_failed(state: LedgerState) -> bool:
-    """Whether trials have ended, and none of them well."""
-    ends = {trial.finished.status for trial in state.finished if trial.finished is not None}
-    return bool(ends) and not ends & {"completed", "stopped"}

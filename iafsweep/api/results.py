@@ -1,8 +1,5 @@
 """What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
 
-from __future__ import annotations
-
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,10 +15,10 @@ from iafsweep.results.comparison import LeftOut, compare_images
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.results.publish import Published, publish
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.shown_command import sweep_command
+from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
-
-PROGRAM = ("iafsweep-sweep",)
 
 
 def export(folder: Path, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
@@ -71,7 +68,6 @@ def compare(
     trials: Sequence[str] = (),
     csv: Path | None = None,
     show: Sequence[str] = (),
-    program: Sequence[str] = PROGRAM,
 ) -> ComparedTrials:
     """Compare scored trials with the first of them.
 
@@ -80,7 +76,6 @@ def compare(
         trials: names; none: every trial with figures, in the order of the leaderboard.
         csv: where to write the differences too.
         show: settings of the figures to compare; of methods without any those of all that both were scored with.
-        program: the words that call the command line, for messages.
 
     Raises:
         SweepError: there is no such trial.
@@ -96,16 +91,12 @@ def compare(
     for trial in trials:
         sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
     chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
-    rerun = [*program, "rerun", str(sweep.path)]
     if len(set(chosen)) < 2:
-        more = f"score more: {shlex.join(rerun)} --top 2"
-        if trials:
-            more = "name another one, or none for all"
-        elif stored.driver is not None:
-            more = f"compare again later: a driver is at work on the sweep ({stored.driver})"
+        more = "name another one, or none for all" if trials else _more_to_compare(stored)
         named = ", ".join(chosen) or "none"
         raise UserError(f"a comparison needs at least two different scored trials, got {named}; {more}")
-    tables = {trial: _images_of(sweep, trial, shlex.join([*rerun, "--trial", trial])) for trial in chosen}
+    ended = {row.trial: row.status for row in rows}
+    tables = {trial: _images_of(sweep, trial, ended[trial]) for trial in chosen}
     if show:
         tables = {trial: _only_shown(table, scored.evaluations.get(trial), show) for trial, table in tables.items()}
     first, *others = tables
@@ -179,10 +170,6 @@ def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
 
     What goes wrong with the report is said, and never costs a command its end.
 
-    Args:
-        sweep: the sweep.
-        command: the words that make the report again.
-
     Raises:
         OSError: the leaderboard cannot be written.
     """
@@ -210,9 +197,21 @@ def _not_written(what: str, csv: Path | None, error: OSError) -> Exception:
     return UserError(f"cannot write {what}: {error}; name a place where you may write with --csv")
 
 
-def _images_of(sweep: SweepFolder, trial: str, rerun: str) -> pd.DataFrame:
+def _more_to_compare(sweep: StoredSweep) -> str:
+    """What gives a second trial with figures."""
+    if sweep.driver is not None:
+        return f"compare again later: a driver is at work on the sweep ({sweep.driver})"
+    if (there := len(best_trials(sweep.state, 2))) < 2:  # noqa: PLR2004 - of a pair
+        return f"only trials that have completed are scored, and of the sweep's these are {there}"
+    return f"score more: {sweep_command('rerun', sweep.folder.path, '--top', 2)}"
+
+
+def _images_of(sweep: SweepFolder, trial: str, status: str) -> pd.DataFrame:
     path = RunFolder(sweep.trial(trial)).per_image
+    rerun = sweep_command("rerun", sweep.path, "--trial", trial)
     try:
+        if status != "completed" and not path.exists():
+            raise UserError(f"{trial} has no figures and gets none: only trials that have completed are scored")
         table = pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(f"{trial} has no figures of each image ({path} is missing); score it first: {rerun}") from None

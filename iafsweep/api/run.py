@@ -1,7 +1,5 @@
 """A trained run or an exported model, read back for use: its model, its figures, log-likelihoods of new images."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from iafsweep.api.own_images import Given, with_images
 from iafsweep.config import RunConfig
 from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
@@ -31,7 +30,6 @@ from iafsweep.training import load_trained_model, resolve_device
 from iafsweep.training.checkpoint import checkpoint_digest
 
 _IMAGES_AT_A_TIME = 100
-
 _ROWS = 1000
 
 
@@ -65,13 +63,21 @@ class Run:
     problems: tuple[str, ...] = ()
     _origin: Origin | None = field(default=None, repr=False)
 
-    def images(self, split: Split = "test", count: int | None = None, data_root: str | Path | None = None) -> Tensor:
+    def images(
+        self,
+        split: Split = "test",
+        count: int | None = None,
+        data_root: str | Path | None = None,
+        images: Given = None,
+    ) -> Tensor:
         """Return images of the data set this model was trained on, binarised as its figures were measured.
 
         Args:
             split: ``train``, ``validation`` or ``test``.
             count: the first so many; None: all.
             data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
+            images: one's own that it was trained on, or where they are; None: where they were. An exported model does
+                not say where.
 
         Returns:
             Bits, float32 [B, *image_shape], zeros and ones, on the model's device.
@@ -91,9 +97,10 @@ class Run:
         """
         if split not in get_args(Split):
             raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
-        data, root = self.config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
+        config, own = with_images(self.config, images)
+        data, root = config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
         known = self._origin.images if self._origin else RunFolder(self.path).read_fingerprints()
-        both, test = load_training_images(data, root), load_test_images(data, root)
+        both, test = load_training_images(data, root, own), load_test_images(data, root, own)
         refuse_other_images(self.path, known, {**both.fingerprints, "test": fingerprint(test)})
         grey = {"train": both.training, "validation": both.validation, "test": test}[split]
         if not known:
@@ -215,7 +222,11 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
             raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
         checkpoint = config.evaluation.checkpoint
         trained, origin = load_trained_model(folder, checkpoint, where), None
-    evaluation, problems = _figures(folder, checkpoint, trained.epoch)
+    evaluation, problems = None, tuple[str, ...]()
+    try:
+        evaluation = own_figures(folder, checkpoint, trained.epoch)
+    except RunFolderError as error:
+        problems = (f"the figures are left out: {error}",)
     return Run(
         path=folder.path,
         config=trained.config,
@@ -226,16 +237,6 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         problems=problems,
         _origin=origin,
     )
-
-
-def _figures(
-    folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int
-) -> tuple[Evaluation | None, tuple[str, ...]]:
-    """The figures of a checkpoint if there are any, and what is wrong with them."""
-    try:
-        return own_figures(folder, checkpoint, epoch), ()
-    except RunFolderError as error:
-        return None, (f"the figures are left out: {error}",)
 
 
 def own_figures(folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int) -> Evaluation | None:

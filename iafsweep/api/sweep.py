@@ -1,8 +1,5 @@
 """A sweep, read back for use: its leaderboard as a frame, its trials as runs."""
 
-from __future__ import annotations
-
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +12,9 @@ from iafsweep.errors import SweepError
 from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, LeaderboardRow
 from iafsweep.results.leaderboard_rows import scored_rows
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import read_sweep
+from iafsweep.sweep.storage.stored_sweep import RETRIED, read_sweep, resume_command
 
 if TYPE_CHECKING:
     from iafsweep.report import Chart
@@ -76,15 +74,25 @@ class LoadedSweep:
         """
         best = best_row(self.rows)
         if best is None:
-            remedy = f"go on with the sweep: {shlex.join(['iafsweep-sweep', 'resume', str(self.path)])}"
-            if self.driver is not None:
-                remedy = f"load the sweep again later: a driver is at work on it ({self.driver})"
             raise SweepError(
-                f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or {remedy}"
+                f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or "
+                f"{self._remedy()}"
             )
         return self.run(best.trial, device)
 
-    def figure(self, name: str = "learning-curves", show: str | Sequence[str] = ()) -> Chart:
+    def _remedy(self) -> str:
+        """What gives the sweep its first good trial."""
+        if self.driver is not None:
+            return f"load the sweep again later: a driver is at work on it ({self.driver})"
+        sweep = read_sweep(SweepFolder(self.path))
+        if sweep.state.unfinished or len(sweep.state.trials) < sweep.space.sweep.trials:
+            return f"go on with the sweep: {resume_command(sweep.folder, sweep.space, sweep.state)}"
+        statuses = {row.status for row in self.rows}
+        if again := [word for status in RETRIED if status in statuses for word in ("--status", status)]:
+            return f"run trials again: {sweep_command('retry', self.path, *again)}"
+        return f"train more trials: {sweep_command('extend', self.path, '--trials', f'+{len(self.rows)}')}"
+
+    def figure(self, name: str = "learning-curves", show: str | Sequence[str] = ()) -> "Chart":
         """Return one chart of the report, which a notebook shows as a cell's value; ``.save(path)`` writes a page.
 
         It shows the sweep as it is now: zoom, tooltips and downloads are those of the report.

@@ -1,7 +1,5 @@
 """Train one configuration, and score what was trained: `train`, `score`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +8,9 @@ import torch
 from torch import Tensor
 
 from iafsweep.api.news import RunNews, StepNews
+from iafsweep.api.own_images import Given, told, with_images
 from iafsweep.config import RunConfig
-from iafsweep.data import TrainingImages, load_test_images, load_training_images
+from iafsweep.data import Images, TrainingImages, load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
 from iafsweep.errors import UserError
 from iafsweep.evaluation.evaluate import evaluate, write_images
@@ -35,6 +34,7 @@ def train(
     folder: RunFolder,
     data_root: Path,
     *,
+    images: Given = None,
     device: DeviceChoice = "auto",
     threads: int | None = None,
     resume: bool = False,
@@ -46,6 +46,7 @@ def train(
         config: what to train.
         folder: where.
         data_root: folder of data sets.
+        images: one's own, in place of those that the configuration names, or where they are.
         device: on what.
         threads: CPU threads; None for PyTorch's choice, or as many as this process may keep busy if that is less.
         resume: go on with the run in the folder.
@@ -56,12 +57,16 @@ def train(
         DivergedError: the bound was no number; the last good checkpoint stays.
         KeyboardInterrupt, Terminated: a signal came; what was trained is saved.
     """
-    where, news = _prepare(config, device, threads), news or RunNews()
-    images = load_training_images(config.data, data_root)
+    news = news or RunNews()
+    config, own = with_images(config, images)
+    where = _prepare(config, device, threads)
+    both = load_training_images(config.data, data_root, own)
+    if own is not None:
+        news.note(told(config.data, own))
     refuse_too_large(config, where)
     with folder.held():
-        _train(config, images, folder, where, resume=resume, news=news)
-        return _score(config, folder, where, data_root, news)
+        _train(config, both, folder, where, resume=resume, news=news)
+        return _score(config, folder, where, data_root, own, news)
 
 
 def score(
@@ -69,6 +74,7 @@ def score(
     folder: RunFolder,
     data_root: Path,
     *,
+    images: Given = None,
     device: DeviceChoice = "auto",
     threads: int | None = None,
     news: RunNews | None = None,
@@ -79,6 +85,7 @@ def score(
         config: the run's, with what is to be scored.
         folder: its folder.
         data_root: folder of data sets.
+        images: as :func:`train`; they must be those that it was trained on.
         device: on what.
         threads: as :func:`train`.
         news: hears of it.
@@ -86,11 +93,12 @@ def score(
     Raises:
         UserError: as :func:`train`; or the configuration would train another model.
     """
+    config, own = with_images(config, images)
     where = _prepare(config, device, threads)
     refuse_training_changes(folder.read_config(), config, folder)
     with folder.held():
         folder.remove_leftovers()
-        return _score(config, folder, where, data_root, news or RunNews())
+        return _score(config, folder, where, data_root, own, news or RunNews())
 
 
 def _prepare(config: RunConfig, device: DeviceChoice, threads: int | None) -> torch.device:
@@ -143,7 +151,7 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> 
         check()
 
     try:
-        while trainer.epochs_done < trainer.config.training.epochs:
+        while not trainer.is_done:
             steps.epoch_done(trainer.run_epoch(batch_done))
         trainer.finish()
     except (KeyboardInterrupt, Terminated):
@@ -151,9 +159,11 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> 
         raise
 
 
-def _score(config: RunConfig, folder: RunFolder, device: torch.device, data_root: Path, news: RunNews) -> Evaluation:
+def _score(
+    config: RunConfig, folder: RunFolder, device: torch.device, data_root: Path, own: Images | None, news: RunNews
+) -> Evaluation:
     trained = load_trained_model(folder, config.evaluation.checkpoint, device)
-    images, test = load_training_images(config.data, data_root), load_test_images(config.data, data_root)
+    images, test = load_training_images(config.data, data_root, own), load_test_images(config.data, data_root, own)
     known, tested = folder.read_fingerprints(), fingerprint(test)
     refuse_other_images(folder.path, known, {**images.fingerprints, "test": tested})
     if not known:

@@ -1,7 +1,5 @@
 """Where a command prints; what a terminal, pipe or file without Unicode cannot take is written plainly."""
 
-from __future__ import annotations
-
 import codecs
 import io
 import os

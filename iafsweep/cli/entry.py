@@ -1,8 +1,7 @@
 """Where both commands begin, before anything slow is imported: Ctrl-C in those seconds ends them at once."""
 
-from __future__ import annotations
-
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +48,7 @@ def _missing_packages_in_words() -> Iterator[None]:
         ours = os.path.join(os.path.dirname(script), ".venv", "bin", "python")
         print(
             f"error: {sys.executable} has no package {missing}; run this with the interpreter of the environment that "
-            f"`make sweep` makes: {ours} {script}",
+            f"`make sweep` makes: {shlex.join([ours, *sys.argv])}",
             file=sys.stderr,
         )
         sys.exit(2)

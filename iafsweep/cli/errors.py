@@ -1,12 +1,10 @@
 """How a command line ends: one message for a user's mistake, and an exit code that says what happened."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,15 +22,7 @@ EXIT_CODES = (
 )
 """As `--help` of both programs and the README tell them."""
 
-USER_ERROR = 2
-
-DIVERGED = 3
-
-INTERRUPTED = 130
-
-TERMINATED = 143
-
-HUNG_UP = 129
+USER_ERROR, DIVERGED, INTERRUPTED, TERMINATED, HUNG_UP = 2, 3, 130, 143, 129
 
 _OF_PATHS = (
     errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS
@@ -100,15 +90,11 @@ def _say_interrupted() -> None:
 
 
 @contextmanager
-def faults_in_words(folder: Path, going_on: str) -> Iterator[None]:
+def faults_in_words(folder: Path, going_on: Callable[[], str]) -> Iterator[None]:
     """Turn a full disk or a folder that cannot be written into one message.
 
     TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
     traceback besides.
-
-    Args:
-        folder: of the run or the sweep.
-        going_on: the command that goes on when that is mended.
 
     Raises:
         UserError: a file could not be read or written.
@@ -126,7 +112,8 @@ def faults_in_words(folder: Path, going_on: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise UserError(
-            f"cannot go on with {folder}: {error}; what was saved before is whole: mend this, then go on:\n  {going_on}"
+            f"cannot go on with {folder}: {error}; what was saved before is whole: mend this, then go on:\n"
+            f"  {going_on()}"
         ) from error
     finally:
         threading.excepthook = before

@@ -15,7 +15,7 @@ from iafsweep.records import EpochMetrics
 from iafsweep.texts import seconds_left
 
 if TYPE_CHECKING:
-    from iafsweep.sweep.cluster.work_units import UnitsDone
+    from iafsweep.sweep.cluster.actor_pool import UnitsDone
 
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 2.0, 10.0
 
@@ -90,7 +90,6 @@ class _Bar:
 
     @contextmanager
     def shown(self) -> Iterator[Self]:
-        """Show the bar inside the block."""
         with self._bar:
             yield self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -14,21 +13,21 @@ from rich.console import Console
 
 from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
-from iafsweep.cli.command_line import program, this_command
+from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options import completion
-from iafsweep.cli.options.groups import with_groups
-from iafsweep.cli.options.ray import absolute_data_root
+from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
+from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
-from iafsweep.cli.options.tracker import TrackerOption
-from iafsweep.cli.options.version import VersionOption
+from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.shown_command import run_command
 from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.command()
+@with_plugins
 @with_groups
 def single(
     *,
@@ -46,7 +46,7 @@ def single(
         str | None,
         typer.Argument(
             help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's.",
-            autocompletion=completion.configurations,
+            autocompletion=configurations,
         ),
     ] = None,
     overrides: Annotated[
@@ -55,7 +55,7 @@ def single(
             "--set",
             metavar="KEY=VALUE",
             help="Override a field: `--set model.latent_size=32`. Repeatable.",
-            autocompletion=completion.fields,
+            autocompletion=fields,
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
@@ -75,6 +75,9 @@ def single(
     device: Annotated[DeviceChoice, typer.Option(help="Where to compute; `auto`: a GPU if there is one.")] = "auto",
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
+    ] = None,
+    data_path: Annotated[
+        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores it may use.")] = None,
     version: VersionOption = False,
@@ -120,22 +123,16 @@ def single(
         device=device,
         threads=threads,
         root=absolute_data_root(data_root),
+        images=data_path,
         resume=resume,
         evaluate_only=evaluate_only,
-        again=_resume_command(folder, device, data_root, threads, tracker),
         console=console,
-        same=this_command(),
     )
     raise typer.Exit(tracked(tracker, settings, folder, partial(say, console), run_it))
 
 
 class RunOutput(RunNews):
-    """Shows what is heard of a run.
-
-    Args:
-        console: where to print.
-        news: called after each epoch.
-    """
+    """Shows what is heard of a run."""
 
     def __init__(self, console: Console, news: Callable[[], None]) -> None:
         self._console = console
@@ -177,17 +174,22 @@ def train_and_score(
     root: Path,
     resume: bool,
     evaluate_only: bool,
-    again: str,
     console: Console,
-    same: str = "",
+    images: Path | None = None,
     news: Callable[[], None] = lambda: None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    When interrupted, ``again`` is printed, the command that resumes; where there is nothing to resume ``same``, the one
-    that was given.
-    ``news`` is called after each epoch.
+    When interrupted, the command that goes on is printed. ``news`` is called after each epoch. ``images``: where images
+    of one's own are; None: where the configuration says.
     """
+
+    def going_on() -> str:
+        """The command that resumes; where it is that, or there is nothing to resume, the one that was given."""
+        if evaluate_only or resume or not folder.last.exists():
+            return this_command()
+        return run_command("--run", folder.path, "--resume", *plugin_options())
+
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import train as api
         from iafsweep.cli import tables
@@ -195,18 +197,19 @@ def train_and_score(
 
     output = RunOutput(console, news)
     try:
-        with errors.faults_in_words(folder.path, same or again if evaluate_only else again):
+        with errors.faults_in_words(folder.path, going_on):
             if evaluate_only:
-                figures = api.score(config, folder, root, device=device, threads=threads, news=output)
+                figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:
-                figures = api.train(config, folder, root, device=device, threads=threads, resume=resume, news=output)
+                figures = api.train(
+                    config, folder, root, images=images, device=device, threads=threads, resume=resume, news=output
+                )
             console.print(tables.figures_table(figures.estimates))
             for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
                 say(console, line)
             say(console, f"Checkpoint {figures.checkpoint} (epoch {figures.epoch}). Run folder: {folder.path}")
     except errors.INTERRUPTS as interrupt:
-        can_resume = folder.last.exists() and not evaluate_only
-        say(console, f"\nInterrupted. To go on:\n  {again if can_resume else same or again}")
+        say(console, f"\nInterrupted. To go on:\n  {going_on()}")
         return errors.code_of(interrupt)
     except DivergedError as error:
         say(console, f"{error}; the last good checkpoint is {folder.last}")
@@ -220,15 +223,20 @@ def main() -> None:
 
 
 def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> None:
-    """Write the model of a run to a folder of its own."""
     if run is None or config is not None or trains:
+        earlier = run if run is not None or config is None else _folder_of(config)
+        alone = "" if earlier is None else f": {run_command('--run', earlier, '--export', to)}"
         raise UserError(
-            "--export writes the model of an earlier run as it is: name that run alone, as in "
-            f"--run runs/best --export {to}; train or score it first with a command of its own"
+            "--export writes the model of an earlier run as it is, trained or scored by a command of its own; name "
+            f"that run alone with --run{alone}"
         )
-    from iafsweep.cli.commands.export_model import export_run
+    from iafsweep.cli.commands.reading.export_model import export_run
 
     export_run(run, to, make_console())
+
+
+def _folder_of(config: str) -> Path:
+    return Path("runs") / find_config(config).stem
 
 
 def _settings(
@@ -237,26 +245,19 @@ def _settings(
     """Return configuration and folder; one of the two names may be left out and follows from the other."""
     if config is None:
         if run is None or not is_old:
+            earlier = "an earlier run with --run, and behind it --resume or --evaluate-only"
+            if run is not None and RunFolder(run).last.exists():
+                going_on, scoring = (run_command("--run", run, each) for each in ("--resume", "--evaluate-only"))
+                earlier = f"go on with the run: {going_on}, or score it: {scoring}"
             raise UserError(
-                "no configuration given; name a TOML file (or `reference`), "
-                "or an earlier run with --run DIR and --resume or --evaluate-only"
+                f"no configuration given; name a TOML file, or one that comes along, as in {run_command('reference')}; "
+                f"or {earlier}"
             )
         folder = RunFolder(run)
         folder.read_config()
         return load_config(folder.config.absolute(), overrides), folder
     settings = load_config(config, overrides)
-    folder = RunFolder(run if run is not None else Path("runs") / find_config(config).stem)
+    folder = RunFolder(run if run is not None else _folder_of(config))
     if is_old:
         folder.read_config()  # is it a run folder?
     return settings, folder
-
-
-def _resume_command(
-    folder: RunFolder, device: str, data_root: Path | None, threads: int | None, tracker: str | None
-) -> str:
-    words = [*program(), "--run", str(folder.path), "--resume"]
-    words += ["--device", device] if device != "auto" else []
-    words += ["--data-root", str(data_root)] if data_root is not None else []
-    words += ["--threads", str(threads)] if threads is not None else []
-    words += ["--tracker", tracker] if tracker is not None else []
-    return shlex.join(words)

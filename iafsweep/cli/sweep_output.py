@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -12,37 +11,47 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import Console
 
-from iafsweep.api.launch import Place, SweepEnd
-from iafsweep.api.news import SweepNews
+from iafsweep.api.launch import SweepEnd
+from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.results import SweepResults
-from iafsweep.cli.command_line import program, report_command, this_command
+from iafsweep.cli.command_line import report_command, this_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.signals import between_steps
 from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
 from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
 from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import resume_command
 
 if TYPE_CHECKING:
     from iafsweep.sweep.callbacks.tracker import SweepTracking
-    from iafsweep.sweep.cluster.work_units import UnitProgress
-    from iafsweep.sweep.tune.session import SweepOutcome
+    from iafsweep.sweep.cluster.actor_pool import UnitProgress
+    from iafsweep.sweep.tune.driver import SweepOutcome
 
 
-def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoReturn:
-    """Run a sweep, print what is to be heard of it, what it leaves and how to go on, and end the command."""
-    output = SweepOutput(machine, make_console())
+def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on: str | None = None) -> NoReturn:
+    """Run a sweep, print what is to be heard of it, what it leaves and how to go on, and end the command.
+
+    Args:
+        work: runs it.
+        machine: on what.
+        going_on: the command that goes on; None: the one that resumes.
+    """
+    output = SweepOutput(machine, make_console(), going_on)
     try:
-        end = work(Place(machine.options, machine.data_root, output))
-        with faults_in_words(end.results.folder.path, output.going_on):
+        end = work(Place(machine.options, machine.data_root, output, machine.data_path))
+        with faults_in_words(end.results.folder.path, lambda: output.going_on):
             output.print_end(end)
         code = end.exit_code
     except INTERRUPTS as interrupt:  # before and while Ray starts, between two parts of the work, a second time
@@ -59,24 +68,22 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine) -> NoRetu
 class SweepOutput(SweepNews):
     """Prints what is heard of a sweep, and sends it to a tracker.
 
-    Args:
-        machine: on what the sweep runs.
-        console: where to print.
-        going_on: the command that goes on; None: the one that resumes.
+    ``going_on`` is the command that goes on; None: the one that resumes.
     """
 
     def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:
-        self.program: Sequence[str] = program()
         self.folder: SweepFolder | None = None
+        self._space: SearchSpace | None = None
         self._machine, self._console, self._going_on = machine, console, going_on
         self._tracking: SweepTracking | None = None
 
     @property
     def going_on(self) -> str:
-        """The command that goes on."""
-        if self._going_on is not None or self.folder is None:
+        """The command that goes on: until the sweep keeps what this one was asked, this one."""
+        folder, space = self.folder, self._space
+        if self._going_on is not None or folder is None or space is None or not _keeps(folder, space):
             return self._going_on or this_command()
-        return resume_command(self.folder, self._machine)
+        return sweep_command("resume", folder.path, *plugin_options())
 
     def report_command(self, folder: Path) -> Sequence[str]:
         """Without what is private of this machine."""
@@ -102,11 +109,12 @@ class SweepOutput(SweepNews):
     @contextmanager
     def working(self, space: SearchSpace, folder: SweepFolder) -> Iterator[SweepCallback]:
         """Print where; trials are a live table on a terminal, a line each elsewhere."""
+        self._space = space
         self.message(f"Sweep folder: {folder.path}")
         is_live = self._console.is_terminal
         progress = LiveProgress(self._console) if is_live else PlainProgress(self.message)
         with (
-            faults_in_words(folder.path, self.going_on),
+            faults_in_words(folder.path, lambda: self.going_on),
             tracked_sweep(self._machine.tracker, space, folder, progress) as tracking,
         ):
             self._tracking = tracking
@@ -125,7 +133,9 @@ class SweepOutput(SweepNews):
         if outcome.status == "exhausted":
             self.message(f"{why_exhausted(space)} The sweep is exhausted.")
         if outcome.status == "stopped":
-            self.message(f"The sweep is stopped: {outcome.reason}. To go on:\n  {self.going_on}")
+            assert self.folder is not None
+            going_on = self._going_on or resume_command(self.folder, space, outcome.state)
+            self.message(f"The sweep is stopped: {outcome.reason}. To go on:\n  {going_on}")
 
     def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
         """Show how much of it is done."""
@@ -186,28 +196,9 @@ def report_line(results: SweepResults) -> str:
     """Return where the report is, or why there is none."""
     if results.report is not None:
         return f"Report: {results.report}"
-    return f"No report was written ({results.fault}); try: {shlex.join(report_command(results.folder.path))}"
+    return f"No report was written ({results.fault}); try: {sweep_command('report', results.folder.path)}"
 
 
-def resume_command(folder: SweepFolder, machine: Machine) -> str:
-    """Return the command that goes on as this one would have, on the same machine with the same options."""
-    options, here = machine.options, Path.cwd()
-    given: dict[str, object] = {
-        "--data-root": machine.asked_data_root,
-        "--address": options.address,
-        "--ray-folder": options.temporary,
-        "--hours": options.hours,
-        "--tracker": machine.tracker,
-    }
-    flags = {
-        "--wait": options.wait,
-        "--dashboard": options.dashboard,
-        "--allow-no-authentication": options.allow_no_authentication,
-    }
-    words = [
-        *program(),
-        "resume",
-        str(folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path),
-    ]
-    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    return shlex.join([*words, *(flag for flag, is_set in flags.items() if is_set)])
+def _keeps(folder: SweepFolder, space: SearchSpace) -> bool:
+    """Whether a sweep folder has the settings of its sweep as they were asked for."""
+    return folder.space.exists() and folder.space.read_text(encoding="utf-8") == dump_space(space)

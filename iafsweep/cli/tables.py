@@ -125,11 +125,8 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
 def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:
     """Print a table of texts; one too wide for the terminal is printed as several, each with the key columns.
 
-    Args:
-        console: where to.
-        table: the texts.
-        paths: configuration paths among the headings; they are cut to what tells them apart.
-        keys: how many columns in front say which row it is.
+    ``paths`` are configuration paths among the headings, cut to what tells them apart; ``keys`` columns in front say
+    which row it is.
     """
     headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
     texts = table.texts

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from iafsweep.atomic import write_text
 from iafsweep.cli import errors
-from iafsweep.cli.options.tracker import TrackerName
+from iafsweep.cli.options.ray import TrackerName
 from iafsweep.config import RunConfig
 
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ def tracked(
 ) -> int:
     """Run a single run and send it to a tracker meanwhile; return its exit code.
 
-    Args:
-        name: of the tracker; None: nothing is sent.
-        config: what is trained.
-        folder: the run folder.
-        say: told, at the end, what was wrong with the tracker.
-        run: trains and scores, and calls its argument ``news`` after each epoch.
+    Without a ``name`` nothing is sent. ``say`` is told, at the end, what was wrong with the tracker; ``run`` trains and
+    scores, and calls its argument ``news`` after each epoch.
 
     Raises:
         UserError: the tracker's package is not installed; or whatever ``run`` raises.
@@ -51,7 +47,7 @@ def tracked(
     mirror, status, before = make_mirror(name), "failed", _stamp(folder)
 
     def news(status: str = "") -> None:
-        mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config, folder), status)
+        mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config.published, folder), status)
 
     try:
         code = run(news=news)
@@ -76,11 +72,7 @@ def tracked_sweep(
 ) -> Iterator[SweepTracking | None]:
     """Send all trials of a sweep to a tracker; yields who has to hear of the sweep, None if nothing is sent.
 
-    Args:
-        name: of the tracker; None: nothing is sent.
-        space: the search space.
-        folder: the sweep folder.
-        progress: told, once, what is wrong with the tracker.
+    Without a ``name`` nothing is sent. ``progress`` is told, once, what is wrong with the tracker.
 
     Raises:
         UserError: the tracker's package is not installed.

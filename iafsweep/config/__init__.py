@@ -1,11 +1,12 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
-``section`` the base · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep``
-the [sweep] table of a search space, ``procedure`` how a sweep proposes and decides · ``files`` TOML and overrides ·
-``meaning`` files of other versions · ``problems`` messages.
+``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
+``sources`` the sets that have a name · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the
+whole · ``sweep`` the [sweep] table of a search space, and how a sweep proposes and decides · ``files`` TOML and
+overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
-from iafsweep.config.data import SOURCES, DataConfig, SourceFacts
+from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import (
     EvaluationConfig,
     HaisConfig,
@@ -15,34 +16,31 @@ from iafsweep.config.evaluation import (
     Start,
     UntilErrorConfig,
 )
+from iafsweep.config.family import Family, Member, MemberConfig
 from iafsweep.config.files import dump_config, load_config
-from iafsweep.config.model import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
+from iafsweep.config.model import (
+    DECODERS,
+    ENCODERS,
+    FLOWS,
+    PRIORS,
+    DecoderConfig,
+    EncoderConfig,
+    FlowConfig,
+    MadeConfig,
+    MlpConfig,
+    ModelConfig,
+    PriorConfig,
+)
+from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
+from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "SOURCES",
-    "DataConfig",
-    "DecoderConfig",
-    "EncoderConfig",
-    "EvaluationConfig",
-    "FlowConfig",
-    "HaisConfig",
-    "HaisSettings",
-    "ImportanceSamplingConfig",
-    "MadeConfig",
-    "MlpConfig",
-    "ModelConfig",
-    "RunConfig",
-    "SandwichConfig",
-    "Section",
-    "SourceFacts",
-    "Start",
-    "TrainingConfig",
-    "UntilErrorConfig",
-    "dump_config",
-    "field_paths",
-    "get_path",
-    "load_config",
-]
+    "DECODERS", "ENCODERS", "FLOWS", "PRIORS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig",
+    "EvaluationConfig", "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImportanceSamplingConfig", "MadeConfig",
+    "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig", "SandwichConfig", "Section",
+    "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path",
+    "load_config", "load_plugin", "source_facts",
+]  # fmt: skip

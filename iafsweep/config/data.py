@@ -2,50 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
+from iafsweep.config.meaning import Where
 from iafsweep.config.section import Section
+from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
+from iafsweep.errors import ConfigError
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+Count = Annotated[int, Field(ge=0)]
+Levels = Annotated[int, Field(ge=2, le=256)]
 
 
-class SourceFacts(NamedTuple):
-    """What is known of a data source before it is read.
+class FoundImages(Section):
+    """What was found in images of one's own: written by the program, and compared with what is found later."""
 
-    Attributes:
-        image_shape: channels, height, width.
-        training_images: images in the training file, validation images included.
-        test_images: images in the test file.
-        validation_images: how many training images are held out unless the configuration says otherwise.
-        levels: how many values a pixel can have: 256 of grey values, 2 of bits.
-    """
+    shape: Annotated[tuple[Pixels, Pixels, Pixels], Strict(strict=False)]
+    levels: Levels
+    training_images: Count
+    test_images: Count
+    validation_images: Count
+    validation_is_last: bool
+    training_checksum: str
+    test_checksum: str
 
-    image_shape: tuple[int, int, int]
-    training_images: int
-    test_images: int
-    validation_images: int
-    levels: int = 256
+    @property
+    def facts(self) -> SourceFacts:
+        """The same as of any source."""
+        return SourceFacts(
+            self.shape,
+            self.training_images,
+            self.test_images,
+            self.validation_images,
+            self.levels,
+            self.validation_is_last,
+        )
 
-
-SOURCES: dict[str, SourceFacts] = {
-    "mnist": SourceFacts((1, 28, 28), training_images=60_000, test_images=10_000, validation_images=5_000),
-    "mnist_mini": SourceFacts((1, 28, 28), training_images=10_000, test_images=1_000, validation_images=1_000),
-}
+    def __str__(self) -> str:
+        channels, height, width = self.shape
+        return (
+            f"{self.training_images:,} images to train and validate on, {self.test_images:,} to test on, "
+            f"{channels} x {height} x {width}, {self.levels} levels, checksums {self.training_checksum[:8]} and "
+            f"{self.test_checksum[:8]}"
+        )
 
 
 class DataConfig(Section):
     """Which images, and how they are split and binarised."""
 
-    source: Literal["mnist", "mnist_mini"] = Field(
-        "mnist", description="Data set: `mnist` (60,000 / 10,000) or `mnist_mini` (10,000 / 1,000, inside the package)."
+    source: Annotated[str, SOURCES] = Field(
+        "mnist", description="A set by its name (`run_sweep.py data` lists them), or `file`: your own, at `data.path`."
+    )
+    path: Annotated[str | None, Where()] = Field(
+        None,
+        description="Where one's own images are: an `.npz` or `.npy` file, a folder or `.zip` of pictures, a folder of "
+        "IDX files; from where the command is given. No part of what tells configurations apart.",
+    )
+    image_size: Annotated[tuple[Pixels, Pixels] | None, Strict(strict=False), Where()] = Field(
+        None, description="Height and width that one's own images are resized to, antialiased; unset: as they are."
+    )
+    grey: Annotated[bool, Where()] = Field(False, description="Make grey images of one's own in colour.")
+    invert: Annotated[bool, Where()] = Field(False, description="Turn black and white of one's own images round.")
+    levels: Annotated[Levels | None, Where()] = Field(
+        None,
+        description="Values that a pixel of one's own images can have, 0 to `levels` - 1. Unset: 2 where there are two "
+        "alone, 256 where one is above 127 or images are resized, else as many as there are up to the largest.",
+    )
+    images: FoundImages | None = Field(
+        None, description="What was found in one's own images. The program writes it; a configuration need not have it."
     )
     validation_images: int | None = Field(
         None,
         ge=0,
-        description="Training images held out for validation; unset: 5,000 of `mnist`, 1,000 of `mnist_mini`. "
-        "0 (none) is for single runs only.",
+        description="Training images held out for validation; unset: as `run_sweep.py data` lists, 5,000 of `mnist`; "
+        "of one's own a tenth, unless they come with some. 0 (none) is for single runs only.",
     )
     split_seed: Seed = Field(0, description="Seed of the split into training and validation images.")
     binarisation_seed: Seed = Field(
@@ -54,18 +87,43 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _leaves_training_images(self) -> DataConfig:
+        if self.path is not None and self.source != "file":
+            raise ValueError(
+                f"path = {self.path!r} names images of one's own, but source = {self.source!r}; set data.source = "
+                f"'file', or leave the path out"
+            )
+        if not self.is_known:
+            return self
         available = self.facts.training_images
         if self.held_out >= available:
             raise ValueError(
-                f"validation_images = {self.held_out} leaves no training image: `{self.source}` has {available:,}; "
+                f"validation_images = {self.held_out} leaves no training image: {self.called} has {available:,}; "
                 f"hold out fewer"
             )
         return self
 
     @property
+    def is_known(self) -> bool:
+        """Whether there are facts: of images of one's own when they were looked at."""
+        return self.source != "file" or self.images is not None
+
+    @property
+    def called(self) -> str:
+        """The source in a sentence."""
+        return "your own set" if self.source == "file" else self.source
+
+    @property
     def facts(self) -> SourceFacts:
-        """The known sizes of the source."""
-        return SOURCES[self.source]
+        """The known sizes of the source.
+
+        Raises:
+            ConfigError: they are images of one's own that were not looked at.
+        """
+        if self.source != "file":
+            return source_facts(self.source)
+        if self.images is None:
+            raise ConfigError("the images of data.source = 'file' were not looked at yet: iafsweep.data.look does")
+        return self.images.facts
 
     @property
     def held_out(self) -> int:

@@ -99,16 +99,13 @@ class HaisConfig(Section):
     images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
     chains: Size | None = Field(None, description=f"Chains an image, C; {_unset('chains')}.")
     temperatures: Size | None = Field(
-        None,
-        le=10_000_000,
-        description=f"Weight increments T; {_unset('temperatures', ' (a grid of 500 points)')}.",
+        None, le=10_000_000, description=f"Weight increments T; {_unset('temperatures', ' (a grid of 500 points)')}."
     )
     leapfrog_steps: Size | None = Field(
         None, description=f"Leapfrog steps of one HMC move; {_unset('leapfrog_steps')}."
     )
     schedule: Literal["linear", "sigmoid"] | None = Field(
-        None,
-        description=f"Spacing of inverse temperatures; {_unset('schedule')}.",
+        None, description=f"Spacing of inverse temperatures; {_unset('schedule')}."
     )
     initial_step_size: float | None = Field(
         None,

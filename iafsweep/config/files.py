@@ -1,7 +1,5 @@
 """Configurations as TOML files, with a base file and overrides."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import tomllib
@@ -14,9 +12,12 @@ import tomli_w
 from pydantic import ValidationError
 
 from iafsweep.config.meaning import filled, refusal, stored
-from iafsweep.config.problems import KNOWN_PATHS, MAY_BE_UNSET, UNSET, explain, unknown_key
+from iafsweep.config.plugins import FAMILIES, stored_with_plugins, take_plugins
+from iafsweep.config.problems import UNSET, explain, known_paths, unknown_key, unsettable
 from iafsweep.config.run import RunConfig
+from iafsweep.config.section import get_path
 from iafsweep.errors import ConfigError
+from iafsweep.shown_command import sweep_command
 from iafsweep.version import VERSION, stamp
 
 SPACE_TABLES = ("search", "fixed", "sweep")
@@ -145,7 +146,7 @@ def with_values(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
     """
     merged = dict(values)
     for path, value in changes.items():
-        if path not in KNOWN_PATHS:
+        if path not in known_paths():
             raise ConfigError(unknown_key(path))
         merged = merge(merged, nested(path, value))
     return merged
@@ -163,7 +164,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         key, text = key.strip(), text.strip()
         if not equals or not text:
             raise ConfigError(f"override {override!r} is not KEY=VALUE; write for example model.latent_size=32")
-        if key not in KNOWN_PATHS:
+        if key not in known_paths():
             raise ConfigError(f"override {override!r}: {unknown_key(key)}")
         if "\n" in text or "\r" in text:
             raise ConfigError(f"override {override!r} has more than one line; give each KEY=VALUE a --set of its own")
@@ -192,7 +193,7 @@ def _with_none(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         key: _with_none(value, f"{prefix}{key}.")
         if isinstance(value, Mapping)
         else None
-        if value == UNSET and f"{prefix}{key}" in MAY_BE_UNSET
+        if value == UNSET and f"{prefix}{key}" in unsettable()
         else value
         for key, value in values.items()
     }
@@ -211,9 +212,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     found = find_config(path)
     values = read_values(found)
     if "search" in values:
+        given = [path, *(word for each in overrides for word in ("--set", each))]
         raise ConfigError(
             f"{found} is a search space (it has [search]), not a single configuration; "
-            f"use `iafsweep-sweep launch {found}`, or `iafsweep-sweep preview {found}` to see its configurations"
+            f"launch it: {sweep_command('launch', *given)}, or see its configurations: "
+            f"{sweep_command('preview', *given)}"
         )
     if tables := [f"[{table}]" for table in SPACE_TABLES if table in values]:
         raise ConfigError(
@@ -239,6 +242,7 @@ def settled(values: dict[str, Any], origin: str) -> dict[str, Any]:
     Raises:
         ConfigError: another version wrote it, in a newer format or with fields that this one does not know.
     """
+    take_plugins(values, origin)
     writer, refused = refusal(values, RunConfig)
     if refused and (writer.version != VERSION or writer.newer):
         raise ConfigError(f"{origin} {refused}")
@@ -278,4 +282,5 @@ def read_stored_config(path: Path) -> RunConfig:
 
 def dump_config(config: RunConfig) -> str:
     """Return ``config`` as TOML that says who wrote it and every value, so that later defaults change nothing."""
-    return tomli_w.dumps(stamp() | stored(config, "configuration"))
+    named = ((path, get_path(config, path)) for path in FAMILIES if path in known_paths())
+    return tomli_w.dumps(stamp() | stored_with_plugins(stored(config, "configuration"), named))

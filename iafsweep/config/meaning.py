@@ -6,8 +6,6 @@ format 1 had, ``format_1.json`` keeps the defaults, whatever they are now. What 
 seeds, hashes) leaves out later fields at their old meaning, so that it stays what it was.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,13 +22,13 @@ Kept = Literal["configuration", "sweep", "procedure"]
 
 @dataclass(frozen=True)
 class Before:
-    """The old meaning of a later field whose default is another value: ``Annotated[int, Before(1)] = Field(4, ...)``.
-
-    Attributes:
-        value: as JSON has it.
-    """
+    """The old meaning of a later field whose default is another: ``Annotated[int, Before(1)] = Field(4, ...)``."""
 
     value: Any
+
+
+class Where:
+    """Marks a field that says where something is, or how it is read: what is found tells configurations apart."""
 
 
 @cache
@@ -46,6 +44,13 @@ def old_meanings(section: type[Section], kept: Kept) -> Mapping[str, Any]:
     return {path: first[path] for path in first if path in now} | {
         path: value for path, value in now.items() if path not in first
     }
+
+
+def forget() -> None:
+    """Forget what fields there are: some were added."""
+    _now.cache_clear()
+    old_meanings.cache_clear()
+    where.cache_clear()
 
 
 def filled(values: Mapping[str, Any], section: type[Section], kept: Kept) -> dict[str, Any]:
@@ -85,10 +90,8 @@ def stored(config: Section, kept: Kept) -> dict[str, Any]:
 def identity(config: Section, kept: Kept, within: str = "") -> dict[str, Any]:
     """Return the values that tell ``config`` from others: all of format 1, in its order, and later ones that differ.
 
-    Args:
-        config: what to tell apart.
-        kept: what it is a part of, or the whole of.
-        within: which part, a dotted path; empty: the whole.
+    Fields that are marked :class:`Where` are left out. ``kept`` is what ``config`` is, or is a part of; ``within`` says
+    which part, a dotted path.
     """
     first = {
         path.removeprefix(f"{within}." if within else ""): value
@@ -96,6 +99,7 @@ def identity(config: Section, kept: Kept, within: str = "") -> dict[str, Any]:
         if path.startswith(within)
     }
     leaves, later = dict(_leaves(config.model_dump(mode="json"))), _now(type(config))
+    leaves = {path: value for path, value in leaves.items() if path not in where(type(config))}
     told: dict[str, Any] = {}
     for path in [*(each for each in first if each in leaves), *(each for each in leaves if each not in first)]:
         if path in first or path not in later or leaves[path] != later[path]:
@@ -131,16 +135,22 @@ def _subsection(section: type[Section], name: str) -> type[Section] | None:
 @cache
 def _now(section: type[Section]) -> dict[str, Any]:
     """The old meaning of every field, as JSON has it, were all of them later ones."""
-    return dict(_leaves(section().model_dump(mode="json"))) | dict(_declared(section))
+    declared = {path: mark.value for path, mark in _marks(section) if isinstance(mark, Before)}
+    return dict(_leaves(section().model_dump(mode="json"))) | declared
 
 
-def _declared(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:
+@cache
+def where(section: type[Section]) -> frozenset[str]:
+    """Return the dotted paths of the fields that are marked :class:`Where`."""
+    return frozenset(path for path, mark in _marks(section) if isinstance(mark, Where))
+
+
+def _marks(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, field in section.model_fields.items():
         if (below := _subsection(section, name)) is not None:
-            yield from _declared(below, f"{prefix}{name}.")
-        for each in field.metadata:
-            if isinstance(each, Before):
-                yield f"{prefix}{name}", each.value
+            yield from _marks(below, f"{prefix}{name}.")
+        for mark in field.metadata:
+            yield f"{prefix}{name}", mark
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,9 +1,8 @@
 """Turn pydantic's findings into messages a person can act on."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,14 +12,34 @@ from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, may_be_unset
 from iafsweep.errors import ConfigError
 
-KNOWN_PATHS = tuple(field_paths(RunConfig))
 UNSET = "unset"
 """How a file, an override or a choice says that a field is to be without a value."""
-MAY_BE_UNSET = frozenset(path for path in KNOWN_PATHS if may_be_unset(RunConfig, path))
 _NOTHING = ("", "none", "null", "nil", UNSET)
 """Words for no value, as other tools write it."""
-TABLES = tuple(dict.fromkeys(path[:end] for path in KNOWN_PATHS for end, sign in enumerate(path) if sign == "."))
-"""Every table of the configuration, by its dotted path."""
+
+
+@cache
+def known_paths() -> tuple[str, ...]:
+    """Return the dotted path of every field of the configuration."""
+    return tuple(field_paths(RunConfig))
+
+
+@cache
+def unsettable() -> frozenset[str]:
+    """Return the paths of the fields that may be without a value."""
+    return frozenset(path for path in known_paths() if may_be_unset(RunConfig, path))
+
+
+@cache
+def _tables() -> tuple[str, ...]:
+    """Every table of the configuration, by its dotted path."""
+    return tuple(dict.fromkeys(path[:end] for path in known_paths() for end, sign in enumerate(path) if sign == "."))
+
+
+def forget() -> None:
+    """Forget what fields there are: some were added."""
+    for each in (known_paths, unsettable, _tables):
+        each.cache_clear()
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -43,20 +62,20 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def _siblings(path: str) -> list[str]:
     """Known keys and tables in the table of ``path``."""
     prefix = path.rsplit(".", 1)[0] + "." if "." in path else ""
-    names = {prefix + known.removeprefix(prefix).split(".")[0] for known in KNOWN_PATHS if known.startswith(prefix)}
+    names = {prefix + known.removeprefix(prefix).split(".")[0] for known in known_paths() if known.startswith(prefix)}
     return sorted(names)
 
 
 def unknown_key(path: str) -> str:
     """Message for a key that is no field of the configuration; a table misspelt finds the table beside it."""
-    if path in TABLES:
+    if path in _tables():
         return f"`{path}` {_table_hint(path)}"
-    tables = {table.rsplit(".", 1)[-1]: table for table in _siblings(path) if table in TABLES}
+    tables = {table.rsplit(".", 1)[-1]: table for table in _siblings(path) if table in _tables()}
     if close := difflib.get_close_matches(path.rsplit(".", 1)[-1], tables, n=1, cutoff=0.75):
         return f"unknown table `{path}`: did you mean `[{tables[close[0]]}]`?"
     if wrong := _misspelt_table(path):
         return f"unknown key `{path}`: did you mean `{wrong}`?"
-    hint = nearest(path, KNOWN_PATHS)
+    hint = nearest(path, known_paths())
     if hint.startswith("known:"):
         hint = f"known here: {', '.join(_siblings(path)) or ', '.join(_siblings('x'))}"
     return f"unknown key `{path}`: {hint}"
@@ -78,15 +97,15 @@ def explain(error: ValidationError, origin: str) -> ConfigError:
 def _misspelt_table(path: str) -> str | None:
     """Return the known field that ``path`` is if one of its tables is spelt right, as in ``modle.latent_size``."""
     table, _, field = path.rpartition(".")
-    close = difflib.get_close_matches(table, TABLES, n=1, cutoff=0.75) if table and table not in TABLES else []
+    close = difflib.get_close_matches(table, _tables(), n=1, cutoff=0.75) if table and table not in _tables() else []
     meant = f"{close[0]}.{field}" if close else ""
-    return meant if meant in KNOWN_PATHS else None
+    return meant if meant in known_paths() else None
 
 
 def _table_hint(path: str) -> str:
-    if path not in TABLES:
+    if path not in _tables():
         return "must be a table"
-    fields = [name for name in KNOWN_PATHS if name.startswith(f"{path}.")]
+    fields = [name for name in known_paths() if name.startswith(f"{path}.")]
     fields = [name for name in fields if "." not in name.removeprefix(f"{path}.")] or fields
     return f"is a table, not a value; set one of its fields, such as `{fields[0]}`"
 
@@ -101,23 +120,19 @@ def _in_words(finding: ErrorDetails, path: str) -> str:
     in_words = _WORDS.get(finding["type"])
     words = finding["msg"][:1].lower() + finding["msg"][1:] if in_words is None else in_words(limits)
     if isinstance(found, str) and found.lower() in _NOTHING:
-        hint = "it always has a value" if path in KNOWN_PATHS else "leave it out to have its default"
-        hint = f'to leave it without a value write "{UNSET}"' if path in MAY_BE_UNSET else hint
+        hint = "it always has a value" if path in known_paths() else "leave it out to have its default"
+        hint = f'to leave it without a value write "{UNSET}"' if path in unsettable() else hint
         return f"{words}, found {found!r}; {hint}"
     return words if isinstance(found, Section | dict) else f"{words}, found {_short(found)}"
 
 
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "int_type": lambda limits: "must be a whole number",
-    "int_parsing": lambda limits: "must be a whole number",
-    "int_from_float": lambda limits: "must be a whole number",
-    "float_type": lambda limits: "must be a number",
-    "float_parsing": lambda limits: "must be a number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda limits: "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), lambda limits: "must be a number"),
     "finite_number": lambda limits: "must be a finite number",
     "bool_type": lambda limits: "must be true or false",
     "string_type": lambda limits: "must be a text",
-    "tuple_type": lambda limits: "must be a list in square brackets",
-    "list_type": lambda limits: "must be a list in square brackets",
+    **dict.fromkeys(("tuple_type", "list_type"), lambda limits: "must be a list in square brackets"),
     "too_short": lambda limits: f"must have more entries, at least {limits['min_length']}",
     "too_long": lambda limits: f"must have fewer entries, at most {limits['max_length']}",
     "literal_error": lambda limits: f"must be {limits['expected']}",

@@ -1,7 +1,5 @@
 """The base of every configuration section: frozen, typed, no unknown keys."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from types import NoneType
 from typing import Any, get_args

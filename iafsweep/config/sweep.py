@@ -1,16 +1,42 @@
-"""The ``[sweep]`` table: how many trials, who proposes them, who stops them, on what they run."""
+"""The ``[sweep]`` table: how many trials, who proposes them, who stops them, on what they run.
+
+And ``[procedure]``, how a sweep proposes and decides: recorded when it begins, so that later versions go on as it was.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from iafsweep.config.data import Seed
+from iafsweep.config.family import Family, Member
 from iafsweep.config.section import Section
 
 _FEWEST_MEMBERS = 4
 """A quarter of the members copies another quarter."""
+
+SAMPLERS = Family(
+    "sweep.sampler",
+    {
+        "tpe": Member("iafsweep.sweep.samplers.tpe:TpeProposer"),
+        "random": Member("iafsweep.sweep.samplers.sequences:random_proposer"),
+        "grid": Member("iafsweep.sweep.samplers.sequences:grid_proposer"),
+        "quasi_random": Member("iafsweep.sweep.samplers.sequences:quasi_random_proposer"),
+        "listed": Member("iafsweep.sweep.samplers.sequences:ListedProposer"),
+    },
+)
+"""Every sampler, by the name configurations use."""
+
+SCHEDULERS = Family(
+    "sweep.scheduler",
+    {
+        "asha": Member("iafsweep.sweep.schedulers.asha:make_rungs"),
+        "pbt": Member("iafsweep.sweep.schedulers.base:stop_nobody"),  # members wait for each other instead
+        "none": Member("iafsweep.sweep.schedulers.base:stop_nobody"),
+    },
+)
+"""Every scheduler, by the name configurations use."""
 
 
 class SweepConfig(Section):
@@ -18,7 +44,7 @@ class SweepConfig(Section):
 
     trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier when it is used up.")
     seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
-    sampler: Literal["tpe", "random", "grid", "quasi_random", "listed"] = Field(
+    sampler: Annotated[str, SAMPLERS] = Field(
         "tpe",
         description="Who proposes: Optuna's `tpe`, `random`, `grid` (finite spaces), `quasi_random` (Sobol), or "
         "`listed`: the points of [[sweep.try]] and no others.",
@@ -31,15 +57,13 @@ class SweepConfig(Section):
         description="What `tpe` makes small: the validation bound, or that and the seconds of an epoch. Ranks are by "
         "the bound; the leaderboard marks the Pareto front of both in any case.",
     )
-    scheduler: Literal["asha", "pbt", "none"] = Field(
+    scheduler: Annotated[str, SCHEDULERS] = Field(
         "asha",
         description="What becomes of weak trials: `asha` stops them early, `pbt` lets them go on from copies of strong "
-        "ones with a changed learning rate or warm-up, `none` leaves them alone.",
+        "ones with changed values, `none` leaves them alone.",
     )
     generation_epochs: int | None = Field(
-        None,
-        ge=1,
-        description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1.",
+        None, ge=1, description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1."
     )
     grace_epochs: int | None = Field(
         None,
@@ -97,3 +121,38 @@ class SweepConfig(Section):
                 f"repeats = {self.repeats} needs sampler = 'listed'; `retrain` trains the best with more seeds"
             )
         return self
+
+
+class Procedure(Section):
+    """The constants and rules behind ``[sweep]``, the table ``[procedure]`` of a sweep's own ``sweep.toml``.
+
+    The defaults are what 0.1.0 did, whose sweeps have no such table: they stay. A version that does otherwise says so
+    in :data:`NEW_SWEEPS`, and keeps doing the former for sweeps that say it.
+    """
+
+    startup_share: int = Field(4, ge=1, description="`tpe`: the first of so many trials are drawn at random,")
+    startup_fewest: int = Field(4, ge=1, description="but so many at least,")
+    startup_most: int = Field(10, ge=1, description="and so many at most.")
+    duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
+    tpe_duplicates: int = Field(25, ge=1, description="`tpe`: after so many of them the rest are drawn at random.")
+    grid_digits: int | None = Field(
+        12, ge=1, le=17, description="Digits that steps of a float are rounded to; unset: they are decimal numbers."
+    )
+    told: Literal["best_bound_or_pruned"] = Field(
+        "best_bound_or_pruned",
+        description="What `tpe` is told: the best bound of a completed trial; a stopped one is pruned at its last "
+        "bound, others at a bad one; unfinished ones are running.",
+    )
+    stops: Literal["above_quantile"] = Field(
+        "above_quantile",
+        description="`asha`: a trial stops whose bound is above the 1/reduction_factor quantile of those at its rung "
+        "before it; the first rung is at the epochs that `sweep.grace_epochs` says.",
+    )
+    generations: int = Field(8, ge=1, description="`pbt`: generations, unless `sweep.generation_epochs` is set.")
+    copied_share: int = Field(4, ge=2, description="`pbt`: one in so many members copies one in so many.")
+    moved_by: float = Field(0.2, gt=0, lt=1, description="`pbt`: a copy's values are moved by this share of them.")
+    redrawn: float = Field(0.25, ge=0, le=1, description="`pbt`: probability that a value is drawn anew instead.")
+
+
+NEW_SWEEPS = Procedure(grid_digits=None)
+"""What sweeps begin with that begin with this version."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from iafsweep.generators import generator
 from iafsweep.records import Split
+from iafsweep.seeds import generator
 
 _BLOCK = 100
 """Images that share one generator in a fixed binarisation; another number would give other bits."""

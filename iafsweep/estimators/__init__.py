@@ -9,8 +9,6 @@ Nothing here knows a network, a configuration or another part of this package. S
 increments, B images, D latent; nats per image.
 """
 
-from __future__ import annotations
-
 from iafsweep.estimators.annealing import AnnealingRun, anneal, annealed_importance_sampling, gradient_evaluations
 from iafsweep.estimators.bidirectional import Sandwich, reverse_annealing, sandwich
 from iafsweep.estimators.bridge import Bridge
@@ -35,35 +33,10 @@ from iafsweep.estimators.step_size import Pilot, PilotSettings, tune_step_size
 from iafsweep.estimators.stopping import Progress, UntilError, search
 
 __all__ = [
-    "NOISE_BLOCK",
-    "AnnealingRun",
-    "Bridge",
-    "Generators",
-    "LogWeightStatistics",
-    "LogWeightSummary",
-    "Mean",
-    "NoiseBlocks",
-    "Pilot",
-    "PilotSettings",
-    "Progress",
-    "Sandwich",
-    "UntilError",
-    "anneal",
-    "annealed_importance_sampling",
-    "estimator_error",
-    "gradient_evaluations",
-    "importance_sampling",
-    "jackknife_standard_error",
-    "linear_schedule",
-    "log_mean_exp",
-    "log_weight_blocks",
-    "mean_over_images",
-    "paired_difference",
-    "pareto_k",
-    "reverse_annealing",
-    "sandwich",
-    "search",
-    "sigmoid_schedule",
-    "tune_step_size",
+    "NOISE_BLOCK", "AnnealingRun", "Bridge", "Generators", "LogWeightStatistics", "LogWeightSummary", "Mean",
+    "NoiseBlocks", "Pilot", "PilotSettings", "Progress", "Sandwich", "UntilError", "anneal",
+    "annealed_importance_sampling", "estimator_error", "gradient_evaluations", "importance_sampling",
+    "jackknife_standard_error", "linear_schedule", "log_mean_exp", "log_weight_blocks", "mean_over_images",
+    "paired_difference", "pareto_k", "reverse_annealing", "sandwich", "search", "sigmoid_schedule", "tune_step_size",
     "untrusted_share",
-]
+]  # fmt: skip

@@ -14,8 +14,6 @@ Shapes: C chains, B images, D latent, T weight increments; nats per image. Sourc
 arXiv:1205.1925.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

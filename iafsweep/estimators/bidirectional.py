@@ -8,13 +8,12 @@ Shapes: C chains, B images, D latent; nats per image. Source: Grosse, Ghahramani
 likelihood using bidirectional Monte Carlo (2015), arXiv:1511.02543, section 3.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
-from iafsweep.estimators.annealing import AnnealingRun, anneal, annealed_importance_sampling
+from iafsweep.estimators.annealing import AnnealingRun, anneal
 from iafsweep.estimators.bridge import Bridge, LogDensities
 from iafsweep.estimators.log_weights import log_mean_exp
 from iafsweep.estimators.noise import Generators
@@ -116,22 +115,13 @@ def sandwich(
     """
     if posterior_sample.dim() != 2:
         raise ValueError(f"posterior_sample must be [B, D]: got {tuple(posterior_sample.shape)}.")
-    forward = annealed_importance_sampling(
-        bridge,
-        chains,
-        inverse_temperatures,
-        step_size=step_size,
-        leapfrog_steps=leapfrog_steps,
-        generator=generator,
-        rows_per_chunk=rows_per_chunk,
-    )
-    reverse = reverse_annealing(
+    run = partial(
+        anneal,
         bridge.log_densities,
-        posterior_sample.expand(chains, -1, -1),
-        inverse_temperatures,
         step_size=step_size,
         leapfrog_steps=leapfrog_steps,
         generator=generator,
         rows_per_chunk=rows_per_chunk,
     )
-    return Sandwich(forward, reverse)
+    forward = run(bridge.draw(chains, generator), inverse_temperatures)
+    return Sandwich(forward, run(posterior_sample.expand(chains, -1, -1), inverse_temperatures.flip(0)))

@@ -8,8 +8,6 @@ Shapes: K densities, C chains, B images, D latent. Source: Neal, MCMC using Hami
 arXiv:1206.1901, section 3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

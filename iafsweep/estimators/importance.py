@@ -6,8 +6,6 @@ log p(x) with S (Burda et al., Importance weighted autoencoders, 2016, arXiv:150
 Shapes: S samples, B images, D latent; nats per image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -10,8 +10,6 @@ any factor are told apart.
 Source: Vehtari, Simpson, Gelman, Yao and Gabry, Pareto smoothed importance sampling (2024), arXiv:1507.02646.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -24,7 +22,6 @@ ROUNDING = 1e-3
 """Log-weights are sums of float32 densities: nearer to each other than this they count as equal, nats."""
 
 _PRIOR_WEIGHTS, _PRIOR_K = 10, 0.5
-
 _PRIOR_SCALE = 3
 
 

@@ -1,7 +1,5 @@
 """Schedules of inverse temperatures: T + 1 numbers from 0 (start density) to 1 (target), for T weight increments."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

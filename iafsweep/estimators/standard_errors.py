@@ -1,7 +1,5 @@
 """Figures of a set of images, from figures of each image. Nats per image; N images."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ A step size that adapts to the chains whose weights are kept biases the estimate
 on a few images first, one number for all of them, and frozen; the run that counts starts afresh with other noise.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from statistics import NormalDist, fmean

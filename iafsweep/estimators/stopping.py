@@ -5,8 +5,6 @@ effort, however, is biased more than all of it; where doubling the effort hardly
 bias is left that more of the same effort could remove. Both must be small.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

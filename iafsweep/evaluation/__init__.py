@@ -8,8 +8,6 @@ The estimators are in :mod:`iafsweep.estimators`; their names are found here too
 warning.
 """
 
-from __future__ import annotations
-
 import warnings
 
 from iafsweep import estimators

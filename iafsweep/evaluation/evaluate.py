@@ -55,9 +55,7 @@ class Scores:
 def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
     """Return the figures that a configuration asks for, in the order of the table.
 
-    Args:
-        config: the run's configuration.
-        sizes: images there are of each split; splits without images are left out.
+    ``sizes`` are the images there are of each split; splits without images are left out.
     """
     evaluation = config.evaluation
     jobs: list[Job | SandwichJob] = [

@@ -5,12 +5,11 @@ tasks, where and in what order, it does not know: one process does them one by o
 once. Given results that were kept, it comes to where it stopped.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from iafsweep.config import RunConfig, Start
 from iafsweep.estimators.noise import NOISE_BLOCK
@@ -22,6 +21,8 @@ from iafsweep.evaluation.simulated import SandwichResult, SimulatedShard, summar
 from iafsweep.evaluation.summary import by_binarisation, error_of_images, mean_over_binarisations, seconds_of, summarise
 from iafsweep.evaluation.tasks import PilotWork, Result, Task, make_task
 from iafsweep.records import Estimate, FigureKind, Method, Round, SandwichEstimate, Split, UntilErrorReport
+
+_Kind = TypeVar("_Kind", FrozenStepSize, ShardResult)
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,7 @@ def kind_of(job: Job | SandwichJob) -> FigureKind:
 class Scored:
     """What a job came to.
 
-    Attributes:
-        figure: the figure.
-        results: what it was made of.
-        config: the configuration it ended with.
+    ``results`` are what the figure was made of; ``config`` is the configuration that the job ended with.
     """
 
     figure: Estimate | SandwichEstimate
@@ -62,11 +60,7 @@ class Scored:
 
 
 class Measurement(ABC):
-    """A figure on its way: rounds of tasks, each round from the results of those before.
-
-    Args:
-        tasks: the first round.
-    """
+    """A figure on its way: rounds of tasks, each round from the results of those before."""
 
     def __init__(self, tasks: list[Task]) -> None:
         self._tasks = tasks
@@ -112,7 +106,7 @@ class _Sandwich(Measurement):
 
     def take(self, results: Mapping[str, Result]) -> None:
         found = [result for task in self._tasks if isinstance(result := results[task.name], SandwichResult)]
-        figure = summarise_sandwich(found, self._config.evaluation, _pilot_result(results, self._pilot))
+        figure = summarise_sandwich(found, self._config.evaluation, _result_of(self._pilot, results, FrozenStepSize))
         self._end(Scored(figure, tuple(found), self._config))
 
 
@@ -144,8 +138,8 @@ class _Estimation(Measurement):
         super().__init__(self._round())
 
     def take(self, results: Mapping[str, Result]) -> None:
-        pilot = None if self._pilot is None else _pilot_result(results, self._pilot)
-        new = [_shard_result(results, task) for task in self._tasks if task is not self._pilot]
+        pilot = None if self._pilot is None else _result_of(self._pilot, results, FrozenStepSize)
+        new = [_result_of(task, results, ShardResult) for task in self._tasks if task is not self._pilot]
         is_more = self._keeps and self._gathered
         self._gathered = [merge_parts(*pair) for pair in zip(self._gathered, new, strict=True)] if is_more else new
         figure = summarise(self._gathered, self._config.evaluation, pilot)
@@ -165,7 +159,6 @@ class _Estimation(Measurement):
             self._tasks = self._round()
 
     def _first_effort(self, *, is_search: bool) -> int:
-        """Samples, or temperatures, of the first round."""
         evaluation = self._config.evaluation
         if self._job.method == "negative_elbo":
             return 1
@@ -248,15 +241,8 @@ def _with_temperatures(config: RunConfig, temperatures: int) -> RunConfig:
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"hais": hais})})
 
 
-def _shard_result(results: Mapping[str, Result], task: Task) -> ShardResult:
+def _result_of(task: Task, results: Mapping[str, Result], kind: type[_Kind]) -> _Kind:
     result = results[task.name]
-    if not isinstance(result, ShardResult):
-        raise TypeError(f"the result of {task.name} is no ShardResult")
-    return result
-
-
-def _pilot_result(results: Mapping[str, Result], pilot: Task) -> FrozenStepSize:
-    result = results[pilot.name]
-    if not isinstance(result, FrozenStepSize):
-        raise TypeError(f"the result of {pilot.name} is no FrozenStepSize")
+    if not isinstance(result, kind):
+        raise TypeError(f"the result of {task.name} is no {kind.__name__}")
     return result

@@ -4,8 +4,6 @@ Chains go on side by side, each with its state and its share of generators. Samp
 block of them is drawn, weighed and let go, so any number takes the same memory.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Figures of the same checkpoint that were measured before stand beside new ones; none replaces another."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,13 +15,7 @@ from iafsweep.texts import readable_settings
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a run folder holds from an earlier scoring.
-
-    Attributes:
-        evaluation: the figures.
-        images: the figures of each image; None if there are none, or an earlier version wrote them.
-        simulated: bounds of each simulated image; None if there are none.
-    """
+    """What a run folder holds from an earlier scoring."""
 
     evaluation: Evaluation
     images: pd.DataFrame | None
@@ -58,21 +50,22 @@ def read_earlier(run: RunFolder) -> Earlier | None:
 def with_earlier(scores: Scores, earlier: Earlier) -> Scores:
     """Return new scores beside the earlier ones; only a figure made in the very same way is replaced by the new one.
 
-    Args:
-        scores: the new ones.
-        earlier: of the same checkpoint.
+    Both are of the same checkpoint.
     """
     estimates, sandwiches = earlier.evaluation.estimates, earlier.evaluation.sandwiches
     made = {each.made_with for each in scores.estimates} | {each.made_with for each in scores.sandwiches}
     images = [each for each in (scores.images, earlier.images) if each is not None]
     simulated = [each for each in (scores.simulated, earlier.simulated) if each is not None]
     keys = ["method", "split", "settings", "seed", "binarisation_seed", "image"]
+    if simulated:
+        bounds = pd.concat(simulated, ignore_index=True).drop_duplicates(["start", "settings", "seed", "image"])
+        bounds = bounds.sort_values(["start", "image"], ignore_index=True, kind="stable")
     return replace(
         scores,
         estimates=(*scores.estimates, *(each for each in estimates if each.made_with not in made)),
         sandwiches=(*scores.sandwiches, *(each for each in sandwiches if each.made_with not in made)),
         images=in_order(images).drop_duplicates(keys, ignore_index=True) if images else None,
-        simulated=_once(simulated) if simulated else None,
+        simulated=bounds if simulated else None,
     ).with_beside()
 
 
@@ -92,12 +85,6 @@ def lost(scores: Scores, earlier: Earlier) -> list[str]:
             if each.start not in starts
         ),
     ]
-
-
-def _once(simulated: list[pd.DataFrame]) -> pd.DataFrame:
-    keys = ["start", "settings", "seed", "image"]
-    joined = pd.concat(simulated, ignore_index=True).drop_duplicates(keys)
-    return joined.sort_values(["start", "image"], ignore_index=True, kind="stable")
 
 
 def _read(path: Path) -> pd.DataFrame | None:

@@ -1,7 +1,5 @@
 """Score a model on a shard of images: the bound, importance sampling, or HAIS."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 
@@ -20,10 +18,10 @@ from iafsweep.estimators.step_size import Pilot, PilotSettings, tune_step_size
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.shards import Shard, ShardResult, shard_result
-from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record
+from iafsweep.seeds import generator
 
 SCHEDULES: dict[str, Schedule] = {"linear": linear_schedule, "sigmoid": sigmoid_schedule}
 
@@ -95,12 +93,7 @@ def score_shard(
 def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: NoiseBlocks) -> FrozenStepSize:
     """Find the step size of a HAIS run in a pilot on a few images; its weights are thrown away.
 
-    Args:
-        model: in eval mode.
-        x: bits of the pilot's images, [B, X...].
-        start: where chains start.
-        config: settings.
-        noise: the pilot's own.
+    ``model`` is in eval mode, ``x`` are bits of the pilot's images, [B, X...]; ``noise`` is the pilot's own.
     """
     started = time.perf_counter()
     hais = config.hais.resolved(start)
@@ -150,13 +143,8 @@ def noise_blocks(
 ) -> NoiseBlocks:
     """Return the noise of some images: a CPU generator for each image and block, from all that is named here.
 
-    Args:
-        seed: of the evaluation.
-        purpose: the method, or another use.
-        split: of the images.
-        binarisation_seed: of their binarisation.
-        places: places of the images in the split.
-        first_sample: sample that the first block begins with.
+    ``seed`` is the evaluation's, ``purpose`` the method or another use; ``places`` are those of the images in the
+    split, and ``first_sample`` is the sample that the first block begins with.
     """
 
     def of_block(block: int) -> list[torch.Generator]:
@@ -181,13 +169,7 @@ def halves(blocks: Iterable[Tensor], count: int) -> list[LogWeightStatistics]:
 
 
 def _hais(
-    model: VAE,
-    x: Tensor,
-    shard: Shard,
-    hais: HaisSettings,
-    noise: NoiseBlocks,
-    step_size: float,
-    started: float,
+    model: VAE, x: Tensor, shard: Shard, hais: HaisSettings, noise: NoiseBlocks, step_size: float, started: float
 ) -> ShardResult:
     def anneal(rows: int) -> tuple[list[LogWeightStatistics], float | None, int]:
         bridge: Bridge = BRIDGES[hais.start](model, x, encode(model, x))

@@ -1,7 +1,5 @@
 """A shard: one method on a contiguous range of images; the unit that is computed, stored and resumed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 
@@ -72,15 +70,9 @@ class ShardResult(Record):
     seconds: float
 
 
-PER_IMAGE_COLUMNS = (
-    "log_likelihood",
-    "half_log_likelihood",
-    "standard_error",
-    "mean_log_weight",
-    "effective_sample_size",
-    "log_weight_variance",
-    "pareto_k",
-    "untrusted",
+PER_IMAGE_COLUMNS = tuple(
+    "log_likelihood half_log_likelihood standard_error mean_log_weight effective_sample_size log_weight_variance "
+    "pareto_k untrusted".split()
 )
 """The fields of a result that have one entry an image."""
 
@@ -120,13 +112,7 @@ def shard_result(
 ) -> ShardResult:
     """Pack the statistics of a shard's log-weights.
 
-    Args:
-        shard: what was scored.
-        halves: statistics of the first and the second half of the samples; of a single sample alone.
-        acceptance_rate: mean over moves, chains and images.
-        network_evaluations: an image.
-        gradient_evaluations: an image.
-        seconds: wall-clock seconds.
+    ``halves`` are statistics of the first and the second half of the samples; of a single sample alone.
     """
     whole = halves[0] if len(halves) == 1 else halves[0].merge(halves[1])
     summary = whole.summary()

@@ -1,7 +1,5 @@
 """The sandwich of a trained model: bidirectional Monte Carlo on images simulated from it."""
 
-from __future__ import annotations
-
 import copy
 import math
 import time
@@ -19,10 +17,10 @@ from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.scoring import FrozenStepSize, noise_blocks, rows_with_gradient, schedule, tune
 from iafsweep.evaluation.shards import floats, mean_acceptance
-from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.records import Record, SandwichEstimate
+from iafsweep.seeds import generator
 
 _ROUND_TRIP = 1e-6
 """A latent variable that the float64 inversion does not bring back so closely has no noise to start from."""
@@ -82,16 +80,15 @@ class SimulatedImages(NamedTuple):
 def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     """Draw images from the model: z from the prior, x from p(x|z); each from its own generator.
 
-    Args:
-        model: in eval mode.
-        seed: of the evaluation.
-        places: numbers of the images.
+    ``model`` is in eval mode, ``seed`` the evaluation's; ``places`` are numbers of the images.
     """
     reference = next(model.parameters())
     draws = [generator("cpu", seed, "simulated", place) for place in places]
-    z = torch.cat([model.prior.sample(1, each, reference.dtype) for each in draws]).to(reference.device)
+    size = (1, model.prior.noise_size)
+    noise = torch.cat([torch.randn(size, generator=each, dtype=reference.dtype) for each in draws])
     uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in draws]).to(reference.device)
     with full_precision():
+        z = model.prior.from_noise(noise.to(reference.device))
         return SimulatedImages((uniform < model.decode(z).sigmoid()).to(reference.dtype), z)
 
 
@@ -124,11 +121,7 @@ def tune_on_simulated_images(model: VAE, images: int, start: Start, config: Eval
 def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_size: float) -> SandwichResult:
     """Measure both bounds for a shard of simulated images, forward and reverse with the same settings.
 
-    Args:
-        model: in eval mode.
-        shard: which images, which start.
-        config: settings and seed; the start is the shard's.
-        step_size: the frozen step size.
+    ``model`` is in eval mode; the start is the shard's, not that of ``config``; ``step_size`` is frozen.
     """
     started = time.perf_counter()
     places = range(shard.first, shard.first + shard.count)

@@ -1,7 +1,5 @@
 """From scored shards to figures of a split, and to a table of images."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -102,9 +100,7 @@ def seconds_of(results: Sequence[ShardResult], pilot: FrozenStepSize | None = No
 def beside_hais(estimates: Sequence[Estimate], images: pd.DataFrame) -> list[Estimate]:
     """Return importance sampling on the very images of each figure of HAIS, where it was done on more of them.
 
-    Args:
-        estimates: the figures of a run.
-        images: the figures of each image that they are made of; where rows are missing, no figure is made of them.
+    Where rows of ``images`` are missing, no figure is made of them.
     """
     found: dict[tuple[object, ...], Estimate] = {}
     known = {each.made_with for each in estimates}
@@ -171,10 +167,6 @@ def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) ->
 
     Columns: method, split, binarisation_seed, image (its place), samples, settings and seed as `Estimate` has them, and
     the figures of `PER_IMAGE_COLUMNS`.
-
-    Args:
-        results: scored shards.
-        config: the settings they were scored with.
     """
     frames = []
     for result in results:

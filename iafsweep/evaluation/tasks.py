@@ -4,8 +4,6 @@ A pilot, a shard, or a shard of a sandwich. A task's name holds a hash of all th
 model and the images: a result kept under its name never has to be made again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -69,18 +67,14 @@ class Task:
 def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = None) -> Task:
     """Return a task with its name.
 
-    Args:
-        label: what it is, for people.
-        work: what to do.
-        config: the run's configuration, with the settings of this task.
-        pilot: the task that finds its step size.
+    ``pilot`` is the task that finds its step size.
     """
     evaluation = config.evaluation
     needs = None if pilot is None else pilot.name
     place = "pilot" if isinstance(work, PilotWork) else f"{work.first}-{work.first + work.count}"
     settings: dict[str, Any] = {
         "work": work.model_dump(),
-        "source": config.data.source,
+        "source": config.data.source if config.data.images is None else config.data.images.test_checksum,
         "seed": evaluation.seed,
         "needs": needs,
     }
@@ -97,11 +91,8 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
 def perform(model: VAE, images: Mapping[Split, Tensor], task: Task, needed: FrozenStepSize | None) -> Result:
     """Do a task.
 
-    Args:
-        model: in eval mode; its parameters need no gradient.
-        images: uint8 [N, X...] of each split, on the model's device.
-        task: what to do.
-        needed: result of the task that it needs.
+    ``images`` are uint8 [N, X...] of each split, on the model's device; ``needed`` is the result of the task that this
+    one needs.
 
     Raises:
         ValueError: it needs a step size and has none.

@@ -1,7 +1,5 @@
 """The order of the leaderboard: completed trials by their validation bound, the others below."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter
@@ -30,14 +28,10 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
         if count > 1:
             raise ValueError(f"a leaderboard has one row a trial, got {count} of {trial!r}")
     front = pareto_front(ordered)
+    told = ((number, row.trial in front) if _has_rank(row) else (None, None) for number, row in enumerate(ordered, 1))
     return tuple(
-        row.model_copy(
-            update={
-                "rank": number if _has_rank(row) else None,
-                "pareto": row.trial in front if _has_rank(row) else None,
-            }
-        )
-        for number, row in enumerate(ordered, start=1)
+        row.model_copy(update={"rank": rank, "pareto": pareto})
+        for row, (rank, pareto) in zip(ordered, told, strict=True)
     )
 
 

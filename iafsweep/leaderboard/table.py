@@ -1,7 +1,5 @@
 """The leaderboard as a table for people: the figures that matter, with their errors and what they rest on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -115,7 +113,6 @@ def _cell(figure: Figure, unequal: Sequence[str]) -> FigureCell:
 
 
 def _seconds_per_epoch(row: LeaderboardRow) -> str:
-    """Text of the cost of an epoch; a star marks the Pareto front."""
     return "-" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.3g}{' *' if row.pareto else ''}"
 
 

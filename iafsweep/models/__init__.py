@@ -1,28 +1,24 @@
-"""Models: variational autoencoders whose posterior is an inverse autoregressive flow.
+"""Models: variational autoencoders with flows in their posterior and prior.
 
 ``build`` from a configuration to a model and its starting weights · ``vae`` what a model can do · ``encoders``,
 ``decoders``, ``flows`` a family a folder, a member a file · ``made``, ``masks``, ``block_product``, ``context`` the
-masked network inside a flow · ``priors`` · ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks ·
-``shapes`` sizes from an image · ``precision`` full float32 and eval mode, for a while · ``folding`` a trained model
-made ready for scoring · ``registry`` how a member is found by name · ``inputs`` what a user hands in, checked.
+masked network inside a flow · ``priors`` a folder as well · ``splines`` · ``densities`` · ``layers``, ``residual``,
+``gated`` pieces of networks · ``weight_norm`` · ``shapes`` sizes from an image · ``precision`` full float32 and eval
+mode, for a while · ``folding`` a trained model made ready for scoring · ``inputs`` what a user hands in, checked.
 
-A new member: a file in its family's folder, a line in the family's dict (a flow: in ``build_flow``), its name in the
-configuration's Literal. docs/extending.md has one of each kind.
+A new member: a file in its family's folder, its section of the configuration, a line in the family's registry
+(docs/extending.md).
 """
 
 from iafsweep.models.build import build_model, count_parameters
 from iafsweep.models.context import CONTEXT_ENTRIES
-from iafsweep.models.decoders import DECODERS
 from iafsweep.models.densities import bernoulli_log_density, diagonal_normal_log_density, standard_normal_log_density
-from iafsweep.models.encoders import ENCODERS
 from iafsweep.models.folding import folded, refuse_unfit
 from iafsweep.models.inputs import checked_images, checked_whole
 from iafsweep.models.vae import VAE, PosteriorParameters
 
 __all__ = [
     "CONTEXT_ENTRIES",
-    "DECODERS",
-    "ENCODERS",
     "VAE",
     "PosteriorParameters",
     "bernoulli_log_density",

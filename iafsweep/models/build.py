@@ -9,11 +9,13 @@ from iafsweep.config import ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
-from iafsweep.models.layers import NormalisedLinear
+from iafsweep.models.layers import NormalisedLinear, SmallLinear
 from iafsweep.models.made import MaskedLayer
-from iafsweep.models.priors import StandardNormalPrior
+from iafsweep.models.priors import build_prior
+from iafsweep.models.priors.vamp import VampPrior
 from iafsweep.models.shapes import ImageShape
 from iafsweep.models.vae import VAE
+from iafsweep.models.weight_norm import apply_weight_norm
 
 
 def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
@@ -33,21 +35,25 @@ def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
     with torch.random.fork_rng(devices=[]):
         model = _assemble(config, image_shape)
     initialise(model, torch.Generator().manual_seed(seed))
+    if config.normalisation == "weight_norm":
+        apply_weight_norm(model)
     # Convolutions of this size are faster with the maps of a pixel side by side; the values are the same.
     return model.to(memory_format=torch.channels_last)
 
 
 def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
-    size, momentum = config.latent_size, config.batch_norm_momentum
+    size = config.latent_size
+    momentum = config.batch_norm_momentum if config.normalisation == "batch_norm" else None
     encoder = build_encoder(config.encoder, image_shape, size, momentum)
     flow = build_flow(config.flow, size, momentum)
     context_size = flow.context_size
+    prior = build_prior(config.prior, size, image_shape, encoder, config.posterior_offset)
     return VAE(
         encoder,
         None if context_size is None else NormalisedLinear(encoder.hidden_size, context_size, momentum),
         flow,
         build_decoder(config.decoder, image_shape, size, momentum),
-        StandardNormalPrior(size),
+        prior,
         image_shape=image_shape,
         latent_size=size,
         posterior_offset=config.posterior_offset,
@@ -57,9 +63,9 @@ def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Draw every weight Xavier-uniform and set every bias to where it starts (0, but for the gates of a flow).
 
-    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``; masked weights count the fans of the whole matrix. Batch
-    norms keep what their constructors gave them. The draws are made in the order of ``model.modules()``, so a seed
-    stands for one set of weights.
+    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, a hundredth of that where an output is to start near 0;
+    masked weights count the fans of the whole matrix. Batch norms keep what their constructors gave them. The draws are
+    made in the order of ``model.modules()``, so a seed stands for one set of weights.
 
     Args:
         model: changed in place; on the generator's device.
@@ -68,10 +74,15 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
     for module in model.modules():
         if isinstance(module, MaskedLayer):
             nn.init.xavier_uniform_(module.weight, generator=generator)
+            module.weight.data.mul_(module.initial_scale)
             if module.bias is not None:
                 nn.init.constant_(module.bias, module.initial_bias)
+        elif isinstance(module, VampPrior):
+            module.initialise(generator)
         elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
+            if isinstance(module, SmallLinear):
+                module.weight.data.mul_(module.initial_scale)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

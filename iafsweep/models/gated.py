@@ -17,10 +17,12 @@ class Gated(nn.Module):
         super().__init__()
         self.value = value
         self.gate = gate
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both convolutions: [B, maps_in, h, w] to [B, maps, h', w']."""
-        return F.elu(self.value(x)) * torch.sigmoid(self.gate(x))
+        y: Tensor = self.dropout(F.elu(self.value(x)) * torch.sigmoid(self.gate(x)))
+        return y
 
 
 def gated_conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> Gated:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast, final
+from typing import TypeVar, cast, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 BATCH_NORM_EPSILON = 1e-3
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def with_dropout(network: Network, share: float) -> Network:
+    """Let every dropout inside ``network`` drop this share; at 0 it costs nothing. Return ``network``.
+
+    Raises:
+        ValueError: there is none inside, and some was asked for.
+    """
+    found = [module for module in network.modules() if isinstance(module, nn.Dropout)]
+    if share and not found:
+        raise ValueError(f"{type(network).__name__} has no dropout, so its share must be 0, got {share}")
+    for module in found:
+        module.p = share
+    return network
 
 
 @final
@@ -29,29 +45,39 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(x.reshape(-1, self.num_features)).reshape(x.shape)
 
 
-def image_batch_norm(maps: int, momentum: float) -> nn.BatchNorm2d:
-    """Batch norm of the maps of [B, maps, height, width]."""
-    return nn.BatchNorm2d(maps, eps=BATCH_NORM_EPSILON, momentum=momentum)
+def image_batch_norm(maps: int, momentum: float | None) -> nn.Module:
+    """Batch norm of the maps of [B, maps, height, width]; nothing without a momentum."""
+    return nn.Identity() if momentum is None else nn.BatchNorm2d(maps, eps=BATCH_NORM_EPSILON, momentum=momentum)
+
+
+@final
+class SmallLinear(nn.Linear):
+    """A linear map whose weights start at a hundredth: what it gives is near 0 at first, and what that moves stays."""
+
+    initial_scale = 0.01
 
 
 @final
 class NormalisedLinear(nn.Module):
-    """``BN(W x)``: a linear map without bias, then batch norm; x [..., inputs] to [..., outputs]."""
+    """``BN(W x)``, or ``W x + b`` without a momentum; x [..., inputs] to [..., outputs]."""
 
-    def __init__(self, inputs: int, outputs: int, batch_norm_momentum: float) -> None:
+    def __init__(self, inputs: int, outputs: int, batch_norm_momentum: float | None) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, outputs, bias=False)
-        self.norm = BatchNorm(outputs, batch_norm_momentum)
+        self.linear = nn.Linear(inputs, outputs, bias=batch_norm_momentum is None)
+        self.norm = nn.Identity() if batch_norm_momentum is None else BatchNorm(outputs, batch_norm_momentum)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the map and the norm."""
-        y: Tensor = self.norm(self.linear(x))
-        return y
+    def forward(self, x: Tensor, *, doubled: bool = False) -> Tensor:
+        """Apply the map and the norm.
 
-    def of_doubled(self, x: Tensor) -> Tensor:
-        """Apply both to ``[x, x]`` for half the products: ``[U, V] [x, x] = (U + V) x``; x [..., inputs / 2]."""
-        first, second = self.linear.weight.chunk(2, dim=1)
-        y: Tensor = self.norm(F.linear(x, first + second, self.linear.bias))
+        Args:
+            x: [..., inputs], or half of it.
+            doubled: the input is ``[x, x]``: half the products, since ``[U, V] [x, x] = (U + V) x``.
+        """
+        weight = self.linear.weight
+        if doubled:
+            first, second = weight.chunk(2, dim=1)
+            weight = first + second
+        y: Tensor = self.norm(F.linear(x, weight, self.linear.bias))
         return y
 
 
@@ -62,18 +88,19 @@ class SkipMlp(nn.Module):
     The first layer therefore reads the input twice. x [B, inputs] to [B, hidden_sizes[-1]].
     """
 
-    def __init__(self, inputs: int, hidden_sizes: Sequence[int], batch_norm_momentum: float) -> None:
+    def __init__(self, inputs: int, hidden_sizes: Sequence[int], batch_norm_momentum: float | None) -> None:
         super().__init__()
         previous = (inputs, *hidden_sizes[:-1])
         self.layers = nn.ModuleList(
             NormalisedLinear(size + inputs, hidden, batch_norm_momentum)
             for size, hidden in zip(previous, hidden_sizes, strict=True)
         )
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last hidden layer."""
         first, *others = cast("list[NormalisedLinear]", list(self.layers))
-        hidden = F.elu(first.of_doubled(x))
+        hidden: Tensor = self.dropout(F.elu(first(x, doubled=True)))
         for layer in others:
-            hidden = F.elu(layer(torch.cat((hidden, x), dim=-1)))
+            hidden = self.dropout(F.elu(layer(torch.cat((hidden, x), dim=-1))))
         return hidden

@@ -17,7 +17,7 @@ from iafsweep.models.densities import bernoulli_log_density
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.flows import Flow
 from iafsweep.models.inputs import checked_generator, checked_images, checked_whole
-from iafsweep.models.priors import Prior
+from iafsweep.models.priors import Passes, Prior
 from iafsweep.models.shapes import ImageShape
 
 _IMAGE_DIMENSIONS = 3
@@ -127,6 +127,12 @@ class VAE(nn.Module):
         z, log_det = self.flow(base, parameters.context)
         return z, log_det + parameters.log_std.sum(-1)
 
+    @torch.no_grad()
+    def posterior_score(self, noise: Tensor, parameters: PosteriorParameters) -> Tensor:
+        """Return d log q(z|x)/dz at fixed parameters where noise [..., B, D] lands, [..., B, D]; without gradient."""
+        std = parameters.log_std.exp()
+        return self.flow.push_score(parameters.mean + std * noise, parameters.context, -noise / std)
+
     def invert_noise(self, z: Tensor, parameters: PosteriorParameters) -> Tensor:
         """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; D passes a flow step.
 
@@ -156,12 +162,13 @@ class VAE(nn.Module):
         return self.log_likelihood(x, z) + self.log_prior(z)
 
     @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator | None = None, progress: Passes | None = None) -> Tensor:
         """Draw z ~ p(z) and decode: pixel probabilities p(x=1|z), [count, *image_shape], on the model's device.
 
         Args:
             count: how many images.
             generator: draws the latent variables; None: one seeded with 0, so the same images at every call.
+            progress: hears, where the prior takes many passes of its networks, how many are done and of how many.
 
         Raises:
             TypeError: `count` is no whole number, or `generator` no generator.
@@ -177,8 +184,8 @@ class VAE(nn.Module):
         """
         self._require_eval_mode("sample")
         reference = next(self.parameters())
-        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference.dtype)
-        return self.decode(z.to(reference.device)).sigmoid()
+        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference, progress)
+        return self.decode(z).sigmoid()
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -1,7 +1,5 @@
 """The base of every record, and the figure that chooses."""
 
-from __future__ import annotations
-
 import json
 from typing import Literal
 

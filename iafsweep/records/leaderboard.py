@@ -39,15 +39,8 @@ class Figure(Record):
     @staticmethod
     def of(estimate: Estimate) -> Figure:
         """Return an estimate as a figure."""
-        return Figure(
-            value=estimate.nll,
-            images=estimate.images,
-            error=estimate.standard_error,
-            estimator_error=estimate.estimator_error,
-            untrusted=estimate.untrusted_share,
-            settings=estimate.settings,
-            samples=estimate.samples,
-        )
+        alike = estimate.model_dump(include={"images", "estimator_error", "settings", "samples"})
+        return Figure(value=estimate.nll, error=estimate.standard_error, untrusted=estimate.untrusted_share, **alike)
 
 
 class Retrained(Record):

@@ -21,14 +21,20 @@ class EpochMetrics(Record):
     Attributes:
         epoch: epochs done, 1 after the first.
         kl_weight: weight of the KL term during the epoch, from 0 to 1.
-        learning_rate: Adam's step size during the epoch.
-        train_loss: mean training loss (KL term weighted), train mode.
+        learning_rate: step size of the epoch's first step, which may change from step to step.
+        train_loss: mean training loss (that of the objective, KL term weighted), train mode.
         train_negative_elbo: mean of -log p(x|z) + log q(z|x) - log p(z) over the epoch, train mode, full KL weight.
         train_reconstruction: mean of -log p(x|z).
         train_kl: mean of log q(z|x) - log p(z).
         validation_negative_elbo: the bound on the validation images, eval mode, full KL weight; None without them.
         images_per_second: training images a second, neither validation nor compiling counted.
         seconds: seconds of the epoch, validation and compiling counted.
+        validation_reconstruction: mean of -log p(x|z) on the validation images.
+        validation_kl: mean of log q(z|x) - log p(z) on them.
+        active_units: latent variables that vary over them (variance above 0.01).
+        gradient_norm: mean norm of the gradient of all weights together, before it is clipped; where it is not clipped,
+            over every tenth step from the first.
+        clipped_share: share of steps in which it was; None where gradients are not clipped.
     """
 
     epoch: int
@@ -41,6 +47,11 @@ class EpochMetrics(Record):
     validation_negative_elbo: float | None
     images_per_second: float
     seconds: float
+    validation_reconstruction: float | None = None
+    validation_kl: float | None = None
+    active_units: int | None = None
+    gradient_norm: float | None = None
+    clipped_share: float | None = None
 
 
 class Best(Record):

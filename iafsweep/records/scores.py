@@ -1,7 +1,5 @@
 """What scoring gives: figures, searches for a small error, bounds on simulated images, differences."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -12,11 +10,7 @@ Method = Literal["negative_elbo", "importance_sampling", "hais"]
 FigureKind = Method | Literal["sandwich"]
 """What can be asked for: a method's figure, or the bounds on simulated images."""
 Split = Literal["train", "validation", "test"]
-METHOD_NAMES: Mapping[Method, str] = {
-    "negative_elbo": "negative ELBO",
-    "importance_sampling": "IS",
-    "hais": "HAIS",
-}
+METHOD_NAMES: Mapping[Method, str] = {"negative_elbo": "negative ELBO", "importance_sampling": "IS", "hais": "HAIS"}
 """The methods as people read them."""
 FIGURE_NAMES: Mapping[Method, str] = {
     "negative_elbo": "negative ELBO",

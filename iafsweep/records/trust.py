@@ -1,7 +1,5 @@
 """When to believe a figure or a bound: one rule each, wherever it is shown."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """All that a page says of a sweep, as one record: Python decides what is said, the page's script how it is drawn."""
 
-from __future__ import annotations
-
 from iafsweep.records import FigureCell, PairedDifference, Record, TextTable, TrialStatus
 from iafsweep.records.trust import Level
 
@@ -80,7 +78,7 @@ class Shares(Record):
     empty: str
 
     @staticmethod
-    def none(why: str) -> Shares:
+    def none(why: str) -> "Shares":
         """Return that there is nothing to show, and why."""
         return Shares(bars=(), note="", empty=why)
 
@@ -142,6 +140,7 @@ class Contents(Record):
         series: what curves there are: their names and labels; ``epoch`` and ``elapsed`` are axes.
         curves: a column a series, by trial.
         curves_note: which trials have no curve, and why.
+        best_epochs: what training said in the best epochs of the best trials.
         importance: which parameters tell the best trials from the rest.
         variance: which parameters explain the differences between all.
         diagnostics: of every test figure.
@@ -155,7 +154,8 @@ class Contents(Record):
         environment: what the sweep ran on: names and texts.
         problems: what could not be read.
         levels: up to which share of untrusted images a figure is trusted, and doubtful.
-        command: what makes the page again.
+        commands: what makes the page again, and what is left to do: for what, and a line to paste.
+        folder: of the sweep, as commands name it.
         load: what loads the best model in Python.
         train_again: what trains a trial's configuration again; ``TRIAL`` stands for its name.
         compare: what compares trials, likewise.
@@ -181,6 +181,7 @@ class Contents(Record):
     series: dict[str, str]
     curves: dict[str, dict[str, tuple[float | None, ...]]]
     curves_note: str
+    best_epochs: TextTable
     importance: Shares
     variance: Shares
     diagnostics: TextTable
@@ -194,7 +195,8 @@ class Contents(Record):
     environment: dict[str, str]
     problems: tuple[str, ...]
     levels: tuple[float, float]
-    command: str
+    folder: str
+    commands: tuple[tuple[str, str], ...]
     load: str
     train_again: str
     compare: str

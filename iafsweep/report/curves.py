@@ -1,18 +1,18 @@
 """Curves of the trials over their epochs, read from the run folders and thinned so that a page of many stays small."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 from iafsweep.errors import RunFolderError
-from iafsweep.records import METRIC, EpochMetrics, LeaderboardRow
+from iafsweep.records import METRIC, EpochMetrics, LeaderboardRow, TextTable
 from iafsweep.run_files import metrics_file
 
 MOST_CURVES = 500
 """So many trials have curves, the best; the bounds of all are on the leaderboard."""
+MOST_TRIALS = 24
+"""So many trials, the best, are in the table of their best epochs."""
 _POINTS_IN_ALL = 24_000
 _FEWEST_POINTS, _MOST_POINTS = 16, 240
 
@@ -26,6 +26,10 @@ _LABELS = {
     "train_reconstruction": "training reconstruction, −log p(x|z)",
     "validation_kl": "validation KL",
     "validation_reconstruction": "validation reconstruction, −log p(x|z)",
+    "active_units": "active units",
+    "gradient_norm": "gradient norm, before clipping",
+    "clipped_share": "share of clipped steps",
+    "learning_rate": "step size",
     "kl_weight": "weight of the KL term",
 }
 _NATS = {METRIC, "train_negative_elbo", "train_loss", "train_kl", "train_reconstruction", "validation_kl",
@@ -64,6 +68,35 @@ def learning_curves(
     curves = {trial: _columns(metrics[trial], most) for trial in shown}
     names = dict.fromkeys(name for columns in curves.values() for name in columns if name not in ("epoch", "elapsed"))
     return {name: _label(name) for name in names}, curves, _missing(rows, len(began), len(shown))
+
+
+def best_epochs(rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]) -> TextTable:
+    """Return what training said in the best epoch of the best trials, a row a trial; a dash where it said nothing.
+
+    Args:
+        rows: the trials, the best first.
+        metrics: the epochs of each by its name.
+    """
+    header = ("trial", "epoch", "reconstruction", "KL", "active units", "gradient norm", "clipped steps", "step size")
+    found = [(row, each) for row in rows for each in metrics.get(row.trial, []) if each.epoch == row.best_epoch]
+    cells = [
+        (
+            row.trial,
+            str(each.epoch),
+            _cell(each.validation_reconstruction, ".2f"),
+            _cell(each.validation_kl, ".2f"),
+            _cell(each.active_units, "d"),
+            _cell(each.gradient_norm, ".3g"),
+            _cell(each.clipped_share, ".0%"),
+            _cell(each.learning_rate, ".3g"),
+        )
+        for row, each in found[:MOST_TRIALS]
+    ]
+    return TextTable(header=header, rows=tuple(cells))
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "–" if value is None or not math.isfinite(value) else format(value, form)
 
 
 def thinned(bounds: Sequence[float | None], most: int) -> list[int]:

@@ -1,10 +1,8 @@
 """All that a page says of a sweep, read from its folder once, whatever state it is in."""
 
-from __future__ import annotations
-
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -14,7 +12,7 @@ from iafsweep.records import FigureCell, LeaderboardRow
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 from iafsweep.report import words
 from iafsweep.report.contents import Contents, Searched, Tried, Value
-from iafsweep.report.curves import learning_curves, read_metrics
+from iafsweep.report.curves import best_epochs, learning_curves, read_metrics
 from iafsweep.report.importance import parameter_importance
 from iafsweep.report.pictures import best_pictures
 from iafsweep.report.scored import diagnostics_table, paired, sandwich_table
@@ -83,6 +81,7 @@ def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str
         series=series,
         curves=curves,
         curves_note=curves_note,
+        best_epochs=best_epochs(rows, metrics),
         importance=parameter_importance(space, state),
         variance=explained_variance(space, rows, metrics),
         diagnostics=diagnostics_table(evaluations),
@@ -96,21 +95,29 @@ def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str
         environment=words.environment(folder.path.name, space, state, read_environments(folder.environment)),
         problems=tuple(problems),
         levels=(TRUSTED_SHARE, DOUBTFUL_SHARE),
-        **_commands(command, best),
+        commands=tuple(_commands(command, words.what_is_left(status, sweep, evaluations))),
+        **_for_trials(command, best),
     )
 
 
-def _commands(command: Sequence[str], best: LeaderboardRow | None) -> dict[str, str]:
-    """What a reader may want to run, in the folder that the sweep was launched from."""
-    *before, folder = command
-    program = list(before[: before.index("report")] if "report" in before else before)
-    single = [word.replace("run_sweep", "run_single").replace("iafsweep-sweep", "iafsweep-run") for word in program]
+def _commands(command: Sequence[str], left: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, str]]:
+    """What makes the page again, and what is left to do, as lines to paste."""
+    yield "Make this report again", shlex.join(command)
+    for title, more in left:
+        yield title, shlex.join([*command[: command.index("report")], more[0], command[-1], *more[1:]])
+
+
+def _for_trials(command: Sequence[str], best: LeaderboardRow | None) -> dict[str, str]:
+    """What a reader may want to run of a trial, where the sweep's folder is named so."""
+    folder = command[-1]
     trial = "TRIAL" if best is None else best.trial
+    again = [f"{folder}/trials/TRIAL/config.toml", "--run", "runs/TRIAL-again"]
+    train = shlex.join([*command[: command.index("report")], *again])
     return {
-        "command": shlex.join(command),
+        "folder": folder,
         "load": f'run = iafsweep.load_run("{folder}/trials/{trial}")',
-        "train_again": shlex.join([*single, f"{folder}/trials/TRIAL/config.toml", "--run", "runs/TRIAL-again"]),
-        "compare": shlex.join([*program, "compare", folder]),
+        "train_again": train.replace("run_sweep", "run_single", 1).replace("iafsweep-sweep", "iafsweep-run", 1),
+        "compare": shlex.join([*command[: command.index("report")], "compare", folder]),
     }
 
 

@@ -1,7 +1,5 @@
 """Which searched parameters matter for a good bound, as Optuna estimates it from a study made of the ledger."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 

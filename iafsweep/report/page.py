@@ -1,7 +1,5 @@
 """The page: one HTML file that needs nothing but itself, and may load nothing else."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html
@@ -16,7 +14,7 @@ from iafsweep.report.private import shareable
 
 LIVE = "connect-src 'self'; "
 """What the policy allows besides where a server keeps the page: to ask it for what is new."""
-_OURS = {"pictures", "command", "load", "train_again", "compare"}
+_OURS = {"pictures", "folder", "commands", "load", "train_again", "compare"}
 """Made here of parts that tell nothing; a data URI would not survive what is done to texts."""
 _PAGE = """<!doctype html>
 <html lang="en"><head>

@@ -1,7 +1,5 @@
 """Samples and reconstructions of the best trials, as data URIs."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The test figures of the scored trials: with what says whether to trust them, and how they differ image by image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 

@@ -1,7 +1,5 @@
 """A report that is kept up to date while one looks at it: a server for this machine alone that can only be read."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import threading

@@ -1,7 +1,5 @@
 """How much of the differences between all trials each searched parameter explains, by a random forest."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Whether a test figure can be trusted, in words, from its diagnostics alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,9 +1,7 @@
 """What the page says in sentences: how the sweep stands, what the best trial's figures rest on, what it ran on."""
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from iafsweep.records import Estimate, Evaluation, Figure, LeaderboardRow
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNEVEN
@@ -14,6 +12,7 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.storage.environment import Environment
 from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, resume_options
 from iafsweep.texts import duration, readable_settings
 
 _MOST_NAMED = 8
@@ -161,10 +160,25 @@ def estimators_note(evaluations: Mapping[str, Evaluation]) -> str:
         "Methods may rest on different numbers of images, so compare within a method.",
     ]
     if not any(evaluation.sandwiches for evaluation in evaluations.values()):
-        said.append("hais_gap: not measured (rerun with --sandwich N measures it).")
+        said.append("hais_gap: not measured; Environment has the command.")
     if len(evaluations) > MOST_TRIALS:
         said.append(f"The best {MOST_TRIALS} of {len(evaluations):,} scored trials are shown.")
     return " ".join(said)
+
+
+def what_is_left(
+    stands: Status, sweep: StoredSweep, evaluations: Mapping[str, Evaluation]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield what there is to do about a sweep at which no driver works, and the words that do it."""
+    if stands.driver is not None:
+        return
+    is_exhausted = stands.ended_as is not None and stands.ended_as.outcome == "exhausted"
+    if stands.ended < stands.trials and not is_exhausted:
+        yield "Go on with the sweep", ["resume", *resume_options(sweep.space, sweep.state)]
+    if stands.unscored:
+        yield "Score what is not scored", ["rerun"]
+    if evaluations and not any(evaluation.sandwiches for evaluation in evaluations.values()):
+        yield "Measure hais_gap", ["rerun", "--sandwich", "100"]
 
 
 def environment(

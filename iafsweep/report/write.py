@@ -1,7 +1,5 @@
 """Write the report of a sweep folder, once or as long as the sweep runs; or give one chart of it."""
 
-from __future__ import annotations
-
 import html
 import time
 from collections.abc import Callable, Iterator, Sequence

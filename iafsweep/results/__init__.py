@@ -1,6 +1,6 @@
 """What a sweep and a run came to, read back from disk.
 
 ``leaderboard_rows`` a row a trial · ``publish`` leaderboard and best configuration as files · ``status`` how a sweep
-stands · ``comparison`` of two models on the same images · ``export``, ``model_folder``, ``model_card`` a model as one
-folder to keep.
+stands · ``comparison`` of two models on the same images · ``model_folder`` a model as one folder to keep,
+``export`` written, with its card.
 """

@@ -1,7 +1,5 @@
 """Two models compared image by image, from their tables of figures of each image."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -14,16 +12,7 @@ _KEYS = ["method", "split", "settings", "binarisation_seed", "image"]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Two figures that are not compared: of one method and split, but made with different settings.
-
-    Attributes:
-        method: how both were scored.
-        split: which images.
-        first: whose figure one is.
-        second: whose the other is.
-        first_settings: what the one was made with.
-        second_settings: what the other was made with.
-    """
+    """Two figures that are not compared: of one method and split, but made with different settings."""
 
     method: Method
     split: Split
@@ -37,9 +26,7 @@ class LeftOut:
 class Comparison:
     """Two models beside each other.
 
-    Attributes:
-        differences: one a method and split that both were scored by with the same settings.
-        left_out: one a method and split that both were scored by, but not with the same settings.
+    Both have one entry a method and split that both models were scored by: with the same settings, or not.
     """
 
     differences: tuple[PairedDifference, ...]
@@ -52,12 +39,7 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame, first_name: str, s
     Pairs are of the same image with the same bits, by the same method with the same settings: estimators of different
     effort have different bias, and a difference of theirs says nothing about the models. An image's difference is its
     mean over binarisations. The seed of the estimator's noise may differ: it moves no figure but by its error.
-
-    Args:
-        first: a table as `per_image_table` makes it.
-        second: another.
-        first_name: whose table it is.
-        second_name: likewise.
+    ``first`` and ``second`` are tables as `per_image_table` makes them.
     """
     columns = [*_KEYS, "log_likelihood"]
     both = first[columns].merge(second[columns], on=_KEYS, suffixes=("_first", "_second"))
@@ -87,7 +69,6 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame, first_name: str, s
 
 
 def _settings(table: pd.DataFrame) -> dict[tuple[Method, Split], list[str]]:
-    """What the figures of each method and split were made with."""
     return {
         (method, split): sorted(settings.unique())
         for (method, split), settings in table.groupby(["method", "split"])["settings"]

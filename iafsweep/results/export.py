@@ -1,9 +1,8 @@
-"""Write a finished model to one folder that carries all it needs and nothing of the machine it was made on."""
-
-from __future__ import annotations
+"""Write a finished model to one folder, with its card: all it needs, and nothing of the machine it was made on."""
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,11 +11,13 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, count_parameters
-from iafsweep.records import EpochMetrics, Evaluation
-from iafsweep.results.model_card import model_card
+from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
+from iafsweep.records.trust import TRUSTED_SHARE, UNEVEN
 from iafsweep.results.model_folder import Origin, card_of, weights_of, write_weights
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.texts import readable_settings
 from iafsweep.training.checkpoint import load_last
+from iafsweep.version import package_version
 
 
 def export_model(
@@ -29,16 +30,8 @@ def export_model(
 ) -> Path:
     """Write a model folder; a process killed meanwhile leaves none.
 
-    Args:
-        to: the folder; new, or empty.
-        model: in eval mode.
-        config: its configuration.
-        origin: where its weights come from.
-        metrics: what its epochs gave.
-        evaluation: its own figures (see `own_figures`); None if it was not scored.
-
-    Returns:
-        The folder, absolute.
+    ``to`` is new or empty, ``model`` in eval mode; ``evaluation`` has its own figures (see `own_figures`), None if it
+    was not scored. Returns the folder, absolute.
 
     Raises:
         RunFolderError: there is something in the folder already, or it cannot be written.
@@ -54,7 +47,7 @@ def export_model(
             raise RunFolderError(f"{to} is not empty; name a new folder for the model")
         part.path.mkdir(parents=True)
         write_weights(weights_of(part), model, origin)
-        write_text(part.config, dump_config(config))
+        write_text(part.config, dump_config(config.published))
         write_text(part.metrics, "".join(row.model_dump_json() + "\n" for row in metrics))
         if evaluation is not None:
             part.write_evaluation(evaluation)
@@ -78,3 +71,167 @@ def origin_of(folder: RunFolder, config: RunConfig, epoch: int) -> Origin:
     return known.model_copy(
         update={"torch_version": last.torch_version, "device": last.device, "seconds": last.seconds}
     )
+
+
+def model_card(
+    config: RunConfig, origin: Origin, evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], parameters: int
+) -> str:
+    """Return the card as Markdown with the front matter that model hubs read."""
+    return "\n".join(
+        [
+            "---",
+            "library_name: iafsweep",
+            "tags: [variational-autoencoder, inverse-autoregressive-flow]",
+            f"datasets: [{'mnist' if config.data.source.startswith('mnist') else config.data.source}]",
+            "---",
+            "",
+            f"# {_plain(config.title) or f'Variational autoencoder {_plain(origin.name)}'}",
+            "",
+            *_model(config, parameters),
+            "",
+            *_use(config),
+            "",
+            *_figures(evaluation, epochs, origin),
+            "",
+            *_training(config, origin),
+            "",
+        ]
+    )
+
+
+_FLOWS = {
+    "iaf": "an inverse autoregressive flow",
+    "planar": "a planar flow",
+    "sylvester": "a Sylvester flow",
+    "naf": "a neural autoregressive flow",
+    "spline": "an autoregressive spline flow",
+}
+
+
+def _model(config: RunConfig, parameters: int) -> list[str]:
+    model, flow = config.model, config.model.flow
+    posterior = "a diagonal Gaussian (no flow)"
+    if flow.depth:
+        gates = ("gated " if flow.gated else "shift-only ") if flow.kind == "iaf" else ""
+        posterior = f"{_FLOWS.get(flow.kind, f'a flow `{flow.kind}`')} of {flow.depth} {gates}steps"
+    if flow.has_made:
+        posterior += f", each a masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
+    prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
+    channels, height, width = config.data.facts.image_shape
+    return [
+        f"A variational autoencoder of binarised images, {channels} x {height} x {width}: `{model.encoder.kind}` "
+        f"encoder, `{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior {prior}, "
+        f"Bernoulli pixels. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` has every field."
+    ]
+
+
+def _use(config: RunConfig) -> list[str]:
+    shape = ", ".join(str(size) for size in config.data.facts.image_shape)
+    return [
+        "## Use",
+        "",
+        "```python",
+        "import iafsweep",
+        "",
+        'run = iafsweep.load_run(".")  # this folder; no code from it is run',
+        f"run.model.sample(64)  # pixel probabilities of new images, [64, {shape}]",
+        'run.log_likelihood(run.images("test", 100))  # nats an image, by importance sampling',
+        "```",
+    ]
+
+
+def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], origin: Origin) -> list[str]:
+    lines = ["## Figures", "", "Nats per image, smaller is better; ± standard error over images.", ""]
+    lines += ["| figure | images | nats | estimator's own error | untrusted | settings |", "|---|---|---|---|---|---|"]
+    bound = next((row.validation_negative_elbo for row in epochs if row.epoch == origin.epoch), None)
+    if bound is not None:
+        lines.append(f"| negative ELBO in training | validation | {bound:.2f} | | | 1 sample, epoch {origin.epoch} |")
+    estimates = () if evaluation is None else evaluation.estimates
+    lines += [_row(each) for each in estimates]
+    if evaluation is None:
+        return [
+            *lines,
+            "",
+            "No test figures of these weights are known: score the run they come from, and export it again.",
+        ]
+    return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
+
+
+def _row(each: Estimate) -> str:
+    error = "" if each.estimator_error is None else f"{each.estimator_error:.3f}"
+    untrusted = "" if each.untrusted_share is None else f"{each.untrusted_share:.0%}"
+    return (
+        f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
+        f"| {error} | {untrusted} | {_plain(readable_settings(each.settings))} |"
+    )
+
+
+def _measured(evaluation: Evaluation) -> list[str]:
+    """How the figures came about: what a reader needs to make them again, and to know what they are worth."""
+    seeds = sorted({seed for each in evaluation.estimates for seed in each.binarisation_seeds})
+    noise = sorted({each.seed for each in evaluation.estimates})
+    shares = [each.untrusted_share for each in evaluation.estimates if each.untrusted_share is not None]
+    lines = [
+        f"- Scored on {_plain(evaluation.device)}, in float32 without TF32; log-weights are summed in float64.",
+        f"- Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}; the estimator's "
+        f"noise has seed {_listed(noise)}.",
+        "- IS and HAIS estimate log p(x), from below in expectation: the mean over images of log-mean-exp of weights.",
+        f"- Untrusted: share of images whose {UNEVEN}.",
+    ]
+    if shares and max(shares) > TRUSTED_SHARE:
+        lines.append(
+            f"- Up to {max(shares):.0%} of the images are untrusted: take such a figure as a bound, not a likelihood."
+        )
+    return lines
+
+
+def _sandwich(each: SandwichEstimate) -> str:
+    return (
+        f"- On {each.images:,} images simulated from the model (start {each.start}, {_plain(each.settings)}), mean "
+        f"log p(x) is bounded, in expectation, by {each.lower:.2f} ± {each.lower_error:.2f} from below and "
+        f"{each.upper:.2f} ± {each.upper_error:.2f} from above: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
+        f"{each.untrusted_share:.0%} untrusted."
+    )
+
+
+_OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "adamax": "Adamax"}
+
+
+def _recipe(config: RunConfig) -> list[str]:
+    """What of the recipe a reader of the figures should know; nothing of the plain ELBO."""
+    training, known = config.training, []
+    if training.objective_begins:
+        begins = f" from epoch {training.objective_from_epoch} on" if training.objective_from_epoch else ""
+        known.append(f"objective `{training.objective}` with {training.objective_samples} samples{begins}")
+    if training.weight_average:
+        known.append(f"weights averaged over steps, decay {training.weight_average}")
+    return known
+
+
+def _training(config: RunConfig, origin: Origin) -> list[str]:
+    data, training = config.data, config.training
+    known = [
+        f"{data.training_images:,} training images of `{data.source}`, {data.held_out:,} held out (split seed "
+        f"{data.split_seed})",
+        f"{origin.epoch} epochs, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, training seed "
+        f"{training.seed}",
+        *_recipe(config),
+        f"checkpoint `{origin.checkpoint}` of the run `{_plain(origin.name)}`",
+    ]
+    if origin.device is not None:
+        seconds = "" if origin.seconds is None else f", {origin.seconds:,.0f} seconds"
+        known.append(
+            f"trained on {_plain(origin.device)} with PyTorch {_plain(origin.torch_version or 'unknown')}{seconds}"
+        )
+    known.append(f"exported by iafsweep {package_version()} with PyTorch {torch.__version__}")
+    return ["## Training", "", *(f"- {line}" for line in known)]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) if len(numbers) <= 8 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _plain(text: str) -> str:
+    """One line of text that Markdown shows as it is."""
+    line = " ".join(text.split())
+    return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#$~" else mark for mark in line)

@@ -1,7 +1,5 @@
 """What a sweep has come to: the ledger's rows of the leaderboard, with the test figures of the rerun."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
@@ -13,7 +11,6 @@ from iafsweep.records import (
     Evaluation,
     Figure,
     LeaderboardRow,
-    SandwichEstimate,
     TrainingFacts,
     TrialStatus,
     sandwich_beside,
@@ -49,9 +46,7 @@ class ScoredRows(NamedTuple):
 def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
     """Return a row a trial, with its test figures and those of retrainings; damaged ones cost only themselves.
 
-    Args:
-        sweep: the sweep.
-        show: settings of the test figures to show, see :meth:`Estimate.is_shown`; none: on most images the lowest.
+    ``show`` are settings of the test figures to show, see :meth:`Estimate.is_shown`; none: on most images the lowest.
 
     Raises:
         UserError: no trial has a test figure with one of these settings.
@@ -194,34 +189,26 @@ def _test_figures(evaluation: Evaluation, show: Sequence[str] = ()) -> dict[str,
         if hais is not None and (each.images, each.binarisation_seeds) == (hais.images, hais.binarisation_seeds)
     ]
     beside = shown_figures(alike, show).get(("importance_sampling", "test"))
-    sandwich = sandwich_beside(hais, evaluation.sandwiches)
+    gap = None
+    if (found := sandwich_beside(hais, evaluation.sandwiches)) is not None:
+        gap = Figure(value=found.gap, error=found.gap_error, images=found.images, settings=found.hais_settings)
     return {
         "test_negative_elbo": figures.get("negative_elbo"),
         "nll_importance_sampling": figures.get("importance_sampling"),
         "nll_hais": figures.get("hais"),
         "nll_importance_sampling_on_hais_images": None if beside is None else Figure.of(beside),
-        "hais_gap": None if sandwich is None else _gap(sandwich),
+        "hais_gap": gap,
     }
 
 
-def _gap(sandwich: SandwichEstimate) -> Figure:
-    return Figure(value=sandwich.gap, error=sandwich.gap_error, images=sandwich.images, settings=sandwich.hais_settings)
-
-
 def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[LeaderboardRow, ...]:
-    """Return a row for every trial, ended or not, by number of proposal; without ranks and without test figures.
-
-    Args:
-        state: the ledger.
-        space: the search space, for the number of validation images.
-    """
+    """Return a row for every trial, ended or not, by number of proposal; without ranks and without test figures."""
     return tuple(leaderboard_row(trial, space) for trial in state.trials)
 
 
 def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     """Return a trial's row: what the ledger tells of its training."""
     proposed, end = trial.proposed, trial.finished
-    validation_images = space.base.data.held_out
     found = trial.candidate(space) if trial.afresh else None
     seed = proposed.seed if found is None else found.config.training.seed
     if end is None:
@@ -234,7 +221,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         epochs=end.epochs,
         best_epoch=end.best_epoch,
         validation_negative_elbo=end.best_value,
-        validation_images=None if end.best_value is None else validation_images,
+        validation_images=None if end.best_value is None else space.base.data.held_out,
         settling=settling_at(space, proposed.parameters, end.best_epoch),
         training=end.facts,
         seconds_per_epoch=(end.seconds - end.compile_seconds) / end.epochs if end.epochs else None,
@@ -246,7 +233,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
 
 
 def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], epoch: int | None) -> float | None:
-    """Momentum of batch norm x steps up to an epoch of a trial; None without batch norm, or without an epoch."""
+    """Momentum of batch norm x steps up to an epoch of a trial; None where it does not matter, or without an epoch."""
     if epoch is None:
         return None
 
@@ -254,7 +241,7 @@ def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], ep
         return parameters.get(path, get_path(space.base, path))
 
     kinds = {value("model.encoder.kind"), value("model.decoder.kind")}
-    if kinds == {"gated_conv"} and not value("model.flow.depth"):
+    if (kinds == {"gated_conv"} and not value("model.flow.depth")) or value("training.weight_average"):
         return None
     momentum, batch_size = value("model.batch_norm_momentum"), value("training.batch_size")
     return settling_of(momentum, space.base.data.training_images, batch_size, epoch)

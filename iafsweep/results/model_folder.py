@@ -5,8 +5,6 @@
 names the machine or the folder it was made on, and nothing outside it is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

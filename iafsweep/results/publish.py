@@ -1,7 +1,5 @@
 """What a sweep leaves for people: leaderboard as CSV and Markdown, the best configuration, a table on the terminal."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +16,7 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 @dataclass(frozen=True)
 class Published:
-    """What was published.
-
-    Attributes:
-        rows: the leaderboard.
-        order: paths of the searched fields, in the order of their columns.
-        problems: what could not be read, a sentence each.
-    """
+    """What was published."""
 
     rows: tuple[LeaderboardRow, ...]
     order: list[str]
@@ -37,12 +29,8 @@ def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = (
     With another place for the CSV that alone is written, and nothing into the sweep folder, which may be read-only.
 
     Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
-    that was removed is missed by none of it.
-
-    Args:
-        sweep: the sweep.
-        csv: another place for the CSV.
-        show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+    that was removed is missed by none of it. ``csv`` is another place for the CSV; ``show`` is as :func:`scored_rows`
+    takes it.
 
     Raises:
         UserError: no figure was measured with the settings to show.

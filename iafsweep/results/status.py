@@ -1,7 +1,5 @@
 """How a sweep stands, read from its folder alone, whether it runs or not; imports neither Ray nor PyTorch."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,10 +28,7 @@ _THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "sto
 class RunningTrial:
     """A trial that began and has not ended.
 
-    Attributes:
-        trial: its name.
-        epochs: epochs of its last checkpoint.
-        best: best validation bound until then.
+    Its epochs and its best validation bound are those of its last checkpoint.
     """
 
     trial: str
@@ -80,16 +75,12 @@ class Status:
 
 
 def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
-    """Return how a sweep stands.
-
-    Args:
-        sweep: the sweep.
-        now: the time, UTC; None: the clock's.
-    """
+    """Return how a sweep stands."""
     folder, space, state, driver = sweep.folder, sweep.space, sweep.state, sweep.driver
     trials = space.sweep.trials
     last = state.sessions[-1] if state.sessions else None
     unscored = () if driver is not None and state.is_open else _unscored(folder, space, state)
+    figures = {trial: folder.trial(trial) / "evaluation.json" for trial in unscored}
     return Status(
         folder=folder.path,
         driver=driver,
@@ -99,7 +90,7 @@ def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
         best=None if state.best is None else state.best.finished,
         running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
         unscored=unscored,
-        damaged=tuple(trial for trial in unscored if _is_damaged(folder.trial(trial) / "evaluation.json")),
+        damaged=tuple(name for name, path in figures.items() if path.exists() and _read(path, Evaluation) is None),
         rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
         seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
@@ -136,10 +127,6 @@ def _can_be_scored(folder: SweepFolder, trial: str, end: Finished, space: Search
 def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
     found = _read(run / "evaluation.json", Evaluation)
     return found is not None and has_own(found, end, space)
-
-
-def _is_damaged(evaluation: Path) -> bool:
-    return evaluation.exists() and _read(evaluation, Evaluation) is None
 
 
 def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:

@@ -1,7 +1,5 @@
 """``metrics.jsonl``: one line an epoch, appended, cut back on resume to the epochs of the checkpoint."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -19,17 +18,15 @@ from iafsweep.config.files import read_stored_config
 from iafsweep.errors import RunFolderError
 from iafsweep.locks import locked
 from iafsweep.records import Evaluation, Fingerprint, RunState, Split, with_stamp, without_stamp
+from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.version import FORMAT, VERSION, Writer
 
 # Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
 _LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+\.tmp")
-
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
 
 class _File:
-    """A path in a run folder."""
-
     def __init__(self, name: str) -> None:
         self._name = name
 
@@ -39,11 +36,7 @@ class _File:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run: names and paths of its files.
-
-    Attributes:
-        path: the folder.
-    """
+    """The folder of one run: names and paths of its files."""
 
     path: Path
 
@@ -84,9 +77,6 @@ class RunFolder:
         """Take the folder as its one writer, a run of its own or a sweep's trial; gives None, or who has it.
 
         The folder is made if it is not there, and removed again if nothing has been put into it.
-
-        Args:
-            seconds: how long to wait for whoever has it.
 
         Raises:
             OSError: it cannot be written.
@@ -152,9 +142,8 @@ class RunFolder:
             raise RunFolderError(f"cannot read the run folder {self.path}: {error}; name another folder") from error
         written = {self.config.name, self.metrics.name, self.data.name, self.lock.name}
         if not all(name in written or _LEFTOVER.fullmatch(name) for name in names):
-            raise RunFolderError(
-                f"{self.path} is not empty; add --resume to go on with the run in it, or name another folder"
-            )
+            go_on = "add --resume to go on with the run in it, or " if self.last.exists() else ""
+            raise RunFolderError(f"{self.path} is not empty; {go_on}name another folder with --run")
 
     def remove_leftovers(self) -> None:
         """Remove what processes that were killed in the middle of a write have left here."""
@@ -204,7 +193,7 @@ class RunFolder:
         Raises:
             RunFolderError: the file is missing or damaged.
         """
-        again = f"going on with the run (run_single.py --run {self.path} --resume) writes it anew"
+        again = f"going on with the run writes it anew: {run_command('--run', self.path, '--resume')}"
         return _read_record(self.state, RunState, again)
 
     def read_fingerprints(self) -> dict[Split, Fingerprint]:
@@ -238,14 +227,19 @@ class RunFolder:
         write_text(self.evaluation, with_stamp(evaluation))
 
 
+def sweep_of(run: Path) -> Path | None:
+    """Return the folder of the sweep that a run folder is a trial of; None if it is none."""
+    trials = run.absolute().parent
+    return trials.parent if trials.name == "trials" and (trials.parent / "trials.jsonl").exists() else None
+
+
 def _how_to_score(run: Path) -> str:
     """What makes the figures in a folder again; of a trial its sweep does, which keeps what they came from."""
     if (run / "model.safetensors").exists():
         return "export the model again from its run"
-    sweep = run.absolute().parent.parent
-    if run.absolute().parent == sweep / "trials" and (sweep / "trials.jsonl").exists():
-        return f"score it again: {shlex.join(['iafsweep-sweep', 'rerun', str(sweep), '--trial', run.name])}"
-    return f"score the run again: {shlex.join(['iafsweep-run', '--run', str(run), '--evaluate-only'])}"
+    if (sweep := sweep_of(run)) is not None:
+        return f"score it again: {sweep_command('rerun', sweep, '--trial', run.name)}"
+    return f"score the run again: {run_command('--run', run, '--evaluate-only')}"
 
 
 def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> StateOrEvaluation:

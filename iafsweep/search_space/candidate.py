@@ -1,14 +1,16 @@
-"""Values of a search space as a configuration to train: its seed and its key."""
+"""Values of a search space as a configuration to train: its seed, and the key that tells whether two train alike."""
 
-from __future__ import annotations
-
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from iafsweep.config import RunConfig
+from iafsweep.config import FlowConfig, RunConfig
+from iafsweep.config.meaning import identity
+from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Scalar
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.seeds import derive_seed
 
@@ -28,6 +30,12 @@ class Candidate:
     config: RunConfig
     key: str
     repeat: int = 0
+
+    @property
+    def proposal(self) -> dict[str, Any]:
+        """What rows of a ledger say of it."""
+        seed = self.config.training.seed
+        return {"parameters": dict(self.values), "seed": seed, "key": self.key, "repeat": self.repeat}
 
 
 def short_seed(*parts: int | str) -> int:
@@ -54,3 +62,100 @@ def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0,
     training = config.training.model_copy(update={"seed": short_seed(*parts)})
     shown = f"{key}.{repeat}" if repeat else key
     return Candidate(dict(values), config.model_copy(update={"training": training}), shown, repeat)
+
+
+def configuration_key(config: RunConfig) -> str:
+    """Return 16 hexadecimal digits: equal for configurations that train identically but for the seed, else different.
+
+    Fields that do nothing in ``config`` are left out (:func:`relevant_values` says which), defaults are resolved.
+    """
+    text = json.dumps(relevant_values(config), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def relevant_values(config: RunConfig) -> dict[str, Any]:
+    """Return the values of ``config`` that the trained weights depend on, the seed apart.
+
+    Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders and flows of other kinds; the flow's values
+    at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning rate decay, an
+    objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds without
+    validation images.
+    """
+    values = identity(config, "configuration")
+    return {
+        "data": _data(config, values["data"]),
+        "model": _model(config, values["model"]),
+        "training": _training(config, values["training"]),
+    }
+
+
+def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    if config.data.is_known:
+        values["validation_images"] = config.data.held_out
+    if values["validation_images"] == 0:
+        del values["split_seed"], values["binarisation_seed"]
+    return values
+
+
+def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    model = config.model
+    for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
+        kept = {name: value for name, value in values[part].items() if not isinstance(value, dict)}
+        values[part] = kept | {kind: values[part].get(kind, {})}
+    if model.flow.depth == 0:
+        values["flow"] = {"depth": 0}
+    else:
+        values["flow"] = _flow(model.flow, values["flow"])
+    if "prior" in values:
+        idle = model.prior.family.members.keys() - {model.prior.kind}
+        values["prior"] = {name: value for name, value in values["prior"].items() if name not in idle}
+    if not config.has_lagging_averages:
+        del values["batch_norm_momentum"]
+    if not model.takes_batch_norm and model.normalisation == "none":
+        del values["normalisation"]  # as with batch norm that there is none of
+    if model.normalisation != "batch_norm":
+        values["flow"].get("made", {}).pop("batch_norm", None)
+    return {name: value for name, value in values.items() if value != {}}
+
+
+def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a flow's values without those of other kinds."""
+    values["context_size"] = flow.resolved_context_size
+    idle = flow.family.members.keys() - {flow.kind} | (set() if flow.has_made else {"made"})
+    if flow.kind != "iaf":
+        idle.add("gated")
+    if isinstance(flow.chosen, SylvesterConfig):
+        used = {"orthogonal": "columns", "householder": "reflections"}.get(flow.chosen.variant)
+        sizes = values.pop("sylvester", {})
+        if kept := {name: value for name, value in sizes.items() if name in {"variant", used}}:
+            values["sylvester"] = kept
+    return {name: value for name, value in values.items() if name not in idle}
+
+
+def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    training = config.training
+    for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile"):
+        values.pop(name, None)
+    schedule = training.learning_rate_schedule
+    decays = training.epochs > training.learning_rate_decay_epochs and training.learning_rate_decay < 1
+    if schedule != "step" or not decays:
+        del values["learning_rate_decay"], values["learning_rate_decay_epochs"]
+    if schedule != "cosine" or training.learning_rate_end == 1:
+        values.pop("learning_rate_end", None)
+        if schedule != "step" or not decays:
+            values.pop("learning_rate_schedule", None)
+    if training.optimiser == "adamw" and not training.weight_decay:
+        del values["optimiser"]
+    if not training.objective_begins:
+        for name in ("objective", "objective_samples", "objective_from_epoch"):
+            values.pop(name, None)
+    if not (training.weight_average and config.model.has_batch_norm):
+        values.pop("weight_average_images", None)
+    if "weight_average_images" in values:
+        values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
+    if (
+        patience := training.early_stopping_epochs
+    ) is not None and patience + training.settled_epochs >= training.epochs:
+        values.pop("early_stopping_epochs")
+    return values

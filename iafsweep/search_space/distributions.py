@@ -1,7 +1,5 @@
 """Typed ranges of search spaces: a choice among values, whole numbers, real numbers."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys
@@ -10,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
-from iafsweep.config.procedure import NEW_SWEEPS
+from iafsweep.config.sweep import NEW_SWEEPS
 
 Scalar: TypeAlias = bool | int | float | str
 """What a sampler proposes, a ledger keeps and a table shows."""
@@ -97,11 +95,7 @@ class Choice:
 class IntRange:
     """Whole numbers low, low + step, ..., high, both ends included.
 
-    Attributes:
-        low: smallest value.
-        high: largest value.
-        step: distance between neighbours.
-        log: whether samplers draw evenly in the logarithm; with a step of 1 only.
+    ``log``: samplers draw evenly in the logarithm; with a step of 1 only.
 
     Raises:
         ValueError: an end is no whole number, low > high, the step does not lead to high, or log does not fit.
@@ -166,12 +160,9 @@ class IntRange:
 class FloatRange:
     """Real numbers from low to high, both included; with a step the finite set low, low + step, ..., high.
 
-    Attributes:
-        low: smallest value.
-        high: largest value.
-        step: distance between neighbours; None: any value between the ends.
-        log: whether samplers draw evenly in the logarithm; without a step only.
-        digits: significant digits that values are rounded to; None: they are low + k step as people compute it.
+    Without a ``step`` any value between the ends is one. ``log``: samplers draw evenly in the logarithm; without a step
+    only. ``digits`` are significant digits that values are rounded to; None: they are low + k step as people compute
+    it.
 
     Raises:
         ValueError: an end is no finite number, low > high, the step is too fine or misses high, or log does not fit.

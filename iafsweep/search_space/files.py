@@ -1,7 +1,5 @@
 """Search spaces as TOML files: read, checked, and written whole into the sweep's folder."""
 
-from __future__ import annotations
-
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from iafsweep.config import RunConfig
+from iafsweep.config import RunConfig, get_path
 from iafsweep.config.files import (
     SPACE_TABLES,
     STORED_TABLES,
@@ -26,14 +24,15 @@ from iafsweep.config.files import (
     written_by,
 )
 from iafsweep.config.meaning import filled, identity, old_meanings, refusal, stored, without_unset
-from iafsweep.config.problems import KNOWN_PATHS, explain, nearest, unknown_key
-from iafsweep.config.procedure import NEW_SWEEPS, Procedure
-from iafsweep.config.sweep import SweepConfig
+from iafsweep.config.plugins import FAMILIES, stored_with_plugins, take_plugins
+from iafsweep.config.problems import explain, known_paths, nearest, unknown_key
+from iafsweep.config.sweep import NEW_SWEEPS, Procedure, SweepConfig
 from iafsweep.errors import ConfigError
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.search_space.validation import check_first_points, check_space
+from iafsweep.shown_command import run_command
 from iafsweep.version import stamp
 
 _RANGE_KEYS = {
@@ -74,10 +73,15 @@ def load_space(
             )
         raise ConfigError(
             f"{found} is a single configuration (it has no [search]), not a search space; "
-            f"use `iafsweep-run {found}`, or give it a [search] table"
+            f"train it: {run_command(path, *_as_options(overrides, epochs))}, or give it a [search] table"
         )
     changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
     return checked_space(_space(found, values, changes, sweep or {}, NEW_SWEEPS), found)
+
+
+def _as_options(overrides: Sequence[str], epochs: int | None) -> list[str]:
+    given = [*overrides, *([] if epochs is None else [f"training.epochs={epochs}"])]
+    return [word for each in given for word in ("--set", each)]
 
 
 def read_stored_space(path: Path) -> SearchSpace:
@@ -94,6 +98,7 @@ def read_stored_space(path: Path) -> SearchSpace:
         raise ConfigError(f"{path} is not a stored search space: it must have [search] and no `base`")
     version = values.get("written_by", "0.1.0")
     writer = {name: values[name] for name in stamp() if name in values}
+    take_plugins(values, str(path))
     tables = {name: _table(path, name, values.pop(name, {})) for name in STORED_TABLES}
     for name, section in (("sweep", SweepConfig), ("procedure", Procedure)):
         known = {key: value for key, value in tables[name].items() if key != "try"}
@@ -114,15 +119,23 @@ def dump_space(space: SearchSpace) -> str:
     """Return ``space`` as TOML that holds everything and who wrote it: all values written out, no ``base`` file."""
     tables = stamp() | stored(space.base, "configuration") | _search_tables(space)
     tables["sweep"] = stored(space.sweep, "sweep") | _first_points(space)
-    return tomli_w.dumps(tables | {"procedure": stored(space.procedure, "procedure")})
+    tables["procedure"] = stored(space.procedure, "procedure")
+    return tomli_w.dumps(stored_with_plugins(tables, _named(space)))
+
+
+def _named(space: SearchSpace) -> Iterator[tuple[str, object]]:
+    """Yield all values, fixed and searched, of the fields that may name members of plugins."""
+    yield from (("sweep.sampler", space.sweep.sampler), ("sweep.scheduler", space.sweep.scheduler))
+    yield from ((path, get_path(space.base, path)) for path in FAMILIES if not path.startswith("sweep."))
+    for parameter in space.parameters:
+        if isinstance(parameter.range, Choice):
+            yield from ((parameter.path, value) for value in parameter.range.values)
 
 
 def space_identity(space: SearchSpace, extent: frozenset[str]) -> str:
     """Return what tells ``space`` from others as text, the same whatever fields later versions have.
 
-    Args:
-        space: the search space.
-        extent: settings of the sweep that do not tell searches apart.
+    ``extent`` are settings of the sweep that do not tell searches apart.
     """
     tables = without_unset(identity(space.base, "configuration")) | _search_tables(space)
     frozen = old_meanings(SweepConfig, "sweep")
@@ -145,10 +158,6 @@ def _first_points(space: SearchSpace) -> dict[str, Any]:
 
 def checked_space(space: SearchSpace, path: Path) -> SearchSpace:
     """Return ``space`` with its first points in canonical form, all its rules checked.
-
-    Args:
-        space: the search space.
-        path: its file, for messages.
 
     Raises:
         ConfigError: a rule is broken.
@@ -210,9 +219,9 @@ def _flat(table: str, values: Mapping[str, Any], prefix: str = "") -> Iterator[t
     """Yield the fields of a table whose keys are dotted paths, written with or without quotes."""
     for key, value in values.items():
         path = f"{prefix}{key}"
-        if path in KNOWN_PATHS:
+        if path in known_paths():
             yield path, value
-        elif isinstance(value, Mapping) and any(known.startswith(f"{path}.") for known in KNOWN_PATHS):
+        elif isinstance(value, Mapping) and any(known.startswith(f"{path}.") for known in known_paths()):
             yield from _flat(table, value, f"{path}.")
         else:
             raise ConfigError(f"[{table}] {unknown_key(path)}")

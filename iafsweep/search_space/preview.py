@@ -1,15 +1,14 @@
 """What a space would run: sample configurations with their sizes, before anything starts."""
 
-from __future__ import annotations
-
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from iafsweep.config import RunConfig
 from iafsweep.records import TextTable
+from iafsweep.search_space.candidate import configuration_key
 from iafsweep.search_space.distributions import Scalar
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.texts import value_text
@@ -19,13 +18,7 @@ _DUPLICATES = 100
 
 @dataclass(frozen=True)
 class Sample:
-    """One configuration of a space.
-
-    Attributes:
-        values: values of its active parameters.
-        config: the configuration they make.
-        key: its configuration key.
-    """
+    """One configuration of a space."""
 
     values: dict[str, Scalar]
     config: RunConfig
@@ -43,34 +36,22 @@ def sample_configurations(space: SearchSpace, count: int, seed: int = 0) -> tupl
     """
     if count < 1:
         raise ValueError(f"`count >= 1` must hold, got {count}")
-    samples: dict[str, Sample] = {}
-    if space.size is not None and space.size <= count:
-        for values in space.grid():
-            config = space.config(values)
-            key = configuration_key(config)
-            samples.setdefault(key, Sample(values, config, key))
-        return tuple(samples.values())
-    source = RandomSuggest(random.Random(seed))
-    in_a_row = 0
-    while len(samples) < count and in_a_row < _DUPLICATES:
-        values = space.suggest(source)
+    is_whole, source = space.size is not None and space.size <= count, RandomSuggest(random.Random(seed))
+    samples, in_a_row = dict[str, Sample](), 0
+    for values in space.grid() if is_whole else (space.suggest(source) for _ in itertools.count()):
         config = space.config(values)
         key = configuration_key(config)
         in_a_row = in_a_row + 1 if key in samples else 0
         samples.setdefault(key, Sample(values, config, key))
+        if not is_whole and (len(samples) == count or in_a_row == _DUPLICATES):
+            break
     return tuple(samples.values())
 
 
 def preview_table(
     space: SearchSpace, samples: tuple[Sample, ...], count_parameters: Callable[[RunConfig], int]
 ) -> TextTable:
-    """Return a table of samples, a row each: number, trainable parameters, every searched value.
-
-    Args:
-        space: where they are from.
-        samples: the configurations.
-        count_parameters: returns the number of trainable parameters of a configuration.
-    """
+    """Return a table of samples, a row each: number, trainable parameters, every searched value."""
     paths = [parameter.path for parameter in space.parameters]
     rows = tuple(
         (str(number), f"{count_parameters(sample.config):,}", *(value_text(sample.values.get(path)) for path in paths))

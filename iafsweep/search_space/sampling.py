@@ -1,7 +1,5 @@
 """What proposes values: the protocol every sampler follows, and the plain random one."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Sequence
@@ -27,11 +25,7 @@ class Suggest(Protocol):
 
 
 class RandomSuggest:
-    """Independent draws, uniform in the value or (``log``) in its logarithm.
-
-    Args:
-        generator: the source of randomness; its state is all the state there is.
-    """
+    """Independent draws, uniform in the value or (``log``) in its logarithm."""
 
     def __init__(self, generator: random.Random) -> None:
         self._generator = generator

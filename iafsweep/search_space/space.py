@@ -1,7 +1,5 @@
 """A search space: fixed values, typed ranges, and the conditions under which a range matters."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +9,7 @@ from typing import Any
 from iafsweep.config import RunConfig, get_path
 from iafsweep.config.files import build_config, with_values
 from iafsweep.config.problems import UNSET, nearest
-from iafsweep.config.procedure import NEW_SWEEPS, Procedure
-from iafsweep.config.sweep import SweepConfig
+from iafsweep.config.sweep import NEW_SWEEPS, Procedure, SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.conditions import Condition
 from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, Scalar
@@ -25,10 +22,7 @@ _COUNTABLE = 100_000
 class Parameter:
     """One searched field.
 
-    Attributes:
-        path: dotted path of the configuration field.
-        range: the values it may take.
-        when: the condition under which it matters; None: always.
+    ``when`` is the condition under which it matters; None: always.
     """
 
     path: str

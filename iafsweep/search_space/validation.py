@@ -1,7 +1,5 @@
 """What a search space must fulfil before anything starts."""
 
-from __future__ import annotations
-
 import json
 import math
 import random
@@ -11,8 +9,8 @@ from dataclasses import replace
 
 from iafsweep.config.problems import nearest
 from iafsweep.errors import ConfigError
+from iafsweep.search_space.candidate import configuration_key
 from iafsweep.search_space.distributions import Choice, Scalar
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter, SearchSpace
 
@@ -28,7 +26,16 @@ _NOT_SEARCHED = {
     "training.compile": "it changes nothing that is measured",
 }
 
-_MUTABLE = ("training.learning_rate", "training.kl_warmup_epochs")
+_MUTABLE = (
+    "training.learning_rate",
+    "training.kl_warmup_epochs",
+    "training.weight_decay",
+    "training.gradient_clip",
+    "training.free_bits",
+    "model.encoder.dropout",
+    "model.decoder.dropout",
+)
+"""What may change while a model trains: no weight, moment or average takes its shape or meaning from it."""
 
 
 def check_space(space: SearchSpace) -> None:
@@ -53,7 +60,7 @@ def check_space(space: SearchSpace) -> None:
 def _check_selection(space: SearchSpace) -> None:
     if space.sweep.sampler == "listed":
         return  # nothing is chosen
-    if space.base.data.held_out == 0:
+    if space.base.data.validation_images == 0:
         raise ConfigError(
             "a sweep chooses by validation images, but data.validation_images = 0; hold some out, "
             "for example 5000 of `mnist`"
@@ -81,11 +88,16 @@ def _check_scheduler(space: SearchSpace) -> None:
 
 
 def _check_population(space: SearchSpace) -> None:
+    if space.base.training.early_stopping_epochs is not None:
+        raise ConfigError(
+            "training.early_stopping_epochs ends members before others, and with sweep.scheduler = 'pbt' all train to "
+            "the end of a generation; leave it unset, or take 'asha'"
+        )
     for parameter in space.parameters:
         if parameter.path not in _MUTABLE:
             raise ConfigError(
                 f"[search] `{parameter.path}`: with sweep.scheduler = 'pbt' values change while a model trains, which "
-                f"only {' and '.join(f'`{path}`' for path in _MUTABLE)} can; put it in [fixed], or take 'asha'"
+                f"only {', '.join(f'`{path}`' for path in _MUTABLE)} can; put it in [fixed], or take 'asha'"
             )
     if space.size is not None and space.size < space.sweep.trials:
         raise ConfigError(
@@ -202,9 +214,7 @@ def _matters(space: SearchSpace, parameter: Parameter, values: dict[str, Scalar]
 def check_first_points(space: SearchSpace, points: Sequence[Mapping[str, object]]) -> tuple[dict[str, Scalar], ...]:
     """Return points of ``space`` in canonical form.
 
-    Args:
-        space: the search space.
-        points: values by dotted path, of exactly the parameters that are active together.
+    ``points`` are values by dotted path, of exactly the parameters that are active together.
 
     Raises:
         ConfigError: a name is no parameter, a value is outside its range, one is missing or inactive, or together they

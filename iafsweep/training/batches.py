@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.data import binarise
-from iafsweep.generators import generator
+from iafsweep.seeds import derive_seed, generator
 
 
 class Batch(NamedTuple):
@@ -17,11 +17,15 @@ class Batch(NamedTuple):
 
     Attributes:
         x: bits, float32 [B, channels, height, width].
-        noise: standard normal, [B, D].
+        noise: standard normal, [B, D], or [S, B, D] for S samples an image.
+        number: its place in the epoch, 0 the first.
+        seed: of what else the step draws: dropout.
     """
 
     x: Tensor
     noise: Tensor
+    number: int = 0
+    seed: int = 0
 
 
 def batch_count(images: int, batch_size: int) -> int:
@@ -38,13 +42,17 @@ class EpochBatches(Iterator[Batch]):
         latent_size: D.
         seed: of the training.
         epoch: 0 is the first.
+        samples: of the posterior, an image.
 
     Attributes:
         done: batches that were taken.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int) -> None:
-        self._images, self._noise_shape = images, (batch_size, latent_size)
+    def __init__(
+        self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int, samples: int = 1
+    ) -> None:
+        self._images, self._seed = images, (seed, "step", epoch)
+        self._noise_shape = (batch_size, latent_size) if samples == 1 else (samples, batch_size, latent_size)
         self._draws = generator(images.device, seed, "epoch", epoch)
         order = torch.randperm(len(images), generator=self._draws, device=images.device)
         self._chosen = order[: batch_size * batch_count(len(images), batch_size)].split(batch_size)
@@ -54,9 +62,11 @@ class EpochBatches(Iterator[Batch]):
         """Return the next batch."""
         if self.done == len(self._chosen):
             raise StopIteration
-        x = binarise(self._images.index_select(0, self._chosen[self.done]), self._draws)
+        number = self.done
+        x = binarise(self._images.index_select(0, self._chosen[number]), self._draws)
         self.done += 1
-        return Batch(x, torch.randn(self._noise_shape, generator=self._draws, device=x.device))
+        noise = torch.randn(self._noise_shape, generator=self._draws, device=x.device)
+        return Batch(x, noise, number, derive_seed(*self._seed, number))
 
     def draws(self) -> Tensor:
         """Return the generator's state, from which the batches that are left are drawn."""

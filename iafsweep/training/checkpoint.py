@@ -23,8 +23,10 @@ from iafsweep.atomic import replacing
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE
 from iafsweep.records import Best, Precision
-from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.run_files.run_folder import RunFolder, sweep_of
+from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.training.device import is_out_of_memory
+from iafsweep.training.optimiser import restore_moments
 from iafsweep.version import VERSION, Writer
 
 FORMAT = "iafsweep checkpoint 1"
@@ -49,6 +51,7 @@ class Checkpoint:
         precision: what the networks computed in.
         compiled: whether the step was compiled.
         compile_seconds: how many of the seconds were spent compiling.
+        average: state of the model with the averaged weights, which is the one that counts; None where there is none.
     """
 
     config: str
@@ -63,6 +66,12 @@ class Checkpoint:
     precision: Precision = "float32"
     compiled: bool = False
     compile_seconds: float = 0.0
+    average: dict[str, Tensor] | None = None
+
+    @property
+    def scored(self) -> dict[str, Tensor]:
+        """The weights that are validated, scored and exported."""
+        return self.model if self.average is None else self.average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +80,7 @@ class StepCheckpoint(Checkpoint):
 
     Attributes:
         batches: how many of the epoch's are done.
-        sums: of loss, reconstruction and KL over them, [3].
+        sums: over them, of what a step returns, [5].
         draws: state of the generator of the epoch's draws.
         elapsed: seconds of training in this epoch.
         compiling: how many of them were spent compiling.
@@ -129,8 +138,18 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     Raises:
         RunFolderError: it is missing, truncated, or no checkpoint of this program.
     """
-    without = "a run killed before its first checkpoint starts again without --resume"
-    return Checkpoint(**_read(folder.last, device, Checkpoint, without))
+    return Checkpoint(**_read(folder.last, device, Checkpoint, _how_to_begin(folder)))
+
+
+def _how_to_begin(folder: RunFolder) -> str:
+    """What to do about a run without a checkpoint."""
+    if (sweep := sweep_of(folder.path)) is not None:
+        return f"if the trial was killed before its first one, go on with the sweep: {sweep_command('resume', sweep)}"
+    try:
+        folder.refuse_used()
+    except RunFolderError:
+        return "has this run got so far?"
+    return f"a run killed before its first checkpoint starts again: {run_command(folder.config, '--run', folder.path)}"
 
 
 def load_step(folder: RunFolder, last: Checkpoint, device: torch.device) -> StepCheckpoint | None:
@@ -173,21 +192,19 @@ def check_whole(folder: RunFolder, checkpoint: Literal["best", "last"]) -> None:
         load_last(folder, _NOWHERE)
 
 
-def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, folder: RunFolder) -> None:
-    """Put the weights and moments of a checkpoint into a model and its optimiser.
+def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, average: VAE | None, folder: RunFolder) -> None:
+    """Put the weights and moments of a checkpoint into a model, its optimiser and the model of averaged weights.
 
     Raises:
         RunFolderError: they do not fit.
     """
     try:
         model.load_state_dict(saved.model)
-        optimiser.load_state_dict(saved.optimiser)
+        restore_moments(optimiser, saved.optimiser)
+        if average is not None:
+            average.load_state_dict(saved.average or {})
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder.last} does not fit the config.toml beside it: {error}") from error
-    for parameter, moments in optimiser.state.items():
-        for name, moment in moments.items():
-            if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
-                moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
 
 
 def settle_best(folder: RunFolder) -> None:
@@ -280,8 +297,11 @@ def _is_sound(content: dict[str, Any]) -> bool:
     """Whether the fields that both kinds of checkpoint have are what they should be."""
     epoch, model = content["epoch"], content["model"]
     is_epoch = isinstance(epoch, int) and epoch >= 0
-    is_model = isinstance(model, dict) and all(isinstance(value, Tensor) for value in model.values())
-    return is_epoch and is_model and isinstance(content["config"], str)
+    states = [model] if content.get("average") is None else [model, content["average"]]
+    are_states = all(
+        isinstance(state, dict) and all(isinstance(each, Tensor) for each in state.values()) for state in states
+    )
+    return is_epoch and are_states and isinstance(content["config"], str)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,12 +10,20 @@ import torch
 
 from iafsweep.config import RunConfig, field_paths, get_path
 from iafsweep.config.files import build_stored
+from iafsweep.config.meaning import where
 from iafsweep.errors import ConfigError, RunFolderError
-from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.run_files.run_folder import RunFolder, sweep_of
 from iafsweep.training.checkpoint import Checkpoint, load_best
 
 # What changes neither the epochs already trained nor the way they would be trained again.
-_FREE_FIELDS = {"title", "training.epochs", "training.checkpoint_every_minutes", "training.compile"}
+_FREE_FIELDS = {
+    "title",
+    "training.epochs",
+    "training.early_stopping_epochs",
+    "training.checkpoint_every_minutes",
+    "training.compile",
+    *where(RunConfig),  # what is found there tells
+}
 _FREE_SECTIONS = ("evaluation.",)
 
 
@@ -29,8 +37,15 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     if differences:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
-            f"Only the number of epochs, training.checkpoint_every_minutes, training.compile and [evaluation] may "
-            f"change on resume; take a new folder for another training"
+            f"Only the number of epochs, training.early_stopping_epochs, training.checkpoint_every_minutes, "
+            f"training.compile and [evaluation] may change on resume; take a new folder for another training"
+        )
+    epochs = asked.training.epochs, trained.training.epochs
+    if asked.training.learning_rate_schedule == "cosine" and epochs[0] != epochs[1]:
+        raise RunFolderError(
+            f"{folder.path} was trained with training.learning_rate_schedule = 'cosine' over {epochs[1]} epochs, and "
+            f"the learning rate of each depends on their number, so training.epochs = {epochs[0]} would be another "
+            f"training; take a new folder for that"
         )
 
 
@@ -62,9 +77,8 @@ def refuse_lost_best(folder: RunFolder, last: Checkpoint, config: RunConfig) -> 
         if best.epoch != last.best.epoch:
             raise RunFolderError(f"{folder.best} is of epoch {best.epoch}, {folder.last.name} knows {last.best.epoch}")
     except RunFolderError as error:
-        raise RunFolderError(
-            f"{error}; put it back, or go on and score the last epoch with --set evaluation.checkpoint=last"
-        ) from None
+        or_last = ", or go on and score the last epoch with --set evaluation.checkpoint=last"
+        raise RunFolderError(f"{error}; put it back{'' if sweep_of(folder.path) else or_last}") from None
 
 
 def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder) -> None:

@@ -86,7 +86,7 @@ def _slow_bfloat16(precision: Precision, device: torch.device) -> str:
         return ""
     return (
         "training.precision = 'bfloat16' on a CPU without bfloat16 products (neither avx512_bf16 nor AMX) trains about "
-        "ten times slower than float32: begin again with --set training.precision=float32"
+        "ten times slower than float32: begin again in a new folder with --set training.precision=float32"
     )
 
 

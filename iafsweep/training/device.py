@@ -16,6 +16,7 @@ from iafsweep.errors import UserError
 from iafsweep.limits import usable_memory
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import DeviceChoice
+from iafsweep.training.gradient import objective_in
 from iafsweep.training.objective import bound_terms
 
 
@@ -127,9 +128,9 @@ class MemoryNeed:
 def training_memory(config: RunConfig) -> MemoryNeed:
     """Return what training takes at least: nothing is allocated, the networks are run on PyTorch's ``meta`` device.
 
-    Weights, Adam's two moments and, with validation images, the copy of the best weights; with checkpoints less often
-    than every epoch a further copy of weights and moments; besides the larger of gradients and half of the activations
-    (they may be kept in 16 bits).
+    Weights, the optimiser's two moments, the average of the weights where there is one and, with validation images, the
+    copy of the best weights; with checkpoints less often than every epoch a further copy of all but that; besides the
+    larger of gradients and half of the activations (they may be kept in 16 bits).
 
     Raises:
         RuntimeError: sizes that PyTorch cannot count.
@@ -137,10 +138,12 @@ def training_memory(config: RunConfig) -> MemoryNeed:
     with torch.device("meta"):
         model = build_model(config.model, config.data.facts.image_shape, config.training.seed)
         images = torch.empty(config.training.batch_size, *config.data.facts.image_shape)
-        noise = torch.empty(config.training.batch_size, config.model.latent_size)
+        samples = objective_in(config.training, config.training.epochs - 1).samples
+        noise = torch.empty(samples, config.training.batch_size, config.model.latent_size)
     parameters = {name: count_parameters(part) for name, part in model.named_children()}
     weights = _FLOAT * sum(parameters.values())
-    copies = 3 + (config.data.held_out > 0) + 3 * (config.training.checkpoint_every_epochs > 1)
+    kept = 3 + (config.training.weight_average > 0)
+    copies = kept * (1 + (config.training.checkpoint_every_epochs > 1)) + (config.data.held_out > 0)
     activations = _activations(model, images, noise)
     validation = _FLOAT * config.data.held_out * (images[0].numel() + config.model.latent_size)
     pixels = config.data.facts.training_images * images[0].numel()

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, fixed_binarisation
-from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.precision import eval_mode, full_precision
+from iafsweep.seeds import generator
 
 _VALIDATION_BATCH = 500
 
@@ -51,9 +51,21 @@ def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
     return BoundTerms(-model.log_likelihood(x, z), log_posterior - model.log_prior(z))
 
 
+class Bound(NamedTuple):
+    """Means over images of the one-sample negative ELBO and of its KL term, nats per image."""
+
+    negative_elbo: float
+    kl: float
+
+    @property
+    def reconstruction(self) -> float:
+        """The mean of -log p(x|z)."""
+        return self.negative_elbo - self.kl
+
+
 @torch.no_grad()
-def mean_negative_elbo(model: VAE, bits: Tensor, noise: Tensor, batch_size: int) -> float:
-    """Return the mean one-sample negative ELBO of ``bits`` in eval mode, nats per image.
+def mean_bound(model: VAE, bits: Tensor, noise: Tensor, batch_size: int) -> Bound:
+    """Return the mean one-sample negative ELBO of ``bits`` in eval mode, and its KL term.
 
     Args:
         model: the autoencoder; its mode is restored.
@@ -61,11 +73,33 @@ def mean_negative_elbo(model: VAE, bits: Tensor, noise: Tensor, batch_size: int)
         noise: standard normal, [N, D], fixed so that two epochs differ by the model alone.
         batch_size: images at a time; without influence but on speed and rounding.
     """
-    total = torch.zeros((), dtype=torch.float64, device=bits.device)
+    total, kl = torch.zeros((2,), dtype=torch.float64, device=bits.device)
     with eval_mode(model):
         for x, e in zip(bits.split(batch_size), noise.split(batch_size), strict=True):
-            total += bound_terms(model, x, e).negative_elbo.double().sum()
-    return float(total / len(bits))
+            terms = bound_terms(model, x, e)
+            total += terms.negative_elbo.double().sum()
+            kl += terms.kl.double().sum()
+    return Bound(float(total / len(bits)), float(kl / len(bits)))
+
+
+ACTIVE = 0.01
+"""A latent variable is active if where it lands varies more than so over images (Burda et al. 2016)."""
+
+
+@torch.no_grad()
+def active_units(model: VAE, bits: Tensor) -> int:
+    """Return how many latent variables are active: ``Var_x z_d > 0.01`` where z is what noise 0 lands on.
+
+    Without a flow that is the posterior's mean, with one a point near it, which no sampling noise hides.
+
+    Args:
+        model: the autoencoder; its mode is restored.
+        bits: float [N, X...], at least two images.
+    """
+    with eval_mode(model):
+        parameters = model.posterior(bits)
+        z, _ = model.transform_noise(torch.zeros_like(parameters.mean), parameters)
+    return int((z.var(0) > ACTIVE).sum())
 
 
 def fixed_noise(count: int, latent_size: int, device: torch.device, *seed: int | str) -> Tensor:
@@ -94,9 +128,14 @@ class ValidationSet:
         bits = fixed_binarisation(images.validation, "validation", seed).to(device)
         return cls(bits, fixed_noise(len(bits), config.model.latent_size, device, seed, "validation noise"))
 
-    def negative_elbo(self, model: VAE) -> float | None:
-        """Return the mean one-sample negative ELBO, nats per image; None without validation images."""
+    def bound(self, model: VAE) -> Bound | None:
+        """Return the mean one-sample negative ELBO and its KL term; None without validation images."""
         if not len(self.bits):
             return None
         with full_precision():
-            return mean_negative_elbo(model, self.bits, self.noise, _VALIDATION_BATCH)
+            return mean_bound(model, self.bits, self.noise, _VALIDATION_BATCH)
+
+    def active_units(self, model: VAE) -> int | None:
+        """Return how many latent variables are active on the first images; None with fewer than two."""
+        with full_precision():
+            return active_units(model, self.bits[:_VALIDATION_BATCH]) if len(self.bits) > 1 else None

@@ -12,11 +12,11 @@ from torch import Tensor
 from iafsweep.atomic import replacing
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, fixed_binarisation
-from iafsweep.generators import generator
 from iafsweep.models import VAE
 from iafsweep.models.precision import eval_mode
 from iafsweep.records import Split
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.seeds import generator
 from iafsweep.training.run_log import Curves
 
 _SHOWN = 50

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from iafsweep.config import RunConfig, dump_config, field_paths, get_path
+from iafsweep.config import RunConfig, Section, dump_config, field_paths, get_path
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Best, EpochMetrics, Evaluation, Method, shown_figures
 from iafsweep.run_files.run_folder import RunFolder
@@ -107,6 +107,7 @@ class Curves:
 
     def add_config(self, config: RunConfig, epoch: int) -> None:
         """Show the configuration as text and in the HParams tab."""
+        config = config.published
         self._writer.add_text("config", "    " + dump_config(config).replace("\n", "\n    "), epoch)
         experiment, start, self._end = hparams(hyperparameters(config), dict.fromkeys(FINAL_TAGS))
         for summary in (experiment, start):
@@ -167,5 +168,5 @@ def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:
         is_fixed = path.startswith(("data.", "model.", "training.")) and path != "training.epochs"
         if is_fixed and value is not None:
             is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
-            columns[path] = value if is_plain else json.dumps(value)
+            columns[path] = value if is_plain else str(value) if isinstance(value, Section) else json.dumps(value)
     return columns

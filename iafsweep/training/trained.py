@@ -11,7 +11,7 @@ from iafsweep.config import RunConfig
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.training.checkpoint import load_best, load_last
+from iafsweep.training.checkpoint import BestWeights, load_best, load_last
 from iafsweep.training.comparison import refuse_foreign_checkpoint
 
 
@@ -38,10 +38,11 @@ def load_trained_model(folder: RunFolder, checkpoint: Literal["best", "last"], d
     """
     config = folder.read_config()
     saved = load_best(folder, device) if checkpoint == "best" else load_last(folder, device)
+    state = saved.model if isinstance(saved, BestWeights) else saved.scored
     refuse_foreign_checkpoint(saved.config, config, folder)
     model = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
     try:
-        model.load_state_dict(saved.model)
+        model.load_state_dict(state)
     except RuntimeError as error:
         raise RunFolderError(f"the checkpoint in {folder.path} does not fit its config.toml: {error}") from error
     return TrainedModel(model.eval(), config, saved.epoch)

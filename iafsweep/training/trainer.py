@@ -11,25 +11,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from iafsweep.config import RunConfig, TrainingConfig, dump_config
+from iafsweep.config import RunConfig, dump_config
 from iafsweep.data import TrainingImages
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
+from iafsweep.models.weight_norm import start_from_data
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
 from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import checkpoint as checkpoints
+from iafsweep.training.averaging import WeightAverage
 from iafsweep.training.batches import EpochBatches, batch_count
 from iafsweep.training.checkpoint import BestWeights, Checkpoint, StepCheckpoint, on_cpu
 from iafsweep.training.comparison import refuse_foreign_checkpoint, refuse_lost_best, refuse_other_training
 from iafsweep.training.computing import Computing, choose_computing
 from iafsweep.training.device import device_name, keep_freed_memory
+from iafsweep.training.gradient import objective_in
 from iafsweep.training.objective import ValidationSet
+from iafsweep.training.optimiser import make_optimiser
 from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_log import RunLog
-from iafsweep.training.step import TrainingStep
+from iafsweep.training.schedules import has_stopped_early, kl_weight, learning_rate
+from iafsweep.training.step import NORM_EVERY, SUMS, TrainingStep
 
 
 class DivergedError(Exception):
@@ -43,23 +48,11 @@ class DivergedError(Exception):
         self.metrics = metrics
 
 
-def kl_weight(config: TrainingConfig, epoch: int) -> float:
-    """Return the KL term's weight in epoch ``epoch`` (0 is the first): min(1, epoch / kl_warmup_epochs)."""
-    if config.kl_warmup_epochs == 0:
-        return 1.0
-    return min(1.0, epoch / config.kl_warmup_epochs)
-
-
-def learning_rate(config: TrainingConfig, epoch: int) -> float:
-    """Return Adam's step size in epoch ``epoch`` (0 is the first): learning_rate * decay^(epoch // decay_epochs)."""
-    return float(config.learning_rate * config.learning_rate_decay ** (epoch // config.learning_rate_decay_epochs))
-
-
 class _Epoch(NamedTuple):
     """An epoch in training: its batches, the sums over those done, and when it began, had all been trained here."""
 
     batches: EpochBatches
-    sums: Tensor  # of loss, reconstruction and KL, [3], on the device
+    sums: Tensor  # of what a step returns, [5], on the device
     began: float
     compiled_before: float
 
@@ -90,23 +83,26 @@ class Trainer:
         self.images = images.to(device)
         self._fingerprints = images.fingerprints
         self.model: VAE = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.training.learning_rate, fused=True)
+        self.optimiser = make_optimiser(self.model, config.training)
+        self._average = WeightAverage(self.model, config.training) if config.training.weight_average else None
         self.epochs_done = 0
         self.best: Best | None = None
         self.seconds = 0.0
         self.bounds_note = ""
         earlier = None
         if saved is not None:
-            checkpoints.restore(saved, self.model, self.optimiser, folder)
+            checkpoints.restore(saved, self.model, self.optimiser, self._average and self._average.model, folder)
             self._reached(saved)
             earlier = Computing(saved.precision, saved.compiled)
         computing = choose_computing(config, self.model, device, earlier)
-        self._step = TrainingStep(self.model, self.optimiser, computing, saved.compile_seconds if saved else 0.0)
+        self._step = self._make_step(computing, saved.compile_seconds if saved else 0.0)
         # The last whole epoch while it is not on disk, with the best weights that best.pt does not have yet; replaced
         # in one assignment: an interrupt finds the epoch before or the new one, never halves of both.
         self._unsaved: tuple[Checkpoint, BestWeights | None] | None = None
         # Where the next epoch goes on, its weights being in the model; the epoch that was left between two steps.
-        self._begun = replace(saved, model={}, optimiser={}) if isinstance(saved, StepCheckpoint) else None
+        self._begun = (
+            replace(saved, model={}, optimiser={}, average=None) if isinstance(saved, StepCheckpoint) else None
+        )
         self._left: _Epoch | None = None
         self._postpone()
         self._validation = ValidationSet.of(images, config, device)
@@ -124,11 +120,24 @@ class Trainer:
         folder.create(config)
         trainer._pictures.draw_data()
         folder.metrics.touch()
+        if config.model.normalisation == "weight_norm":
+            trainer._start_from_data()
         # Killed before the end of its first epoch, a run can go on too.
         trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
+
+    def _start_from_data(self) -> None:
+        """Let the first batch of the first epoch, which is trained on after it, set the lengths of the weights."""
+        training = self.config.training
+        batches = EpochBatches(
+            self.images.training, training.batch_size, self.model.latent_size, training.seed, self.epochs_done
+        )
+        first = next(batches)
+        start_from_data(self.model, first.x, first.noise)
+        if self._average is not None:
+            self._average.model.load_state_dict(self.model.state_dict())
 
     @classmethod
     def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
@@ -183,6 +192,24 @@ class Trainer:
         return count_parameters(self.model)
 
     @property
+    def scored(self) -> VAE:
+        """The model that is validated, scored and drawn from: that of the averaged weights where there is one."""
+        return self.model if self._average is None else self._average.model
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs asked for are trained, or it stops early."""
+        return self.epochs_done >= self.config.training.epochs or self._stops_early
+
+    @property
+    def end_note(self) -> str:
+        """What to say of the end where it came before the last epoch asked for; else empty."""
+        if self.epochs_done >= self.config.training.epochs or not self._stops_early or self.best is None:
+            return ""
+        best = self.best.epoch
+        return f"stopped early after epoch {self.epochs_done}: the validation bound has not fallen since epoch {best}"
+
+    @property
     def place(self) -> str:
         """Where and how it computes, such as ``cpu (2 threads), float32, not compiled``."""
         return f"{device_name(self.device)}, {self._step.computing.description}"
@@ -202,8 +229,7 @@ class Trainer:
     @property
     def reached(self) -> str:
         """How far it is, such as ``epoch 3`` or ``epoch 3 and 4 of 7 batches of the next``."""
-        batches = batch_count(len(self.images.training), self.config.training.batch_size)
-        begun = f" and {self.batches_begun} of {batches} batches of the next" if self.batches_begun else ""
+        begun = f" and {self.batches_begun} of {self._batches} batches of the next" if self.batches_begun else ""
         return f"epoch {self.epochs_done}{begun}"
 
     @property
@@ -242,7 +268,7 @@ class Trainer:
         self._keep(metrics)
         self._log.add_epoch(metrics)
         if is_drawn(metrics.epoch):
-            self._pictures.draw(self.model, metrics.epoch, self._log.curves)
+            self._pictures.draw(self.scored, metrics.epoch, self._log.curves)
         if self._checkpoint_is_due(metrics.epoch):
             self.save()
         return metrics
@@ -255,11 +281,13 @@ class Trainer:
     def finish(self, status: RunStatus = "completed") -> None:
         """Save, draw the figures, write the last state and close all files."""
         self.save()
-        self._pictures.draw(self.model, self.epochs_done, self._log.curves)
+        self._pictures.draw(self.scored, self.epochs_done, self._log.curves)
         self._log.curves.add_end(self.best, self.epochs_done, completed=status == "completed")
         self._write_state(status)
         if self.bounds_note:
             self._log.warn(self.bounds_note)
+        if status == "completed" and self.end_note:
+            self._log.say(self.end_note)
         self._log.say(f"{status} after epoch {self.epochs_done}")
         self.close()
 
@@ -291,14 +319,15 @@ class Trainer:
         bound = metrics.validation_negative_elbo
         if bound is not None and (best is None or bound < best.validation_negative_elbo):
             best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
-            weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            weights = {name: tensor.detach().clone() for name, tensor in self.scored.state_dict().items()}
             new_best = BestWeights(dump_config(self.config), metrics.epoch, weights)
-            training, normalised = metrics.train_negative_elbo, self.config.model.has_batch_norm
+            training, normalised = metrics.train_negative_elbo, self.config.has_lagging_averages
             apart = are_apart(training, bound)
             self.bounds_note = apart_remark(training, bound, normalised=normalised) if apart else ""
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
         if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
-            last = replace(last, model=on_cpu(last.model), optimiser=on_cpu(last.optimiser))
+            states = {name: on_cpu(getattr(last, name)) for name in ("model", "optimiser", "average")}
+            last = replace(last, **states)
         if new_best is None and self._unsaved is not None:
             new_best = self._unsaved[1]
         self._unsaved = last, new_best
@@ -319,6 +348,7 @@ class Trainer:
             precision=self._step.computing.precision,
             compiled=self._step.computing.compiled,
             compile_seconds=self._step.compile_seconds,
+            average=None if self._average is None else self._average.model.state_dict(),
         )
 
     def _reached(self, last: Checkpoint) -> None:
@@ -359,27 +389,51 @@ class Trainer:
     def _begin(self) -> _Epoch:
         """Begin the next epoch, or go on with it where it was left."""
         began, begun, self._begun, self._left = time.perf_counter(), self._begun, None, None
-        size, seed = self.config.training.batch_size, self.config.training.seed
-        batches = EpochBatches(self.images.training, size, self.model.latent_size, seed, self.epochs_done)
+        training = self.config.training
+        if objective_in(training, self.epochs_done) != self._step.objective:
+            self._step.close()
+            self._step = self._make_step(self._step.computing, self._step.compile_seconds)
+        batches = EpochBatches(
+            self.images.training,
+            training.batch_size,
+            self.model.latent_size,
+            training.seed,
+            self.epochs_done,
+            self._step.objective.samples,
+        )
         if begun is None:
-            sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+            sums = torch.zeros(SUMS, dtype=torch.float64, device=self.device)
             return _Epoch(batches, sums, began, self._step.compile_seconds)
         batches.go_on(begun.batches, begun.draws)
         return _Epoch(batches, begun.sums, began - begun.elapsed, begun.compile_seconds - begun.compiling)
 
+    def _make_step(self, computing: Computing, compile_seconds: float) -> TrainingStep:
+        """Return the step of the next epoch."""
+        return TrainingStep(
+            self.model,
+            self.optimiser,
+            computing,
+            self.config.training,
+            epoch=self.epochs_done,
+            compile_seconds=compile_seconds,
+        )
+
     def _train(self, epoch: _Epoch, progress: Callable[[int], None] | None) -> Tensor:
-        """Train what is left of an epoch; return the sums over its batches of loss, reconstruction and KL.
+        """Train what is left of an epoch; return the sums over its batches of what a step returns.
 
         Nothing waits for the device but the end: the sums stay on it until all batches have been handed to it, and are
         then read, so that whoever takes the time takes that of the work.
         """
         training, sums = self.config.training, epoch.sums
-        weight = kl_weight(training, self.epochs_done)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(training, self.epochs_done)
+        weight, count = kl_weight(training, self.epochs_done), self._batches
         self.model.train()
         for batch in epoch.batches:
+            rate = learning_rate(training, self.epochs_done, batch.number, count)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
             sums += self._step(batch, weight)
+            if self._average is not None:
+                self._average.update(self.epochs_done * count + epoch.batches.done)
             if time.monotonic() >= self._due:
                 self._save_step(epoch)
             if progress is not None:
@@ -389,21 +443,39 @@ class Trainer:
         return sums.cpu()
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
-        loss, reconstruction, kl = (sums / batches).tolist()
-        validation = self._validation.negative_elbo(self.model)
         training = self.config.training
+        loss, reconstruction, kl, norm, clipped = (sums / batches).tolist()
+        norms = batches if training.gradient_clip else -(-batches // NORM_EVERY)
+        if self._average is not None:
+            self._average.settle(self.images.training)
+        validation = self._validation.bound(self.scored)
         return EpochMetrics(
             epoch=self.epochs_done + 1,
             kl_weight=kl_weight(training, self.epochs_done),
-            learning_rate=learning_rate(training, self.epochs_done),
+            learning_rate=learning_rate(training, self.epochs_done, 0, batches),
             train_loss=loss,
             train_negative_elbo=reconstruction + kl,
             train_reconstruction=reconstruction,
             train_kl=kl,
-            validation_negative_elbo=validation,
+            validation_negative_elbo=validation and validation.negative_elbo,
             images_per_second=batches * training.batch_size / training_seconds,
             seconds=time.perf_counter() - started,
+            validation_reconstruction=validation and validation.reconstruction,
+            validation_kl=validation and validation.kl,
+            active_units=self._validation.active_units(self.scored),
+            gradient_norm=norm * batches / norms,
+            clipped_share=clipped if training.gradient_clip else None,
         )
+
+    @property
+    def _batches(self) -> int:
+        """Batches of an epoch."""
+        return batch_count(len(self.images.training), self.config.training.batch_size)
+
+    @property
+    def _stops_early(self) -> bool:
+        best = 0 if self.best is None else self.best.epoch
+        return has_stopped_early(self.config.training, self.epochs_done, best)
 
     def _checkpoint_is_due(self, epoch: int) -> bool:
         training = self.config.training
@@ -428,7 +500,7 @@ class Trainer:
 
 def _unsettled(config: RunConfig, training_images: int) -> str:
     """What is wrong where the moving averages cannot settle in the epochs asked for; else empty."""
-    if not config.model.has_batch_norm:
+    if not config.has_lagging_averages:
         return ""
     training, momentum = config.training, config.model.batch_norm_momentum
     settling = settling_of(momentum, training_images, training.batch_size, training.epochs)

@@ -126,7 +126,7 @@ def test_damaged_figures_cost_a_run_no_more_than_themselves(folder, tmp_path, da
     assert loaded.evaluation is None
     (problem,) = loaded.problems
     assert problem.startswith(f"the figures are left out: {run.evaluation} is damaged, ")
-    assert problem.endswith(f"; score the run again: iafsweep-run --run '{run.path}' --evaluate-only")
+    assert problem.endswith(f"iafsweep-run --run '{run.path}' --evaluate-only")
     exported = RunFolder(loaded.export(tmp_path / "model"))
     assert not exported.evaluation.exists()
     assert "were not scored" not in (exported.path / "README.md").read_text()  # who knows
@@ -142,7 +142,7 @@ def test_damaged_figures_of_a_trial_are_made_again_from_what_its_sweep_keeps(fol
     run = RunFolder(shutil.copytree(folder.path, sweep.trial("t0001")))
     run.evaluation.write_text("{")
     (problem,) = iafsweep.load_run(run.path, device="cpu").problems
-    assert problem.endswith(f"; score it again: iafsweep-sweep rerun {sweep.path} --trial t0001")
+    assert problem.endswith(f"iafsweep-sweep rerun {sweep.path} --trial t0001")
 
 
 def test_mistakes(folder, tmp_path):

@@ -87,7 +87,7 @@ def test_the_command_exports_the_best_or_a_named_trial(folder, tmp_path, monkeyp
 
 
 def test_the_command_exports_a_model_with_damaged_figures_and_says_so(folder, tmp_path, monkeypatch, capsys):
-    from iafsweep.cli.commands.export_model import export_run, export_trial
+    from iafsweep.cli.commands.reading.export_model import export_run, export_trial
 
     console = Console(width=200, soft_wrap=True)
     sweep = SweepFolder(shutil.copytree(folder.path, tmp_path / "sweep"))

@@ -102,7 +102,6 @@ def test_the_model_of_the_page_has_a_test_bound_of_at_most_96_nats(tmp_path):
         root=default_data_root(),
         resume=False,
         evaluate_only=False,
-        again="",
         console=Console(quiet=True),
     )
     assert code == 0

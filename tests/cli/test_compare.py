@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import sweep
-from iafsweep.cli.commands.compare import compare_trials
-from iafsweep.cli.commands.export_model import export_trial
+from iafsweep.cli.commands.reading.compare import compare_trials
+from iafsweep.cli.commands.reading.export_model import export_trial
 from iafsweep.errors import SweepError, UserError
 from iafsweep.training import RunFolder
 from tests.finished import finish_sweep
@@ -111,7 +111,7 @@ def test_too_few_trials_are_refused_with_what_helps(tmp_path):
 
 def test_a_sweep_without_a_model_to_export_is_answered_with_an_option(tmp_path):
     folder = SweepMaker(tmp_path / "s").began().add("running").folder
-    with pytest.raises(SweepError, match=r"no completed trial .* name a trial with --trial, or try again later$"):
+    with pytest.raises(SweepError, match=r"no completed trial .* bound yet; try again later$"):
         export_trial(folder.path, None, tmp_path / "model", Console(file=io.StringIO()))
     assert not (tmp_path / "model").exists()
 

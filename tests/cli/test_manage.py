@@ -7,9 +7,9 @@ from rich.console import Console
 
 from iafsweep.api.launch import wanted_trials
 from iafsweep.cli import command_line
-from iafsweep.cli.commands.logs import show_logs
-from iafsweep.cli.commands.status import show_status
-from iafsweep.cli.commands.stop import stop_sweep
+from iafsweep.cli.commands.reading.logs import show_logs
+from iafsweep.cli.commands.reading.status import show_status
+from iafsweep.cli.commands.running.stop import stop_sweep
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best, RunState
 from iafsweep.results.status import status_of
@@ -86,7 +86,7 @@ def test_status_of_an_exhausted_sweep_does_not_advise_to_go_on(folder, console, 
 
 def test_status_imports_neither_ray_nor_torch():
     code = (
-        "import sys; import iafsweep.cli.commands.status, iafsweep.cli.sweep; "
+        "import sys; import iafsweep.cli.commands.reading.status, iafsweep.cli.sweep; "
         "sys.exit(any(name in sys.modules for name in ('ray', 'torch', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -8,7 +8,7 @@ from iafsweep.cli.progress import Rate, ScoringProgress, UnitsProgress
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import Estimate, Round, SandwichEstimate, UntilErrorReport
 from iafsweep.report.verdict import verdict_of
-from iafsweep.sweep.cluster.work_units import UnitsDone
+from iafsweep.sweep.cluster.actor_pool import UnitsDone
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from iafsweep import load_sweep
 from iafsweep.api.rerun import _failed
-from iafsweep.cli.commands.compare import compare_trials
-from iafsweep.cli.commands.export import export_leaderboard
-from iafsweep.cli.commands.rerun import rerun_best
-from iafsweep.cli.commands.status import show_status
+from iafsweep.cli.commands.reading.compare import compare_trials
+from iafsweep.cli.commands.reading.export import export_leaderboard
+from iafsweep.cli.commands.reading.status import show_status
+from iafsweep.cli.commands.running.rerun import rerun_best
 from iafsweep.cli.options.ray import Machine
 from iafsweep.config import load_config
 from iafsweep.errors import SweepError, UserError
@@ -83,7 +83,7 @@ def test_export_without_the_best_trials_folder(folder, console):
 
 def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folder, console, tmp_path):
     shutil.rmtree(folder.trial("t0002"))
-    machine = Machine(tmp_path, None, LaunchOptions())
+    machine = Machine(tmp_path, LaunchOptions())
     asked = {"evaluation.importance_sampling.samples": 2, "evaluation.importance_sampling.images": 4}
     overrides = ["evaluation.bound_images=4"]
     assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 0
@@ -101,7 +101,7 @@ def test_a_truncated_checkpoint_is_noticed_before_anything_is_computed(folder, c
     for trial in BOUNDS:
         path = RunFolder(folder.trial(trial)).best
         path.write_bytes(path.read_bytes()[:-1000])
-    assert rerun_best(folder.path, {"top": 1}, {}, None, [], Machine(tmp_path, None, LaunchOptions()), console) == 1
+    assert rerun_best(folder.path, {"top": 1}, {}, None, [], Machine(tmp_path, LaunchOptions()), console) == 1
     said = console.export_text().splitlines()
     assert [line[:46] for line in said if "best.pt is truncated" in line] == [
         f"{trial} cannot be scored: {folder.path}"[:46] for trial in ("t0002", "t0001")
@@ -148,7 +148,7 @@ def test_a_damaged_retraining_costs_no_more_than_itself(folder, console):
 
 def test_a_damaged_state_is_noticed_before_anything_is_computed(ray_cluster, folder, console, tmp_path):
     RunFolder(folder.trial("t0002")).state.write_text("{")
-    machine = Machine(tmp_path, None, LaunchOptions())
+    machine = Machine(tmp_path, LaunchOptions())
     asked = {"evaluation.importance_sampling.samples": 2, "evaluation.importance_sampling.images": 4}
     assert rerun_best(folder.path, {"top": 1}, asked, "off", ["evaluation.bound_images=4"], machine, console) == 0
     assert f"t0002 cannot be scored: {RunFolder(folder.trial('t0002')).state} is damaged" in console.export_text()
@@ -189,7 +189,7 @@ def test_a_trial_that_was_trained_further_by_hand_is_not_scored(folder, console,
         run = RunFolder(folder.trial(trial))
         later = Best(epoch=7, validation_negative_elbo=1.0)
         run.write_state(run.read_state().model_copy(update={"epochs": 9, "best": later}))
-    machine = Machine(tmp_path, None, LaunchOptions())
+    machine = Machine(tmp_path, LaunchOptions())
     assert rerun_best(folder.path, {"top": 1}, {}, None, [], machine, console) == 1
     assert "t0002 was trained further: best.pt is of epoch 7, and its row is of epoch 1" in console.export_text()
     assert status_of(read_sweep(folder)).unscored == ()
@@ -198,7 +198,7 @@ def test_a_trial_that_was_trained_further_by_hand_is_not_scored(folder, console,
 def test_a_rerun_scores_the_checkpoint_of_the_sweep_alone(folder, console, tmp_path):
     with pytest.raises(UserError, match=r"--set evaluation.checkpoint=last: the sweep ranks and scores best.pt"):
         rerun_best(
-            folder.path, {}, {}, None, ["evaluation.checkpoint=last"], Machine(tmp_path, None, LaunchOptions()), console
+            folder.path, {}, {}, None, ["evaluation.checkpoint=last"], Machine(tmp_path, LaunchOptions()), console
         )
 
 
@@ -211,4 +211,4 @@ def test_a_rerun_scores_the_checkpoint_of_the_sweep_alone(folder, console, tmp_p
 )
 def test_a_rerun_that_would_do_nothing_is_refused(folder, console, tmp_path, changes, asked, message):
     with pytest.raises(UserError, match=message):
-        rerun_best(folder.path, changes, asked, None, [], Machine(tmp_path, None, LaunchOptions()), console)
+        rerun_best(folder.path, changes, asked, None, [], Machine(tmp_path, LaunchOptions()), console)

@@ -210,7 +210,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
     ("words", "message"),
     [
         (["nowhere.toml"], "no such configuration: nowhere.toml; give a path, or one of those shipped"),
-        (["quick"], "is a search space (it has [search]), not a single configuration; use `iafsweep-sweep launch"),
+        (["quick"], "is a search space (it has [search]), not a single configuration; launch it: "),
         (["CONFIG", "--set", "model.latent=3"], "unknown key `model.latent`: did you mean `model.latent_size`?"),
         (["CONFIG", "--set", "training.epochs=0"], "training.epochs: must be at least 1, found 0"),
         (["CONFIG", "--set", "training.epochs"], "is not KEY=VALUE"),

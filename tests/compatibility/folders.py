@@ -14,11 +14,10 @@ from typing import Any
 
 from iafsweep import load_run, load_sweep
 from iafsweep.config.meaning import Kept, old_meanings
-from iafsweep.config.procedure import Procedure
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
-from iafsweep.config.sweep import SweepConfig
-from iafsweep.leaderboard.csv_file import _COLUMNS, _value
+from iafsweep.config.sweep import Procedure, SweepConfig
+from iafsweep.leaderboard.files import _COLUMNS, _value
 from iafsweep.records import LeaderboardRow
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.build import make_proposer

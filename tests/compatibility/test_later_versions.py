@@ -60,7 +60,7 @@ def test_fields_added_at_every_level_and_other_defaults_change_nothing(kept, tmp
     for section, name, default in OTHER_DEFAULTS:
         package.change_default(section, name, default)
     package.replace(
-        "config/procedure.py", "NEW_SWEEPS = Procedure(grid_digits=None)", f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})"
+        "config/sweep.py", "NEW_SWEEPS = Procedure(grid_digits=None)", f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})"
     )
     copy = shutil.copytree(kept, tmp_path / "copy")
     done = package.run("-m", "tests.compatibility.probe", copy)
@@ -79,7 +79,7 @@ def test_what_a_later_version_writes_keeps_what_its_fields_say(kept, tmp_path):
     code = (
         "from pathlib import Path; from iafsweep.config import RunConfig, dump_config\n"
         "from iafsweep.config.files import read_stored_config\n"
-        "from iafsweep.search_space.fingerprint import configuration_key\n"
+        "from iafsweep.search_space.candidate import configuration_key\n"
         "old = RunConfig.model_validate({'training': {'added': 1}})\n"
         "for config in (RunConfig(), old, RunConfig.model_validate({'training': {'added': 2}})):\n"
         "    Path('c.toml').write_text(dump_config(config)); assert read_stored_config(Path('c.toml')) == config\n"

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from iafsweep import load_run, load_sweep
-from iafsweep.cli.commands.compare import compare_trials
-from iafsweep.cli.commands.export import export_leaderboard
-from iafsweep.cli.commands.export_model import export_trial
-from iafsweep.cli.commands.status import show_status
+from iafsweep.cli.commands.reading.compare import compare_trials
+from iafsweep.cli.commands.reading.export import export_leaderboard
+from iafsweep.cli.commands.reading.export_model import export_trial
+from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.report import write_report
 from iafsweep.search_space.files import read_stored_space
 from iafsweep.sweep.storage.folder import SweepFolder

@@ -7,11 +7,11 @@ import torch
 from rich.console import Console
 
 from iafsweep.cli.single import train_and_score
-from iafsweep.config import dump_config
-from iafsweep.data import SOURCES, TrainingImages, load_training_images
+from iafsweep.config import SOURCES, dump_config
+from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.evaluation.evaluate import evaluate
-from iafsweep.generators import generator
 from iafsweep.models import build_model
+from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training.computing import choose_computing
 
@@ -34,7 +34,7 @@ def written(config, folder):
 
 def source(config, folder):
     """Where images come from; full MNIST is too large to read here."""
-    return SOURCES[config.data.source].__name__, config.data.facts
+    return SOURCES.load(config.data.source), config.data.facts
 
 
 def images(config, folder):
@@ -59,7 +59,9 @@ def model(config, folder):
 def training(config, folder):
     """The metrics of every epoch but for the clock, and the weights at the end."""
     trainer = Trainer.start(config, _pictures(), RunFolder(folder / "run"), CPU)
-    epochs = [trainer.run_epoch() for _ in range(config.training.epochs)]
+    epochs = []
+    while not trainer.is_done:
+        epochs.append(trainer.run_epoch())
     trainer.close()
     metrics = [epoch.model_dump(exclude={"seconds", "images_per_second"}) for epoch in epochs]
     return metrics, [_digest(value) for value in trainer.model.state_dict().values()]
@@ -106,7 +108,6 @@ def command(config, folder):
         root=folder,
         resume=False,
         evaluate_only=False,
-        again="",
         console=Console(quiet=True),
     )
     evaluation = run.read_evaluation()

@@ -3,6 +3,7 @@
 A new field needs one line in CHANGES: what must be set for it to matter, another legal value, and where it shows.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -58,17 +59,45 @@ GATED = {
     "model.decoder.kind": "gated_conv",
     "model.encoder.gated_conv.hidden_size": 4,
 }
+SYLVESTER = {"model.flow.kind": "sylvester", "model.flow.context_size": 5, "model.flow.sylvester.columns": 2}
+HOUSEHOLDER = SYLVESTER | {"model.flow.sylvester.variant": "householder"}
+NAF, SPLINE = {"model.flow.kind": "naf"}, {"model.flow.kind": "spline"}
+AUTOREGRESSIVE = {"model.prior.kind": "autoregressive", "model.prior.autoregressive.width": 4}
+COUPLING = {"model.prior.kind": "spline_coupling", "model.prior.spline_coupling.width": 4}
+VAMP = {
+    "model.prior.kind": "vamp",
+    "model.prior.vamp.components": 2,
+    "model.flow.depth": 0,
+    "model.normalisation": "none",
+}
 LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}
+AVERAGED = {"training.weight_average": 0.5}
+COSINE = {"training.learning_rate_schedule": "cosine"}
+DECAYED = {"training.optimiser": "adamw"}
+SEVERAL = {"training.objective": "iwae", "training.objective_samples": 2}
 PILOT = {"evaluation.hais.pilot_passes": 3}
 SANDWICH = {"evaluation.sandwich.enabled": True, "evaluation.sandwich.images": 3}
 # The target is out of reach, so that the budget decides.
 SEARCH = {"evaluation.until_error.target": 1e-9, "evaluation.until_error.budget_evaluations": 400}
 
+FILES = Path(__file__).parent.parent / "data" / "files"
+OWN = {"data.source": "file", "data.path": str(FILES / "colour.npz")}  # 20 images 3 x 8 x 6, floats
+FOUND = {
+    "shape": [1, 28, 28], "levels": 256, "training_images": 9000, "test_images": 1000, "validation_images": 900,
+    "validation_is_last": False, "training_checksum": "0" * 32, "test_checksum": "1" * 32,
+}  # fmt: skip
+
 CHANGES = {
     "title": Change({}, "another", "written"),
     "data.source": Change({}, "mnist", "source"),
+    "data.path": Change(OWN, str(FILES / "grey.npz"), "images"),
+    "data.image_size": Change(OWN, [4, 5], "images"),
+    "data.grey": Change(OWN, True, "images"),
+    "data.invert": Change(OWN, True, "images"),
+    "data.levels": Change(OWN, 17, "images"),
+    "data.images": Change({"data.source": "file"}, FOUND, "written"),
     "data.validation_images": Change({}, 500, "images"),
     "data.split_seed": Change({}, 1, "images"),
     "data.binarisation_seed": Change({}, 1, "training"),
@@ -76,15 +105,18 @@ CHANGES = {
     "model.posterior_offset": Change({}, -2.0, "model"),
     "model.batch_norm_momentum": Change({}, 0.5, "model"),
     "model.encoder.kind": Change({}, "gated_conv", "model"),
+    "model.encoder.dropout": Change({}, 0.5, "training"),
     "model.encoder.resnet.maps": Change(RESNETS, 3, "model"),
     "model.encoder.resnet.hidden_size": Change(RESNETS, 5, "model"),
     "model.encoder.gated_conv.maps": Change(GATED, 3, "model"),
     "model.encoder.gated_conv.hidden_size": Change(GATED, 5, "model"),
     "model.encoder.mlp.hidden_sizes": Change({}, [6], "model"),
     "model.decoder.kind": Change({}, "gated_conv", "model"),
+    "model.decoder.dropout": Change({}, 0.5, "training"),
     "model.decoder.resnet.maps": Change(RESNETS, 3, "model"),
     "model.decoder.gated_conv.maps": Change(GATED, 3, "model"),
     "model.decoder.mlp.hidden_sizes": Change({}, [6], "model"),
+    "model.flow.kind": Change({}, "planar", "model"),
     "model.flow.depth": Change({}, 2, "model"),
     "model.flow.gated": Change({}, False, "model"),
     "model.flow.context_size": Change(LINEAR, 7, "model"),
@@ -92,12 +124,42 @@ CHANGES = {
     "model.flow.made.hidden_layers": Change({}, 2, "model"),
     "model.flow.made.context_mode": Change({}, "linear", "model"),
     "model.flow.made.batch_norm": Change({}, False, "model"),
+    "model.flow.sylvester.variant": Change(SYLVESTER, "triangular", "model"),
+    "model.flow.sylvester.columns": Change(SYLVESTER, 3, "model"),
+    "model.flow.sylvester.reflections": Change(HOUSEHOLDER, 3, "model"),
+    "model.flow.naf.units": Change(NAF, 3, "model"),
+    "model.flow.spline.bins": Change(SPLINE, 3, "model"),
+    "model.flow.spline.bound": Change(SPLINE, 2.0, "model"),
+    "model.normalisation": Change({}, "weight_norm", "model"),
+    "model.prior.kind": Change({}, "autoregressive", "model"),
+    "model.prior.autoregressive.depth": Change(AUTOREGRESSIVE, 1, "model"),
+    "model.prior.autoregressive.width": Change(AUTOREGRESSIVE, 5, "model"),
+    "model.prior.autoregressive.hidden_layers": Change(AUTOREGRESSIVE, 1, "model"),
+    "model.prior.spline_coupling.depth": Change(COUPLING, 3, "model"),
+    "model.prior.spline_coupling.width": Change(COUPLING, 5, "model"),
+    "model.prior.spline_coupling.hidden_layers": Change(COUPLING, 1, "model"),
+    "model.prior.spline_coupling.bins": Change(COUPLING, 3, "model"),
+    "model.prior.spline_coupling.bound": Change(COUPLING, 1.0, "training"),
+    "model.prior.vamp.components": Change(VAMP, 3, "model"),
     "training.epochs": Change({}, 3, "training"),
     "training.batch_size": Change({}, 12, "training"),
+    "training.optimiser": Change({}, "adamax", "training"),
+    "training.weight_decay": Change(DECAYED, 0.1, "training"),
+    "training.gradient_clip": Change({}, 0.1, "training"),
     "training.learning_rate": Change({}, 2e-3, "training"),
     "training.learning_rate_decay": Change({"training.learning_rate_decay_epochs": 1}, 0.25, "training"),
     "training.learning_rate_decay_epochs": Change({}, 1, "training"),
+    "training.learning_rate_schedule": Change({}, "cosine", "training"),
+    "training.learning_rate_end": Change(COSINE, 0.5, "training"),
+    "training.learning_rate_warmup_epochs": Change({}, 1, "training"),
     "training.kl_warmup_epochs": Change({}, 2, "training"),
+    "training.free_bits": Change({}, 1e6, "training"),
+    "training.objective": Change({"training.objective_samples": 2}, "iwae", "training"),
+    "training.objective_samples": Change(SEVERAL, 3, "training"),
+    "training.objective_from_epoch": Change(SEVERAL, 1, "training"),
+    "training.weight_average": Change({}, 0.5, "training"),
+    "training.weight_average_images": Change(AVERAGED, 15, "training"),
+    "training.early_stopping_epochs": Change({"training.epochs": 5, "training.learning_rate": 0.5}, 1, "training"),
     "training.seed": Change({}, 1, "training"),
     "training.checkpoint_every_epochs": Change({"training.epochs": 3}, 2, "checkpoints"),
     "training.checkpoint_every_minutes": Change(

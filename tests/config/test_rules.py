@@ -28,6 +28,22 @@ RULES = [
         {"model__flow__made__width": 62, "model__flow__depth": 0},
     ),
     (
+        {"model__flow__kind": "naf", "model__flow__made__width": 62},
+        "flow.made.width = 62 is too narrow for latent_size = 64: .*at least 63",
+        {"model__flow__kind": "planar", "model__flow__made__width": 62, "model__flow__context_size": 100},
+    ),
+    ({"model__flow__kind": "radial"}, "model.flow.kind: .*found 'radial'", {"model__flow__kind": "sylvester"}),
+    (
+        {"model__flow__kind": "sylvester", "model__flow__sylvester__columns": 65},
+        "flow.sylvester.columns = 65 orthonormal columns do not fit into latent_size = 64; take at most 64",
+        {
+            "model__flow__kind": "sylvester",
+            "model__flow__sylvester__columns": 65,
+            "model__flow__sylvester__variant": "householder",
+        },
+    ),
+    ({"model__flow__spline__bound": 0.0}, "flow.spline.bound: ", {"model__flow__spline__bound": 0.1}),
+    (
         {"model__flow__context_size": 100},
         "context_mode = 'add' needs context_size = made.width, got 100 and 1920",
         {"model__flow__context_size": 100, "model__flow__made__context_mode": "linear"},
@@ -47,7 +63,7 @@ RULES = [
     ),
     (
         {"data__source": "cifar"},
-        "data.source: .*'mnist' or 'mnist_mini', found 'cifar'",
+        "data.source: .*'mnist', .*or 'file', found 'cifar'",
         {"data__source": "mnist_mini"},
     ),
     ({"data__split_seed": -1}, "split_seed", {"data__split_seed": 2**31 - 1}),
@@ -194,3 +210,5 @@ def test_default_validation_split(source, held_out, training):
 def test_context_size_follows_the_width():
     assert build(model__flow__made__width=320).model.flow.resolved_context_size == 320
     assert RunConfig().model.flow.resolved_context_size == 1920
+    assert build(model__flow__kind="spline", model__flow__made__width=320).model.flow.resolved_context_size == 320
+    assert build(model__flow__kind="planar", model__flow__made__width=320).model.flow.resolved_context_size == 256

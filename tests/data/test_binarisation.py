@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from iafsweep.data import binarise, fixed_binarisation
-from iafsweep.generators import generator
-from iafsweep.seeds import derive_seed
+from iafsweep.seeds import derive_seed, generator
 
 
 def grey(count=250, size=8):

@@ -8,20 +8,22 @@ import pytest
 import torch
 
 from iafsweep.config import DataConfig
-from iafsweep.data import load_test_images, load_training_images, mnist, mnist_mini
+from iafsweep.data import idx_sets, load_test_images, load_training_images, mnist_mini
 from iafsweep.data.idx import image_header
+from iafsweep.data.source import SetFile
 from iafsweep.errors import DataError
 
 MNIST = DataConfig()
+NAMES = (idx_sets.TRAINING_FILE, idx_sets.TEST_FILE)
 MINI = DataConfig(source="mnist_mini")
 
 
 def write_mnist(root, training=None, test=None):
-    raw = root / mnist.RAW
+    raw = root / idx_sets.MNIST.folder
     raw.mkdir(parents=True)
     zeros = image_header(60_000, 28, 28) + bytes(60_000 * 784)
-    (raw / mnist.TRAINING_FILE).write_bytes(zeros if training is None else training)
-    (raw / mnist.TEST_FILE).write_bytes(image_header(10_000, 28, 28) + bytes(10_000 * 784) if test is None else test)
+    (raw / idx_sets.TRAINING_FILE).write_bytes(zeros if training is None else training)
+    (raw / idx_sets.TEST_FILE).write_bytes(image_header(10_000, 28, 28) + bytes(10_000 * 784) if test is None else test)
     return raw
 
 
@@ -49,28 +51,30 @@ def test_another_set_of_the_same_size_is_refused(tmp_path):
 
 def test_packed_files_are_read_too(tmp_path, monkeypatch):
     raw = write_mnist(tmp_path)
-    plain = (raw / mnist.TRAINING_FILE).read_bytes()
-    for name in mnist.SHA256:
+    plain = (raw / idx_sets.TRAINING_FILE).read_bytes()
+    files = []
+    for name in NAMES:
         content = (raw / name).read_bytes()
-        monkeypatch.setitem(mnist.SHA256, name, hashlib.sha256(content).hexdigest())
+        files.append(SetFile(name, len(content), hashlib.sha256(content).hexdigest()))
         (raw / f"{name}.gz").write_bytes(gzip.compress(content, 1))
         (raw / name).unlink()
+    monkeypatch.setattr(idx_sets.MNIST, "files", tuple(files))
     assert [len(part) for part in load_training_images(MNIST, tmp_path)] == [55_000, 5_000]
-    packed = raw / f"{mnist.TRAINING_FILE}.gz"
+    packed = raw / f"{idx_sets.TRAINING_FILE}.gz"
     packed.write_bytes(packed.read_bytes()[:-20])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be unpacked .*delete it"):
         load_training_images(MNIST, tmp_path)
     packed.write_bytes(gzip.compress(plain + bytes(10**4), 1))  # no more of it is unpacked than is needed
     with pytest.raises(DataError, match=r"ubyte\.gz is too long: 47,040,017 bytes"):
         load_training_images(MNIST, tmp_path)
-    (raw / mnist.TRAINING_FILE).write_bytes(plain)  # in front of what is packed
+    (raw / idx_sets.TRAINING_FILE).write_bytes(plain)  # in front of what is packed
     assert len(load_training_images(MNIST, tmp_path).training) == 55_000
 
 
-@pytest.mark.parametrize("there", [(), (mnist.TEST_FILE,)])
+@pytest.mark.parametrize("there", [(), (idx_sets.TEST_FILE,)])
 def test_a_missing_file_is_named_with_its_size_and_folder(tmp_path, monkeypatch, there):
     raw = write_mnist(tmp_path)
-    for name in set(mnist.SHA256) - set(there):
+    for name in set(NAMES) - set(there):
         (raw / name).unlink()
 
     def fail(root, train, download):
@@ -80,9 +84,12 @@ def test_a_missing_file_is_named_with_its_size_and_folder(tmp_path, monkeypatch,
     with pytest.raises(DataError) as info:
         load_training_images(MNIST, tmp_path)
     said = str(info.value)
-    missing = " and ".join(name for name in mnist.SHA256 if name not in there)
+    missing = " and ".join(name for name in NAMES if name not in there)
     assert said.startswith(f"{missing} of MNIST missing, and no download (Error downloading); put ")
-    files = "train-images-idx3-ubyte (47,040,016 bytes) and t10k-images-idx3-ubyte (7,840,016 bytes)"
+    files = (
+        "train-images-idx3-ubyte (47,040,016 bytes, SHA-256 ba891046...) and t10k-images-idx3-ubyte (7,840,016 bytes, "
+        "SHA-256 0fa7898d...)"
+    )
     assert f"put {files}, as they are or with .gz, into {raw}, or" in said
 
 
@@ -90,8 +97,8 @@ def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):
     def fail(root):
         raise OSError("no network")
 
-    monkeypatch.setattr(mnist, "_download", fail)
-    with pytest.raises(DataError, match=r"cannot put MNIST under .*no network.*mnist_mini"):
+    monkeypatch.setattr(idx_sets.MNIST, "download", fail)
+    with pytest.raises(DataError, match=r"of MNIST missing, and no download \(no network\).*mnist_mini"):
         load_training_images(MNIST, tmp_path)
 
 
@@ -133,8 +140,8 @@ def test_mnist_mini_is_small_and_says_where_it_is_from():
 @pytest.mark.full_mnist
 def test_mnist_mini_is_the_beginning_of_mnist():
     root = Path(os.environ["IAFSWEEP_DATA"])
-    assert torch.equal(mnist_mini.training_images(root), mnist.training_images(root)[:10_000])
-    assert torch.equal(mnist_mini.test_images(root), mnist.test_images(root)[:1_000])
+    assert torch.equal(mnist_mini.training_images(root), idx_sets.MNIST.training_images(root)[:10_000])
+    assert torch.equal(mnist_mini.test_images(root), idx_sets.MNIST.test_images(root)[:1_000])
 
 
 @pytest.mark.full_mnist

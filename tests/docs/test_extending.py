@@ -1,8 +1,8 @@
-"""docs/extending.md is done to a copy of the repository; the tests it names are run there, and a model is trained."""
+"""The package of docs/extending.md, as it stands there: trained, swept, scored and read, with and without it."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,84 +11,234 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
-SMALL = (
-    "data.source=mnist_mini", "data.validation_images=100", "model.latent_size=4", "model.encoder.kind=mlp",
-    "model.encoder.mlp.hidden_sizes=[8]", "model.decoder.kind=mlp", "model.decoder.mlp.hidden_sizes=[8]",
-    "model.flow.depth=1", "model.flow.made.width=8", "training.epochs=1", "training.batch_size=100",
-    "training.kl_warmup_epochs=0", "evaluation.bound_images=10", "evaluation.importance_sampling.images=5",
-    "evaluation.importance_sampling.samples=4", "evaluation.hais.images=5", "evaluation.hais.chains=2",
-    "evaluation.hais.temperatures=2",
-)  # fmt: skip
-EVERY = ("models/test_registries.py", "config/test_no_dead_key.py")
-# What the page need not name, but would notice a part that is not whole.
-BESIDES = ("config/test_files.py", "docs/test_configuration.py", "docs/test_extending.py")
+PLUGIN = ("--plugin", "iafsweep_linear")
+SMALL = """
+[data]
+source = "stripes"
+[model]
+latent_size = 4
+batch_norm_momentum = 0.1
+encoder.kind = "linear"
+encoder.linear.hidden_size = 7
+decoder.kind = "mlp"
+decoder.mlp.hidden_sizes = [8]
+flow.depth = 1
+flow.made.width = 8
+[training]
+epochs = 1
+batch_size = 50
+kl_warmup_epochs = 0
+[evaluation]
+bound_images = 10
+importance_sampling = { samples = 4, images = 5 }
+"""
+SPACE = """
+base = "small.toml"
+[search]
+"model.encoder.kind" = { choice = ["mlp", "linear"] }
+"model.encoder.linear.hidden_size" = { choice = [5, 256], when = "model.encoder.kind == 'linear'" }
+[fixed]
+"model.encoder.mlp.hidden_sizes" = [8]
+[sweep]
+trials = 3
+sampler = "grid"
+scheduler = "none"
+top = 2
+"""
 
 
-def hunks(diff):
-    """Yield the file, the text to find in it and the text to put there, of every hunk."""
-    for file, body in re.findall(r"^--- (.*?)\n(.*?)(?=^--- |\Z)", diff, re.M | re.S):
-        for hunk in body.split("@@\n")[1:]:
-            lines = hunk.splitlines()
-            old = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "+")
-            new = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "-")
-            yield file, old, new
+class Place:
+    """A folder with the configurations, a package beside it, and Python there."""
 
+    def __init__(self, path):
+        self.path = path
+        for name, code in re.findall(r"^```python file=(\S+)\n(.*?)^```", PAGE, re.M | re.S):
+            file = path / "packages" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(code)
+        (path / "small.toml").write_text(SMALL)
+        (path / "space.toml").write_text(SPACE)
 
-def apply(section, copy):
-    for name, code in re.findall(r"^```python file=(\S+)\n(.*?)^```", section, re.M | re.S):
-        (copy / name).write_text(code)
-    for diff in re.findall(r"^```diff\n(.*?)^```", section, re.M | re.S):
-        for file, old, new in hunks(diff):
-            text = (copy / file).read_text()
-            assert text.count(old) >= 1, f"{file} has no longer:\n{old}"
-            (copy / file).write_text(text.replace(old, new, 1))
-
-
-def test_every_hunk_still_fits():
-    for section in SECTIONS.values():
-        for diff in re.findall(r"^```diff\n(.*?)^```", section, re.M | re.S):
-            for file, old, new in hunks(diff):
-                text = (ROOT / file).read_text()
-                assert old in text or new in text, f"{file} has no longer:\n{old}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("title", "tests", "settings"),
-    [
-        ("An encoder", ["models/test_networks.py", *EVERY], ["model.encoder.kind=linear"]),
-        ("A flow", ["models/test_flows.py", *EVERY], ["model.flow.kind=scaling"]),
-        ("A data set", ["data/test_every_source.py"], ["data.source=stripes"]),
-    ],
-)
-def test_what_the_page_says_works(title, tests, settings, tmp_path):
-    copy = tmp_path / "copy"
-    for name in ("iafsweep", "tests", "search_spaces", "tools", "docs", "benchmarks"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "run_single.py"):
-        shutil.copy(ROOT / name, copy / name)
-    apply(SECTIONS[title], copy)
-    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-
-    def run(*words):
+    def run(self, *words, code=0, timeout=250):
+        """What it prints; one of the two programs by its name, or Python's own words."""
+        script = [str(ROOT / words[0]), *words[1:]] if words[0].endswith(".py") else words
+        environment = {
+            **os.environ, "PYTHONPATH": f"{ROOT}:{self.path / 'packages'}", "OMP_NUM_THREADS": "1", "NO_COLOR": "1",
+        }  # fmt: skip
         done = subprocess.run(
-            [sys.executable, *words],
-            cwd=copy,
+            [sys.executable, *script],
+            cwd=self.path,
             env=environment,
             capture_output=True,
             text=True,
             check=False,
-            timeout=250,
+            timeout=timeout,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "Traceback" not in said, said
+        return said
 
-    for name in tests:
-        assert f"tests/{name}" in SECTIONS[title]
-    run("-m", "tools.configuration_page")
-    paths = [f"tests/{name}" for name in (*tests, *BESIDES)]
-    run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *paths)
-    run("-m", "ruff", "check", ".")
-    sets = [word for each in (*SMALL, *settings) for word in ("--set", each)]
-    assert "nats per image" in run("run_single.py", "reference", "--run", "run", *sets)
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return Place(tmp_path_factory.mktemp("outside"))
+
+
+CONFIGURATIONS = """
+import iafsweep, json, sys
+from iafsweep.config.files import build_config, build_stored, dump_config, parse_overrides, with_values
+from iafsweep.config.problems import known_paths
+from iafsweep.search_space.candidate import configuration_key
+import tomllib
+
+before = dump_config(build_config({}, "defaults"))
+key = configuration_key(build_config({}, "defaults"))
+iafsweep.load_plugin("iafsweep_linear")
+assert dump_config(build_config({}, "defaults")) == before
+assert configuration_key(build_config({}, "defaults")) == key
+assert "model.encoder.linear.hidden_size" in known_paths()
+config = iafsweep.load_config("small.toml")
+assert config.model.encoder.linear.hidden_size == 7
+assert config.data.facts.image_shape == (1, 12, 16)
+text = dump_config(config)
+assert tomllib.loads(text)["plugins"]["iafsweep_linear"]["version"] == "1.0"
+assert build_stored(tomllib.loads(text), "x") == config
+usual = iafsweep.load_config("small.toml", ["model.encoder.linear.hidden_size=256"])
+assert configuration_key(usual) != configuration_key(config)
+assert "torch" not in sys.modules
+print(json.dumps({"text": text, "key": configuration_key(config), "usual": dump_config(usual)}))
+"""
+
+WITHOUT = """
+import iafsweep, json, sys, tomllib
+from iafsweep.config.files import build_stored, dump_config
+from iafsweep.errors import PluginError
+from iafsweep.search_space.candidate import configuration_key
+
+said = json.loads(sys.stdin.read())
+config = build_stored(tomllib.loads(said["text"]), "x")
+assert config.data.facts.training_images == 600
+assert configuration_key(config) == said["key"]
+assert dump_config(config) == said["text"]
+assert dump_config(build_stored(tomllib.loads(said["usual"]), "x")) == said["usual"]
+try:
+    iafsweep.build_model(config.model, (1, 12, 16), 0)
+except PluginError as error:
+    print(error)
+assert "iafsweep_linear" not in sys.modules
+"""
+
+
+def test_configurations_with_and_without_the_plugin(place):
+    written = place.run("-c", CONFIGURATIONS)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        input=written,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "model.encoder.kind = 'linear' is of the plugin iafsweep_linear 1.0, which is not loaded; add --plugin"
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ("None", "has no MEMBERS"),
+        ("{'model.encoder.kind': [1]}", "has no MEMBERS"),
+        ("{'model.optimiser.kind': {}}", "families are data.source, model.encoder.kind"),
+        ("{'model.encoder.kind': {'mlp': Member('x:Y')}}", "is there already, from iafsweep"),
+        ("{'model.encoder.kind': {'Vit!': Member('x:Y')}}", "is no name"),
+        ("{'model.encoder.kind': {'kind': Member('x:Y')}}", "is a word of the configuration already"),
+        ("{'model.encoder.kind': {'vit': 'x:Y'}}", "must be a Member"),
+        ("{'model.encoder.kind': {'vit': Member('x:Y', int)}}", "can know a subclass of MemberConfig"),
+        ("{'sweep.sampler': {'mine': Member('x:Y', MemberConfig)}}", "can know nothing"),
+        ("{'data.source': {'mine': Member('x')}}", "needs SourceFacts"),
+        ("{'model.encoder.kind': {'vit': Member('x:Y', Sizes)}}", "no legal defaults"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_what_is_no_plugin_is_refused_in_words(members, said, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_plugin.py").write_text(
+        f"from iafsweep.config import Member, MemberConfig\nclass Sizes(MemberConfig):\n    width: int\n"
+        f"MEMBERS = {members}\n"
+    )
+    from iafsweep.config import load_plugin
+    from iafsweep.config.plugins import loaded_names
+    from iafsweep.errors import PluginError
+
+    with pytest.raises(PluginError, match=re.escape(said)):
+        load_plugin("broken_plugin")
+    sys.modules.pop("broken_plugin", None)
+    assert loaded_names() == ()
+
+
+def test_a_module_that_is_not_there_is_a_message_and_code_2(place):
+    said = place.run("run_sweep.py", "preview", "quick", "--plugin", "iafsweep_cubic", code=2)
+    assert "cannot load the plugin iafsweep_cubic: ModuleNotFoundError" in said
+
+
+@pytest.mark.parametrize(
+    "told",
+    ['{a = 1}', '{a = {version = "1", members = "no JSON"}}', '{a = {version = "1", members = "[1]"}}',
+     '{a = {version = "1", members = \'{"model.encoder.kind": {"model_dump": {}}}\'}}',
+     '{a = {version = "1", members = \'{"model.encoder.kind": {"vit": {"__class__": 1}}}\'}}'],
+)  # fmt: skip
+def test_damaged_words_about_plugins_are_an_error_in_words(told, tmp_path):
+    import tomllib
+
+    from iafsweep.config import RunConfig, dump_config
+    from iafsweep.config.files import build_stored
+    from iafsweep.errors import ConfigError
+
+    values = tomllib.loads(f"plugins = {told}\n{dump_config(RunConfig())}")
+    with pytest.raises(ConfigError, match="what it says of plugins is damaged"):
+        build_stored(values, "run.toml")
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_resumed_exported_and_read_with_the_plugin_alone(place):
+    trained = place.run("run_single.py", "small.toml", "--run", "run", *PLUGIN)
+    assert "nats per image" in trained
+    assert "--plugin iafsweep_linear" in place.run("run_single.py", "--run", "run", "--resume", code=2)
+    place.run("run_single.py", "--run", "run", "--resume", "--set", "training.epochs=2", *PLUGIN)
+    place.run("run_single.py", "--run", "run", "--export", "model", *PLUGIN)
+    read = """
+import iafsweep, sys
+if len(sys.argv) > 2:
+    iafsweep.load_plugin(sys.argv[2])
+print(tuple(iafsweep.load_run(sys.argv[1]).model.sample(2).shape))
+"""
+    for folder in ("run", "model"):
+        assert "(2, 1, 12, 16)" in place.run("-c", read, folder, "iafsweep_linear")
+    refused = """
+import iafsweep.errors
+try:
+    iafsweep.load_run("model").model
+except iafsweep.errors.PluginError as error:
+    print(error)
+"""
+    assert "add --plugin iafsweep_linear" in place.run("-c", refused)
+
+
+@pytest.mark.slow
+def test_a_sweep_needs_it_in_ray_s_workers_and_for_its_figures_not_at_all(place):
+    ended = place.run("run_sweep.py", "launch", "space.toml", "--name", "swept", *PLUGIN)
+    assert "[3/3]" in ended
+    folder = "runs/swept"
+    for words in (("status",), ("export", "--csv", "board.csv"), ("compare",), ("report",), ("logs",)):
+        name, *options = words
+        more = ["t0001"] if name == "logs" else []
+        place.run("run_sweep.py", name, folder, *more, *options)
+    assert "linear" in (place.path / "board.csv").read_text()
+    for words in (("extend", folder, "--trials", "+1"), ("rerun", folder, "--samples", "5")):
+        assert "--plugin iafsweep_linear" in place.run("run_sweep.py", *words, code=2)
+    place.run("run_sweep.py", "rerun", folder, "--samples", "5", *PLUGIN)
+    ends = [json.loads(row) for row in (place.path / folder / "trials.jsonl").read_text().splitlines()]
+    assert [row["status"] for row in ends if row.get("event") == "finished" or "status" in row][:3] == ["completed"] * 3

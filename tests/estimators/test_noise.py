@@ -13,7 +13,7 @@ from iafsweep.estimators import (
     log_weight_blocks,
 )
 from iafsweep.estimators.noise import draw_normal, draw_uniform
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 from tests.oracles import LinearGaussian
 
 CPU = torch.device("cpu")

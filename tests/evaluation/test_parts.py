@@ -6,7 +6,7 @@ import torch
 from iafsweep.estimators.log_weights import LogWeightStatistics
 from iafsweep.evaluation.scoring import halves
 from iafsweep.evaluation.shards import Shard, merge_parts, shard_result
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 
 
 def part(log_weights, first_sample=0):

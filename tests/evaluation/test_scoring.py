@@ -8,8 +8,8 @@ from iafsweep.evaluation.evaluate import evaluate, plan_jobs
 from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_images
 from iafsweep.evaluation.shards import Shard, plan_shards
 from iafsweep.evaluation.summary import beside_hais, per_image_table, settings_text, summarise
-from iafsweep.generators import generator
-from tests.evaluation.small import GREY, run_config, small_model
+from iafsweep.seeds import generator
+from tests.evaluation.small import FLOWS, GREY, run_config, small_model
 
 SETTINGS = EvaluationConfig.model_validate(
     {
@@ -62,7 +62,9 @@ def test_the_bound_is_importance_sampling_with_one_sample(model, method):
     assert scored.network_evaluations == 1
 
 
-def test_one_temperature_from_the_posterior_is_importance_sampling_draw_for_draw(model):
+@pytest.mark.parametrize("flow", FLOWS)
+def test_one_temperature_from_the_posterior_is_importance_sampling_draw_for_draw(flow):
+    model = small_model(flow)
     one = SETTINGS.model_copy(update={"hais": SETTINGS.hais.model_copy(update={"temperatures": 1, "chains": 60})})
     x = fixed_binarisation(GREY, "test", 0)
     hais = score(model, "hais", 0, 12, one, step_size=0.1)

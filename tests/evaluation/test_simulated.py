@@ -17,7 +17,7 @@ from iafsweep.evaluation.simulated import (
 )
 from iafsweep.models import build_model
 from iafsweep.training import RunFolder
-from tests.evaluation.small import GREY, MODEL, run_config, small_model
+from tests.evaluation.small import FLOWS, GREY, MODEL, run_config, small_model
 
 HAIS = {"enabled": True, "chains": 8, "temperatures": 15, "leapfrog_steps": 4, "images": 5}
 
@@ -43,7 +43,9 @@ def test_each_image_is_its_own_draw(model):
     assert not torch.equal(simulate(model, 4, range(10)).x, whole.x)
 
 
-def test_the_posterior_start_is_the_noise_of_the_latent(model):
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_posterior_start_is_the_noise_of_the_latent(flow):
+    model = small_model(flow)
     images = simulate(model, 0, range(20))
     noise = posterior_start(model, images, "posterior")
     assert noise.dtype == torch.float32

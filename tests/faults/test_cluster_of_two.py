@@ -9,11 +9,10 @@ import torch
 
 from iafsweep.errors import SweepError
 from iafsweep.sweep.callbacks.base import SweepCallback
-from iafsweep.sweep.cluster.actor_pool import run_units
+from iafsweep.sweep.cluster.actor_pool import Unit, run_units
+from iafsweep.sweep.cluster.health_check import check_shared_folder
 from iafsweep.sweep.cluster.ray_session import running_ray
 from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.cluster.shared_folder import check_shared_folder
-from iafsweep.sweep.cluster.work_units import Unit
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.tune.driver import launch_sweep
 from iafsweep.sweep.tune.options import LaunchOptions, check_resources

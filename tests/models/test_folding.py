@@ -5,10 +5,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from iafsweep.config import ModelConfig
-from iafsweep.generators import generator
 from iafsweep.models import build_model, folded
 from iafsweep.models.folding import BlockLinear
 from iafsweep.models.layers import BatchNorm
+from iafsweep.seeds import generator
 
 SIZES = {
     "latent_size": 5,
@@ -20,6 +20,10 @@ FLOWS = {
     "add": {"depth": 2, "made": {"width": 200}},
     "linear": {"depth": 3, "context_size": 7, "made": {"width": 200, "context_mode": "linear", "batch_norm": False}},
     "shift": {"depth": 2, "gated": False, "made": {"width": 9, "hidden_layers": 1}},
+    "planar": {"kind": "planar", "depth": 3},
+    "sylvester": {"kind": "sylvester", "depth": 2, "sylvester": {"columns": 3}},
+    "naf": {"kind": "naf", "depth": 2, "made": {"width": 200}},
+    "spline": {"kind": "spline", "depth": 2, "made": {"width": 200}},
 }
 
 

@@ -1,56 +1,72 @@
-"""Every member of every family can be named in a configuration, and is tested."""
+"""Every member of every family is what its family is made of, and is tested."""
 
 from typing import get_args
 
 import pytest
-from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS
+from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS, PRIOR_CASES
 
-from iafsweep.config import DecoderConfig, EncoderConfig, MadeConfig
-from iafsweep.models import CONTEXT_ENTRIES, DECODERS, ENCODERS
+from iafsweep.config import DECODERS, ENCODERS, FLOWS, PRIORS, MadeConfig
+from iafsweep.config.plugins import FAMILIES
+from iafsweep.models import CONTEXT_ENTRIES
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.flows import Flow, build_flow
-from iafsweep.models.registry import find_member
+from iafsweep.models.flows import Flow, FlowStep, StepwiseFlow, build_flow
+from iafsweep.models.priors import Prior
+
+BASES = {ENCODERS.path: Encoder, DECODERS.path: Decoder, FLOWS.path: FlowStep, PRIORS.path: Prior}
 
 
-@pytest.mark.parametrize(
-    ("registry", "section", "field"),
-    [
-        (ENCODERS, EncoderConfig, "kind"),
-        (DECODERS, DecoderConfig, "kind"),
-        (CONTEXT_ENTRIES, MadeConfig, "context_mode"),
-    ],
-)
-def test_registry_has_exactly_the_names_of_the_configuration(registry, section, field):
-    assert set(registry) == set(get_args(section.model_fields[field].annotation))
+def descendants(base):
+    """Every class of the package below a base that can be made."""
+    for each in base.__subclasses__():
+        is_member = each.__module__.startswith("iafsweep.") and not each.__abstractmethods__
+        yield from ([each] if is_member else [])
+        yield from descendants(each)
 
 
-@pytest.mark.parametrize(
-    ("registry", "base"), [(ENCODERS, Encoder), (DECODERS, Decoder), (CONTEXT_ENTRIES, ContextEntry)]
-)
-def test_registry_has_every_member(registry, base):
-    assert set(registry.values()) == set(base.__subclasses__())
+@pytest.mark.parametrize("path", BASES)
+def test_registry_has_every_member(path):
+    members = {FAMILIES[path].load(kind) for kind in FAMILIES[path].members}
+    assert members == set(descendants(BASES[path]))
 
 
-@pytest.mark.parametrize("base", [Encoder, Decoder, Flow, ContextEntry])
+@pytest.mark.parametrize("path", FAMILIES)
+def test_every_member_is_where_its_line_says(path):
+    assert all(FAMILIES[path].load(kind) is not None for kind in FAMILIES[path].members)
+
+
+def test_context_entries_are_those_of_the_configuration():
+    assert set(CONTEXT_ENTRIES) == set(get_args(MadeConfig.model_fields["context_mode"].annotation))
+    assert set(CONTEXT_ENTRIES.values()) == set(ContextEntry.__subclasses__())
+
+
+@pytest.mark.parametrize("base", [*BASES.values(), Flow, ContextEntry])
 def test_members_are_final_and_bases_abstract(base):
-    assert all(member.__final__ for member in base.__subclasses__())
+    assert all(member.__final__ for member in descendants(base))
     with pytest.raises(TypeError, match="abstract"):
         base()
 
 
 def test_every_member_has_a_case():
-    assert set(ENCODER_CASES) == set(ENCODERS)
-    assert set(DECODER_CASES) == set(DECODERS)
-    assert {type(build_flow(config, 4, 0.1)) for config in FLOW_CONFIGS.values()} == set(Flow.__subclasses__())
+    assert set(ENCODER_CASES) == set(ENCODERS.members)
+    assert set(DECODER_CASES) == set(DECODERS.members)
+    assert set(PRIOR_CASES) == set(PRIORS.members)
+    flows = [build_flow(config, 4, 0.1) for config in FLOW_CONFIGS.values()]
+    assert {type(flow) for flow in flows} == set(Flow.__subclasses__())
+    steps = {type(step) for flow in flows if isinstance(flow, StepwiseFlow) for step in flow.steps}
+    assert steps == {FLOWS.load(kind) for kind in FLOWS.members}
 
 
-def test_sizes_of_every_kind_have_a_section():
-    assert set(EncoderConfig.model_fields) - {"kind"} == set(ENCODERS)
-    assert set(DecoderConfig.model_fields) - {"kind"} == set(DECODERS)
+@pytest.mark.parametrize("path", BASES)
+def test_sections_of_members_are_fields_of_their_family(path):
+    family = FAMILIES[path]
+    for kind, member in family.members.items():
+        assert (kind in family.owner.model_fields) == (member.section is not None)
 
 
 def test_unknown_name_lists_known_ones():
-    with pytest.raises(ValueError, match=f"unknown encoder 'vit'; known: {', '.join(sorted(ENCODERS))}"):
-        find_member(ENCODERS, "encoder", "vit")
+    with pytest.raises(
+        ValueError, match=f"unknown model.encoder.kind 'vit'; known: {', '.join(sorted(ENCODERS.members))}"
+    ):
+        ENCODERS.load("vit")

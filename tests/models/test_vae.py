@@ -25,6 +25,10 @@ from torch.autograd.functional import jacobian
 from iafsweep.models import VAE, build_model, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import IdentityFlow
 
+IN_TWO_DIMENSIONS = ["identity", "gated", "gated_bias", "gated_linear", "shift", "planar", "naf", "spline"] + [
+    f"sylvester_{variant}" for variant in ("orthogonal", "householder", "triangular")
+]
+
 
 def make_model(image_shape=IMAGE_SHAPE, seed=0, **settings):
     return settled(build_model(model_config(**settings), image_shape, seed), seed=seed)
@@ -82,7 +86,7 @@ def test_noise_comes_back(name):
     assert (model.invert_noise(z, parameters) - noise).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize("name", ["identity", "gated", "gated_bias", "gated_linear", "shift"])
+@pytest.mark.parametrize("name", IN_TWO_DIMENSIONS)
 def test_two_dimensional_posterior_integrates_to_one(name):
     model = make_model(latent_size=2, flow=FLOW_CONFIGS[name], posterior_offset=-1.0)
     parameters = model.encode(images(1))

@@ -12,7 +12,7 @@ from iafsweep.config.files import build_config
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.records import Best, EpochMetrics, Estimate, Evaluation, RunState, SandwichEstimate
 from iafsweep.report.findings import read_contents
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import Parameter, SearchSpace

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import command_line
-from iafsweep.cli.commands.status import show_status
+from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.results.status import status_of
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder

@@ -12,13 +12,13 @@ import tomli_w
 
 from iafsweep.config import HaisConfig, RunConfig, dump_config, get_path, load_config
 from iafsweep.config.files import bundled_folder
-from iafsweep.config.procedure import NEW_SWEEPS, Procedure
+from iafsweep.config.sweep import NEW_SWEEPS, Procedure
 from iafsweep.errors import ConfigError
 from iafsweep.estimators.log_weights import largest_trusted_variance
 from iafsweep.records.trust import FEWEST_CHAINS, is_unsettled, settling_of
+from iafsweep.search_space.candidate import configuration_key
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space, load_space, read_stored_space
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.sweep.storage.stored_sweep import space_hash
 from tests.sweep.tiny import tiny_space
 

@@ -9,9 +9,9 @@ import pytest
 from iafsweep.config import RunConfig
 from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import ConfigError
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.candidate import configuration_key
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.preview import preview_table, sample_configurations
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter, SearchSpace

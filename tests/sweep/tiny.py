@@ -16,11 +16,11 @@ import torch
 from iafsweep.config import RunConfig
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import TrainingImages
-from iafsweep.generators import generator
 from iafsweep.records import Best, EpochMetrics, RunState
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.seeds import generator
 from iafsweep.sweep.tune.trial_run import open_trainer
 from iafsweep.training import DivergedError
 
@@ -86,6 +86,12 @@ class FakeTrainer:
     def state(self) -> RunState:
         best = Best(epoch=self.epochs_done, validation_negative_elbo=self.bound()) if self.epochs_done else None
         return RunState(status="running", epochs=self.epochs_done, best=best, seconds=1.0, parameters=3)
+
+    @property
+    def is_done(self) -> bool:
+        return self.epochs_done >= self.config.training.epochs
+
+    end_note = ""
 
     def bound(self) -> float:
         return (

@@ -154,7 +154,7 @@ def test_a_run_without_a_folder_yet_is_sent_too(tmp_path, run, log):
 def test_a_package_that_is_missing_is_said_before_the_start(monkeypatch):
     monkeypatch.setattr("iafsweep.training.tracking._is_installed", lambda name: False)
     for name in ("mlflow", "wandb"):
-        with pytest.raises(UserError, match=rf"package {name} is not installed.*pip install 'iafsweep\[{name}\]'"):
+        with pytest.raises(UserError, match=rf"package {name} is not installed.* -m pip install .*\[{name}\]"):
             make_mirror(name)
     with pytest.raises(UserError, match="known are mlflow, wandb"):
         make_mirror("comet")

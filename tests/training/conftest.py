@@ -3,7 +3,7 @@ import torch
 
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages
-from iafsweep.generators import generator
+from iafsweep.seeds import generator
 
 TINY = {
     "data": {"source": "mnist_mini", "validation_images": 1000},

@@ -154,7 +154,7 @@ def test_killed_before_the_first_checkpoint_a_run_starts_again(folder, images, c
     for path in folder.path.iterdir():
         if path.name not in {"config.toml", "metrics.jsonl", "data.png"}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(RunFolderError, match="starts again without --resume"):
+    with pytest.raises(RunFolderError, match="starts again: "):
         Trainer.resume(config, images, folder, cpu)
     trainer = Trainer.start(config, images, folder, cpu)
     trainer.close()
@@ -193,7 +193,7 @@ def test_a_damaged_pending_best_says_what_to_do(folder, images, cpu):
 
 def test_a_damaged_record_says_what_mends_it(folder):
     for path, read, remedy in (
-        (folder.state, folder.read_state, r"state\.json is damaged.*--resume\) writes it anew"),
+        (folder.state, folder.read_state, r"state\.json is damaged.*writes it anew: .* --resume$"),
         (folder.evaluation, folder.read_evaluation, r"evaluation\.json is damaged.*; score the run again"),
     ):
         path.write_text("{")

@@ -14,7 +14,7 @@ from iafsweep.models import VAE
 from iafsweep.models.folding import folded
 from iafsweep.models.precision import full_precision
 from iafsweep.training.computing import Computing
-from iafsweep.training.step import mean_terms
+from iafsweep.training.gradient import mean_terms
 from tests.training.test_step import model_of
 
 LOWERED = Computing("bfloat16", compiled=False)

@@ -1,7 +1,7 @@
 import pytest
 
 from iafsweep.config import TrainingConfig
-from iafsweep.training.trainer import kl_weight, learning_rate
+from iafsweep.training.schedules import kl_weight, learning_rate
 
 
 def test_the_reference_schedule():

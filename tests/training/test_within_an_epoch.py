@@ -222,6 +222,7 @@ def test_a_fault_within_a_step_saves_no_half_of_it(config, images, tmp_path, cpu
         return means
 
     failing.computing, failing.compile_seconds, failing.close = step.computing, 0.0, step.close
+    failing.objective = step.objective
     made._step = failing
     with pytest.raises(KeyboardInterrupt):
         made.run_epoch()

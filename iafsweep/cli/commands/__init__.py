@@ -1,6 +1,4 @@
-"""The commands of `run_sweep.py`, a file each: its options, and what it prints.
+"""The commands of `run_sweep.py`, one a file: its options, its help, and its client of ``api``.
 
-``preview`` a space · ``launch`` a sweep · ``resume``, ``extend``, ``retry``, ``retrain`` take it up again · ``rerun``
-scores its best again · ``export``, ``export_model``, ``compare``, ``report`` what it came to · ``status``, ``stop``,
-``logs`` while it runs.
+``running`` what begins, steers and scores sweeps · ``reading`` what shows or hands on what there is.
 """

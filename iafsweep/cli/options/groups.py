@@ -1,20 +1,18 @@
-"""Options that several commands share, as fields of a dataclass: declared once, and shown where a command takes it."""
-
-from __future__ import annotations
+"""How a command takes options that several share, as fields of a dataclass; and `--version`, of both programs."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from iafsweep.version import package_version
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return ``command`` as Typer can take it: each parameter that is a dataclass stands for its fields, in its place.
-
-    Args:
-        command: a function whose parameters are annotated as Typer wants them, or with such a dataclass.
-    """
+    """Return ``command`` as Typer can take it: each parameter that is a dataclass stands for its fields."""
     parameters = list(inspect.signature(command, eval_str=True).parameters.values())
     groups: dict[str, Any] = {each.name: each.annotation for each in parameters if is_dataclass(each.annotation)}
     shown: list[inspect.Parameter] = []
@@ -34,4 +32,45 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in shown]
     )
     run.__annotations__ = {each.name: each.annotation for each in shown}
+    return run
+
+
+def _print_and_leave(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"iafsweep {package_version()}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_print_and_leave, is_eager=True, help="Print the version and exit.")
+]
+
+
+_Plugin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="MODULE",
+        help="Load a module that adds encoders, flows, priors, ... of another package; those of installed packages are "
+        "found by themselves. Repeatable.",
+    ),
+]
+
+
+def with_plugins(command: Callable[..., None]) -> Callable[..., None]:
+    """Return ``command``, whose annotations are as Typer wants them, with `--plugin`, loaded before it begins."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
+        from iafsweep.config.plugins import load_installed, load_plugins
+
+        load_installed()
+        load_plugins(given.pop("plugin") or ())
+        command(**given)
+
+    shown = inspect.signature(command)
+    option = inspect.Parameter("plugin", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Plugin)
+    parameters = [*shown.parameters.values(), option]
+    run.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "plugin": _Plugin}
     return run

@@ -1,19 +1,19 @@
-"""Options of every command that starts Ray: which one, and on what."""
+"""Options of every command that starts Ray: which one, on what, and who else hears of it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from iafsweep.cli.options.tracker import TrackerName, TrackerOption
 from iafsweep.data_root import default_data_root
 
 if TYPE_CHECKING:
     from iafsweep.sweep.tune.options import LaunchOptions
+
 
 Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]
 
@@ -37,6 +37,9 @@ class Host:
 
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")
+    ] = None
+    data_path: Annotated[
+        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
     ] = None
     ray_folder: Annotated[Path | None, typer.Option(help="Folder for Ray's sockets and logs (a short path).")] = None
     dashboard: Annotated[
@@ -66,7 +69,7 @@ class Host:
             hours=hours,
             allow_no_authentication=self.allow_no_authentication,
         )
-        return Machine(absolute_data_root(self.data_root), self.data_root, options, cluster.tracker)
+        return Machine(absolute_data_root(self.data_root), options, cluster.tracker, self.data_path)
 
 
 def absolute_data_root(asked: Path | None) -> Path:
@@ -76,16 +79,21 @@ def absolute_data_root(asked: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Machine:
-    """On what a command runs.
-
-    Attributes:
-        data_root: folder of data sets.
-        asked_data_root: the same if it was asked for on the command line.
-        options: as the sweep takes them.
-        tracker: where trials are sent too; None: nowhere.
-    """
+    """On what a command runs; ``data_path``: where images of one's own are, if not where the configuration says."""
 
     data_root: Path
-    asked_data_root: Path | None
     options: LaunchOptions
     tracker: TrackerName | None = None
+    data_path: Path | None = None
+
+
+TrackerName = Literal["mlflow", "wandb"]
+
+TrackerOption = Annotated[
+    TrackerName | None,
+    typer.Option(
+        "--tracker",
+        help="Send every run to MLflow (`MLFLOW_TRACKING_URI`) or Weights & Biases (`WANDB_MODE=offline` for a local "
+        "copy) too. Nothing waits for it, and no fault of it ends a run.",
+    ),
+]

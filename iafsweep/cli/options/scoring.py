@@ -1,7 +1,5 @@
 """How trials and runs are scored: `--hais`, `--until-error` and its budget."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -60,8 +58,7 @@ class UntilError:
         typer.Option(help="With --until-error: seconds of computing a figure may cost, added up over shards."),
     ] = None
     budget_evaluations: Annotated[
-        int | None,
-        typer.Option(help="With --until-error: evaluations an image a figure may cost; default 100,000."),
+        int | None, typer.Option(help="With --until-error: evaluations an image a figure may cost; default 100,000.")
     ] = None
 
     @property
@@ -77,13 +74,12 @@ class UntilError:
 def refuse_budget_alone(asked: dict[str, object], target: float | None) -> None:
     """See that a budget asked for has something to limit.
 
-    Args:
-        asked: :attr:`UntilError.changes`, perhaps among others.
-        target: the error asked for, with what the configuration says.
-
     Raises:
         UserError: there is a budget and no target.
     """
     budgets = (asked.get(f"evaluation.until_error.budget_{each}") for each in ("seconds", "evaluations"))
     if target is None and any(budget is not None for budget in budgets):
-        raise UserError("a budget limits --until-error, which is not given; add it, or leave the budget out")
+        raise UserError(
+            "a budget limits --until-error, which is not given; add it, as in --until-error 0.02, or leave the budget "
+            "out"
+        )

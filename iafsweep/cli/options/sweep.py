@@ -1,7 +1,5 @@
 """Arguments and options on a sweep: which one, how far it goes, and what its trials get."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +7,36 @@ from typing import Annotated, Literal
 
 import typer
 
-from iafsweep.cli.options import completion
+from iafsweep.config import RunConfig, field_paths
+from iafsweep.config.files import bundled_folder, read_toml
 from iafsweep.errors import UserError
 
 _NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
 
+
+def configurations(typed: str) -> list[str]:
+    """Names of the single configurations that come with the package, as shells offer them."""
+    return [name for name in _shipped(searches=False) if name.startswith(typed)]
+
+
+def spaces(typed: str) -> list[str]:
+    """Names of the search spaces that come with the package."""
+    return [name for name in _shipped(searches=True) if name.startswith(typed)]
+
+
+def fields(typed: str) -> list[str]:
+    """Fields of the configuration as `--set` takes them."""
+    return [f"{path}=" for path in field_paths(RunConfig) if path.startswith(typed)]
+
+
+def _shipped(*, searches: bool) -> list[str]:
+    return sorted(path.stem for path in bundled_folder().glob("*.toml") if ("search" in read_toml(path)) == searches)
+
+
 Space = Annotated[
     str,
     typer.Argument(
-        help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.",
-        autocompletion=completion.spaces,
+        help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.", autocompletion=spaces
     ),
 ]
 
@@ -36,16 +54,12 @@ Show = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        help="Override a fixed field: `--set training.epochs=50`. Repeatable.",
-        autocompletion=completion.fields,
+        "--set", help="Override a fixed field: `--set training.epochs=50`. Repeatable.", autocompletion=fields
     ),
 ]
 
 Top = Annotated[int | None, typer.Option(min=0, help="Best trials to score again; 0: none.")]
-
 Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores a trial.")]
-
 Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time at most.")]
 
 Hours = Annotated[

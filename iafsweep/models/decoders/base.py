@@ -16,7 +16,7 @@ class Decoder(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_config(
-        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> Decoder:
         """Make the decoder with the sizes its own section of ``config`` gives."""
 

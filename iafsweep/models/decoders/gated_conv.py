@@ -7,6 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from iafsweep.config import DecoderConfig
+from iafsweep.config.model import GatedConvDecoderConfig
 from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.gated import gated_transposed_conv, gated_valid_transposed_conv
 from iafsweep.models.shapes import ImageShape, quarter_size
@@ -36,10 +37,10 @@ class GatedConvDecoder(Decoder):
 
     @classmethod
     def from_config(
-        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> GatedConvDecoder:
         """Make the decoder with the sizes in ``config.gated_conv``; it has no batch norm to give the momentum to."""
-        return cls(image_shape, latent_size, config.gated_conv.maps)
+        return cls(image_shape, latent_size, config.section(GatedConvDecoderConfig).maps)
 
     def forward(self, z: Tensor) -> Tensor:
         """Decode z [B, D] to logits [B, *image_shape]."""

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from iafsweep.config import DecoderConfig
+from iafsweep.config import DecoderConfig, MlpConfig
 from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.layers import SkipMlp
 from iafsweep.models.shapes import ImageShape, pixel_count
@@ -19,7 +19,7 @@ class MlpDecoder(Decoder):
     """``logits = W [SkipMlp(z), z]``, neither bias nor batch norm in the last map."""
 
     def __init__(
-        self, image_shape: ImageShape, latent_size: int, hidden_sizes: Sequence[int], batch_norm_momentum: float
+        self, image_shape: ImageShape, latent_size: int, hidden_sizes: Sequence[int], batch_norm_momentum: float | None
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
@@ -28,10 +28,10 @@ class MlpDecoder(Decoder):
 
     @classmethod
     def from_config(
-        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> MlpDecoder:
         """Make the decoder with the sizes in ``config.mlp``."""
-        return cls(image_shape, latent_size, config.mlp.hidden_sizes, batch_norm_momentum)
+        return cls(image_shape, latent_size, config.section(MlpConfig).hidden_sizes, batch_norm_momentum)
 
     def forward(self, z: Tensor) -> Tensor:
         """Decode z [B, D] to logits [B, *image_shape]."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iafsweep.config import DecoderConfig
+from iafsweep.config.model import ResnetDecoderConfig
 from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.layers import image_batch_norm
 from iafsweep.models.residual import doubling_block, plain_block
@@ -24,9 +25,10 @@ class ResnetDecoder(Decoder):
         ValueError: height or width of the image is not a multiple of four.
     """
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, batch_norm_momentum: float) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, batch_norm_momentum: float | None) -> None:
         super().__init__()
-        self.entry = nn.ConvTranspose2d(latent_size, maps, quarter_size(image_shape), bias=False)
+        bias = batch_norm_momentum is None
+        self.entry = nn.ConvTranspose2d(latent_size, maps, quarter_size(image_shape), bias=bias)
         self.blocks = nn.Sequential(
             plain_block(maps, batch_norm_momentum),
             plain_block(maps, batch_norm_momentum),
@@ -40,10 +42,10 @@ class ResnetDecoder(Decoder):
 
     @classmethod
     def from_config(
-        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> ResnetDecoder:
         """Make the decoder with the sizes in ``config.resnet``."""
-        return cls(image_shape, latent_size, config.resnet.maps, batch_norm_momentum)
+        return cls(image_shape, latent_size, config.section(ResnetDecoderConfig).maps, batch_norm_momentum)
 
     def forward(self, z: Tensor) -> Tensor:
         """Decode z [B, D] to logits [B, *image_shape]."""

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from iafsweep.config import EncoderConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput
-from iafsweep.models.encoders.gated_conv import GatedConvEncoder
-from iafsweep.models.encoders.mlp import MlpEncoder
-from iafsweep.models.encoders.resnet import ResnetEncoder
-from iafsweep.models.registry import find_member
+from iafsweep.models.layers import with_dropout
 from iafsweep.models.shapes import ImageShape
-
-ENCODERS: dict[str, type[Encoder]] = {
-    "resnet": ResnetEncoder,
-    "gated_conv": GatedConvEncoder,
-    "mlp": MlpEncoder,
-}
-"""Every encoder, by the name configurations use."""
 
 
 def build_encoder(
-    config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+    config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
 ) -> Encoder:
     """Make the encoder that ``config.kind`` names.
 
     Raises:
-        ValueError: there is no such encoder, or it cannot read images of this shape.
+        PluginError: its plugin is not loaded.
+        ValueError: it cannot read images of this shape, or has no dropout to set.
     """
-    member = find_member(ENCODERS, "encoder", config.kind)
-    return member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    member: type[Encoder] = config.family.load(config.kind)
+    encoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
+    return with_dropout(encoder, config.dropout)
 
 
-__all__ = [
-    "ENCODERS",
-    "Encoder",
-    "EncoderOutput",
-    "GatedConvEncoder",
-    "MlpEncoder",
-    "ResnetEncoder",
-    "build_encoder",
-]
+__all__ = ["Encoder", "EncoderOutput", "build_encoder"]

@@ -37,7 +37,7 @@ class Encoder(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_config(
-        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> Encoder:
         """Make the encoder with the sizes its own section of ``config`` gives."""
 

@@ -7,6 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from iafsweep.config import EncoderConfig
+from iafsweep.config.model import GatedConvEncoderConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput, split_output
 from iafsweep.models.gated import gated_conv, gated_valid_conv
 from iafsweep.models.shapes import ImageShape, quarter_size
@@ -37,10 +38,11 @@ class GatedConvEncoder(Encoder):
 
     @classmethod
     def from_config(
-        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> GatedConvEncoder:
         """Make the encoder with the sizes in ``config.gated_conv``; it has no batch norm to give the momentum to."""
-        return cls(image_shape, latent_size, config.gated_conv.maps, config.gated_conv.hidden_size)
+        sizes = config.section(GatedConvEncoderConfig)
+        return cls(image_shape, latent_size, sizes.maps, sizes.hidden_size)
 
     def forward(self, x: Tensor) -> EncoderOutput:
         """Encode x [B, *image_shape]."""

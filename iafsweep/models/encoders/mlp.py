@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from iafsweep.config import EncoderConfig
+from iafsweep.config import EncoderConfig, MlpConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput, split_output
 from iafsweep.models.layers import NormalisedLinear, SkipMlp
 from iafsweep.models.shapes import ImageShape, pixel_count
@@ -19,7 +19,7 @@ class MlpEncoder(Encoder):
     """``hidden = SkipMlp(x)``, ``[mean, log_std] = BN(W [hidden, x])``."""
 
     def __init__(
-        self, image_shape: ImageShape, latent_size: int, hidden_sizes: Sequence[int], batch_norm_momentum: float
+        self, image_shape: ImageShape, latent_size: int, hidden_sizes: Sequence[int], batch_norm_momentum: float | None
     ) -> None:
         super().__init__()
         pixels = pixel_count(image_shape)
@@ -29,10 +29,10 @@ class MlpEncoder(Encoder):
 
     @classmethod
     def from_config(
-        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float
+        cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> MlpEncoder:
         """Make the encoder with the sizes in ``config.mlp``."""
-        return cls(image_shape, latent_size, config.mlp.hidden_sizes, batch_norm_momentum)
+        return cls(image_shape, latent_size, config.section(MlpConfig).hidden_sizes, batch_norm_momentum)
 
     def forward(self, x: Tensor) -> EncoderOutput:
         """Encode x [B, *image_shape]."""

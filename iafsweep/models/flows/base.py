@@ -1,7 +1,5 @@
 """What every flow is: an invertible map of the latent variables that may depend on a context."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
@@ -17,9 +15,12 @@ class Flow(nn.Module, ABC):
 
     Attributes:
         context_size: C, or None when the flow takes no context.
+        pushes_scores: whether it has :meth:`push_score`, at the cost of a pass: the objectives `stl` and `dreg` need
+            it.
     """
 
     context_size: int | None
+    pushes_scores: bool = False
 
     @abstractmethod
     def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -33,3 +34,11 @@ class Flow(nn.Module, ABC):
     @abstractmethod
     def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Return the point [..., B, D] that ``forward`` maps to z [..., B, D]."""
+
+    def push_score(self, z: Tensor, context: Tensor | None, score: Tensor) -> Tensor:
+        """Return the score behind the flow, ``d log q'(z')/dz'``, from that before it, ``d log q(z)/dz``: [..., B, D].
+
+        With J = dz'/dz it solves ``J^T score' = score - d log|det J|/dz``, all at fixed parameters, so no gradient is
+        asked of it. A flow whose J costs D passes leaves it out.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not push scores")

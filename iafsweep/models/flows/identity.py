@@ -1,7 +1,5 @@
 """The flow that changes nothing: with it the posterior is a plain Gaussian."""
 
-from __future__ import annotations
-
 from typing import final
 
 from torch import Tensor
@@ -12,6 +10,8 @@ from iafsweep.models.flows.base import Flow
 @final
 class IdentityFlow(Flow):
     """``z' = z``, ``log|det| = 0``; takes no context."""
+
+    pushes_scores = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,3 +24,7 @@ class IdentityFlow(Flow):
     def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Return z."""
         return z
+
+    def push_score(self, z: Tensor, context: Tensor | None, score: Tensor) -> Tensor:
+        """Return the score as it is."""
+        return score

@@ -145,8 +145,7 @@ function pictureCard({ trial }) {
 }
 
 function againSection(trials) {
-  const folder = DATA.command.split(" ").at(-1);
-  return h("div", { class: "card" }, h("p", { class: "note" }, "In the folder the sweep was launched from. Its run folder:"),
+  return h("div", { class: "card" }, h("p", { class: "note" }, `Where ${DATA.folder} is the folder of the sweep. The run folder, and what trains it again:`),
     trials.map(({ trial }) => [
-    h("pre", {}, h("code", {}, `${folder}/trials/${trial}`)), h("pre", {}, h("code", {}, DATA.train_again.replaceAll("TRIAL", trial)))]));
+    h("pre", {}, h("code", {}, `${DATA.folder}/trials/${trial}`)), h("pre", {}, h("code", {}, DATA.train_again.replaceAll("TRIAL", trial)))]));
 }

@@ -102,6 +102,14 @@ function tables() {
 
 const linked = (rows) => rows.map(([trial, ...cells]) => [trialLink(trial), ...cells]);
 
+function bestEpochs() {
+  if (!DATA.best_epochs.rows.length) return [];
+  return [h("div", { class: "card apart" }, h("h3", {}, "In the best epoch"), h("p", { class: "note" },
+    "Reconstruction and KL add up to the validation bound. Active units are the latent variables that vary over images (variance " +
+    "above 0.01); the gradient's norm is before clipping, the step size that of the epoch's first step."),
+  plainTable(DATA.best_epochs.header, linked(DATA.best_epochs.rows), "Training in the best epoch"))];
+}
+
 function samples() {
   const best = Object.keys(DATA.pictures).slice(0, 4);
   if (!best.length) return h("p", { class: "card empty" }, "No pictures are on disk: a trial draws samples and reconstructions in certain epochs and at its end.");
@@ -112,8 +120,8 @@ function environment() {
   const licences = document.getElementById("licences").textContent;
   return [h("div", { class: "card stack" }, h("dl", { class: "facts" },
     Object.entries(DATA.environment).map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
-    h("div", {}, h("h3", {}, "Make this report again"), h("p", { class: "note" },
-      "In the folder the sweep was launched from; with --serve it shows a running sweep as it goes."), h("pre", {}, h("code", {}, DATA.command)),
+    h("div", {}, h("p", { class: "note" }, `Where ${DATA.folder} is the folder of the sweep; with --serve the report shows a running one as it goes.`),
+      DATA.commands.map(([title, line]) => [h("h3", { class: "apart" }, title), h("pre", {}, h("code", {}, line))]),
       DATA.best && [h("h3", { class: "apart" }, "Use the best model"), h("pre", {}, h("code", {}, DATA.load))])),
     DATA.problems.length > 0 && h("div", { class: "card apart" }, h("h3", {}, "What could not be read"),
       h("ul", { class: "problems" }, DATA.problems.map((problem) => h("li", {}, problem)))),
@@ -127,6 +135,7 @@ const WORDS = {
   headline: () => [result(), counts()],
   "board-notes": () => [h("p", { class: "note" }, DATA.notes.join(" ")), failures()],
   population: () => [DATA.population && h("p", { class: "lead note" }, DATA.population)],
+  "best-epochs": bestEpochs,
   tables,
   samples: () => [samples()].flat(),
   facts: environment,
@@ -157,7 +166,7 @@ function wholePage() {
       section("leaderboard", "Leaderboard", lead("A heading sorts, dragging moves a column. A trial's name opens its own view; a tick picks it for comparison."),
         h("div", { class: "controls" }, columnsMenu(), grouped, button("CSV", saveCsv, { id: "csv", "aria-label": "Download what is shown as CSV" })),
           table, printed, words("board-notes")),
-      section("curves", "Learning curves", chart("learning-curves")),
+      section("curves", "Learning curves", chart("learning-curves"), words("best-epochs")),
       section("parameters", "What mattered", words("population"),
         h("div", { class: "grid" }, chart("importance"), chart("variance"), chart("parallel"), chart("contour"), chart("cost")),
         h("h3", { class: "apart" }, "Each parameter against the bound"),

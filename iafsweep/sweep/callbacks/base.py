@@ -1,7 +1,5 @@
 """What there is to hear of a sweep, for one callback or for several."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from iafsweep.sweep.cluster.resources import Plan
@@ -30,11 +28,7 @@ class SweepCallback:
 
 
 class CallbackList(SweepCallback):
-    """Passes everything on to each of its members, in their order.
-
-    Args:
-        members: who hears.
-    """
+    """Passes everything on to each of its members, in their order."""
 
     def __init__(self, *members: SweepCallback) -> None:
         self._members = members

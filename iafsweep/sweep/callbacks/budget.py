@@ -1,14 +1,18 @@
-"""Budgets: what ends a sweep in good order before its last trial."""
+"""Budgets: what ends a sweep in good order before its last trial, and about how long it takes to score the best."""
 
-from __future__ import annotations
-
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from iafsweep.config import RunConfig
+from iafsweep.evaluation.evaluate import plan_jobs
+from iafsweep.evaluation.jobs import Job, SandwichJob, measure
+from iafsweep.evaluation.shards import Shard
+from iafsweep.evaluation.tasks import Task
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import StopReason, SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.scoring.cost import rerun_costs, rerun_seconds, training_seconds_an_image
 from iafsweep.sweep.storage.events import Finished
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.trial_report import TrialReport
@@ -22,14 +26,8 @@ class BudgetWatch(SweepCallback):
 
     Hours are those of one command; GPU-hours and the target are the whole sweep's. Of the hours, time is kept for
     scoring the best trials: what that takes is estimated from the seconds that training an image takes, and from all
-    tasks there are; a search for a small error may take all that it may.
-
-    Args:
-        space: the search space, with its budgets.
-        hours: hours this command may take; None: no limit.
-        clock: seconds since some moment.
-        started: the clock when the command began; None: now.
-        stop: where it says which budget is used up.
+    tasks there are; a search for a small error may take all that it may. ``hours`` are those of this command; None: no
+    limit. ``started`` is the clock when it began; None: now. To ``stop`` it says which budget is used up.
     """
 
     def __init__(
@@ -86,7 +84,77 @@ class BudgetWatch(SweepCallback):
             self.stop.give("stopped", f"the {sweep.gpu_hours:g} GPU-hours are used up ({spent:.2f})")
 
     def _reserve(self) -> float:
-        """Seconds to keep for the rerun."""
         top = self._space.sweep.top
         one = rerun_seconds(self._costs, self._seconds_an_image)
         return min(one * top / min(self._at_a_time, max(top, 1)), _LARGEST_RESERVE * (self._seconds or 0.0))
+
+
+_FORWARD = 1 / 3
+"""A forward pass costs about a third of a training step (forward, backward with respect to input and weights)."""
+
+_GRADIENT = 2 / 3
+_MARGIN = 1.5
+_FASTER_IN_BFLOAT16 = 4.0
+
+_FASTER_COMPILED = 2.0
+"""Assumed, not measured: on a GPU a training step gains at most so much by either; scoring is eager float32."""
+
+
+@dataclass(frozen=True)
+class FigureCost:
+    """What one figure of one trial costs, in training steps of one image.
+
+    Attributes:
+        first: the first round, which is always done.
+        most: all rounds that a search for a small error may do.
+        most_seconds: no further round begins that would take the figure beyond so many seconds.
+    """
+
+    first: float
+    most: float
+    most_seconds: float
+
+    def seconds(self, seconds_an_image: float) -> float:
+        """Return about how long one process takes, a search as long as it may."""
+        return max(self.first * seconds_an_image, min(self.most * seconds_an_image, self.most_seconds))
+
+
+def rerun_costs(config: RunConfig, test_images: int) -> tuple[FigureCost, ...]:
+    """Return what each figure of a trial costs that its evaluation asks for."""
+    return tuple(_figure(job, config) for job in plan_jobs(config, {"test": test_images}))
+
+
+def rerun_seconds(costs: Sequence[FigureCost], seconds_an_image: float) -> float:
+    """Return about how many seconds one process needs to score one trial on the test images.
+
+    ``seconds_an_image`` are those of training an image, as scoring computes.
+    """
+    return _MARGIN * math.fsum(cost.seconds(seconds_an_image) for cost in costs)
+
+
+def training_seconds_an_image(report: TrialReport, images: int) -> float:
+    """Return the seconds that training an image took at most, had it computed as scoring does: float32, not compiled.
+
+    ``report`` is of a trial after an epoch at least; ``images`` are the training images of an epoch.
+    """
+    seconds = (report.seconds - report.compile_seconds) / report.epoch / images
+    if report.gpus and report.precision == "bfloat16":
+        seconds *= _FASTER_IN_BFLOAT16
+    if report.gpus and report.compiled:
+        seconds *= _FASTER_COMPILED
+    return seconds
+
+
+def _figure(job: Job | SandwichJob, config: RunConfig) -> FigureCost:
+    first = math.fsum(_steps(task) for task in measure(job, config).tasks())
+    search = config.evaluation.until_error
+    if search.target is None or isinstance(job, SandwichJob) or job.method == "negative_elbo":
+        return FigureCost(first, first, math.inf)
+    evaluation = _GRADIENT if job.method == "hais" else _FORWARD
+    most_seconds = math.inf if search.budget_seconds is None else search.budget_seconds
+    return FigureCost(first, evaluation * search.budget_evaluations * job.images, most_seconds)
+
+
+def _steps(task: Task) -> float:
+    is_forward = isinstance(task.work, Shard) and task.work.method != "hais"
+    return (_FORWARD if is_forward else _GRADIENT) * task.evaluations

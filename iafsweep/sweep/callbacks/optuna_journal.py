@@ -6,7 +6,8 @@ A mirror: nothing is read back from it but what it holds already, and it can be 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
@@ -28,55 +29,37 @@ _POINTS = 50
 """About so many points of a trial's curve are mirrored."""
 
 _ENDS = {"completed": OptunaState.COMPLETE, "stopped": OptunaState.PRUNED}
-
 _KEY = "trial"
 
 
 class JournalMirror(SweepCallback):
-    """Hears of a sweep and writes ``optuna.journal``; what goes wrong with it is logged once, and never ends a sweep.
-
-    Args:
-        space: the search space.
-        folder: the sweep folder.
-        log: the sweep's log.
-    """
+    """Hears of a sweep and writes ``optuna.journal``; what goes wrong with it is logged once, and ends no sweep."""
 
     def __init__(self, space: SearchSpace, folder: SweepFolder, log: logging.Logger) -> None:
-        self._space = space
-        self._folder = folder
-        self._log = log
+        self._space, self._folder, self._log = space, folder, log
         self._study: _Study | None = None
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Open the journal, or make it again if it cannot be read, and bring it up to the ledger."""
-        try:
+        with self._or_none():
             try:
                 self._study = self._open(state)
             except Exception as error:  # noqa: BLE001 - a damaged journal raises whatever its reader meets
                 self._log.warning("%s cannot be read (%r) and is made again", self._folder.journal, error)
                 self._folder.journal.unlink(missing_ok=True)
                 self._study = self._open(state)
-        except Exception as error:  # noqa: BLE001
-            self._give_up(error)
 
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
         """Add a point to the trial's curve."""
-        if self._study is None or not _is_shown(report.epoch, report.epochs):
-            return
-        try:
-            trial = state.named[report.trial]
-            self._study.point(trial, report.epoch, report.validation_negative_elbo)
-        except Exception as error:  # noqa: BLE001
-            self._give_up(error)
+        if self._study is not None and _is_shown(report.epoch, report.epochs):
+            with self._or_none():
+                self._study.point(state.named[report.trial], report.epoch, report.validation_negative_elbo)
 
     def finished(self, row: Finished, state: LedgerState) -> None:
         """End the trial."""
-        if self._study is None:
-            return
-        try:
-            self._study.take(state.named[row.trial])
-        except Exception as error:  # noqa: BLE001
-            self._give_up(error)
+        if self._study is not None:
+            with self._or_none():
+                self._study.take(state.named[row.trial])
 
     def _open(self, state: LedgerState) -> _Study:
         # We are the folder's one driver: a lock that is there was left by a killed one.
@@ -87,9 +70,14 @@ class JournalMirror(SweepCallback):
             study.take(trial)
         return study
 
-    def _give_up(self, error: Exception) -> None:
-        self._study = None
-        self._log.warning("%s is not kept any further: %r", self._folder.journal, error)
+    @contextmanager
+    def _or_none(self) -> Iterator[None]:
+        """Give the journal up where the block fails."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            self._study = None
+            self._log.warning("%s is not kept any further: %r", self._folder.journal, error)
 
 
 class _Study:
@@ -125,7 +113,6 @@ class _Study:
         self._ended.add(number)
 
     def point(self, trial: TrialState, epoch: int, value: float) -> None:
-        """Add a point to a trial's curve."""
         number = self._number(trial)
         if number is not None and number not in self._ended:
             self._storage.set_trial_intermediate_value(number, epoch, value)

@@ -1,7 +1,5 @@
 """Who hears of a sweep's progress: a live table on a terminal, a line a trial elsewhere."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
@@ -18,16 +16,11 @@ from iafsweep.sweep.storage.trial_report import TrialReport
 from iafsweep.texts import duration, seconds_left, short_name
 
 _SHOWN = 12
-
 _Parameters = dict[str, ParameterValue]
 
 
 class PlainProgress(SweepCallback):
-    """A line for each trial that ends; for logs and pipes.
-
-    Args:
-        write: takes a line.
-    """
+    """A line for each trial that ends; for logs and pipes."""
 
     def __init__(self, write: Callable[[str], object] = print) -> None:
         self._write = write
@@ -57,11 +50,7 @@ class PlainProgress(SweepCallback):
 
 
 class LiveProgress(SweepCallback):
-    """A table of trials that is redrawn in place.
-
-    Args:
-        console: a terminal.
-    """
+    """A table of trials that is redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=4, transient=False)

@@ -1,7 +1,5 @@
 """A sweep as a tracker sees it: the driver hears of news, the tracker is sent what the run folders hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from iafsweep.run_files.run_folder import RunFolder
@@ -20,20 +18,12 @@ class SweepTracking(SweepCallback):
     """Hears of a sweep and passes on to a mirror which trials have news.
 
     Everything is sent from the driver, and from the run folders: a trial whose process is killed, one that an earlier
-    driver trained and one whose epochs came while the tracker was away are all sent whole.
-
-    Args:
-        mirror: keeps the tracker up to date.
-        space: the search space.
-        folder: the sweep folder.
-        say: told, once, what is wrong with the tracker.
+    driver trained and one whose epochs came while the tracker was away are all sent whole. ``say`` is told, once, what
+    is wrong with the tracker.
     """
 
     def __init__(self, mirror: Mirror, space: SearchSpace, folder: SweepFolder, say: Callable[[str], object]) -> None:
-        self._mirror = mirror
-        self._space = space
-        self._folder = folder
-        self._say = say
+        self._mirror, self._space, self._folder, self._say = mirror, space, folder, say
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Send what earlier drivers did, as far as the tracker does not have it."""
@@ -79,6 +69,6 @@ def _run(trial: TrialState, state: LedgerState, space: SearchSpace, folder: Swee
         key=f"{state.header.sweep}-{trial.trial}{afresh}",
         name=f"{folder.path.name} {trial.trial}",
         group=folder.path.name,
-        config=found.config,
+        config=found.config.published,
         folder=RunFolder(folder.trial(trial.trial)),
     )

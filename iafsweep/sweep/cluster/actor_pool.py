@@ -1,12 +1,11 @@
 """A pool of actors over independent units of work, each with a result file of its own."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import ray
@@ -15,25 +14,84 @@ from ray.exceptions import RayActorError, RayTaskError
 from torch import Tensor
 
 from iafsweep.atomic import write_text
+from iafsweep.config.plugins import load_plugins, loaded_names
 from iafsweep.errors import SweepError, UserError
 from iafsweep.signals import StopRequest
 from iafsweep.sweep.cluster.device import is_gpu_fault, take_device, tensor_over
 from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.cluster.work_units import MakeWorker, Unit, UnitProgress, UnitsDone, UnitsOutcome, UnitWorker
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.training import device_name
 
 _RESTARTS = 3
-
 _LOOK_SECONDS = 0.5
-
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class _Actor:
-    """The process of a worker."""
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work whose result does not depend on where, when or beside what it is done.
 
-    def __init__(self, make_worker: MakeWorker, plan: Plan) -> None:
+    Attributes:
+        name: name of its result file in ``rerun/``; it holds everything the result depends on (trial, method, images,
+            hash of checkpoint, settings and seed), so that a file that is there never has to be made again.
+        payload: what the worker is told; it travels pickled.
+        needs: names of units whose results the worker is given, a pilot's step size for example.
+        cost: how much work it is, in whatever is counted, to say how much is left.
+    """
+
+    name: str
+    payload: object
+    needs: tuple[str, ...] = ()
+    cost: int = 1
+
+
+class UnitWorker(Protocol):
+    """Does units in one process, and may keep a model between two of them."""
+
+    def run(self, payload: Any, needed: Mapping[str, str]) -> str:  # noqa: ANN401 - the payload is the maker's own
+        """Return the result of one unit as JSON; ``needed`` holds those of the units it needs, by name."""
+
+
+MakeWorker = Callable[[Tensor, torch.device], UnitWorker]
+"""Makes a worker for images (uint8, on the CPU) and a device; it travels pickled, so it is a class or a function."""
+
+
+class UnitsDone(NamedTuple):
+    """How far the work is, earlier calls included; ``name`` is of the last unit done, empty at the beginning."""
+
+    done: int
+    total: int
+    cost_done: int
+    cost_total: int
+    name: str
+
+
+UnitProgress = Callable[[UnitsDone], None]
+"""Hears at the beginning, and after each unit, how far the work is."""
+
+
+@dataclass
+class UnitsOutcome:
+    """What became of the units.
+
+    Attributes:
+        results: JSON text by name, of earlier runs too.
+        devices: by name, where the units of this call were done.
+        errors: by name, the message of a user's mistake or a traceback; those that need a failed unit name that one.
+        signal: the signal that ended the work early, None if none did.
+        stopped: whether a signal or somebody's wish ended it early.
+    """
+
+    results: dict[str, str] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    signal: int | None = None
+    stopped: bool = False
+
+
+class _Actor:
+    def __init__(self, make_worker: MakeWorker, plan: Plan, plugins: Sequence[str]) -> None:
+        load_plugins(plugins)
         torch.set_num_threads(plan.cpus)
         self._make_worker = make_worker
         self._device = take_device(plan.gpus)
@@ -72,16 +130,10 @@ def run_units(
 
     Results are written by the driver, atomically, as they come. An actor that dies, or whose GPU fails, is replaced and
     its unit done again; killed at any point, the next call does what is left. A unit that raises does not keep the
-    others from being done. Ctrl-C and SIGTERM end the work after the results at hand.
-
-    Args:
-        units: the work, in the order it should be done; a needed unit may come later than the one that needs it.
-        folder: the sweep folder.
-        images: uint8 [N, channels, height, width].
-        make_worker: makes each process's worker.
-        plan: how many processes, with what.
-        progress: hears at the beginning and of each unit done.
-        following: asked for further units at the beginning and after each unit done.
+    others from being done. Ctrl-C and SIGTERM end the work after the results at hand. ``units`` stand in the order in
+    which they should be done; a needed one may come later than the one that needs it. ``images`` are uint8 [N,
+    channels, height, width]. ``progress`` hears, and ``following`` is asked for further units, at the beginning and
+    after each unit done.
 
     Raises:
         SweepError: another driver holds the folder, or actors keep dying.
@@ -112,19 +164,10 @@ def read_result(folder: SweepFolder, name: str) -> str | None:
 
 
 class _Work:
-    """What there is to do, and what is done.
-
-    Attributes:
-        waiting: units to be done, in order.
-        outcome: what became of the others.
-    """
-
     def __init__(self, folder: SweepFolder, progress: UnitProgress, following: Following) -> None:
         self.waiting: deque[Unit] = deque()
         self.outcome = UnitsOutcome()
-        self._folder = folder
-        self._progress = progress
-        self._following = following
+        self._folder, self._progress, self._following = folder, progress, following
         self._costs: dict[str, int] = {}
 
     def admit(self, units: Sequence[Unit]) -> None:
@@ -171,14 +214,9 @@ class _Work:
 
 
 class _Pool:
-    """The actors of one call."""
-
     def __init__(self, images: np.ndarray, make_worker: MakeWorker, plan: Plan, work: _Work, stop: StopRequest) -> None:
         self._images = ray.put(images)
-        self._make_worker = make_worker
-        self._plan = plan
-        self._work = work
-        self._stop = stop
+        self._make_worker, self._plan, self._work, self._stop = make_worker, plan, work, stop
         self._actors: list[Any] = []
         self._gpu_faults: Counter[str] = Counter()
 
@@ -212,7 +250,7 @@ class _Pool:
         options = remote.options(
             num_cpus=self._plan.cpus, num_gpus=self._plan.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
         )
-        self._actors.append(options.remote(self._make_worker, self._plan))
+        self._actors.append(options.remote(self._make_worker, self._plan, loaded_names()))
         return self._actors[-1]
 
     def _take(self, reference: Any, unit: Unit) -> bool:  # noqa: ANN401 - Ray's references have no useful type

@@ -1,7 +1,5 @@
 """The device that a process is given: whether it is there, whether it is empty, how much of it is the process's."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 

@@ -1,17 +1,20 @@
-"""How large configurations are, without building them: parameters, and bytes on disk."""
+"""How large configurations are, without building them: parameters, bytes on disk, and the room there is."""
 
-from __future__ import annotations
-
+import errno
 import random
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.errors import SweepError
 from iafsweep.models import build_model, count_parameters
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.storage.folder import SweepFolder
 
 _DRAWN = 16
 
@@ -39,3 +42,74 @@ def drawn_configurations(space: SearchSpace, count: int = _DRAWN) -> Sequence[Ru
     source = RandomSuggest(random.Random(0))
     found = (candidate(space, space.suggest(source)) for _ in range(count))
     return [each.config for each in found if each is not None] or [space.base]
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_TORCH_WRITES = ("PytorchStreamWriter", "file write failed", "unexpected pos")
+"""What ``torch.save`` says, as a RuntimeError, when a write fails; the file it wrote to is thrown away."""
+
+
+def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) -> None:
+    """Refuse a sweep whose run folders cannot fit.
+
+    What its trials need is estimated from configurations drawn from ``space``. Each trial that writes at the same time
+    has a checkpoint of its step, and writes one beside the one it replaces.
+
+    Raises:
+        SweepError: there is too little room; the message holds the numbers.
+    """
+    if trials == 0:
+        return
+    sizes = [run_folder_bytes(config) for config in drawn_configurations(space)]
+    needed = trials * sum(sizes) // len(sizes) + 2 * min(at_a_time, trials) * max(sizes)
+    free, floor = free_bytes(folder), floor_bytes(space)
+    if free < needed + floor:
+        or_elsewhere = "" if SweepFolder(folder).space.exists() else ", take another --runs folder, or fewer --trials"
+        raise SweepError(
+            f"{trials} trials need about {_text(needed)} on disk and {_text(floor)} stay free (sweep.free_disk), but "
+            f"{_existing(folder)} has {_text(free)}; make room{or_elsewhere}"
+        )
+
+
+def lack_of_room(space: SearchSpace, folder: Path) -> str:
+    """Return why no new trial may begin; empty if there is room."""
+    free, floor = free_bytes(folder), floor_bytes(space)
+    if free >= floor:
+        return ""
+    return f"only {_text(free)} of disk are free, less than the {_text(floor)} that must stay (sweep.free_disk)"
+
+
+def is_out_of_room(error: BaseException) -> bool:
+    """Return whether an error, or one that led to it, says that the disk or the quota is full."""
+    for each in _chain(error):
+        if isinstance(each, OSError) and each.errno in _FULL:
+            return True
+        if isinstance(each, RuntimeError) and any(sign in str(each) for sign in _TORCH_WRITES):
+            return True
+    return False
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much this user may still write where ``folder`` is or will be."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def floor_bytes(space: SearchSpace) -> int:
+    """Return how much stays free."""
+    return int(space.sweep.free_disk * 2**30)
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    each: BaseException | None = error
+    while each is not None:
+        yield each
+        each = each.__cause__ or each.__context__
+
+
+def _text(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

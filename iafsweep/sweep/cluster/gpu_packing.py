@@ -1,7 +1,5 @@
 """``--gpus-per-trial auto``: how many trials fit on one GPU, measured on the largest configuration of the space."""
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -12,14 +10,17 @@ from typing import NamedTuple
 import torch
 
 from iafsweep.config import RunConfig
+from iafsweep.config.plugins import load_plugins, loaded_names
 from iafsweep.errors import SweepError
-from iafsweep.generators import generator
 from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.seeds import generator
 from iafsweep.sweep.cluster.footprint import drawn_configurations
+from iafsweep.training.averaging import WeightAverage
 from iafsweep.training.batches import EpochBatches
 from iafsweep.training.computing import choose_computing
 from iafsweep.training.device import is_out_of_memory, training_memory
+from iafsweep.training.optimiser import make_optimiser
 from iafsweep.training.step import TrainingStep
 
 MemoryProbe = Callable[[RunConfig], tuple[int, int]]
@@ -32,7 +33,6 @@ _MARGIN = 1.2
 """Measuring the bound, figures and a batch of another shape may take more than a training step."""
 
 _USABLE = 0.95
-
 _MOST = 16
 
 _STEPS = 3
@@ -41,10 +41,6 @@ _STEPS = 3
 
 def automatic_gpus(space: SearchSpace, probe: MemoryProbe) -> float:
     """Return the share of a GPU that a trial should get: 1/n, where n of the largest configuration fit.
-
-    Args:
-        space: the search space.
-        probe: measures one configuration.
 
     Raises:
         SweepError: the largest configuration does not fit on a GPU.
@@ -92,12 +88,7 @@ def probe_gpu(config: RunConfig) -> tuple[int, int]:
 
 
 class Reserved(NamedTuple):
-    """Bytes of GPU memory that a process took for its tensors.
-
-    Attributes:
-        most: at its most.
-        now: at the end, while the process is still there.
-    """
+    """Bytes of GPU memory that a process took for its tensors: at its most, and now, while it is still there."""
 
     most: int
     now: int
@@ -110,17 +101,15 @@ def taken_by(
 
     The context is made by whatever asks the GPU anything. So one process looks at the memory before the other has one
     and while that is still there; the driver's own makes none, which would stay for as long as the sweep runs.
-
-    Args:
-        train: takes the configuration as JSON and returns what it took; it travels pickled.
-        config: what to train.
-        memory: returns the bytes that are free on the GPU, and those that it has; it travels pickled.
+    ``train`` takes the configuration as JSON and returns what it took; ``memory`` returns the bytes that are free on
+    the GPU, and those that it has. Both travel pickled.
 
     Raises:
         SweepError: there is not enough memory, or a process died.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as looking, ProcessPoolExecutor(1, context) as training:
+    plugged = ProcessPoolExecutor(1, context, load_plugins, (loaded_names(),))
+    with ProcessPoolExecutor(1, context) as looking, plugged as training:
         try:
             free_before, total = looking.submit(memory).result()
             reserved = training.submit(train, config.model_dump_json()).result()
@@ -149,18 +138,17 @@ def train_some(config_json: str) -> Reserved:
 
 
 def steps(config: RunConfig, device: torch.device) -> TrainingStep:
-    """Train some steps on images of noise, with all that a trial keeps on its device and as it computes.
-
-    Returns:
-        the step.
-    """
+    """Train some steps on images of noise, with all that a trial keeps on its device; return the step."""
     data, training, shape = config.data, config.training, config.data.facts.image_shape
     model = build_model(config.model, shape, training.seed).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
-    step = TrainingStep(model, optimiser, choose_computing(config, model, device))
+    optimiser = make_optimiser(model, training)
+    last = training.epochs - 1  # the objective that takes more samples
+    step = TrainingStep(model, optimiser, choose_computing(config, model, device), training, epoch=last)
     draws = generator(device, 0)
     images = torch.randint(256, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8)
-    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0)
+    samples = step.objective.samples
+    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, samples)
+    _average = WeightAverage(model, training) if training.weight_average else None
     for batch in islice(batches, _STEPS):
         step(batch, 1.0)
     if data.held_out:

@@ -1,22 +1,26 @@
 """Whether Ray can be started here, and whether a cluster answers: said in seconds, in words of our own.
 
 ``ray.init`` itself tries a cluster for a quarter of an hour, and stumbles without a word over long paths and limits.
+Of a cluster that answers: whether every node sees the sweep folder.
 """
-
-from __future__ import annotations
 
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from iafsweep.errors import SweepError
 from iafsweep.limits import processes_left
 
 _CONNECT_SECONDS = 5.0
-
 _ANSWER_SECONDS = 25.0
 
 _ADVICE = (
@@ -81,9 +85,6 @@ _PROCESSES = 150
 def check_before_ray(temporary: str | None) -> None:
     """Look at the folder for sockets, the place of the authentication token, and the limit of processes.
 
-    Args:
-        temporary: folder for Ray's sockets and logs; None: Ray's own.
-
     Raises:
         SweepError: the folder's path is too long, nowhere can a token be kept, or too few processes are allowed.
     """
@@ -144,3 +145,57 @@ def _check_token(temporary: str | None) -> None:
 def _can_be_made(path: Path) -> bool:
     there = next(parent for parent in path.parents if os.path.lexists(parent))
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+_LOOK_SECONDS = 60.0
+
+
+def check_shared_folder(folder: Path) -> None:
+    """Let a task on every node read a file that this process wrote into ``folder``, and write one beside it.
+
+    Does nothing when there is one node. Ray is running.
+
+    Raises:
+        SweepError: a node does not see the folder, sees another of the same name, or cannot write to it.
+    """
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if len(nodes) < 2:
+        return
+    word = uuid.uuid4().hex
+    path = folder / f".shared-{word}"
+    path.write_text(word, encoding="utf-8")
+    remote: Any = ray.remote(_look)
+    try:
+        looks = {
+            node["NodeManagerAddress"]: remote.options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(str(path), word)
+            for node in nodes
+        }
+        problems = [f"{name}: {problem}" for name, look in looks.items() if (problem := _answer(look))]
+    finally:
+        for left in folder.glob(f".shared-{word}*"):
+            left.unlink(missing_ok=True)
+    if problems:
+        raise SweepError(
+            f"{folder} must be one folder on all {len(nodes)} nodes (NFS or the like), but {'; '.join(problems)}; "
+            f"name a shared one with --runs"
+        )
+
+
+def _answer(look: Any) -> str:  # noqa: ANN401 - Ray's references have no useful type
+    try:
+        return str(ray.get(look, timeout=_LOOK_SECONDS))
+    except (GetTimeoutError, RayError) as error:
+        return f"no answer ({type(error).__name__})"
+
+
+def _look(path: str, word: str) -> str:
+    """Run on a node: return what is wrong there, empty if nothing is."""
+    try:
+        if Path(path).read_text(encoding="utf-8") != word:
+            return "it holds something else there"
+        Path(f"{path}-{uuid.uuid4().hex}").write_text(word, encoding="utf-8")
+    except OSError as error:
+        return f"{error.strerror} there"
+    return ""

@@ -1,6 +1,10 @@
-"""Ray's environment and its start."""
+"""Ray's environment and its start.
 
-from __future__ import annotations
+Its daemons (GCS, raylet, monitors) get process groups of their own. A terminal's Ctrl-C, GNU ``timeout`` and batch
+queues signal the driver's whole group, and without them the driver can neither let trials save nor end. So they outlive
+such a signal, as do the trials' processes, which are the raylet's children. When the driver is killed, the kernel still
+ends them: that goes by parent, not by group.
+"""
 
 import logging
 import math
@@ -8,14 +12,15 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import cache
 
 import ray
 
 from iafsweep.errors import SweepError
 from iafsweep.signals import keeping_handlers
 from iafsweep.sweep.cluster.health_check import check_before_ray, check_cluster, process_limit
-from iafsweep.sweep.cluster.process_groups import own_process_groups
 from iafsweep.sweep.cluster.resources import Node
 
 _ENVIRONMENT = {
@@ -49,14 +54,8 @@ def running_ray(
 ) -> Iterator[list[Node]]:
     """Start Ray on this machine, or join a cluster; yields its nodes, and leaves it at the end.
 
-    A Ray that runs in this process already is used and left running.
-
-    Args:
-        node: what this machine may use.
-        address: a running cluster to join, such as ``10.0.0.1:6379`` or ``auto``.
-        temporary: folder for Ray's sockets and logs, on a disk with room; None: Ray's own.
-        allow_no_authentication: start even though the environment turns token authentication off.
-        dashboard: start Ray's dashboard, for this machine's own browsers alone.
+    A Ray that runs in this process already is used and left running. ``node`` is what this machine may use; the others
+    are as in ``LaunchOptions``.
 
     Raises:
         SweepError: authentication is off, something is in Ray's way (:func:`check_before_ray`), Ray does not start, or
@@ -130,3 +129,30 @@ def _ray_nodes(here: Node | None) -> list[Node]:
         cpus, memory = min(nodes[0].cpus, here.cpus), min(nodes[0].memory, here.memory)
         return [replace(here, name=nodes[0].name, cpus=cpus, gpus=nodes[0].gpus, memory=memory)]
     return nodes
+
+
+_asked: ContextVar[bool] = ContextVar("own process groups for new children", default=False)
+
+
+@contextmanager
+def own_process_groups() -> Iterator[None]:
+    """Put every process that this thread starts meanwhile, and that runs Python before its program, in its own group.
+
+    Ray starts its daemons with a ``preexec_fn``, and for such children Python calls what is registered for forks.
+    """
+    _register()
+    token = _asked.set(True)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+@cache
+def _register() -> None:
+    os.register_at_fork(after_in_child=_leave_group)  # once: there is no way to take it back
+
+
+def _leave_group() -> None:
+    if _asked.get():
+        os.setpgrp()

@@ -1,7 +1,5 @@
 """What machines offer, and how many trials run on them at a time."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +17,7 @@ _MANY = 10**9
 class Node:
     """A machine of the cluster.
 
-    Attributes:
-        name: its address, or ``this machine``.
-        cpus: CPU cores that trials may use.
-        gpus: GPUs that trials may use.
-        memory: main memory, GiB.
-        cpu_limit: what keeps the CPU cores from being more, if anything is known to.
-        memory_limit: the same of the memory.
+    ``memory`` is in GiB; the limits say what keeps cores and memory from being more, if anything is known to.
     """
 
     name: str
@@ -44,11 +36,7 @@ class Node:
 class Plan:
     """How trials are laid out.
 
-    Attributes:
-        at_a_time: trials that run at once.
-        limited_by: what keeps it from being more.
-        cpus: CPU cores a trial.
-        gpus: GPUs a trial.
+    ``limited_by`` says what keeps ``at_a_time`` from being more; cores and GPUs are those of one trial.
     """
 
     at_a_time: int
@@ -72,24 +60,15 @@ def this_machine() -> Node:
     memory where nothing tells of it.
     """
     cpus, memory = usable_cpus(), usable_memory()
-    return Node(
-        "this machine",
-        cpus.amount,
-        torch.cuda.device_count(),
-        math.inf if memory is None else memory.amount / 2**30,
-        cpus.limit,
-        "" if memory is None else memory.limit,
-    )
+    size, limit = (math.inf, "") if memory is None else (memory.amount / 2**30, memory.limit)
+    return Node("this machine", cpus.amount, torch.cuda.device_count(), size, cpus.limit, limit)
 
 
 def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:
     """Return how many trials run at a time; a trial never spans two nodes.
 
-    Args:
-        nodes: the machines.
-        sweep: what a trial asks for.
-        waiting: trials there still are to run.
-        may_grow: the cluster adds nodes when trials wait for them, so nothing is refused.
+    ``waiting`` are trials there still are to run. ``may_grow``: the cluster adds nodes when trials wait for them, so
+    nothing is refused.
 
     Raises:
         SweepError: no node can give what one trial asks for.
@@ -129,7 +108,9 @@ def plan_training(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, ma
     """
     plan = plan_trials(nodes, sweep, waiting, may_grow=may_grow)
     if sweep.gpu_hours is not None and not plan.gpus:
-        raise SweepError("sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead")
+        raise SweepError(
+            "sweep.gpu_hours limits GPU-hours, but trials use no GPU; leave it out, and limit --hours instead"
+        )
     return plan
 
 

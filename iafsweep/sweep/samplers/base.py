@@ -1,7 +1,5 @@
 """What a sampler is."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from iafsweep.search_space.candidate import Candidate

@@ -1,7 +1,5 @@
 """Trials of a ledger as Optuna is told of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Samplers that know their sequence beforehand: random, quasi-random (Sobol), grid, and listed configurations."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,11 +63,7 @@ def distinct(
 
 
 class ListedProposer:
-    """The points of ``[[sweep.try]]`` and no others, each with as many seeds as asked for.
-
-    Args:
-        space: the search space.
-    """
+    """The points of ``[[sweep.try]]`` and no others, each with as many seeds as asked for."""
 
     def __init__(self, space: SearchSpace) -> None:
         repeats = range(1, space.sweep.repeats + 1) if space.sweep.repeats > 1 else (0,)
@@ -82,30 +76,22 @@ class ListedProposer:
 
 
 class FirstProposer:
-    """The points of ``[[sweep.try]]`` first, then what another proposes.
-
-    Args:
-        space: the search space.
-        then: who proposes once these are tried.
-    """
+    """The points of ``[[sweep.try]]`` first, then what another proposes."""
 
     def __init__(self, space: SearchSpace, then: Proposer) -> None:
-        self._first = [candidate(space, values) for values in space.first]
+        self._first = [each for values in space.first if (each := candidate(space, values)) is not None]
         self._then = then
 
     def propose(self, state: LedgerState) -> Candidate | None:
         """Return the first of the points that was not tried, else what the other proposes."""
-        for found in self._first:
-            if found is not None and found.key not in state.keys:
-                return found
-        return self._then.propose(state)
+        first = next((each for each in self._first if each.key not in state.keys), None)
+        return first or self._then.propose(state)
 
 
 class SequenceProposer:
     """Walks a fixed sequence and skips what was tried: random, quasi-random and grid search.
 
-    Args:
-        candidates: the sequence; the same one from the start whenever the sweep is resumed.
+    ``candidates`` are the same ones from the start whenever the sweep is resumed.
     """
 
     def __init__(self, candidates: Iterator[Candidate]) -> None:
@@ -116,11 +102,29 @@ class SequenceProposer:
         return next((found for found in self._candidates if found.key not in state.keys), None)
 
 
+def random_proposer(space: SearchSpace) -> Proposer:
+    """Return `random`: configurations drawn at random, then what is left of a finite space."""
+    return SequenceProposer(drawn_then_left(space, random_values(space)))
+
+
+def quasi_random_proposer(space: SearchSpace) -> Proposer:
+    """Return `quasi_random`: the points of a Sobol sequence, then what is left of a finite space."""
+    return SequenceProposer(drawn_then_left(space, quasi_random_values(space)))
+
+
+def grid_proposer(space: SearchSpace) -> Proposer:
+    """Return `grid`: every configuration of a finite space.
+
+    Raises:
+        ConfigError: the space is not finite.
+    """
+    return SequenceProposer(distinct(space, space.grid()))
+
+
 class PointSuggest:
     """Values from one point of the unit cube, by the inverse of each parameter's distribution function.
 
-    Args:
-        point: a number in [0, 1) for each parameter's name.
+    ``point`` has a number in [0, 1) for each parameter's name.
     """
 
     def __init__(self, point: Mapping[str, float]) -> None:

@@ -1,7 +1,5 @@
 """The tree-structured Parzen estimator: a study built from the ledger, and one proposal drawn from it."""
 
-from __future__ import annotations
-
 import random
 import warnings
 from collections.abc import Sequence
@@ -20,8 +18,6 @@ from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 
 class _OptunaSuggest:
-    """Values from an Optuna trial."""
-
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
 
@@ -36,11 +32,7 @@ class _OptunaSuggest:
 
 
 class TpeHistory:
-    """What the estimator learns from: every trial of the ledger, in the order of proposal.
-
-    Args:
-        space: the search space.
-    """
+    """What the estimator learns from: every trial of the ledger, in the order of proposal."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
@@ -92,9 +84,6 @@ class TpeProposer:
     value; trials that diverged, ran out of memory or failed as pruned at a bad value, since what failed outright the
     estimator ignores and proposes again. After 25 duplicates in a row, the rest of 100 are drawn at random; then comes
     what is left of a finite space.
-
-    Args:
-        space: the search space.
     """
 
     def __init__(self, space: SearchSpace) -> None:

@@ -1,7 +1,8 @@
 """What an earlier sweep found, told to the sampler of a new one."""
 
-from __future__ import annotations
+from typing import Any
 
+from iafsweep.config.meaning import identity
 from iafsweep.errors import ConfigError, SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
@@ -15,12 +16,8 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     """Begin the ledger of a new sweep with what an earlier one found.
 
     Its rows are copied, so that the new sweep depends on its own folder alone. They are told to the sampler, are no
-    trials of the new sweep, and may be proposed again.
-
-    Args:
-        space: the new search space, sampled by ``tpe``, the only sampler that listens.
-        folder: the new sweep folder.
-        earlier: the earlier sweep; it may be running.
+    trials of the new sweep, and may be proposed again. ``space`` is sampled by ``tpe``, the only sampler that listens;
+    the earlier sweep may be running.
 
     Returns:
         How many of its trials fit ``space``, and how many there are that ended.
@@ -34,7 +31,7 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     source = earlier.folder
     if earlier.space.sweep.scheduler == "pbt":
         raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
-    if earlier.space.base.data != space.base.data:
+    if _told_apart(earlier.space) != _told_apart(space):
         raise SweepError(
             f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
         )
@@ -50,6 +47,10 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     return len(known), len(ended)
 
 
+def _told_apart(space: SearchSpace) -> dict[str, Any]:
+    return identity(space.base.data, "configuration", within="data")
+
+
 def _known(space: SearchSpace, trial: TrialState, source: SweepFolder) -> Known | None:
     end = trial.finished
     if end is None or frozen_trial(space, trial.proposed.parameters, end) is None:
@@ -58,12 +59,5 @@ def _known(space: SearchSpace, trial: TrialState, source: SweepFolder) -> Known 
         space.config(trial.proposed.parameters)
     except ConfigError:
         return None
-    return Known(
-        source=f"{source.path.name}/{trial.trial}",
-        parameters=trial.proposed.parameters,
-        status=end.status,
-        epochs=end.epochs,
-        value=end.value,
-        best_value=end.best_value,
-        seconds=end.seconds,
-    )
+    told = end.model_dump(include={"status", "epochs", "value", "best_value", "seconds"})
+    return Known(source=f"{source.path.name}/{trial.trial}", parameters=trial.proposed.parameters, **told)

@@ -1,1 +1,1 @@
-"""Schedulers: ``asha`` stops trials at rungs · ``pbt`` population-based training, ``pbt_exploit`` its copies."""
+"""Schedulers: ``base`` what one is · ``asha`` stops trials at rungs · ``pbt`` populations, and their copies."""

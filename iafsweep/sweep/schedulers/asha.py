@@ -1,7 +1,5 @@
 """The rule of asynchronous successive halving: who goes on past a rung."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 
@@ -70,10 +68,8 @@ class Rungs:
                     rung.pop(event.trial, None)
 
 
-def make_rungs(space: SearchSpace, state: LedgerState) -> Rungs | None:
-    """Return the rungs of ``space``, filled from the ledger; None when it stops nobody."""
-    if space.sweep.scheduler != "asha":
-        return None
+def make_rungs(space: SearchSpace, state: LedgerState) -> Rungs:
+    """Return the rungs of ``space``, filled from the ledger."""
     rungs = Rungs(space.grace_epochs, space.sweep.reduction_factor, space.most_epochs)
     rungs.refill(state.events)
     return rungs

@@ -1,26 +1,30 @@
 """Population-based training: members train side by side, and the weakest go on from copies of the strongest."""
 
-from __future__ import annotations
-
 import random
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 
+import torch
+
+from iafsweep.config import RunConfig, dump_config
+from iafsweep.errors import SweepError
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import candidate, short_seed
 from iafsweep.search_space.distributions import Choice, Range, Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import Exchange, Generation
+from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
+from iafsweep.training import checkpoint
 
 
 class Population:
     """Who stops where, and who copies whom: a function of the space and the ledger (Jaderberg et al. 2017).
 
-    All members train to the end of a generation before any goes on, so that bounds of the same epoch are compared and
-    a resumed sweep decides as an undisturbed one would.
-
-    Args:
-        space: the search space; ``sweep.trials`` is the number of members.
+    All members train to the end of a generation before any goes on, so that bounds of the same epoch are compared and a
+    resumed sweep decides as an undisturbed one would. ``sweep.trials`` is the number of members.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -57,14 +61,7 @@ class Population:
         repeat = end * 10**6 + weak.proposed.number
         found = candidate(self._space, values, repeat=repeat)
         assert found is not None  # every combination of learning rate and warm-up is legal where their ends are
-        return Exchange(
-            trial=weak.trial,
-            donor=donor.trial,
-            parameters=dict(found.values),
-            seed=found.config.training.seed,
-            key=found.key,
-            repeat=found.repeat,
-        )
+        return Exchange(trial=weak.trial, donor=donor.trial, **found.proposal)
 
     def _is_complete(self, end: int, state: LedgerState) -> bool:
         everyone = len(state.trials) >= self._space.sweep.trials
@@ -109,6 +106,63 @@ def _bound(member: TrialState, end: int) -> float:
     return next((rung.value for rung in member.rungs if rung.epoch == end), float("inf"))
 
 
-def current(generations: Iterable[Generation]) -> Generation | None:
-    """Return the newest generation, whose copies may not all have been made."""
-    return max(generations, key=lambda generation: generation.epoch, default=None)
+def make_copies(space: SearchSpace, folder: SweepFolder, state: LedgerState) -> tuple[Exchange, ...]:
+    """Make the copies that the newest generation of the ledger decided on and that are not made yet; return them.
+
+    Nobody trains meanwhile, and nobody has trained since the decision if a copy is missing, so every donor's
+    ``last.pt`` is that of the generation's end: no older checkpoints need to be kept.
+
+    Raises:
+        RunFolderError: a donor's checkpoint is missing or damaged.
+        SweepError: the ledger is of another space.
+    """
+    generation = max(state.generations.values(), key=lambda each: each.epoch, default=None)
+    if generation is None:
+        return ()
+    waiting = {trial.trial: trial for trial in state.unfinished}
+    made = []
+    for exchange in generation.exchanges:
+        if exchange.trial not in waiting or waiting[exchange.trial].afresh:
+            continue
+        found = candidate(space, exchange.parameters, repeat=exchange.repeat)
+        if found is None or found.key != exchange.key:
+            raise SweepError(
+                f"the copy of {exchange.trial} in the ledger is not a configuration of this search space; "
+                f"put the right sweep.toml back"
+            )
+        target = RunFolder(folder.trial(exchange.trial))
+        if not _is_made(target, found.config):
+            with folder.trial_lock(exchange.trial, TRIAL_SECONDS):
+                copy_run(RunFolder(folder.trial(exchange.donor)), target, found.config)
+            made.append(exchange)
+    return tuple(made)
+
+
+def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> None:
+    """Replace a run folder by a copy of another as of its last checkpoint, to go on with another configuration.
+
+    Copied are weights, the optimiser's moments, the best epoch and the metrics (the history of these weights, with its
+    training seconds). Killed at any moment, it leaves the old folder, the new one, or none, never half of one.
+
+    Raises:
+        RunFolderError: a checkpoint of ``source`` is missing or damaged.
+    """
+    fresh = RunFolder(target.path.with_name(f".{target.path.name}.new"))
+    gone = target.path.with_name(f".{target.path.name}.gone")
+    for left in (fresh.path, gone):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh.path.mkdir(parents=True)
+    text, cpu = dump_config(config), torch.device("cpu")
+    last = checkpoint.load_last(source, cpu)
+    best = None if last.best is None else replace(checkpoint.load_best(source, cpu), config=text)
+    shutil.copyfile(source.metrics, fresh.metrics)
+    checkpoint.save(fresh, replace(last, config=text), best)
+    fresh.rewrite_config(config)
+    if target.path.exists():
+        target.path.rename(gone)
+    fresh.path.rename(target.path)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _is_made(target: RunFolder, config: RunConfig) -> bool:
+    return target.config.exists() and target.read_config() == config

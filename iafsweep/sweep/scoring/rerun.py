@@ -1,7 +1,5 @@
 """The rerun: the best trials scored on the test images, task by task, each task a file that is made once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,8 @@ from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
 from iafsweep.models import folded
 from iafsweep.records import Evaluation, FigureKind, Fingerprint, Split
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.sweep.cluster.actor_pool import run_units
+from iafsweep.sweep.cluster.actor_pool import Unit, UnitProgress, UnitsOutcome, run_units
 from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.cluster.work_units import Unit, UnitProgress, UnitsOutcome
 from iafsweep.sweep.scoring.selection import saved_epoch
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.training import load_trained_model
@@ -33,13 +30,7 @@ from iafsweep.training.run_log import add_test_figures
 
 @dataclass(frozen=True)
 class ScoringTask:
-    """What a worker is told.
-
-    Attributes:
-        run: the trial's run folder.
-        checkpoint: which of its checkpoints.
-        task: what to do.
-    """
+    """What a worker is told."""
 
     run: Path
     checkpoint: Literal["best", "last"]
@@ -49,9 +40,7 @@ class ScoringTask:
 class ScoringWorker:
     """Does tasks in one process and keeps the model of the last one.
 
-    Args:
-        images: test images, uint8 [N, X...].
-        device: where to compute.
+    ``images`` are test images, uint8 [N, X...].
     """
 
     def __init__(self, images: Tensor, device: torch.device) -> None:
@@ -73,15 +62,8 @@ class ScoringWorker:
 class Finalist:
     """A trial to be scored.
 
-    Attributes:
-        trial: the trial's name.
-        run: its run folder.
-        config: its configuration, with the evaluation that was asked for.
-        jobs: the figures to be made.
-        digest: of the checkpoint, in the name of every unit.
-        epoch: the epoch that the checkpoint holds.
-        parameters: trainable parameters of the model.
-        images: which test images it is scored on.
+    ``config`` has the evaluation that was asked for, ``jobs`` are the figures to be made, on ``images``. ``digest``
+    (which stands in the name of every unit), ``epoch`` and ``parameters`` are the checkpoint's.
     """
 
     trial: str
@@ -118,13 +100,8 @@ def plan_finalist(
 ) -> Finalist:
     """Return what has to be done to score a trial on the test images.
 
-    Args:
-        trial: the trial's name.
-        folder: the sweep folder.
-        evaluation: the settings to score with.
-        images: those at hand, test images among them.
-        asked: figures that are made whatever there is; of others those that the trial has are kept as they are. None:
-            all are made.
+    ``asked`` are figures that are made whatever there is; of others those that the trial has are kept as they are.
+    None: all are made.
 
     Raises:
         DataError: it was trained, validated or tested on other images.
@@ -169,15 +146,9 @@ def score_finalists(
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
     All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
-    the same checkpoint that were measured earlier stay beside them, whatever they were measured with.
-
-    Args:
-        finalists: from :func:`plan_finalist`, the best first.
-        folder: the sweep folder.
-        images: all test images, uint8 [N, X...].
-        plan: how many processes, with what.
-        progress: hears of each unit done; searches for a small error add to the units there are.
-        say: hears a line on each earlier figure that cannot be kept.
+    the same checkpoint that were measured earlier stay beside them, whatever they were measured with. ``finalists``
+    come best first. ``progress`` hears of each unit done; searches for a small error add to the units there are.
+    ``say`` hears a line on each earlier figure that cannot be kept.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
@@ -216,7 +187,6 @@ class _Run:
         self.devices: set[str] = set()
 
     def units(self) -> list[Unit]:
-        """The tasks to be done next as units of the rerun."""
         return [self.finalist.unit(task) for task in self.measurement.tasks()]
 
     def take(self, outcome: UnitsOutcome) -> bool:

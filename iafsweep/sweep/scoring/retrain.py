@@ -1,7 +1,5 @@
 """The best configurations of a sweep, from scratch with several seeds: how much of a figure was luck."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections import defaultdict
@@ -11,6 +9,7 @@ from dataclasses import replace
 from iafsweep.errors import SweepError
 from iafsweep.records import Figure, LeaderboardRow, Retrained
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.scoring.selection import best_trials
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
@@ -24,20 +23,18 @@ def retrain_folder(folder: SweepFolder, top: int, seeds: int, *, all_images: boo
 def retrain_space(sweep: StoredSweep, top: int, seeds: int, *, all_images: bool) -> SearchSpace:
     """Return the space of a retraining: a list of configurations, each trained with several seeds to its end.
 
-    Args:
-        sweep: the sweep.
-        top: how many of its best trials.
-        seeds: how often each is trained.
-        all_images: train on training and validation images together; then the last checkpoint is scored.
+    ``all_images``: train on training and validation images together; then the last checkpoint is scored.
 
     Raises:
         SweepError: no trial has completed, or a schedule was found instead of configurations.
     """
     space, path = sweep.space, sweep.folder.path
     if space.sweep.scheduler == "pbt":
+        again = (sweep.folder.space, "--runs", path.parent, "--name", f"{path.name}-seed-{space.sweep.seed + 1}")
         raise SweepError(
             f"{path} trained a population: values changed while its members trained, so that no configuration "
-            f"gives their figures from scratch; launch it again with another --seed instead"
+            f"gives their figures from scratch; launch it again with another seed instead: "
+            f"{sweep_command('launch', *again, '--seed', space.sweep.seed + 1)}"
         )
     best = best_trials(sweep.state, top)
     if not best:
@@ -70,10 +67,7 @@ def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[s
 
     A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
     such. The spread is the standard deviation of one seed's figure, None with a single seed. Of several retrainings in
-    which a configuration was scored the last counts.
-
-    Args:
-        retrainings: the scored rows of each, the oldest first.
+    which a configuration was scored the last counts. ``retrainings`` are the scored rows of each, the oldest first.
     """
     found: dict[str, Retrained] = {}
     for rows in retrainings:

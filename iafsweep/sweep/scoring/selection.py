@@ -1,7 +1,5 @@
 """The best trials of a sweep, which it scores: which they are, from which checkpoint, and which figures are theirs."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -4,8 +4,6 @@ The device of each trial stands in the ledger. Nothing here tells of the machine
 that it can be passed on with the results.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess
@@ -21,22 +19,14 @@ from iafsweep.sweep.storage.events import now
 from iafsweep.version import VERSION
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pydantic")
-
 _GIT_SECONDS = 5
 
 
 class Environment(Record):
     """What one driver ran on.
 
-    Attributes:
-        time: when it began, UTC.
-        python: version of Python.
-        system: operating system and kind of processor, such as ``Linux x86_64``.
-        cpus: CPU cores that the driver might use.
-        cuda: the CUDA version that PyTorch was built for; None without.
-        packages: versions of the packages that figures depend on.
-        commit: the program's git commit; None if it does not run from a repository.
-        changed: whether files of the program differed from that commit; None without one.
+    ``packages`` are those that figures depend on; ``cuda`` is what PyTorch was built for. ``commit`` is the program's,
+    None if it does not run from a repository; ``changed``: whether its files differed from that.
     """
 
     time: str

@@ -1,6 +1,7 @@
-"""The rows of a sweep's ledger: one versioned schema, typed, to and from JSON lines."""
+"""The rows of a sweep's ledger: one versioned schema, typed, to and from JSON lines.
 
-from __future__ import annotations
+Of every row ``trial`` is the trial's name, and ``time`` when, UTC.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -65,13 +66,11 @@ class Proposed(Record):
     """The sampler proposed a configuration.
 
     Attributes:
-        trial: the trial's name.
         number: which proposal it is, from 1.
         parameters: searched values by configuration path; inactive ones are absent.
         seed: the trial's own training seed.
         key: hash of the configuration without what cannot matter; equal keys are not trained twice.
         repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
-        time: when, UTC.
     """
 
     row: Literal["proposed"] = "proposed"
@@ -85,12 +84,7 @@ class Proposed(Record):
 
 
 class Started(Record):
-    """A process began (or went on with) a trial; more than one row means interruptions.
-
-    Attributes:
-        trial: the trial's name.
-        time: when, UTC.
-    """
+    """A process began (or went on with) a trial; more than one row means interruptions."""
 
     row: Literal["started"] = "started"
     trial: TrialId
@@ -101,10 +95,8 @@ class Rung(Record):
     """A trial reached a rung of the scheduler and went on; kept so that rungs can be filled again.
 
     Attributes:
-        trial: the trial's name.
         epoch: the rung.
         value: validation bound there, nats per image.
-        time: when, UTC.
     """
 
     row: Literal["rung"] = "rung"
@@ -130,7 +122,6 @@ class Finished(TrainingFacts, _End):
     """A trial ended.
 
     Attributes:
-        trial: the trial's name.
         status: how it ended.
         epochs: epochs done.
         value: validation bound of the last epoch, None if there is none that is finite.
@@ -139,7 +130,6 @@ class Finished(TrainingFacts, _End):
         gpu_seconds: seconds times GPUs of the trial.
         device: where it trained.
         error: the traceback of a failed trial, or what went wrong in a line.
-        time: when, UTC.
     """
 
     compile_seconds: float = 0.0
@@ -153,10 +143,8 @@ class Reopened(Record):
     """A trial that had ended is to be trained further, because somebody asked for it.
 
     Attributes:
-        trial: the trial's name.
         gpus: GPUs it gets from now on; None: as many as the other trials.
         afresh: whether it begins again with another training seed instead of going on from its checkpoint.
-        time: when, UTC.
     """
 
     row: Literal["reopened"] = "reopened"
@@ -171,7 +159,6 @@ class Began(Record):
 
     Attributes:
         at_a_time: trials that run at once.
-        time: when, UTC.
         format: of the rows from here on, whichever version began the ledger.
         written_by: the package's version from here on.
     """
@@ -189,7 +176,6 @@ class Ended(Record):
     Attributes:
         outcome: how the sweep stood then.
         reason: what ended it before its last trial.
-        time: when, UTC.
     """
 
     row: Literal["ended"] = "ended"
@@ -247,7 +233,6 @@ class Generation(Record):
     Attributes:
         epoch: the epoch it ended with.
         exchanges: the copies to be made.
-        time: when, UTC.
     """
 
     row: Literal["generation"] = "generation"
@@ -266,7 +251,6 @@ Event = TrialEvent | SessionEvent | Generation | Known
 """Every row but the header."""
 
 Row = Annotated[Header | Event, Field(discriminator="row")]
-
 _ADAPTER: TypeAdapter[Header | Event] = TypeAdapter(Row)
 
 

@@ -1,7 +1,5 @@
 """Names and paths in a sweep folder, and the lock that keeps a second driver out."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +11,6 @@ from iafsweep.locks import holder_of, locked
 from iafsweep.run_files.run_folder import RunFolder
 
 _TRIAL = re.compile(r"t\d{4,9}")
-
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 _DRIVER_SECONDS = 0.3
@@ -30,9 +27,6 @@ class SweepFolder:
     ``rerun/`` results of the rerun, a file a unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` ·
     ``report.html`` · ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``optuna.journal`` ·
     ``driver.lock``. Names that come from files are checked before they become paths.
-
-    Args:
-        path: the folder; made absolute.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -85,10 +79,6 @@ class SweepFolder:
 
     def refuse_inside(self, path: Path, option: str) -> None:
         """Refuse a place in the sweep folder for what a command is told to write, whatever links lead there.
-
-        Args:
-            path: where it would be written.
-            option: what says so, for the message.
 
         Raises:
             SweepError: it is the folder or in it.
@@ -177,10 +167,6 @@ class SweepFolder:
     @contextmanager
     def trial_lock(self, trial: str, seconds: float = 0.0) -> Iterator[None]:
         """Hold a trial's run folder as its one writer, by the lock that ``run_single.py`` takes too.
-
-        Args:
-            trial: the trial's name.
-            seconds: how long to wait for whoever holds it.
 
         Raises:
             OSError: another process holds it; it ends soon, so trying again helps.

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from iafsweep.atomic import write_text
 from iafsweep.errors import SweepError
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.events import LEDGER_SCHEMA, Event, Header, parse_row
 from iafsweep.sweep.storage.state import LedgerState, Replay, replay
 from iafsweep.version import VERSION, Writer, take_stamp
@@ -107,10 +108,6 @@ def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[
 class Ledger:
     """An open ledger; one process at a time writes (see ``SweepFolder.lock``). Use :meth:`create` or :meth:`open`.
 
-    Args:
-        path: the file, which has a header and ends with a line end.
-        state: what the file says.
-
     Attributes:
         fault: why a row could not be written. Tune, in whose loop most rows are, passes on only the text of errors.
     """
@@ -134,7 +131,10 @@ class Ledger:
             SweepError: the file exists, or cannot be written.
         """
         if path.exists():
-            raise SweepError(f"{path} exists: the sweep has begun; resume it or choose another name")
+            raise SweepError(
+                f"{path} exists: the sweep has begun; choose another name, or go on: "
+                f"{sweep_command('resume', path.parent)}"
+            )
         try:
             write_text(path, b"".join(map(_encode, (header, *events))).decode())
         except OSError as error:
@@ -201,7 +201,10 @@ class Ledger:
 
 
 def _unwritable(path: Path, error: OSError) -> SweepError:
-    return SweepError(f"cannot write {path}: {error}; what it holds is whole, so mend that and resume")
+    return SweepError(
+        f"cannot write {path}: {error}; what it holds is whole: mend that, then go on: "
+        f"{sweep_command('resume', path.parent)}"
+    )
 
 
 def _encode(row: Header | Event) -> bytes:

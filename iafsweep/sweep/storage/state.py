@@ -1,7 +1,5 @@
 """What a ledger says, as a pure function of its rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -119,23 +117,16 @@ class LedgerState:
     @property
     def best(self) -> TrialState | None:
         """The completed trial with the lowest validation bound, the earliest of equal ones."""
-        best: TrialState | None = None
-        lowest = float("inf")
-        for trial in self.finished:
-            end = trial.finished
-            if end is not None and end.status == "completed" and end.best_value is not None and end.best_value < lowest:
-                best, lowest = trial, end.best_value
-        return best
+        ended = ((trial.finished, trial) for trial in self.finished)
+        bounds = [(end.best_value, trial) for end, trial in ended if end is not None and end.status == "completed"]
+        known = [(bound, trial) for bound, trial in bounds if bound is not None and bound < float("inf")]
+        return min(known, key=lambda each: each[0])[1] if known else None
 
 
 class Replay:
     """Takes a ledger's rows one after the other.
 
     A row that contradicts those before it (a trial never proposed, ended twice, proposed twice) is left out and named.
-
-    Args:
-        header: the ledger's header.
-        problems: what reading the file already found.
     """
 
     def __init__(self, header: Header, problems: Iterable[str] = ()) -> None:

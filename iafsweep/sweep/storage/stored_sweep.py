@@ -1,7 +1,5 @@
 """What a sweep folder keeps of the sweep itself: its space, and whose ledger it is."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
 from collections import Counter
@@ -9,11 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from iafsweep.atomic import write_text
+from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import SweepError
 from iafsweep.search_space.candidate import Candidate
 from iafsweep.search_space.files import checked_space, dump_space, read_stored_space, space_identity
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.storage.events import EndStatus, Header, Known, Reopened, now
+from iafsweep.shown_command import sweep_command
+from iafsweep.sweep.storage.events import Ended, EndStatus, Header, Known, Reopened, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.storage.state import LedgerState, TrialState
@@ -34,11 +34,7 @@ def space_hash(space: SearchSpace) -> str:
 class StoredSweep:
     """A sweep on disk, read once and handed on; a driver may be at work in it.
 
-    Attributes:
-        folder: the sweep folder.
-        space: the search space.
-        state: what its ledger says.
-        driver: who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
+    ``driver`` is who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
     """
 
     folder: SweepFolder
@@ -114,7 +110,8 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     if ledger.state.header.space != space_hash(space):
         ledger.close()
         raise SweepError(
-            f"{folder.path} is a sweep of another search space; name another folder, or resume it as it is"
+            f"{folder.path} is a sweep of another search space; name another folder, or go on with it as it is: "
+            f"{sweep_command('resume', folder.path)}"
         )
     _store_space(space, folder)
     return ledger
@@ -144,6 +141,22 @@ def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
         raise SweepError(f"cannot write {folder.space}: {error}; mend that and try again") from error
 
 
+def resume_command(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> str:
+    """Return the command that goes on with a sweep; see :func:`resume_options`."""
+    return sweep_command("resume", folder.path, *resume_options(space, state), *plugin_options())
+
+
+def resume_options(space: SearchSpace, state: LedgerState) -> list[str]:
+    """Return what ``resume`` needs to go on with a sweep: more of a budget that has stopped it."""
+    last, sweep, words = state.sessions[-1] if state.sessions else None, space.sweep, list[str]()
+    reason = last.reason if isinstance(last, Ended) and last.outcome == "stopped" else ""
+    if sweep.gpu_hours is not None and "GPU-hours" in reason:
+        words += ["--gpu-hours", f"{2 * max(sweep.gpu_hours, state.gpu_seconds / 3600):.3g}"]
+    if sweep.target is not None and "target" in reason:
+        words += ["--target", "0"]  # which no bound reaches
+    return words
+
+
 RETRIED: tuple[EndStatus, ...] = ("oom", "failed", "diverged")
 """Ends that a trial can be opened again after."""
 
@@ -169,12 +182,8 @@ def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: fl
     """Open again every trial that ended with one of ``statuses``; return their names.
 
     Out of memory and failed: the trial goes on from its last checkpoint. Diverged: it would diverge again in the same
-    step, so it begins afresh with another training seed; its old run folder is kept beside the new one.
-
-    Args:
-        folder: the sweep folder.
-        statuses: ends to open again.
-        gpus: GPUs these trials get from now on; None: as many as the others.
+    step, so it begins afresh with another training seed; its old run folder is kept beside the new one. ``gpus`` is
+    what these trials get from now on; None: as many as the others.
 
     Raises:
         SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended so.

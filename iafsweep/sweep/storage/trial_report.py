@@ -1,7 +1,5 @@
 """What a trial reports after every epoch: one schema, always whole."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Literal
 
@@ -50,20 +48,10 @@ class TrialReport(TrainingFacts):
 
     def finished(self, status: EndStatus) -> Finished:
         """Return the ledger's row of a trial that ended with this report."""
-        value = self.validation_negative_elbo
-        return Finished(
-            trial=self.trial,
-            status=status,
-            epochs=self.epoch,
-            value=value if math.isfinite(value) else None,
-            best_epoch=self.best_epoch,
-            best_value=self.best_value,
-            **self.facts.model_dump(),
-            gpu_seconds=self.seconds * self.gpus,
-            device=self.device,
-            error=self.error,
-            time=now(),
-        )
+        bound, spent = self.validation_negative_elbo, self.seconds * self.gpus
+        alike = {"trial", "best_epoch", "best_value", "device", "error", *TrainingFacts.model_fields}
+        told = {"status": status, "epochs": self.epoch, "value": bound if math.isfinite(bound) else None}
+        return Finished(**self.model_dump(include=alike), **told, gpu_seconds=spent, time=now())
 
 
 def read_report(result: dict[str, Any]) -> TrialReport:

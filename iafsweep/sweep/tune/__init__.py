@@ -1,6 +1,5 @@
 """A driver in Ray Tune's own words.
 
-``driver`` begins a sweep or goes on with it · ``options`` on what · ``session`` one driver's training ·
-``tune_config`` how Tune is set up · ``searcher``, ``scheduler``, ``stopper``, ``ledger_callback`` its parts over the
-ledger · ``trial_run`` one trial, ``trainable`` trials in one process.
+``driver`` begins a sweep or goes on with it · ``options`` on what · ``searcher``, ``scheduler`` (and stopper),
+``ledger_callback`` Tune's parts over the ledger · ``trial_run`` one trial, ``trainable`` trials in one process.
 """

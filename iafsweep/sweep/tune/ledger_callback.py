@@ -1,7 +1,5 @@
 """Between Tune's callbacks and the ledger: what happened is written down before anything follows from it."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from iafsweep.sweep.storage.events import EndStatus, Finished, Rung, Started, no
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.trial_report import TrialReport, read_report
-from iafsweep.sweep.tune.stopper import StallWatch
+from iafsweep.sweep.tune.scheduler import StallWatch
 
 _IDENTICAL = 3
 """So many trials in a row that fail in the same place end the sweep."""
@@ -25,14 +23,8 @@ _ERROR_CHARACTERS = 8000
 class Recorder(Callback):
     """Writes the ledger, tells the progress and counts failures.
 
-    Args:
-        folder: where somebody may have put down the wish that a trial stop.
-        ledger: the ledger.
-        milestones: the scheduler's rungs.
-        progress: who hears of it.
-        log: the sweep's log.
-        watch: looks at Tune's trials in every turn of its loop.
-        stop: where it says that trials fail alike, that none starts, or that one found the disk full.
+    ``watch`` looks at Tune's trials in every turn of its loop. To ``stop`` it says that trials fail alike, that none
+    starts, or that one found the disk full.
     """
 
     def __init__(
@@ -45,12 +37,8 @@ class Recorder(Callback):
         watch: StallWatch,
         stop: StopReason,
     ) -> None:
-        self._folder = folder
-        self._ledger = ledger
-        self._milestones = milestones
-        self._progress = progress
-        self._log = log
-        self._watch = watch
+        self._folder, self._ledger, self._milestones, self._progress = folder, ledger, milestones, progress
+        self._log, self._watch = log, watch
         self._alike: list[str] = []
         self._last: dict[str, TrialReport] = {}
         self._stop = stop
@@ -112,14 +100,11 @@ class Recorder(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
         """Note a trial that failed once too often."""
-        name = trial.config["trial"]
-        last, status = self._last.get(name), "failed"
-        error = _error_of(trial)
-        if last is not None:
-            self._finish(last.model_copy(update={"error": error}).finished("failed"))
-        else:
-            row = Finished(trial=name, status=status, epochs=0, seconds=0.0, gpu_seconds=0.0, error=error, time=now())
-            self._finish(row)
+        name, error = trial.config["trial"], _error_of(trial)
+        row = Finished(trial=name, status="failed", epochs=0, seconds=0.0, gpu_seconds=0.0, error=error, time=now())
+        if (last := self._last.get(name)) is not None:
+            row = last.model_copy(update={"error": error}).finished("failed")
+        self._finish(row)
 
     def _rung(self, report: TrialReport) -> None:
         if any(rung.epoch == report.epoch for rung in self._ledger.state.named[report.trial].rungs):
@@ -133,14 +118,8 @@ class Recorder(Callback):
         self._last.pop(row.trial, None)
         self._ledger.append(row)
         self._folder.take_stop_request(row.trial)  # it came too late, and is not meant for a retry of the trial
-        self._log.log(
-            logging.ERROR if row.status == "failed" else logging.INFO,
-            "%s %s after %d epochs%s",
-            row.trial,
-            row.status,
-            row.epochs,
-            f": {row.error}" if row.error else "",
-        )
+        level, said = logging.ERROR if row.status == "failed" else logging.INFO, f": {row.error}" if row.error else ""
+        self._log.log(level, "%s %s after %d epochs%s", row.trial, row.status, row.epochs, said)
         self._progress.finished(row, self._ledger.state)
         self._count_failures(row.status, row.error)
 

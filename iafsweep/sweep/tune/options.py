@@ -1,13 +1,11 @@
 """On what a sweep runs, and whether that is enough; Ray is imported when it starts."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.device import TakeDevice, take_device
-from iafsweep.sweep.cluster.disk import check_room
+from iafsweep.sweep.cluster.footprint import check_room
 from iafsweep.sweep.cluster.resources import Node, plan_training, this_machine
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
@@ -61,11 +59,7 @@ class LaunchOptions:
 def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOptions, reopened: int = 0) -> None:
     """Refuse at once what this machine cannot give, before anything is made.
 
-    Args:
-        space: the search space.
-        folder: the sweep folder, which may not exist yet.
-        options: on what the sweep runs.
-        reopened: trials that have ended and will be trained again.
+    ``folder`` may not exist yet; ``reopened`` are trials that have ended and will be trained again.
 
     Raises:
         SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot

@@ -1,7 +1,5 @@
 """The searcher Tune asks for trials: first those a ledger holds unfinished, then new ones."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,15 +22,8 @@ class LedgerSearcher(Searcher):
 
     Ray's ``OptunaSearch`` tells trials stopped early as complete, leaves those without a finite bound running for ever
     and forgets failed ones; here the rows of the ledger say how a trial ended, and every proposal is drawn from them.
-
-    Args:
-        space: the search space.
-        ledger: the ledger, open.
-        proposer: who proposes.
-        gpus: GPUs a trial.
-        obstacle: why no trial may begin now; empty if one may.
-        unfinished: the trials that are to go on.
-        stop: where it says that nothing new was found, or what the obstacle is: no further trial begins then.
+    ``obstacle`` says why no trial may begin now, empty if one may; ``unfinished`` are the trials that are to go on. To
+    ``stop`` it says that nothing new was found, or what the obstacle is: no further trial begins then.
     """
 
     def __init__(
@@ -46,9 +37,7 @@ class LedgerSearcher(Searcher):
         stop: StopReason,
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
-        self._space = space
-        self._ledger = ledger
-        self._proposer = proposer
+        self._space, self._ledger, self._proposer = space, ledger, proposer
         self._trials = space.sweep.trials
         self._obstacle = obstacle
         self._gpus = gpus
@@ -81,15 +70,8 @@ class LedgerSearcher(Searcher):
         if found is None:
             self._stop.exhausted = True
             return str(self.FINISHED)
-        row = Proposed(
-            trial=trial_name(state.last_number + 1),
-            number=state.last_number + 1,
-            parameters=dict(found.values),
-            seed=found.config.training.seed,
-            key=found.key,
-            repeat=found.repeat,
-            time=now(),
-        )
+        number = state.last_number + 1
+        row = Proposed(trial=trial_name(number), number=number, **found.proposal, time=now())
         self._ledger.append(row)
         return self._issue(TrialState(row))
 

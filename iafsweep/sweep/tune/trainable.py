@@ -1,7 +1,5 @@
 """Trials as Tune drives them: one process, one trial after the other, an epoch a step."""
 
-from __future__ import annotations
-
 import gc
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import numpy as np
 from ray import tune
 
 from iafsweep.config import RunConfig
+from iafsweep.config.plugins import load_plugins
 from iafsweep.data import TrainingImages
 from iafsweep.sweep.cluster.device import tensor_over
 from iafsweep.sweep.tune.trial_run import TrialRun, TrialSettings
@@ -27,14 +26,8 @@ class SweepTrial(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, settings: TrialSettings
     ) -> None:
-        """Take what all trials share; nothing is opened before the first step.
-
-        Args:
-            config: the trial's name and configuration.
-            training: uint8 images, shared memory.
-            validation: uint8 images, shared memory.
-            settings: what all trials of the sweep share.
-        """
+        """Take what all trials share; nothing is opened before the first step."""
+        load_plugins(settings.plugins)
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
         self._settings = settings
         gc.freeze()  # what is imported stays; looking through it again after every trial takes a fifth of a second

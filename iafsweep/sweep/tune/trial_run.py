@@ -1,7 +1,5 @@
 """One trial of a sweep: the one trainer in its run folder, an epoch a step; what ends it is a report, not an error."""
 
-from __future__ import annotations
-
 import gc
 import math
 import time
@@ -19,7 +17,7 @@ from iafsweep.data import TrainingImages
 from iafsweep.records import TrainingFacts
 from iafsweep.run_files import metrics_file
 from iafsweep.sweep.cluster.device import TakeDevice, is_transient, take_device
-from iafsweep.sweep.cluster.disk import is_out_of_room
+from iafsweep.sweep.cluster.footprint import is_out_of_room
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.sweep.storage.trial_report import Status, TrialReport, bound_of
 from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
@@ -49,6 +47,7 @@ class TrialSettings:
         cpus: CPU cores of a trial, which are its threads.
         milestones: epochs after which the scheduler may stop it; it saves before it reports them.
         until: epoch after which it waits for the other members of its population; None: it never does.
+        plugins: those of the driver, which its processes load too.
         open_trainer: opens the trainer of a run folder.
         take_device: finds the device of a trial.
     """
@@ -59,6 +58,7 @@ class TrialSettings:
     open_trainer: OpenTrainer
     take_device: TakeDevice = take_device
     until: int | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def open_trainer(config: RunConfig, images: TrainingImages, path: Path, device: torch.device) -> tuple[Trainer, str]:
@@ -79,13 +79,6 @@ def _notes(*notes: str) -> str:
 class TrialRun:
     """One trial in its run folder, which is all there is to go on from.
 
-    Args:
-        trial: its name.
-        config: what is trained.
-        gpus: GPUs it may use.
-        images: training and validation images.
-        settings: what all trials of the sweep share.
-
     Attributes:
         trainer: the open run; None before the first step and after the last.
         note: what the next report should say to the sweep's log.
@@ -98,9 +91,7 @@ class TrialRun:
         self.config = config
         self.trainer: Trainer | None = None
         self.note = ""
-        self._gpus = gpus
-        self._images = images
-        self._settings = settings
+        self._gpus, self._images, self._settings = gpus, images, settings
         self._held = ExitStack()
         self._device = torch.device("cpu")  # until the first step takes the real one
         self._device_name = ""
@@ -177,18 +168,19 @@ class TrialRun:
     def _epoch(self) -> Literal["running", "completed", "waiting", "interrupted", "stopped"]:
         trainer = self.trainer
         assert trainer is not None
-        epochs, until = trainer.config.training.epochs, self._settings.until
+        until = self._settings.until
         goes_on, self._goes_on = self._goes_on, False
-        if goes_on and trainer.epochs_done in self._settings.milestones and trainer.epochs_done < epochs:
+        if goes_on and trainer.epochs_done in self._settings.milestones and not trainer.is_done:
             # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
             return "running"
-        if trainer.epochs_done < min(epochs, until or epochs):
+        if not trainer.is_done and (until is None or trainer.epochs_done < until):
             try:
                 self._last_bound = trainer.run_epoch(self._look).validation_negative_elbo
             except _AskedToEndError as asked:
                 trainer.interrupt()
                 return asked.status
-        if trainer.epochs_done >= epochs:
+        if trainer.is_done:
+            self.note = _notes(self.note, trainer.end_note)
             trainer.finish()
             return "completed"
         if until is not None and trainer.epochs_done >= until:

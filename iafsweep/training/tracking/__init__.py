@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 
 from iafsweep.errors import UserError
+from iafsweep.shown_command import install_command
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
 from iafsweep.training.tracking.mirror import Mirror
 from iafsweep.training.tracking.mlflow import MlflowTracker
@@ -31,10 +32,7 @@ def make_mirror(name: str) -> Mirror:
     if name not in TRACKERS:
         raise UserError(f"--tracker {name!r}: known are {', '.join(TRACKERS)}")
     if not _is_installed(name):
-        raise UserError(
-            f"--tracker {name}: the package {name} is not installed; install it with: pip install 'iafsweep[{name}]' "
-            f"(in a checkout .venv/bin/pip install -e '.[{name}]')"
-        )
+        raise UserError(f"--tracker {name}: the package {name} is not installed; install it: {install_command(name)}")
     if name == "mlflow":
         _refuse_file_store(os.environ.get("MLFLOW_TRACKING_URI", ""))
     return Mirror(name, TRACKERS[name])

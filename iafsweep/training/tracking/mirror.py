@@ -84,7 +84,7 @@ class Mirror:
         first = (str(error).strip().splitlines() or [""])[0][:1000]
         return (
             f"--tracker {self.name} is given up ({type(error).__name__}: {first}); the run goes on without it, "
-            f"and resuming with --tracker sends what is missing"
+            f"and resuming with --tracker {self.name} sends what is missing"
         )
 
     def close(self) -> str:
@@ -101,7 +101,7 @@ class Mirror:
         self._has_said = True
         return (
             f"--tracker {self.name} did not take everything within {self._close_seconds:.0f} seconds; "
-            f"resuming with --tracker sends what is missing"
+            f"resuming with --tracker {self.name} sends what is missing"
         )
 
     def _work(self) -> None:

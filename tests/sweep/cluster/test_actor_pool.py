@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from iafsweep.errors import RunFolderError, SweepError
-from iafsweep.sweep.cluster.actor_pool import _Actor, run_units
+from iafsweep.sweep.cluster.actor_pool import Unit, _Actor, run_units
 from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.cluster.work_units import Unit
 from iafsweep.sweep.storage.folder import SweepFolder
 
 pytestmark = pytest.mark.faults

@@ -11,11 +11,10 @@ import torch
 from iafsweep.config import EvaluationConfig
 from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import SweepError
-from iafsweep.sweep.callbacks.budget import BudgetWatch
-from iafsweep.sweep.cluster import disk
+from iafsweep.sweep.callbacks.budget import BudgetWatch, rerun_costs, rerun_seconds, training_seconds_an_image
+from iafsweep.sweep.cluster import footprint as disk
 from iafsweep.sweep.cluster.footprint import parameter_count, run_folder_bytes
 from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.scoring.cost import rerun_costs, rerun_seconds, training_seconds_an_image
 from iafsweep.sweep.storage.state import replay
 from iafsweep.sweep.storage.trial_report import TrialReport
 from iafsweep.training import RunFolder, Trainer

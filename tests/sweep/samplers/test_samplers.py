@@ -8,10 +8,9 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from iafsweep.errors import ConfigError
-from iafsweep.search_space.candidate import candidate
-from iafsweep.search_space.condition_parser import parse_condition
+from iafsweep.search_space.candidate import candidate, configuration_key
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
-from iafsweep.search_space.fingerprint import configuration_key
 from iafsweep.search_space.preview import sample_configurations
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter

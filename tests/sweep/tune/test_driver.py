@@ -141,7 +141,10 @@ def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_pa
             {"gpus_per_trial": 4.0},
             "asks for 1 CPU, 4 GPU and 1 GiB of memory on one node, but there is only this machine: 2 CPU, 0",
         ),
-        ({"gpu_hours": 1.0}, "sweep.gpu_hours limits GPU-hours, but trials use no GPU; limit --hours instead"),
+        (
+            {"gpu_hours": 1.0},
+            "sweep.gpu_hours limits GPU-hours, but trials use no GPU; leave it out, and limit --hours instead",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path, monkeypatch, settings, message):

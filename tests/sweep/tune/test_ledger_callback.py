@@ -10,7 +10,7 @@ from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.trial_report import TrialReport
 from iafsweep.sweep.tune.ledger_callback import Recorder, where
-from iafsweep.sweep.tune.stopper import StallWatch
+from iafsweep.sweep.tune.scheduler import StallWatch
 
 pytestmark = pytest.mark.faults
 

@@ -13,10 +13,9 @@ from iafsweep.sweep.storage.events import Began, Ended
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.storage.stored_sweep import open_ledger, read_sweep
-from iafsweep.sweep.tune.driver import launch_sweep
+from iafsweep.sweep.tune.driver import Session, launch_sweep
 from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.sweep.tune.searcher import LedgerSearcher
-from iafsweep.sweep.tune.session import Session
 from tests.sweep.storage.test_ledger import finished, proposed
 from tests.sweep.tiny import tiny_images, tiny_space
 
@@ -47,7 +46,7 @@ def test_a_proposal_that_cannot_be_written_is_one_message_that_tells_what_to_do(
             raise RuntimeError(f"as Tune says it: {error}") from None
 
     monkeypatch.setattr("iafsweep.sweep.storage.ledger.os.write", full)
-    with pytest.raises(SweepError, match=r"cannot write .*trials.jsonl.*No space left.*so mend that and resume"):
+    with pytest.raises(SweepError, match=r"cannot write .*trials.jsonl.*No space left.*, then go on: .* resume "):
         session._fit(SimpleNamespace(fit=fit))
     assert session.ledger.state.trials == ()
 

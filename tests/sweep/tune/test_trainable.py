@@ -76,9 +76,9 @@ def test_scheduler_keeps_our_names_and_stops_who_is_asked_to(folder):
     from types import SimpleNamespace
 
     from iafsweep.sweep.schedulers.asha import Rungs
-    from iafsweep.sweep.tune.scheduler import RungScheduler
+    from iafsweep.sweep.tune.scheduler import RuledScheduler
 
-    scheduler = RungScheduler(Rungs(1, 2, 8), folder)
+    scheduler = RuledScheduler(Rungs(1, 2, 8), folder)
 
     def decide(name, value):
         tunes = SimpleNamespace(trial_id="a1b2", config={"trial": name})
@@ -94,7 +94,7 @@ def test_scheduler_keeps_our_names_and_stops_who_is_asked_to(folder):
     assert decide("t0004", 5.2) == TrialScheduler.STOP
 
     tunes = SimpleNamespace(config={"trial": "t0003"})
-    alone = RungScheduler(None, folder)
+    alone = RuledScheduler(None, folder)
     folder.trial_stop_request("t0003").touch()
     assert alone.on_trial_result(None, tunes, {}) == TrialScheduler.STOP
     assert alone.on_trial_result(None, tunes, {}) == TrialScheduler.CONTINUE

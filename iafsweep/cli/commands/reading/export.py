@@ -1,0 +1,38 @@
+"""`run_sweep.py export`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from iafsweep.cli.console import make_console, say
+from iafsweep.cli.options.sweep import Folder, Show
+
+
+def export(
+    folder: Folder,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the CSV; `-`: to standard output alone; default: in the sweep folder."),
+    ] = None,
+    show: Show = None,
+) -> None:
+    """Write the leaderboard as CSV and Markdown, and print it.
+
+    - `run_sweep.py export runs/quick-1 --csv leaderboard.csv`
+    - `run_sweep.py export runs/quick-1 --show "posterior 40x4x16" --show "5000 samples"`
+    """
+    export_leaderboard(folder, csv, make_console(csv), show or [])
+
+
+def export_leaderboard(folder: Path, csv: Path | None, console: Console, show: Sequence[str] = ()) -> None:
+    """Write the leaderboard from what is on disk, and print it."""
+    from iafsweep.api.results import export
+    from iafsweep.cli.tables import print_leaderboard
+    from iafsweep.sweep.storage.folder import SweepFolder
+
+    board, sweep = export(folder, csv, show), SweepFolder(folder)
+    print_leaderboard(console, sweep, board)
+    say(console, f"CSV: {csv or sweep.leaderboard_csv}")

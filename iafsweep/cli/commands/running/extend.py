@@ -1,0 +1,33 @@
+"""`run_sweep.py extend`."""
+
+from typing import Annotated
+
+import typer
+
+from iafsweep.cli.console import loading
+from iafsweep.cli.options.ray import Cluster, Host
+from iafsweep.cli.options.sweep import Budget, Concurrent, Folder, Top, settings
+from iafsweep.signals import leaving_at_once
+
+
+def extend(
+    folder: Folder,
+    *,
+    trials: Annotated[str, typer.Option(help="`+50`: fifty more; `150`: so many in all.")],
+    top: Top = None,
+    max_concurrent: Concurrent = None,
+    budget: Budget,
+    cluster: Cluster,
+    host: Host,
+) -> None:
+    """Train more trials in a sweep that has ended; the sampler knows all earlier results.
+
+    Example: `run_sweep.py extend runs/quick-1 --trials +50`
+    """
+    with leaving_at_once(), loading("PyTorch"):
+        from iafsweep.api import launch as api
+        from iafsweep.cli.sweep_output import run_and_print
+
+    changes = settings(budget, top=top, max_concurrent=max_concurrent)
+    machine = host.machine(cluster, budget.hours)
+    run_and_print(lambda place: api.extend(folder, trials, changes, place), machine)

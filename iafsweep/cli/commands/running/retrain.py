@@ -1,0 +1,44 @@
+"""`run_sweep.py retrain`."""
+
+from typing import Annotated
+
+import typer
+
+from iafsweep.cli.command_line import this_command
+from iafsweep.cli.console import loading
+from iafsweep.cli.errors import faults_in_words
+from iafsweep.cli.options.ray import Cluster, Host
+from iafsweep.cli.options.sweep import Folder, Hours, Share, settings
+from iafsweep.signals import leaving_at_once
+
+
+def retrain(
+    folder: Folder,
+    *,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, help="How often each is trained.")] = 5,
+    with_validation: Annotated[
+        bool,
+        typer.Option("--with-validation", help="Train on the validation images too; the last checkpoint is scored."),
+    ] = False,
+    share: Share,
+    hours: Hours = None,
+    cluster: Cluster,
+    host: Host,
+) -> None:
+    """Train the best configurations again from scratch with several seeds, and score all of them.
+
+    Mean and spread stand on the sweep's leaderboard. Interrupted, the same command goes on.
+
+    Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
+    """
+    with leaving_at_once(), loading("PyTorch"):
+        from iafsweep.api import launch as api
+        from iafsweep.api.news import Place
+        from iafsweep.cli.sweep_output import run_and_print
+
+    def work(place: Place) -> api.SweepEnd:
+        return api.retrain(folder, top, seeds, settings(share), place, all_images=with_validation)
+
+    with faults_in_words(folder.absolute(), this_command):
+        run_and_print(work, host.machine(cluster, hours), this_command())

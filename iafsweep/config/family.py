@@ -1,0 +1,158 @@
+"""Families: parts of a run of which a field of the configuration chooses one, by name.
+
+A member is a line of its family's registry: where it is made, named as text so that nothing is imported before it is
+needed, and what the configuration knows of it, its own section for most. Packages of others add members in the same
+form (:mod:`iafsweep.config.plugins`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+
+from iafsweep.config.section import Section
+from iafsweep.errors import PluginError
+
+
+class MemberConfig(Section):
+    """Base of the section that a member has for itself.
+
+    Attributes:
+        normalised: whether it normalises what ``model.normalisation`` asks for.
+    """
+
+    normalised: ClassVar[bool] = True
+
+
+Sizes = TypeVar("Sizes", bound=MemberConfig)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One line of a registry.
+
+    Attributes:
+        place: where it is, ``module:name`` or ``module``; imported when it is first made.
+        knows: its section of the configuration, the facts of a data source, or nothing.
+        plugin: the plugin that it comes from; None: it is part of this package.
+        version: of that plugin.
+        absent: whether that plugin is known from a file alone, and not loaded.
+    """
+
+    place: str
+    knows: object = None
+    plugin: str | None = None
+    version: str = ""
+    absent: bool = False
+
+    @property
+    def section(self) -> type[MemberConfig] | None:
+        """Its section, if it has one."""
+        knows = self.knows
+        return knows if isinstance(knows, type) and issubclass(knows, MemberConfig) else None
+
+
+class Family:
+    """The registry of one family; as metadata of a field it lets only its members' names pass.
+
+    Args:
+        path: the field that names a member, such as ``model.encoder.kind``.
+        members: by the name that configurations use.
+
+    Attributes:
+        owner: the section that has the members' sections as its fields.
+    """
+
+    def __init__(self, path: str, members: Mapping[str, Member]) -> None:
+        self.path = path
+        self.members = dict(members)
+        self.owner: type[FamilyConfig] | None = None
+
+    def add(self, kind: str, member: Member) -> None:
+        """Add a member, and its section to the owner's fields; what has the owner as a field is to be rebuilt."""
+        self.members[kind] = member
+        if self.owner is not None and member.section is not None:
+            field = FieldInfo(default_factory=member.section, annotation=member.section)
+            self.owner.__pydantic_fields__[kind] = field
+            self.owner.__annotations__[kind] = member.section
+            self.owner.model_rebuild(force=True)
+
+    def load(self, kind: str) -> Any:  # noqa: ANN401 - each family has a base of its own
+        """Import a member.
+
+        Raises:
+            ValueError: there is none of this name.
+            PluginError: its plugin is not loaded, or has no such thing.
+        """
+        if kind not in self.members:
+            raise ValueError(f"unknown {self.path} {kind!r}; known: {', '.join(sorted(self.members))}")
+        member = self.members[kind]
+        if member.absent:
+            raise PluginError(
+                f"{self.path} = {kind!r} is of the plugin {member.plugin} {member.version}, which is not loaded; add "
+                f"--plugin {member.plugin} (in Python: iafsweep.load_plugin({member.plugin!r}))"
+            )
+        module, _, name = member.place.partition(":")
+        try:
+            found = import_module(module)
+            return getattr(found, name) if name else found
+        except (ImportError, AttributeError) as error:
+            if member.plugin is None:
+                raise
+            raise PluginError(f"the plugin {member.plugin} has no {member.place}: {error}; mend it") from error
+
+    def checked(self, kind: str) -> str:
+        """Return the name of a member.
+
+        Raises:
+            PydanticKnownError: it is none.
+        """
+        if kind not in self.members:
+            *names, last = (repr(name) for name in self.members)
+            raise PydanticKnownError("literal_error", {"expected": " or ".join([", ".join(names), last])})
+        return kind
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the field that this is metadata of."""
+        return core_schema.no_info_after_validator_function(self.checked, handler(source))
+
+
+class FamilyConfig(Section):
+    """A table with the ``kind`` of a family's member, and a section for each kind that has one.
+
+    Attributes:
+        family: the registry.
+        kind: the chosen member.
+    """
+
+    family: ClassVar[Family]
+    kind: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **given: object) -> None:
+        """Give the class the sections of its family's members."""
+        cls.family.owner = cls
+        for kind, member in cls.family.members.items():
+            cls.family.add(kind, member)
+
+    @property
+    def chosen(self) -> MemberConfig | None:
+        """The section of the chosen member; None if it has none."""
+        section: MemberConfig | None = getattr(self, self.kind, None)
+        return section
+
+    def section(self, of: type[Sizes]) -> Sizes:
+        """Return the section of the chosen member, which is of this type.
+
+        Raises:
+            TypeError: it is another's.
+        """
+        if not isinstance(self.chosen, of):
+            raise TypeError(f"{self.kind!r} has no {of.__name__}")
+        return self.chosen

@@ -1,0 +1,249 @@
+"""Plugins: members of families that other packages add.
+
+A plugin is a module with ``MEMBERS``: families by the field that names their members, of each the new lines of its
+registry. It is loaded because somebody names it (``--plugin MODULE``, :func:`load_plugin`) or has installed a package
+with an entry point of the group ``iafsweep.plugins``; never because a file says so. Files keep names, versions and the
+defaults of the plugins that they lean on, so that without them all but the model itself can still be read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from importlib import import_module, metadata
+from typing import Any
+
+from pydantic import create_model
+
+from iafsweep.config import meaning, problems
+from iafsweep.config.family import Family, Member, MemberConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, PRIORS, ModelConfig
+from iafsweep.config.run import RunConfig
+from iafsweep.config.section import Section
+from iafsweep.config.sources import SOURCES, About, SourceFacts
+from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
+from iafsweep.errors import ConfigError, PluginError
+
+FAMILIES = {family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, SAMPLERS, SCHEDULERS)}
+"""Every family that takes members of other packages, by the field that names one."""
+
+_GROUP = "iafsweep.plugins"
+_KEY = "plugins"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
+
+
+_LOADED: dict[str, bool] = {}
+"""Names of the modules, and whether somebody named them."""
+
+
+def load_plugin(name: str) -> None:
+    """Load a plugin: import its module, and add its members to their families.
+
+    Args:
+        name: of the module.
+
+    Raises:
+        PluginError: there is no such module, it cannot be imported, or what it adds is not as it should be.
+
+    Example:
+        >>> import iafsweep
+        >>> iafsweep.load_plugin("iafsweep_linear")  # before its runs are trained or read
+    """
+    _load(name, asked=True)
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Load several."""
+    for name in names:
+        _load(name, asked=True)
+
+
+def load_installed() -> None:
+    """Load the plugins of all installed packages.
+
+    Raises:
+        PluginError: as :func:`load_plugin`.
+    """
+    for entry in metadata.entry_points(group=_GROUP):
+        _load(entry.value.partition(":")[0], asked=False)
+
+
+def loaded_names() -> tuple[str, ...]:
+    """Return the names of all loaded plugins, as a process of the same program needs them."""
+    return tuple(_LOADED)
+
+
+def plugin_options() -> list[str]:
+    """Return the words that name, on a command line, the plugins that are not found by themselves, missing ones too."""
+    members = (member for family in FAMILIES.values() for member in family.members.values())
+    missing = sorted({str(member.plugin) for member in members if member.absent})
+    asked = [name for name, is_asked in _LOADED.items() if is_asked]
+    return [word for name in (*asked, *missing) for word in ("--plugin", name)]
+
+
+def _load(name: str, *, asked: bool) -> None:
+    if name in _LOADED:
+        return
+    try:
+        module = import_module(name)
+    except Exception as error:
+        raise PluginError(
+            f"cannot load the plugin {name}: {type(error).__name__}: {error}; name a module that Python finds "
+            f"(installed, or in a folder of PYTHONPATH)"
+        ) from error
+    version = _version(name, module)
+    members = list(_members(name, version, getattr(module, "MEMBERS", None)))
+    for family, kind, member in members:
+        family.add(kind, member)
+    _LOADED[name] = asked
+    _rebuild()
+
+
+def _version(name: str, module: object) -> str:
+    try:
+        return metadata.version(name.partition(".")[0])
+    except metadata.PackageNotFoundError:
+        return str(getattr(module, "__version__", "of unknown version"))
+
+
+def _members(name: str, version: str, given: object) -> Iterable[tuple[Family, str, Member]]:
+    """Check what a module adds."""
+    if not isinstance(given, Mapping) or not all(isinstance(lines, Mapping) for lines in given.values()):
+        raise PluginError(
+            f"{name} is no plugin: it has no MEMBERS, a dict of dicts such as "
+            f'{{"model.encoder.kind": {{"linear": Member("{name}:LinearEncoder", LinearConfig)}}}}'
+        )
+    for path, lines in given.items():
+        family = FAMILIES.get(path)
+        if family is None:
+            raise PluginError(f"the plugin {name}: MEMBERS has {path!r}; families are {', '.join(FAMILIES)}")
+        for kind, member in lines.items():
+            if problem := _problem(family, kind, member):
+                raise PluginError(f"the plugin {name}: {path} = {kind!r} {problem}")
+            yield family, kind, replace(member, plugin=name, version=version, absent=False)
+
+
+def _problem(family: Family, kind: object, member: object) -> str:
+    """What is wrong with a line, in words; empty if nothing is."""
+    if not isinstance(kind, str) or not _NAME.fullmatch(kind):
+        return "is no name; take small letters, digits and underscores"
+    if not isinstance(member, Member):
+        return f"must be a Member, found {member!r}"
+    there = family.members.get(kind)
+    if there is not None and not there.absent:
+        return f"is there already, from {there.plugin or 'iafsweep'}; take another name"
+    if there is None and (owner := family.owner) is not None and (kind in owner.model_fields or hasattr(owner, kind)):
+        return "is a word of the configuration already; take another name"
+    if family is SOURCES:
+        return "" if isinstance(member.knows, SourceFacts) else "needs SourceFacts"
+    if member.knows is None:
+        return ""
+    if member.section is None or family.owner is None:
+        return "can know " + ("a subclass of MemberConfig" if family.owner is not None else "nothing")
+    try:
+        member.section()
+    except ValueError as error:
+        return f"has a section whose fields have no legal defaults: {error}"
+    return ""
+
+
+def _rebuild() -> None:
+    """Let everything that was made of the fields see those that were added."""
+    ModelConfig.model_rebuild(force=True)
+    RunConfig.model_rebuild(force=True)
+    meaning.forget()
+    problems.forget()
+
+
+def stored_with_plugins(values: dict[str, Any], named: Iterable[tuple[str, object]]) -> dict[str, Any]:
+    """Return the values that a file keeps, with what it says of the plugins that it leans on.
+
+    Sections of plugins that the file does not lean on are left out, so that it can be read without them.
+
+    Args:
+        values: all tables; changed.
+        named: fields and their values, all that may name members.
+    """
+    chosen = set(named)
+    used: dict[str, dict[str, dict[str, Any]]] = {}
+    for path, family in FAMILIES.items():
+        for kind, member in family.members.items():
+            if member.plugin is None:
+                continue
+            if (path, kind) in chosen or not _drop_defaults(values, path, kind, member):
+                used.setdefault(member.plugin, {}).setdefault(path, {})[kind] = _said(member)
+    told = {name: {"version": _version_of(name), "members": json.dumps(said)} for name, said in used.items()}
+    return values | ({_KEY: told} if told else {})
+
+
+def _drop_defaults(values: dict[str, Any], path: str, kind: str, member: Member) -> bool:
+    """Take a member's section out if it has no value of its own; return whether none is left."""
+    table: Any = values
+    for each in path.split(".")[:-1]:
+        table = table.get(each, {})
+    if kind not in table:
+        return True
+    if table[kind] != meaning.without_unset(_said(member)):
+        return False
+    del table[kind]
+    return True
+
+
+def _said(member: Member) -> Any:  # noqa: ANN401 - JSON
+    """What a file keeps of a member: the defaults of its section, the facts of a data source."""
+    if member.section is not None:
+        return member.section().model_dump(mode="json")
+    return list(member.knows) if isinstance(member.knows, SourceFacts) else None
+
+
+def _version_of(name: str) -> str:
+    members = (member for family in FAMILIES.values() for member in family.members.values())
+    return next(member.version for member in members if member.plugin == name)
+
+
+def take_plugins(values: dict[str, Any], origin: str) -> None:
+    """Take out of a file's values what it says of plugins; members of those that are not loaded become known by name.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    told = values.pop(_KEY, {})
+    try:
+        absent = [
+            (FAMILIES[path], kind, Member("", _known(kind, said), str(name), str(plugin["version"]), absent=True))
+            for name, plugin in told.items()
+            for path, lines in json.loads(plugin["members"]).items()
+            for kind, said in lines.items()
+            if path in FAMILIES and kind not in FAMILIES[path].members  # a later version may have other families
+        ]
+        if problems_found := [text for family, kind, member in absent if (text := _problem(family, kind, member))]:
+            raise ValueError(problems_found[0])
+    except (ValueError, KeyError, TypeError, AttributeError, NameError) as error:
+        raise ConfigError(f"{origin}: what it says of plugins is damaged ({error}); put the file back") from None
+    for family, kind, member in absent:
+        family.add(kind, member)
+    if absent:
+        _rebuild()
+
+
+def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
+    if said is None:
+        return None
+    if isinstance(said, list):
+        shape, *numbers, about = said
+        return SourceFacts._make((tuple(shape), *numbers, About(*about)))
+    return _placeholder(name, said, MemberConfig)
+
+
+def _placeholder(name: str, said: Mapping[str, Any], base: type[Section]) -> type[Section]:
+    """Return a section with fields of these names and defaults, which takes any values."""
+    if strange := [field for field in said if not _NAME.fullmatch(field) or hasattr(base, field)]:
+        raise ValueError(f"a field cannot be called {strange[0]!r}")
+    fields: dict[str, Any] = {
+        field: (_placeholder(field, value, Section), {}) if isinstance(value, Mapping) else (Any, value)
+        for field, value in said.items()
+    }
+    made: type[Section] = create_model(name, __base__=base, **fields)
+    return made

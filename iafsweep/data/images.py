@@ -1,0 +1,260 @@
+"""Images of one's own: arrays checked whole, as bytes in one layout, with the number of values a pixel can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from iafsweep.config.data import DataConfig, FoundImages
+from iafsweep.data.fingerprint import fingerprint
+from iafsweep.errors import DataError
+from iafsweep.records import Split
+from iafsweep.seeds import generator
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+PARTS: tuple[Split, ...] = ("train", "validation", "test")
+_SHARE = 10
+"""One in so many images is split off for a part that is missing."""
+_MOST = 10_000
+"""So many at most."""
+_BRIGHT = 127
+"""Images of which a pixel is brighter are of 8 bits."""
+_BLOCK = 1000
+_WEIGHTS = (0.299, 0.587, 0.114)
+"""Of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
+
+
+class Images:
+    """Images of one's own, from arrays or tensors.
+
+    They are whole numbers from 0 to 255, truth values, or floats from 0 to 1; ``[N, H, W]``, ``[N, C, H, W]`` or
+    ``[N, H, W, C]`` with one channel or three. Validation and test images that are not given are drawn from the others
+    with fixed seeds: a tenth, at most 10,000.
+
+    Args:
+        train: images to train on.
+        validation: images to choose by.
+        test: images to score.
+        levels: how many values a pixel can have; None: 2 where there are two alone (0 and 1, or 0 and 255), 256 of
+            floats and where a pixel is above 127, else as many as there are up to the largest.
+        name: what they are called in messages.
+
+    Attributes:
+        parts: uint8 [N, C, H, W] by split, values from 0 to ``levels`` - 1.
+        levels: how many values a pixel can have.
+        name: what they are called in messages.
+        path: where they were read, absolute; None of arrays.
+
+    Raises:
+        DataError: a part is empty, of another shape than the first, or holds what is no pixel.
+
+    Example:
+        >>> import iafsweep, numpy
+        >>> images = iafsweep.Images(train=numpy.eye(8, dtype=bool)[None].repeat(30, axis=0))
+        >>> images.levels, tuple(images.test.shape)
+        (2, (3, 1, 8, 8))
+    """
+
+    def __init__(
+        self,
+        train: Array | Tensor,
+        validation: Array | Tensor | None = None,
+        test: Array | Tensor | None = None,
+        *,
+        levels: int | None = None,
+        name: str = "Images",
+    ) -> None:
+        given = {"train": train, "validation": validation, "test": test}
+        arrays = {part: _pixels(given[part], f"{name}, {part}") for part in PARTS if given[part] is not None}
+        shapes = {part: each.shape[1:] for part, each in arrays.items()}
+        for part, shape in shapes.items():
+            if shape != shapes["train"]:
+                raise DataError(f"{name}: images of {part} are {_size(shape)}, of train {_size(shapes['train'])}")
+        self.name = name
+        self.path: str | None = None
+        self._is_prepared = False
+        self.levels = _levels(arrays, levels, name)
+        self.parts: Mapping[Split, Tensor] = {
+            part: torch.from_numpy(_to_bytes(arrays[part], self.levels)) for part in PARTS if part in arrays
+        }
+
+    @cached_property
+    def _split(self) -> tuple[Tensor, Tensor]:
+        """Images to train and validate on, those to validate on last if they came as such, and images to test on."""
+        train = self.parts["train"]
+        if "test" in self.parts:
+            test = self.parts["test"]
+        else:
+            count = _share(len(train), f"{self.name}: {len(train)} images cannot be split into parts; give more")
+            order = torch.randperm(len(train), generator=generator("cpu", 0, "test split"))
+            test, train = train[order[:count].sort().values], train[order[count:].sort().values]
+        return torch.cat([train, self.parts["validation"]]) if "validation" in self.parts else train, test
+
+    @property
+    def training(self) -> Tensor:
+        """Images to train and validate on, uint8 [N, C, H, W]."""
+        return self._split[0]
+
+    @property
+    def test(self) -> Tensor:
+        """Images to test on, uint8 [N, C, H, W]."""
+        return self._split[1]
+
+    @cached_property
+    def found(self) -> FoundImages:
+        """What tells them from others."""
+        training, test = fingerprint(self.training), fingerprint(self.test)
+        own = self.parts.get("validation")
+        few = f"{self.name}: {training.count} images cannot be split into parts; give more"
+        channels, height, width = training.shape
+        return FoundImages(
+            shape=(channels, height, width),
+            levels=self.levels,
+            training_images=training.count,
+            test_images=test.count,
+            validation_images=_share(training.count, few) if own is None else len(own),
+            validation_is_last=own is not None,
+            training_checksum=training.checksum,
+            test_checksum=test.checksum,
+        )
+
+    def prepared(self, config: DataConfig) -> Images:
+        """Return them as a configuration wants them: grey, of another size, black and white turned round.
+
+        Doing so twice changes nothing more.
+        """
+        if self._is_prepared:
+            return self
+        parts, levels = dict(self.parts), self.levels
+        if config.grey:
+            parts = {part: _grey(each) for part, each in parts.items()}
+        if config.image_size is not None and tuple(parts["train"].shape[2:]) != config.image_size:
+            levels = config.levels or 256
+            parts = {part: resized(each, self.levels, config.image_size, levels) for part, each in parts.items()}
+        if config.levels not in (None, levels):
+            raise DataError(f"{self.name} have {levels} levels, and data.levels = {config.levels}; leave it unset")
+        if config.invert:
+            parts = {part: levels - 1 - each for part, each in parts.items()}
+        made = copy(self)
+        made.levels, made.parts, made._is_prepared = levels, parts, True
+        return made
+
+
+def resized(images: Tensor, levels: int, size: tuple[int, int], to_levels: int) -> Tensor:
+    """Return images [N, C, H, W] of another height and width, antialiased, with values from 0 to ``to_levels`` - 1."""
+    scale = (to_levels - 1) / (levels - 1)
+    blocks = [
+        F.interpolate(block.float(), size, mode="bilinear", antialias=True).mul_(scale).round_().to(torch.uint8)
+        for block in images.split(_BLOCK)
+    ]
+    return torch.cat(blocks)
+
+
+def _grey(images: Tensor) -> Tensor:
+    if images.shape[1] == 1:
+        return images
+    weights = torch.tensor(_WEIGHTS).view(1, 3, 1, 1)
+    blocks = [(block * weights).sum(1, keepdim=True).round_().to(torch.uint8) for block in images.split(_BLOCK)]
+    return torch.cat(blocks)
+
+
+def _share(count: int, few: str) -> int:
+    if count < 2:
+        raise DataError(few)
+    return min(max(count // _SHARE, 1), _MOST)
+
+
+def _pixels(given: object, what: str) -> Array:
+    """Check that an array is one of images; returns it as [N, C, H, W], its values as they are."""
+    if isinstance(given, Tensor):
+        given = given.detach().cpu()
+        given = (given.float() if given.dtype == torch.bfloat16 else given).numpy()
+    if not isinstance(given, np.ndarray):
+        raise DataError(f"{what} must be an array or a tensor, found {type(given).__name__}")
+    if given.dtype.kind not in "buif":
+        raise DataError(f"{what} holds {given.dtype}; pixels are uint8, bool, or floats from 0 to 1")
+    if given.ndim == 2:
+        raise DataError(f"{what} is {_size(given.shape)}: reshape it to [images, height, width]")
+    if given.ndim not in (3, 4):
+        raise DataError(f"{what} is {_size(given.shape)}; it must be [N, H, W], [N, C, H, W] or [N, H, W, C]")
+    if 0 in given.shape:
+        raise DataError(f"{what} is empty ({_size(given.shape)}); leave it out, or put images into it")
+    array = _channels_first(given, what)
+    _refuse_no_pixels(array, what)
+    return array
+
+
+def _channels_first(array: Array, what: str) -> Array:
+    if array.ndim == 3:
+        return array[:, None]
+    is_first, is_last = array.shape[1] in (1, 3), array.shape[3] in (1, 3)
+    if is_first and not is_last:
+        return array
+    if is_last and not is_first:
+        return np.moveaxis(array, 3, 1)
+    if is_first:
+        raise DataError(
+            f"{what} is {_size(array.shape)}, which may be [N, C, H, W] or [N, H, W, C]; give grey images as "
+            f"[N, H, W]; of images in colour numpy.moveaxis(x, 3, 1) puts the channels first, with more than 3 behind"
+        )
+    raise DataError(f"{what} is {_size(array.shape)}: no axis of 1 or 3 channels, first or last; leave out the others")
+
+
+def _refuse_no_pixels(array: Array, what: str) -> None:
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f":
+        if not (np.isfinite(low) and np.isfinite(high)):
+            bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            raise DataError(f"{what} holds NaN or infinity, first in image {int(bad.argmax())} (of {int(bad.sum())})")
+        if low < 0 or high > 1:
+            raise DataError(
+                f"{what} has values from {low:g} to {high:g}; floats must be from 0 to 1: divide by the largest value "
+                f"there can be, or give whole numbers as uint8"
+            )
+    elif array.dtype.kind != "b" and (low < 0 or high > 255):
+        raise DataError(f"{what} has values from {low} to {high}; whole numbers must be from 0 to 255")
+
+
+def _levels(arrays: Mapping[Split, Array], asked: int | None, name: str) -> int:
+    """How many values a pixel can have: as asked for, else as found."""
+    kinds = {each.dtype.kind for each in arrays.values()}
+    if len(kinds - set("ui")) + bool(kinds & set("ui")) > 1:
+        raise DataError(f"{name}: parts must be of one type, found {', '.join(str(a.dtype) for a in arrays.values())}")
+    if kinds == {"f"}:
+        is_bits = all(bool(((each == 0) | (each == 1)).all()) for each in arrays.values())
+        return asked or (2 if is_bits else 256)
+    high = max(int(each.max()) for each in arrays.values())
+    is_bits = high in (0, 1) or (high == 255 and all(_is_black_and_white(each) for each in arrays.values()))
+    found = 2 if is_bits else 256 if high > _BRIGHT else high + 1
+    if asked is not None and asked < found:
+        raise DataError(f"{name} has pixels of {high}, and levels = {asked} means values from 0 to {asked - 1}")
+    return asked or found
+
+
+def _is_black_and_white(array: Array) -> bool:
+    return bool(((array == 0) | (array == 255)).all())
+
+
+def _to_bytes(array: Array, levels: int) -> Array:
+    """The values as uint8 from 0 to ``levels`` - 1, in memory of their own."""
+    if array.dtype.kind == "f":
+        blocks = [np.rint(block.astype(np.float32) * (levels - 1)).astype(np.uint8) for block in _blocks(array)]
+        return np.concatenate(blocks)
+    found = np.array(array, dtype=np.uint8, order="C")
+    return np.minimum(found, 1) if levels == 2 else found
+
+
+def _blocks(array: Array) -> list[Array]:
+    return [array[first : first + _BLOCK] for first in range(0, len(array), _BLOCK)]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,1 @@
+"""Commands that messages print, each pasted in the situation that it is printed in."""
