@@ -38,6 +38,7 @@ UNITS = {
     "model.decoder.gated_conv.maps": "maps",
     "model.decoder.mlp.hidden_sizes": "units",
     "model.flow.depth": "steps",
+    "model.likelihood.discretised_logistic_mixture.components": "components",
     "model.flow.context_size": "units",
     "model.flow.made.width": "units",
     "model.flow.made.hidden_layers": "layers",

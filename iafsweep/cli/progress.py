@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 from iafsweep.api.news import StepNews
-from iafsweep.records import EpochMetrics
+from iafsweep.records import EpochMetrics, bits_text
 from iafsweep.texts import seconds_left
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ class TrainingProgress(_Bar, StepNews):
         self._steps = metrics.epoch * self._batches
         figures = f"train {metrics.train_negative_elbo:.2f}"
         if metrics.validation_negative_elbo is not None:
-            figures += f"  validation {metrics.validation_negative_elbo:.2f} nats"
+            bits = bits_text(metrics.validation_bits_per_dim)
+            figures += f"  validation {metrics.validation_negative_elbo:.2f} nats{bits}"
         figures += f"  {metrics.images_per_second:,.0f} images/s"
         self._figures = f"epoch {metrics.epoch}: {figures}"
         following = self._epoch(min(metrics.epoch + 1, self._epochs))

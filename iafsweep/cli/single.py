@@ -152,7 +152,9 @@ class RunOutput(RunNews):
         return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
-        """Print what is wrong with its bounds."""
+        """Print whether it ended early, and what is wrong with its bounds."""
+        if trainer.end_note:
+            self.note(trainer.end_note)
         if trainer.bounds_note:
             self.note(trainer.bounds_note)
 

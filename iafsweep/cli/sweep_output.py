@@ -112,7 +112,8 @@ class SweepOutput(SweepNews):
         self._space = space
         self.message(f"Sweep folder: {folder.path}")
         is_live = self._console.is_terminal
-        progress = LiveProgress(self._console) if is_live else PlainProgress(self.message)
+        dimensions = space.base.image_format.dimensions
+        progress = LiveProgress(self._console, dimensions) if is_live else PlainProgress(self.message, dimensions)
         with (
             faults_in_words(folder.path, lambda: self.going_on),
             tracked_sweep(self._machine.tracker, space, folder, progress) as tracking,

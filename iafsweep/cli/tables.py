@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from iafsweep.cli.console import say
-from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable
+from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable, bits_text
 from iafsweep.records.trust import FEWEST_CHAINS, level_of
 from iafsweep.texts import readable_settings, short_name
 
@@ -31,13 +31,15 @@ def figures_table(estimates: Sequence[Estimate]) -> Table:
     )
     for heading in ("figure", "images"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("nats", "estimator", "untrusted"):
+    in_bits = any(each.bits_per_dim is not None for each in estimates)
+    for heading in ("nats", *(["bits/dim"] if in_bits else []), "estimator", "untrusted"):
         table.add_column(heading, justify="right", no_wrap=True)
     for estimate in estimates:
         table.add_row(
             _name(estimate),
             f"{estimate.split} {estimate.images:,}",
             f"{estimate.nll:.2f} ± {estimate.standard_error:.2f}",
+            *([_text(estimate.bits_per_dim, ".3f")] if in_bits else []),
             _text(estimate.estimator_error, ".3f"),
             _text(estimate.untrusted_share, ".0%"),
         )
@@ -86,7 +88,8 @@ def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
     """Return a line on each sandwich."""
     return [
         f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: mean log p(x) bounded, "
-        f"in expectation, by {each.lower:.3f} ± {each.lower_error:.3f} and {each.upper:.3f} ± {each.upper_error:.3f}, "
+        f"in expectation, by {each.lower:.3f} ± {each.lower_error:.3f}{bits_text(each.bits_per_dim(each.lower))} and "
+        f"{each.upper:.3f} ± {each.upper_error:.3f}{bits_text(each.bits_per_dim(each.upper))}, "
         f"gap {each.gap:.3f} ± {each.gap_error:.3f} nats, {each.untrusted_share:.0%} untrusted"
         for each in sandwiches
     ]

@@ -51,7 +51,10 @@ def _read(path: Path, config: DataConfig) -> Images:
         files = sorted(each for each in path.iterdir() if _IDX.fullmatch(each.name))
         return _idx_files(path, files, config) if files else pictures.read_folder(path, config)
     if not path.exists():
-        raise DataError(f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}")
+        raise DataError(
+            f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}; if they were moved, say "
+            f"where with --data-path"
+        )
     levels = None if config.image_size is not None else config.levels
     match path.suffix.lower():
         case ".npz":

@@ -14,7 +14,7 @@ from iafsweep.models import VAE, PosteriorParameters
 from iafsweep.models.priors import StandardNormalPrior
 
 MakeBridge = Callable[[VAE, Tensor, PosteriorParameters], Bridge]
-"""A model in eval mode, bits [B, X...] and their encoding to a bridge for these images."""
+"""A model in eval mode, images as it sees them [B, X...] and their encoding to a bridge for these images."""
 
 
 def posterior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:

@@ -68,7 +68,7 @@ class SimulatedImages(NamedTuple):
     """Images drawn from the model, with the latent variables they were made from.
 
     Attributes:
-        x: bits, [B, X...].
+        x: bits or levels, [B, X...].
         z: exact samples of p(z|x), [B, D].
     """
 
@@ -86,10 +86,11 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     draws = [generator("cpu", seed, "simulated", place) for place in places]
     size = (1, model.prior.noise_size)
     noise = torch.cat([torch.randn(size, generator=each, dtype=reference.dtype) for each in draws])
-    uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in draws]).to(reference.device)
     with full_precision():
         z = model.prior.from_noise(noise.to(reference.device))
-        return SimulatedImages((uniform < model.decode(z).sigmoid()).to(reference.dtype), z)
+        parameters = model.decode(z)
+    drawn = [model.likelihood.sample(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
+    return SimulatedImages(torch.cat(drawn), z)
 
 
 @torch.no_grad()
@@ -141,7 +142,7 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
         )
 
     with full_precision():
-        bounds = halving_rows(both, rows_with_gradient(images.x.device), shard.count)
+        bounds = halving_rows(both, rows_with_gradient(model), shard.count)
     rates = [bounds.forward.mean_acceptance_rate, bounds.reverse.mean_acceptance_rate]
     moved = [rate for rate in rates if rate is not None]
     return SandwichResult(
@@ -157,9 +158,12 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
 
 
 def summarise_sandwich(
-    results: Sequence[SandwichResult], config: EvaluationConfig, pilot: FrozenStepSize
+    results: Sequence[SandwichResult], config: EvaluationConfig, pilot: FrozenStepSize, dimensions: int | None = None
 ) -> SandwichEstimate:
-    """Return the bounds and their gap over all simulated images, in whatever order the shards come."""
+    """Return the bounds and their gap over all simulated images, in whatever order the shards come.
+
+    ``dimensions`` are the values of an image, of images that are not bits.
+    """
     results = sorted(results, key=lambda result: result.shard.first)
     start = results[0].shard.start
     hais = config.hais.resolved(start)
@@ -186,6 +190,7 @@ def summarise_sandwich(
         step_size=pilot.step_size,
         gradient_evaluations=results[0].gradient_evaluations,
         seconds=math.fsum(each.seconds for each in results) + pilot.seconds,
+        dimensions=dimensions,
     )
 
 

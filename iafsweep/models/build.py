@@ -5,35 +5,35 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
 from iafsweep.models.layers import NormalisedLinear, SmallLinear
+from iafsweep.models.likelihoods import build_likelihood
 from iafsweep.models.made import MaskedLayer
 from iafsweep.models.priors import build_prior
 from iafsweep.models.priors.vamp import VampPrior
-from iafsweep.models.shapes import ImageShape
 from iafsweep.models.vae import VAE
 from iafsweep.models.weight_norm import apply_weight_norm
 
 
-def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
-    """Build the model of ``config`` for images of one shape, on the CPU, in float32, in training mode.
+def build_model(config: ModelConfig, image: ImageFormat, seed: int) -> VAE:
+    """Build the model of ``config`` for images of one format, on the CPU, in float32, in training mode.
 
     Same arguments, same weights; the global random state is left as it was.
 
     Args:
         config: kinds and sizes of the networks.
-        image_shape: channels, height, width.
+        image: their shape and levels; ``RunConfig.image_format`` says those of a run.
         seed: of the starting weights.
 
     Raises:
-        ValueError: a network cannot be built for images of this shape.
+        ValueError: the likelihood is none of such images.
     """
     # PyTorch's constructors draw weights of their own, which are overwritten below.
     with torch.random.fork_rng(devices=[]):
-        model = _assemble(config, image_shape)
+        model = _assemble(config, image)
     initialise(model, torch.Generator().manual_seed(seed))
     if config.normalisation == "weight_norm":
         apply_weight_norm(model)
@@ -41,20 +41,21 @@ def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
     return model.to(memory_format=torch.channels_last)
 
 
-def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
+def _assemble(config: ModelConfig, image: ImageFormat) -> VAE:
     size = config.latent_size
     momentum = config.batch_norm_momentum if config.normalisation == "batch_norm" else None
-    encoder = build_encoder(config.encoder, image_shape, size, momentum)
+    likelihood = build_likelihood(config.likelihood, image)
+    encoder = build_encoder(config.encoder, image.shape, size, momentum)
     flow = build_flow(config.flow, size, momentum)
     context_size = flow.context_size
-    prior = build_prior(config.prior, size, image_shape, encoder, config.posterior_offset)
+    prior = build_prior(config.prior, size, image, encoder, config.posterior_offset)
     return VAE(
         encoder,
         None if context_size is None else NormalisedLinear(encoder.hidden_size, context_size, momentum),
         flow,
-        build_decoder(config.decoder, image_shape, size, momentum),
+        build_decoder(config.decoder, likelihood.parameter_shape, size, momentum),
         prior,
-        image_shape=image_shape,
+        likelihood,
         latent_size=size,
         posterior_offset=config.posterior_offset,
     )

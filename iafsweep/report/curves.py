@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iafsweep.errors import RunFolderError
 from iafsweep.records import METRIC, EpochMetrics, LeaderboardRow, TextTable
+from iafsweep.report.scored import nats_note
 from iafsweep.run_files import metrics_file
 
 MOST_CURVES = 500
@@ -67,7 +68,8 @@ def learning_curves(
     most = max(_FEWEST_POINTS, min(_MOST_POINTS, _POINTS_IN_ALL // max(len(shown), 1)))
     curves = {trial: _columns(metrics[trial], most) for trial in shown}
     names = dict.fromkeys(name for columns in curves.values() for name in columns if name not in ("epoch", "elapsed"))
-    return {name: _label(name) for name in names}, curves, _missing(rows, len(began), len(shown))
+    in_bits = nats_note(next((row.dimensions for row in rows), None)) if shown else ""
+    return {name: _label(name) for name in names}, curves, f"{_missing(rows, len(began), len(shown))}{in_bits}".strip()
 
 
 def best_epochs(rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]) -> TextTable:

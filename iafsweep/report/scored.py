@@ -1,5 +1,6 @@
 """The test figures of the scored trials: with what says whether to trust them, and how they differ image by image."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -13,6 +14,7 @@ from iafsweep.records import (
     PairedDifference,
     ShareCell,
     TextTable,
+    bits_detail,
     shown_figures,
 )
 from iafsweep.results.comparison import compare_images
@@ -62,8 +64,8 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
             each.start,
             each.settings,
             f"{each.images:,}",
-            FigureCell(value=each.lower, error=each.lower_error),
-            FigureCell(value=each.upper, error=each.upper_error),
+            FigureCell(value=each.lower, error=each.lower_error, details=bits_detail(each.bits_per_dim(each.lower))),
+            FigureCell(value=each.upper, error=each.upper_error, details=bits_detail(each.bits_per_dim(each.upper))),
             FigureCell(value=each.gap, error=each.gap_error),
             ShareCell(untrusted=each.untrusted_share),
             share(each.acceptance_rate),
@@ -100,6 +102,11 @@ def paired(folder: SweepFolder, evaluations: Mapping[str, Evaluation]) -> tuple[
     return found, note
 
 
+def nats_note(dimensions: int | None) -> str:
+    """Return a sentence on how nats become bits per dimension; nothing of images that are bits."""
+    return "" if dimensions is None else f" {dimensions * math.log(2):,.2f} nats per image are 1 bit per dimension."
+
+
 def number(value: float | None, places: int = 2) -> str:
     """Return a figure as text; a dash for none."""
     return "–" if value is None else f"{value:.{places}f}"
@@ -120,7 +127,7 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str | FigureCell | Shar
         METHODS[each.method],
         readable_settings(each.settings),
         f"{each.images:,}",
-        FigureCell(value=each.nll, error=each.standard_error),
+        FigureCell(value=each.nll, error=each.standard_error, details=bits_detail(each.bits_per_dim)),
         "–" if each.untrusted_share is None else ShareCell(untrusted=each.untrusted_share),
         number(each.pareto_k),
         number(each.log_weight_variance),

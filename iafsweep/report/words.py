@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from iafsweep.records import Estimate, Evaluation, Figure, LeaderboardRow
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNEVEN
 from iafsweep.report.contents import Judged, Tile
-from iafsweep.report.scored import METHODS, MOST_TRIALS, number, test_estimates
+from iafsweep.report.scored import METHODS, MOST_TRIALS, nats_note, number, test_estimates
 from iafsweep.results.status import Status
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.base import why_exhausted
@@ -77,7 +77,11 @@ def why_no_best(rows: Sequence[LeaderboardRow]) -> Judged:
 
 def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[str]) -> list[Tile]:
     """Return the figures of the best trial with what each rests on."""
-    bound = (f"{best.validation_images or 0:,} images", f"epoch {best.best_epoch} of {best.epochs}")
+    bound = (
+        *_bits(best.validation_bits_per_dim),
+        f"{best.validation_images or 0:,} images",
+        f"epoch {best.best_epoch} of {best.epochs}",
+    )
     found = [Tile(label="validation −ELBO", value=number(best.validation_negative_elbo), foot=bound)]
     estimates = {} if evaluation is None else test_estimates(evaluation, show)
     beside = best.nll_importance_sampling_on_hais_images
@@ -91,6 +95,7 @@ def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[st
     sampled = None if best.retrained is None else best.retrained.nll_importance_sampling
     if sampled is not None:
         foot = (
+            *_bits(sampled.bits_per_dim),
             f"mean over {sampled.seeds} seeds, ± one seed's standard deviation",
             f"{sampled.images or 0:,} images",
             f"{sampled.samples or 0:,} samples",
@@ -100,9 +105,14 @@ def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[st
     return found
 
 
+def _bits(bits_per_dim: float | None) -> list[str]:
+    """Bits per dimension, for the foot of a tile; nothing of images that are bits."""
+    return [] if bits_per_dim is None else [f"{bits_per_dim:.3f} bits/dim"]
+
+
 def _estimate_tile(name: str, estimate: Estimate, sampled: Figure | None) -> Tile:
     """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
-    foot = [f"{estimate.images:,} images", readable_settings(estimate.settings)]
+    foot = [*_bits(estimate.bits_per_dim), f"{estimate.images:,} images", readable_settings(estimate.settings)]
     if sampled is not None:
         foot.append(f"IS on the same: {number(sampled.value)}")
     return Tile(
@@ -163,7 +173,8 @@ def estimators_note(evaluations: Mapping[str, Evaluation]) -> str:
         said.append("hais_gap: not measured; Environment has the command.")
     if len(evaluations) > MOST_TRIALS:
         said.append(f"The best {MOST_TRIALS} of {len(evaluations):,} scored trials are shown.")
-    return " ".join(said)
+    dimensions = next((each.dimensions for found in evaluations.values() for each in found.estimates), None)
+    return " ".join(said) + nats_note(dimensions)
 
 
 def what_is_left(

@@ -209,11 +209,19 @@ def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[Leaderboar
 def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     """Return a trial's row: what the ledger tells of its training."""
     proposed, end = trial.proposed, trial.finished
+    data = space.base.data
     found = trial.candidate(space) if trial.afresh else None
     seed = proposed.seed if found is None else found.config.training.seed
     if end is None:
         status: TrialStatus = "interrupted" if trial.starts else "pending"
-        return LeaderboardRow(trial=trial.trial, status=status, parameters=proposed.parameters, seed=seed)
+        return LeaderboardRow(
+            trial=trial.trial,
+            status=status,
+            parameters=proposed.parameters,
+            seed=seed,
+            data=data.measured_on,
+            dimensions=data.image_format.dimensions,
+        )
     return LeaderboardRow(
         trial=trial.trial,
         status=end.status,
@@ -229,6 +237,8 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         seed=seed,
         checkpoint=scored_checkpoint(trial.trial, end, space),
         error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
+        data=data.measured_on,
+        dimensions=data.image_format.dimensions,
     )
 
 

@@ -77,10 +77,11 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
-    checkpoints, whether to compile, the seed; sizes of encoders, decoders and flows of other kinds; the flow's values
-    at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning rate decay, an
-    objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds without
-    validation images.
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders, flows and likelihoods of other kinds; the
+    flow's values at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning
+    rate decay, an objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds
+    without validation images (that of bits which are drawn for training stays); bits drawn anew each epoch and a
+    Bernoulli likelihood, which all configurations had once.
     """
     values = identity(config, "configuration")
     return {
@@ -93,8 +94,13 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
 def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     if config.data.is_known:
         values["validation_images"] = config.data.held_out
+        values.pop("binarisation", None)
+        if config.data.resolved_binarisation != "dynamic":
+            values["binarisation"] = config.data.resolved_binarisation
     if values["validation_images"] == 0:
-        del values["split_seed"], values["binarisation_seed"]
+        del values["split_seed"]
+        if values.get("binarisation") != "fixed":
+            del values["binarisation_seed"]
     return values
 
 
@@ -103,6 +109,9 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
         kept = {name: value for name, value in values[part].items() if not isinstance(value, dict)}
         values[part] = kept | {kind: values[part].get(kind, {})}
+    sizes = values.pop("likelihood", {})
+    if (likelihood := config.likelihood) != "bernoulli":
+        values["likelihood"] = {"kind": likelihood, likelihood: sizes.get(likelihood, {})}
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:
@@ -152,10 +161,9 @@ def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
             values.pop(name, None)
     if not (training.weight_average and config.model.has_batch_norm):
         values.pop("weight_average_images", None)
-    if "weight_average_images" in values:
+    if "weight_average_images" in values and config.data.is_known:
         values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
-    if (
-        patience := training.early_stopping_epochs
-    ) is not None and patience + training.settled_epochs >= training.epochs:
-        values.pop("early_stopping_epochs")
+    patience = training.early_stopping_epochs
+    if patience is not None and patience + training.settled_epochs >= training.epochs:
+        del values["early_stopping_epochs"]
     return values

@@ -70,6 +70,8 @@ VAMP = {
     "model.flow.depth": 0,
     "model.normalisation": "none",
 }
+LEVELS = {"data.binarisation": "none", "model.likelihood.kind": "discretised_logistic"}
+MIXTURE = LEVELS | {"model.likelihood.kind": "discretised_logistic_mixture"}
 LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}
@@ -101,6 +103,9 @@ CHANGES = {
     "data.validation_images": Change({}, 500, "images"),
     "data.split_seed": Change({}, 1, "images"),
     "data.binarisation_seed": Change({}, 1, "training"),
+    "data.binarisation": Change({}, "threshold", "training"),
+    "model.likelihood.kind": Change(LEVELS, "discretised_logistic_mixture", "model"),
+    "model.likelihood.discretised_logistic_mixture.components": Change(MIXTURE, 3, "model"),
     "model.latent_size": Change({}, 4, "model"),
     "model.posterior_offset": Change({}, -2.0, "model"),
     "model.batch_norm_momentum": Change({}, 0.5, "model"),

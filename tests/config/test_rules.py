@@ -75,6 +75,26 @@ RULES = [
     ),
     ({"training__batch_size": 1}, "batch_size: ", {"training__batch_size": 2}),
     (
+        {"data__binarisation": "none", "model__likelihood__kind": "bernoulli"},
+        "'bernoulli' is of bits, .*mnist have 256 levels; take .*'discretised_logistic', or data.binarisation = 'dyn",
+        {"data__binarisation": "none"},
+    ),
+    (
+        {"model__likelihood__kind": "discretised_logistic_mixture"},
+        "is of the images' own levels, and data.binarisation = 'dynamic' makes bits of them; set .* = 'none'",
+        {"data__binarisation": "none", "model__likelihood__kind": "discretised_logistic_mixture"},
+    ),
+    (
+        {"data__binarisation": "threshold", "evaluation__binarisations": 2},
+        "binarisations = 2 averages over bits drawn several times, and data.binarisation = 'threshold' draws none",
+        {"data__binarisation": "fixed", "evaluation__binarisations": 2},
+    ),
+    (
+        {"model__likelihood__kind": "gaussian"},
+        "model.likelihood.kind: must be 'bernoulli', 'discretised_logistic' or .*found 'gaussian'",
+        {"model__likelihood__kind": "bernoulli"},
+    ),
+    (
         {"training__batch_size": 55_001},
         "training.batch_size = 55001 is more than the 55,000 training images",
         {"training__batch_size": 55_000},

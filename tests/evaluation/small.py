@@ -2,7 +2,7 @@
 
 import torch
 
-from iafsweep.config import EvaluationConfig, ModelConfig, RunConfig
+from iafsweep.config import EvaluationConfig, ImageFormat, ModelConfig, RunConfig
 from iafsweep.models import build_model
 from iafsweep.seeds import generator
 
@@ -34,7 +34,7 @@ def model_of(flow):
 
 
 def small_model(flow="iaf"):
-    return build_model(model_of(flow), (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+    return build_model(model_of(flow), ImageFormat((1, 8, 8)), seed=0).eval().requires_grad_(requires_grad=False)
 
 
 def run_config(**evaluation):

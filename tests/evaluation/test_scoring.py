@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from iafsweep.config import EvaluationConfig
+from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.evaluate import evaluate, plan_jobs
@@ -32,7 +32,7 @@ def score(model, method, first, count, settings=SETTINGS, step_size=None, **chan
     }[method]
     given = {"method": method, "split": "test", "binarisation_seed": 0, "samples": samples} | changes
     shard = Shard(first=first, count=count, **given)
-    return score_shard(model, GREY[first : first + count], shard, settings, step_size)
+    return score_shard(model, GREY[first : first + count], shard, RunConfig(evaluation=settings), step_size)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_hais_without_a_step_size_and_a_wrong_number_of_images_are_errors(model)
         score(model, "hais", 0, 4)
     shard = Shard(method="hais", split="test", binarisation_seed=0, first=0, count=5, samples=4)
     with pytest.raises(ValueError, match="the shard has 5 images, got 4"):
-        score_shard(model, GREY[:4], shard, SETTINGS, 0.1)
+        score_shard(model, GREY[:4], shard, RunConfig(evaluation=SETTINGS), 0.1)
 
 
 def test_the_pilot_freezes_a_step_size_in_its_range(model):
-    frozen = tune_on_test_images(model, GREY, SETTINGS, 0)
+    frozen = tune_on_test_images(model, GREY, RunConfig(evaluation=SETTINGS), 0)
     assert SETTINGS.hais.minimum_step_size <= frozen.step_size <= SETTINGS.hais.resolved().maximum_step_size
-    assert frozen.step_size == tune_on_test_images(model, GREY, SETTINGS, 0).step_size
+    assert frozen.step_size == tune_on_test_images(model, GREY, RunConfig(evaluation=SETTINGS), 0).step_size
 
 
 def test_the_run_that_counts_knows_only_the_step_size_of_its_pilot(model):

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from iafsweep.config import EvaluationConfig
+from iafsweep.config import EvaluationConfig, ImageFormat
 from iafsweep.evaluation.bridges import encode
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.scoring import FrozenStepSize
@@ -101,7 +101,7 @@ def test_more_temperatures_close_the_sandwich(model):
 
 
 def test_a_flow_that_cannot_be_inverted_widens_the_sandwich():
-    model = build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+    model = build_model(MODEL, ImageFormat((1, 8, 8)), seed=0).eval().requires_grad_(requires_grad=False)
     for step in model.flow.steps:
         for name, bias in step.made.named_parameters():
             if name.endswith("bias"):

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from iafsweep.config import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig, PriorConfig
+from iafsweep.config import (
+    DecoderConfig,
+    EncoderConfig,
+    FlowConfig,
+    ImageFormat,
+    MadeConfig,
+    MlpConfig,
+    ModelConfig,
+    PriorConfig,
+)
 from iafsweep.config.model import (
     AutoregressivePriorConfig,
     GatedConvDecoderConfig,
@@ -114,7 +123,7 @@ PRIOR_SIZES = {
 def make_prior(kind, latent_size=LATENT_SIZE):
     """The prior of a kind; `vamp` leans on an encoder without batch norm."""
     encoder = build_encoder(encoder_config("mlp"), IMAGE_SHAPE, latent_size, None)
-    return build_prior(PriorConfig(kind=kind, **PRIOR_SIZES), latent_size, IMAGE_SHAPE, encoder, -0.5)
+    return build_prior(PriorConfig(kind=kind, **PRIOR_SIZES), latent_size, ImageFormat(IMAGE_SHAPE), encoder, -0.5)
 
 
 PRIOR_CASES = {kind: lambda kind=kind: make_prior(kind) for kind in ("standard_normal", *PRIOR_SIZES)}

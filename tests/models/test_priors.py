@@ -20,7 +20,7 @@ from model_cases import (
 )
 from torch.autograd.functional import jacobian
 
-from iafsweep.config import ModelConfig, PriorConfig
+from iafsweep.config import ImageFormat, ModelConfig, PriorConfig
 from iafsweep.estimators.annealing import annealed_importance_sampling
 from iafsweep.evaluation.bridges import prior_bridge
 from iafsweep.evaluation.simulated import simulate
@@ -46,7 +46,7 @@ def whole_model(kind, normalisation="batch_norm", **settings):
     encoder = "gated_conv" if kind == "vamp" else "mlp"
     prior = PriorConfig.model_validate({"kind": kind, "autoregressive": {"width": 9}, "vamp": {"components": 3}})
     config = model_config(encoder=encoder, flow=flow, prior=prior, normalisation=normalisation, **settings)
-    return build_model(config, IMAGE_SHAPE, 3)
+    return build_model(config, ImageFormat(IMAGE_SHAPE), 3)
 
 
 def grid():
@@ -191,6 +191,19 @@ def test_a_deeper_copy_of_a_vamp_prior_leans_on_its_own_encoder():
 def test_what_does_not_go_together_is_refused_with_the_reason(values, said):
     with pytest.raises(ValueError, match=said):
         ModelConfig.model_validate(values)
+
+
+def test_the_vamp_prior_is_the_mixture_of_posteriors_on_paper_in_float32_too():
+    prior = trained("vamp")
+    z = 3 * normal(20, LATENT_SIZE)
+    mean, log_std = prior.components(torch.float64)
+    each = torch.distributions.Normal(mean, log_std.exp()).log_prob(z[:, None]).sum(-1)
+    expected = torch.logsumexp(each, 1) - math.log(len(mean))
+    assert torch.allclose(prior.log_density(z), expected, atol=1e-9)
+    prior.fix()
+    low = prior.log_density(z.float())
+    assert low.dtype == torch.float32
+    assert torch.allclose(low.double(), expected, rtol=1e-5)
 
 
 def test_vamp_goes_with_an_encoder_without_batch_norm():

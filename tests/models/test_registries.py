@@ -5,16 +5,23 @@ from typing import get_args
 import pytest
 from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS, PRIOR_CASES
 
-from iafsweep.config import DECODERS, ENCODERS, FLOWS, PRIORS, MadeConfig
+from iafsweep.config import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, MadeConfig
 from iafsweep.config.plugins import FAMILIES
 from iafsweep.models import CONTEXT_ENTRIES
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.flows import Flow, FlowStep, StepwiseFlow, build_flow
+from iafsweep.models.likelihoods import Likelihood
 from iafsweep.models.priors import Prior
 
-BASES = {ENCODERS.path: Encoder, DECODERS.path: Decoder, FLOWS.path: FlowStep, PRIORS.path: Prior}
+BASES = {
+    ENCODERS.path: Encoder,
+    DECODERS.path: Decoder,
+    FLOWS.path: FlowStep,
+    PRIORS.path: Prior,
+    LIKELIHOODS.path: Likelihood,
+}
 
 
 def descendants(base):

@@ -22,6 +22,7 @@ from model_cases import (
 from torch import nn
 from torch.autograd.functional import jacobian
 
+from iafsweep.config import ImageFormat
 from iafsweep.models import VAE, build_model, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import IdentityFlow
 
@@ -31,7 +32,7 @@ IN_TWO_DIMENSIONS = ["identity", "gated", "gated_bias", "gated_linear", "shift",
 
 
 def make_model(image_shape=IMAGE_SHAPE, seed=0, **settings):
-    return settled(build_model(model_config(**settings), image_shape, seed), seed=seed)
+    return settled(build_model(model_config(**settings), ImageFormat(image_shape), seed), seed=seed)
 
 
 def log_posterior(model, noise, parameters):
@@ -260,7 +261,7 @@ def test_context_map_and_flow_must_agree():
             IdentityFlow(),
             model.decoder,
             model.prior,
-            image_shape=IMAGE_SHAPE,
+            model.likelihood,
             latent_size=LATENT_SIZE,
             posterior_offset=0.0,
         )

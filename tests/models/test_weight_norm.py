@@ -7,6 +7,7 @@ import torch
 from model_cases import IMAGE_SHAPE, LATENT_SIZE, generator, influence_of_other_rows, model_config, normal
 from torch.nn.utils import parametrize
 
+from iafsweep.config import ImageFormat
 from iafsweep.models import build_model
 from iafsweep.models.made import ConditionalMade, MaskedLayer
 from iafsweep.models.weight_norm import hidden_layers, remove_weight_norm, start_from_data
@@ -17,7 +18,7 @@ ROWS = 50
 
 def model_of(networks, normalisation="weight_norm", **settings):
     config = model_config(encoder=networks, decoder=networks, normalisation=normalisation, **settings)
-    return build_model(config, IMAGE_SHAPE, 3)
+    return build_model(config, ImageFormat(IMAGE_SHAPE), 3)
 
 
 def batch(rows=ROWS):

@@ -8,9 +8,10 @@ import pytest
 
 from iafsweep import load_sweep
 from iafsweep.records import EpochMetrics, LeaderboardRow
-from iafsweep.report.curves import learning_curves, thinned
+from iafsweep.report.curves import best_epochs, learning_curves, thinned
 from iafsweep.report.importance import FEWEST_TRIALS
 from iafsweep.report.variance import explained_variance
+from iafsweep.report.words import tiles
 from iafsweep.training import RunFolder
 from tests.report.sweeps import SweepMaker, contents_of, epoch_metrics, space
 
@@ -42,14 +43,25 @@ def test_a_curve_leaves_out_what_is_not_finite():
 
 def test_metrics_that_are_new_become_curves_of_their_own():
     class Later(EpochMetrics):
-        active_units: int
-        gradient_norm: float
+        effective_rank: float
 
-    later = Later(**epoch_metrics(1, 100.0).model_dump(), active_units=12, gradient_norm=0.25)
-    rows = [LeaderboardRow(trial="t1", status="completed")]
-    series, curves, _ = learning_curves(rows, {"t1": [later]})
+    known = epoch_metrics(1, 100.0).model_dump() | {"active_units": 12, "gradient_norm": 0.25}
+    rows = [LeaderboardRow(trial="t1", status="completed", best_epoch=1)]
+    metrics = {"t1": [Later(**known, effective_rank=3.5)]}
+    series, curves, _ = learning_curves(rows, metrics)
     assert (series["active_units"], curves["t1"]["active_units"]) == ("active units", (12.0,))
     assert curves["t1"]["gradient_norm"] == (0.25,)
+    assert (series["effective_rank"], curves["t1"]["effective_rank"]) == ("effective rank", (3.5,))
+    assert best_epochs(rows, metrics).rows == (("t1", "1", "–", "–", "12", "0.25", "–", "0.001"),)
+
+
+def test_images_of_levels_have_bits_per_dimension_too():
+    best = LeaderboardRow(trial="t1", status="completed", validation_negative_elbo=6000.0, dimensions=3072)
+    (bound, _) = tiles(best, None, ())
+    assert f"{6000 / 3072 / math.log(2):.3f} bits/dim" in bound.foot
+    assert (
+        "2,129.35 nats per image are 1 bit per dimension" in learning_curves([best], {"t1": [epoch_metrics(1, 1.0)]})[2]
+    )
 
 
 def test_many_trials_have_the_curves_of_the_best():

@@ -19,6 +19,8 @@ GATED = {"model__encoder__kind": "gated_conv", "model__decoder__kind": "gated_co
 NOT_MEASURED = {
     f"training.{name}" for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile")
 }
+LEVELS = {"data__binarisation": "none"}
+ALL = {"data__validation_images": 0, "evaluation__checkpoint": "last"}
 NO_FLOW = {"model__flow__depth": 0}
 PLANAR, SPLINE, SYLVESTER = ({"model__flow__kind": kind} for kind in ("planar", "spline", "sylvester"))
 TRIANGULAR = SYLVESTER | {"model__flow__sylvester__variant": "triangular"}
@@ -83,6 +85,11 @@ AVERAGED = {"training__weight_average": 0.999}
             {"data__validation_images": 0, "evaluation__checkpoint": "last", "data__split_seed": 3},
         ),
         ({"training__learning_rate": 1}, {"training__learning_rate": 1.0}),
+        ({}, {"data__binarisation": "dynamic"}),  # the default
+        ({}, {"model__likelihood__kind": "bernoulli"}),
+        ({}, {"model__likelihood__discretised_logistic_mixture__components": 3}),
+        (LEVELS, LEVELS | {"model__likelihood__kind": "discretised_logistic"}),
+        (LEVELS, LEVELS | {"model__likelihood__discretised_logistic_mixture__components": 3}),
     ],
 )
 def test_same_training_same_key(one, other):
@@ -112,6 +119,9 @@ def test_same_training_same_key(one, other):
         ),
         ({}, {"data__validation_images": 4999}),
         ({}, {"data__binarisation_seed": 1}),
+        ({}, {"data__binarisation": "threshold"}),
+        ({}, LEVELS),
+        (ALL | {"data__binarisation": "fixed"}, ALL | {"data__binarisation": "fixed", "data__binarisation_seed": 1}),
     ],
 )
 def test_other_training_other_key(one, other):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from iafsweep.config import TrainingConfig
+from iafsweep.config import ImageFormat, TrainingConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.densities import diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import Flow, IdentityFlow
@@ -211,7 +211,7 @@ def test_several_samples_are_the_mean_of_each():
 @pytest.mark.parametrize("name", FLOW_CONFIGS)
 def test_which_flows_push_scores_the_configuration_knows(name):
     flow = FLOW_CONFIGS[name]
-    model = build_model(model_config(flow=flow), IMAGE_SHAPE, seed=0)
+    model = build_model(model_config(flow=flow), ImageFormat(IMAGE_SHAPE), seed=0)
     assert model.flow.pushes_scores is flow.pushes_scores
     if not flow.pushes_scores:
         with pytest.raises(ValueError, match="StepwiseFlow pushes no scores"):
@@ -221,7 +221,7 @@ def test_which_flows_push_scores_the_configuration_knows(name):
 @pytest.mark.parametrize("name", ["identity", "planar", "sylvester_orthogonal", "sylvester_householder"])
 def test_the_score_of_a_posterior_is_the_gradient_of_its_density(name):
     """By differences of log q(z|x), for which the flow is inverted."""
-    model = settled(build_model(model_config(flow=FLOW_CONFIGS[name]), IMAGE_SHAPE, seed=0))
+    model = settled(build_model(model_config(flow=FLOW_CONFIGS[name]), ImageFormat(IMAGE_SHAPE), seed=0))
     draws = torch.Generator().manual_seed(3)
     parameters = model.encode(torch.rand(2, *IMAGE_SHAPE, generator=draws).round())
     noise = torch.randn(5, 2, 4, generator=draws, dtype=torch.float64)
@@ -249,7 +249,7 @@ def compare_captured(objective, precision, tolerance, backend, flow="identity"):
     size = (6, 4) if objective.samples == 1 else (objective.samples, 6, 4)
     batch, found = Batch(x, torch.randn(size, generator=draws)), []
     for compiles in (False, True):
-        model = build_model(model_config(flow=FLOW_CONFIGS[flow]), IMAGE_SHAPE, seed=0)
+        model = build_model(model_config(flow=FLOW_CONFIGS[flow]), ImageFormat(IMAGE_SHAPE), seed=0)
         gradient = gradient_of(model, Computing(precision, compiled=compiles), objective)
         if compiles:
             gradient = gradient.compiled(functools.partial(torch.compile, backend=backend, fullgraph=True))

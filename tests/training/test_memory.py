@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iafsweep.config import load_config
+from iafsweep.config import ImageFormat, load_config
 from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import UserError
 from iafsweep.models import build_model
@@ -19,7 +19,7 @@ def test_parameters_and_activations_are_those_of_the_real_model(config, flow):
     kind = config.model.flow.model_copy(update={"kind": flow, "sylvester": SylvesterConfig(columns=3)})
     config = config.model_copy(update={"model": config.model.model_copy(update={"flow": kind})})
     need = memory.training_memory(config)
-    model = build_model(config.model, (1, 28, 28), 0)
+    model = build_model(config.model, ImageFormat((1, 28, 28)), 0)
     assert sum(need.parameters.values()) == sum(each.numel() for each in model.parameters())
     kept = {}
     weights = {each.data_ptr() for each in model.state_dict(keep_vars=True).values()}

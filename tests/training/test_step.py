@@ -9,7 +9,7 @@ import weakref
 import pytest
 import torch
 
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models import PosteriorParameters, build_model
 from iafsweep.models.made import MaskedLayer
 from iafsweep.seeds import generator
@@ -46,7 +46,7 @@ def model_of(kind, depth=2, flow="iaf", **more):
     values = SMALL | {"flow": SMALL["flow"] | {"depth": depth, "kind": flow} | FLOWS[flow]} | more
     for side in ("encoder", "decoder"):
         values[side] = SMALL[side] | {"kind": kind}
-    return build_model(ModelConfig.model_validate(values), (1, 8, 8), seed=0)
+    return build_model(ModelConfig.model_validate(values), ImageFormat((1, 8, 8)), seed=0)
 
 
 def batches(count=3, size=20):
@@ -62,6 +62,18 @@ def trained(kind, computing, **arguments):
     model = model_of(kind, **arguments)
     step = step_of(model, computing)
     return torch.stack([step(batch, 0.7) for batch in batches()]), model, step
+
+
+@pytest.mark.parametrize("kind", ["discretised_logistic", "discretised_logistic_mixture"])
+def test_the_step_of_levels_and_colours_is_one_graph(kind):
+    """Without it nothing could be compiled; what a compiler makes of the graph is not looked at here."""
+    values = {side: SMALL[side] | {"kind": "mlp"} for side in ("encoder", "decoder")} | {"likelihood": {"kind": kind}}
+    model = build_model(ModelConfig.model_validate(SMALL | values), ImageFormat((3, 6, 5), 256), seed=0).eval()
+    x = torch.randint(256, (10, 3, 6, 5), generator=generator("cpu", 1)).float()
+    noise = torch.randn(10, 4, generator=generator("cpu", 2))
+    terms = mean_terms(model, EAGER)
+    traced = torch.compile(terms, dynamic=False, fullgraph=True, backend="aot_eager")
+    assert [each.item() for each in traced(x, noise)] == [each.item() for each in terms(x, noise)]
 
 
 NETWORKS = [("mlp", "iaf"), ("resnet", "iaf"), ("gated_conv", "iaf")]

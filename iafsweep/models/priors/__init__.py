@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.priors.base import Passes, Prior
 from iafsweep.models.priors.standard_normal import StandardNormalPrior
-from iafsweep.models.shapes import ImageShape
 
 
 def build_prior(
-    config: PriorConfig, latent_size: int, image_shape: ImageShape, encoder: Encoder, posterior_offset: float
+    config: PriorConfig, latent_size: int, image: ImageFormat, encoder: Encoder, posterior_offset: float
 ) -> Prior:
     """Make the prior that ``config.kind`` names; arguments as those of :meth:`Prior.from_config`.
 
@@ -23,7 +22,7 @@ def build_prior(
         ValueError: its networks are too narrow for the latent size.
     """
     member: type[Prior] = config.family.load(config.kind)
-    return member.from_config(config, latent_size, image_shape, encoder, posterior_offset)
+    return member.from_config(config, latent_size, image, encoder, posterior_offset)
 
 
 __all__ = ["Passes", "Prior", "StandardNormalPrior", "build_prior"]

@@ -12,13 +12,12 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import AutoregressivePriorConfig
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.layers import SmallLinear
 from iafsweep.models.made import ConditionalMade, OutputLayer
 from iafsweep.models.priors.base import FlowPrior, Passes
-from iafsweep.models.shapes import ImageShape
 
 _STEEPEST = 3.0
 """Log-scales of a layer are kept between minus and plus this, so that no coordinate can run away."""
@@ -41,7 +40,7 @@ class AutoregressivePrior(FlowPrior):
         cls,
         config: PriorConfig,
         latent_size: int,
-        image_shape: ImageShape,
+        image: ImageFormat,
         encoder: Encoder,
         posterior_offset: float,
     ) -> AutoregressivePrior:

@@ -8,10 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.shapes import ImageShape
 
 Passes = Callable[[int, int], None]
 """Hears, after each pass of a network, how many are done and of how many."""
@@ -38,7 +37,7 @@ class Prior(nn.Module, ABC):
         cls,
         config: PriorConfig,
         latent_size: int,
-        image_shape: ImageShape,
+        image: ImageFormat,
         encoder: Encoder,
         posterior_offset: float,
     ) -> Prior:
@@ -47,7 +46,7 @@ class Prior(nn.Module, ABC):
         Args:
             config: its kind and sizes.
             latent_size: D.
-            image_shape: channels, height, width.
+            image: shape and levels of an image.
             encoder: the model's; a prior may lean on it, and then keeps it out of its own state.
             posterior_offset: added to the encoder's log standard deviation.
         """

@@ -12,12 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import SplineCouplingPriorConfig
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.layers import SmallLinear
 from iafsweep.models.priors.base import FlowPrior, Passes
-from iafsweep.models.shapes import ImageShape
 from iafsweep.models.splines import inverse_spline, parameters_of_a_spline, spline
 
 
@@ -41,7 +40,7 @@ class SplineCouplingPrior(FlowPrior):
         cls,
         config: PriorConfig,
         latent_size: int,
-        image_shape: ImageShape,
+        image: ImageFormat,
         encoder: Encoder,
         posterior_offset: float,
     ) -> SplineCouplingPrior:

@@ -6,11 +6,10 @@ from typing import final
 
 from torch import Tensor
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.priors.base import Passes, Prior
-from iafsweep.models.shapes import ImageShape
 
 
 @final
@@ -22,7 +21,7 @@ class StandardNormalPrior(Prior):
         cls,
         config: PriorConfig,
         latent_size: int,
-        image_shape: ImageShape,
+        image: ImageFormat,
         encoder: Encoder,
         posterior_offset: float,
     ) -> StandardNormalPrior:

@@ -12,12 +12,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from iafsweep.config import PriorConfig
+from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import VampPriorConfig
-from iafsweep.models.densities import diagonal_normal_log_density
 from iafsweep.models.encoders import Encoder, EncoderOutput
+from iafsweep.models.likelihoods import centred
 from iafsweep.models.priors.base import Passes, Prior
-from iafsweep.models.shapes import ImageShape
 
 PSEUDO_LOGIT = -2.0
 """Where the logits of pseudo-inputs' pixels start, with a standard deviation of 1: about as dark as a digit."""
@@ -29,18 +28,19 @@ class VampPrior(Prior):
 
     Args:
         latent_size: D.
-        image_shape: of the pseudo-inputs.
+        image: what the pseudo-inputs look like.
         components: K.
         encoder: the model's own, without batch norm; it is no part of this module's state.
         posterior_offset: added to its log standard deviation.
     """
 
     def __init__(
-        self, latent_size: int, image_shape: ImageShape, components: int, encoder: Encoder, posterior_offset: float
+        self, latent_size: int, image: ImageFormat, components: int, encoder: Encoder, posterior_offset: float
     ) -> None:
         super().__init__(latent_size)
         self.noise_size = latent_size + 1  # one number chooses the component
-        self.pseudo_logits = nn.Parameter(torch.full((components, *image_shape), PSEUDO_LOGIT))
+        self.pseudo_logits = nn.Parameter(torch.full((components, *image.shape), PSEUDO_LOGIT))
+        self.levels = image.levels
         self.posterior_offset = posterior_offset
         self._encoder = (encoder,)  # in a tuple, so that its weights are not counted twice
         self._fixed: tuple[Tensor, Tensor] | None = None
@@ -50,13 +50,13 @@ class VampPrior(Prior):
         cls,
         config: PriorConfig,
         latent_size: int,
-        image_shape: ImageShape,
+        image: ImageFormat,
         encoder: Encoder,
         posterior_offset: float,
     ) -> VampPrior:
         """Make it with the size in ``config.vamp``."""
         components = config.section(VampPriorConfig).components
-        return cls(latent_size, image_shape, components, encoder, posterior_offset)
+        return cls(latent_size, image, components, encoder, posterior_offset)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the pseudo-inputs."""
@@ -64,9 +64,12 @@ class VampPrior(Prior):
 
     def log_density(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats: z [..., D] to [...]."""
-        mean, log_std = self.components(z.dtype)
-        each = diagonal_normal_log_density(z.unsqueeze(-2), mean, log_std)
-        return torch.logsumexp(each, dim=-1) - math.log(len(mean))
+        # Squares multiplied out take a number a component, not D of them; what cancels then wants float64.
+        mean, log_std = self.components(torch.float64)
+        precision, where = (-2 * log_std).exp(), z.double()
+        squares = where.square() @ precision.T - 2 * where @ (mean * precision).T + (mean.square() * precision).sum(-1)
+        constant = log_std.sum(-1) + 0.5 * self.latent_size * math.log(2 * math.pi)
+        return (torch.logsumexp(-0.5 * squares - constant, dim=-1) - math.log(len(mean))).to(z.dtype)
 
     def from_noise(self, noise: Tensor, passes: Passes | None = None) -> Tensor:
         """Turn draws of N(0, I) [..., D + 1] into draws of p(z) [..., D]: the first number chooses the component."""
@@ -78,8 +81,11 @@ class VampPrior(Prior):
     def components(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation of every component, each [K, D]."""
         if self._fixed is not None:
-            return self._fixed
-        output: EncoderOutput = self._encoder[0](self.pseudo_logits.sigmoid())
+            mean, log_std = self._fixed
+            return mean.to(dtype), log_std.to(dtype)
+        pixels = self.pseudo_logits.sigmoid()
+        # As the model's own images come to the encoder: bits as they are, levels from -1 to 1.
+        output: EncoderOutput = self._encoder[0](pixels if self.levels == 2 else centred(pixels, 2))  # noqa: PLR2004
         return output.mean.to(dtype), output.log_std.to(dtype) + self.posterior_offset
 
     @torch.no_grad()

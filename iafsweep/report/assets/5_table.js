@@ -23,7 +23,9 @@ function cellOf(column, trial) {
   if (column.id === "status") return statusMark(trial.status);
   if (column.figure) return held(cellContent(column.figure(trial) ?? null));
   if (column.id === "seconds_per_epoch" && trial.pareto) return held(`${numberText(trial.seconds_per_epoch)} *`);
-  const text = textOf(column, trial);
+  const text = textOf(column, trial), validation = DATA.figures.findIndex((title) => title.startsWith("validation"));
+  const details = column.id === "bound" && trial.figures[validation]?.details;
+  if (details) return held(text, h("span", { class: "soft" }, ` (${details.join(", ")})`));
   return text === "off" || text === "–" ? h("span", { class: "soft" }, text) : held(text);
 }
 

@@ -1,5 +1,6 @@
 """Who hears of a sweep's progress: a live table on a terminal, a line a trial elsewhere."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from iafsweep.records import nats_text
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished, ParameterValue
@@ -20,10 +22,10 @@ _Parameters = dict[str, ParameterValue]
 
 
 class PlainProgress(SweepCallback):
-    """A line for each trial that ends; for logs and pipes."""
+    """A line for each trial that ends; for logs and pipes. ``dimensions`` are those of images that are not bits."""
 
-    def __init__(self, write: Callable[[str], object] = print) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[str], object] = print, dimensions: int | None = None) -> None:
+        self._write, self._dimensions = write, dimensions
         self._trials = 0
         self._clock = _Clock()
 
@@ -37,7 +39,8 @@ class PlainProgress(SweepCallback):
         """Print the trial's line."""
         done = len(state.finished)
         left = self._clock.left(state, self._trials)
-        bound = "" if row.best_value is None else f", best bound {row.best_value:.2f} nats at epoch {row.best_epoch}"
+        best = None if row.best_value is None else nats_text(row.best_value, self._dimensions)
+        bound = "" if best is None else f", best bound {best} at epoch {row.best_epoch}"
         error = f": {_last_line(row.error)}" if row.error else ""
         self._write(
             f"[{done}/{self._trials}] {row.trial} {row.status} after {row.epochs} epochs{bound}, {row.seconds:.1f} s"
@@ -50,9 +53,10 @@ class PlainProgress(SweepCallback):
 
 
 class LiveProgress(SweepCallback):
-    """A table of trials that is redrawn in place."""
+    """A table of trials that is redrawn in place. ``dimensions`` are those of images that are not bits."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, dimensions: int | None = None) -> None:
+        self._dimensions = dimensions
         self._live = Live(console=console, refresh_per_second=4, transient=False)
         self._plan = ""
         self._trials = 0
@@ -106,7 +110,7 @@ class LiveProgress(SweepCallback):
         best = state.best
         left = self._clock.left(state, self._trials)
         end = None if best is None else best.finished
-        shown = "" if end is None else f", best {end.trial} {end.best_value:.2f} nats"
+        shown = "" if end is None else f", best {end.trial} {nats_text(end.best_value or math.nan, self._dimensions)}"
         return f"{len(state.finished)} of {self._trials} trials done{shown}; {self._plan}{left}"
 
 
