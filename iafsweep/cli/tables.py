@@ -31,15 +31,14 @@ def figures_table(estimates: Sequence[Estimate]) -> Table:
     )
     for heading in ("figure", "images"):
         table.add_column(heading, no_wrap=True)
-    in_bits = any(each.bits_per_dim is not None for each in estimates)
-    for heading in ("nats", *(["bits/dim"] if in_bits else []), "estimator", "untrusted"):
+    for heading in ("nats", "estimator", "untrusted"):
         table.add_column(heading, justify="right", no_wrap=True)
     for estimate in estimates:
         table.add_row(
             _name(estimate),
             f"{estimate.split} {estimate.images:,}",
-            f"{estimate.nll:.2f} ± {estimate.standard_error:.2f}",
-            *([_text(estimate.bits_per_dim, ".3f")] if in_bits else []),
+            # Below it, not beside it: a terminal is 80 columns wide.
+            f"{estimate.nll:.2f} ± {estimate.standard_error:.2f}" + bits_text(estimate.bits_per_dim, before="\n"),
             _text(estimate.estimator_error, ".3f"),
             _text(estimate.untrusted_share, ".0%"),
         )

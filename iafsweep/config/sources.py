@@ -26,9 +26,6 @@ class ImageFormat(NamedTuple):
         """Over how many values of an image its nats are spread where bits per dimension are told; None for bits."""
         return None if self.levels == 2 else math.prod(self.shape)  # noqa: PLR2004 - a bit has two values
 
-    def __str__(self) -> str:
-        return f"{' x '.join(map(str, self.shape))}, {self.levels} levels"
-
 
 class About(NamedTuple):
     """Where a set comes from.

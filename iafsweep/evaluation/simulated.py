@@ -97,9 +97,9 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
 def posterior_start(model: VAE, images: SimulatedImages, start: Start) -> Tensor:
     """Return each image's exact posterior sample in the space of a bridge, [B, D].
 
-    For ``prior`` and ``base`` that is z itself; for ``posterior`` the noise e = f^{-1}(z), by D passes a flow step in
-    float64 (in float32 the passes add up their rounding). Where f(e) is not z again, it is NaN: the upper bound of such
-    an image is infinite.
+    For ``prior`` and ``base`` that is z itself; for ``posterior`` the noise e = f^{-1}(z), inverted in float64 (in
+    float32 the D passes of an autoregressive step add up their rounding). Where f(e) is not z again, it is NaN: the
+    upper bound of such an image is infinite.
     """
     if start != "posterior":
         return images.z

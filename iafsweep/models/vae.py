@@ -144,7 +144,7 @@ class VAE(nn.Module):
         return self.flow.push_score(parameters.mean + std * noise, parameters.context, -noise / std)
 
     def invert_noise(self, z: Tensor, parameters: PosteriorParameters) -> Tensor:
-        """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; D passes a flow step.
+        """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; the cost is the flow's.
 
         Raises:
             RuntimeError: the model is in training mode.

@@ -83,7 +83,7 @@ def start_from_data(model: VAE, x: Tensor, noise: Tensor) -> None:
 
     Args:
         model: with weight norm, eager; changed in place.
-        x: bits, float [B, *image_shape].
+        x: images as the model sees them, float [B, *image_shape].
         noise: of the posterior samples that decoder and prior see, [B, D].
     """
     begun: set[nn.Module] = set()

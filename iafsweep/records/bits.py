@@ -10,9 +10,9 @@ def bits_per_dim(nats: float, dimensions: int | None) -> float | None:
     return None if dimensions is None else nats / (dimensions * math.log(2))
 
 
-def bits_text(bits: float | None) -> str:
+def bits_text(bits: float | None, before: str = " ") -> str:
     """Return bits per dimension as they stand behind nats; nothing of None."""
-    return "" if bits is None else f" ({bits:.3f} bits/dim)"
+    return "" if bits is None else f"{before}({bits:.3f} bits/dim)"
 
 
 def nats_text(nats: float, dimensions: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from iafsweep.models.precision import eval_mode, full_precision
 from iafsweep.seeds import generator
 
 _VALIDATION_BATCH = 500
+_SMALL = 784
+"""Values of an image of MNIST, of which so many fit into memory."""
 
 
 class BoundTerms(NamedTuple):
@@ -116,26 +119,30 @@ class ValidationSet:
     Attributes:
         images: as the model sees them, float [V, X...]; V may be 0.
         noise: standard normal, [V, D].
+        batch_size: images at a time; of large ones, or of levels, as many as fit in training.
     """
 
     images: Tensor
     noise: Tensor
+    batch_size: int = _VALIDATION_BATCH
 
     @classmethod
     def of(cls, images: TrainingImages, config: RunConfig, device: torch.device) -> ValidationSet:
         """Return the validation set of a configuration, on ``device``."""
         seed = config.data.binarisation_seed
         shown = seen(images.validation, config.data, "validation").to(device)
-        return cls(shown, fixed_noise(len(shown), config.model.latent_size, device, seed, "validation noise"))
+        noise = fixed_noise(len(shown), config.model.latent_size, device, seed, "validation noise")
+        is_small = config.image_format.dimensions is None and math.prod(shown.shape[1:]) <= _SMALL
+        return cls(shown, noise, _VALIDATION_BATCH if is_small else min(_VALIDATION_BATCH, config.training.batch_size))
 
     def bound(self, model: VAE) -> Bound | None:
         """Return the mean one-sample negative ELBO and its KL term; None without validation images."""
         if not len(self.images):
             return None
         with full_precision():
-            return mean_bound(model, self.images, self.noise, _VALIDATION_BATCH)
+            return mean_bound(model, self.images, self.noise, self.batch_size)
 
     def active_units(self, model: VAE) -> int | None:
         """Return how many latent variables are active on the first images; None with fewer than two."""
         with full_precision():
-            return active_units(model, self.images[:_VALIDATION_BATCH]) if len(self.images) > 1 else None
+            return active_units(model, self.images[: self.batch_size]) if len(self.images) > 1 else None

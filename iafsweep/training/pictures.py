@@ -19,7 +19,9 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.seeds import generator
 from iafsweep.training.run_log import Curves
 
-_SHOWN = 50
+_TILES = 100
+_MOST_PIXELS = 1_000_000
+"""Of large images fewer are shown, at least a row, so that a picture is no larger than a report takes."""
 _ROW = 10
 _SHOWN_CHANNELS = (1, 3)
 
@@ -63,13 +65,19 @@ def _shown(images: TrainingImages, config: RunConfig) -> Tensor:
     """What the model sees of the images that pictures show: validation images, or training ones where are none."""
     split: Split = "validation" if len(images.validation) else "train"
     grey = images.validation if len(images.validation) else images.training
-    return seen(grey[:_SHOWN], config.data, split)
+    return seen(grey[: _tiles(config.image_format.shape) // 2], config.data, split)
 
 
-def sample_grid(model: VAE, device: torch.device, seed: int, count: int = 100) -> Tensor:
+def _tiles(shape: tuple[int, int, int]) -> int:
+    """How many images of a shape a grid has, in whole rows."""
+    _, height, width = shape
+    return max(_ROW, min(_TILES, _MOST_PIXELS // (height * width)) // _ROW * _ROW)
+
+
+def sample_grid(model: VAE, device: torch.device, seed: int) -> Tensor:
     """Return a grid of new images (means of their pixels) from the prior through the trained decoder, [C, H, W]."""
     with eval_mode(model):
-        return data_grid(model.sample(count, generator(device, seed, "samples")))
+        return data_grid(model.sample(_tiles(model.image_shape), generator(device, seed, "samples")))
 
 
 def reconstruction_grid(model: VAE, images: Tensor, seed: int) -> Tensor:

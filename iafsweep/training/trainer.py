@@ -132,9 +132,8 @@ class Trainer:
     def _start_from_data(self) -> None:
         """Let the first batch of the first epoch, which is trained on after it, set the lengths of the weights."""
         training = self.config.training
-        batches = EpochBatches(
-            self.images.training, training.batch_size, self.model.latent_size, training.seed, self.epochs_done
-        )
+        size, seed = training.batch_size, training.seed
+        batches = EpochBatches(self._kept, size, self.model.latent_size, seed, self.epochs_done, see=self._see)
         first = next(batches)
         start_from_data(self.model, first.x, first.noise)
         if self._average is not None:

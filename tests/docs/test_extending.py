@@ -269,7 +269,7 @@ sets = ["data.source=mnist_mini", "model.latent_size=4", "model.prior.kind=wide"
         "model.flow.kind=scaling", "model.flow.depth=2", "model.encoder.kind=mlp", "model.decoder.kind=mlp"]
 iafsweep.load_plugin("other_families")
 config = iafsweep.load_config("reference", sets)
-model = iafsweep.build_model(config.model, (1, 28, 28), 0).eval()
+model = iafsweep.build_model(config.model, config.image_format, 0).eval()
 z = torch.randn(2, 3, 4)
 assert torch.allclose(model.log_prior(z), torch.distributions.Normal(0, torch.e).log_prob(z).sum(-1), atol=1e-5)
 x = torch.zeros(3, 1, 28, 28)

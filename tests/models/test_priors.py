@@ -8,6 +8,7 @@ from model_cases import (
     IMAGE_SHAPE,
     LATENT_SIZE,
     PRIOR_CASES,
+    PRIOR_SIZES,
     encoder_config,
     flow_config,
     generator,
@@ -20,10 +21,10 @@ from model_cases import (
 )
 from torch.autograd.functional import jacobian
 
-from iafsweep.config import ImageFormat, ModelConfig, PriorConfig
+from iafsweep.config import EvaluationConfig, HaisConfig, ImageFormat, ModelConfig, PriorConfig
 from iafsweep.estimators.annealing import annealed_importance_sampling
 from iafsweep.evaluation.bridges import prior_bridge
-from iafsweep.evaluation.simulated import simulate
+from iafsweep.evaluation.simulated import SimulatedShard, simulate, squeeze
 from iafsweep.models import build_model, folded
 from iafsweep.models.build import initialise
 from iafsweep.models.densities import standard_normal_log_density
@@ -44,7 +45,7 @@ def trained(kind, latent_size=LATENT_SIZE, spread=0.3):
 def whole_model(kind, normalisation="batch_norm", **settings):
     flow = flow_config(depth=0) if kind == "vamp" else flow_config()
     encoder = "gated_conv" if kind == "vamp" else "mlp"
-    prior = PriorConfig.model_validate({"kind": kind, "autoregressive": {"width": 9}, "vamp": {"components": 3}})
+    prior = PriorConfig(kind=kind, **PRIOR_SIZES)
     config = model_config(encoder=encoder, flow=flow, prior=prior, normalisation=normalisation, **settings)
     return build_model(config, ImageFormat(IMAGE_SHAPE), 3)
 
@@ -60,7 +61,7 @@ def test_two_dimensional_density_integrates_to_one_and_samples_have_its_moments(
     z = grid()
     with torch.no_grad():
         weights = prior.log_density(z).exp() * STEP**2
-        sample = prior.sample(40_000, generator(), z)
+        sample = prior.sample(20_000, generator(), z)
     assert abs(weights.sum().item() - 1) < 1e-3  # splines bend at their knots, between the points of the grid
     for power in (1, 2):
         moments = torch.cat([z**power, z[:, :1] * z[:, 1:]], dim=1)
@@ -133,7 +134,7 @@ def test_prior_starts_are_exact_draws_and_one_temperature_is_importance_sampling
     bridge = prior_bridge(model, x, model.posterior(x))
     start = bridge.draw(7, generator(1))
     noise = torch.randn(50, 3, model.prior.noise_size, generator=generator(1), dtype=torch.float64)[:7]
-    assert torch.equal(start, model.prior.from_noise(noise))
+    assert torch.allclose(start, model.prior.from_noise(noise), atol=1e-12)
     log_start, log_target = bridge.log_densities(start)
     assert torch.allclose(log_start, model.log_prior(start))
     assert torch.allclose(log_target, model.log_joint(x, start))
@@ -168,6 +169,17 @@ def test_simulated_latent_variables_are_draws_of_the_prior_each_of_its_own_place
     images = simulate(model, 0, range(4))
     assert torch.allclose(simulate(model, 0, range(2, 4)).z, images.z[2:], atol=1e-6)
     assert images.z.std() > 0.02
+
+
+@pytest.mark.parametrize("start", ["posterior", "prior"])
+@pytest.mark.parametrize("kind", LEARNED)
+def test_the_sandwich_holds_from_every_start(kind, start):
+    hais = HaisConfig(enabled=True, chains=2, temperatures=6, leapfrog_steps=2, initial_step_size=0.05)
+    model = folded(whole_model(kind).eval())
+    result = squeeze(model, SimulatedShard(start=start, first=0, count=6), EvaluationConfig(hais=hais), 0.05)
+    gaps = torch.tensor(result.upper) - torch.tensor(result.lower)
+    assert gaps.isfinite().all()
+    assert gaps.mean() > -3 * gaps.std() / math.sqrt(len(gaps))
 
 
 def test_a_deeper_copy_of_a_vamp_prior_leans_on_its_own_encoder():

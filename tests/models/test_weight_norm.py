@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from model_cases import IMAGE_SHAPE, LATENT_SIZE, generator, influence_of_other_rows, model_config, normal
+from model_cases import FLOW_CONFIGS, IMAGE_SHAPE, LATENT_SIZE, generator, influence_of_other_rows, model_config, normal
 from torch.nn.utils import parametrize
 
 from iafsweep.config import ImageFormat
@@ -83,6 +83,17 @@ def test_output_layers_stay_as_they_were_drawn_so_that_gates_start_open(networks
         mine, theirs = getattr(model, side).output, getattr(before, side).output
         for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("flow", ["gated", "planar", "sylvester_orthogonal", "naf", "spline"])
+def test_a_new_flow_is_near_the_identity_after_its_start_from_data(flow):
+    model = model_of("mlp", flow=FLOW_CONFIGS[flow])
+    start_from_data(model, *batch())
+    parameters = model.posterior(batch()[0])
+    z = normal(ROWS, LATENT_SIZE, seed=4).float()
+    moved, log_det = model.flow(z, parameters.context)
+    assert (moved - z).square().mean().sqrt() < 0.3 * len(model.flow.steps)
+    assert log_det.abs().mean() / LATENT_SIZE < 0.3 * len(model.flow.steps)
 
 
 def test_the_start_is_the_same_whenever_it_is_made():

@@ -11,9 +11,11 @@ from iafsweep.records import sandwich_beside
 from iafsweep.report.findings import read_findings
 from iafsweep.report.page import html_page
 from iafsweep.report.verdict import verdict_of_trial
+from iafsweep.results.leaderboard_rows import settling_at
 from iafsweep.results.publish import publish
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
+from tests.finished import SPACE
 from tests.report.sweeps import SweepMaker, driver_at_work, evaluation
 
 
@@ -164,3 +166,20 @@ def test_of_several_sandwiches_that_of_the_figure_is_shown(hais, bounds, shown):
     assert beside.hais_settings == shown
     assert sandwich_beside(None, found.sandwiches) == found.sandwiches[0]
     assert sandwich_beside(None, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        ({}, True),
+        ({"model.normalisation": "weight_norm"}, False),
+        ({"model.normalisation": "none"}, False),
+        ({"training.weight_average": 0.99}, False),
+        ({"model.encoder.kind": "gated_conv", "model.decoder.kind": "gated_conv", "model.flow.depth": 0}, False),
+        ({"model.encoder.kind": "gated_conv", "model.decoder.kind": "gated_conv", "model.flow.depth": 1}, True),
+        ({"model.encoder.kind": "gated_conv", "model.flow.depth": 0}, True),
+    ],
+)
+def test_moving_averages_count_where_there_is_batch_norm(values, counts):
+    assert (settling_at(SPACE, values, 3) is not None) is counts
+    assert settling_at(SPACE, values, None) is None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+import torch
 
 from iafsweep.api.own_images import space_with_images
 from iafsweep.config import HaisConfig, RunConfig, dump_config, get_path, load_config
@@ -18,6 +19,7 @@ from iafsweep.config.sweep import NEW_SWEEPS, Procedure
 from iafsweep.data import Images
 from iafsweep.errors import ConfigError
 from iafsweep.estimators.log_weights import largest_trusted_variance
+from iafsweep.models import build_model, count_parameters
 from iafsweep.records.trust import FEWEST_CHAINS, is_unsettled, settling_of
 from iafsweep.search_space.candidate import configuration_key
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
@@ -395,6 +397,23 @@ def test_mnist_searches_what_the_project_is_about():
         "training.kl_warmup_epochs",
         "training.batch_size",
     }
+
+
+def test_the_flows_compared_have_equal_parameters():
+    space = load_space("flows")
+    found = {}
+    for point in space.first:
+        config = space.config(point)
+        with torch.device("meta"):
+            model = build_model(config.model, config.image_format, seed=0)
+        flow = config.model.flow
+        name = flow.chosen.variant if flow.kind == "sylvester" else flow.kind
+        parts = (model.flow, *([] if model.context_map is None else [model.context_map]))
+        found[name if flow.depth else "none"] = sum(count_parameters(part) for part in parts)
+    assert found.pop("none") == 0
+    assert set(found) == {"iaf", "planar", "orthogonal", "householder", "triangular", "naf", "spline"}
+    assert all(abs(count / 630_000 - 1) < 0.005 for count in found.values()), found
+    assert (space.sweep.sampler, space.sweep.repeats, space.sweep.trials) == ("listed", 3, 3 * len(space.first))
 
 
 def test_single_configurations_are_no_spaces():
