@@ -41,6 +41,7 @@ def test_a_sweep_whose_images_were_changed_does_not_go_on(home):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_launched_moved_and_scored_again(home):
     done = run("run_sweep.py", "launch", "space.toml", "--name", "s", "--top", 1, "--cpus-per-trial", 1, cwd=home)
     assert "secret-name.npz: 49 images to train on, 5 to validate on, 6 to test on" in done.stdout
