@@ -1,13 +1,11 @@
 """Whether scoring is missing, from the ledger and the folders of the finalists alone."""
 
-import shlex
-
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import command_line
 from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.results.status import status_of
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
 from tests.report.sweeps import SweepMaker, contents_of, driver_at_work
@@ -38,7 +36,7 @@ def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_
     assert status_of(read_sweep(maker.folder)).unscored == (second, third)  # the fourth is none of the best three
     said = status(maker.folder)
     assert "training ended as completed" in said
-    command = shlex.join([*command_line.program(), "rerun", str(maker.folder.path)])
+    command = sweep_command("rerun", maker.folder.path)
     assert f"not scored: {second}, {third}; to score: {command}" in said
     assert "to go on" not in said
     level, _, sentence = report(maker.folder)
