@@ -1,5 +1,6 @@
 """What messages on single runs advise, done where they advise it; and options that any message names."""
 
+import hashlib
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import iafsweep
@@ -280,6 +282,21 @@ def test_ray_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     assert cli.sweep("resume", folder.path, "--ray-folder", "/tmp/ray").code == 0
 
 
+@covers("data/reading.py", "name its images with --data-path", "say where with --data-path")
+def test_the_file_of_one_s_own_images(cli, config, tmp_path):
+    grey = np.random.default_rng(1).integers(0, 256, (80, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "my images.npz", train=grey[:60], test=grey[60:])
+    fields = ("data.source=file", "data.validation_images=10", "training.batch_size=10")
+    words = (config, "--run", "mine", *CPU, *(word for field in fields for word in ("--set", field)))
+    said = cli.run(*words)
+    assert (said.code, "name its images with --data-path" in said.err) == (2, True)
+    assert cli.run(*words, "--data-path", "my images.npz").code == 0
+    (tmp_path / "my images.npz").rename(tmp_path / "moved.npz")
+    said = cli.run("--run", "mine", "--evaluate-only", *CPU)
+    assert (said.code, "say where with --data-path" in said.err) == (2, True)
+    assert cli.run("--run", "mine", "--evaluate-only", *CPU, "--data-path", "moved.npz").code == 0
+
+
 @covers("data/source.py", "or name another folder with --data-root")
 def test_the_folder_of_data(cli, training, folder, monkeypatch, tmp_path):
     def offline(root):
@@ -288,9 +305,12 @@ def test_the_folder_of_data(cli, training, folder, monkeypatch, tmp_path):
     monkeypatch.setattr(MNIST, "download", offline)
     raw = tmp_path / "my data" / MNIST.folder
     raw.mkdir(parents=True)
+    files = []
     for file, images in zip(MNIST.files, (60_000, 10_000), strict=True):
-        (raw / file.name).write_bytes(struct.pack(">IIII", 2051, images, 28, 28) + bytes(images * 784))
-    monkeypatch.setattr(MNIST, "files", tuple(replace(file, checksum="") for file in MNIST.files))
+        content = struct.pack(">IIII", 2051, images, 28, 28) + bytes(images * 784)
+        (raw / file.name).write_bytes(content)
+        files.append(replace(file, checksum=hashlib.sha256(content).hexdigest()))
+    monkeypatch.setattr(MNIST, "files", tuple(files))
     space = shutil.copy(folder.space, tmp_path / "s.toml")
     words = ("launch", space, "--top", 0, "--set")
     said = cli.sweep(*words, "data.source=mnist", "--data-root", "nowhere")
