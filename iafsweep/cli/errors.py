@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import print_anything
+from iafsweep.cli.console import print_anything, said
 from iafsweep.errors import UserError
 from iafsweep.signals import HungUp, Terminated, raise_at_once
 
@@ -64,9 +64,9 @@ def run(app: typer.Typer) -> None:
 
 
 def _say_error(message: str) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console, prefix = Console(stderr=True, highlight=False, soft_wrap=True), "error: "
     console.print("[bold red]error:[/] ", end="")
-    console.print(message, markup=False)
+    console.print(said(console, prefix + message).removeprefix(prefix), markup=False)
 
 
 def code_of(interrupt: BaseException) -> int:

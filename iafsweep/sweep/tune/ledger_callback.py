@@ -58,6 +58,7 @@ class Recorder(Callback):
         name = trial.config["trial"]
         self._ledger.append(Started(trial=name, time=now()))
         self._log.info("%s started", name)
+        self._progress.started(name, self._ledger.state)
 
     def on_trial_result(
         self,
