@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 
 from iafsweep.api import launch, results
@@ -20,6 +22,7 @@ from iafsweep.cli import command_line, single, sweep, sweep_output
 from iafsweep.cli.errors import EXIT_CODES
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.options.scoring import with_hais
+from iafsweep.cli.options.sweep import shown_settings, trials
 from iafsweep.cli.tables import print_table
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
@@ -493,3 +496,18 @@ def test_completion_knows_options_spaces_and_fields():
     assert "quick" in complete("iafsweep-sweep launch qu")
     assert "reference" not in complete("iafsweep-sweep launch ref")
     assert "model.latent_size=" in complete("iafsweep-sweep launch quick --set model.lat")
+    assert complete("iafsweep-sweep retry runs/x --status o") == ["oom"]
+
+
+def test_completion_knows_the_trials_and_settings_of_a_sweep(tmp_path):
+    for trial in ("t0001", "t0002", "t0012.old-1"):
+        (tmp_path / "trials" / trial).mkdir(parents=True)
+    figures = {"estimates": [{"settings": "5000 samples"}, {"settings": "posterior 40x4x16"}]}
+    (tmp_path / "trials" / "t0001" / "evaluation.json").write_text(json.dumps(figures))
+    context = typer.Context(typer.main.get_command(sweep.app))
+    context.params = {"folder": str(tmp_path)}
+    assert trials(context, "t0") == ["t0001", "t0002"]
+    assert trials(context, "t0002") == ["t0002"]
+    assert shown_settings(context, "") == ["'5000 samples'", "'posterior 40x4x16'"]
+    context.params = {}
+    assert trials(context, "") == []

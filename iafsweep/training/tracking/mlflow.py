@@ -7,6 +7,7 @@ sent that MLflow would add of its own (user, host, source file): its client is u
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -50,7 +51,7 @@ class MlflowTracker:
         made = self._client.create_run(self._experiment, tags=tags, run_name=run.name)
         name = made.info.run_id
         parameter = self._mlflow.entities.Param
-        values = [parameter(path, value_text(get_path(run.config, path))) for path in field_paths(RunConfig)]
+        values = [parameter(path, _text(get_path(run.config, path))) for path in field_paths(RunConfig)]
         self._client.log_batch(name, params=values)
         return MlflowRun(self._mlflow, self._client, name, 0)
 
@@ -58,8 +59,13 @@ class MlflowTracker:
         """Nothing is held open."""
 
 
+def _text(value: object) -> str:
+    """A value as TOML writes it."""
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+
 def _pictures() -> dict[str, str]:
-    """Where a new experiment keeps its pictures: beside a database of files, where MLflow would take ``mlruns`` here."""
+    """Where a new experiment keeps its pictures: beside a database elsewhere; MLflow would take ``mlruns`` here."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     path = Path(uri.removeprefix("sqlite:///"))
     is_elsewhere = uri.startswith("sqlite:///") and path.absolute().parent != Path.cwd()

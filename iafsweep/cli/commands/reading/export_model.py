@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options.sweep import Folder
+from iafsweep.cli.options.sweep import Folder, trials
 from iafsweep.errors import SweepError
 from iafsweep.shown_command import sweep_command
 from iafsweep.signals import leaving_at_once
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def export_model(
     folder: Folder,
     to: Annotated[Path, typer.Option(help="The model's folder, new or empty.")],
-    trial: Annotated[str | None, typer.Option(help="A trial, such as `t0007`; default: the best.")] = None,
+    trial: Annotated[
+        str | None, typer.Option(help="A trial, such as `t0007`; default: the best.", autocompletion=trials)
+    ] = None,
 ) -> None:
     """Write a trial's model to one folder: weights (safetensors), configuration, and a card with its figures.
 
