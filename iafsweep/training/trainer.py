@@ -144,8 +144,8 @@ class Trainer:
         refuse_foreign_checkpoint(saved.config, config, folder)
         if saved.epoch > config.training.epochs:
             raise RunFolderError(
-                f"{folder.path} has trained {saved.epoch} epochs, more than the {config.training.epochs} asked for; "
-                f"ask for at least {saved.epoch}"
+                f"{folder.path} has trained {counted(saved.epoch, 'epoch')}, more than the "
+                f"{config.training.epochs} asked for; ask for at least {saved.epoch}"
             )
         if config.evaluation.checkpoint == "best":
             refuse_lost_best(folder, saved, config)

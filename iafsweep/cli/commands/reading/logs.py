@@ -11,6 +11,7 @@ from iafsweep.cli.options.sweep import Folder, trials
 from iafsweep.errors import SweepError
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
+from iafsweep.texts import counted
 
 _LINES_OF_ERROR = 20
 
@@ -43,6 +44,6 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]:
             say(console, line)
     if ended is not None:
-        say(console, f"{ended.trial} {ended.status} after {ended.epochs} epochs")
+        say(console, f"{ended.trial} {ended.status} after {counted(ended.epochs, 'epoch')}")
         for line in ended.error.splitlines()[-_LINES_OF_ERROR:]:
             say(console, line)
