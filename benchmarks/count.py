@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.train import MODELS, SHAPE
+from iafsweep.config import ImageFormat
 from iafsweep.models import VAE, build_model
 from iafsweep.models.made import MaskedLayer
 from iafsweep.training.objective import bound_terms
@@ -104,7 +105,7 @@ def main(
 ) -> None:
     """Print the count and the bounds."""
     console = Console(soft_wrap=True)
-    found = count(build_model(MODELS[model], SHAPE, seed=0))
+    found = count(build_model(MODELS[model], ImageFormat(SHAPE), seed=0))
     for name, flops in found.forward.items():
         console.print(f"{name}: {flops / 1e9:.4f} GFLOP an image, forward")
     console.print(f"flow, what its masks leave: {found.needed / 1e9:.4f} GFLOP")

@@ -139,8 +139,9 @@ class Bench:
             wanted = (start, leapfrog_steps)
             settings = next(each for each in self.pilots if (each.start, each.resolved().leapfrog_steps) == wanted)
             evaluation = EvaluationConfig(seed=SEED, hais=settings)
+            config = self.config.model_copy(update={"evaluation": evaluation})
             frozen = tune_on_test_images(
-                self.model, self.test[: self.first], evaluation, self.config.data.binarisation_seed
+                self.model, self.test[: self.first], config, self.config.data.binarisation_seed
             )
             write_text(path, frozen.model_dump_json(indent=1) + "\n")
         return FrozenStepSize.model_validate_json(path.read_bytes())

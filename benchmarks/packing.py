@@ -26,7 +26,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from benchmarks.timing import hardware
 from benchmarks.train import AS_TRAINED, MODELS, SHAPE, endless, step_of
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.training import resolve_device
 from iafsweep.training.computing import resolve_precision
@@ -193,7 +193,7 @@ class _Loss(torch.nn.Module):
 
 def stacked_step(config: ModelConfig, count: int, batch_size: int, device: torch.device) -> Callable[[], object]:
     """Return a step of ``count`` models at once, each on bits and noise of its own."""
-    models = [_Loss(build_model(config, SHAPE, seed=seed).to(device)) for seed in range(count)]
+    models = [_Loss(build_model(config, ImageFormat(SHAPE), seed=seed).to(device)) for seed in range(count)]
     parameters, buffers = stack_module_state(models)
     leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
     optimiser = torch.optim.Adam(leaves.values(), fused=True)

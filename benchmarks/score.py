@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
 from benchmarks.timing import Apart, Timed, begin, end_apart, show, stopwatch, take_turns
 from benchmarks.train import MODELS, SHAPE
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.estimators.hmc import evaluate
 from iafsweep.evaluation.bridges import encode, posterior_bridge
 from iafsweep.models import VAE, build_model, folded
@@ -70,7 +70,7 @@ def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Tim
     ]
     try:
         # It has randomness, batches and images of its own: as many samples in all.
-        peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
+        peer = pythae_model(config, build_model(config, ImageFormat(SHAPE), seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae get_nll", None, rows, skipped=str(error))]
     return [
@@ -117,7 +117,7 @@ def _folded_work(name: str, rows: int, work_of: WorkOf, *, keeps: bool) -> Calla
 
 def model_and_images(config: ModelConfig, device: torch.device) -> tuple[VAE, Tensor]:
     """Return a new model in eval mode and `IMAGES` images of noise, on the device."""
-    model = build_model(config, SHAPE, seed=0).to(device).eval().requires_grad_(requires_grad=False)
+    model = build_model(config, ImageFormat(SHAPE), seed=0).to(device).eval().requires_grad_(requires_grad=False)
     return model, torch.rand((IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0)).round().to(device)
 
 
@@ -139,7 +139,7 @@ def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]
         else:
             ways.append(Timed(name, stopwatch(_without_graph(lambda apply=apply: apply(z, context))), rows))
     try:
-        peer = pythae_model(config, build_model(config, SHAPE, seed=0)).to(x.device).eval()
+        peer = pythae_model(config, build_model(config, ImageFormat(SHAPE), seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae IAF", None, rows, skipped=str(error))]
     return [*ways, Timed("pythae IAF", stopwatch(_without_graph(lambda: peer.iaf_flow.inverse(z))), rows)]

@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks.peers import MissingPeerError, pythae_model
 from benchmarks.products import products_alone
 from benchmarks.timing import Apart, Timed, begin, end_apart, show, take_turns
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.layers import SkipMlp
 from iafsweep.models.made import MaskedLayer
@@ -148,7 +148,7 @@ def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device
 
 def training_step(config: ModelConfig, way: Way, device: torch.device) -> TrainingStep:
     """Return the step of a new model; it may change how the process handles its memory."""
-    model = build_model(config, SHAPE, seed=0).to(device).to(memory_format=way.memory_format)
+    model = build_model(config, ImageFormat(SHAPE), seed=0).to(device).to(memory_format=way.memory_format)
     if way.plain:
         write_out(model)
     else:
@@ -173,7 +173,7 @@ def write_out(model: VAE) -> None:
 
 
 def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> Callable[[], object]:
-    networks = build_model(config, SHAPE, seed=0).to(memory_format=torch.contiguous_format)
+    networks = build_model(config, ImageFormat(SHAPE), seed=0).to(memory_format=torch.contiguous_format)
     model: nn.Module = pythae_model(config, networks).to(device)
     optimiser = torch.optim.Adam(model.parameters())  # as its trainer makes it
     batches = endless(config, batch_size, device)

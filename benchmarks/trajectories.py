@@ -52,7 +52,10 @@ def main(
             pilot_images=20,
         )  # fmt: skip
         pilot = tune_on_test_images(
-            model, test[IMAGES:1000], EvaluationConfig(hais=hais), config.data.binarisation_seed
+            model,
+            test[IMAGES:1000],
+            config.model_copy(update={"evaluation": EvaluationConfig(hais=hais)}),
+            config.data.binarisation_seed,
         )
         name = f"{temperatures},{steps},{target}"
         run = annealed_importance_sampling(

@@ -73,8 +73,7 @@ def __getattr__(name: str) -> object:
     if name in _FLOORS:
         return importlib.import_module(f"iafsweep.{name}")
     if name in _LAZY:
-        if name.startswith("load_"):  # what reads configurations knows all that is installed
-            importlib.import_module("iafsweep.config.plugins").load_installed()
+        importlib.import_module("iafsweep.config.plugins").load_installed()
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'iafsweep' has no attribute {name!r}")
 

@@ -141,7 +141,7 @@ def _score(context: Context, folder: RunFolder, device: torch.device) -> None:
     )[: context.sizes.shards]  # fmt: skip
 
     def score(shard: Shard) -> ShardResult:
-        return score_shard(model, images[shard.first : shard.first + shard.count], shard, config.evaluation)
+        return score_shard(model, images[shard.first : shard.first + shard.count], shard, config)
 
     done = score_while(context, shards, score, lambda: context.seconds_left)
     figure = summarise(done, config.evaluation)

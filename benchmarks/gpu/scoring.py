@@ -15,7 +15,7 @@ from benchmarks.gpu.images import data_config, root
 from benchmarks.score import IMAGES, WorkOf, model_and_images, slopes_of, weights_of
 from benchmarks.timing import stopwatch
 from benchmarks.train import MODELS, SHAPE
-from iafsweep.config import EvaluationConfig, HaisConfig
+from iafsweep.config import EvaluationConfig, HaisConfig, ImageFormat, RunConfig
 from iafsweep.data import load_test_images
 from iafsweep.evaluation.scoring import score_shard
 from iafsweep.evaluation.shards import Shard, ShardResult, plan_shards
@@ -32,7 +32,7 @@ def main(context: Context) -> None:
     """Time networks alone, then shards as they are scored."""
     sizes, device = context.sizes, resolve_device(context.device)
     config = MODELS[sizes.model]
-    counted = count(build_model(config, SHAPE, seed=0)).forward
+    counted = count(build_model(config, ImageFormat(SHAPE), seed=0)).forward
     flop = counted["flow"] + counted["decoder"]
     context.record(flop_a_row=flop, peak=context.earlier.get("machine", {}).get("products_float32"))
     plain, x = model_and_images(config, device)
@@ -67,7 +67,9 @@ def _as_scored(context: Context, model: VAE, images: Tensor) -> None:
 
     def score(shard: Shard) -> ShardResult:
         part = images[shard.first : shard.first + shard.count]
-        return score_shard(model, part, shard, evaluation, 0.1 if shard.method == "hais" else None)
+        return score_shard(
+            model, part, shard, RunConfig(evaluation=evaluation), 0.1 if shard.method == "hais" else None
+        )
 
     score(shards[0][0].model_copy(update={"samples": 50}))  # to warm up
     annealed = score(shards[1][0])

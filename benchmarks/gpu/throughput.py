@@ -14,7 +14,7 @@ from benchmarks.gpu.kernels import time_by_class
 from benchmarks.products import products_alone
 from benchmarks.timing import stopwatch
 from benchmarks.train import MODELS, SHAPE, Way, endless, training_step
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models import build_model
 from iafsweep.records import Precision
 from iafsweep.training import resolve_device
@@ -65,7 +65,7 @@ def main(context: Context) -> None:
     device = resolve_device(context.device)
     for row in ROWS[context.name]:
         config = MODELS[context.sizes.compiled_model if row.compiled else context.sizes.model]
-        counted = count(build_model(config, SHAPE, seed=0))
+        counted = count(build_model(config, ImageFormat(SHAPE), seed=0))
         context.record(flop_an_image=counted.step)
         context.append("rows", _timed(context, row, config, counted, device))
         del context.figures["unfinished"]

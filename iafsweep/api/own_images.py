@@ -26,9 +26,7 @@ def with_images(config: RunConfig, given: Given) -> tuple[RunConfig, Images | No
     data = config.data
     if isinstance(given, str | Path):
         if data.source != "file":
-            raise DataError(
-                f"--data-path {given}: data.source is {data.source!r}, and only 'file' is images of one's own"
-            )
+            raise DataError(f"--data-path {given} is for data.source = 'file'; here it is {data.source!r}")
         data = data.model_copy(update={"path": str(given)})
     found, images = look(data, given if isinstance(given, Images) else None)
     if found == config.data:
@@ -59,5 +57,5 @@ def told(data: DataConfig, images: Images) -> str:
     return (
         f"{images.name}: {data.training_images:,} images to train on, {data.held_out:,} to validate on, "
         f"{data.facts.test_images:,} to test on; {channels} x {height} x {width}, {images.levels} levels (values 0 to "
-        f"{images.levels - 1})"
+        f"{images.levels - 1}){f'; not read: {images.left_out}' if images.left_out else ''}"
     )

@@ -1,6 +1,7 @@
 """What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -130,30 +131,39 @@ def compare(
 
 
 def report(
-    folder: Path, command: Sequence[str], show: Sequence[str] = (), *, to: Path | None = None, png: bool = False
-) -> tuple[Path, list[Path]]:
-    """Write ``report.html`` into a sweep folder; return its path, and those of its figures if they are asked for.
+    folder: Path, command: Sequence[str], show: Sequence[str] = (), *, to: Path | None = None, follow: bool = False
+) -> Iterator[Path]:
+    """Write ``report.html`` into a sweep folder and yield its path; once, or again whenever the sweep has gone on.
 
     Args:
         folder: the sweep folder; the sweep may be running, interrupted or without a single good trial.
         command: the words that make the report again.
         show: settings of the test figures to show.
         to: where to write the page; None: into the sweep folder.
-        png: write the figures as PNG files too.
+        follow: write it again whenever a file of the sweep has changed, until no driver is at work on it.
 
     Raises:
         SweepError, ConfigError: the folder holds no sweep that can be read.
-        UserError: a file cannot be written, or figures are asked for and matplotlib is not installed.
+        UserError: the page cannot be written.
     """
-    from iafsweep.report import write_png, write_report
+    from iafsweep.report import changes, write_report
 
     if to is not None:
         _refuse_ours(SweepFolder(folder), to, "--to", "report.html")
-    sweep = read_sweep(SweepFolder(folder))
-    try:
-        return write_report(sweep, command, show, to), write_png(sweep, show) if png else []
-    except OSError as error:
-        raise UserError(f"cannot write the report: {error}; free some room, or name another place with --to") from error
+    for sweep in changes(folder) if follow else [read_sweep(SweepFolder(folder))]:
+        try:
+            yield write_report(sweep, command, show, to)
+        except OSError as error:
+            raise UserError(
+                f"cannot write the report: {error}; free some room, or name another place with --to"
+            ) from error
+
+
+def served_report(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> AbstractContextManager[str]:
+    """Serve the report to this machine alone, renewed as the sweep goes on: ``iafsweep.report.serve.served``."""
+    from iafsweep.report.serve import served
+
+    return served(folder, command, show)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iafsweep.api.own_images import Given, with_images
 from iafsweep.config import RunConfig
-from iafsweep.data import fixed_binarisation, load_test_images, load_training_images
+from iafsweep.data import load_test_images, load_training_images, seen
 from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
 from iafsweep.data_root import default_data_root
 from iafsweep.errors import RunFolderError
@@ -19,7 +19,7 @@ from iafsweep.estimators.noise import NoiseBlocks
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
 from iafsweep.evaluation.scoring import noise_blocks
-from iafsweep.models import VAE, checked_images, checked_whole, folded, refuse_unfit
+from iafsweep.models import VAE, are_levels, checked_images, checked_whole, folded, refuse_unfit
 from iafsweep.models.precision import full_precision
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
 from iafsweep.results.export import export_model, origin_of
@@ -70,7 +70,7 @@ class Run:
         data_root: str | Path | None = None,
         images: Given = None,
     ) -> Tensor:
-        """Return images of the data set this model was trained on, binarised as its figures were measured.
+        """Return images of the data set this model was trained on, as the model sees them where it is scored.
 
         Args:
             split: ``train``, ``validation`` or ``test``.
@@ -80,7 +80,7 @@ class Run:
                 not say where.
 
         Returns:
-            Bits, float32 [B, *image_shape], zeros and ones, on the model's device.
+            Float32 [B, *image_shape] on the model's device: bits, zeros and ones, or, without binarisation, levels.
 
         Raises:
             TypeError: `count` is no whole number.
@@ -107,7 +107,7 @@ class Run:
             warnings.warn(unknown_images(str(self.path), data.source), stacklevel=2)
         if count is not None and (count := checked_whole("count", count, 0)) > len(grey):
             raise ValueError(f"count is {count}, and there are {len(grey)} {split} images")
-        return fixed_binarisation(grey[:count], split, data.binarisation_seed).to(next(self.model.parameters()).device)
+        return seen(grey[:count], data, split).to(next(self.model.parameters()).device)
 
     def export(self, to: str | Path) -> Path:
         """Write the model to one folder that :func:`load_run` reads back, bit for bit, on any machine.
@@ -139,7 +139,7 @@ class Run:
         """Estimate log p(x) by importance sampling with the flow posterior, a lower bound in expectation.
 
         Args:
-            x: bits [B, *image_shape], zeros and ones of any dtype; binarise grey values first.
+            x: [B, *image_shape] of any dtype: bits, zeros and ones, or levels, as :meth:`images` has them.
             samples: posterior samples an image, S.
             seed: of the noise; the same seed gives the same figures.
 
@@ -148,7 +148,7 @@ class Run:
 
         Raises:
             TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
-            ValueError: `x` holds anything but zeros and ones, is of another shape, or `samples` is below 1.
+            ValueError: `x` holds anything but bits (or levels), is of another shape, or `samples` is below 1.
             RuntimeError: ``model`` was put into training mode, or into bfloat16 or the like.
             torch.cuda.OutOfMemoryError: the GPU cannot hold one sample of each of a hundred images.
 
@@ -161,13 +161,14 @@ class Run:
         """
         refuse_unfit(self.model)
         samples, seed = checked_whole("samples", samples, 1), checked_whole("seed", seed, 0)
-        if isinstance(x, Tensor) and not bool(((x == 0) | (x == 1)).all()):
+        image = self.model.image
+        if isinstance(x, Tensor) and image.dimensions is None and not x.is_complex() and not are_levels(x, image):
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
-        bits = checked_images(x, self.model.image_shape, next(self.model.parameters()))
+        checked = checked_images(x, image, next(self.model.parameters()))
         model = folded(self.model)
         found = []
-        for first in range(0, len(bits), _IMAGES_AT_A_TIME):
-            part = bits[first : first + _IMAGES_AT_A_TIME]
+        for first in range(0, len(checked), _IMAGES_AT_A_TIME):
+            part = checked[first : first + _IMAGES_AT_A_TIME]
             noise = noise_blocks(seed, "log_likelihood", "", 0, range(first, first + len(part)))
             found.append(_sampled(model, part, samples, noise).cpu())
         return torch.cat(found) if found else torch.empty(0, dtype=torch.float64)

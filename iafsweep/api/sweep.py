@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,6 +15,9 @@ from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import RETRIED, read_sweep, resume_command
+
+if TYPE_CHECKING:
+    from iafsweep.report import Chart
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,28 @@ class LoadedSweep:
         if again := [word for status in RETRIED if status in statuses for word in ("--status", status)]:
             return f"run trials again: {sweep_command('retry', self.path, *again)}"
         return f"train more trials: {sweep_command('extend', self.path, '--trials', f'+{len(self.rows)}')}"
+
+    def figure(self, name: str = "learning-curves", show: str | Sequence[str] = ()) -> "Chart":
+        """Return one chart of the report, which a notebook shows as a cell's value; ``.save(path)`` writes a page.
+
+        It shows the sweep as it is now: zoom, tooltips and downloads are those of the report.
+
+        Args:
+            name: ``learning-curves``, ``importance``, ``variance``, ``parallel``, ``contour``, ``cost``,
+                ``test-figures``, or ``slice-`` and a searched parameter, such as ``slice-depth``.
+            show: settings of the test figures to show.
+
+        Raises:
+            UserError: there is no such chart.
+
+        Example:
+            >>> import iafsweep
+            >>> iafsweep.load_sweep("runs/quick-1").figure("parallel").name
+            'parallel'
+        """
+        from iafsweep.report import chart
+
+        return chart(read_sweep(SweepFolder(self.path)), name, (show,) if isinstance(show, str) else show)
 
     def run(self, trial: str, device: DeviceChoice = "auto") -> Run:
         """Return a trial's run.

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from iafsweep.api.news import StepNews
 from iafsweep.cli.console import say
-from iafsweep.records import EpochMetrics
+from iafsweep.records import EpochMetrics, bits_text
 from iafsweep.texts import Span, duration, span_text
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ class TrainingProgress(_Bar, StepNews):
         self._steps = metrics.epoch * self._batches
         figures = [f"train {metrics.train_negative_elbo:.2f}", f"{metrics.images_per_second:,.0f} images/s"]
         if metrics.validation_negative_elbo is not None:
-            figures.insert(1, f"validation {metrics.validation_negative_elbo:.2f} nats")
+            bits = bits_text(metrics.validation_bits_per_dim)
+            figures.insert(1, f"validation {metrics.validation_negative_elbo:.2f} nats{bits}")
         self._figures = tuple(figures)
         self._move()
         if not self._console.is_terminal and (self._pace.is_due() or metrics.epoch == self._epochs):

@@ -15,8 +15,7 @@ from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import errors
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options.groups import VersionOption, with_groups
-from iafsweep.cli.options.plugin import with_plugins
+from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
 from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
 from iafsweep.cli.options.sweep import configurations, fields
@@ -170,8 +169,10 @@ class RunOutput(RunNews):
         return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
-        """Print what is wrong with its bounds."""
+        """Print whether it ended early, and what is wrong with its bounds."""
         self._is_training = False
+        if trainer.end_note:
+            self.note(trainer.end_note)
         if trainer.bounds_note:
             self.note(trainer.bounds_note)
 

@@ -20,8 +20,7 @@ from iafsweep.cli.commands.running.resume import resume
 from iafsweep.cli.commands.running.retrain import retrain
 from iafsweep.cli.commands.running.retry import retry
 from iafsweep.cli.commands.running.stop import stop
-from iafsweep.cli.options.groups import VersionOption, with_groups
-from iafsweep.cli.options.plugin import with_plugins
+from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
 
 app = typer.Typer(
     pretty_exceptions_enable=False,

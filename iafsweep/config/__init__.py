@@ -1,9 +1,9 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
 ``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
-``sources`` the sets that have a name · ``data``, ``model``, ``training``, ``evaluation`` the sections · ``run`` the
-whole · ``sweep`` the [sweep] table of a search space, and how a sweep proposes and decides · ``files`` TOML and
-overrides · ``meaning`` files of other versions · ``problems`` messages.
+``sources`` the sets that have a name, and what an image is to a model · ``data``, ``model`` (with the likelihood),
+``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of a search space, and how a
+sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
 """
 
 from iafsweep.config.data import DataConfig
@@ -22,23 +22,27 @@ from iafsweep.config.model import (
     DECODERS,
     ENCODERS,
     FLOWS,
+    LIKELIHOODS,
+    PRIORS,
     DecoderConfig,
     EncoderConfig,
     FlowConfig,
+    LikelihoodConfig,
     MadeConfig,
     MlpConfig,
     ModelConfig,
+    PriorConfig,
 )
 from iafsweep.config.plugins import load_plugin
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
-from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
+from iafsweep.config.sources import SOURCES, ImageFormat, SourceFacts, source_facts
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "DECODERS", "ENCODERS", "FLOWS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig", "EvaluationConfig",
-    "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImportanceSamplingConfig", "MadeConfig", "Member",
-    "MemberConfig", "MlpConfig", "ModelConfig", "RunConfig", "SandwichConfig", "Section", "SourceFacts", "Start",
-    "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path", "load_config", "load_plugin",
-    "source_facts",
+    "DECODERS", "ENCODERS", "FLOWS", "LIKELIHOODS", "PRIORS", "SOURCES", "DataConfig", "DecoderConfig", "EncoderConfig",
+    "EvaluationConfig", "Family", "FlowConfig", "HaisConfig", "HaisSettings", "ImageFormat", "ImportanceSamplingConfig",
+    "LikelihoodConfig", "MadeConfig", "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig",
+    "SandwichConfig", "Section", "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config",
+    "field_paths", "get_path", "load_config", "load_plugin", "source_facts",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.meaning import Where
 from iafsweep.config.section import Section
-from iafsweep.config.sources import SOURCES, SourceFacts, source_facts
+from iafsweep.config.sources import SOURCES, Binarisation, ImageFormat, SourceFacts, source_facts
 from iafsweep.errors import ConfigError
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -39,6 +39,7 @@ class FoundImages(Section):
             self.validation_images,
             self.levels,
             self.validation_is_last,
+            binarisation="none",
         )
 
     def __str__(self) -> str:
@@ -84,14 +85,23 @@ class DataConfig(Section):
     binarisation_seed: Seed = Field(
         0, description="Seed of the fixed binarisation of validation and test images, and of training images scored."
     )
+    binarisation: Binarisation | None = Field(
+        None,
+        description="How values become bits: `dynamic`, drawn anew each epoch (validation and test images once, by "
+        "`binarisation_seed`); `fixed`, training images drawn once too; `threshold`, 1 from half of the largest value "
+        "on; `none`, not at all. Unset: as is customary for the set, `dynamic` for grey ones, `none` for `cifar10`, "
+        "for sets of bits and for one's own.",
+    )
 
     @model_validator(mode="after")
     def _leaves_training_images(self) -> DataConfig:
-        if self.path is not None and self.source != "file":
-            raise ValueError(
-                f"path = {self.path!r} names images of one's own, but source = {self.source!r}; set data.source = "
-                f"'file', or leave the path out"
-            )
+        for name, field in type(self).model_fields.items():
+            is_own = any(isinstance(mark, Where) for mark in field.metadata)
+            if is_own and self.source != "file" and getattr(self, name) != field.default:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r} is for images of one's own, but source = {self.source!r}; set "
+                    f"data.source = 'file', or leave it out"
+                )
         if not self.is_known:
             return self
         available = self.facts.training_images
@@ -113,6 +123,15 @@ class DataConfig(Section):
         return "your own set" if self.source == "file" else self.source
 
     @property
+    def told(self) -> str:
+        """The source for a reader: what it is, who made it, on which terms; of one's own images what was found."""
+        if self.images is not None:
+            return f"{self.called}: {self.images}"
+        about = self.facts.about
+        told = [self.called, about.title, about.citation, f"licence {about.licence}" if about.licence else ""]
+        return "; ".join(each for each in told if each)
+
+    @property
     def facts(self) -> SourceFacts:
         """The known sizes of the source.
 
@@ -124,6 +143,32 @@ class DataConfig(Section):
         if self.images is None:
             raise ConfigError("the images of data.source = 'file' were not looked at yet: iafsweep.data.look does")
         return self.images.facts
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """What an image is to the model: the source's, or bits."""
+        return ImageFormat(self.facts.image_shape, self.facts.levels if self.resolved_binarisation == "none" else 2)
+
+    @property
+    def resolved_binarisation(self) -> Binarisation:
+        """How values become bits, the source's default resolved."""
+        return self.facts.binarisation if self.binarisation is None else self.binarisation
+
+    @property
+    def draws_bits(self) -> bool:
+        """Whether bits are drawn, so that others could have been."""
+        return self.resolved_binarisation in ("dynamic", "fixed")
+
+    @property
+    def measured_on(self) -> str:
+        """What figures are measured on, in a line; where it differs, they cannot be compared."""
+        shape, levels = self.image_format
+        values = f"{levels} levels"
+        if levels == 2:  # noqa: PLR2004 - bits
+            how = f"seed {self.binarisation_seed}" if self.draws_bits else str(self.resolved_binarisation)
+            values = f"bits ({how})"
+        source = self.source if self.images is None else str(self.images)
+        return f"{source}, {' x '.join(map(str, shape))}, {values}, {self.held_out} held out (seed {self.split_seed})"
 
     @property
     def held_out(self) -> int:

@@ -8,6 +8,7 @@ from pydantic import Field, Strict, model_validator
 
 from iafsweep.config.family import Family, FamilyConfig, Member, MemberConfig
 from iafsweep.config.section import Section
+from iafsweep.config.sources import ImageFormat
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
@@ -90,7 +91,7 @@ class DecoderConfig(FamilyConfig):
 
 
 class MadeConfig(Section):
-    """The masked network (cMADE) inside every IAF step."""
+    """The masked network (cMADE) inside every step of an autoregressive flow (`iaf`, `naf`, `spline`)."""
 
     width: Size = Field(1920, description="Width of every hidden layer; at least latent_size - 1.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers.")
@@ -99,17 +100,47 @@ class MadeConfig(Section):
         description="How the context enters: `add` after the first activation (context size = width), "
         "`linear` through a linear map into the first pre-activation.",
     )
-    batch_norm: bool = Field(default=True, description="Batch norm after every masked layer.")
+    batch_norm: bool = Field(
+        default=True, description="Batch norm after every masked layer; in `naf` and `spline` not after the last."
+    )
+
+
+class SylvesterConfig(MemberConfig):
+    """Sizes of the `sylvester` flow."""
+
+    variant: Literal["orthogonal", "householder", "triangular"] = Field(
+        "orthogonal",
+        description="What the columns of Q are: `orthogonal`, some of D; `householder`, all D of a product of "
+        "reflections; `triangular`, the identity, its columns reversed in every second step.",
+    )
+    columns: Size = Field(16, description="Columns M of Q in `orthogonal`; at most latent_size.")
+    reflections: Size = Field(8, le=1000, description="Householder reflections in `householder`.")
+
+
+class NafConfig(MemberConfig):
+    """Sizes of the `naf` flow."""
+
+    units: Size = Field(8, le=1000, description="Sigmoids of the increasing network of each latent variable.")
+
+
+class SplineFlowConfig(MemberConfig):
+    """Sizes of the `spline` flow."""
+
+    bins: int = Field(8, ge=2, le=500, description="Bins of the spline of each latent variable.")
+    bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays as it is.")
 
 
 FLOWS = Family(
     "model.flow.kind",
     {
-        "iaf": Member("iafsweep.models.flows.iaf:InverseAutoregressiveFlow"),
-        "planar": Member("iafsweep.models.flows.planar:PlanarFlow"),
+        "iaf": Member("iafsweep.models.flows.iaf:IAFStep"),
+        "planar": Member("iafsweep.models.flows.planar:PlanarStep"),
+        "sylvester": Member("iafsweep.models.flows.sylvester:SylvesterStep", SylvesterConfig),
+        "naf": Member("iafsweep.models.flows.naf:NeuralAutoregressiveStep", NafConfig),
+        "spline": Member("iafsweep.models.flows.spline:SplineStep", SplineFlowConfig),
     },
 )
-"""Every flow, by the name configurations use."""
+"""The step of every flow, by the name configurations use."""
 
 
 class FlowConfig(FamilyConfig):
@@ -129,7 +160,7 @@ class FlowConfig(FamilyConfig):
     @property
     def pushes_scores(self) -> bool:
         """Whether d log q/dz at fixed parameters costs no more than a pass: what the flow's class says of itself."""
-        return self.depth == 0
+        return self.depth == 0 or self.kind in ("planar", "sylvester")
 
     @property
     def resolved_context_size(self) -> int:
@@ -140,7 +171,7 @@ class FlowConfig(FamilyConfig):
     @property
     def has_made(self) -> bool:
         """Whether there are steps with a masked network, the one that ``made`` describes."""
-        return self.depth > 0 and self.kind == "iaf"
+        return self.depth > 0 and self.kind in ("iaf", "naf", "spline")
 
     @model_validator(mode="after")
     def _context_fits(self) -> FlowConfig:
@@ -152,6 +183,97 @@ class FlowConfig(FamilyConfig):
         return self
 
 
+class AutoregressivePriorConfig(MemberConfig):
+    """Sizes of the `autoregressive` prior."""
+
+    depth: Size = Field(4, le=1000, description="Number of affine masked layers, orders reversed in turns.")
+    width: Size = Field(256, description="Width of every hidden layer; at least latent_size - 1.")
+    hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers of each masked network.")
+
+
+class SplineCouplingPriorConfig(MemberConfig):
+    """Sizes of the `spline_coupling` prior."""
+
+    depth: Size = Field(4, le=1000, description="Number of coupling layers; four move each coordinate twice.")
+    width: Size = Field(256, description="Width of every hidden layer.")
+    hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers of each network.")
+    bins: int = Field(8, ge=2, le=500, description="Bins of a spline.")
+    bound: float = Field(5.0, gt=0, description="Splines bend between minus and plus this.")
+
+
+class VampPriorConfig(MemberConfig):
+    """Sizes of the `vamp` prior."""
+
+    components: Size = Field(500, description="Learned inputs, one a component; each is encoded in every step.")
+
+
+PRIORS = Family(
+    "model.prior.kind",
+    {
+        "standard_normal": Member("iafsweep.models.priors.standard_normal:StandardNormalPrior"),
+        "autoregressive": Member(
+            "iafsweep.models.priors.autoregressive:AutoregressivePrior", AutoregressivePriorConfig
+        ),
+        "spline_coupling": Member(
+            "iafsweep.models.priors.spline_coupling:SplineCouplingPrior", SplineCouplingPriorConfig
+        ),
+        "vamp": Member("iafsweep.models.priors.vamp:VampPrior", VampPriorConfig),
+    },
+)
+"""Every prior, by the name configurations use."""
+
+
+class PriorConfig(FamilyConfig):
+    """The prior of the latent variables: its kind, and the sizes of each (only those of the chosen kind matter)."""
+
+    family = PRIORS
+    kind: Annotated[str, PRIORS] = Field(
+        "standard_normal",
+        description="`standard_normal`; `autoregressive`: one pass a density, latent_size passes a sample; "
+        "`spline_coupling`: one pass both ways; `vamp`: a mixture of posteriors, with flow.depth = 0 alone.",
+    )
+
+
+class MixtureConfig(MemberConfig):
+    """Size of the `discretised_logistic_mixture` likelihood."""
+
+    components: Size = Field(10, le=1000, description="Logistics that each pixel mixes.")
+
+
+_PLACE = "iafsweep.models.likelihoods"
+
+LIKELIHOODS = Family(
+    "model.likelihood.kind",
+    {
+        "bernoulli": Member(f"{_PLACE}.bernoulli:Bernoulli"),
+        "discretised_logistic": Member(f"{_PLACE}.discretised_logistic:DiscretisedLogistic"),
+        "discretised_logistic_mixture": Member(
+            f"{_PLACE}.discretised_logistic_mixture:DiscretisedLogisticMixture", MixtureConfig
+        ),
+    },
+)
+"""Every likelihood, by the name configurations use."""
+
+OF_LEVELS = ("discretised_logistic", "discretised_logistic_mixture")
+"""Those that give the images' own levels probabilities, and so need images that were not made bits."""
+
+
+class LikelihoodConfig(FamilyConfig):
+    """The density p(x|z) of images: its kind, and the sizes of a kind that has some."""
+
+    family = LIKELIHOODS
+    kind: Annotated[str, LIKELIHOODS] | None = Field(  # type: ignore[assignment]  # follows from the images
+        None,
+        description='`bernoulli` for bits; for images of more levels (`data.binarisation = "none"`) '
+        "`discretised_logistic` or `discretised_logistic_mixture`, probabilities of the levels themselves. "
+        "Unset: `bernoulli` for bits, else `discretised_logistic`.",
+    )
+
+    def resolved(self, image: ImageFormat) -> str:
+        """Return the kind, its default for images of this format resolved."""
+        return self.kind or ("bernoulli" if image.dimensions is None else "discretised_logistic")
+
+
 class ModelConfig(Section):
     """A variational autoencoder with a flow in its posterior."""
 
@@ -160,15 +282,27 @@ class ModelConfig(Section):
     batch_norm_momentum: float = Field(
         0.001, gt=0, le=1, description="Weight of the newest batch in the moving averages of batch norm."
     )
+    normalisation: Literal["batch_norm", "weight_norm", "none"] = Field(
+        "batch_norm",
+        description="What encoder, decoder and masked networks are normalised by: `batch_norm` where a network has it, "
+        "`weight_norm` of every layer with a start from the first batch, or `none`.",
+    )
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     flow: FlowConfig = Field(default_factory=FlowConfig)
+    likelihood: LikelihoodConfig = Field(default_factory=LikelihoodConfig)
+    prior: PriorConfig = Field(default_factory=PriorConfig)
+
+    @property
+    def takes_batch_norm(self) -> bool:
+        """Whether any part has batch norm if asked for it: the context map of a flow has, whatever the encoder is."""
+        networks = self.encoder.chosen, self.decoder.chosen
+        return self.flow.depth > 0 or any(sizes is not None and sizes.normalised for sizes in networks)
 
     @property
     def has_batch_norm(self) -> bool:
-        """Whether any part has batch norm: the context map of a flow has it whatever the encoder is."""
-        networks = self.encoder.chosen, self.decoder.chosen
-        return self.flow.depth > 0 or any(sizes is not None and sizes.normalised for sizes in networks)
+        """Whether any part has batch norm."""
+        return self.normalisation == "batch_norm" and self.takes_batch_norm
 
     @model_validator(mode="after")
     def _masks_can_be_complete(self) -> ModelConfig:
@@ -176,5 +310,45 @@ class ModelConfig(Section):
             raise ValueError(
                 f"flow.made.width = {self.flow.made.width} is too narrow for latent_size = {self.latent_size}: "
                 f"complete autoregressive masks need a width of at least {self.latent_size - 1}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_there(self) -> ModelConfig:
+        sizes = self.flow.chosen if self.flow.depth > 0 else None
+        if not isinstance(sizes, SylvesterConfig) or sizes.variant != "orthogonal":
+            return self
+        if sizes.columns > self.latent_size:
+            raise ValueError(
+                f"flow.sylvester.columns = {sizes.columns} orthonormal columns do not fit into latent_size = "
+                f"{self.latent_size}; take at most {self.latent_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prior_fits(self) -> ModelConfig:
+        prior, size = self.prior, self.latent_size
+        if prior.kind == "autoregressive" and (width := prior.section(AutoregressivePriorConfig).width) < size - 1:
+            raise ValueError(
+                f"prior.autoregressive.width = {width} is too narrow for latent_size = {size}: complete autoregressive "
+                f"masks need a width of at least {size - 1}"
+            )
+        if prior.kind == "spline_coupling" and size == 1:
+            raise ValueError(
+                "prior.kind = 'spline_coupling' moves one half of the latent variables by the other, and "
+                "latent_size = 1 has no halves; take 'autoregressive'"
+            )
+        if prior.kind == "vamp" and self.flow.depth > 0:
+            raise ValueError(
+                f"prior.kind = 'vamp' needs the density of the posterior at any z, and with flow.depth = "
+                f"{self.flow.depth} that is the flow's inverse, {size} passes a step and component; set flow.depth = "
+                f"0, or take 'autoregressive'"
+            )
+        sizes = self.encoder.chosen
+        if prior.kind == "vamp" and self.normalisation == "batch_norm" and (sizes is None or sizes.normalised):
+            raise ValueError(
+                f"prior.kind = 'vamp' encodes learned inputs beside the images, and batch norm would mix the "
+                f"statistics of both; set normalisation = 'weight_norm' (or 'none'), or take encoder.kind = "
+                f"'gated_conv' in place of '{self.encoder.kind}'"
             )
         return self

@@ -19,14 +19,16 @@ from pydantic import create_model
 
 from iafsweep.config import meaning, problems
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, ModelConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, ModelConfig
 from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
-from iafsweep.config.sources import SOURCES, SourceFacts
+from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
 
-FAMILIES = {family.path: family for family in (SOURCES, ENCODERS, DECODERS, FLOWS, SAMPLERS, SCHEDULERS)}
+_ALL = (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
+
+FAMILIES = {family.path: family for family in _ALL}
 """Every family that takes members of other packages, by the field that names one."""
 
 _GROUP = "iafsweep.plugins"
@@ -41,15 +43,13 @@ _LOADED: dict[str, bool] = {}
 def load_plugin(name: str) -> None:
     """Load a plugin: import its module, and add its members to their families.
 
+    To be called before configurations that name its members are made or read; again, it does nothing.
+
     Args:
         name: of the module.
 
     Raises:
         PluginError: there is no such module, it cannot be imported, or what it adds is not as it should be.
-
-    Example:
-        >>> import iafsweep
-        >>> iafsweep.load_plugin("iafsweep_linear")  # before its runs are trained or read
     """
     _load(name, asked=True)
 
@@ -89,10 +89,9 @@ def _load(name: str, *, asked: bool) -> None:
     try:
         module = import_module(name)
     except Exception as error:
-        raise PluginError(
-            f"cannot load the plugin {name}: {type(error).__name__}: {error}; name a module that Python finds "
-            f"(installed, or in a folder of PYTHONPATH)"
-        ) from error
+        found = "name a module that Python finds (installed, or in a folder of PYTHONPATH)"
+        remedy = found if asked else "mend or uninstall the package that brings it"
+        raise PluginError(f"cannot load the plugin {name}: {type(error).__name__}: {error}; {remedy}") from error
     version = _version(name, module)
     members = list(_members(name, version, getattr(module, "MEMBERS", None)))
     for family, kind, member in members:
@@ -195,7 +194,7 @@ def _said(member: Member) -> Any:  # noqa: ANN401 - JSON
     """What a file keeps of a member: the defaults of its section, the facts of a data source."""
     if member.section is not None:
         return member.section().model_dump(mode="json")
-    return list(member.knows) if isinstance(member.knows, SourceFacts) else None
+    return list(member.knows._asdict().items()) if isinstance(member.knows, SourceFacts) else None
 
 
 def _version_of(name: str) -> str:
@@ -232,8 +231,8 @@ def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
     if said is None:
         return None
     if isinstance(said, list):
-        shape, *counts = said
-        return SourceFacts(tuple(shape), *counts)
+        facts = {field: value for field, value in said if field in SourceFacts._fields}
+        return SourceFacts(**facts | {"image_shape": tuple(facts["image_shape"]), "about": About(*facts["about"])})
     return _placeholder(name, said, MemberConfig)
 
 

@@ -6,8 +6,9 @@ from pydantic import Field, model_validator
 
 from iafsweep.config.data import DataConfig
 from iafsweep.config.evaluation import EvaluationConfig
-from iafsweep.config.model import ModelConfig
+from iafsweep.config.model import OF_LEVELS, ModelConfig
 from iafsweep.config.section import Section
+from iafsweep.config.sources import ImageFormat
 from iafsweep.config.training import TrainingConfig
 
 
@@ -19,6 +20,17 @@ class RunConfig(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """What an image is to the model."""
+        return self.data.image_format
+
+    @property
+    def likelihood(self) -> str:
+        """The kind of likelihood, its default resolved; of images that nobody has looked at yet that of bits."""
+        chosen = self.model.likelihood
+        return chosen.resolved(self.image_format) if self.data.is_known else chosen.kind or "bernoulli"
 
     @property
     def published(self) -> RunConfig:
@@ -42,7 +54,7 @@ class RunConfig(Section):
                 f"training.batch_size = {self.training.batch_size} is more than the {self.data.training_images:,} "
                 f"training images; take a smaller batch"
             )
-        if self.training.early_stopping_epochs is not None and self.data.held_out == 0:
+        if self.training.early_stopping_epochs is not None and self.data.validation_images == 0:
             raise ValueError(
                 "training.early_stopping_epochs looks at the validation bound, but data.validation_images = 0; hold "
                 "validation images out or leave it unset"
@@ -50,21 +62,31 @@ class RunConfig(Section):
         if self.training.objective in ("dreg", "stl") and not self.model.flow.pushes_scores:
             raise ValueError(
                 f"training.objective = '{self.training.objective}' needs the gradient of log q(z|x) in z at fixed "
-                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, or "
-                f"training.objective = 'iwae' or 'elbo'"
+                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, "
+                f"model.flow.kind = 'planar' or 'sylvester', or training.objective = 'iwae' or 'elbo'"
             )
         return self
 
     @model_validator(mode="after")
-    def _images_can_be_halved_twice(self) -> RunConfig:
+    def _likelihood_fits_the_images(self) -> RunConfig:
         if not self.data.is_known:
             return self
-        _, height, width = self.data.facts.image_shape
-        kinds = {self.model.encoder.kind, self.model.decoder.kind} & {"resnet", "gated_conv"}
-        if kinds and (height % 4 or width % 4):
+        binarisation, kind = self.data.resolved_binarisation, self.likelihood
+        if kind == "bernoulli" and self.image_format.dimensions is not None:
             raise ValueError(
-                f"{' and '.join(sorted(kinds))} halve the image twice, so height and width must be multiples of 4; "
-                f"{self.data.called} is {height}x{width}; take kind = 'mlp'"
+                f"model.likelihood.kind = 'bernoulli' is of bits, and with data.binarisation = 'none' the images of "
+                f"{self.data.called} have {self.image_format.levels} levels; take model.likelihood.kind = "
+                f"'discretised_logistic', or data.binarisation = 'dynamic'"
+            )
+        if kind in OF_LEVELS and binarisation != "none":
+            raise ValueError(
+                f"model.likelihood.kind = '{kind}' is of the images' own levels, and data.binarisation = "
+                f"'{binarisation}' makes bits of them; set data.binarisation = 'none', or take 'bernoulli'"
+            )
+        if self.evaluation.binarisations > 1 and not self.data.draws_bits:
+            raise ValueError(
+                f"evaluation.binarisations = {self.evaluation.binarisations} averages over bits drawn several times, "
+                f"and data.binarisation = '{binarisation}' draws none; leave it at 1"
             )
         return self
 

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Literal, NamedTuple
 
 from iafsweep.config.family import Family, Member
+
+Binarisation = Literal["dynamic", "fixed", "threshold", "none"]
+
+
+class ImageFormat(NamedTuple):
+    """What an image is to a model: after binarisation, if there is one.
+
+    Attributes:
+        shape: channels, height, width.
+        levels: how many values L each value of an image can have, 0 to L - 1; 2 of bits.
+    """
+
+    shape: tuple[int, int, int]
+    levels: int = 2
+
+    @property
+    def dimensions(self) -> int | None:
+        """Over how many values of an image its nats are spread where bits per dimension are told; None for bits."""
+        return None if self.levels == 2 else math.prod(self.shape)  # noqa: PLR2004 - a bit has two values
 
 
 class About(NamedTuple):
@@ -33,6 +53,7 @@ class SourceFacts(NamedTuple):
         validation_is_last: whether the source has validation images of its own, behind its training images; else those
             held out are drawn.
         about: where it comes from.
+        binarisation: how its values become bits unless the configuration says otherwise.
     """
 
     image_shape: tuple[int, int, int]
@@ -42,6 +63,7 @@ class SourceFacts(NamedTuple):
     levels: int = 256
     validation_is_last: bool = False
     about: About = About()
+    binarisation: Binarisation = "dynamic"
 
 
 _MNIST = About(
@@ -118,16 +140,18 @@ SOURCES = Family(
         "emnist_mnist": _emnist("MNIST", "digits, as many as of MNIST", 60_000, 10_000),
         "static_mnist": _member(
             "static_mnist:STATIC_MNIST",
-            SourceFacts(_SMALL, 60_000, 10_000, 10_000, levels=2, validation_is_last=True),
+            SourceFacts(_SMALL, 60_000, 10_000, 10_000, levels=2, validation_is_last=True, binarisation="none"),
             _STATIC,
         ),
         "omniglot": _member("matlab_sets:OMNIGLOT", SourceFacts(_SMALL, 24_345, 8_070, 1_345), _OMNIGLOT),
         "caltech101_silhouettes": _member(
             "matlab_sets:CALTECH101_SILHOUETTES",
-            SourceFacts(_SMALL, 6_364, 2_307, 2_264, levels=2, validation_is_last=True),
+            SourceFacts(_SMALL, 6_364, 2_307, 2_264, levels=2, validation_is_last=True, binarisation="none"),
             _SILHOUETTES,
         ),
-        "cifar10": _member("cifar10:CIFAR10", SourceFacts((3, 32, 32), 50_000, 10_000, 5_000), _CIFAR),
+        "cifar10": _member(
+            "cifar10:CIFAR10", SourceFacts((3, 32, 32), 50_000, 10_000, 5_000, binarisation="none"), _CIFAR
+        ),
         "file": Member("iafsweep.data.reading"),
     },
 )

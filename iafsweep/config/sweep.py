@@ -60,7 +60,7 @@ class SweepConfig(Section):
     scheduler: Annotated[str, SCHEDULERS] = Field(
         "asha",
         description="What becomes of weak trials: `asha` stops them early, `pbt` lets them go on from copies of strong "
-        "ones with a changed learning rate or warm-up, `none` leaves them alone.",
+        "ones with changed values, `none` leaves them alone.",
     )
     generation_epochs: int | None = Field(
         None, ge=1, description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1."

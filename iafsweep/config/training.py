@@ -61,7 +61,7 @@ class TrainingConfig(Section):
         "elbo",
         description="What is trained: the `elbo`; the importance-weighted bound `iwae`; that with the doubly "
         "reparameterised gradient, `dreg`; the ELBO with the gradient that sticks the landing, `stl`. The last two "
-        "need a posterior whose score costs no more than a step: flow depth 0.",
+        "need a posterior whose score costs no more than a step: flow depth 0, `planar` or `sylvester`.",
     )
     objective_samples: Size = Field(
         1, description="Posterior samples an image of the objective; at least 2 for `iwae` and `dreg`."

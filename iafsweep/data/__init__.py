@@ -2,10 +2,11 @@
 
 ``splits`` the way in · ``source`` what a set with a name offers; ``mnist_mini``, ``idx_sets``, ``static_mnist``,
 ``matlab_sets``, ``cifar10`` those there are · ``idx`` the format of MNIST · ``images`` one's own, ``reading`` from a
-file, ``pictures`` from PNG and the like · ``binarisation`` bits · ``fingerprint`` which images they are.
+file, ``pictures`` from PNG and the like · ``binarisation`` bits, or the levels themselves · ``fingerprint`` which
+images they are.
 """
 
-from iafsweep.data.binarisation import binarise, fixed_binarisation
+from iafsweep.data.binarisation import binarise, fixed_binarisation, seen, seen_in_training
 from iafsweep.data.images import Images
 from iafsweep.data.source import Source
 from iafsweep.data.splits import (
@@ -24,4 +25,6 @@ __all__ = [
     "load_test_images",
     "load_training_images",
     "look",
+    "seen",
+    "seen_in_training",
 ]

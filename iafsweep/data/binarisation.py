@@ -1,10 +1,17 @@
-"""Grey values become bits: x = 1 where p + u >= 1, u ~ U[0, 1), p = pixel / 255, so that P(x = 1) = p."""
+"""What a model sees of images: bits, x = 1 where p + u >= 1, u ~ U[0, 1), so that P(x = 1) = p = level / (L - 1).
+
+Or x = 1 where p >= 1/2, or the levels themselves.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from iafsweep.config import DataConfig
 from iafsweep.records import Split
 from iafsweep.seeds import generator
 
@@ -12,21 +19,62 @@ _BLOCK = 100
 """Images that share one generator in a fixed binarisation; another number would give other bits."""
 
 
-def binarise(images: Tensor, noise: torch.Generator) -> Tensor:
+See = Callable[[Tensor, torch.Generator], Tensor]
+"""Training images of a batch, uint8, and a generator on their device to what the model sees, float32."""
+
+
+def seen(images: Tensor, config: DataConfig, split: Split, first: int = 0, seed: int | None = None) -> Tensor:
+    """Return what a model sees of images that are the same whenever it sees them: of those that are scored.
+
+    Args:
+        images: uint8 [N, channels, height, width], a contiguous part of a split.
+        config: says how values become bits, if they do.
+        split: which split; random bits depend on it.
+        first: place of the part's first image in the split.
+        seed: of random bits; None: the configuration's.
+
+    Returns:
+        float32, of the same shape, on the images' device: bits, or levels.
+    """
+    levels = config.facts.levels
+    if config.draws_bits:
+        return fixed_binarisation(images, split, config.binarisation_seed if seed is None else seed, first, levels)
+    if config.resolved_binarisation == "threshold":
+        return (2 * images.int() >= levels - 1).float()
+    return images.float()
+
+
+def seen_in_training(images: Tensor, config: DataConfig) -> tuple[Tensor, See]:
+    """Return training images as they are kept for training, uint8, and what a model sees of a batch of them.
+
+    Bits that are drawn anew each epoch are drawn batch by batch; others are made once, here.
+    """
+    if config.resolved_binarisation == "dynamic":
+        return images, partial(binarise, levels=config.facts.levels)
+    kept = images if config.resolved_binarisation == "none" else seen(images, config, "train").byte()
+    return kept, _as_they_are
+
+
+def _as_they_are(images: Tensor, noise: torch.Generator) -> Tensor:  # noqa: ARG001 - a See draws from it
+    return images.float()
+
+
+def binarise(images: Tensor, noise: torch.Generator, levels: int = 256) -> Tensor:
     """Return a fresh random binarisation of ``images``.
 
     Args:
         images: uint8 [..., X].
         noise: generator on the images' device.
+        levels: L, how many values they can have.
 
     Returns:
         float32 [..., X] of zeros and ones.
     """
     uniform = torch.rand(images.shape, generator=noise, device=images.device)
-    return _bits(images, uniform)
+    return _bits(images, uniform, levels)
 
 
-def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0) -> Tensor:
+def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0, levels: int = 256) -> Tensor:
     """Return the one binarisation of ``images`` that belongs to ``seed``: the same in every call and on every device.
 
     Bits of an image depend on the seed, the split and the image's place in it alone, so that a part of a split has the
@@ -37,6 +85,7 @@ def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0) 
         split: which split, part of the seed.
         seed: the binarisation seed.
         first: place of the part's first image in the split.
+        levels: L, how many values they can have.
 
     Returns:
         float32 [N, X...] of zeros and ones on the images' device.
@@ -49,10 +98,10 @@ def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0) 
         uniform = torch.rand((_BLOCK, *images.shape[1:]), generator=noise)
         here = slice(max(start, first) - start, min(stop, last) - start)
         grey = images[max(start, first) - first : min(stop, last) - first]
-        parts.append(_bits(grey, uniform[here].to(images.device)))
+        parts.append(_bits(grey, uniform[here].to(images.device), levels))
     return torch.cat(parts) if parts else images.float()
 
 
-def _bits(images: Tensor, uniform: Tensor) -> Tensor:
+def _bits(images: Tensor, uniform: Tensor, levels: int) -> Tensor:
     """Float32 zeros and ones. The whole part of the sum would be 2 where 1 + (1 - 2^-24) is rounded."""
-    return (images / 255 + uniform).ge_(1)
+    return (images / (levels - 1) + uniform).ge_(1)

@@ -52,6 +52,7 @@ class Images:
         levels: how many values a pixel can have.
         name: what they are called in messages.
         path: where they were read, absolute; None of arrays.
+        left_out: what else was there and was not read, in words; empty: nothing.
 
     Raises:
         DataError: a part is empty, of another shape than the first, or holds what is no pixel.
@@ -80,6 +81,7 @@ class Images:
                 raise DataError(f"{name}: images of {part} are {_size(shape)}, of train {_size(shapes['train'])}")
         self.name = name
         self.path: str | None = None
+        self.left_out = ""
         self._is_prepared = False
         self.levels = _levels(arrays, levels, name)
         self.parts: Mapping[Split, Tensor] = {

@@ -104,7 +104,10 @@ def _read(path: Path, files: Iterable[_Picture], config: DataConfig) -> Images:
     shape: tuple[str, tuple[int, ...]] | None = None
     for part, members in parts.items():
         tensors[part], shape = _stacked(path, members, config, shape)
-    return Images(tensors["train"], tensors.get("validation"), tensors.get("test"), levels=levels, name=str(path))
+    images = Images(tensors["train"], tensors.get("validation"), tensors.get("test"), levels=levels, name=str(path))
+    if others := len(there) - len(pictures):
+        images.left_out = f"{others:,} other file{'s' if others > 1 else ''}"
+    return images
 
 
 def _is_hidden(name: str) -> bool:
@@ -207,10 +210,10 @@ def refuse_too_large(size: int, what: str) -> None:
     """Check that so many bytes of pixels leave room for training on them.
 
     Raises:
-        DataError: they are more than half of the memory that there is.
+        DataError: they are more than a quarter of the memory that there is: they are copied when they are split.
     """
     memory = usable_memory()
-    if memory is not None and size > memory.amount / 2:
+    if memory is not None and size > memory.amount / 4:
         raise DataError(
             f"{what} would take {size / 2**30:,.1f} GiB of this machine's {memory.amount / 2**30:,.1f}; take fewer, or "
             f"set a smaller data.image_size"

@@ -51,11 +51,17 @@ def _read(path: Path, config: DataConfig) -> Images:
         files = sorted(each for each in path.iterdir() if _IDX.fullmatch(each.name))
         return _idx_files(path, files, config) if files else pictures.read_folder(path, config)
     if not path.exists():
-        raise DataError(f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}")
+        raise DataError(
+            f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}; if they were moved, say "
+            f"where with --data-path"
+        )
     levels = None if config.image_size is not None else config.levels
     match path.suffix.lower():
         case ".npz":
-            return Images(**_npz(path), levels=levels, name=str(path))
+            arrays, others = _npz(path)
+            images = Images(**arrays, levels=levels, name=str(path))
+            images.left_out = others
+            return images
         case ".npy":
             with path.open("rb") as stream:
                 return Images(_array(stream.read(), str(path)), levels=levels, name=str(path))
@@ -64,8 +70,8 @@ def _read(path: Path, config: DataConfig) -> Images:
     raise DataError(f"data.path = {path} is none of what can be read: {_KINDS}")
 
 
-def _npz(path: Path) -> dict[Split, Array]:
-    """Return the arrays `train`, `validation` and `test` of a file that NumPy wrote."""
+def _npz(path: Path) -> tuple[dict[Split, Array], str]:
+    """Return the arrays `train`, `validation` and `test` of a file that NumPy wrote, and the names of others."""
     try:
         with zipfile.ZipFile(path) as file:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in file.infolist()}
@@ -83,7 +89,7 @@ def _npz(path: Path) -> dict[Split, Array]:
                     what = f"{path}, {part}"
                     pictures.refuse_too_large(entries[part].file_size, what)
                     found[part] = _array(file.read(entries[part]), what)
-            return found
+            return found, ", ".join(sorted(set(entries) - set(PARTS)))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, MemoryError) as error:
         raise DataError(f"{path} is no .npz file, or truncated ({error}); save it again") from None
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from iafsweep.estimators.bridge import Bridge
+from iafsweep.estimators.noise import Generators, draw_normal
 from iafsweep.models import VAE, PosteriorParameters
+from iafsweep.models.priors import StandardNormalPrior
 
 MakeBridge = Callable[[VAE, Tensor, PosteriorParameters], Bridge]
-"""A model in eval mode, bits [B, X...] and their encoding to a bridge for these images."""
+"""A model in eval mode, images as it sees them [B, X...] and their encoding to a bridge for these images."""
 
 
 def posterior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
@@ -30,9 +32,21 @@ def posterior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> 
 
 
 def prior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
-    """From the prior N(0, I) to the joint density, in z."""
-    zeros = torch.zeros_like(parameters.mean)
-    return Bridge.from_gaussian(zeros, zeros, lambda z: model.log_joint(x, z))
+    """From the prior to the joint density, in z; starts are exact draws of it, made of noise."""
+    if isinstance(model.prior, StandardNormalPrior):
+        zeros = torch.zeros_like(parameters.mean)
+        return Bridge.from_gaussian(zeros, zeros, lambda z: model.log_joint(x, z))
+
+    def draw_start(count: int, generator: Generators) -> Tensor:
+        size = (count, len(x), model.prior.noise_size)
+        with torch.no_grad():
+            return model.prior.from_noise(draw_normal(size, generator, dtype=x.dtype, device=x.device))
+
+    def log_densities(z: Tensor) -> tuple[Tensor, Tensor]:
+        log_prior = model.log_prior(z)
+        return log_prior, log_prior + model.log_likelihood(x, z)
+
+    return Bridge(draw_start, log_densities)
 
 
 def base_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:

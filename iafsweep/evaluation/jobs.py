@@ -106,7 +106,8 @@ class _Sandwich(Measurement):
 
     def take(self, results: Mapping[str, Result]) -> None:
         found = [result for task in self._tasks if isinstance(result := results[task.name], SandwichResult)]
-        figure = summarise_sandwich(found, self._config.evaluation, _result_of(self._pilot, results, FrozenStepSize))
+        pilot, dimensions = _result_of(self._pilot, results, FrozenStepSize), self._config.image_format.dimensions
+        figure = summarise_sandwich(found, self._config.evaluation, pilot, dimensions)
         self._end(Scored(figure, tuple(found), self._config))
 
 
@@ -142,7 +143,7 @@ class _Estimation(Measurement):
         new = [_result_of(task, results, ShardResult) for task in self._tasks if task is not self._pilot]
         is_more = self._keeps and self._gathered
         self._gathered = [merge_parts(*pair) for pair in zip(self._gathered, new, strict=True)] if is_more else new
-        figure = summarise(self._gathered, self._config.evaluation, pilot)
+        figure = summarise(self._gathered, self._config.evaluation, pilot, self._config.image_format.dimensions)
         if self._search is None:
             self._end(Scored(figure, tuple(self._gathered), self._config))
             return

@@ -1,13 +1,14 @@
 """Score a model on a shard of images: the bound, importance sampling, or HAIS."""
 
+import math
 import time
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from iafsweep.config import EvaluationConfig, HaisSettings, Start
-from iafsweep.data import fixed_binarisation
+from iafsweep.config import EvaluationConfig, HaisSettings, RunConfig, Start
+from iafsweep.data import seen
 from iafsweep.estimators.annealing import annealed_importance_sampling
 from iafsweep.estimators.bridge import Bridge
 from iafsweep.estimators.importance import log_weight_blocks
@@ -28,6 +29,9 @@ SCHEDULES: dict[str, Schedule] = {"linear": linear_schedule, "sigmoid": sigmoid_
 # Rows (samples x images) evaluated at a time: memory only. Gradients keep every activation, so they take fewer.
 _ROWS = {"cpu": (1000, 400), "cuda": (5000, 1600)}
 
+_PARAMETERS = 784
+"""What a decoder gives for one of the images for which rows were chosen."""
+
 
 class FrozenStepSize(Record):
     """What the pilot of a HAIS run found.
@@ -46,7 +50,7 @@ class FrozenStepSize(Record):
 
 
 def score_shard(
-    model: VAE, images: Tensor, shard: Shard, config: EvaluationConfig, step_size: float | None = None
+    model: VAE, images: Tensor, shard: Shard, config: RunConfig, step_size: float | None = None
 ) -> ShardResult:
     """Score one shard.
 
@@ -58,7 +62,7 @@ def score_shard(
         model: in eval mode; its parameters need no gradient (``requires_grad_(False)`` saves memory).
         images: the shard's images, uint8 [B, X...], on the model's device.
         shard: which method, on which range.
-        config: settings and seed.
+        config: settings and seed, and how images become bits, if they do.
         step_size: the frozen step size; for HAIS only.
 
     Raises:
@@ -67,19 +71,19 @@ def score_shard(
     if len(images) != shard.count:
         raise ValueError(f"the shard has {shard.count} images, got {len(images)}")
     started = time.perf_counter()
-    x = fixed_binarisation(images, shard.split, shard.binarisation_seed, shard.first)
-    noise = _noise(config.seed, shard.method, shard)
+    x = seen(images, config.data, shard.split, shard.first, shard.binarisation_seed)
+    noise = _noise(config.evaluation.seed, shard.method, shard)
     if shard.method == "hais":
         if step_size is None:
             raise ValueError("HAIS needs a frozen step size: run `tune` first")
-        return _hais(model, x, shard, config.hais.resolved(), noise, step_size, started)
+        return _hais(model, x, shard, config.evaluation.hais.resolved(), noise, step_size, started)
 
     def sample(rows: int) -> list[LogWeightStatistics]:
         bridge = BRIDGES["posterior"](model, x, encode(model, x))
         return halves(log_weight_blocks(bridge, shard.samples, noise.open(), rows_per_chunk=rows), shard.samples)
 
     with full_precision():
-        statistics = halving_rows(sample, _rows(x.device)[0], shard.count)
+        statistics = halving_rows(sample, _rows(model)[0], shard.count)
     return shard_result(
         shard,
         statistics,
@@ -93,7 +97,7 @@ def score_shard(
 def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: NoiseBlocks) -> FrozenStepSize:
     """Find the step size of a HAIS run in a pilot on a few images; its weights are thrown away.
 
-    ``model`` is in eval mode, ``x`` are bits of the pilot's images, [B, X...]; ``noise`` is the pilot's own.
+    ``model`` is in eval mode, ``x`` the pilot's images as it sees them, [B, X...]; ``noise`` is the pilot's own.
     """
     started = time.perf_counter()
     hais = config.hais.resolved(start)
@@ -116,7 +120,7 @@ def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: N
         )
 
     with full_precision():
-        pilot = halving_rows(find, _rows(x.device)[1], len(x))
+        pilot = halving_rows(find, rows_with_gradient(model), len(x))
     return FrozenStepSize(
         step_size=pilot.step_size,
         acceptance_rate=pilot.acceptance_rate,
@@ -125,12 +129,13 @@ def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: N
     )
 
 
-def tune_on_test_images(model: VAE, images: Tensor, config: EvaluationConfig, binarisation_seed: int) -> FrozenStepSize:
-    """Run the pilot of HAIS on the first ``config.hais.pilot_images`` of test images, uint8 [N, X...]."""
-    count = min(config.hais.pilot_images, len(images))
-    x = fixed_binarisation(images[:count], "test", binarisation_seed)
-    noise = noise_blocks(config.seed, "pilot", "test", binarisation_seed, range(count))
-    return tune(model, x, config.hais.start, config, noise)
+def tune_on_test_images(model: VAE, images: Tensor, config: RunConfig, binarisation_seed: int) -> FrozenStepSize:
+    """Run the pilot of HAIS on the first ``hais.pilot_images`` of test images, uint8 [N, X...]."""
+    evaluation = config.evaluation
+    count = min(evaluation.hais.pilot_images, len(images))
+    x = seen(images[:count], config.data, "test", seed=binarisation_seed)
+    noise = noise_blocks(evaluation.seed, "pilot", "test", binarisation_seed, range(count))
+    return tune(model, x, evaluation.hais.start, evaluation, noise)
 
 
 def schedule(settings: HaisSettings) -> Tensor:
@@ -185,7 +190,7 @@ def _hais(
         return halves([run.log_weights], shard.samples), run.mean_acceptance_rate, run.gradient_evaluations
 
     with full_precision():
-        statistics, acceptance_rate, evaluations = halving_rows(anneal, rows_with_gradient(x.device), shard.count)
+        statistics, acceptance_rate, evaluations = halving_rows(anneal, rows_with_gradient(model), shard.count)
     return shard_result(
         shard,
         statistics,
@@ -201,10 +206,13 @@ def _noise(seed: int, purpose: str, shard: Shard) -> NoiseBlocks:
     return noise_blocks(seed, purpose, shard.split, shard.binarisation_seed, places, shard.first_sample)
 
 
-def rows_with_gradient(device: torch.device) -> int:
+def rows_with_gradient(model: VAE) -> int:
     """Rows (chains x images) to evaluate at a time where gradients are needed, to begin with."""
-    return _rows(device)[1]
+    return _rows(model)[1]
 
 
-def _rows(device: torch.device) -> tuple[int, int]:
-    return _ROWS["cuda" if device.type == "cuda" else "cpu"]
+def _rows(model: VAE) -> tuple[int, int]:
+    """Rows to evaluate at a time, without and with gradients: fewer of images with more parameters than MNIST's."""
+    share = min(1.0, _PARAMETERS / math.prod(model.likelihood.parameter_shape))
+    forward, with_gradient = _ROWS["cuda" if next(model.parameters()).is_cuda else "cpu"]
+    return max(1, int(share * forward)), max(1, int(share * with_gradient))

@@ -68,7 +68,7 @@ class SimulatedImages(NamedTuple):
     """Images drawn from the model, with the latent variables they were made from.
 
     Attributes:
-        x: bits, [B, X...].
+        x: bits or levels, [B, X...].
         z: exact samples of p(z|x), [B, D].
     """
 
@@ -84,19 +84,22 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     """
     reference = next(model.parameters())
     draws = [generator("cpu", seed, "simulated", place) for place in places]
-    z = torch.cat([model.prior.sample(1, each, reference.dtype) for each in draws]).to(reference.device)
-    uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in draws]).to(reference.device)
+    size = (1, model.prior.noise_size)
+    noise = torch.cat([torch.randn(size, generator=each, dtype=reference.dtype) for each in draws])
     with full_precision():
-        return SimulatedImages((uniform < model.decode(z).sigmoid()).to(reference.dtype), z)
+        z = model.prior.from_noise(noise.to(reference.device))
+        parameters = model.decode(z)
+    drawn = [model.likelihood.sample(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
+    return SimulatedImages(torch.cat(drawn), z)
 
 
 @torch.no_grad()
 def posterior_start(model: VAE, images: SimulatedImages, start: Start) -> Tensor:
     """Return each image's exact posterior sample in the space of a bridge, [B, D].
 
-    For ``prior`` and ``base`` that is z itself; for ``posterior`` the noise e = f^{-1}(z), by D passes a flow step in
-    float64 (in float32 the passes add up their rounding). Where f(e) is not z again, it is NaN: the upper bound of such
-    an image is infinite.
+    For ``prior`` and ``base`` that is z itself; for ``posterior`` the noise e = f^{-1}(z), inverted in float64 (in
+    float32 the D passes of an autoregressive step add up their rounding). Where f(e) is not z again, it is NaN: the
+    upper bound of such an image is infinite.
     """
     if start != "posterior":
         return images.z
@@ -139,7 +142,7 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
         )
 
     with full_precision():
-        bounds = halving_rows(both, rows_with_gradient(images.x.device), shard.count)
+        bounds = halving_rows(both, rows_with_gradient(model), shard.count)
     rates = [bounds.forward.mean_acceptance_rate, bounds.reverse.mean_acceptance_rate]
     moved = [rate for rate in rates if rate is not None]
     return SandwichResult(
@@ -155,9 +158,12 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
 
 
 def summarise_sandwich(
-    results: Sequence[SandwichResult], config: EvaluationConfig, pilot: FrozenStepSize
+    results: Sequence[SandwichResult], config: EvaluationConfig, pilot: FrozenStepSize, dimensions: int | None = None
 ) -> SandwichEstimate:
-    """Return the bounds and their gap over all simulated images, in whatever order the shards come."""
+    """Return the bounds and their gap over all simulated images, in whatever order the shards come.
+
+    ``dimensions`` are the values of an image, of images that are not bits.
+    """
     results = sorted(results, key=lambda result: result.shard.first)
     start = results[0].shard.start
     hais = config.hais.resolved(start)
@@ -184,6 +190,7 @@ def summarise_sandwich(
         step_size=pilot.step_size,
         gradient_evaluations=results[0].gradient_evaluations,
         seconds=math.fsum(each.seconds for each in results) + pilot.seconds,
+        dimensions=dimensions,
     )
 
 

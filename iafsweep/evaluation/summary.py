@@ -14,14 +14,14 @@ from iafsweep.config import EvaluationConfig
 from iafsweep.estimators.standard_errors import estimator_error, mean_over_images, untrusted_share
 from iafsweep.evaluation.scoring import FrozenStepSize
 from iafsweep.evaluation.shards import PER_IMAGE_COLUMNS, Shard, ShardResult, column, mean_acceptance
-from iafsweep.records import Estimate, Method, UntilErrorReport
+from iafsweep.records import Estimate, Method
 
 
 def summarise(
     results: Sequence[ShardResult],
     config: EvaluationConfig,
     pilot: FrozenStepSize | None = None,
-    until_error: UntilErrorReport | None = None,
+    dimensions: int | None = None,
 ) -> Estimate:
     """Return the figure of a split from all its shards, whatever order they come in.
 
@@ -29,7 +29,7 @@ def summarise(
         results: the shards of one method on one split, for each binarisation a range from the first image on.
         config: the settings they were scored with.
         pilot: what found the step size; for HAIS only.
-        until_error: how the search that ended with these shards went.
+        dimensions: values of an image, of images that are not bits.
 
     Raises:
         ValueError: the shards are of several methods or splits, or do not cover a range from 0 without a gap, or not
@@ -64,7 +64,7 @@ def summarise(
         network_evaluations=len(of_seed) * first.network_evaluations,
         gradient_evaluations=len(of_seed) * first.gradient_evaluations,
         seconds=None if math.isnan(seconds) else seconds,
-        until_error=until_error,
+        dimensions=dimensions,
     )
 
 
@@ -148,7 +148,7 @@ def _of_rows(whole: Estimate, rows: pd.DataFrame, images: int) -> Estimate:
         )
         for seed, part in rows.sort_values("image").groupby("binarisation_seed")
     ]
-    return summarise(results, EvaluationConfig(seed=whole.seed))
+    return summarise(results, EvaluationConfig(seed=whole.seed), dimensions=whole.dimensions)
 
 
 def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str:

@@ -51,7 +51,7 @@ class Task:
             needs.
         label: what it is, for people.
         work: what to do.
-        evaluation: with which settings.
+        config: with which settings, and how images become bits, if they do.
         needs: name of the task that finds its step size; None where none is needed.
         evaluations: evaluations of the network that it takes (samples x images), to show how far the work is.
     """
@@ -59,7 +59,7 @@ class Task:
     name: str
     label: str
     work: Work
-    evaluation: EvaluationConfig
+    config: RunConfig
     needs: str | None
     evaluations: int
 
@@ -85,7 +85,7 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
         del settings["hais"]["pilot_images"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{label.replace(' ', '-')}.{place}.{digest}.json"
-    return Task(name, label, work, evaluation, needs, _evaluations(work, evaluation))
+    return Task(name, label, work, config, needs, _evaluations(work, evaluation))
 
 
 def perform(model: VAE, images: Mapping[Split, Tensor], task: Task, needed: FrozenStepSize | None) -> Result:
@@ -97,15 +97,15 @@ def perform(model: VAE, images: Mapping[Split, Tensor], task: Task, needed: Froz
     Raises:
         ValueError: it needs a step size and has none.
     """
-    work, evaluation = task.work, task.evaluation
+    work, evaluation = task.work, task.config.evaluation
     if isinstance(work, PilotWork):
         if work.on == "test":
-            return tune_on_test_images(model, images["test"][: work.images], evaluation, work.binarisation_seed)
+            return tune_on_test_images(model, images["test"][: work.images], task.config, work.binarisation_seed)
         return tune_on_simulated_images(model, work.images, work.start, evaluation)
     step_size = None if needed is None else needed.step_size
     if isinstance(work, Shard):
         part = images[work.split][work.first : work.first + work.count]
-        return score_shard(model, part, work, evaluation, step_size)
+        return score_shard(model, part, work, task.config, step_size)
     if step_size is None:
         raise ValueError(f"{task.name} needs the step size of {task.needs}")
     return squeeze(model, work, evaluation, step_size)

@@ -52,6 +52,12 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "seed": ("seed", "Int64"),
     "checkpoint": ("checkpoint", "string"),
     "error": ("error", "string"),
+    "validation_bits_per_dim": ("validation_bits_per_dim", "float64"),
+    **{
+        f"{path.replace('.', '_')}_bits_per_dim": (f"{path}.bits_per_dim", "float64")
+        for place in ("", "retrained.")
+        for path in (f"{place}{name}" for name in ("test_negative_elbo", "nll_importance_sampling", "nll_hais"))
+    },
 }
 """Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
 

@@ -21,8 +21,14 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
     set play no part, nor does the order of ``rows``.
 
     Raises:
-        ValueError: two rows are of one trial.
+        ValueError: two rows are of one trial, or rows are of unlike data.
     """
+    rows = list(rows)
+    if len(unlike := sorted({row.data for row in rows if row.data is not None})) > 1:
+        raise ValueError(
+            f"a leaderboard ranks figures of the same images, split and levels, these are of: {'; '.join(unlike)}; "
+            f"make one of each"
+        )
     ordered = sorted(rows, key=_position)
     for trial, count in Counter(row.trial for row in ordered).items():
         if count > 1:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
-from iafsweep.records import Figure, FigureCell, LeaderboardRow, TextTable
+from iafsweep.records import Figure, FigureCell, LeaderboardRow, TextTable, bits_detail
 from iafsweep.records.trust import APART, SETTLED, are_apart, is_unsettled
 from iafsweep.texts import readable_settings, value_text
 
@@ -13,7 +13,7 @@ _FigureOf = Callable[[LeaderboardRow], Figure | None]
 
 def _validation(row: LeaderboardRow) -> Figure | None:
     bound = row.validation_negative_elbo
-    return None if bound is None else Figure(value=bound, images=row.validation_images)
+    return None if bound is None else Figure(value=bound, images=row.validation_images, dimensions=row.dimensions)
 
 
 def _retrained_sampled(row: LeaderboardRow) -> Figure | None:
@@ -108,7 +108,7 @@ def _cell(figure: Figure, unequal: Sequence[str]) -> FigureCell:
         "seeds": figure.seeds and f"{figure.seeds:,} seeds",
         "settings": figure.settings and readable_settings(figure.settings),
     }
-    details = tuple(text for name in unequal if (text := said[name]))
+    details = (*bits_detail(figure.bits_per_dim), *(text for name in unequal if (text := said[name])))
     return FigureCell(value=figure.value, error=figure.error, untrusted=figure.untrusted, details=details)
 
 

@@ -5,50 +5,57 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
 from iafsweep.models.layers import NormalisedLinear, SmallLinear
+from iafsweep.models.likelihoods import build_likelihood
 from iafsweep.models.made import MaskedLayer
-from iafsweep.models.priors import StandardNormalPrior
-from iafsweep.models.shapes import ImageShape
+from iafsweep.models.priors import build_prior
+from iafsweep.models.priors.vamp import VampPrior
 from iafsweep.models.vae import VAE
+from iafsweep.models.weight_norm import apply_weight_norm
 
 
-def build_model(config: ModelConfig, image_shape: ImageShape, seed: int) -> VAE:
-    """Build the model of ``config`` for images of one shape, on the CPU, in float32, in training mode.
+def build_model(config: ModelConfig, image: ImageFormat, seed: int) -> VAE:
+    """Build the model of ``config`` for images of one format, on the CPU, in float32, in training mode.
 
     Same arguments, same weights; the global random state is left as it was.
 
     Args:
         config: kinds and sizes of the networks.
-        image_shape: channels, height, width.
+        image: their shape and levels; ``RunConfig.image_format`` says those of a run.
         seed: of the starting weights.
 
     Raises:
-        ValueError: a network cannot be built for images of this shape.
+        ValueError: the likelihood is none of such images.
     """
     # PyTorch's constructors draw weights of their own, which are overwritten below.
     with torch.random.fork_rng(devices=[]):
-        model = _assemble(config, image_shape)
+        model = _assemble(config, image)
     initialise(model, torch.Generator().manual_seed(seed))
+    if config.normalisation == "weight_norm":
+        apply_weight_norm(model)
     # Convolutions of this size are faster with the maps of a pixel side by side; the values are the same.
     return model.to(memory_format=torch.channels_last)
 
 
-def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
-    size, momentum = config.latent_size, config.batch_norm_momentum
-    encoder = build_encoder(config.encoder, image_shape, size, momentum)
+def _assemble(config: ModelConfig, image: ImageFormat) -> VAE:
+    size = config.latent_size
+    momentum = config.batch_norm_momentum if config.normalisation == "batch_norm" else None
+    likelihood = build_likelihood(config.likelihood, image)
+    encoder = build_encoder(config.encoder, image.shape, size, momentum)
     flow = build_flow(config.flow, size, momentum)
     context_size = flow.context_size
+    prior = build_prior(config.prior, size, image, encoder, config.posterior_offset)
     return VAE(
         encoder,
         None if context_size is None else NormalisedLinear(encoder.hidden_size, context_size, momentum),
         flow,
-        build_decoder(config.decoder, image_shape, size, momentum),
-        StandardNormalPrior(size),
-        image_shape=image_shape,
+        build_decoder(config.decoder, likelihood.parameter_shape, size, momentum),
+        prior,
+        likelihood,
         latent_size=size,
         posterior_offset=config.posterior_offset,
     )
@@ -57,9 +64,9 @@ def _assemble(config: ModelConfig, image_shape: ImageShape) -> VAE:
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Draw every weight Xavier-uniform and set every bias to where it starts (0, but for the gates of a flow).
 
-    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``; masked weights count the fans of the whole matrix. Batch
-    norms keep what their constructors gave them. The draws are made in the order of ``model.modules()``, so a seed
-    stands for one set of weights.
+    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, a hundredth of that where an output is to start near 0;
+    masked weights count the fans of the whole matrix. Batch norms keep what their constructors gave them. The draws are
+    made in the order of ``model.modules()``, so a seed stands for one set of weights.
 
     Args:
         model: changed in place; on the generator's device.
@@ -68,8 +75,11 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
     for module in model.modules():
         if isinstance(module, MaskedLayer):
             nn.init.xavier_uniform_(module.weight, generator=generator)
+            module.weight.data.mul_(module.initial_scale)
             if module.bias is not None:
                 nn.init.constant_(module.bias, module.initial_bias)
+        elif isinstance(module, VampPrior):
+            module.initialise(generator)
         elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
             if isinstance(module, SmallLinear):

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from iafsweep.models.block_product import mask_blocks
 from iafsweep.models.decoders.resnet import ResnetDecoder
 from iafsweep.models.layers import NormalisedLinear
-from iafsweep.models.made import ConditionalMade, MaskedLayer
+from iafsweep.models.made import MaskedLayer
+from iafsweep.models.priors.vamp import VampPrior
 from iafsweep.models.residual import ResidualBlock
 from iafsweep.models.vae import VAE
+from iafsweep.models.weight_norm import remove_weight_norm
 
 BLOCK_UNITS = 80
 MOST_BLOCKS = 12
@@ -38,10 +40,14 @@ def folded(model: VAE) -> VAE:
     """
     refuse_unfit(model)
     copied = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    remove_weight_norm(copied)
+    if isinstance(copied.prior, VampPrior):
+        copied.prior.fix()
     for module in list(copied.modules()):
-        if isinstance(module, ConditionalMade):
-            _fold_made(module)
-        elif isinstance(module, NormalisedLinear):
+        for name, child in list(module.named_children()):
+            if isinstance(child, MaskedLayer):
+                setattr(module, name, _folded_layer(child))
+        if isinstance(module, NormalisedLinear):
             _fold_linear(module)
         elif isinstance(module, ResidualBlock):
             _fold_block(module)
@@ -120,18 +126,8 @@ class BlockLinear(nn.Module):
         return y.reshape(*x.shape[:-1], -1)
 
 
-def _fold_made(made: ConditionalMade) -> None:
-    """Replace the masked layers, which are then plain maps, by those maps."""
-    made.first = _folded_layer(made.first)  # type: ignore[assignment]
-    made.hidden = nn.ModuleList(_folded_layer(layer) for layer in made.hidden)
-    made.shift = _folded_layer(made.shift)  # type: ignore[assignment]
-    if made.gate is not None:
-        made.gate = _folded_layer(made.gate)  # type: ignore[assignment]
-
-
-def _folded_layer(layer: nn.Module) -> BlockLinear:
-    if not isinstance(layer, MaskedLayer):
-        raise TypeError(f"a cMADE is made of masked layers, this one has a {type(layer).__name__}")
+def _folded_layer(layer: MaskedLayer) -> BlockLinear:
+    """Return the plain map that a masked layer is in eval mode."""
     weight = layer.masked_weight()
     if layer.norm is not None:
         scale, shift = _affine(layer.norm)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, cast, final
 
 import torch
 import torch.nn.functional as F
@@ -13,21 +14,25 @@ from iafsweep.models.context import ContextEntry
 from iafsweep.models.layers import BatchNorm
 from iafsweep.models.masks import autoregressive_masks
 
-GATE_SHIFT_WITH_BATCH_NORM = 3.0
-GATE_SHIFT_WITHOUT_BATCH_NORM = 2.0
-"""Gates start nearly open (sigmoid(3) = 0.95, sigmoid(2) = 0.88), so a new flow is close to the identity."""
 
-
-class MadeOutput(NamedTuple):
-    """What a cMADE says about each latent variable, from those before it and the context.
+class OutputLayer(NamedTuple):
+    """An output layer of a cMADE: what it says about each latent variable.
 
     Attributes:
-        shift: m, [..., B, D].
-        gate: s, the gate before its sigmoid, [..., B, D]; None for a network without gates.
+        numbers: P, how many; None: one, without a dimension of its own.
+        start: where its biases (or the shift of its batch norm) start.
+        normed: whether it has batch norm where the hidden layers have it.
+        scale: factor on its weights as they are drawn.
     """
 
-    shift: Tensor
-    gate: Tensor | None
+    numbers: int | None = None
+    start: float = 0.0
+    normed: bool = True
+    scale: float = 1.0
+
+
+Undo = Callable[..., Tensor]
+"""A coordinate after an autoregressive step [..., B], and the outputs for it, to that coordinate before the step."""
 
 
 @final
@@ -38,15 +43,18 @@ class MaskedLayer(nn.Module):
 
     Attributes:
         initial_bias: where the bias (or the shift of the batch norm) starts.
+        initial_scale: factor on the weights as they are drawn.
         blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
     """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0) -> None:
+    def __init__(
+        self, mask: Tensor, batch_norm_momentum: float | None, initial_bias: float = 0.0, initial_scale: float = 1.0
+    ) -> None:
         super().__init__()
         outputs, inputs = mask.shape
-        self.initial_bias = initial_bias
+        self.initial_bias, self.initial_scale = initial_bias, initial_scale
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         count = outputs // BLOCK_ROWS
@@ -79,7 +87,7 @@ class MaskedLayer(nn.Module):
 
 @final
 class ConditionalMade(nn.Module):
-    """Hidden layers of masked maps with ELU, and two masked output layers: shift m and gate s.
+    """Hidden layers of masked maps with ELU, and masked output layers, each an attribute under its name.
 
     Output i depends on the inputs before i (after i when ``reverse``) and on the context, never on input i itself.
 
@@ -87,9 +95,9 @@ class ConditionalMade(nn.Module):
         latent_size: D.
         width: H, units of every hidden layer, at least D - 1.
         hidden_layers: number of hidden layers, at least 1.
-        entry: how the context enters; made for this width.
+        entry: how the context enters; made for this width. None: there is no context.
+        outputs: the output layers by name.
         batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
-        gated: whether there is a layer for s.
         reverse: the order of dependencies runs from the last latent variable to the first.
 
     Raises:
@@ -101,10 +109,10 @@ class ConditionalMade(nn.Module):
         latent_size: int,
         width: int,
         hidden_layers: int,
-        entry: ContextEntry,
+        entry: ContextEntry | None,
         *,
+        outputs: Mapping[str, OutputLayer],
         batch_norm_momentum: float | None,
-        gated: bool,
         reverse: bool,
     ) -> None:
         super().__init__()
@@ -114,22 +122,57 @@ class ConditionalMade(nn.Module):
         self.entry = entry
         self.first = MaskedLayer(hidden_masks[0], batch_norm_momentum)
         self.hidden = nn.ModuleList(MaskedLayer(mask, batch_norm_momentum) for mask in hidden_masks[1:])
-        self.shift = MaskedLayer(output_mask, batch_norm_momentum)
-        open_gate = GATE_SHIFT_WITHOUT_BATCH_NORM if batch_norm_momentum is None else GATE_SHIFT_WITH_BATCH_NORM
-        self.gate = MaskedLayer(output_mask, batch_norm_momentum, open_gate) if gated else None
+        self.outputs = dict(outputs)
+        for name, layer in outputs.items():
+            momentum = batch_norm_momentum if layer.normed else None
+            mask = output_mask.repeat_interleave(layer.numbers or 1, 0)
+            self.add_module(name, MaskedLayer(mask, momentum, layer.start, layer.scale))
 
     def embed(self, context: Tensor) -> Tensor:
-        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples."""
+        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples.
+
+        Raises:
+            ValueError: it takes no context.
+        """
+        if self.entry is None:
+            raise ValueError("this masked network takes no context")
         return self.entry.embed(context)
 
-    def forward(self, z: Tensor, embedded: Tensor) -> MadeOutput:
-        """Compute m and s.
+    def forward(self, z: Tensor, embedded: Tensor | None) -> tuple[Tensor, ...]:
+        """Compute what each output layer says, in the type of z: [..., B, D], or [..., B, D, P].
+
+        The network may compute in fewer bits (autocast).
 
         Args:
             z: latent variables, [..., B, D].
-            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z.
+            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z. None: without a context.
         """
-        hidden = self.entry.activate(self.first(z), embedded)
+        hidden = self.first(z)
+        if self.entry is None or embedded is None:
+            hidden = F.elu(hidden)
+        else:
+            hidden = self.entry.activate(hidden, embedded)
         for layer in self.hidden:
             hidden = F.elu(layer(hidden))
-        return MadeOutput(self.shift(hidden), None if self.gate is None else self.gate(hidden))
+        return tuple(self._output(name, layer, hidden).to(z.dtype) for name, layer in self.outputs.items())
+
+    def _output(self, name: str, layer: OutputLayer, hidden: Tensor) -> Tensor:
+        flat = cast("Tensor", self.get_submodule(name)(hidden))
+        return flat if layer.numbers is None else flat.unflatten(-1, (self.latent_size, layer.numbers))
+
+    def solve(self, z: Tensor, embedded: Tensor | None, undo: Undo) -> Tensor:
+        """Return the point that an autoregressive step with these outputs turns into z, in D passes.
+
+        Args:
+            z: after the step, [..., B, D].
+            embedded: as ``forward`` takes it.
+            undo: makes one coordinate of the point.
+        """
+        coordinates = torch.arange(self.latent_size, device=z.device)
+        source = torch.zeros_like(z)
+        for i in reversed(range(self.latent_size)) if self.reverse else range(self.latent_size):
+            outputs = (each.select(z.dim() - 1, i) for each in self(source, embedded))
+            # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
+            # behind a mask into NaN.
+            source = torch.where(coordinates == i, undo(z[..., i], *outputs).unsqueeze(-1), source)
+        return source

@@ -31,12 +31,19 @@ def full_precision() -> Iterator[None]:
     older = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("highest")
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        with without_autocast():
             yield
     finally:
         torch.set_float32_matmul_precision(older)
         for switch, precision in zip(_SWITCHES, before, strict=True):
             switch.fp32_precision = precision
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Keep autocast out of the block: products are computed in the type of what is multiplied."""
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield
 
 
 @contextmanager

@@ -12,15 +12,14 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from iafsweep.config import ImageFormat
 from iafsweep.models.decoders import Decoder
-from iafsweep.models.densities import bernoulli_log_density
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.flows import Flow
 from iafsweep.models.inputs import checked_generator, checked_images, checked_whole
-from iafsweep.models.priors import Prior
+from iafsweep.models.likelihoods import Likelihood, centred
+from iafsweep.models.priors import Passes, Prior
 from iafsweep.models.shapes import ImageShape
-
-_IMAGE_DIMENSIONS = 3
 
 
 class PosteriorParameters(NamedTuple):
@@ -39,7 +38,7 @@ class PosteriorParameters(NamedTuple):
 
 @final
 class VAE(nn.Module):
-    """Encoder, flow, decoder and prior, and the densities they make together, in nats.
+    """Encoder, flow, decoder, prior and likelihood, and the densities they make together, in nats.
 
     In training mode batch norm ties the images of a batch together; densities are those of a proper model only in eval
     mode. ``sample``, ``reconstruct`` and ``invert_noise`` insist on it, the caller chooses it: ``model.eval()``.
@@ -48,9 +47,9 @@ class VAE(nn.Module):
         encoder: images to the base Gaussian's parameters and a hidden layer.
         context_map: hidden layer [B, H] to context [B, C]; None when the flow takes no context.
         flow: from the base Gaussian to the posterior.
-        decoder: latent variables to logits.
+        decoder: latent variables to the parameters of the likelihood.
         prior: of the latent variables.
-        image_shape: channels, height, width.
+        likelihood: of the images, given the decoder's parameters.
         latent_size: D.
         posterior_offset: added to the encoder's log standard deviation.
 
@@ -65,8 +64,8 @@ class VAE(nn.Module):
         flow: Flow,
         decoder: Decoder,
         prior: Prior,
+        likelihood: Likelihood,
         *,
-        image_shape: ImageShape,
         latent_size: int,
         posterior_offset: float,
     ) -> None:
@@ -78,19 +77,29 @@ class VAE(nn.Module):
         self.flow = flow
         self.decoder = decoder
         self.prior = prior
-        self.image_shape = image_shape
+        self.likelihood = likelihood
         self.latent_size = latent_size
         self.posterior_offset = posterior_offset
+
+    @property
+    def image(self) -> ImageFormat:
+        """What an image is to the model: its shape, and how many levels its values have."""
+        return self.likelihood.image
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height, width."""
+        return self.image.shape
 
     def encode(self, x: Tensor) -> PosteriorParameters:
         """Return the parameters of q(z|x) for images x, checked and converted to the model's dtype and device.
 
         Args:
-            x: bits (or probabilities from 0 to 1) [B, *image_shape], of any dtype and device.
+            x: [B, *image_shape], of any dtype and device: bits (or probabilities from 0 to 1), or levels 0 to L - 1.
 
         Raises:
             TypeError: no tensor of real numbers.
-            ValueError: images of another shape, or values outside 0 to 1.
+            ValueError: images of another shape, or values that are none of theirs.
 
         Example:
             >>> import iafsweep
@@ -99,7 +108,7 @@ class VAE(nn.Module):
             >>> parameters.mean.shape == (5, run.model.latent_size)
             True
         """
-        return self.posterior(checked_images(x, self.image_shape, next(self.parameters())))
+        return self.posterior(checked_images(x, self.image, next(self.parameters())))
 
     def posterior(self, x: Tensor) -> PosteriorParameters:
         """Do the work of :meth:`encode` without its checks, which would make a GPU wait and break a compiled step.
@@ -107,7 +116,8 @@ class VAE(nn.Module):
         Args:
             x: [B, *image_shape] of the model's own dtype, on its device.
         """
-        output: EncoderOutput = self.encoder(x)
+        levels = self.image.levels
+        output: EncoderOutput = self.encoder(x if levels == 2 else centred(x, levels))  # noqa: PLR2004 - bits
         context = None if self.context_map is None else self.context_map(output.hidden)
         # Networks may compute in fewer bits (autocast); densities are always those of the images' own type.
         mean, log_std = output.mean.to(x.dtype), output.log_std.to(x.dtype)
@@ -134,7 +144,7 @@ class VAE(nn.Module):
         return self.flow.push_score(parameters.mean + std * noise, parameters.context, -noise / std)
 
     def invert_noise(self, z: Tensor, parameters: PosteriorParameters) -> Tensor:
-        """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; D passes a flow step.
+        """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; the cost is the flow's.
 
         Raises:
             RuntimeError: the model is in training mode.
@@ -144,14 +154,17 @@ class VAE(nn.Module):
         return (base - parameters.mean) * (-parameters.log_std).exp()
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the logits [..., *image_shape] of p(x|z) for z [..., D], all leading dimensions in one batch."""
-        logits: Tensor = self.decoder(z.reshape(-1, self.latent_size))
-        return logits.to(z.dtype).reshape(*z.shape[:-1], *self.image_shape)
+        """Return the likelihood's parameters for z [..., D], all leading dimensions in one batch.
+
+        Returns:
+            [..., *likelihood.parameter_shape]; of a Bernoulli likelihood the logits [..., *image_shape].
+        """
+        parameters: Tensor = self.decoder(z.reshape(-1, self.latent_size))
+        return parameters.to(z.dtype).reshape(*z.shape[:-1], *self.likelihood.parameter_shape)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return log p(x|z), Bernoulli, nats per image: x [B, *image_shape], z [..., B, D] to [..., B]."""
-        logits = self.decode(z)
-        return bernoulli_log_density(x.flatten(-_IMAGE_DIMENSIONS), logits.flatten(-_IMAGE_DIMENSIONS))
+        """Return log p(x|z), nats per image: x [B, *image_shape], z [..., B, D] to [..., B]."""
+        return self.likelihood.log_density(x, self.decode(z))
 
     def log_prior(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats: z [..., D] to [...]."""
@@ -162,12 +175,16 @@ class VAE(nn.Module):
         return self.log_likelihood(x, z) + self.log_prior(z)
 
     @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw z ~ p(z) and decode: pixel probabilities p(x=1|z), [count, *image_shape], on the model's device.
+    def sample(self, count: int, generator: torch.Generator | None = None, progress: Passes | None = None) -> Tensor:
+        """Draw z ~ p(z) and decode: pictures of new images, [count, *image_shape], on the model's device.
+
+        A picture holds the means of p(x|z), as shares of the largest level: of bits the probabilities p(x=1|z). Levels
+        themselves, noise included, are drawn by ``model.likelihood.sample(model.decode(z), generator)``.
 
         Args:
             count: how many images.
             generator: draws the latent variables; None: one seeded with 0, so the same images at every call.
+            progress: hears, where the prior takes many passes of its networks, how many are done and of how many.
 
         Raises:
             TypeError: `count` is no whole number, or `generator` no generator.
@@ -183,20 +200,20 @@ class VAE(nn.Module):
         """
         self._require_eval_mode("sample")
         reference = next(self.parameters())
-        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference.dtype)
-        return self.decode(z.to(reference.device)).sigmoid()
+        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference, progress)
+        return self.likelihood.mean(self.decode(z))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Encode x, draw one z ~ q(z|x) an image, decode: pixel probabilities p(x=1|z), [B, *image_shape].
+        """Encode x, draw one z ~ q(z|x) an image, decode: pictures as of :meth:`sample`, [B, *image_shape].
 
         Args:
-            x: bits (or probabilities from 0 to 1) [B, *image_shape], of any dtype and device.
+            x: [B, *image_shape], of any dtype and device: bits (or probabilities from 0 to 1), or levels 0 to L - 1.
             generator: draws the posterior's noise; None: one seeded with 0, so the same at every call.
 
         Raises:
             TypeError: `x` is no tensor of real numbers, or `generator` no generator.
-            ValueError: images of another shape, or values outside 0 to 1.
+            ValueError: images of another shape, or values that are none of theirs.
             RuntimeError: the model is in training mode.
 
         Example:
@@ -211,7 +228,7 @@ class VAE(nn.Module):
         mean = parameters.mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
         z, _ = self.transform_noise(noise.to(mean.device), parameters)
-        return self.decode(z).sigmoid()
+        return self.likelihood.mean(self.decode(z))
 
     def _require_eval_mode(self, method: str) -> None:
         # In training mode this would not only mix the images of a batch but move the averages of the batch norms.

@@ -1,11 +1,12 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
-``base`` what all have in common · ``run`` training · ``scores`` evaluation · ``trust`` when to believe a figure
-or a bound · ``leaderboard`` a row a trial, and cells for people. All figures are in nats per image; smaller is better
-for ``negative_elbo`` and ``nll``.
+``base`` what all have in common · ``bits`` nats as bits per dimension · ``run`` training · ``scores`` evaluation ·
+``trust`` when to believe a figure or a bound · ``leaderboard`` a row a trial, and cells for people. All figures are in
+nats per image; smaller is better for ``negative_elbo`` and ``nll``.
 """
 
 from iafsweep.records.base import METRIC, MODE, Record, with_stamp, without_stamp
+from iafsweep.records.bits import bits_per_dim, bits_text, nats_text
 from iafsweep.records.leaderboard import (
     Figure,
     FigureCell,
@@ -14,6 +15,7 @@ from iafsweep.records.leaderboard import (
     ShareCell,
     TextTable,
     TrialStatus,
+    bits_detail,
 )
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus, TrainingFacts
 from iafsweep.records.scores import (
@@ -37,6 +39,7 @@ __all__ = [
     "FIGURE_NAMES", "METHOD_NAMES", "METRIC", "MODE", "Best", "DeviceChoice", "EpochMetrics", "Estimate", "Evaluation",
     "Figure", "FigureCell", "FigureKind", "Fingerprint", "LeaderboardRow", "Method", "PairedDifference", "Precision",
     "Record", "Retrained", "Round", "RunState", "RunStatus", "SandwichEstimate", "ShareCell", "Split", "TextTable",
-    "TrainingFacts", "TrialStatus", "UntilErrorReport", "sandwich_beside", "shown_figures", "with_stamp",
+    "TrainingFacts", "TrialStatus", "UntilErrorReport", "bits_detail", "bits_per_dim", "bits_text", "nats_text",
+    "sandwich_beside", "shown_figures", "with_stamp",
     "without_stamp",
 ]  # fmt: skip

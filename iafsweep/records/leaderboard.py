@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from iafsweep.records.base import Record
+from iafsweep.records.bits import bits_per_dim
 from iafsweep.records.run import TrainingFacts
 from iafsweep.records.scores import Estimate
 
@@ -25,6 +26,7 @@ class Figure(Record):
         settings: how it was measured, as :class:`Estimate` has it.
         samples: samples an image.
         seeds: of how many seeds it is the mean; None where it is a trial's own.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     value: float
@@ -35,11 +37,17 @@ class Figure(Record):
     settings: str | None = None
     samples: int | None = None
     seeds: int | None = None
+    dimensions: int | None = None
+
+    @property
+    def bits_per_dim(self) -> float | None:
+        """The figure in bits per dimension; None of bits."""
+        return bits_per_dim(self.value, self.dimensions)
 
     @staticmethod
     def of(estimate: Estimate) -> Figure:
         """Return an estimate as a figure."""
-        alike = estimate.model_dump(include={"images", "estimator_error", "settings", "samples"})
+        alike = estimate.model_dump(include={"images", "estimator_error", "settings", "samples", "dimensions"})
         return Figure(value=estimate.nll, error=estimate.standard_error, untrusted=estimate.untrusted_share, **alike)
 
 
@@ -90,6 +98,9 @@ class LeaderboardRow(Record):
         seed: seed of the training.
         checkpoint: path of the scored checkpoint, relative to the sweep folder.
         error: one line that says what went wrong.
+        data: what its figures are measured on, in a line, as ``DataConfig.measured_on`` has it; None where it is not
+            known.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     rank: int | None = None
@@ -115,6 +126,19 @@ class LeaderboardRow(Record):
     seed: int | None = None
     checkpoint: str | None = None
     error: str | None = None
+    data: str | None = None
+    dimensions: int | None = None
+
+    @property
+    def validation_bits_per_dim(self) -> float | None:
+        """The validation bound in bits per dimension; None of bits."""
+        bound = self.validation_negative_elbo
+        return None if bound is None else bits_per_dim(bound, self.dimensions)
+
+
+def bits_detail(bits: float | None) -> tuple[str, ...]:
+    """Return bits per dimension as a detail of a cell; none of images that are bits."""
+    return () if bits is None else (f"{bits:.3f} bits/dim",)
 
 
 class FigureCell(Record):

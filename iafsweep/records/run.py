@@ -29,6 +29,8 @@ class EpochMetrics(Record):
         validation_negative_elbo: the bound on the validation images, eval mode, full KL weight; None without them.
         images_per_second: training images a second, neither validation nor compiling counted.
         seconds: seconds of the epoch, validation and compiling counted.
+        train_bits_per_dim: the training bound in bits per dimension; None of images that are bits.
+        validation_bits_per_dim: the validation bound, likewise.
         validation_reconstruction: mean of -log p(x|z) on the validation images.
         validation_kl: mean of log q(z|x) - log p(z) on them.
         active_units: latent variables that vary over them (variance above 0.01).
@@ -47,6 +49,8 @@ class EpochMetrics(Record):
     validation_negative_elbo: float | None
     images_per_second: float
     seconds: float
+    train_bits_per_dim: float | None = None
+    validation_bits_per_dim: float | None = None
     validation_reconstruction: float | None = None
     validation_kl: float | None = None
     active_units: int | None = None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from iafsweep.records.base import Record
+from iafsweep.records.bits import bits_per_dim
 
 Method = Literal["negative_elbo", "importance_sampling", "hais"]
 FigureKind = Method | Literal["sandwich"]
@@ -97,6 +98,7 @@ class Estimate(Record):
         seconds: wall-clock seconds, added up over shards; those of the pilot included. None if they are not known: a
             figure of some of the images of a shard.
         until_error: how the search for a small error ended; None if there was none.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     method: Method
@@ -120,6 +122,12 @@ class Estimate(Record):
     gradient_evaluations: int
     seconds: float | None
     until_error: UntilErrorReport | None = None
+    dimensions: int | None = None
+
+    @property
+    def bits_per_dim(self) -> float | None:
+        """The figure in bits per dimension; None of bits."""
+        return bits_per_dim(self.nll, self.dimensions)
 
     @property
     def made_with(self) -> tuple[object, ...]:
@@ -184,6 +192,7 @@ class SandwichEstimate(Record):
         step_size: frozen leapfrog step size.
         gradient_evaluations: an image, each way.
         seconds: wall-clock seconds, added up over shards; those of the pilot included.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     start: Literal["posterior", "prior", "base"]
@@ -201,6 +210,11 @@ class SandwichEstimate(Record):
     step_size: float
     gradient_evaluations: int
     seconds: float
+    dimensions: int | None = None
+
+    def bits_per_dim(self, bound: float) -> float | None:
+        """Return a bound on log p(x) as bits per dimension of the NLL that it bounds; None of bits."""
+        return bits_per_dim(-bound, self.dimensions)
 
     @property
     def made_with(self) -> tuple[object, ...]:

@@ -1,11 +1,11 @@
 """What a sweep has come to, as one page to look at: made from its folder alone, so that it can be made again any time.
 
-``findings`` reads the folder · ``curves``, ``searched``, ``scored``, ``importance``, ``variance`` make figures of it,
-as data (``figure``, on ``scales``) · ``verdict`` what can be trusted · ``pictures`` samples · ``page`` writes
-``headline`` and ``sections``, made of ``parts`` (``markup``), as HTML that a small script of its own draws
-(``assets``), ``png`` the figures as PNG files · ``private`` leaves out what tells of the machine · ``write`` the files.
+``findings`` reads the folder into one record, ``contents``, with the help of ``curves``, ``scored``, ``importance``,
+``variance`` (figures), ``verdict`` and ``words`` (what can be trusted, how the sweep stands) and ``pictures`` (samples)
+· ``page`` puts it into an HTML file that ECharts, Tabulator and a script of ours draw (``assets``) · ``private`` leaves
+out what tells of the machine · ``write`` the file, or one chart · ``serve`` the page while the sweep goes on.
 """
 
-from iafsweep.report.write import write_png, write_report
+from iafsweep.report.write import CHARTS, Chart, changes, chart, write_report
 
-__all__ = ["write_png", "write_report"]
+__all__ = ["CHARTS", "Chart", "changes", "chart", "write_report"]

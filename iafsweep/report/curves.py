@@ -1,19 +1,41 @@
-"""Learning curves of all trials, read from their run folders and thinned so that a page of a thousand stays small."""
-
-from __future__ import annotations
+"""Curves of the trials over their epochs, read from the run folders and thinned so that a page of many stays small."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from iafsweep.errors import RunFolderError
-from iafsweep.records import EpochMetrics, LeaderboardRow
-from iafsweep.report.figure import Curve, Curves
-from iafsweep.report.scales import bounded, linear
+from iafsweep.records import METRIC, EpochMetrics, LeaderboardRow, TextTable
+from iafsweep.report.scored import nats_note
 from iafsweep.run_files import metrics_file
 
+MOST_CURVES = 500
+"""So many trials have curves, the best; the bounds of all are on the leaderboard."""
+MOST_TRIALS = 24
+"""So many trials, the best, are in the table of their best epochs."""
 _POINTS_IN_ALL = 24_000
 _FEWEST_POINTS, _MOST_POINTS = 16, 240
+
+Columns = dict[str, tuple[float | None, ...]]
+
+_LABELS = {
+    METRIC: "validation −ELBO",
+    "train_negative_elbo": "training −ELBO",
+    "train_loss": "training loss, KL weighted",
+    "train_kl": "training KL",
+    "train_reconstruction": "training reconstruction, −log p(x|z)",
+    "validation_kl": "validation KL",
+    "validation_reconstruction": "validation reconstruction, −log p(x|z)",
+    "active_units": "active units",
+    "gradient_norm": "gradient norm, before clipping",
+    "clipped_share": "share of clipped steps",
+    "learning_rate": "step size",
+    "kl_weight": "weight of the KL term",
+}
+_NATS = {METRIC, "train_negative_elbo", "train_loss", "train_kl", "train_reconstruction", "validation_kl",
+         "validation_reconstruction"}  # fmt: skip
+_NO_CURVE = {"epoch", "seconds", "images_per_second"}
 
 
 def read_metrics(path: Path, problems: list[str]) -> list[EpochMetrics]:
@@ -32,61 +54,100 @@ def read_metrics(path: Path, problems: list[str]) -> list[EpochMetrics]:
         return []
 
 
-def learning_curves(rows: Sequence[LeaderboardRow], metrics: dict[str, list[EpochMetrics]]) -> Curves:
-    """Return the validation bound of every trial over its epochs.
+def learning_curves(
+    rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]
+) -> tuple[dict[str, str], dict[str, Columns], str]:
+    """Return the series that there are with their labels, the columns of each trial, and which trials have none.
 
     Args:
         rows: the trials, the best first.
         metrics: the epochs of each by its name.
     """
-    known = {row.trial: _bounds(metrics.get(row.trial, [])) for row in rows}
-    shown = [row for row in rows if known[row.trial]]
+    began = [row.trial for row in rows if metrics.get(row.trial)]
+    shown = began[:MOST_CURVES]
     most = max(_FEWEST_POINTS, min(_MOST_POINTS, _POINTS_IN_ALL // max(len(shown), 1)))
-    curves = []
-    for row in shown:
-        kept = thinned(known[row.trial], most)
-        x, y = (tuple(values) for values in zip(*kept, strict=True))
-        curves.append(Curve(trial=row.trial, x=x, y=y))
-    axis, above = bounded("validation −ELBO (nats per image)", [value for curve in curves for value in curve.y])
-    epochs = linear("epoch", [value for curve in curves for value in curve.x])
-    notes = ["The bound on the validation images after each epoch, at full KL weight."]
-    if above:
-        notes.append(f"The axis ends at {axis.high:.0f} nats; {above:,} points lie above it.")
-    if len(shown) < len(rows):
-        notes.append(
-            f"{len(rows) - len(shown):,} of {len(rows):,} trials have no curve: no epoch of theirs is on disk."
+    curves = {trial: _columns(metrics[trial], most) for trial in shown}
+    names = dict.fromkeys(name for columns in curves.values() for name in columns if name not in ("epoch", "elapsed"))
+    in_bits = nats_note(next((row.dimensions for row in rows), None)) if shown else ""
+    return {name: _label(name) for name in names}, curves, f"{_missing(rows, len(began), len(shown))}{in_bits}".strip()
+
+
+def best_epochs(rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]) -> TextTable:
+    """Return what training said in the best epoch of the best trials, a row a trial; a dash where it said nothing.
+
+    Args:
+        rows: the trials, the best first.
+        metrics: the epochs of each by its name.
+    """
+    header = ("trial", "epoch", "reconstruction", "KL", "active units", "gradient norm", "clipped steps", "step size")
+    found = [(row, each) for row in rows for each in metrics.get(row.trial, []) if each.epoch == row.best_epoch]
+    cells = [
+        (
+            row.trial,
+            str(each.epoch),
+            _cell(each.validation_reconstruction, ".2f"),
+            _cell(each.validation_kl, ".2f"),
+            _cell(each.active_units, "d"),
+            _cell(each.gradient_norm, ".3g"),
+            _cell(each.clipped_share, ".0%"),
+            _cell(each.learning_rate, ".3g"),
         )
-    return Curves(
-        name="learning-curves",
-        title="Validation bound over epochs",
-        note=" ".join(notes),
-        empty="" if curves else _why_empty(rows, metrics),
-        x=epochs.model_copy(update={"whole": True}),
-        y=axis,
-        curves=tuple(curves),
-    )
-
-
-def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
-    """Return at most ``most`` + 1 points: the first, the last, the lowest, and others spread evenly between them."""
-    if len(points) <= most:
-        return list(points)
-    kept = {round(place * (len(points) - 1) / (most - 1)) for place in range(most)}
-    kept.add(min(range(len(points)), key=lambda place: points[place][1]))
-    return [points[place] for place in sorted(kept)]
-
-
-def _bounds(epochs: Sequence[EpochMetrics]) -> list[tuple[float, float]]:
-    return [
-        (float(each.epoch), round(value, 3))
-        for each in epochs
-        if (value := each.validation_negative_elbo) is not None and math.isfinite(value)
+        for row, each in found[:MOST_TRIALS]
     ]
+    return TextTable(header=header, rows=tuple(cells))
 
 
-def _why_empty(rows: Sequence[LeaderboardRow], metrics: dict[str, list[EpochMetrics]]) -> str:
+def _cell(value: float | None, form: str) -> str:
+    return "–" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def thinned(bounds: Sequence[float | None], most: int) -> list[int]:
+    """Return which epochs to keep, at most ``most`` + 1: first, last, lowest, and others spread evenly between them."""
+    if len(bounds) <= most:
+        return list(range(len(bounds)))
+    kept = {round(place * (len(bounds) - 1) / (most - 1)) for place in range(most)}
+    known = [(bound, place) for place, bound in enumerate(bounds) if bound is not None]
+    return sorted(kept | {min(known)[1]} if known else kept)
+
+
+def _columns(epochs: Sequence[EpochMetrics], most: int) -> Columns:
+    rows = [each.model_dump() for each in epochs]
+    kept = thinned([_finite(row[METRIC]) for row in rows], most)
+    elapsed = list(accumulate(row["seconds"] for row in rows))
+    columns: Columns = {
+        "epoch": tuple(float(rows[place]["epoch"]) for place in kept),
+        "elapsed": tuple(_finite(elapsed[place]) for place in kept),
+    }
+    for name in rows[0].keys() - _NO_CURVE:
+        column = tuple(_finite(rows[place][name]) for place in kept)
+        if any(value is not None for value in column):
+            columns[name] = column
+    return {name: columns[name] for name in sorted(columns, key=_place)}
+
+
+def _place(name: str) -> tuple[int, str]:
+    return list(_LABELS).index(name) if name in _LABELS else len(_LABELS), name
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " ")) + (" (nats per image)" if name in _NATS else "")
+
+
+def _finite(value: object) -> float | None:
+    """A number with as many digits as a drawing can show; None for whatever is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(f"{value:.6g}")
+
+
+def _missing(rows: Sequence[LeaderboardRow], began: int, shown: int) -> str:
     if not rows:
         return "No trial was proposed yet."
-    if any(metrics.values()):
-        return "No epoch has a finite validation bound: the trials diverged, or trained without validation images."
-    return "No trial has finished an epoch, or the run folders are not here."
+    if not began:
+        return "No trial has finished an epoch, or the run folders are not here."
+    said = []
+    if began < len(rows):
+        said.append(f"{len(rows) - began:,} of {len(rows):,} trials have no curve: no epoch of theirs is on disk.")
+    if shown < began:
+        said.append(f"The best {shown:,} of {began:,} trials have their curves here.")
+    return " ".join(said)

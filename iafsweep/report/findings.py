@@ -1,89 +1,40 @@
-"""All that a report says of a sweep, read from its folder once, whatever state it is in."""
+"""All that a page says of a sweep, read from its folder once, whatever state it is in."""
 
-from __future__ import annotations
+import math
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from pydantic import BaseModel
 
-from iafsweep.leaderboard import ranked
-from iafsweep.records import Evaluation, LeaderboardRow
-from iafsweep.report.curves import learning_curves, read_metrics
-from iafsweep.report.figure import Bars, Curves, Figure, Parallel, Points, Spans
+from iafsweep.config import RunConfig
+from iafsweep.leaderboard import doubts, leaderboard_table, ranked
+from iafsweep.records import FigureCell, LeaderboardRow
+from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
+from iafsweep.report import words
+from iafsweep.report.contents import Contents, Searched, Tried, Value
+from iafsweep.report.curves import best_epochs, learning_curves, read_metrics
 from iafsweep.report.importance import parameter_importance
-from iafsweep.report.pictures import Pictures, best_pictures
-from iafsweep.report.scored import figures_with_errors
-from iafsweep.report.searched import bound_against_cost, parallel, slices
+from iafsweep.report.pictures import best_pictures
+from iafsweep.report.scored import diagnostics_table, paired, sandwich_table
 from iafsweep.report.variance import explained_variance
+from iafsweep.report.verdict import verdict_of_trial
 from iafsweep.results.leaderboard_rows import scored_rows
-from iafsweep.results.status import Status, status_of
+from iafsweep.results.status import status_of
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.storage.environment import Environment, read_environments
+from iafsweep.search_space.distributions import Choice
+from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.sweep.storage.environment import read_environments
 from iafsweep.sweep.storage.events import now
-from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
+from iafsweep.texts import short_name, value_text
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What a sweep has come to, with its figures as data.
-
-    Attributes:
-        name: the sweep folder's name.
-        made: when this was read, UTC.
-        space: the search space.
-        state: the ledger.
-        status: how the sweep stands.
-        rows: the trials with ranks, the best first.
-        evaluations: figures of the scored trials, the best first.
-        curves: learning curves.
-        importance: of the searched parameters, for being among the best.
-        variance: how much of the differences between all trials each parameter explains.
-        parallel: all parameters at once.
-        slices: a figure a parameter.
-        cost: bound against seconds of an epoch.
-        tested: test figures with errors.
-        pictures: of the best trials.
-        environments: what each driver ran on.
-        problems: what could not be read, a sentence each.
-        show: settings of the test figures that were asked for.
-    """
-
-    name: str
-    made: str
-    space: SearchSpace
-    state: LedgerState
-    status: Status
-    rows: tuple[LeaderboardRow, ...]
-    evaluations: dict[str, Evaluation]
-    curves: Curves
-    importance: Bars
-    variance: Bars
-    parallel: Parallel
-    slices: tuple[Points, ...]
-    cost: Points
-    tested: Spans
-    pictures: tuple[Pictures, ...]
-    environments: tuple[Environment, ...]
-    problems: tuple[str, ...]
-    show: tuple[str, ...] = ()
-
-    @property
-    def figures(self) -> tuple[Figure, ...]:
-        """Every figure, in the order of the page."""
-        return (self.curves, self.importance, self.variance, self.parallel, *self.slices, self.cost, self.tested)
-
-    @property
-    def best(self) -> LeaderboardRow | None:
-        """The row of rank 1."""
-        return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
-
-
-def read_findings(sweep: StoredSweep, show: Sequence[str] = ()) -> Findings:
+def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = ()) -> Contents:
     """Read the run folders and the figures of a sweep; nothing is written, and a driver may be at work in it.
 
     Args:
         sweep: the sweep.
+        command: the words that make the page again, the sweep folder last, without absolute paths.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
 
     Raises:
@@ -97,24 +48,139 @@ def read_findings(sweep: StoredSweep, show: Sequence[str] = ()) -> Findings:
     problems += scored.problems
     rows = ranked(scored.rows)
     evaluations = {row.trial: scored.evaluations[row.trial] for row in rows if row.trial in scored.evaluations}
-    pictures = best_pictures(folder, rows, problems)
-    return Findings(
+    table = leaderboard_table(rows, sweep.parameters)
+    places = [place for place, name in enumerate(table.header) if any(isinstance(row[place], FigureCell)
+                                                                      for row in table.rows)]  # fmt: skip
+    parameters = _searched(space, rows)
+    best = rows[0] if rows and rows[0].rank == 1 else None
+    series, curves, curves_note = learning_curves(rows, metrics)
+    status = status_of(sweep)
+    pairs, pairs_note = paired(folder, evaluations)
+    found = None if best is None else evaluations.get(best.trial)
+    return Contents(
         name=folder.path.name,
+        title=space.title or folder.path.name,
         made=now(),
-        space=space,
-        state=state,
-        status=status_of(sweep),
-        rows=rows,
-        evaluations=evaluations,
-        curves=learning_curves(rows, metrics),
+        standing=words.how_it_stands(status, space, bool(rows)),
+        running=status.driver is not None,
+        best=None if best is None else best.trial,
+        verdict=words.why_no_best(rows) if best is None else verdict_of_trial(found, show),
+        doubts=() if best is None else tuple(doubts([best])),
+        tiles=() if best is None else tuple(words.tiles(best, found, show)),
+        facts=tuple(words.facts(rows, status.trials, state.gpu_seconds, len(evaluations))),
+        asked=status.trials,
+        parameters=parameters,
+        figures=tuple(table.header[place].replace("-ELBO", "−ELBO") for place in places),
+        trials=tuple(
+            _tried(row, parameters, tuple(cells[place] for place in places))
+            for row, cells in zip(rows, table.rows, strict=True)
+        ),
+        notes=table.notes,
+        population=words.population(state),
+        failures=tuple(words.failures(rows)),
+        series=series,
+        curves=curves,
+        curves_note=curves_note,
+        best_epochs=best_epochs(rows, metrics),
         importance=parameter_importance(space, state),
         variance=explained_variance(space, rows, metrics),
-        parallel=parallel(space, rows),
-        slices=tuple(slices(space, rows)),
-        cost=bound_against_cost(rows),
-        tested=figures_with_errors(evaluations, show),
-        pictures=tuple(pictures),
-        environments=read_environments(folder.environment),
+        diagnostics=diagnostics_table(evaluations),
+        sandwiches=sandwich_table(evaluations),
+        estimators_note=words.estimators_note(evaluations),
+        pairs=pairs,
+        pairs_note=pairs_note,
+        configuration=dict(_fields(space.base)),
+        defaults=dict(_fields(RunConfig())),
+        pictures=best_pictures(folder, rows, problems),
+        environment=words.environment(folder.path.name, space, state, read_environments(folder.environment)),
         problems=tuple(problems),
-        show=tuple(show),
+        levels=(TRUSTED_SHARE, DOUBTFUL_SHARE),
+        commands=tuple(_commands(command, words.what_is_left(status, sweep, evaluations))),
+        **_for_trials(command, best),
     )
+
+
+def _commands(command: Sequence[str], left: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, str]]:
+    """What makes the page again, and what is left to do, as lines to paste."""
+    yield "Make this report again", shlex.join(command)
+    for title, more in left:
+        yield title, shlex.join([*command[: command.index("report")], more[0], command[-1], *more[1:]])
+
+
+def _for_trials(command: Sequence[str], best: LeaderboardRow | None) -> dict[str, str]:
+    """What a reader may want to run of a trial, where the sweep's folder is named so."""
+    folder = command[-1]
+    trial = "TRIAL" if best is None else best.trial
+    again = [f"{folder}/trials/TRIAL/config.toml", "--run", "runs/TRIAL-again"]
+    train = shlex.join([*command[: command.index("report")], *again])
+    return {
+        "folder": folder,
+        "load": f'run = iafsweep.load_run("{folder}/trials/{trial}")',
+        "train_again": train.replace("run_sweep", "run_single", 1).replace("iafsweep-sweep", "iafsweep-run", 1),
+        "compare": shlex.join([*command[: command.index("report")], "compare", folder]),
+    }
+
+
+def _searched(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> tuple[Searched, ...]:
+    """The searched parameters, then fields that trials of an earlier version of the space had besides."""
+    known = {parameter.path: parameter for parameter in space.parameters}
+    others = sorted({path for row in rows for path in row.parameters} - set(known))
+    paths = [*known, *others]
+    found = [_axis(parameter, short_name(path, paths)) for path, parameter in known.items()]
+    for path in others:
+        texts = sorted({value_text(row.parameters[path]) for row in rows if path in row.parameters})
+        found.append(Searched(path=path, name=short_name(path, paths), options=tuple(texts)))
+    return tuple(found)
+
+
+def _axis(parameter: Parameter, name: str) -> Searched:
+    searched = parameter.range
+    if isinstance(searched, Choice):
+        options = tuple(value_text(option) for option in searched.options)
+        return Searched(path=parameter.path, name=name, options=options)
+    return Searched(
+        path=parameter.path,
+        name=name,
+        low=searched.low,
+        high=searched.high,
+        log=searched.log,
+        whole=isinstance(searched.low, int) and isinstance(searched.high, int),
+    )
+
+
+def _tried(row: LeaderboardRow, parameters: Sequence[Searched], cells: Sequence[object]) -> Tried:
+    bound = row.validation_negative_elbo
+    return Tried(
+        trial=row.trial,
+        status=row.status,
+        rank=row.rank,
+        values=tuple(_value(parameter, row.parameters.get(parameter.path)) for parameter in parameters),
+        figures=tuple(cell if isinstance(cell, FigureCell) else None for cell in cells),
+        bound=bound if bound is not None and math.isfinite(bound) else None,
+        epochs=row.epochs,
+        best_epoch=row.best_epoch,
+        seconds_per_epoch=row.seconds_per_epoch,
+        seconds=None if row.training is None else row.training.seconds,
+        weights=None if row.training is None else row.training.parameters,
+        seed=row.seed,
+        pareto=row.pareto or None,
+        error=row.error,
+    )
+
+
+def _value(parameter: Searched, value: Value) -> Value:
+    """A choice's value as the text of its option; a number as it is."""
+    return value_text(value) if parameter.options is not None and value is not None else value
+
+
+def _fields(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Value]]:
+    """Every field of a configuration by its path; a list as text."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _fields(value, f"{prefix}{name}.")
+        elif isinstance(value, Mapping):
+            yield from ((f"{prefix}{name}.{key}", value_text(each)) for key, each in value.items())
+        else:
+            plain = isinstance(value, bool | int | float | str) or value is None
+            yield f"{prefix}{name}", value if plain else str(list(value) if isinstance(value, tuple) else value)

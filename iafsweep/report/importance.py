@@ -1,7 +1,5 @@
 """Which searched parameters matter for a good bound, as Optuna estimates it from a study made of the ledger."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 
@@ -9,8 +7,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState as OptunaState
 
-from iafsweep.report.figure import Axis, Bar, Bars
-from iafsweep.report.private import shareable
+from iafsweep.report.contents import Shares
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.state import LedgerState
@@ -22,36 +19,30 @@ _GOOD_TRIALS = 5
 _LEAST_SHARE, _MOST_SHARE = 0.1, 0.5
 
 
-def parameter_importance(space: SearchSpace, state: LedgerState) -> Bars:
+def parameter_importance(space: SearchSpace, state: LedgerState) -> Shares:
     """Return the importance of every parameter, in shares of 1, the largest first.
 
     PED-ANOVA (Watanabe, Bansal and Hutter, 2023, arXiv:2304.10255): how far the distribution of a parameter among the
     good completed trials is from its distribution among all completed ones. Good are the best tenth, or the best five
     where that is more. A parameter that was inactive in some trials is estimated from where it was active.
     """
-    told = [frozen_trial(space, trial.proposed.parameters, trial.finished) for trial in state.finished]
+    told = [frozen_trial(space, trial.proposed.parameters, trial.finished) for trial in state.finished
+            if trial.finished is not None and trial.finished.status == "completed"]  # fmt: skip
     completed = [trial for trial in told if trial is not None and trial.state == OptunaState.COMPLETE]
-    axis = Axis(label="share of the importance", low=0, high=1)
     if len(completed) < FEWEST_TRIALS:
         found = f"{len(completed)} trial{'' if len(completed) == 1 else 's'} completed with a bound"
-        empty = f"Too few trials: {found}, importance needs at least {FEWEST_TRIALS}."
-        return _bars(axis, (), "", empty)
+        return Shares.none(f"Too few trials: {found}, importance needs at least {FEWEST_TRIALS}.")
     share = max(_LEAST_SHARE, min(_MOST_SHARE, _GOOD_TRIALS / len(completed)))
     values = _estimate(completed, _varied(completed), share)
     names = sorted(values, key=lambda name: -values[name])
-    bars = tuple(Bar(label=shareable(name), value=round(values[name], 4)) for name in names)
-    largest = max((bar.value for bar in bars), default=1.0)
+    if not names:
+        return Shares.none("No searched parameter has more than one value among the completed trials.")
     note = (
         f"How much each parameter tells the best {share:.0%} of the {len(completed):,} completed trials from the "
         "others (Optuna, PED-ANOVA). Early-stopped trials are not counted. It says that a parameter matters, not which "
         "value is good: see the slices. What makes a trial bad at all may count for little: see the figure beside it."
     )
-    empty = "" if bars else "No searched parameter has more than one value among the completed trials."
-    return _bars(axis.model_copy(update={"high": min(1.0, 1.15 * largest)}), bars, note, empty)
-
-
-def _bars(axis: Axis, bars: tuple[Bar, ...], note: str, empty: str) -> Bars:
-    return Bars(name="importance", title="Which parameters tell the best", note=note, empty=empty, x=axis, bars=bars)
+    return Shares(bars=tuple((name, round(values[name], 4)) for name in names), note=note, empty="")
 
 
 def _varied(completed: Sequence[optuna.trial.FrozenTrial]) -> list[str]:

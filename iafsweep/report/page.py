@@ -1,137 +1,121 @@
 """The page: one HTML file that needs nothing but itself, and may load nothing else."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
+import html
 import json
-from collections.abc import Sequence
+import math
+from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from iafsweep.report import sections
-from iafsweep.report.findings import Findings
-from iafsweep.report.headline import headline, how_it_stands
-from iafsweep.report.markup import Markup, element, json_element, raw_element
-from iafsweep.report.parts import pill
+from iafsweep.report.contents import Contents
 from iafsweep.report.private import shareable
-from iafsweep.report.scored import number
-from iafsweep.report.searched import names
-from iafsweep.texts import value_text
 
-_NAV = {
-    "result": "Result",
-    "leaderboard": "Leaderboard",
-    "curves": "Learning",
-    "parameters": "What mattered",
-    "estimators": "Test figures",
-    "pictures": "Samples",
-    "environment": "Environment",
-}
+LIVE = "connect-src 'self'; "
+"""What the policy allows besides where a server keeps the page: to ask it for what is new."""
+_OURS = {"pictures", "folder", "commands", "load", "train_again", "compare"}
+"""Made here of parts that tell nothing; a data URI would not survive what is done to texts."""
+_PAGE = """<!doctype html>
+<html lang="en"><head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head><body{attributes}>
+<noscript><p>{title}: {standing} The page is drawn by its script; leaderboard.md has the table without.</p></noscript>
+<div id="page"></div>
+<script type="application/json" id="data">{data}</script>
+<script type="text/plain" id="licences">{licences}</script>
+{scripts}
+</body></html>
+"""
 
 
-def html_page(found: Findings, command: Sequence[str]) -> str:
+def html_page(contents: Contents, *, live: bool = False, only: str = "") -> str:
     """Return the report as HTML.
 
     Args:
-        found: what the sweep has come to.
-        command: the words that make the report again, the sweep folder last.
+        contents: what the sweep has come to.
+        live: whether a server keeps it, which it asks for what is new.
+        only: name of the one chart to show; empty: the whole report.
     """
-    script = f'"use strict";\n(() => {{\n{_assets(".js")}}})();\n'
-    title = shareable(found.space.title) or shareable(found.name)
-    navigation = element(
-        "nav",
-        element("ul", [element("li", element("a", name, href=f"#{where}")) for where, name in _NAV.items()]),
-        aria_label="Sections",
-    )
-    body = element(
-        "body",
-        element("a", "To the result", href="#result", class_="skip"),
-        _header(found, title),
-        navigation,
-        element(
-            "main",
-            element(
-                "noscript",
-                element("p", "The figures and the sorting need JavaScript; the tables do not.", class_="card"),
-            ),
-            headline(found),
-            sections.leaderboard(found),
-            sections.curves(found),
-            sections.mattered(found),
-            sections.estimators(found),
-            sections.pictures(found),
-            sections.environment(found, command),
-        ),
-        element(
-            "footer",
-            f"Made {found.made[:16].replace('T', ' ')} UTC from the sweep's own files. "
-            "Nats per image; smaller is better.",
-        ),
-        element("div", id="tell", role="status", hidden=True),
-        json_element("data", _data(found)),
-        raw_element("script", script),
-    )
-    page = element("html", _head(f"{title} · {shareable(found.name)}", script), body, lang="en")
-    return f"<!doctype html>\n{page}\n"
-
-
-def _head(title: str, script: str) -> Markup:
-    """The head: the style, and a policy that lets nothing but it and the script run."""
-    style = _assets(".css")
+    style, scripts = _text("libraries/tabulator.css") + _text("report.css"), _scripts()
     policy = (
-        "default-src 'none'; img-src data:; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; {LIVE if live else ''}style-src {_hash(style)}; "
+        f"script-src {' '.join(map(_hash, scripts))}; base-uri 'none'; form-action 'none'"
     )
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        raw_element("style", style),
+    attributes = {"data-live": "1" if live else "", "data-only": only}
+    return _PAGE.format(
+        policy=policy,
+        title=html.escape(f"{shareable(contents.title)} · {shareable(contents.name)}"),
+        style=_raw(style, "style"),
+        attributes="".join(f' {name}="{html.escape(value)}"' for name, value in attributes.items() if value),
+        standing=html.escape(shareable(contents.standing.text)),
+        data=inside_html(as_json(contents)),
+        licences=_raw(_text("libraries/LICENSES.txt"), "script"),
+        scripts="\n".join(f"<script>{_raw(script, 'script')}</script>" for script in scripts),
     )
 
 
-def _header(found: Findings, title: str) -> Markup:
-    level, word, sentence = how_it_stands(found.status, found.space, bool(found.rows))
-    under = element("div", pill(level, word), element("span", sentence), class_="under")
-    eyebrow = element("p", f"Sweep {shareable(found.name)}", class_="eyebrow")
-    return element("header", element("div", eyebrow, element("h1", title), under))
+def as_json(contents: Contents) -> str:
+    """Return a record as JSON that may be passed on: no text in it tells of the machine it came from."""
+    values = contents.model_dump(exclude_none=True, exclude_defaults=True)
+    fit = {name: value if name in _OURS else _fit(value) for name, value in values.items()}
+    return json.dumps(fit, separators=(",", ":"), allow_nan=False)
 
 
-def _data(found: Findings) -> str:
-    """What the script draws, as JSON: figures by name, and what it tells of each trial, the best first."""
-    short = {path: shareable(name) for path, name in names(found.space).items()}
-    trials = {
-        row.trial: {
-            "status": row.status,
-            "rank": row.rank,
-            "epochs": row.epochs,
-            "bound": None if row.validation_negative_elbo is None else number(row.validation_negative_elbo),
-            "parameters": [
-                [short.get(path, shareable(path)), shareable(value_text(value))]
-                for path, value in row.parameters.items()
-            ],
-        }
-        for row in found.rows
-    }
-    figures = {
-        figure.name: figure.model_dump(mode="json", exclude={"note", "title", "empty"})
-        for figure in found.figures
-        if not figure.empty
-    }
-    best = None if found.best is None else found.best.trial
-    return json.dumps({"best": best, "trials": trials, "figures": figures}, separators=(",", ":"), allow_nan=False)
+def inside_html(text: str) -> str:
+    """Return JSON fit for a script element: marks with a meaning in HTML occur in its texts alone, as escapes do."""
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
 
 
-def _assets(ending: str) -> str:
+def _fit(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return _shareable(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_shareable(key): _fit(each) for key, each in value.items()}
+    return [_fit(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+@cache
+def _shareable(text: str) -> str:
+    return shareable(text)
+
+
+@cache
+def _text(name: str) -> str:
+    return (files("iafsweep.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _scripts() -> tuple[str, ...]:
+    """The libraries, and ours as one."""
     folder = files("iafsweep.report") / "assets"
-    found = sorted((each for each in folder.iterdir() if each.name.endswith(ending)), key=lambda each: each.name)
-    return "\n".join(each.read_text(encoding="utf-8") for each in found)
+    ours = sorted(each.name for each in folder.iterdir() if each.name.endswith(".js"))
+    own = '"use strict";\n(() => {\n' + "\n".join(map(_text, ours)) + "})();\n"
+    return _text("libraries/echarts.js"), _text("libraries/tabulator.js"), own
 
 
+def _raw(text: str, element: str) -> str:
+    """The content of a script or style element, which must not be escaped.
+
+    Raises:
+        ValueError: it would end the element.
+    """
+    if f"</{element}" in text.lower() or "<!--" in text:
+        raise ValueError(f"the content of <{element}> would end it")
+    return text
+
+
+@cache
 def _hash(content: str) -> str:
     """The source of a content security policy that allows just this inline text."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -1,7 +1,5 @@
 """Samples and reconstructions of the best trials, as data URIs."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence
@@ -9,45 +7,36 @@ from pathlib import Path
 
 from PIL import Image
 
-from iafsweep.records import LeaderboardRow, Record
+from iafsweep.records import LeaderboardRow
+from iafsweep.report.contents import Pictures
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.storage.folder import SweepFolder
 
-MOST_TRIALS = 4
+MOST_TRIALS = 16
+"""So many trials, the best that have any, have their pictures on the page."""
+_BYTES_IN_ALL = 1_200_000
 _MOST_PIXELS = 2_000_000
 _MOST_BYTES = 4_000_000
 
 
-class Pictures(Record):
-    """What a trial draws.
-
-    Attributes:
-        trial: its name.
-        samples: new images, a data URI; None if there are none on disk.
-        reconstructions: inputs beside their reconstructions; None likewise.
-    """
-
-    trial: str
-    samples: str | None
-    reconstructions: str | None
-
-
-def best_pictures(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> list[Pictures]:
-    """Return the pictures of the best trials that have any.
+def best_pictures(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> dict[str, Pictures]:
+    """Return the pictures of the best trials that have any, as many as a page of moderate size can hold.
 
     Args:
         folder: the sweep folder.
         rows: the trials, the best first.
         problems: gets a sentence for each file that cannot be shown.
     """
-    found: list[Pictures] = []
+    found: dict[str, Pictures] = {}
+    size = 0
     for row in rows:
-        if len(found) == MOST_TRIALS:
+        if len(found) == MOST_TRIALS or size > _BYTES_IN_ALL:
             break
         run = RunFolder(folder.trial(row.trial))
         samples, reconstructions = (data_uri(path, problems) for path in (run.samples, run.reconstructions))
         if samples or reconstructions:
-            found.append(Pictures(trial=row.trial, samples=samples, reconstructions=reconstructions))
+            found[row.trial] = Pictures(samples=samples, reconstructions=reconstructions)
+            size += len(samples or "") + len(reconstructions or "")
     return found
 
 

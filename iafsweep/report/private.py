@@ -1,7 +1,5 @@
 """Texts from files made fit to be passed on: no control characters, no absolute path, no name of host or user."""
 
-from __future__ import annotations
-
 import getpass
 import re
 import socket

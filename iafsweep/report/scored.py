@@ -1,18 +1,31 @@
-"""The test figures of the scored trials: with their errors, and with what says whether to trust them."""
-
-from __future__ import annotations
+"""The test figures of the scored trials: with what says whether to trust them, and how they differ image by image."""
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
-from iafsweep.records import Estimate, Evaluation, FigureCell, Method, ShareCell, TextTable, shown_figures
-from iafsweep.records.trust import level_of
-from iafsweep.report.figure import Span, SpanRow, Spans
-from iafsweep.report.scales import linear
+import pandas as pd
+
+from iafsweep.records import (
+    Estimate,
+    Evaluation,
+    FigureCell,
+    Method,
+    PairedDifference,
+    ShareCell,
+    TextTable,
+    bits_detail,
+    shown_figures,
+)
+from iafsweep.results.comparison import compare_images
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.texts import readable_settings
 
 MOST_TRIALS = 24
-"""So many scored trials, the best, are shown one by one; the leaderboard has all of them."""
+"""So many scored trials, the best, have their diagnostics shown; the leaderboard has the figures of all."""
+MOST_COMPARED = 8
+"""So many, the best, are compared with each other."""
 METHODS: dict[Method, str] = {
     "negative_elbo": "test −ELBO",
     "importance_sampling": "test NLL, IS",
@@ -24,42 +37,6 @@ def test_estimates(evaluation: Evaluation, show: Sequence[str]) -> dict[Method, 
     """Return the figure of each method on test images that the leaderboard shows."""
     shown = shown_figures(evaluation.estimates, show)
     return {method: each for (method, split), each in shown.items() if split == "test"}
-
-
-def is_trusted(estimate: Estimate) -> bool | None:
-    """Whether few images are untrusted; None without diagnostics."""
-    return None if estimate.untrusted_share is None else level_of(estimate.untrusted_share) == "good"
-
-
-def figures_with_errors(evaluations: Mapping[str, Evaluation], show: Sequence[str] = ()) -> Spans:
-    """Return the test figures of the best scored trials, each with its standard error over images."""
-    rows, values = [], []
-    for trial, evaluation in list(evaluations.items())[:MOST_TRIALS]:
-        spans = []
-        for method, estimate in test_estimates(evaluation, show).items():
-            if math.isfinite(estimate.nll):
-                error = estimate.standard_error if math.isfinite(estimate.standard_error) else None
-                series = list(METHODS).index(method)
-                spans.append(Span(series=series, value=estimate.nll, error=error, trusted=is_trusted(estimate)))
-                values += [estimate.nll - (error or 0.0), estimate.nll + (error or 0.0)]
-        if spans:
-            rows.append(SpanRow(trial=trial, spans=tuple(sorted(spans, key=lambda span: span.series))))
-    left_out = max(len(evaluations) - MOST_TRIALS, 0)
-    note = (
-        "Lines are one standard error over images; a hollow mark is a figure whose weights say not to trust it. "
-        "Methods may rest on different numbers of images (see the table), so compare within a method."
-    )
-    if left_out:
-        note += f" The best {MOST_TRIALS} of {len(evaluations):,} scored trials are shown."
-    return Spans(
-        name="test-figures",
-        title="Test figures with their errors",
-        note=note,
-        empty="" if rows else "No trial has been scored on test images yet.",
-        x=linear("nats per image", values),
-        series=tuple(METHODS.values()),
-        rows=tuple(rows),
-    )
 
 
 def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
@@ -87,8 +64,8 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
             each.start,
             each.settings,
             f"{each.images:,}",
-            FigureCell(value=each.lower, error=each.lower_error),
-            FigureCell(value=each.upper, error=each.upper_error),
+            FigureCell(value=each.lower, error=each.lower_error, details=bits_detail(each.bits_per_dim(each.lower))),
+            FigureCell(value=each.upper, error=each.upper_error, details=bits_detail(each.bits_per_dim(each.upper))),
             FigureCell(value=each.gap, error=each.gap_error),
             ShareCell(untrusted=each.untrusted_share),
             share(each.acceptance_rate),
@@ -98,6 +75,36 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
         for each in evaluation.sandwiches
     ]
     return TextTable(header=header, rows=tuple(rows))
+
+
+def paired(folder: SweepFolder, evaluations: Mapping[str, Evaluation]) -> tuple[tuple[PairedDifference, ...], str]:
+    """Return the paired differences in test figures between the best scored trials, and between which those are.
+
+    Trials whose figures of each image are not on disk, or cannot be read, have none.
+    """
+    tables = {}
+    for trial in list(evaluations)[:MOST_COMPARED]:
+        try:
+            tables[trial] = pd.read_parquet(RunFolder(folder.trial(trial)).per_image)
+        except (OSError, ValueError):
+            continue
+    tables = {trial: table for trial, table in tables.items() if "settings" in table}
+    found = tuple(
+        difference
+        for first, second in combinations(tables, 2)
+        for difference in compare_images(tables[first], tables[second], first, second).differences
+        if difference.split == "test"
+    )
+    if not tables:
+        return (), "No figures of each image are on disk, so no two trials can be compared image by image."
+    left = f"; of {len(evaluations):,} scored trials the best {MOST_COMPARED}" * (len(evaluations) > MOST_COMPARED)
+    note = f"Image by image, on the same bits, between {', '.join(tables)}{left}; `compare` does it for any two."
+    return found, note
+
+
+def nats_note(dimensions: int | None) -> str:
+    """Return a sentence on how nats become bits per dimension; nothing of images that are bits."""
+    return "" if dimensions is None else f" {dimensions * math.log(2):,.2f} nats per image are 1 bit per dimension."
 
 
 def number(value: float | None, places: int = 2) -> str:
@@ -120,7 +127,7 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str | FigureCell | Shar
         METHODS[each.method],
         readable_settings(each.settings),
         f"{each.images:,}",
-        FigureCell(value=each.nll, error=each.standard_error),
+        FigureCell(value=each.nll, error=each.standard_error, details=bits_detail(each.bits_per_dim)),
         "–" if each.untrusted_share is None else ShareCell(untrusted=each.untrusted_share),
         number(each.pareto_k),
         number(each.log_weight_variance),

@@ -1,7 +1,5 @@
 """How much of the differences between all trials each searched parameter explains, by a random forest."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +8,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 from iafsweep.records import EpochMetrics, LeaderboardRow
-from iafsweep.report.figure import Axis, Bar, Bars
-from iafsweep.report.private import shareable
-from iafsweep.report.scales import bounded
+from iafsweep.report.contents import Shares
 from iafsweep.search_space.distributions import Choice
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.texts import value_text
@@ -20,11 +16,13 @@ from iafsweep.texts import value_text
 FEWEST_TRIALS = 10
 """With fewer trials a forest explains nothing that it was not told."""
 _TREES, _MOST_IN_A_TREE = 200, 2000
+_ROOM, _WILD = 1.5, 3.0
+"""A bound is wild when it is so many times farther from the best than nine tenths of the bounds are."""
 
 
 def explained_variance(
     space: SearchSpace, rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]
-) -> Bars:
+) -> Shares:
     """Return the share of the variance over trials that each parameter explains, the largest first.
 
     A random forest (Breiman, Random forests, 2001) predicts the validation bound of every trial, whatever became of
@@ -32,32 +30,35 @@ def explained_variance(
     shared out by how much the splits on each parameter lower the variance. An inactive parameter is a value of its own.
     """
     bounds = _at_one_epoch(rows, metrics)
-    axis = Axis(label="share of the variance", low=0, high=1)
     if len(bounds) < FEWEST_TRIALS:
         count = f"{len(bounds)} trial{'' if len(bounds) == 1 else 's'} with a finite bound"
-        return _bars(axis, (), "", f"Too few trials: {count}, a forest needs at least {FEWEST_TRIALS}.")
+        return Shares.none(f"Too few trials: {count}, a forest needs at least {FEWEST_TRIALS}.")
     epoch, known = min(len(metrics[row.trial]) for row, _ in bounds), [row for row, _ in bounds]
-    limit = bounded("", [bound for _, bound in bounds])[0].high
+    limit = _not_wild([bound for _, bound in bounds])
     target = np.array([min(bound, limit) for _, bound in bounds])
     columns = {each.path: _columns(each, known) for each in space.parameters}
     columns = {path: found for path, found in columns.items() if np.ptp(found, axis=0).any()}
     if not columns or not np.ptp(target):
-        return _bars(axis, (), "", "No searched parameter, or no bound, has more than one value among the trials.")
+        return Shares.none("No searched parameter, or no bound, has more than one value among the trials.")
     shares, explained = _shares(columns, target)
-    bars = tuple(
-        Bar(label=shareable(path), value=round(shares[path], 4)) for path in sorted(shares, key=lambda p: -shares[p])
-    )
+    bars = tuple((path, round(shares[path], 4)) for path in sorted(shares, key=lambda p: -shares[p]))
     note = (
         f"How much of the variance between all {len(known):,} trials each parameter explains, by their bounds at epoch "
         f"{epoch:,} (a random forest; together {explained:.0%}, out of bag). Stopped and broken trials count; bounds "
         f"above {limit:.0f} count as that. Here stands what makes a trial good or bad at all; the figure beside it "
         "says what tells the best from the rest."
     )
-    return _bars(axis.model_copy(update={"high": min(1.0, 1.15 * max(bars[0].value, 0.01))}), bars, note, "")
+    return Shares(bars=bars, note=note, empty="")
 
 
-def _bars(axis: Axis, bars: tuple[Bar, ...], note: str, empty: str) -> Bars:
-    return Bars(name="variance", title="Which parameters explain the bounds", note=note, empty=empty, x=axis, bars=bars)
+def _not_wild(bounds: Sequence[float]) -> float:
+    """Up to where bounds tell trials apart: the largest, or, if that is wild, a little above nine tenths of them."""
+    known = sorted(bounds)
+    low, high = known[0], known[-1]
+    bulk = known[min(math.ceil(0.9 * len(known)) - 1, len(known) - 2)]
+    if bulk > low and high - low > _WILD * (bulk - low):
+        return low + _ROOM * (bulk - low)
+    return high
 
 
 def _at_one_epoch(
@@ -75,7 +76,8 @@ def _columns(parameter: Parameter, rows: Sequence[LeaderboardRow]) -> NDArray[np
     values = [row.parameters.get(parameter.path) for row in rows]
     if isinstance(parameter.range, Choice):
         texts = [value_text(value) for value in values]
-        return np.array([[text == option for option in sorted(set(texts))] for text in texts], dtype=float)
+        options = sorted(set(texts))
+        return np.array([[text == option for option in options] for text in texts], dtype=float)
     numbers = [math.nan if value is None or isinstance(value, str) else float(value) for value in values]
     active = [number for number in numbers if math.isfinite(number)]
     apart = min(active, default=0.0) - 1.0 - (max(active, default=0.0) - min(active, default=0.0))

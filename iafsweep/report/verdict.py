@@ -1,66 +1,51 @@
 """Whether a test figure can be trusted, in words, from its diagnostics alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
-from iafsweep.records import Estimate, Evaluation, Method, Record, sandwich_beside
+from iafsweep.records import Estimate, Evaluation, Method, sandwich_beside
 from iafsweep.records.trust import FEWEST_CHAINS, Level, level_of
+from iafsweep.report.contents import Judged
 from iafsweep.report.scored import number, test_estimates
 
 _ORDER: tuple[Level, ...] = ("good", "doubtful", "bad", "unknown")
 _NAMES: dict[Method, str] = {"hais": "HAIS", "importance_sampling": "importance sampling"}
 
 
-class Verdict(Record):
-    """A judgement.
-
-    Attributes:
-        level: how good.
-        short: in a word or two.
-        text: in sentences.
-    """
-
-    level: Level
-    short: str
-    text: str
-
-
-def verdict_of(estimate: Estimate) -> Verdict:
+def verdict_of(estimate: Estimate) -> Judged:
     """Return whether the figure can be trusted."""
     images = f"{estimate.images:,} image{'' if estimate.images == 1 else 's'}"
     if not math.isfinite(estimate.nll):
-        return Verdict(level="bad", short="not finite", text="The figure is not finite.")
+        return Judged(level="bad", word="not finite", text="The figure is not finite.")
     share = estimate.untrusted_share
     if share is None:
-        return Verdict(level="unknown", short="a bound", text=f"An upper bound on the NLL, from {images}.")
+        return Judged(level="unknown", word="a bound", text=f"An upper bound on the NLL, from {images}.")
     level = level_of(share)
     if level == "good":
-        return Verdict(level="good", short="trusted", text=f"The weights of {1 - share:.0%} of {images} are in order.")
+        return Judged(level="good", word="trusted", text=f"The weights of {1 - share:.0%} of {images} are in order.")
     text = (
         f"The weights of {share:.0%} of {images} vary too much{_few(estimate)}. In expectation such a figure is above "
         "the true NLL: read it as an upper bound, and do not rank close trials by it."
     )
-    return Verdict(level=level, short="doubtful" if level == "doubtful" else "not to be trusted", text=text)
+    return Judged(level=level, word="doubtful" if level == "doubtful" else "not to be trusted", text=text)
 
 
-def verdict_of_trial(evaluation: Evaluation | None, show: Sequence[str] = ()) -> Verdict:
+def verdict_of_trial(evaluation: Evaluation | None, show: Sequence[str] = ()) -> Judged:
     """Return whether a trial's test NLL can be trusted: by the better of its two estimators."""
     if evaluation is None:
         text = "It has not been scored on test images, so there is only its validation bound, by which it was chosen."
-        return Verdict(level="unknown", short="not scored", text=text)
+        return Judged(level="unknown", word="not scored", text=text)
     figures = test_estimates(evaluation, show)
     judged = [(_NAMES[method], verdict_of(figures[method])) for method in _NAMES if method in figures]
     if not judged:
         text = "Only the one-sample bound was measured on test images; it is an upper bound on the NLL."
-        return Verdict(level="unknown", short="a bound only", text=text)
+        return Judged(level="unknown", word="a bound only", text=text)
     best = min((verdict for _, verdict in judged), key=lambda verdict: _ORDER.index(verdict.level))
     if all(verdict.level == "bad" for _, verdict in judged):
         text = _all_bad([(name, figures[method]) for method, name in _NAMES.items() if method in figures])
     else:
         text = " ".join(f"By {name}: {verdict.text[0].lower()}{verdict.text[1:]}" for name, verdict in judged)
-    return Verdict(level=best.level, short=best.short, text=f"{text}{_gap(evaluation, figures.get('hais'))}")
+    return Judged(level=best.level, word=best.word, text=f"{text}{_gap(evaluation, figures.get('hais'))}")
 
 
 def _all_bad(figures: list[tuple[str, Estimate]]) -> str:

@@ -1,15 +1,24 @@
-"""Write the report of a sweep folder."""
+"""Write the report of a sweep folder, once or as long as the sweep runs; or give one chart of it."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+import html
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from iafsweep.atomic import replacing, writing
-from iafsweep.report.findings import read_findings
+from iafsweep.errors import UserError
+from iafsweep.report.findings import read_contents
 from iafsweep.report.page import html_page
-from iafsweep.report.png import draw
-from iafsweep.sweep.storage.stored_sweep import StoredSweep
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
+
+CHARTS = ("learning-curves", "importance", "variance", "parallel", "contour", "cost", "test-figures")
+"""Names of the charts; besides ``slice-`` with the path of each searched parameter."""
+SHARE_OF_TIME = 0.1
+"""What runs beside the sweep takes no more of one core than this."""
+FEWEST_SECONDS = 2.0
 
 
 def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = (), to: Path | None = None) -> Path:
@@ -26,26 +35,98 @@ def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str]
     Raises:
         OSError: it cannot be written.
     """
-    page = html_page(read_findings(sweep, show), command)
+    page = html_page(read_contents(sweep, command, show))
     with replacing(sweep.folder.report) if to is None else writing(to) as temporary:
         temporary.write_bytes(page.encode("utf-8", errors="replace"))
     return to or sweep.folder.report
 
 
-def write_png(sweep: StoredSweep, show: Sequence[str] = ()) -> list[Path]:
-    """Write every figure of the report that has something to show as a PNG file, and return their paths.
+@dataclass(frozen=True)
+class Chart:
+    """One chart of a sweep, to look at in a notebook or a browser.
+
+    Attributes:
+        name: which.
+        html: a whole page with it, which loads nothing.
+    """
+
+    name: str
+    html: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as an HTML file and return its path.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with writing(Path(path)) as temporary:
+            temporary.write_bytes(self.html.encode("utf-8", errors="replace"))
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page in a frame of its own, which can reach nothing of the notebook's."""
+        page = html.escape(self.html, quote=True)
+        return (
+            f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-downloads" title="{html.escape(self.name)}" '
+            'style="width: 100%; height: 560px; border: 0"></iframe>'
+        )
+
+
+def chart(sweep: StoredSweep, name: str, show: Sequence[str] = ()) -> Chart:
+    """Return one chart of the report.
+
+    Args:
+        sweep: the sweep.
+        name: one of :data:`CHARTS`, or ``slice-`` and a searched parameter.
+        show: settings of the test figures to show.
 
     Raises:
-        UserError: matplotlib is not installed; else as :func:`write_report`.
+        UserError: there is no such chart.
     """
-    folder, found = sweep.folder, read_findings(sweep, show)
-    statuses = {row.trial: row.status for row in found.rows}
-    best = None if found.best is None else found.best.trial
-    folder.figures.mkdir(exist_ok=True)
-    written = []
-    for figure in found.figures:
-        if not figure.empty:
-            path = folder.figures / f"{figure.name}.png"
-            draw(figure, statuses, best, path)
-            written.append(path)
-    return written
+    contents = read_contents(sweep, ("iafsweep-sweep", "report", sweep.folder.path.name), show)
+    slices = {f"slice-{end}": f"slice-{each.path}" for each in contents.parameters for end in (each.path, each.name)}
+    if name not in CHARTS and name not in slices:
+        known = ", ".join([*CHARTS, *(f"slice-{each.name}" for each in contents.parameters)])
+        raise UserError(f"the report has no chart {name!r}; it has {known}")
+    alone = contents.model_copy(update={"pictures": {}})
+    return Chart(name, html_page(alone, only=slices.get(name, name)))
+
+
+def changes(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[StoredSweep]:
+    """Yield a sweep as it is, and again whenever a file of it has changed, until no driver is at work on it.
+
+    Between looks it waits so long that looking costs a small share of the time, whatever a reader makes of them.
+
+    Args:
+        path: the sweep folder.
+        sleep: waits for so many seconds.
+    """
+    before: object = None
+    while True:
+        began = time.process_time()
+        sweep = read_sweep(SweepFolder(path))
+        now = (state_of(sweep.folder), sweep.driver)
+        if now != before:
+            before = now
+            yield sweep
+        if sweep.driver is None:
+            return
+        sleep(max(FEWEST_SECONDS, (time.process_time() - began) / SHARE_OF_TIME))
+
+
+def state_of(folder: SweepFolder) -> tuple[object, ...]:
+    """Return what differs when a file that the report is made from has changed."""
+    found = [_stamp(folder.ledger), _stamp(folder.environment)]
+    if folder.trials.exists():
+        for trial in sorted(folder.trials.iterdir()):
+            run = RunFolder(trial)
+            found += [_stamp(run.metrics), _stamp(run.evaluation), _stamp(run.samples)]
+    return tuple(found)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

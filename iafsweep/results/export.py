@@ -11,7 +11,7 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, count_parameters
-from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate
+from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate, bits_text
 from iafsweep.records.trust import TRUSTED_SHARE, UNEVEN
 from iafsweep.results.model_folder import Origin, card_of, weights_of, write_weights
 from iafsweep.run_files.run_folder import RunFolder, new_folder
@@ -76,7 +76,7 @@ def model_card(
             "---",
             "library_name: iafsweep",
             "tags: [variational-autoencoder, inverse-autoregressive-flow]",
-            f"datasets: [{'mnist' if config.data.source.startswith('mnist') else config.data.source}]",
+            *([] if config.data.source == "file" else [f"datasets: [{config.data.source.removesuffix('_mini')}]"]),
             "---",
             "",
             f"# {_plain(config.title) or f'Variational autoencoder {_plain(origin.name)}'}",
@@ -85,7 +85,7 @@ def model_card(
             "",
             *_use(config),
             "",
-            *_figures(evaluation, epochs, origin),
+            *_figures(config, evaluation, epochs, origin),
             "",
             *_training(config, origin),
             "",
@@ -93,24 +93,37 @@ def model_card(
     )
 
 
+_FLOWS = {
+    "iaf": "an inverse autoregressive flow",
+    "planar": "a planar flow",
+    "sylvester": "a Sylvester flow",
+    "naf": "a neural autoregressive flow",
+    "spline": "an autoregressive spline flow",
+}
+
+
 def _model(config: RunConfig, parameters: int) -> list[str]:
     model, flow = config.model, config.model.flow
-    posterior = (
-        f"an inverse autoregressive flow of {flow.depth} {'gated' if flow.gated else 'shift-only'} steps, each a "
-        f"masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
-        if flow.depth
-        else "a diagonal Gaussian (no flow)"
-    )
-    channels, height, width = config.data.facts.image_shape
+    posterior = "a diagonal Gaussian (no flow)"
+    if flow.depth:
+        gates = ("gated " if flow.gated else "shift-only ") if flow.kind == "iaf" else ""
+        posterior = f"{_FLOWS.get(flow.kind, f'a flow `{flow.kind}`')} of {flow.depth} {gates}steps"
+    if flow.has_made:
+        posterior += f", each a masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
+    prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
+    (channels, height, width), levels = config.image_format
+    kind = "binarised images" if config.image_format.dimensions is None else f"images of {levels} levels"
     return [
-        f"A variational autoencoder of binarised images, {channels} x {height} x {width}: `{model.encoder.kind}` "
-        f"encoder, `{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior N(0, I), "
-        f"Bernoulli pixels. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` has every field."
+        f"A variational autoencoder of {kind}, {channels} x {height} x {width}: `{model.encoder.kind}` encoder, "
+        f"`{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior {prior}, "
+        f"`{config.likelihood}` likelihood. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` "
+        f"has every field."
     ]
 
 
 def _use(config: RunConfig) -> list[str]:
-    shape = ", ".join(str(size) for size in config.data.facts.image_shape)
+    shape = ", ".join(str(size) for size in config.image_format.shape)
+    there = ', images="images.npz"' if config.data.source == "file" else ""
     return [
         "## Use",
         "",
@@ -118,18 +131,21 @@ def _use(config: RunConfig) -> list[str]:
         "import iafsweep",
         "",
         'run = iafsweep.load_run(".")  # this folder; no code from it is run',
-        f"run.model.sample(64)  # pixel probabilities of new images, [64, {shape}]",
-        'run.log_likelihood(run.images("test", 100))  # nats an image, by importance sampling',
+        f"run.model.sample(64)  # new images, means of their pixels from 0 to 1, [64, {shape}]",
+        f'run.log_likelihood(run.images("test", 100{there}))  # nats an image, by importance sampling',
         "```",
     ]
 
 
-def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], origin: Origin) -> list[str]:
+def _figures(
+    config: RunConfig, evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], origin: Origin
+) -> list[str]:
     lines = ["## Figures", "", "Nats per image, smaller is better; ± standard error over images.", ""]
     lines += ["| figure | images | nats | estimator's own error | untrusted | settings |", "|---|---|---|---|---|---|"]
-    bound = next((row.validation_negative_elbo for row in epochs if row.epoch == origin.epoch), None)
-    if bound is not None:
-        lines.append(f"| negative ELBO in training | validation | {bound:.2f} | | | 1 sample, epoch {origin.epoch} |")
+    last = next((row for row in epochs if row.epoch == origin.epoch), None)
+    if last is not None and (bound := last.validation_negative_elbo) is not None:
+        shown = f"{bound:.2f}{bits_text(last.validation_bits_per_dim)}"
+        lines.append(f"| negative ELBO in training | validation | {shown} | | | 1 sample, epoch {origin.epoch} |")
     estimates = () if evaluation is None else evaluation.estimates
     lines += [_row(each) for each in estimates]
     if evaluation is None:
@@ -138,27 +154,33 @@ def _figures(evaluation: Evaluation | None, epochs: Sequence[EpochMetrics], orig
             "",
             "No test figures of these weights are known: score the run they come from, and export it again.",
         ]
-    return [*lines, "", *_measured(evaluation), *(_sandwich(each) for each in evaluation.sandwiches)]
+    return [*lines, "", *_measured(evaluation, config), *(_sandwich(each) for each in evaluation.sandwiches)]
 
 
 def _row(each: Estimate) -> str:
     error = "" if each.estimator_error is None else f"{each.estimator_error:.3f}"
     untrusted = "" if each.untrusted_share is None else f"{each.untrusted_share:.0%}"
     return (
-        f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f} "
-        f"| {error} | {untrusted} | {_plain(readable_settings(each.settings))} |"
+        f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f}"
+        f"{bits_text(each.bits_per_dim)} | {error} | {untrusted} | {_plain(readable_settings(each.settings))} |"
     )
 
 
-def _measured(evaluation: Evaluation) -> list[str]:
+def _seen(config: RunConfig, seeds: Sequence[int]) -> str:
+    """What the images are that the figures are of."""
+    if config.data.draws_bits:
+        return f"Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}"
+    return f'Images are as `data.binarisation = "{config.data.resolved_binarisation}"` leaves them'
+
+
+def _measured(evaluation: Evaluation, config: RunConfig) -> list[str]:
     """How the figures came about: what a reader needs to make them again, and to know what they are worth."""
     seeds = sorted({seed for each in evaluation.estimates for seed in each.binarisation_seeds})
     noise = sorted({each.seed for each in evaluation.estimates})
     shares = [each.untrusted_share for each in evaluation.estimates if each.untrusted_share is not None]
     lines = [
         f"- Scored on {_plain(evaluation.device)}, in float32 without TF32; log-weights are summed in float64.",
-        f"- Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}; the estimator's "
-        f"noise has seed {_listed(noise)}.",
+        f"- {_seen(config, seeds)}; the estimator's noise has seed {_listed(noise)}.",
         "- IS and HAIS estimate log p(x), from below in expectation: the mean over images of log-mean-exp of weights.",
         f"- Untrusted: share of images whose {UNEVEN}.",
     ]
@@ -172,18 +194,35 @@ def _measured(evaluation: Evaluation) -> list[str]:
 def _sandwich(each: SandwichEstimate) -> str:
     return (
         f"- On {each.images:,} images simulated from the model (start {each.start}, {_plain(each.settings)}), mean "
-        f"log p(x) is bounded, in expectation, by {each.lower:.2f} ± {each.lower_error:.2f} from below and "
-        f"{each.upper:.2f} ± {each.upper_error:.2f} from above: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
+        f"log p(x) is bounded, in expectation, by {each.lower:.2f} ± {each.lower_error:.2f}"
+        f"{bits_text(each.bits_per_dim(each.lower))} from below and {each.upper:.2f} ± {each.upper_error:.2f}"
+        f"{bits_text(each.bits_per_dim(each.upper))} from above: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
         f"{each.untrusted_share:.0%} untrusted."
     )
 
 
+_OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "adamax": "Adamax"}
+
+
+def _recipe(config: RunConfig) -> list[str]:
+    """What of the recipe a reader of the figures should know; nothing of the plain ELBO."""
+    training, known = config.training, []
+    if training.objective_begins:
+        begins = f" from epoch {training.objective_from_epoch} on" if training.objective_from_epoch else ""
+        known.append(f"objective `{training.objective}` with {training.objective_samples} samples{begins}")
+    if training.weight_average:
+        known.append(f"weights averaged over steps, decay {training.weight_average}")
+    return known
+
+
 def _training(config: RunConfig, origin: Origin) -> list[str]:
     data, training = config.data, config.training
+    of = "images of one's own" if data.source == "file" else f"`{data.source}`"
     known = [
-        f"{data.training_images:,} training images of `{data.source}`, {data.held_out:,} held out (split seed "
-        f"{data.split_seed})",
-        f"{counted(origin.epoch, 'epoch')}, batches of {training.batch_size}, Adam, training seed {training.seed}",
+        f"{data.training_images:,} training images of {of}, {data.held_out:,} held out (split seed {data.split_seed})",
+        f"{counted(origin.epoch, 'epoch')}, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, "
+        f"training seed {training.seed}",
+        *_recipe(config),
         f"checkpoint `{origin.checkpoint}` of the run `{_plain(origin.name)}`",
     ]
     if origin.device is not None:

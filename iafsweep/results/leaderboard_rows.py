@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from iafsweep.config import get_path
+from iafsweep.config import DECODERS, ENCODERS, get_path
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import (
     EpochMetrics,
@@ -209,11 +209,19 @@ def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[Leaderboar
 def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     """Return a trial's row: what the ledger tells of its training."""
     proposed, end = trial.proposed, trial.finished
+    data = space.base.data
     found = trial.candidate(space) if trial.afresh else None
     seed = proposed.seed if found is None else found.config.training.seed
     if end is None:
         status: TrialStatus = "interrupted" if trial.starts else "pending"
-        return LeaderboardRow(trial=trial.trial, status=status, parameters=proposed.parameters, seed=seed)
+        return LeaderboardRow(
+            trial=trial.trial,
+            status=status,
+            parameters=proposed.parameters,
+            seed=seed,
+            data=data.measured_on,
+            dimensions=data.image_format.dimensions,
+        )
     return LeaderboardRow(
         trial=trial.trial,
         status=end.status,
@@ -229,6 +237,8 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         seed=seed,
         checkpoint=scored_checkpoint(trial.trial, end, space),
         error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
+        data=data.measured_on,
+        dimensions=data.image_format.dimensions,
     )
 
 
@@ -240,8 +250,9 @@ def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], ep
     def value(path: str) -> Any:  # noqa: ANN401 - whatever the field holds
         return parameters.get(path, get_path(space.base, path))
 
-    kinds = {value("model.encoder.kind"), value("model.decoder.kind")}
-    if (kinds == {"gated_conv"} and not value("model.flow.depth")) or value("training.weight_average"):
+    sections = [family.members[value(family.path)].section for family in (ENCODERS, DECODERS)]
+    normalised = any(section is None or section.normalised for section in sections) or value("model.flow.depth")
+    if not normalised or value("model.normalisation") != "batch_norm" or value("training.weight_average"):
         return None
     momentum, batch_size = value("model.batch_norm_momentum"), value("training.batch_size")
     return settling_of(momentum, space.base.data.training_images, batch_size, epoch)

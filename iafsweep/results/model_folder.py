@@ -94,7 +94,7 @@ def read_model(folder: RunFolder, device: torch.device) -> tuple[TrainedModel, O
     config = folder.read_config()
     path = weights_of(folder)
     origin, digest = _check(path, config)
-    model = build_model(config.model, config.data.facts.image_shape, config.training.seed)
+    model = build_model(config.model, config.image_format, config.training.seed)
     try:
         tensors = load_file(path)
         if digest is not None and _digest(tensors) != digest:
@@ -160,7 +160,7 @@ def _expected(config: RunConfig, tensors: int) -> dict[str, tuple[tuple[int, ...
     if config.model.flow.depth > tensors:  # a step has tensors of its own
         return {}
     with torch.device("meta"):
-        model = build_model(config.model, config.data.facts.image_shape, seed=0)
+        model = build_model(config.model, config.image_format, seed=0)
     state: Mapping[str, Tensor] = model.state_dict()
     return {name: (tuple(tensor.shape), _DTYPES[tensor.dtype]) for name, tensor in state.items()}
 

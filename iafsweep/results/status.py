@@ -57,6 +57,7 @@ class Status:
         ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
         was_killed: whether the last driver went without a word, before its training ended.
         problems: what is wrong with the ledger.
+        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class Status:
     ended_as: Ended | None
     was_killed: bool
     problems: tuple[str, ...]
+    dimensions: int | None = None
 
 
 def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
@@ -97,6 +99,7 @@ def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
         ended_as=last if isinstance(last, Ended) else None,
         was_killed=driver is None and state.is_open,
         problems=sweep.damage,
+        dimensions=space.base.image_format.dimensions,
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iafsweep.config import RunConfig
+from iafsweep.config import FlowConfig, RunConfig
 from iafsweep.config.meaning import identity
+from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.space import SearchSpace
@@ -76,10 +77,11 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
     """Return the values of ``config`` that the trained weights depend on, the seed apart.
 
     Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
-    checkpoints, whether to compile, the seed; sizes of encoders and decoders of other kinds; the flow's values at depth
-    0; the momentum of batch norm in a network without one or with averaged weights; a learning rate decay, an objective
-    or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds without
-    validation images.
+    checkpoints, whether to compile, the seed; sizes of encoders, decoders, flows and likelihoods of other kinds; the
+    flow's values at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning
+    rate decay, an objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds
+    without validation images (that of bits which are drawn for training stays); bits drawn anew each epoch and a
+    Bernoulli likelihood, which all configurations had once.
     """
     return _mattering(config, identity(config, "configuration"))
 
@@ -107,8 +109,13 @@ def _mattering(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     if config.data.is_known:
         values["validation_images"] = config.data.held_out
+        values.pop("binarisation", None)
+        if config.data.resolved_binarisation != "dynamic":
+            values["binarisation"] = config.data.resolved_binarisation
     if values["validation_images"] == 0:
-        del values["split_seed"], values["binarisation_seed"]
+        del values["split_seed"]
+        if values.get("binarisation") != "fixed":
+            del values["binarisation_seed"]
     return values
 
 
@@ -117,16 +124,37 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
         kept = {name: value for name, value in values[part].items() if not isinstance(value, dict)}
         values[part] = kept | {kind: values[part].get(kind, {})}
+    sizes = values.pop("likelihood", {})
+    if (likelihood := config.likelihood) != "bernoulli":
+        values["likelihood"] = {"kind": likelihood, likelihood: sizes.get(likelihood, {})}
     if model.flow.depth == 0:
         values["flow"] = {"depth": 0}
     else:
-        values["flow"]["context_size"] = model.flow.resolved_context_size
-        others = model.flow.family.members.keys() - {model.flow.kind}
-        idle = others if model.flow.has_made else others | {"gated", "made"}
-        values["flow"] = {name: value for name, value in values["flow"].items() if name not in idle}
+        values["flow"] = _flow(model.flow, values["flow"])
+    if "prior" in values:
+        idle = model.prior.family.members.keys() - {model.prior.kind}
+        values["prior"] = {name: value for name, value in values["prior"].items() if name not in idle}
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
-    return values
+    if not model.takes_batch_norm and model.normalisation == "none":
+        del values["normalisation"]  # as with batch norm that there is none of
+    if model.normalisation != "batch_norm":
+        values["flow"].get("made", {}).pop("batch_norm", None)
+    return {name: value for name, value in values.items() if value != {}}
+
+
+def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a flow's values without those of other kinds."""
+    values["context_size"] = flow.resolved_context_size
+    idle = flow.family.members.keys() - {flow.kind} | (set() if flow.has_made else {"made"})
+    if flow.kind != "iaf":
+        idle.add("gated")
+    if isinstance(flow.chosen, SylvesterConfig):
+        used = {"orthogonal": "columns", "householder": "reflections"}.get(flow.chosen.variant)
+        sizes = values.pop("sylvester", {})
+        if kept := {name: value for name, value in sizes.items() if name in {"variant", used}}:
+            values["sylvester"] = kept
+    return {name: value for name, value in values.items() if name not in idle}
 
 
 def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
@@ -148,10 +176,9 @@ def _training(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
             values.pop(name, None)
     if not (training.weight_average and config.model.has_batch_norm):
         values.pop("weight_average_images", None)
-    if "weight_average_images" in values:
+    if "weight_average_images" in values and config.data.is_known:
         values["weight_average_images"] = min(training.weight_average_images, config.data.training_images)
-    if (
-        patience := training.early_stopping_epochs
-    ) is not None and patience + training.settled_epochs >= training.epochs:
-        values.pop("early_stopping_epochs")
+    patience = training.early_stopping_epochs
+    if patience is not None and patience + training.settled_epochs >= training.epochs:
+        del values["early_stopping_epochs"]
     return values

@@ -1,6 +1,7 @@
 """Training: knows torch, not Ray.
 
-``trainer`` the loop, its schedules, when there is no going on · ``batches`` its images · ``step`` one batch,
+``trainer`` the loop, when there is no going on · ``schedules`` what changes from epoch to epoch · ``batches`` its
+images · ``step`` one batch, ``gradient`` what it follows, ``optimiser`` how, ``averaging`` the average of its weights ·
 ``objective`` the bound, also that which chooses · ``computing`` how steps are computed, compiled or not ·
 ``checkpoint`` files to go on from · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
 ``tracking`` what is left behind · ``trained`` models read back · ``device`` where to compute, and its memory.

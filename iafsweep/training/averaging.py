@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from iafsweep.config import TrainingConfig
+from iafsweep.data import binarise
+from iafsweep.data.binarisation import See
 from iafsweep.models import VAE
 from iafsweep.models.precision import eval_mode, full_precision
 from iafsweep.training.batches import EpochBatches
@@ -47,14 +49,17 @@ class WeightAverage:
         torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
 
     @torch.no_grad()
-    def settle(self, images: Tensor) -> None:
-        """Estimate the statistics of batch norm on the first so many training images, uint8 [N, ...], in any order."""
+    def settle(self, images: Tensor, see: See = binarise) -> None:
+        """Estimate the statistics of batch norm on the first so many training images, uint8 [N, ...], in any order.
+
+        What is seen of a batch are bits drawn anew unless ``see`` says otherwise.
+        """
         norms = [module for module in self.model.modules() if isinstance(module, _BatchNorm)]
         if not norms:
             return
         config, count = self._config, min(self._config.weight_average_images, len(images))
         size = min(config.batch_size, count)
-        batches = EpochBatches(images[:count], size, self.model.latent_size, config.seed, -1)
+        batches = EpochBatches(images[:count], size, self.model.latent_size, config.seed, -1, see=see)
         usual = [norm.momentum for norm in norms]
         with eval_mode(self.model), full_precision():
             for norm in norms:

@@ -1,4 +1,4 @@
-"""The batches of an epoch: which images, their bits, the posterior's noise; a function of the seed and the epoch."""
+"""The batches of an epoch: which images, what is seen of them, the noise; a function of the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from iafsweep.data import binarise
+from iafsweep.data.binarisation import See
 from iafsweep.seeds import derive_seed, generator
 
 
@@ -16,7 +17,7 @@ class Batch(NamedTuple):
     """What a step reads.
 
     Attributes:
-        x: bits, float32 [B, channels, height, width].
+        x: bits or levels, float32 [B, channels, height, width].
         noise: standard normal, [B, D], or [S, B, D] for S samples an image.
         number: its place in the epoch, 0 the first.
         seed: of what else the step draws: dropout.
@@ -43,15 +44,23 @@ class EpochBatches(Iterator[Batch]):
         seed: of the training.
         epoch: 0 is the first.
         samples: of the posterior, an image.
+        see: what is seen of a batch; bits drawn anew unless told otherwise.
 
     Attributes:
         done: batches that were taken.
     """
 
     def __init__(
-        self, images: Tensor, batch_size: int, latent_size: int, seed: int, epoch: int, samples: int = 1
+        self,
+        images: Tensor,
+        batch_size: int,
+        latent_size: int,
+        seed: int,
+        epoch: int,
+        samples: int = 1,
+        see: See = binarise,
     ) -> None:
-        self._images, self._seed = images, (seed, "step", epoch)
+        self._images, self._see, self._seed = images, see, (seed, "step", epoch)
         self._noise_shape = (batch_size, latent_size) if samples == 1 else (samples, batch_size, latent_size)
         self._draws = generator(images.device, seed, "epoch", epoch)
         order = torch.randperm(len(images), generator=self._draws, device=images.device)
@@ -63,7 +72,7 @@ class EpochBatches(Iterator[Batch]):
         if self.done == len(self._chosen):
             raise StopIteration
         number = self.done
-        x = binarise(self._images.index_select(0, self._chosen[number]), self._draws)
+        x = self._see(self._images.index_select(0, self._chosen[number]), self._draws)
         self.done += 1
         noise = torch.randn(self._noise_shape, generator=self._draws, device=x.device)
         return Batch(x, noise, number, derive_seed(*self._seed, number))

@@ -137,8 +137,8 @@ def training_memory(config: RunConfig) -> MemoryNeed:
         RuntimeError: sizes that PyTorch cannot count.
     """
     with torch.device("meta"):
-        model = build_model(config.model, config.data.facts.image_shape, config.training.seed)
-        images = torch.empty(config.training.batch_size, *config.data.facts.image_shape)
+        model = build_model(config.model, config.image_format, config.training.seed)
+        images = torch.empty(config.training.batch_size, *config.image_format.shape)
         samples = objective_in(config.training, config.training.epochs - 1).samples
         noise = torch.empty(samples, config.training.batch_size, config.model.latent_size)
     parameters = {name: count_parameters(part) for name, part in model.named_children()}

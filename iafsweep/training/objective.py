@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,13 +10,15 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig
-from iafsweep.data import TrainingImages, fixed_binarisation
+from iafsweep.data import TrainingImages, seen
 from iafsweep.models import VAE
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.precision import eval_mode, full_precision
 from iafsweep.seeds import generator
 
 _VALIDATION_BATCH = 500
+_SMALL = 784
+"""Values of an image of MNIST, of which so many fit into memory."""
 
 
 class BoundTerms(NamedTuple):
@@ -43,7 +46,7 @@ def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
 
     Args:
         model: the autoencoder.
-        x: bits, float [B, X...].
+        x: bits or levels, float [B, X...].
         noise: standard normal, [B, D].
     """
     z, log_det = model.transform_noise(noise, model.posterior(x))
@@ -64,22 +67,22 @@ class Bound(NamedTuple):
 
 
 @torch.no_grad()
-def mean_bound(model: VAE, bits: Tensor, noise: Tensor, batch_size: int) -> Bound:
-    """Return the mean one-sample negative ELBO of ``bits`` in eval mode, and its KL term.
+def mean_bound(model: VAE, images: Tensor, noise: Tensor, batch_size: int) -> Bound:
+    """Return the mean one-sample negative ELBO of ``images`` in eval mode, and its KL term.
 
     Args:
         model: the autoencoder; its mode is restored.
-        bits: float [N, X...].
+        images: as the model sees them, float [N, X...].
         noise: standard normal, [N, D], fixed so that two epochs differ by the model alone.
         batch_size: images at a time; without influence but on speed and rounding.
     """
-    total, kl = torch.zeros((2,), dtype=torch.float64, device=bits.device)
+    total, kl = torch.zeros((2,), dtype=torch.float64, device=images.device)
     with eval_mode(model):
-        for x, e in zip(bits.split(batch_size), noise.split(batch_size), strict=True):
+        for x, e in zip(images.split(batch_size), noise.split(batch_size), strict=True):
             terms = bound_terms(model, x, e)
             total += terms.negative_elbo.double().sum()
             kl += terms.kl.double().sum()
-    return Bound(float(total / len(bits)), float(kl / len(bits)))
+    return Bound(float(total / len(images)), float(kl / len(images)))
 
 
 ACTIVE = 0.01
@@ -87,17 +90,17 @@ ACTIVE = 0.01
 
 
 @torch.no_grad()
-def active_units(model: VAE, bits: Tensor) -> int:
+def active_units(model: VAE, images: Tensor) -> int:
     """Return how many latent variables are active: ``Var_x z_d > 0.01`` where z is what noise 0 lands on.
 
     Without a flow that is the posterior's mean, with one a point near it, which no sampling noise hides.
 
     Args:
         model: the autoencoder; its mode is restored.
-        bits: float [N, X...], at least two images.
+        images: as the model sees them, float [N, X...], at least two.
     """
     with eval_mode(model):
-        parameters = model.posterior(bits)
+        parameters = model.posterior(images)
         z, _ = model.transform_noise(torch.zeros_like(parameters.mean), parameters)
     return int((z.var(0) > ACTIVE).sum())
 
@@ -114,28 +117,32 @@ class ValidationSet:
     The bound is at full KL weight, in eval mode and in full float32, however a run trains.
 
     Attributes:
-        bits: float [V, X...]; V may be 0.
+        images: as the model sees them, float [V, X...]; V may be 0.
         noise: standard normal, [V, D].
+        batch_size: images at a time; of large ones, or of levels, as many as fit in training.
     """
 
-    bits: Tensor
+    images: Tensor
     noise: Tensor
+    batch_size: int = _VALIDATION_BATCH
 
     @classmethod
     def of(cls, images: TrainingImages, config: RunConfig, device: torch.device) -> ValidationSet:
         """Return the validation set of a configuration, on ``device``."""
         seed = config.data.binarisation_seed
-        bits = fixed_binarisation(images.validation, "validation", seed).to(device)
-        return cls(bits, fixed_noise(len(bits), config.model.latent_size, device, seed, "validation noise"))
+        shown = seen(images.validation, config.data, "validation").to(device)
+        noise = fixed_noise(len(shown), config.model.latent_size, device, seed, "validation noise")
+        is_small = config.image_format.dimensions is None and math.prod(shown.shape[1:]) <= _SMALL
+        return cls(shown, noise, _VALIDATION_BATCH if is_small else min(_VALIDATION_BATCH, config.training.batch_size))
 
     def bound(self, model: VAE) -> Bound | None:
         """Return the mean one-sample negative ELBO and its KL term; None without validation images."""
-        if not len(self.bits):
+        if not len(self.images):
             return None
         with full_precision():
-            return mean_bound(model, self.bits, self.noise, _VALIDATION_BATCH)
+            return mean_bound(model, self.images, self.noise, self.batch_size)
 
     def active_units(self, model: VAE) -> int | None:
         """Return how many latent variables are active on the first images; None with fewer than two."""
         with full_precision():
-            return active_units(model, self.bits[:_VALIDATION_BATCH]) if len(self.bits) > 1 else None
+            return active_units(model, self.images[: self.batch_size]) if len(self.images) > 1 else None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from iafsweep.atomic import replacing
 from iafsweep.config import RunConfig
-from iafsweep.data import TrainingImages, fixed_binarisation
+from iafsweep.data import TrainingImages, seen
 from iafsweep.models import VAE
 from iafsweep.models.precision import eval_mode
 from iafsweep.records import Split
@@ -19,8 +19,11 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.seeds import generator
 from iafsweep.training.run_log import Curves
 
-_SHOWN = 50
+_TILES = 100
+_MOST_PIXELS = 1_000_000
+"""Of large images fewer are shown, at least a row, so that a picture is no larger than a report takes."""
 _ROW = 10
+_SHOWN_CHANNELS = (1, 3)
 
 
 @final
@@ -31,12 +34,13 @@ class Pictures:
         self._folder = folder
         self._device = device
         self._seed = config.training.seed
-        self._bits = _shown(images, config).to(device)
+        self._inputs = _shown(images, config).to(device)
+        self._largest = config.image_format.levels - 1
         self._drawn_epoch: int | None = None
 
     def draw_data(self) -> None:
         """Draw the images that reconstructions are of."""
-        save_png(self._folder.data, data_grid(self._bits))
+        save_png(self._folder.data, data_grid(self._inputs / self._largest))
 
     def draw(self, model: VAE, epoch: int, curves: Curves) -> None:
         """Draw samples and reconstructions as of an epoch, into files and TensorBoard; once an epoch."""
@@ -45,7 +49,7 @@ class Pictures:
         self._drawn_epoch = epoch
         grids = {
             self._folder.samples: sample_grid(model, self._device, self._seed),
-            self._folder.reconstructions: reconstruction_grid(model, self._bits, self._seed),
+            self._folder.reconstructions: reconstruction_grid(model, self._inputs, self._seed),
         }
         for path, grid in grids.items():
             save_png(path, grid)
@@ -58,35 +62,46 @@ def is_drawn(epoch: int) -> bool:
 
 
 def _shown(images: TrainingImages, config: RunConfig) -> Tensor:
-    """Bits of the images that pictures show: the first validation images, or training images where there are none."""
+    """What the model sees of the images that pictures show: validation images, or training ones where are none."""
     split: Split = "validation" if len(images.validation) else "train"
     grey = images.validation if len(images.validation) else images.training
-    return fixed_binarisation(grey[:_SHOWN], split, config.data.binarisation_seed)
+    return seen(grey[: _tiles(config.image_format.shape) // 2], config.data, split)
 
 
-def sample_grid(model: VAE, device: torch.device, seed: int, count: int = 100) -> Tensor:
-    """Return a grid of new images (pixel probabilities) from the prior through the trained decoder, [C, H, W]."""
+def _tiles(shape: tuple[int, int, int]) -> int:
+    """How many images of a shape a grid has, in whole rows."""
+    _, height, width = shape
+    return max(_ROW, min(_TILES, _MOST_PIXELS // (height * width)) // _ROW * _ROW)
+
+
+def sample_grid(model: VAE, device: torch.device, seed: int) -> Tensor:
+    """Return a grid of new images (means of their pixels) from the prior through the trained decoder, [C, H, W]."""
     with eval_mode(model):
-        return data_grid(model.sample(count, generator(device, seed, "samples")))
+        return data_grid(model.sample(_tiles(model.image_shape), generator(device, seed, "samples")))
 
 
-def reconstruction_grid(model: VAE, bits: Tensor, seed: int) -> Tensor:
+def reconstruction_grid(model: VAE, images: Tensor, seed: int) -> Tensor:
     """Return a grid of inputs, each with its reconstruction to its right, [C, H, W].
 
     Args:
         model: the autoencoder.
-        bits: the inputs, float [N, C, H, W].
+        images: the inputs as the model sees them, float [N, C, H, W].
         seed: seed of the posterior samples.
     """
     with eval_mode(model):
-        probabilities = model.reconstruct(bits, generator(bits.device, seed, "reconstructions"))
-    return data_grid(torch.stack([bits, probabilities], dim=1).flatten(0, 1))
+        means = model.reconstruct(images, generator(images.device, seed, "reconstructions"))
+    return data_grid(torch.stack([images / (model.image.levels - 1), means], dim=1).flatten(0, 1))
 
 
 def data_grid(images: Tensor) -> Tensor:
-    """Return a grid of images [N, C, H, W] as they are, ten in a row, [C, H', W']."""
+    """Return a grid of images [N, C, H, W] of shares from 0 to 1, ten in a row, [C, H', W'].
+
+    Three channels are colours and one is grey; of other numbers the mean is shown, as grey.
+    """
     from torchvision.utils import make_grid
 
+    if images.shape[1] not in _SHOWN_CHANNELS:
+        images = images.mean(1, keepdim=True)
     grid: Tensor = make_grid(images.float().cpu(), nrow=_ROW, padding=2, pad_value=0.5)
     # torchvision repeats the channel of grey images three times, which would all be compressed.
     return grid[: images.shape[1]]

@@ -15,7 +15,7 @@ from torch.utils.tensorboard.summary import hparams
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.config.meaning import flattened
 from iafsweep.errors import RunFolderError
-from iafsweep.records import Best, EpochMetrics, Evaluation, Method, shown_figures
+from iafsweep.records import Best, EpochMetrics, Evaluation, Method, bits_text, shown_figures
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import active_values
 
@@ -57,8 +57,9 @@ class RunLog:
         """Add a line on an epoch to ``run.log``."""
         validation = metrics.validation_negative_elbo
         shown = "" if validation is None else f", validation {validation:.2f}"
+        bits = bits_text(metrics.train_bits_per_dim if validation is None else metrics.validation_bits_per_dim)
         speed = f"{metrics.images_per_second:.0f} images/s"
-        self.say(f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}{shown} nats, {speed}")
+        self.say(f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}{shown} nats{bits}, {speed}")
 
     def close(self) -> None:
         """Close both; what TensorBoard has not written yet is written."""

@@ -40,7 +40,7 @@ def load_trained_model(folder: RunFolder, checkpoint: Literal["best", "last"], d
     saved = load_best(folder, device) if checkpoint == "best" else load_last(folder, device)
     state = saved.model if isinstance(saved, BestWeights) else saved.scored
     refuse_foreign_checkpoint(saved.config, config, folder)
-    model = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
+    model = build_model(config.model, config.image_format, config.training.seed).to(device)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from iafsweep.config import RunConfig, dump_config
-from iafsweep.data import TrainingImages
+from iafsweep.data import TrainingImages, seen_in_training
 from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
-from iafsweep.records import Best, EpochMetrics, RunState, RunStatus
+from iafsweep.models.weight_norm import start_from_data
+from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, bits_per_dim
 from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
@@ -81,8 +82,9 @@ class Trainer:
         self.folder = folder
         self.device = device
         self.images = images.to(device)
+        self._kept, self._see = seen_in_training(self.images.training, config.data)
         self._fingerprints = images.fingerprints
-        self.model: VAE = build_model(config.model, config.data.facts.image_shape, config.training.seed).to(device)
+        self.model: VAE = build_model(config.model, config.image_format, config.training.seed).to(device)
         self.optimiser = make_optimiser(self.model, config.training)
         self._average = WeightAverage(self.model, config.training) if config.training.weight_average else None
         self.epochs_done = 0
@@ -120,11 +122,23 @@ class Trainer:
         folder.create(config)
         trainer._pictures.draw_data()
         folder.metrics.touch()
+        if config.model.normalisation == "weight_norm":
+            trainer._start_from_data()
         # Killed before the end of its first epoch, a run can go on too.
         trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
+
+    def _start_from_data(self) -> None:
+        """Let the first batch of the first epoch, which is trained on after it, set the lengths of the weights."""
+        training = self.config.training
+        size, seed = training.batch_size, training.seed
+        batches = EpochBatches(self._kept, size, self.model.latent_size, seed, self.epochs_done, see=self._see)
+        first = next(batches)
+        start_from_data(self.model, first.x, first.noise)
+        if self._average is not None:
+            self._average.model.load_state_dict(self.model.state_dict())
 
     @classmethod
     def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
@@ -381,12 +395,13 @@ class Trainer:
             self._step.close()
             self._step = self._make_step(self._step.computing, self._step.compile_seconds)
         batches = EpochBatches(
-            self.images.training,
+            self._kept,
             training.batch_size,
             self.model.latent_size,
             training.seed,
             self.epochs_done,
             self._step.objective.samples,
+            self._see,
         )
         if begun is None:
             sums = torch.zeros(SUMS, dtype=torch.float64, device=self.device)
@@ -433,11 +448,11 @@ class Trainer:
         return sums.cpu()
 
     def _metrics(self, sums: Tensor, batches: int, training_seconds: float, started: float) -> EpochMetrics:
-        training = self.config.training
+        training, dimensions = self.config.training, self.config.image_format.dimensions
         loss, reconstruction, kl, norm, clipped = (sums / batches).tolist()
         norms = batches if training.gradient_clip else -(-batches // NORM_EVERY)
         if self._average is not None:
-            self._average.settle(self.images.training)
+            self._average.settle(self._kept, self._see)
         validation = self._validation.bound(self.scored)
         return EpochMetrics(
             epoch=self.epochs_done + 1,
@@ -450,6 +465,8 @@ class Trainer:
             validation_negative_elbo=validation and validation.negative_elbo,
             images_per_second=batches * training.batch_size / training_seconds,
             seconds=time.perf_counter() - started,
+            train_bits_per_dim=bits_per_dim(reconstruction + kl, dimensions),
+            validation_bits_per_dim=validation and bits_per_dim(validation.negative_elbo, dimensions),
             validation_reconstruction=validation and validation.reconstruction,
             validation_kl=validation and validation.kl,
             active_units=self._validation.active_units(self.scored),

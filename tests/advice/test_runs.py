@@ -15,8 +15,7 @@ import pytest
 
 import iafsweep
 from iafsweep.data import mnist
-from iafsweep.errors import DataError, SweepError, UserError
-from iafsweep.report import png
+from iafsweep.errors import DataError, SweepError
 from iafsweep.sweep.cluster import device, footprint, health_check
 from iafsweep.training import RunFolder, Trainer, tracking
 from tests.advice.conftest import TINY, commands_in
@@ -172,7 +171,6 @@ def test_options_of_a_run(cli, config, run, monkeypatch, tmp_path):
 
 @covers("training/tracking/__init__.py", "install_command(name)", "set MLFLOW_TRACKING_URI=")
 @covers("training/tracking/mirror.py", "and resuming with --tracker", "; resuming with --tracker")
-@covers("report/png.py", "install_command('plots')")
 def test_trackers_and_packages_that_are_not_there(cli, run, monkeypatch, tmp_path):
     monkeypatch.setattr(tracking, "_is_installed", lambda name: False)
     said = cli.run("--run", run.path, "--evaluate-only", "--tracker", "mlflow", *CPU)
@@ -194,10 +192,6 @@ def test_trackers_and_packages_that_are_not_there(cli, run, monkeypatch, tmp_pat
     assert "set MLFLOW_TRACKING_URI=sqlite:///mlflow.db" in cli.run(*words).err
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     assert cli.run(*words).code == 0
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UserError) as error:
-        png.draw(None, {}, None, tmp_path / "figure.png")
-    can_install(str(error.value), "plots")
 
 
 def can_install(text, extra):

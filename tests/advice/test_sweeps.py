@@ -1,8 +1,7 @@
 """What messages on sweeps advise, done where they advise it."""
 
-import html
+import json
 import os
-import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -373,7 +372,7 @@ def test_a_ledger_that_is_there_or_cannot_be_written_and_a_sweep_that_stalls(cli
 
 @covers("cli/sweep_output.py", "try: {sweep_command('report'")
 @covers("api/results.py", "name another place with --to", "name a place where you may write with --csv")
-@covers("cli/commands/reading/report.py", "give one of them")
+@covers("cli/commands/reading/report.py", "leave one of them out", "needs --serve")
 @pytest.mark.slow
 def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
     folder.report.mkdir()
@@ -381,7 +380,8 @@ def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
     assert "No report was written (" in said.out
     assert "name another place with --to" in cli.sweep("report", folder.path).err
     assert cli.sweep("report", folder.path, "--to", tmp_path / "page.html").code == 0
-    assert "give one of them" in cli.sweep("report", folder.path, "--to", "page.html", "--png").err
+    assert "leave one of them out" in cli.sweep("report", folder.path, "--to", "page.html", "--serve").err
+    assert "--open needs --serve" in cli.sweep("report", folder.path, "--open").err
     folder.report.rmdir()
     cli.paste(said.out)
     assert folder.report.is_file()
@@ -393,8 +393,7 @@ def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
 
 @covers("cli/commands/reading/report.py", "report_command(")
 @covers("cli/sweep_output.py", "report_command(folder)")
-@covers("report/headline.py", "Resume goes on", "resume goes on", "rerun does it")
-@covers("report/sections.py", "the figures as PNG come with --png", "resume_options(")
+@covers("report/words.py", "Resume goes on", "resume goes on", "rerun does it", "resume_options(")
 @pytest.mark.slow
 def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
     """They stand in it without a path of this machine, and work from where it says: where the folder is so named."""
@@ -405,23 +404,24 @@ def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
     def commands():
         cli.sweep("report", here.path)
         page = here.report.read_text()
-        found = re.findall(r"<h3[^>]*>([^<]*)</h3>(?:<p[^>]*>[^<]*</p>)?<pre><code>(.*?)</code></pre>", page)
-        return {title: html.unescape(command) for title, command in found}, html.unescape(page)
+        data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+        return dict(data["commands"]), data
 
     found, page = commands()
     left = {"Go on with the sweep", "Measure hais_gap"}
-    assert set(found) == {"Make this report again", "Use the best model", *left}
-    assert "Where one is the folder of the sweep" in page
-    assert str(tmp_path) not in page
+    assert set(found) == {"Make this report again", *left}
+    assert page["folder"] == "one"
+    assert str(tmp_path) not in json.dumps(page)
+    assert cli.paste(page["train_again"].replace("TRIAL", "t0001")).code == 0
     assert cli.paste(found["Make this report again"]).code == 0
     for title in sorted(left):
         cli.paste(found[title])
     assert not left & set(commands()[0])
     RunFolder(here.trial("t0002")).evaluation.unlink()
     found, page = commands()
-    assert "Not scored of the best: t0002; rerun does it." in page
+    assert "Not scored of the best: t0002; rerun does it." in page["standing"]["text"]
     cli.paste(found["Score what is not scored"])
-    assert "Not scored of the best" not in commands()[1]
+    assert "Not scored of the best" not in commands()[1]["standing"]["text"]
 
 
 @covers("search_space/files.py", "train it: ")

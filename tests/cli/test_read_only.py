@@ -64,7 +64,7 @@ def test_reading_commands_write_nothing_into_the_folder(folder, mounted, tmp_pat
         (["export"], "cannot write the leaderboard: .*Read-only file system.* with --csv"),
         (["report"], "cannot write the report: .*Read-only file system.* name another place with --to"),
         (["report", "--to", "DIR/page.html"], "lies in the sweep folder"),
-        (["report", "--to", "x.html", "--png"], "give one of them"),
+        (["report", "--to", "x.html", "--serve"], "leave one of them out"),
     ],
 )
 def test_what_cannot_be_written_there_is_said_with_the_way_out(mounted, tmp_path, monkeypatch, capsys, words, message):

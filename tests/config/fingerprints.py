@@ -34,7 +34,7 @@ def written(config, folder):
 
 def source(config, folder):
     """Where images come from; full MNIST is too large to read here."""
-    return SOURCES.load(config.data.source).__name__, config.data.facts
+    return SOURCES.load(config.data.source), config.data.facts
 
 
 def images(config, folder):
@@ -44,8 +44,8 @@ def images(config, folder):
 
 def model(config, folder):
     """Weights after one pass in training mode (batch norm learns), and the posterior and logits of one batch."""
-    net = build_model(config.model, config.data.facts.image_shape, seed=0)
-    x = torch.rand((4, *config.data.facts.image_shape), generator=generator("cpu", 1)).round()
+    net = build_model(config.model, config.image_format, seed=0)
+    x = torch.rand((4, *config.image_format.shape), generator=generator("cpu", 1)).round()
     noise = torch.randn((4, config.model.latent_size), generator=generator("cpu", 2))
     net.train()
     net.decode(net.transform_noise(noise, net.encode(x))[0])
@@ -59,7 +59,9 @@ def model(config, folder):
 def training(config, folder):
     """The metrics of every epoch but for the clock, and the weights at the end."""
     trainer = Trainer.start(config, _pictures(), RunFolder(folder / "run"), CPU)
-    epochs = [trainer.run_epoch() for _ in range(config.training.epochs)]
+    epochs = []
+    while not trainer.is_done:
+        epochs.append(trainer.run_epoch())
     trainer.close()
     metrics = [epoch.model_dump(exclude={"seconds", "images_per_second"}) for epoch in epochs]
     return metrics, [_digest(value) for value in trainer.model.state_dict().values()]
@@ -67,7 +69,7 @@ def training(config, folder):
 
 def computing(config, folder):
     """How the step computes, were it to be compiled; compiling itself takes too long here."""
-    net = build_model(config.model, config.data.facts.image_shape, seed=0)
+    net = build_model(config.model, config.image_format, seed=0)
     return choose_computing(config, net, CPU)
 
 
@@ -89,7 +91,7 @@ def _last_checkpoint(folder):
 
 def scores(config, folder):
     """Every figure of the evaluation of a model that was not trained, but for the clock."""
-    net = build_model(config.model, config.data.facts.image_shape, seed=0).eval()
+    net = build_model(config.model, config.image_format, seed=0).eval()
     grey = torch.randint(0, 256, (8, 1, 28, 28), generator=generator("cpu", 4), dtype=torch.uint8)
     found = evaluate(net, {"train": grey[:6], "test": grey}, config)
     return [figure.model_dump(exclude={"seconds"}) for figure in (*found.estimates, *found.sandwiches)]

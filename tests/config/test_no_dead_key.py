@@ -59,6 +59,19 @@ GATED = {
     "model.decoder.kind": "gated_conv",
     "model.encoder.gated_conv.hidden_size": 4,
 }
+SYLVESTER = {"model.flow.kind": "sylvester", "model.flow.context_size": 5, "model.flow.sylvester.columns": 2}
+HOUSEHOLDER = SYLVESTER | {"model.flow.sylvester.variant": "householder"}
+NAF, SPLINE = {"model.flow.kind": "naf"}, {"model.flow.kind": "spline"}
+AUTOREGRESSIVE = {"model.prior.kind": "autoregressive", "model.prior.autoregressive.width": 4}
+COUPLING = {"model.prior.kind": "spline_coupling", "model.prior.spline_coupling.width": 4}
+VAMP = {
+    "model.prior.kind": "vamp",
+    "model.prior.vamp.components": 2,
+    "model.flow.depth": 0,
+    "model.normalisation": "none",
+}
+LEVELS = {"data.binarisation": "none", "model.likelihood.kind": "discretised_logistic"}
+MIXTURE = LEVELS | {"model.likelihood.kind": "discretised_logistic_mixture"}
 LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}
@@ -90,6 +103,9 @@ CHANGES = {
     "data.validation_images": Change({}, 500, "images"),
     "data.split_seed": Change({}, 1, "images"),
     "data.binarisation_seed": Change({}, 1, "training"),
+    "data.binarisation": Change({}, "threshold", "training"),
+    "model.likelihood.kind": Change(LEVELS, "discretised_logistic_mixture", "model"),
+    "model.likelihood.discretised_logistic_mixture.components": Change(MIXTURE, 3, "model"),
     "model.latent_size": Change({}, 4, "model"),
     "model.posterior_offset": Change({}, -2.0, "model"),
     "model.batch_norm_momentum": Change({}, 0.5, "model"),
@@ -113,6 +129,23 @@ CHANGES = {
     "model.flow.made.hidden_layers": Change({}, 2, "model"),
     "model.flow.made.context_mode": Change({}, "linear", "model"),
     "model.flow.made.batch_norm": Change({}, False, "model"),
+    "model.flow.sylvester.variant": Change(SYLVESTER, "triangular", "model"),
+    "model.flow.sylvester.columns": Change(SYLVESTER, 3, "model"),
+    "model.flow.sylvester.reflections": Change(HOUSEHOLDER, 3, "model"),
+    "model.flow.naf.units": Change(NAF, 3, "model"),
+    "model.flow.spline.bins": Change(SPLINE, 3, "model"),
+    "model.flow.spline.bound": Change(SPLINE, 2.0, "model"),
+    "model.normalisation": Change({}, "weight_norm", "model"),
+    "model.prior.kind": Change({}, "autoregressive", "model"),
+    "model.prior.autoregressive.depth": Change(AUTOREGRESSIVE, 1, "model"),
+    "model.prior.autoregressive.width": Change(AUTOREGRESSIVE, 5, "model"),
+    "model.prior.autoregressive.hidden_layers": Change(AUTOREGRESSIVE, 1, "model"),
+    "model.prior.spline_coupling.depth": Change(COUPLING, 3, "model"),
+    "model.prior.spline_coupling.width": Change(COUPLING, 5, "model"),
+    "model.prior.spline_coupling.hidden_layers": Change(COUPLING, 1, "model"),
+    "model.prior.spline_coupling.bins": Change(COUPLING, 3, "model"),
+    "model.prior.spline_coupling.bound": Change(COUPLING, 1.0, "training"),
+    "model.prior.vamp.components": Change(VAMP, 3, "model"),
     "training.epochs": Change({}, 3, "training"),
     "training.batch_size": Change({}, 12, "training"),
     "training.optimiser": Change({}, "adamax", "training"),

@@ -28,6 +28,22 @@ RULES = [
         {"model__flow__made__width": 62, "model__flow__depth": 0},
     ),
     (
+        {"model__flow__kind": "naf", "model__flow__made__width": 62},
+        "flow.made.width = 62 is too narrow for latent_size = 64: .*at least 63",
+        {"model__flow__kind": "planar", "model__flow__made__width": 62, "model__flow__context_size": 100},
+    ),
+    ({"model__flow__kind": "radial"}, "model.flow.kind: .*found 'radial'", {"model__flow__kind": "sylvester"}),
+    (
+        {"model__flow__kind": "sylvester", "model__flow__sylvester__columns": 65},
+        "flow.sylvester.columns = 65 orthonormal columns do not fit into latent_size = 64; take at most 64",
+        {
+            "model__flow__kind": "sylvester",
+            "model__flow__sylvester__columns": 65,
+            "model__flow__sylvester__variant": "householder",
+        },
+    ),
+    ({"model__flow__spline__bound": 0.0}, "flow.spline.bound: ", {"model__flow__spline__bound": 0.1}),
+    (
         {"model__flow__context_size": 100},
         "context_mode = 'add' needs context_size = made.width, got 100 and 1920",
         {"model__flow__context_size": 100, "model__flow__made__context_mode": "linear"},
@@ -58,6 +74,26 @@ RULES = [
         {"data__validation_images": 0, "evaluation__checkpoint": "last"},
     ),
     ({"training__batch_size": 1}, "batch_size: ", {"training__batch_size": 2}),
+    (
+        {"data__binarisation": "none", "model__likelihood__kind": "bernoulli"},
+        "'bernoulli' is of bits, .*mnist have 256 levels; take .*'discretised_logistic', or data.binarisation = 'dyn",
+        {"data__binarisation": "none"},
+    ),
+    (
+        {"model__likelihood__kind": "discretised_logistic_mixture"},
+        "is of the images' own levels, and data.binarisation = 'dynamic' makes bits of them; set .* = 'none'",
+        {"data__binarisation": "none", "model__likelihood__kind": "discretised_logistic_mixture"},
+    ),
+    (
+        {"data__binarisation": "threshold", "evaluation__binarisations": 2},
+        "binarisations = 2 averages over bits drawn several times, and data.binarisation = 'threshold' draws none",
+        {"data__binarisation": "fixed", "evaluation__binarisations": 2},
+    ),
+    (
+        {"model__likelihood__kind": "gaussian"},
+        "model.likelihood.kind: must be 'bernoulli', 'discretised_logistic' or .*found 'gaussian'",
+        {"model__likelihood__kind": "bernoulli"},
+    ),
     (
         {"training__batch_size": 55_001},
         "training.batch_size = 55001 is more than the 55,000 training images",
@@ -194,3 +230,5 @@ def test_default_validation_split(source, held_out, training):
 def test_context_size_follows_the_width():
     assert build(model__flow__made__width=320).model.flow.resolved_context_size == 320
     assert RunConfig().model.flow.resolved_context_size == 1920
+    assert build(model__flow__kind="spline", model__flow__made__width=320).model.flow.resolved_context_size == 320
+    assert build(model__flow__kind="planar", model__flow__made__width=320).model.flow.resolved_context_size == 256

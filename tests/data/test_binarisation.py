@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from iafsweep.data import binarise, fixed_binarisation
+from iafsweep.config import DataConfig
+from iafsweep.data import binarise, fixed_binarisation, seen, seen_in_training
 from iafsweep.seeds import derive_seed, generator
 
 
@@ -71,3 +72,48 @@ def test_seeds_tell_numbers_from_names_and_parts_from_joins():
     assert derive_seed(1, "epoch", 2) == derive_seed(1, "epoch", 2)
     assert len({derive_seed(1, 2), derive_seed("1", 2), derive_seed(12), derive_seed(2, 1), derive_seed("1", "2")}) == 5
     assert 0 <= derive_seed("x") < 2**63
+
+
+def data(binarisation):
+    return DataConfig(source="mnist_mini", binarisation=binarisation, binarisation_seed=3)
+
+
+def test_what_is_scored_is_the_same_however_often_training_draws():
+    images = grey()
+    for binarisation in (None, "dynamic", "fixed"):
+        assert torch.equal(seen(images, data(binarisation), "test"), fixed_binarisation(images, "test", 3))
+        other = fixed_binarisation(images[30:70], "test", 8, 30)
+        assert torch.equal(seen(images[30:70], data(binarisation), "test", 30, seed=8), other)
+
+
+def test_a_threshold_is_at_half_of_the_largest_level():
+    pixels = torch.tensor([0, 127, 128, 255], dtype=torch.uint8)[:, None]
+    assert seen(pixels, data("threshold"), "train").flatten().tolist() == [0, 0, 1, 1]
+
+
+def test_without_binarisation_levels_are_seen():
+    images = grey()
+    assert torch.equal(seen(images, data("none"), "validation"), images.float())
+    kept, see = seen_in_training(images, data("none"))
+    assert torch.equal(see(kept, generator("cpu", 0)), images.float())
+
+
+@pytest.mark.parametrize("levels", [2, 17])
+def test_a_bit_of_fewer_levels_is_one_with_probability_level_over_the_largest(levels):
+    images = torch.arange(levels, dtype=torch.uint8).repeat_interleave(50_000)
+    found = binarise(images, generator("cpu", 1), levels).view(levels, -1).double().mean(1)
+    p = torch.arange(levels) / (levels - 1)
+    assert ((found - p).abs() <= 4 * (p * (1 - p) / 50_000).sqrt()).all()
+
+
+def test_training_draws_anew_or_sees_bits_made_once():
+    images = grey()
+    noise = generator("cpu", 0)
+    kept, see = seen_in_training(images, data("dynamic"))
+    assert kept is images
+    assert torch.equal(see(images, generator("cpu", 4)), binarise(images, generator("cpu", 4)))
+    for binarisation in ("fixed", "threshold"):
+        kept, see = seen_in_training(images, data(binarisation))
+        assert kept.dtype == torch.uint8
+        assert torch.equal(see(kept, noise), see(kept, noise))
+        assert torch.equal(see(kept, noise), seen(images, data(binarisation), "train"))

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import iafsweep
+from iafsweep.api.own_images import told
 from iafsweep.config import DataConfig
 from iafsweep.data import Images, load_test_images, load_training_images, look, pictures
 from iafsweep.data.idx import image_header
@@ -73,6 +74,8 @@ def test_every_form_of_the_same_images_is_the_same_set(tmp_path):
     forms = ("a.npy", "a.npz", "b.npz", "c.npz", "png", "pgm", "d.zip", "idx")
     found = {form: read(tmp_path / form)[0].images for form in forms}
     assert len({str(each) for each in found.values()}) == 1
+    assert told(*read(tmp_path / "png")).endswith("256 levels (values 0 to 255); not read: 1 other file")
+    assert told(*read(tmp_path / "b.npz")).endswith("; not read: labels")
     array = look(DataConfig(), Images(train=torch.from_numpy(GREY)))[0]
     assert (array.source, array.path, array.images) == ("file", None, found["a.npy"])
     config, images = read(tmp_path / "png")

@@ -59,7 +59,7 @@ class Place:
         (path / "small.toml").write_text(SMALL)
         (path / "space.toml").write_text(SPACE)
 
-    def run(self, *words, code=0, timeout=250):
+    def run(self, *words, code=0, timeout=900):
         """What it prints; one of the two programs by its name, or Python's own words."""
         script = [str(ROOT / words[0]), *words[1:]] if words[0].endswith(".py") else words
         environment = {
@@ -123,10 +123,10 @@ assert configuration_key(config) == said["key"]
 assert dump_config(config) == said["text"]
 assert dump_config(build_stored(tomllib.loads(said["usual"]), "x")) == said["usual"]
 try:
-    iafsweep.build_model(config.model, (1, 12, 16), 0)
+    config.model.encoder.family.load(config.model.encoder.kind)
 except PluginError as error:
     print(error)
-assert "iafsweep_linear" not in sys.modules
+assert not {"iafsweep_linear", "torch"} & set(sys.modules)
 """
 
 
@@ -200,6 +200,136 @@ def test_damaged_words_about_plugins_are_an_error_in_words(told, tmp_path):
     values = tomllib.loads(f"plugins = {told}\n{dump_config(RunConfig())}")
     with pytest.raises(ConfigError, match="what it says of plugins is damaged"):
         build_stored(values, "run.toml")
+
+
+OTHER_FAMILIES = """
+import torch
+from torch import nn
+from iafsweep.config import Member, MemberConfig
+from iafsweep.models.flows.steps import FlowStep
+from iafsweep.models.priors.base import FlowPrior
+
+class WideConfig(MemberConfig):
+    log_width: float = 0.5
+
+class WidePrior(FlowPrior):
+    def __init__(self, latent_size, log_width):
+        super().__init__(latent_size)
+        self.log_width = nn.Parameter(torch.full((latent_size,), log_width))
+    @classmethod
+    def from_config(cls, config, latent_size, image_shape, encoder, posterior_offset):
+        return cls(latent_size, config.section(WideConfig).log_width)
+    def to_noise(self, z):
+        return z * (-self.log_width).exp(), -self.log_width.sum().expand(z.shape[:-1])
+    def from_noise(self, noise, passes=None):
+        return noise * self.log_width.exp()
+
+class ScalingStep(FlowStep):
+    def __init__(self, latent_size, context_size):
+        super().__init__()
+        self.scale = nn.Linear(context_size, latent_size)
+    @classmethod
+    def from_config(cls, config, latent_size, batch_norm_momentum, *, reverse):
+        return cls(latent_size, config.resolved_context_size)
+    def forward(self, z, context):
+        scale = self.scale(context).tanh()
+        return z * scale.exp(), scale.sum(-1).expand(z.shape[:-1])
+    def inverse(self, z, context):
+        return z * (-self.scale(context).tanh()).exp()
+
+def ordered(space):
+    from iafsweep.sweep.samplers.sequences import SequenceProposer, distinct
+    return SequenceProposer(distinct(space, reversed(list(space.grid()))))
+
+class First:
+    milestones = (2,)
+    def record(self, trial, epoch, value):
+        return epoch == 2 and value > 100
+
+MEMBERS = {
+    "model.prior.kind": {"wide": Member("other_families:WidePrior", WideConfig)},
+    "model.flow.kind": {"scaling": Member("other_families:ScalingStep")},
+    "sweep.sampler": {"ordered": Member("other_families:ordered")},
+    "sweep.scheduler": {"first": Member("other_families:first")},
+}
+
+def first(space, state):
+    return First()
+"""
+USED = """
+import iafsweep, sys, torch
+from pathlib import Path
+from iafsweep.search_space.files import dump_space, load_space, read_stored_space
+from iafsweep.sweep.samplers.build import make_proposer
+from iafsweep.sweep.schedulers.base import make_stop_rule
+from iafsweep.sweep.storage.events import Header
+from iafsweep.sweep.storage.state import replay
+
+sets = ["data.source=mnist_mini", "model.latent_size=4", "model.prior.kind=wide", "model.prior.wide.log_width=1.0",
+        "model.flow.kind=scaling", "model.flow.depth=2", "model.encoder.kind=mlp", "model.decoder.kind=mlp"]
+iafsweep.load_plugin("other_families")
+config = iafsweep.load_config("reference", sets)
+model = iafsweep.build_model(config.model, config.image_format, 0).eval()
+z = torch.randn(2, 3, 4)
+assert torch.allclose(model.log_prior(z), torch.distributions.Normal(0, torch.e).log_prob(z).sum(-1), atol=1e-5)
+x = torch.zeros(3, 1, 28, 28)
+parameters = model.encode(x)
+noise = torch.randn(5, 3, 4)
+assert torch.allclose(model.invert_noise(model.transform_noise(noise, parameters)[0], parameters), noise, atol=1e-4)
+assert model.sample(2).shape == (2, 1, 28, 28)
+space = load_space("families.toml", sweep={"sampler": "ordered", "scheduler": "first"})
+state = replay(Header(sweep="s", created="", seed=0, space="", written_by="0"), [])
+found = make_proposer(space).propose(state)
+assert found.values == list(space.grid())[-1], found.values
+rule = make_stop_rule(space, state)
+assert rule.milestones == (2,) and rule.record("t", 2, 101.0)
+Path("stored.toml").write_text(dump_space(space))
+"""
+FAMILIES = """
+base = "reference.toml"
+[search]
+"model.latent_size" = { choice = [2, 4, 6] }
+[fixed]
+"data.source" = "mnist_mini"
+"training.epochs" = 4
+"training.kl_warmup_epochs" = 0
+"""
+READ = """
+from pathlib import Path
+from iafsweep.errors import PluginError
+from iafsweep.search_space.files import dump_space, read_stored_space
+from iafsweep.sweep.samplers.build import make_proposer
+
+space = read_stored_space(Path("stored.toml"))
+assert dump_space(space) == Path("stored.toml").read_text()
+try:
+    make_proposer(space)
+except PluginError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("module", ["iafsweep_linear", "iafsweep_cubic"])
+def test_an_installed_package_is_found_by_its_entry_point(module, tmp_path):
+    place = Place(tmp_path)
+    installed = tmp_path / "packages" / "somebody_s_package-3.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody-s-package\nVersion: 3.0\n")
+    (installed / "entry_points.txt").write_text(f"[iafsweep.plugins]\nlinear = {module}\n")
+    if module == "iafsweep_linear":
+        read = "import iafsweep; print(iafsweep.load_config('small.toml').model.encoder.chosen)"
+        assert "hidden_size=7" in place.run("-c", read)
+    else:
+        said = place.run("run_sweep.py", "status", "runs/none", code=2)
+        assert "mend or uninstall the package that brings it" in said
+
+
+@pytest.mark.slow
+def test_flows_priors_samplers_and_schedulers_of_another_package(place):
+    (place.path / "packages" / "other_families.py").write_text(OTHER_FAMILIES)
+    (place.path / "families.toml").write_text(FAMILIES)
+    place.run("-c", USED)
+    assert "sweep.sampler = 'ordered' is of the plugin other_families" in place.run("-c", READ)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iafsweep.config.sweep import SweepConfig
+from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError
 from iafsweep.records.trust import is_unsettled, settling_of
 from iafsweep.search_space.files import load_space
@@ -45,9 +45,9 @@ def test_a_mistake_is_answered_as_the_page_says(text, said, tmp_path):
 
 
 def test_every_range_and_sampler_is_on_the_page():
-    for name in SweepConfig.model_fields["sampler"].annotation.__args__:
+    for name in SAMPLERS.members:
         assert f"`{name}`" in PAGE
-    for name in SweepConfig.model_fields["scheduler"].annotation.__args__:
+    for name in SCHEDULERS.members:
         assert f'"{name}"' in PAGE
     for kind in ("choice", "int", "float"):
         assert f"{{ {kind} = " in PAGE

@@ -2,7 +2,7 @@
 
 import torch
 
-from iafsweep.config import EvaluationConfig, ModelConfig, RunConfig
+from iafsweep.config import EvaluationConfig, ImageFormat, ModelConfig, RunConfig
 from iafsweep.models import build_model
 from iafsweep.seeds import generator
 
@@ -18,8 +18,23 @@ MODEL = ModelConfig.model_validate(
 GREY = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=generator("cpu", 1))
 
 
-def small_model():
-    return build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+FLOWS = {
+    "iaf": {},
+    "planar": {},
+    "sylvester": {"sylvester": {"columns": 2}},
+    "naf": {"naf": {"units": 3}},
+    "spline": {"spline": {"bins": 4}},
+}
+
+
+def model_of(flow):
+    """The same with a flow of another kind."""
+    values = MODEL.model_dump()
+    return ModelConfig.model_validate(values | {"flow": values["flow"] | {"kind": flow} | FLOWS[flow]})
+
+
+def small_model(flow="iaf"):
+    return build_model(model_of(flow), ImageFormat((1, 8, 8)), seed=0).eval().requires_grad_(requires_grad=False)
 
 
 def run_config(**evaluation):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from iafsweep.config import EvaluationConfig
+from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.data import fixed_binarisation
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.evaluate import evaluate, plan_jobs
@@ -9,7 +9,7 @@ from iafsweep.evaluation.scoring import noise_blocks, score_shard, tune_on_test_
 from iafsweep.evaluation.shards import Shard, plan_shards
 from iafsweep.evaluation.summary import beside_hais, per_image_table, settings_text, summarise
 from iafsweep.seeds import generator
-from tests.evaluation.small import GREY, run_config, small_model
+from tests.evaluation.small import FLOWS, GREY, run_config, small_model
 
 SETTINGS = EvaluationConfig.model_validate(
     {
@@ -32,7 +32,7 @@ def score(model, method, first, count, settings=SETTINGS, step_size=None, **chan
     }[method]
     given = {"method": method, "split": "test", "binarisation_seed": 0, "samples": samples} | changes
     shard = Shard(first=first, count=count, **given)
-    return score_shard(model, GREY[first : first + count], shard, settings, step_size)
+    return score_shard(model, GREY[first : first + count], shard, RunConfig(evaluation=settings), step_size)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,9 @@ def test_the_bound_is_importance_sampling_with_one_sample(model, method):
     assert scored.network_evaluations == 1
 
 
-def test_one_temperature_from_the_posterior_is_importance_sampling_draw_for_draw(model):
+@pytest.mark.parametrize("flow", FLOWS)
+def test_one_temperature_from_the_posterior_is_importance_sampling_draw_for_draw(flow):
+    model = small_model(flow)
     one = SETTINGS.model_copy(update={"hais": SETTINGS.hais.model_copy(update={"temperatures": 1, "chains": 60})})
     x = fixed_binarisation(GREY, "test", 0)
     hais = score(model, "hais", 0, 12, one, step_size=0.1)
@@ -108,13 +110,13 @@ def test_hais_without_a_step_size_and_a_wrong_number_of_images_are_errors(model)
         score(model, "hais", 0, 4)
     shard = Shard(method="hais", split="test", binarisation_seed=0, first=0, count=5, samples=4)
     with pytest.raises(ValueError, match="the shard has 5 images, got 4"):
-        score_shard(model, GREY[:4], shard, SETTINGS, 0.1)
+        score_shard(model, GREY[:4], shard, RunConfig(evaluation=SETTINGS), 0.1)
 
 
 def test_the_pilot_freezes_a_step_size_in_its_range(model):
-    frozen = tune_on_test_images(model, GREY, SETTINGS, 0)
+    frozen = tune_on_test_images(model, GREY, RunConfig(evaluation=SETTINGS), 0)
     assert SETTINGS.hais.minimum_step_size <= frozen.step_size <= SETTINGS.hais.resolved().maximum_step_size
-    assert frozen.step_size == tune_on_test_images(model, GREY, SETTINGS, 0).step_size
+    assert frozen.step_size == tune_on_test_images(model, GREY, RunConfig(evaluation=SETTINGS), 0).step_size
 
 
 def test_the_run_that_counts_knows_only_the_step_size_of_its_pilot(model):

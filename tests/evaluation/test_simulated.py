@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from iafsweep.config import EvaluationConfig
+from iafsweep.config import EvaluationConfig, ImageFormat
 from iafsweep.evaluation.bridges import encode
 from iafsweep.evaluation.evaluate import evaluate, write_images
 from iafsweep.evaluation.scoring import FrozenStepSize
@@ -17,7 +17,7 @@ from iafsweep.evaluation.simulated import (
 )
 from iafsweep.models import build_model
 from iafsweep.training import RunFolder
-from tests.evaluation.small import GREY, MODEL, run_config, small_model
+from tests.evaluation.small import FLOWS, GREY, MODEL, run_config, small_model
 
 HAIS = {"enabled": True, "chains": 8, "temperatures": 15, "leapfrog_steps": 4, "images": 5}
 
@@ -43,7 +43,9 @@ def test_each_image_is_its_own_draw(model):
     assert not torch.equal(simulate(model, 4, range(10)).x, whole.x)
 
 
-def test_the_posterior_start_is_the_noise_of_the_latent(model):
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_posterior_start_is_the_noise_of_the_latent(flow):
+    model = small_model(flow)
     images = simulate(model, 0, range(20))
     noise = posterior_start(model, images, "posterior")
     assert noise.dtype == torch.float32
@@ -99,7 +101,7 @@ def test_more_temperatures_close_the_sandwich(model):
 
 
 def test_a_flow_that_cannot_be_inverted_widens_the_sandwich():
-    model = build_model(MODEL, (1, 8, 8), seed=0).eval().requires_grad_(requires_grad=False)
+    model = build_model(MODEL, ImageFormat((1, 8, 8)), seed=0).eval().requires_grad_(requires_grad=False)
     for step in model.flow.steps:
         for name, bias in step.made.named_parameters():
             if name.endswith("bias"):

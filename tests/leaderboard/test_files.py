@@ -77,7 +77,9 @@ COLUMNS = """
     retrained_nll_importance_sampling_samples retrained_nll_hais retrained_nll_hais_spread
     retrained_nll_hais_seeds retrained_nll_hais_images retrained_nll_hais_settings hais_gap hais_gap_error
     hais_gap_images hais_gap_settings parameters seconds_per_epoch precision compiled compile_seconds pareto
-    seconds gpu_seconds seed checkpoint error
+    seconds gpu_seconds seed checkpoint error validation_bits_per_dim test_negative_elbo_bits_per_dim
+    nll_importance_sampling_bits_per_dim nll_hais_bits_per_dim retrained_test_negative_elbo_bits_per_dim
+    retrained_nll_importance_sampling_bits_per_dim retrained_nll_hais_bits_per_dim
 """.split()
 """Those of ``leaderboard.csv`` that no searched parameter has; users' scripts rely on them."""
 
@@ -102,6 +104,20 @@ def test_csv_holds_every_trial_and_figure(tmp_path):
     assert (best["parameters"], best["seed"], best["nll_hais_settings"]) == ("1234567", "7", "prior, 100 x 5 x 8")
     assert (best["nll_hais_images"], best["nll_importance_sampling_images"]) == ("100", "1000")
     assert best["checkpoint"] == "trials/t0002/best.pt"
+
+
+def test_bits_per_dimension_stand_beside_nats_of_images_that_are_not_bits(tmp_path):
+    figure = Figure(value=6543.21, error=1.0, images=10, dimensions=3072)
+    row = LeaderboardRow(
+        trial="t0001", status="completed", validation_negative_elbo=6600.0, nll_hais=figure, dimensions=3072
+    )
+    write_csv([row], tmp_path / "leaderboard.csv")
+    (found,) = read(tmp_path / "leaderboard.csv")
+    assert float(found["nll_hais_bits_per_dim"]) == 6543.21 / (3072 * math.log(2))
+    assert float(found["validation_bits_per_dim"]) == 6600 / (3072 * math.log(2))
+    assert found["nll_importance_sampling_bits_per_dim"] == ""
+    table = leaderboard_table([row])
+    assert {"6600.00 (3.100 bits/dim)", "6543.21 ± 1.00 (3.073 bits/dim)"} <= set(table.texts[0])
 
 
 def test_csv_tells_missing_from_not_finite(tmp_path):

@@ -56,6 +56,13 @@ def test_order():
     assert order(ranked(ROWS)) == EXPECTED
 
 
+def test_figures_of_unlike_data_are_not_ranked_together():
+    alike = [row("t0001", bound=90.0, data="mnist, bits"), row("t0002", bound=80.0, data="mnist, bits"), row("t0003")]
+    assert len(ranked(alike)) == 3
+    with pytest.raises(ValueError, match="split and levels, these are of: mnist, 256 levels; mnist, bits"):
+        ranked([*alike, row("t0004", bound=70.0, data="mnist, 256 levels")])
+
+
 def test_a_broken_bound_stands_above_no_better_one():
     rows = [row("t0001", bound=90.0), row("t0002", "interrupted", 1356.57), row("t0003", "stopped", 111.76)]
     assert [trial for trial, _ in order(ranked(rows))] == ["t0001", "t0003", "t0002"]

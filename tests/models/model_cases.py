@@ -5,17 +5,30 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from iafsweep.config import DecoderConfig, EncoderConfig, FlowConfig, MadeConfig, MlpConfig, ModelConfig
+from iafsweep.config import (
+    DecoderConfig,
+    EncoderConfig,
+    FlowConfig,
+    ImageFormat,
+    MadeConfig,
+    MlpConfig,
+    ModelConfig,
+    PriorConfig,
+)
 from iafsweep.config.model import (
+    AutoregressivePriorConfig,
     GatedConvDecoderConfig,
     GatedConvEncoderConfig,
     ResnetDecoderConfig,
     ResnetEncoderConfig,
+    SplineCouplingPriorConfig,
+    VampPriorConfig,
 )
 from iafsweep.models.build import initialise
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
+from iafsweep.models.priors import build_prior
 
 LATENT_SIZE = 4
 CONTEXT_SIZE = 6
@@ -40,6 +53,12 @@ def decoder_config(kind):
         gated_conv=GatedConvDecoderConfig(maps=3),
         mlp=MlpConfig(hidden_sizes=(6, 7)),
     )
+
+
+def flow_of(kind, depth=2, sizes=None, context_size=CONTEXT_SIZE, **made):
+    sections = {} if sizes is None else {kind: sizes}
+    values = {"kind": kind, "depth": depth, "context_size": context_size, "made": {"width": CONTEXT_SIZE} | made}
+    return FlowConfig.model_validate(values | sections)
 
 
 def flow_config(depth=2, gated=True, width=CONTEXT_SIZE, context_size=None, **made):
@@ -74,7 +93,6 @@ DECODER_CASES = {kind: lambda kind=kind: make_decoder(kind) for kind in ("resnet
 
 FLOW_CONFIGS = {
     "identity": flow_config(depth=0),
-    "planar": FlowConfig(kind="planar", depth=2, context_size=CONTEXT_SIZE),
     "gated": flow_config(),
     "gated_deep": flow_config(depth=3, hidden_layers=3),
     "gated_shallow": flow_config(hidden_layers=1),
@@ -86,7 +104,29 @@ FLOW_CONFIGS = {
     "shift_linear_bias": flow_config(
         gated=False, width=5, context_size=CONTEXT_SIZE, context_mode="linear", batch_norm=False
     ),
+    "planar": flow_of("planar", depth=3),
+    "sylvester_orthogonal": flow_of("sylvester", sizes={"columns": 2}),
+    "sylvester_householder": flow_of("sylvester", sizes={"variant": "householder", "reflections": 3}),
+    "sylvester_triangular": flow_of("sylvester", sizes={"variant": "triangular"}),
+    "naf": flow_of("naf", sizes={"units": 3}),
+    "naf_linear_bias": flow_of("naf", sizes={"units": 2}, width=9, context_mode="linear", batch_norm=False),
+    "spline": flow_of("spline", sizes={"bins": 4}),
+    "spline_linear_bias": flow_of("spline", sizes={"bound": 3.0}, width=9, context_mode="linear", batch_norm=False),
 }
+PRIOR_SIZES = {
+    "autoregressive": AutoregressivePriorConfig(depth=2, width=9, hidden_layers=2),
+    "spline_coupling": SplineCouplingPriorConfig(depth=4, width=8, hidden_layers=1, bins=4, bound=3.0),
+    "vamp": VampPriorConfig(components=3),
+}
+
+
+def make_prior(kind, latent_size=LATENT_SIZE):
+    """The prior of a kind; `vamp` leans on an encoder without batch norm."""
+    encoder = build_encoder(encoder_config("mlp"), IMAGE_SHAPE, latent_size, None)
+    return build_prior(PriorConfig(kind=kind, **PRIOR_SIZES), latent_size, ImageFormat(IMAGE_SHAPE), encoder, -0.5)
+
+
+PRIOR_CASES = {kind: lambda kind=kind: make_prior(kind) for kind in ("standard_normal", *PRIOR_SIZES)}
 FLOW_CASES = {name: lambda name=name: make_flow(name) for name in FLOW_CONFIGS}
 
 

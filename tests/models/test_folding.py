@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from iafsweep.config import ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models import build_model, folded
 from iafsweep.models.folding import BlockLinear
 from iafsweep.models.layers import BatchNorm
@@ -20,6 +20,10 @@ FLOWS = {
     "add": {"depth": 2, "made": {"width": 200}},
     "linear": {"depth": 3, "context_size": 7, "made": {"width": 200, "context_mode": "linear", "batch_norm": False}},
     "shift": {"depth": 2, "gated": False, "made": {"width": 9, "hidden_layers": 1}},
+    "planar": {"kind": "planar", "depth": 3},
+    "sylvester": {"kind": "sylvester", "depth": 2, "sylvester": {"columns": 3}},
+    "naf": {"kind": "naf", "depth": 2, "made": {"width": 200}},
+    "spline": {"kind": "spline", "depth": 2, "made": {"width": 200}},
 }
 
 
@@ -28,7 +32,7 @@ def trained(kind="mlp", flow="add"):
     values = SIZES | {"flow": FLOWS[flow]}
     for side in ("encoder", "decoder"):
         values[side] = SIZES[side] | {"kind": kind}
-    model = build_model(ModelConfig.model_validate(values), (1, 8, 8), seed=0).double()
+    model = build_model(ModelConfig.model_validate(values), ImageFormat((1, 8, 8)), seed=0).double()
     draws = generator("cpu", 1)
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=draws)

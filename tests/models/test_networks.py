@@ -82,19 +82,39 @@ def test_saved_and_loaded_network_is_the_same(case, tmp_path):
     assert torch.equal(flat_output(other, x), flat_output(network, x))
 
 
-@pytest.mark.parametrize("make", [make_encoder, make_decoder])
+@pytest.mark.parametrize("image_shape", [(1, 3, 5), (2, 1, 1), (1, 28, 20), (3, 30, 30), (5, 6, 13)])
+@pytest.mark.parametrize("kind", ENCODER_CASES)
+def test_networks_take_any_size(kind, image_shape):
+    assert settled(make_encoder(kind, image_shape))(images(2, image_shape)).mean.shape == (2, LATENT_SIZE)
+    made = settled(make_decoder(kind, image_shape))(normal(2, LATENT_SIZE))
+    assert made.shape == (2, *image_shape)
+    assert made[:, :, [0, -1]][..., [0, -1]].abs().min() > 0  # no padding in the corners
+
+
 @pytest.mark.parametrize("kind", ["resnet", "gated_conv"])
-@pytest.mark.parametrize("image_shape", [(1, 10, 8), (1, 8, 10)])
-def test_convolutions_refuse_sizes_that_cannot_be_halved_twice(make, kind, image_shape):
-    _, height, width = image_shape
-    with pytest.raises(ValueError, match=f"must be multiples of 4, got {height} x {width}; pad the images or take"):
-        make(kind, image_shape)
+def test_an_image_and_what_is_made_of_it_lie_in_the_middle_of_the_padded_one(kind):
+    """Pixels of the smaller image are those of the larger one with zeros around, and so are those that come back."""
+    small, large = make_encoder(kind, (1, 5, 6)), make_encoder(kind, (1, 8, 8))
+    large.load_state_dict(small.state_dict())
+    x = images(3, (1, 5, 6))
+    around = F.pad(x, (1, 1, 1, 2))
+    assert torch.equal(settled(small)(x).mean, settled(large)(around).mean)
+    small, large = make_decoder(kind, (1, 5, 6)), make_decoder(kind, (1, 8, 8))
+    z = normal(3, LATENT_SIZE)
+    assert torch.equal(settled(small)(z), settled(large)(z)[..., 1:6, 1:7])
 
 
-@pytest.mark.parametrize("image_shape", [(1, 3, 5), (2, 1, 1)])
-def test_mlp_takes_any_size(image_shape):
-    assert settled(make_encoder("mlp", image_shape))(images(2, image_shape)).mean.shape == (2, LATENT_SIZE)
-    assert settled(make_decoder("mlp", image_shape))(normal(2, LATENT_SIZE)).shape == (2, *image_shape)
+@pytest.mark.parametrize("image_shape", [(1, 8, 8), (1, 7, 6)])
+def test_gradients_stay_channels_last_through_the_crop(image_shape):
+    decoder = settled(make_decoder("resnet", image_shape)).to(memory_format=torch.channels_last)
+    found = []
+
+    def watch(layer, given, maps):
+        maps.register_hook(found.append)
+
+    decoder.output.register_forward_hook(watch)
+    (decoder(normal(3, LATENT_SIZE)) ** 2).sum().backward()
+    assert [each.is_contiguous(memory_format=torch.channels_last) for each in found] == [True]
 
 
 def test_first_mlp_layer_reads_the_input_twice():

@@ -3,24 +3,39 @@
 from typing import get_args
 
 import pytest
-from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS
+from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS, PRIOR_CASES
 
-from iafsweep.config import DECODERS, ENCODERS, FLOWS, MadeConfig
+from iafsweep.config import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, MadeConfig
 from iafsweep.config.plugins import FAMILIES
 from iafsweep.models import CONTEXT_ENTRIES
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.flows import Flow, IdentityFlow, build_flow
+from iafsweep.models.flows import Flow, FlowStep, IdentityFlow, StepwiseFlow, build_flow
+from iafsweep.models.likelihoods import Likelihood
+from iafsweep.models.priors import Prior
 
-BASES = {ENCODERS.path: Encoder, DECODERS.path: Decoder, FLOWS.path: Flow}
-BESIDES = {FLOWS.path: {IdentityFlow}}  # at depth 0, whatever the kind
+BASES = {
+    ENCODERS.path: Encoder,
+    DECODERS.path: Decoder,
+    FLOWS.path: FlowStep,
+    PRIORS.path: Prior,
+    LIKELIHOODS.path: Likelihood,
+}
+
+
+def descendants(base):
+    """Every class of the package below a base that can be made."""
+    for each in base.__subclasses__():
+        is_member = each.__module__.startswith("iafsweep.") and not each.__abstractmethods__
+        yield from ([each] if is_member else [])
+        yield from descendants(each)
 
 
 @pytest.mark.parametrize("path", BASES)
 def test_registry_has_every_member(path):
     members = {FAMILIES[path].load(kind) for kind in FAMILIES[path].members}
-    assert members | BESIDES.get(path, set()) == set(BASES[path].__subclasses__())
+    assert members == set(descendants(BASES[path]))
 
 
 @pytest.mark.parametrize("path", FAMILIES)
@@ -33,9 +48,9 @@ def test_context_entries_are_those_of_the_configuration():
     assert set(CONTEXT_ENTRIES.values()) == set(ContextEntry.__subclasses__())
 
 
-@pytest.mark.parametrize("base", [*BASES.values(), ContextEntry])
+@pytest.mark.parametrize("base", [*BASES.values(), Flow, ContextEntry])
 def test_members_are_final_and_bases_abstract(base):
-    assert all(member.__final__ for member in base.__subclasses__())
+    assert all(member.__final__ for member in descendants(base))
     with pytest.raises(TypeError, match="abstract"):
         base()
 
@@ -43,8 +58,11 @@ def test_members_are_final_and_bases_abstract(base):
 def test_every_member_has_a_case():
     assert set(ENCODER_CASES) == set(ENCODERS.members)
     assert set(DECODER_CASES) == set(DECODERS.members)
-    made = {type(build_flow(config, 4, 0.1)) for config in FLOW_CONFIGS.values()}
-    assert made == {IdentityFlow, *(FLOWS.load(kind) for kind in FLOWS.members)}
+    assert set(PRIOR_CASES) == set(PRIORS.members)
+    flows = [build_flow(config, 4, 0.1) for config in FLOW_CONFIGS.values()]
+    assert {type(flow) for flow in flows} == {IdentityFlow, StepwiseFlow}
+    steps = {type(step) for flow in flows if isinstance(flow, StepwiseFlow) for step in flow.steps}
+    assert steps == {FLOWS.load(kind) for kind in FLOWS.members}
 
 
 @pytest.mark.parametrize("path", BASES)

@@ -22,12 +22,17 @@ from model_cases import (
 from torch import nn
 from torch.autograd.functional import jacobian
 
+from iafsweep.config import ImageFormat
 from iafsweep.models import VAE, build_model, diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import IdentityFlow
 
+IN_TWO_DIMENSIONS = ["identity", "gated", "gated_bias", "gated_linear", "shift", "planar", "naf", "spline"] + [
+    f"sylvester_{variant}" for variant in ("orthogonal", "householder", "triangular")
+]
+
 
 def make_model(image_shape=IMAGE_SHAPE, seed=0, **settings):
-    return settled(build_model(model_config(**settings), image_shape, seed), seed=seed)
+    return settled(build_model(model_config(**settings), ImageFormat(image_shape), seed), seed=seed)
 
 
 def log_posterior(model, noise, parameters):
@@ -82,7 +87,7 @@ def test_noise_comes_back(name):
     assert (model.invert_noise(z, parameters) - noise).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize("name", ["identity", "gated", "gated_bias", "gated_linear", "shift"])
+@pytest.mark.parametrize("name", IN_TWO_DIMENSIONS)
 def test_two_dimensional_posterior_integrates_to_one(name):
     model = make_model(latent_size=2, flow=FLOW_CONFIGS[name], posterior_offset=-1.0)
     parameters = model.encode(images(1))
@@ -256,7 +261,7 @@ def test_context_map_and_flow_must_agree():
             IdentityFlow(),
             model.decoder,
             model.prior,
-            image_shape=IMAGE_SHAPE,
+            model.likelihood,
             latent_size=LATENT_SIZE,
             posterior_offset=0.0,
         )

@@ -43,12 +43,13 @@ class Chromium:
             self.ask(f"{domain}.enable")
 
     def open(self, path, width=1280, height=900, scheme="light"):
-        """Load a file at a window's width, in a colour scheme."""
+        """Load a file, or an address, at a window's width, in a colour scheme."""
+        self.ask("Page.navigate", url="about:blank")  # so that the page before can complain of nothing
         self.complaints.clear()
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.resize(width, height)
         self._events.clear()
-        self.ask("Page.navigate", url=path.absolute().as_uri())
+        self.ask("Page.navigate", url=path if isinstance(path, str) else path.absolute().as_uri())
         self._wait_for("Page.loadEventFired")
         self.settle()
 
@@ -71,6 +72,52 @@ class Chromium:
 
     def hover(self, x, y):
         self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def drag(self, start, end):
+        """Press, move and let go of the left button."""
+        (x, y), steps = start, 6
+        self.hover(x, y)
+        self._mouse("mousePressed", x, y)
+        for step in range(1, steps + 1):
+            along = [begin + (to - begin) * step / steps for begin, to in zip(start, end, strict=True)]
+            self._mouse("mouseMoved", *along)
+        self._mouse("mouseReleased", *end)
+        self.settle()
+
+    def click(self, selector):
+        self.run(f"document.querySelector({selector!r}).click()")
+        self.settle()
+
+    def set(self, selector, value):
+        """Type into a field, or choose of a list."""
+        self.run(f"""(() => {{
+          const field = document.querySelector({selector!r});
+          field.value = {json.dumps(value)};
+          field.dispatchEvent(new Event('change')); }})()""")
+        self.settle()
+
+    def text(self, selector):
+        return self.run(f"document.querySelector({selector!r}).textContent")
+
+    def box(self, selector):
+        """Left, top, width and height of an element, brought into sight."""
+        self.run(f"""document.documentElement.style.scrollBehavior = 'auto';
+          document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})""")
+        time.sleep(0.1)  # what comes into sight is drawn, with words below that move what follows
+        self.run(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
+        self.settle()
+        edges = "(({left, top, width, height}) => [left, top, width, height])"
+        return self.run(f"{edges}(document.querySelector({selector!r}).getBoundingClientRect())")
+
+    def until(self, expression, seconds=20):
+        """Wait until an expression holds."""
+        end = time.monotonic() + seconds
+        while not self.run(expression):
+            assert time.monotonic() < end, f"{expression} did not come to hold"
+            time.sleep(0.05)
+
+    def _mouse(self, kind, x, y):
+        self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def ask(self, method, **parameters):
         self._number += 1
@@ -121,5 +168,7 @@ class Chromium:
             self._number += 1
             close = {"id": self._number, "method": "Page.handleJavaScriptDialog", "params": {"accept": False}}
             os.write(self._write, json.dumps({**close, "sessionId": self._session}).encode() + b"\0")
-        elif method == "Network.requestWillBeSent" and not found["request"]["url"].startswith(("file:", "data:")):
+        elif method == "Network.requestWillBeSent" and not found["request"]["url"].startswith(
+            ("file:", "data:", "blob:", "http://127.0.0.1:")
+        ):
             self.complaints.append(("network", found["request"]["url"]))

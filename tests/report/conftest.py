@@ -2,8 +2,9 @@ import shutil
 
 import pytest
 
+from iafsweep.report import serve
 from tests.report.chromium import Chromium, executable
-from tests.report.sweeps import SweepMaker
+from tests.report.sweeps import COMMAND, SweepMaker
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,16 @@ def browser(tmp_path_factory):
     yield browser
     browser.close()
     shutil.rmtree(profile, ignore_errors=True)
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """A sweep at which a driver is at work, and the address where its report is served, renewed without waiting."""
+    monkeypatch.setattr(serve, "FEWEST_SECONDS", 0.2)
+    monkeypatch.setattr(serve, "SHARE_OF_TIME", 1e9)
+    maker = SweepMaker(tmp_path / "s", trials=40).began().add(count=30)
+    with maker.folder.lock(), serve.served(maker.folder.path, COMMAND) as address:
+        yield maker, address
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,14 @@ from PIL import Image
 from iafsweep.config.files import build_config
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.records import Best, EpochMetrics, Estimate, Evaluation, RunState, SandwichEstimate
+from iafsweep.report.findings import read_contents
 from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.sweep.storage.events import Began, Ended, Finished, Header, Proposed, Started, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import space_hash
+from iafsweep.sweep.storage.stored_sweep import read_sweep, space_hash
 from iafsweep.training import RunFolder
 
 TIME = "2026-01-02T03:04:05+00:00"
@@ -172,6 +173,26 @@ def evaluation(untrusted, *, sandwich=True, nll=85.0):
         checkpoint="best", epoch=10, parameters=1000, device="cpu", estimates=estimates,
         sandwiches=(bounds,) if sandwich else (),
     )  # fmt: skip
+
+
+COMMAND = ["python", "run_sweep.py", "report", "runs/quick-1"]
+
+
+def contents_of(folder, *show):
+    """What the page says of a sweep."""
+    return read_contents(read_sweep(folder), COMMAND, show)
+
+
+def texts_of(values):
+    """Every text of a page's data."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, dict):
+        for name, value in values.items():
+            yield from [name, *texts_of(value)]
+    elif isinstance(values, list):
+        for value in values:
+            yield from texts_of(value)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from iafsweep.config import ImageFormat
 from iafsweep.evaluation.evaluate import evaluate
 from iafsweep.models import build_model
 from iafsweep.results.comparison import Comparison, LeftOut, compare_images
@@ -12,7 +13,7 @@ def scored(model, **evaluation):
 
 
 def other_model():
-    return build_model(MODEL, (1, 8, 8), seed=1).eval()
+    return build_model(MODEL, ImageFormat((1, 8, 8)), seed=1).eval()
 
 
 def test_differences_are_paired_over_images_and_bits():

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import iafsweep
+from iafsweep.config import RunConfig
 from iafsweep.errors import ConfigError, RunFolderError, UserError
 from iafsweep.training import RunFolder
 from tests.finished import BASE, figures, finish_run
@@ -46,6 +47,25 @@ def test_it_is_read_back_bit_for_bit(run, exported):
     x = run.images("test", 5)
     assert torch.equal(run.log_likelihood(x, samples=20), again.log_likelihood(x, samples=20))
     assert torch.equal(run.model.reconstruct(x), again.model.reconstruct(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("planar", "a planar flow of 2 steps."),
+        ("sylvester", "a Sylvester flow of 2 steps."),
+        ("naf", "a neural autoregressive flow of 2 steps, each a masked network of 1 hidden layers of 8."),
+        ("spline", "an autoregressive spline flow of 2 steps, each a masked network of 1 hidden layers of 8."),
+    ],
+)
+def test_every_flow_is_trained_exported_and_read_back(kind, said, tmp_path):
+    flow = BASE.model.flow.model_dump() | {"kind": kind, "sylvester": {"columns": 2}}
+    values = BASE.model_dump() | {"model": BASE.model.model_dump() | {"flow": flow}}
+    run = iafsweep.load_run(finish_run(tmp_path / "run", RunConfig.model_validate(values)).path, "cpu")
+    again = iafsweep.load_run(run.export(tmp_path / "model"), "cpu")
+    x = run.images("test", 5)
+    assert torch.equal(run.log_likelihood(x, samples=20), again.log_likelihood(x, samples=20))
+    assert said in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_it_can_be_exported_again_and_stays_the_same(exported, tmp_path):

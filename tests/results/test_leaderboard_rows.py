@@ -1,20 +1,19 @@
 """What is said of trials that have not ended, and of figures that are not a trial's own."""
 
 import csv
-import re
 
 import pytest
 
 import iafsweep
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import sandwich_beside
-from iafsweep.report.findings import read_findings
-from iafsweep.report.page import html_page
 from iafsweep.report.verdict import verdict_of_trial
+from iafsweep.results.leaderboard_rows import settling_at
 from iafsweep.results.publish import publish
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
-from tests.report.sweeps import SweepMaker, driver_at_work, evaluation
+from tests.finished import SPACE
+from tests.report.sweeps import SweepMaker, contents_of, driver_at_work, evaluation
 
 
 def statuses(folder):
@@ -23,7 +22,7 @@ def statuses(folder):
     publish(read_sweep(folder))
     exported = list(csv.DictReader(folder.leaderboard_csv.read_text().splitlines()))
     found = [
-        {row.trial: row.status for row in read_findings(read_sweep(folder)).rows},
+        {row.trial: row.status for row in contents_of(folder).trials},
         {row["trial"]: row["status"] for row in exported},
         dict(zip(loaded.leaderboard["trial"], loaded.leaderboard["status"], strict=True)),
     ]
@@ -71,7 +70,7 @@ def test_figures_of_another_epoch_or_checkpoint_stand_beside_no_bound(tmp_path):
         run.write_evaluation(run.read_evaluation().model_copy(update=change))
     loaded = iafsweep.load_sweep(maker.folder.path)
     assert {row.trial for row in loaded.rows if row.nll_importance_sampling is not None} == {"t0001", "t0004"}
-    assert set(read_findings(read_sweep(maker.folder)).evaluations) == {"t0001", "t0004"}
+    assert {trial for trial, *_ in contents_of(maker.folder).diagnostics.rows} == {"t0001", "t0004"}
     first, second = loaded.problems
     assert first.startswith(
         "the test figures of t0002 are left out: they are of best.pt at epoch 20, and its row is of"
@@ -137,13 +136,12 @@ def test_the_leaderboard_shows_the_lower_figure_on_most_images_or_the_one_asked_
         row for row in csv.DictReader(folder.leaderboard_csv.read_text().splitlines()) if row["trial"] == "t0001"
     )
     assert (exported["nll_hais_settings"], exported["nll_importance_sampling_samples"]) == ("prior 4x2x2", "8")
-    found = read_findings(read_sweep(folder), ["prior 4x2x2"])
-    assert {each.settings for each in found.evaluations["t0001"].estimates if each.method == "hais"} == {
+    found = contents_of(folder, "prior 4x2x2")
+    assert {settings for _, method, settings, *_ in found.diagnostics.rows if "HAIS" in method} == {
         "posterior 20x4x16",
         "prior 4x2x2",
     }
-    page = html_page(found, ["report", "s"])
-    assert {"prior 4x2x2", "posterior 20x4x16"} <= set(re.findall(r"(?:prior|posterior) \d+x\d+x\d+", page))
+    assert any("prior 4x2x2" in tile.foot for tile in found.tiles)
     with pytest.raises(
         UserError, match=r"--show '9 samples': no test figure was measured so; there are: 1,000 samples"
     ):
@@ -164,3 +162,20 @@ def test_of_several_sandwiches_that_of_the_figure_is_shown(hais, bounds, shown):
     assert beside.hais_settings == shown
     assert sandwich_beside(None, found.sandwiches) == found.sandwiches[0]
     assert sandwich_beside(None, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        ({}, True),
+        ({"model.normalisation": "weight_norm"}, False),
+        ({"model.normalisation": "none"}, False),
+        ({"training.weight_average": 0.99}, False),
+        ({"model.encoder.kind": "gated_conv", "model.decoder.kind": "gated_conv", "model.flow.depth": 0}, False),
+        ({"model.encoder.kind": "gated_conv", "model.decoder.kind": "gated_conv", "model.flow.depth": 1}, True),
+        ({"model.encoder.kind": "gated_conv", "model.flow.depth": 0}, True),
+    ],
+)
+def test_moving_averages_count_where_there_is_batch_norm(values, counts):
+    assert (settling_at(SPACE, values, 3) is not None) is counts
+    assert settling_at(SPACE, values, None) is None

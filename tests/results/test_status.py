@@ -1,18 +1,14 @@
 """Whether scoring is missing, from the ledger and the folders of the finalists alone."""
 
-import shlex
-
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import command_line
 from iafsweep.cli.commands.reading.status import show_status
-from iafsweep.report.findings import read_findings
-from iafsweep.report.headline import how_it_stands
 from iafsweep.results.status import status_of
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.training import RunFolder
-from tests.report.sweeps import SweepMaker, driver_at_work
+from tests.report.sweeps import SweepMaker, contents_of, driver_at_work
 
 pytestmark = pytest.mark.faults
 
@@ -24,13 +20,13 @@ def status(folder):
 
 
 def report(folder):
-    found = read_findings(read_sweep(folder))
-    return how_it_stands(found.status, found.space, bool(found.rows))
+    found = contents_of(folder).standing
+    return found.level, found.word, found.text
 
 
 def by_bound(maker):
     """The completed trials, the best first."""
-    return [row.trial for row in read_findings(read_sweep(maker.folder)).rows if row.status == "completed"]
+    return [row.trial for row in contents_of(maker.folder).trials if row.status == "completed"]
 
 
 def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_path, capsys):
@@ -40,7 +36,7 @@ def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_
     assert status_of(read_sweep(maker.folder)).unscored == (second, third)  # the fourth is none of the best three
     said = status(maker.folder)
     assert "training ended as completed" in said
-    command = shlex.join([*command_line.program(), "rerun", str(maker.folder.path)])
+    command = sweep_command("rerun", maker.folder.path)
     assert f"not scored: {second}, {third}; to score: {command}" in said
     assert "to go on" not in said
     level, _, sentence = report(maker.folder)

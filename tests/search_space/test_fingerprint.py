@@ -19,7 +19,11 @@ GATED = {"model__encoder__kind": "gated_conv", "model__decoder__kind": "gated_co
 NOT_MEASURED = {
     f"training.{name}" for name in ("seed", "checkpoint_every_epochs", "checkpoint_every_minutes", "compile")
 }
+LEVELS = {"data__binarisation": "none"}
+ALL = {"data__validation_images": 0, "evaluation__checkpoint": "last"}
 NO_FLOW = {"model__flow__depth": 0}
+PLANAR, SPLINE, SYLVESTER = ({"model__flow__kind": kind} for kind in ("planar", "spline", "sylvester"))
+TRIANGULAR = SYLVESTER | {"model__flow__sylvester__variant": "triangular"}
 AVERAGED = {"training__weight_average": 0.999}
 
 
@@ -38,6 +42,12 @@ AVERAGED = {"training__weight_average": 0.999}
         ({}, {"model__decoder__gated_conv__maps": 3}),
         (NO_FLOW, NO_FLOW | {"model__flow__made__width": 80}),
         (NO_FLOW, NO_FLOW | {"model__flow__gated": False, "model__flow__context_size": 3}),
+        ({}, {"model__flow__naf__units": 3, "model__flow__sylvester__variant": "triangular"}),  # iaf is chosen
+        (PLANAR, PLANAR | {"model__flow__made__width": 80, "model__flow__gated": False}),
+        (PLANAR, PLANAR | {"model__flow__context_size": 256, "model__flow__spline__bins": 3}),
+        (SPLINE, SPLINE | {"model__flow__gated": False, "model__flow__naf__units": 3}),
+        (SYLVESTER, SYLVESTER | {"model__flow__sylvester__reflections": 3}),
+        (TRIANGULAR, TRIANGULAR | {"model__flow__sylvester__reflections": 3, "model__flow__sylvester__columns": 3}),
         (NO_FLOW | GATED, NO_FLOW | GATED | {"model__batch_norm_momentum": 0.5}),
         ({"training__epochs": 10}, {"training__epochs": 10, "training__learning_rate_decay_epochs": 10}),
         ({"training__epochs": 10}, {"training__epochs": 10, "training__learning_rate_decay": 0.1}),
@@ -75,6 +85,11 @@ AVERAGED = {"training__weight_average": 0.999}
             {"data__validation_images": 0, "evaluation__checkpoint": "last", "data__split_seed": 3},
         ),
         ({"training__learning_rate": 1}, {"training__learning_rate": 1.0}),
+        ({}, {"data__binarisation": "dynamic"}),  # the default
+        ({}, {"model__likelihood__kind": "bernoulli"}),
+        ({}, {"model__likelihood__discretised_logistic_mixture__components": 3}),
+        (LEVELS, LEVELS | {"model__likelihood__kind": "discretised_logistic"}),
+        (LEVELS, LEVELS | {"model__likelihood__discretised_logistic_mixture__components": 3}),
     ],
 )
 def test_same_training_same_key(one, other):
@@ -85,6 +100,9 @@ def test_same_training_same_key(one, other):
     ("one", "other"),
     [
         ({}, NO_FLOW),
+        ({}, PLANAR),
+        (SPLINE, SPLINE | {"model__flow__made__width": 80}),
+        (SYLVESTER, TRIANGULAR),
         (GATED, GATED | {"model__batch_norm_momentum": 0.5}),  # the context map has batch norm
         (NO_FLOW, NO_FLOW | {"model__batch_norm_momentum": 0.5}),
         ({"training__epochs": 10}, {"training__epochs": 11}),
@@ -101,6 +119,9 @@ def test_same_training_same_key(one, other):
         ),
         ({}, {"data__validation_images": 4999}),
         ({}, {"data__binarisation_seed": 1}),
+        ({}, {"data__binarisation": "threshold"}),
+        ({}, LEVELS),
+        (ALL | {"data__binarisation": "fixed"}, ALL | {"data__binarisation": "fixed", "data__binarisation_seed": 1}),
     ],
 )
 def test_other_training_other_key(one, other):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iafsweep.config import ModelConfig, RunConfig
+from iafsweep.config import ImageFormat, ModelConfig, RunConfig
 from iafsweep.models import build_model
 from iafsweep.training import RunFolder, Trainer
 from iafsweep.training import computing as computings
@@ -21,7 +21,7 @@ def with_training(config, **fields):
 
 @pytest.fixture
 def model(config):
-    return build_model(config.model, (1, 28, 28), seed=0)
+    return build_model(config.model, ImageFormat((1, 28, 28)), seed=0)
 
 
 def test_a_short_run_on_a_cpu_is_eager_float32(config, model):
@@ -93,7 +93,7 @@ def test_a_run_that_goes_on_computes_as_it_did(config, model, monkeypatch):
 
 def test_convolutions_are_never_compiled_on_a_cpu_unasked(config, monkeypatch):
     monkeypatch.setattr(computings, "missing_compiler", lambda device: None)
-    model = build_model(ModelConfig.model_validate(CONVOLUTIONAL), (1, 28, 28), seed=0)
+    model = build_model(ModelConfig.model_validate(CONVOLUTIONAL), ImageFormat((1, 28, 28)), seed=0)
     assert not is_worth_compiling(with_training(config, epochs=10**9), model, CPU)
     assert choose_computing(with_training(config, compile="on"), model, CPU).compiled
 

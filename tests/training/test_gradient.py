@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from iafsweep.config import TrainingConfig
+from iafsweep.config import ImageFormat, TrainingConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.densities import diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import Flow, IdentityFlow
@@ -16,7 +16,7 @@ from iafsweep.models.vae import PosteriorParameters
 from iafsweep.training.batches import Batch
 from iafsweep.training.computing import Computing
 from iafsweep.training.gradient import PLAIN, Objective, gradient_of, objective_in
-from tests.models.model_cases import IMAGE_SHAPE, flow_config, model_config
+from tests.models.model_cases import FLOW_CONFIGS, IMAGE_SHAPE, model_config, settled
 
 EAGER = Computing("float32", compiled=False)
 ELBO, STL = Objective(3), Objective(1, path_alone=True)
@@ -33,6 +33,10 @@ class Bent(Flow):
     def __init__(self, c):
         super().__init__()
         self.context_size, self.c = None, nn.Parameter(c)
+
+    @classmethod
+    def from_config(cls, config, latent_size, batch_norm_momentum):
+        return cls(torch.zeros(latent_size))
 
     def _slope(self, z):
         return 1 + self.c * (1 - z.tanh() ** 2)
@@ -204,16 +208,33 @@ def test_several_samples_are_the_mean_of_each():
     assert found.loss == pytest.approx((found.reconstruction + 0.7 * found.kl).item())
 
 
-def test_which_flows_push_scores_the_configuration_knows():
-    for depth in (0, 1):
-        flow = flow_config(depth=depth)
-        model = build_model(model_config(flow=flow), IMAGE_SHAPE, seed=0)
-        assert model.flow.pushes_scores is flow.pushes_scores
-        if not flow.pushes_scores:
-            with pytest.raises(ValueError, match="InverseAutoregressiveFlow pushes no scores"):
-                gradient_of(model, EAGER, STL)
-            with pytest.raises(NotImplementedError, match="does not push scores"):
-                model.flow.push_score(torch.zeros(1, 4), None, torch.zeros(1, 4))
+@pytest.mark.parametrize("name", FLOW_CONFIGS)
+def test_which_flows_push_scores_the_configuration_knows(name):
+    flow = FLOW_CONFIGS[name]
+    model = build_model(model_config(flow=flow), ImageFormat(IMAGE_SHAPE), seed=0)
+    assert model.flow.pushes_scores is flow.pushes_scores
+    if not flow.pushes_scores:
+        with pytest.raises(ValueError, match="StepwiseFlow pushes no scores"):
+            gradient_of(model, EAGER, STL)
+
+
+@pytest.mark.parametrize("name", ["identity", "planar", "sylvester_orthogonal", "sylvester_householder"])
+def test_the_score_of_a_posterior_is_the_gradient_of_its_density(name):
+    """By differences of log q(z|x), for which the flow is inverted."""
+    model = settled(build_model(model_config(flow=FLOW_CONFIGS[name]), ImageFormat(IMAGE_SHAPE), seed=0))
+    draws = torch.Generator().manual_seed(3)
+    parameters = model.encode(torch.rand(2, *IMAGE_SHAPE, generator=draws).round())
+    noise = torch.randn(5, 2, 4, generator=draws, dtype=torch.float64)
+
+    def log_posterior(z):
+        e = model.invert_noise(z, parameters)
+        return standard_normal_log_density(e) - model.transform_noise(e, parameters)[1]
+
+    z, _ = model.transform_noise(noise, parameters)
+    steps = 1e-5 * torch.eye(4, dtype=torch.float64)
+    slopes = torch.stack([(log_posterior(z + step) - log_posterior(z - step)) / 2e-5 for step in steps], -1)
+    score = model.posterior_score(noise, parameters)
+    assert (score - slopes).abs().max() < 1e-6 * score.abs().max()
 
 
 def test_the_objective_begins_at_its_epoch():
@@ -221,14 +242,14 @@ def test_the_objective_begins_at_its_epoch():
     assert [objective_in(recipe, epoch) for epoch in (0, 2, 3, 9)] == [PLAIN] * 2 + [DREG._replace(samples=5)] * 2
 
 
-def compare_captured(objective, precision, tolerance, backend):
+def compare_captured(objective, precision, tolerance, backend, flow="identity"):
     """Each part is one graph, and the gradient that of the eager step."""
     draws = torch.Generator().manual_seed(1)
     x = torch.randint(0, 2, (6, *IMAGE_SHAPE), generator=draws).float()
     size = (6, 4) if objective.samples == 1 else (objective.samples, 6, 4)
     batch, found = Batch(x, torch.randn(size, generator=draws)), []
     for compiles in (False, True):
-        model = build_model(model_config(flow=flow_config(depth=0)), IMAGE_SHAPE, seed=0)
+        model = build_model(model_config(flow=FLOW_CONFIGS[flow]), ImageFormat(IMAGE_SHAPE), seed=0)
         gradient = gradient_of(model, Computing(precision, compiled=compiles), objective)
         if compiles:
             gradient = gradient.compiled(functools.partial(torch.compile, backend=backend, fullgraph=True))
@@ -238,9 +259,11 @@ def compare_captured(objective, precision, tolerance, backend):
     torch.compiler.reset()
 
 
-@pytest.mark.parametrize("objective", [IWAE, DREG])
-def test_every_part_is_one_graph(objective):
-    compare_captured(objective, "float32", 1e-5, "eager")
+@pytest.mark.parametrize(
+    ("objective", "flow"), [(IWAE, "identity"), (DREG, "identity"), (STL, "planar"), (DREG, "sylvester_orthogonal")]
+)
+def test_every_part_is_one_graph(objective, flow):
+    compare_captured(objective, "float32", 1e-5, "eager", flow)
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from iafsweep.config import load_config
+from iafsweep.config import ImageFormat, load_config
+from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import UserError
 from iafsweep.models import build_model
 from iafsweep.training import device as memory
@@ -13,9 +14,12 @@ TINY = ["data.source=mnist_mini", "model.encoder.kind=mlp", "model.decoder.kind=
         "model.latent_size=3", "model.encoder.mlp.hidden_sizes=[5]", "model.decoder.mlp.hidden_sizes=[7]"]  # fmt: skip
 
 
-def test_parameters_and_activations_are_those_of_the_real_model(config):
+@pytest.mark.parametrize("flow", ["iaf", "planar", "sylvester", "naf", "spline"])
+def test_parameters_and_activations_are_those_of_the_real_model(config, flow):
+    kind = config.model.flow.model_copy(update={"kind": flow, "sylvester": SylvesterConfig(columns=3)})
+    config = config.model_copy(update={"model": config.model.model_copy(update={"flow": kind})})
     need = memory.training_memory(config)
-    model = build_model(config.model, (1, 28, 28), 0)
+    model = build_model(config.model, ImageFormat((1, 28, 28)), 0)
     assert sum(need.parameters.values()) == sum(each.numel() for each in model.parameters())
     kept = {}
     weights = {each.data_ptr() for each in model.state_dict(keep_vars=True).values()}

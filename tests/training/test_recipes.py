@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from iafsweep.config import RunConfig, TrainingConfig
+from iafsweep.config import ImageFormat, RunConfig, TrainingConfig
 from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.models import build_model
@@ -110,7 +110,7 @@ def test_metrics_tell_norms_clipped_steps_and_active_units(config, images, tmp_p
     assert never.gradient_norm == pytest.approx(gradient_norm(fresh.model).item(), rel=1e-4)
     fresh.close()
     trained = load_trained_model(RunFolder(tmp_path / "never"), "last", cpu).model
-    bits = fresh._validation.bits
+    bits = fresh._validation.images
     with torch.no_grad():
         parameters = trained.posterior(bits)
         landed = trained.transform_noise(torch.zeros(len(bits), 4), parameters)[0]
@@ -137,7 +137,7 @@ def test_adamw_without_decay_is_adam_bit_for_bit(config, images, tmp_path):
 
 
 def test_the_average_is_that_of_the_weights_after_every_step(config, images):
-    model = build_model(config.model, (1, 28, 28), seed=0)
+    model = build_model(config.model, ImageFormat((1, 28, 28)), seed=0)
     average = WeightAverage(model, TrainingConfig(weight_average=0.5))
     expected = [each.detach().clone() for each in model.parameters()]
     for steps in range(1, 6):
@@ -154,7 +154,7 @@ def test_the_average_is_that_of_the_weights_after_every_step(config, images):
 
 def test_its_statistics_are_those_of_training_images(config, images):
     """The first batch norm of the encoder sees the images alone, so that its statistics can be had apart."""
-    model = build_model(config.model, (1, 28, 28), seed=0)
+    model = build_model(config.model, ImageFormat((1, 28, 28)), seed=0)
     recipe = TrainingConfig(weight_average=0.5, weight_average_images=200, batch_size=50)
     average = WeightAverage(model, recipe)
     average.settle(images.training)
@@ -216,9 +216,9 @@ def test_dropout_drops_its_share_in_training_alone(config, kind, side):
     values = config.model.model_dump()
     for each in ("encoder", "decoder"):
         values[each] |= {"kind": kind, "resnet": {"maps": 2}, "gated_conv": {"maps": 2}}
-    plain = build_model(type(config.model).model_validate(values), (1, 8, 8), seed=0)
+    plain = build_model(type(config.model).model_validate(values), ImageFormat((1, 8, 8)), seed=0)
     values[side]["dropout"] = 0.5
-    dropped = build_model(type(config.model).model_validate(values), (1, 8, 8), seed=0)
+    dropped = build_model(type(config.model).model_validate(values), ImageFormat((1, 8, 8)), seed=0)
     assert {name for name, part in dropped.named_children() if any(
         isinstance(module, nn.Dropout) and module.p for module in part.modules()
     )} == {side}  # fmt: skip

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from iafsweep.config import RunConfig
+from iafsweep.config import ImageFormat, RunConfig
 from iafsweep.leaderboard import leaderboard_table
 from iafsweep.models import build_model
 from iafsweep.records import LeaderboardRow
@@ -49,7 +49,11 @@ def test_a_model_without_batch_norm_has_nothing_to_settle():
     gated = {"encoder": {"kind": "gated_conv"}, "decoder": {"kind": "gated_conv"}}
     for flow in ({"depth": 0}, TINY["model"]["flow"]):
         config = changed(gated | {"flow": flow})
-        norms = [each for each in build_model(config.model, (1, 28, 28), 0).modules() if hasattr(each, "running_var")]
+        norms = [
+            each
+            for each in build_model(config.model, ImageFormat((1, 28, 28)), 0).modules()
+            if hasattr(each, "running_var")
+        ]
         assert config.model.has_batch_norm is bool(norms)
     assert changed().model.has_batch_norm
 

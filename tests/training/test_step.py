@@ -1,5 +1,7 @@
 """The step computes the same bound however it computes: eager, compiled, in fewer bits."""
 
+import contextlib
+import copy
 import functools
 import gc
 import weakref
@@ -7,8 +9,9 @@ import weakref
 import pytest
 import torch
 
-from iafsweep.config import ModelConfig
-from iafsweep.models import build_model
+from iafsweep.config import ImageFormat, ModelConfig
+from iafsweep.models import PosteriorParameters, build_model
+from iafsweep.models.made import MaskedLayer
 from iafsweep.seeds import generator
 from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, EpochBatches
@@ -30,11 +33,20 @@ LOWERED = Computing("bfloat16", compiled=False)
 COMPILED = Computing("float32", compiled=True)
 
 
-def model_of(kind, depth=2):
-    values = SMALL | {"flow": SMALL["flow"] | {"depth": depth}}
+FLOWS = {
+    "iaf": {},
+    "planar": {},
+    "sylvester": {"sylvester": {"columns": 3}},
+    "naf": {"naf": {"units": 3}},
+    "spline": {"spline": {"bins": 4}},
+}
+
+
+def model_of(kind, depth=2, flow="iaf", **more):
+    values = SMALL | {"flow": SMALL["flow"] | {"depth": depth, "kind": flow} | FLOWS[flow]} | more
     for side in ("encoder", "decoder"):
         values[side] = SMALL[side] | {"kind": kind}
-    return build_model(ModelConfig.model_validate(values), (1, 8, 8), seed=0)
+    return build_model(ModelConfig.model_validate(values), ImageFormat((1, 8, 8)), seed=0)
 
 
 def batches(count=3, size=20):
@@ -52,12 +64,28 @@ def trained(kind, computing, **arguments):
     return torch.stack([step(batch, 0.7) for batch in batches()]), model, step
 
 
-@pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
-def test_bfloat16_is_near_and_densities_are_float32(kind):
+@pytest.mark.parametrize("kind", ["discretised_logistic", "discretised_logistic_mixture"])
+def test_the_step_of_levels_and_colours_is_one_graph(kind):
+    """Without it nothing could be compiled; what a compiler makes of the graph is not looked at here."""
+    values = {side: SMALL[side] | {"kind": "mlp"} for side in ("encoder", "decoder")} | {"likelihood": {"kind": kind}}
+    model = build_model(ModelConfig.model_validate(SMALL | values), ImageFormat((3, 6, 5), 256), seed=0).eval()
+    x = torch.randint(256, (10, 3, 6, 5), generator=generator("cpu", 1)).float()
+    noise = torch.randn(10, 4, generator=generator("cpu", 2))
+    terms = mean_terms(model, EAGER)
+    traced = torch.compile(terms, dynamic=False, fullgraph=True, backend="aot_eager")
+    assert [each.item() for each in traced(x, noise)] == [each.item() for each in terms(x, noise)]
+
+
+NETWORKS = [("mlp", "iaf"), ("resnet", "iaf"), ("gated_conv", "iaf")]
+OTHER_FLOWS = [("mlp", flow) for flow in FLOWS if flow != "iaf"]
+
+
+@pytest.mark.parametrize(("kind", "flow"), NETWORKS + OTHER_FLOWS)
+def test_bfloat16_is_near_and_densities_are_float32(kind, flow):
     batch = batches()[0]
     terms = {}
     for computing in (EAGER, LOWERED):
-        model = model_of(kind)
+        model = model_of(kind, flow=flow)
         reconstruction, kl = mean_terms(model, computing)(batch.x, batch.noise)
         assert reconstruction.dtype == kl.dtype == torch.float32
         (reconstruction + kl).backward()
@@ -69,21 +97,40 @@ def test_bfloat16_is_near_and_densities_are_float32(kind):
     assert terms[LOWERED] == pytest.approx(terms[EAGER], rel=0.01)
 
 
-def test_the_log_determinant_is_that_of_the_lowered_map():
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_log_determinant_is_that_of_the_lowered_map(flow):
     """In bfloat16 the networks round, but z and its log-determinant agree with each other to float32."""
-    model = model_of("mlp").eval()
+    model = model_of("mlp", flow=flow).eval()
     batch = batches(1, 2)[0]
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         parameters = model.encode(batch.x)
-        z, log_det = model.transform_noise(batch.noise, parameters)
-        outputs, position = [], parameters.mean + parameters.log_std.exp() * batch.noise
-        for flow_step in model.flow.steps:
-            outputs.append(flow_step.made(position, parameters.context).gate)
-            position = flow_step(position, parameters.context)[0]
+        with kept_outputs(model.flow) as outputs:
+            z, log_det = model.transform_noise(batch.noise, parameters)
     assert (z.dtype, log_det.dtype, parameters.log_std.dtype) == (torch.float32,) * 3
-    assert {gate.dtype for gate in outputs} == {torch.bfloat16}
-    expected = sum(gate.double().sigmoid().log().sum(-1) for gate in outputs) + parameters.log_std.double().sum(-1)
-    assert torch.allclose(log_det.double(), expected, atol=1e-5)
+    assert {output.dtype for output in outputs} == {torch.bfloat16}
+    # The same numbers from the networks, and all that follows in float64.
+    double = copy.deepcopy(model).double()
+    with kept_outputs(double.flow, [output.double() for output in outputs]), torch.no_grad():
+        exact = double.transform_noise(
+            batch.noise.double(), PosteriorParameters(*(each.double() for each in parameters))
+        )
+    assert torch.allclose(z.double(), exact[0], atol=1e-5)
+    assert torch.allclose(log_det.double(), exact[1], atol=1e-5)
+
+
+@contextlib.contextmanager
+def kept_outputs(flow, given=None):
+    """Yield what linear and masked layers inside return, in order; or let them return what is given."""
+    kept = [] if given is None else list(given)
+
+    def hook(module, inputs, output):
+        return kept.append(output) if given is None else kept.pop(0)
+
+    layers = [each for each in flow.modules() if isinstance(each, torch.nn.Linear | MaskedLayer)]
+    handles = [layer.register_forward_hook(hook) for layer in layers]
+    yield kept
+    for handle in handles:
+        handle.remove()
 
 
 def convolution_precision():
@@ -122,6 +169,42 @@ def test_the_step_is_one_graph(kind, computing):
     torch.compiler.reset()
 
 
+PARTS = {
+    "weight_norm": {"normalisation": "weight_norm"},
+    "none": {"normalisation": "none"},
+    "autoregressive": {"prior": {"kind": "autoregressive", "autoregressive": {"width": 6}}},
+    "spline_coupling": {"prior": {"kind": "spline_coupling", "spline_coupling": {"width": 6, "depth": 2}}},
+    "vamp": {"prior": {"kind": "vamp", "vamp": {"components": 3}}, "normalisation": "weight_norm", "depth": 0},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("computing", [EAGER, LOWERED], ids=lambda each: each.precision)
+def test_with_every_prior_and_normalisation_densities_are_float32(part, computing):
+    batch, model = batches()[0], model_of("mlp", **PARTS[part])
+    means = mean_terms(model, computing)(batch.x, batch.noise)
+    assert {each.dtype for each in means} == {torch.float32}
+    sum(means).backward()
+    assert all(each.grad.isfinite().all() for each in model.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
+def test_with_every_prior_and_normalisation_the_step_is_one_graph(part):
+    batch = batches()[0]
+    found = torch._dynamo.explain(mean_terms(model_of("mlp", **PARTS[part]), EAGER))(batch.x, batch.noise)
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
+def test_with_every_prior_and_normalisation_a_captured_step_equals_the_eager_one(monkeypatch, part):
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    compare_compiled("mlp", "float32", 1e-5, **PARTS[part])
+    torch.compiler.reset()
+
+
 def compare_compiled(kind, precision, tolerance, **arguments):
     eager, one, _ = trained(kind, Computing(precision, compiled=False), **arguments)
     compiled, other, step = trained(kind, Computing(precision, compiled=True), **arguments)
@@ -155,10 +238,10 @@ def test_a_compiled_step_equals_the_eager_one(cache):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
+@pytest.mark.parametrize(("kind", "flow"), NETWORKS + OTHER_FLOWS)
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.01)])
-def test_every_compiled_step_equals_the_eager_one(cache, kind, precision, tolerance):
-    compare_compiled(kind, precision, tolerance)
+def test_every_compiled_step_equals_the_eager_one(cache, kind, flow, precision, tolerance):
+    compare_compiled(kind, precision, tolerance, flow=flow)
 
 
 def test_one_process_compiles_trial_after_trial(monkeypatch):
@@ -264,7 +347,7 @@ def test_the_cache_is_shared_unless_one_is_named(monkeypatch, tmp_path):
 
 
 def test_a_batch_is_bits_and_noise_of_its_own():
-    x, noise = Batch(*batches()[0])
+    x, noise, *_ = Batch(*batches()[0])
     assert set(x.unique().tolist()) == {0.0, 1.0}
     assert noise.shape == (20, 4)
     assert not torch.equal(noise, batches()[1].noise)

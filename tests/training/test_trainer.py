@@ -152,7 +152,7 @@ def test_only_whole_names_of_fields_are_free_to_change():
 def test_a_folder_that_is_not_empty_is_an_error(config, images, tmp_path, cpu):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    with pytest.raises(RunFolderError, match="is not empty; add --resume"):
+    with pytest.raises(RunFolderError, match="is not empty; name another folder"):
         Trainer.start(config, images, RunFolder(tmp_path / "run"), cpu)
     with pytest.raises(RunFolderError, match=r"is not a run folder: it has no config\.toml"):
         Trainer.resume(config, images, RunFolder(tmp_path / "run"), cpu)

@@ -44,3 +44,33 @@ def _print_and_leave(is_asked: bool) -> None:
 VersionOption = Annotated[
     bool, typer.Option("--version", callback=_print_and_leave, is_eager=True, help="Print the version and exit.")
 ]
+
+
+_Plugin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="MODULE",
+        help="Load a module that adds encoders, flows, priors, ... of another package; those of installed packages are "
+        "found by themselves. Repeatable.",
+    ),
+]
+
+
+def with_plugins(command: Callable[..., None]) -> Callable[..., None]:
+    """Return ``command``, whose annotations are as Typer wants them, with `--plugin`, loaded before it begins."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
+        from iafsweep.config.plugins import load_installed, load_plugins
+
+        load_installed()
+        load_plugins(given.pop("plugin") or ())
+        command(**given)
+
+    shown = inspect.signature(command)
+    option = inspect.Parameter("plugin", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Plugin)
+    parameters = [*shown.parameters.values(), option]
+    run.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "plugin": _Plugin}
+    return run

@@ -15,7 +15,7 @@ def build_decoder(
 
     Raises:
         PluginError: its plugin is not loaded.
-        ValueError: it cannot write images of this shape, or has no dropout to set.
+        ValueError: it has no dropout to set.
     """
     member: type[Decoder] = config.family.load(config.kind)
     decoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)

@@ -10,7 +10,7 @@ from iafsweep.config import DecoderConfig
 from iafsweep.config.model import GatedConvDecoderConfig
 from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.gated import gated_transposed_conv, gated_valid_transposed_conv
-from iafsweep.models.shapes import ImageShape, quarter_size
+from iafsweep.models.shapes import ImageShape, cropped, quarter_size
 
 _KERNEL = 5
 
@@ -19,12 +19,12 @@ _KERNEL = 5
 class GatedConvDecoder(Decoder):
     """Gated transposed convolutions from one position up to the image, then a 1x1 convolution; no batch norm.
 
-    Raises:
-        ValueError: height or width of the image is not a multiple of four.
+    Height and width that are no multiples of four are cropped from the next ones.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int) -> None:
         super().__init__()
+        self.image_shape = image_shape
         self.convolutions = nn.Sequential(
             gated_valid_transposed_conv(latent_size, 2 * maps, quarter_size(image_shape)),
             gated_transposed_conv(2 * maps, 2 * maps, _KERNEL),
@@ -43,6 +43,5 @@ class GatedConvDecoder(Decoder):
         return cls(image_shape, latent_size, config.section(GatedConvDecoderConfig).maps)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode z [B, D] to logits [B, *image_shape]."""
-        logits: Tensor = self.output(self.convolutions(z[:, :, None, None]))
-        return logits
+        """Decode z [B, D] to parameters [B, *image_shape]."""
+        return cropped(self.output(self.convolutions(z[:, :, None, None])), self.image_shape)

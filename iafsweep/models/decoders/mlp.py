@@ -34,6 +34,6 @@ class MlpDecoder(Decoder):
         return cls(image_shape, latent_size, config.section(MlpConfig).hidden_sizes, batch_norm_momentum)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode z [B, D] to logits [B, *image_shape]."""
+        """Decode z [B, D] to parameters [B, *image_shape]."""
         logits: Tensor = self.output(torch.cat((self.hidden(z), z), dim=-1))
         return logits.reshape(-1, *self.image_shape)

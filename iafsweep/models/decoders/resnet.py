@@ -12,7 +12,7 @@ from iafsweep.config.model import ResnetDecoderConfig
 from iafsweep.models.decoders.base import Decoder
 from iafsweep.models.layers import image_batch_norm
 from iafsweep.models.residual import doubling_block, plain_block
-from iafsweep.models.shapes import ImageShape, quarter_size
+from iafsweep.models.shapes import ImageShape, cropped, quarter_size
 
 
 @final
@@ -21,12 +21,12 @@ class ResnetDecoder(Decoder):
 
     ``logits = conv1x1(BN(blocks(ELU(transposed(z)))))``.
 
-    Raises:
-        ValueError: height or width of the image is not a multiple of four.
+    Height and width that are no multiples of four are cropped from the next ones.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, batch_norm_momentum: float | None) -> None:
         super().__init__()
+        self.image_shape = image_shape
         bias = batch_norm_momentum is None
         self.entry = nn.ConvTranspose2d(latent_size, maps, quarter_size(image_shape), bias=bias)
         self.blocks = nn.Sequential(
@@ -48,7 +48,6 @@ class ResnetDecoder(Decoder):
         return cls(image_shape, latent_size, config.section(ResnetDecoderConfig).maps, batch_norm_momentum)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode z [B, D] to logits [B, *image_shape]."""
+        """Decode z [B, D] to parameters [B, *image_shape]."""
         maps = F.elu(self.entry(z[:, :, None, None]))
-        logits: Tensor = self.output(self.norm(self.blocks(maps)))
-        return logits
+        return cropped(self.output(self.norm(self.blocks(maps))), self.image_shape)

@@ -15,7 +15,7 @@ def build_encoder(
 
     Raises:
         PluginError: its plugin is not loaded.
-        ValueError: it cannot read images of this shape, or has no dropout to set.
+        ValueError: it has no dropout to set.
     """
     member: type[Encoder] = config.family.load(config.kind)
     encoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)

@@ -10,7 +10,7 @@ from iafsweep.config import EncoderConfig
 from iafsweep.config.model import GatedConvEncoderConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput, split_output
 from iafsweep.models.gated import gated_conv, gated_valid_conv
-from iafsweep.models.shapes import ImageShape, quarter_size
+from iafsweep.models.shapes import ImageShape, padded, quarter_size
 
 _KERNEL = 5
 
@@ -19,8 +19,7 @@ _KERNEL = 5
 class GatedConvEncoder(Encoder):
     """Gated convolutions down to one position, the last hidden layer; mean and log std are linear in it, with bias.
 
-    Raises:
-        ValueError: height or width of the image is not a multiple of four.
+    Height and width that are no multiples of four are padded with zeros, evenly.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, hidden_size: int) -> None:
@@ -46,5 +45,5 @@ class GatedConvEncoder(Encoder):
 
     def forward(self, x: Tensor) -> EncoderOutput:
         """Encode x [B, *image_shape]."""
-        hidden: Tensor = self.convolutions(x).flatten(1)
+        hidden: Tensor = self.convolutions(padded(x)).flatten(1)
         return split_output(self.output(hidden), hidden)

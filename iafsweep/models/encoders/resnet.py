@@ -12,7 +12,7 @@ from iafsweep.config.model import ResnetEncoderConfig
 from iafsweep.models.encoders.base import Encoder, EncoderOutput, split_output
 from iafsweep.models.layers import NormalisedLinear, image_batch_norm
 from iafsweep.models.residual import entry_block, halving_block, plain_block
-from iafsweep.models.shapes import ImageShape, quarter_size
+from iafsweep.models.shapes import ImageShape, padded, quarter_size
 
 
 @final
@@ -21,8 +21,7 @@ class ResnetEncoder(Encoder):
 
     ``hidden = ELU(BN(W flatten(BN(blocks(x)))))``, ``[mean, log_std] = BN(V hidden)``.
 
-    Raises:
-        ValueError: height or width of the image is not a multiple of four.
+    Height and width that are no multiples of four are padded with zeros, evenly.
     """
 
     def __init__(
@@ -54,6 +53,6 @@ class ResnetEncoder(Encoder):
 
     def forward(self, x: Tensor) -> EncoderOutput:
         """Encode x [B, *image_shape]."""
-        maps: Tensor = self.norm(self.blocks(x))
+        maps: Tensor = self.norm(self.blocks(padded(x)))
         hidden = self.dropout(F.elu(self.hidden(maps.flatten(1))))
         return split_output(self.output(hidden), hidden)

@@ -1,24 +1,29 @@
-"""Flows of the posterior.
+"""Flows of the posterior: ``base`` what all are · ``identity`` plain Gaussian · ``steps`` one step after the other.
 
-``base`` what all are · ``identity`` plain Gaussian · ``iaf`` inverse autoregressive flow · ``planar``.
+A member is a step: ``iaf`` inverse autoregressive · ``planar`` · ``sylvester`` · ``naf`` neural autoregressive ·
+``spline`` autoregressive rational-quadratic.
 """
-
-from __future__ import annotations
 
 from iafsweep.config import FlowConfig
 from iafsweep.models.flows.base import Flow
 from iafsweep.models.flows.identity import IdentityFlow
+from iafsweep.models.flows.steps import FlowStep, StepwiseFlow
 
 
 def build_flow(config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> Flow:
-    """Make the flow of ``config``: none at depth 0, else the one that ``config.kind`` names.
+    """Make the flow of ``config``: none at depth 0, else ``depth`` steps of its kind, every second one reversed.
 
     Raises:
         PluginError: its plugin is not loaded.
         ValueError: its networks are too narrow for the latent size, or the context does not fit them.
     """
-    member: type[Flow] = IdentityFlow if config.depth == 0 else config.family.load(config.kind)
-    return member.from_config(config, latent_size, batch_norm_momentum)
+    if config.depth == 0:
+        return IdentityFlow()
+    member: type[FlowStep] = config.family.load(config.kind)
+    steps = [
+        member.from_config(config, latent_size, batch_norm_momentum, reverse=k % 2 == 1) for k in range(config.depth)
+    ]
+    return StepwiseFlow(steps, config.resolved_context_size)
 
 
-__all__ = ["Flow", "IdentityFlow", "build_flow"]
+__all__ = ["Flow", "FlowStep", "IdentityFlow", "StepwiseFlow", "build_flow"]

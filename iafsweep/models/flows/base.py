@@ -1,13 +1,8 @@
 """What every flow is: an invertible map of the latent variables that may depend on a context."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor, nn
-
-from iafsweep.config import FlowConfig
 
 
 class Flow(nn.Module, ABC):
@@ -25,12 +20,7 @@ class Flow(nn.Module, ABC):
     """
 
     context_size: int | None
-    pushes_scores: ClassVar[bool] = False
-
-    @classmethod
-    @abstractmethod
-    def from_config(cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> Flow:
-        """Make the flow that ``config`` describes; without a momentum it has biases instead of batch norm."""
+    pushes_scores: bool = False
 
     @abstractmethod
     def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:

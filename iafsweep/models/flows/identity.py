@@ -1,12 +1,9 @@
 """The flow that changes nothing: with it the posterior is a plain Gaussian."""
 
-from __future__ import annotations
-
-from typing import ClassVar, final
+from typing import final
 
 from torch import Tensor
 
-from iafsweep.config import FlowConfig
 from iafsweep.models.flows.base import Flow
 
 
@@ -14,16 +11,11 @@ from iafsweep.models.flows.base import Flow
 class IdentityFlow(Flow):
     """``z' = z``, ``log|det| = 0``; takes no context."""
 
-    pushes_scores: ClassVar[bool] = True
+    pushes_scores = True
 
     def __init__(self) -> None:
         super().__init__()
         self.context_size = None
-
-    @classmethod
-    def from_config(cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> IdentityFlow:
-        """Make it; nothing of ``config`` matters."""
-        return cls()
 
     def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return z and zeros [..., B]."""

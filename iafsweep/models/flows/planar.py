@@ -1,87 +1,96 @@
-"""Planar flow (Rezende and Mohamed 2015, arXiv:1505.05770), its parameters made from the context.
+"""Planar flow (Rezende and Mohamed 2015, arXiv:1505.05770), with w, u and b from the context.
 
-One step: ``z' = z + u tanh(a)`` with ``a = w z + b``, ``log|det| = log(1 + (1 - tanh(a)^2) w u)``. It is invertible
-where ``w u > -1``; so ``u = v + (m(w v) - w v) w / |w|^2`` with ``m(x) = softplus(x + log(e - 1)) - 1``. Since
-``m(0) = 0``, a step with a small v changes little.
+One step pushes along one direction by what is found along another: ``z' = z + v tanh(w.z + b)``. It is invertible where
+``v.w > -1``, for which u is turned into ``v = u + (m(u.w) - u.w) w / |w|^2`` with ``m(u.w) = p(u.w) - 1``, p positive.
+``log|det| = log(1 + v.w (1 - tanh^2))``.
 """
 
 from __future__ import annotations
 
-import math
-from typing import final
+from typing import NamedTuple, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iafsweep.config import FlowConfig
-from iafsweep.models.flows.base import Flow
+from iafsweep.models.flows.steps import FlowStep, positive
 from iafsweep.models.layers import SmallLinear
+from iafsweep.models.roots import increasing_root
 
-_BISECTIONS = 80
-"""Halvings of the bracket of a root: to the last bits of float64, whatever its width here."""
+
+class Push(NamedTuple):
+    """What a step does for each image.
+
+    Attributes:
+        direction: w, [B, D].
+        offset: b, [B].
+        push: v, [B, D].
+        slope: ``1 + v.w``, the smallest slope along w, positive, [B].
+    """
+
+    direction: Tensor
+    offset: Tensor
+    push: Tensor
+    slope: Tensor
 
 
 @final
-class PlanarFlow(Flow):
-    """``depth`` planar steps, whose w, b and v are linear in the context.
+class PlanarStep(FlowStep):
+    """One step; w and b, and u, are linear in the context. With u = 0, close to which it starts, it changes nothing."""
 
-    Args:
-        latent_size: D.
-        context_size: C.
-        depth: number of steps.
-    """
+    pushes_scores = True
 
-    context_size: int
-
-    def __init__(self, latent_size: int, context_size: int, depth: int) -> None:
+    def __init__(self, latent_size: int, context_size: int) -> None:
         super().__init__()
-        self.context_size = context_size
-        self.depth = depth
-        self.planes = nn.Linear(context_size, depth * (latent_size + 1))
-        self.moves = SmallLinear(context_size, depth * latent_size)
+        self.plane = nn.Linear(context_size, latent_size + 1)
+        self.push = SmallLinear(context_size, latent_size)
 
     @classmethod
-    def from_config(cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> PlanarFlow:
-        """Make ``config.depth`` steps."""
-        return cls(latent_size, config.resolved_context_size, config.depth)
+    def from_config(
+        cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None, *, reverse: bool
+    ) -> PlanarStep:
+        """Make a step; it has no sizes of its own."""
+        return cls(latent_size, config.resolved_context_size)
 
-    def forward(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return ``z' [..., B, D]`` and ``log|det dz'/dz| [..., B]``."""
-        log_det = z.new_zeros(z.shape[:-1])
-        for w, b, u in self._steps(context, z.dtype):
-            bend = torch.tanh((z * w).sum(-1, keepdim=True) + b)
-            z = z + u * bend
-            log_det = log_det + torch.log1p((1 - bend.square()) * (w * u).sum(-1, keepdim=True)).squeeze(-1)
-        return z, log_det
+    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z [..., B, D] with context [B, C] to ``z' [..., B, D]`` and ``log|det| [..., B]``."""
+        step = self.of_context(context, z.dtype)
+        bent = torch.tanh((step.direction * z).sum(-1) + step.offset)
+        # 1 + v.w (1 - t^2), written so that nothing cancels.
+        slope = bent.square() + step.slope * (1 - bent.square())
+        return z + step.push * bent.unsqueeze(-1), slope.log()
 
-    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """Return the point [..., B, D] that ``forward`` maps to z: ``a + w u tanh(a) = w z' + b`` is solved for a.
+    def inverse(self, z: Tensor, context: Tensor) -> Tensor:
+        """Undo ``forward``: the place along w is the root of an increasing function of one variable."""
+        step = self.of_context(context, z.dtype)
+        moved, reach = (step.direction * z).sum(-1), (step.slope - 1).abs()
 
-        The left side rises with a; a is bracketed by ``w z' + b -+ |w u|`` and found by bisection, to the resolution of
-        z's type.
-        """
-        for w, b, u in reversed(self._steps(context, z.dtype)):
-            slope = (w * u).sum(-1, keepdim=True)
-            value = (z * w).sum(-1, keepdim=True) + b
-            low, high = value - slope.abs(), value + slope.abs()
-            for _ in range(_BISECTIONS):
-                middle = (low + high) / 2
-                above = middle + slope * torch.tanh(middle) > value
-                low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-            z = z - u * torch.tanh((low + high) / 2)
-        return z
+        def miss(place: Tensor) -> tuple[Tensor, Tensor]:
+            bent = torch.tanh(place + step.offset)
+            return place + (step.slope - 1) * bent - moved, bent.square() + step.slope * (1 - bent.square())
 
-    def _steps(self, context: Tensor | None, dtype: torch.dtype) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Return w [B, D], b [B, 1] and u [B, D] of each step."""
-        if context is None:
-            raise ValueError("a planar flow needs a context [B, C], got None")
-        planes = self.planes(context).to(dtype).chunk(self.depth, dim=-1)
-        moves = self.moves(context).to(dtype).chunk(self.depth, dim=-1)
-        steps = []
-        for plane, v in zip(planes, moves, strict=True):
-            w, b = plane[..., :-1], plane[..., -1:]
-            along = (w * v).sum(-1, keepdim=True)
-            wanted = F.softplus(along + math.log(math.e - 1)) - 1
-            steps.append((w, b, v + (wanted - along) * w / w.square().sum(-1, keepdim=True).clamp(min=1e-12)))
-        return steps
+        place = increasing_root(miss, moved - reach, moved + reach)
+        return z - step.push * torch.tanh(place + step.offset).unsqueeze(-1)
+
+    def push_score(self, z: Tensor, context: Tensor, score: Tensor) -> Tensor:
+        """Return the score behind the step: ``J^T = I + (1 - tanh^2) w v^T`` by Sherman and Morrison."""
+        step = self.of_context(context, z.dtype)
+        bent = torch.tanh((step.direction * z).sum(-1) + step.offset)
+        rise = 1 - bent.square()
+        slope = bent.square() + step.slope * rise
+        curvature = (step.slope - 1) * -2 * bent * rise / slope
+        rest = score - curvature.unsqueeze(-1) * step.direction
+        along = rise * (step.push * rest).sum(-1) / slope
+        return rest - along.unsqueeze(-1) * step.direction
+
+    def of_context(self, context: Tensor, dtype: torch.dtype) -> Push:
+        """Return what the step does for each image, from the context [B, C]."""
+        plane = self.plane(context).to(dtype)
+        direction, offset = plane[..., :-1], plane[..., -1]
+        push = self.push(context).to(dtype)
+        along = (push * direction).sum(-1)
+        slope = positive(along)
+        # p(0) = 1, so that w = 0 is no pole: both numerator and denominator vanish.
+        length = direction.square().sum(-1).clamp_min(torch.finfo(dtype).tiny)
+        correction = ((slope - 1 - along) / length).unsqueeze(-1) * direction
+        return Push(direction, offset, push + correction, slope)

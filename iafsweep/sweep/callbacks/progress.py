@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from iafsweep.records import nats_text
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.callbacks.running import RunningTrial, RunningTrials
 from iafsweep.sweep.cluster.resources import Plan
@@ -52,7 +54,8 @@ class PlainProgress(SweepCallback):
     def finished(self, row: Finished, state: LedgerState) -> None:
         """Print the trial's line."""
         self._running.finished(row.trial)
-        bound = "" if row.best_value is None else f", best bound {row.best_value:.2f} nats at epoch {row.best_epoch}"
+        best = None if row.best_value is None else nats_text(row.best_value, self._running.dimensions)
+        bound = "" if best is None else f", best bound {best} at epoch {row.best_epoch}"
         error = f": {_last_line(row.error)}" if row.error else ""
         self._write(
             f"[{len(state.finished)}/{self._trials}] {row.trial} {row.status} after {counted(row.epochs, 'epoch')}"
@@ -135,7 +138,8 @@ class LiveProgress(SweepCallback):
             yield "Waiting for a process: Ray starts it, or has no room for a trial yet."
         best = state.best
         end = None if best is None else best.finished
-        shown = "" if end is None else f", best {end.trial} {end.best_value:.2f} nats"
+        dimensions = self._running.dimensions
+        shown = "" if end is None else f", best {end.trial} {nats_text(end.best_value or math.nan, dimensions)}"
         left = self._running.left(state, self._trials)
         yield f"{len(state.finished)} of {counted(self._trials, 'trial')} done{shown}{left}"
         yield self._plan

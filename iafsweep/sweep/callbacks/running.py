@@ -78,9 +78,13 @@ class RunningTrial:
 
 
 class RunningTrials:
-    """Hears which trials start, train and end, and knows those that run, in the order in which they began."""
+    """Hears which trials start, train and end, and knows those that run, in the order in which they began.
+
+    ``dimensions`` are those of images that are not bits.
+    """
 
     def __init__(self, space: SearchSpace, folder: SweepFolder) -> None:
+        self.dimensions = space.base.image_format.dimensions
         self._space, self._folder = space, folder
         self._trials: dict[str, RunningTrial] = {}
         self._seconds: list[float] = []

@@ -29,7 +29,7 @@ _OTHER_BYTES = 2 * 2**20
 def parameter_count(config: RunConfig) -> int:
     """Return the number of trainable parameters of a configuration's model."""
     with torch.device("meta"):
-        model = build_model(config.model, config.data.facts.image_shape, seed=0)
+        model = build_model(config.model, config.image_format, seed=0)
     return count_parameters(model)
 
 

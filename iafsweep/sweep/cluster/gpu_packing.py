@@ -11,6 +11,7 @@ import torch
 
 from iafsweep.config import RunConfig
 from iafsweep.config.plugins import load_plugins, loaded_names
+from iafsweep.data import seen_in_training
 from iafsweep.errors import SweepError
 from iafsweep.models import build_model
 from iafsweep.search_space.space import SearchSpace
@@ -139,20 +140,23 @@ def train_some(config_json: str) -> Reserved:
 
 def steps(config: RunConfig, device: torch.device) -> TrainingStep:
     """Train some steps on images of noise, with all that a trial keeps on its device; return the step."""
-    data, training, shape = config.data, config.training, config.data.facts.image_shape
-    model = build_model(config.model, shape, training.seed).to(device)
+    data, training, shape = config.data, config.training, config.image_format.shape
+    model = build_model(config.model, config.image_format, training.seed).to(device)
     optimiser = make_optimiser(model, training)
     last = training.epochs - 1  # the objective that takes more samples
     step = TrainingStep(model, optimiser, choose_computing(config, model, device), training, epoch=last)
     draws = generator(device, 0)
-    images = torch.randint(256, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8)
+    noise = torch.randint(
+        data.facts.levels, (data.training_images, *shape), generator=draws, device=device, dtype=torch.uint8
+    )
+    images, see = seen_in_training(noise, data)
     samples = step.objective.samples
-    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, samples)
+    batches = EpochBatches(images, training.batch_size, model.latent_size, training.seed, 0, samples, see)
     _average = WeightAverage(model, training) if training.weight_average else None
     for batch in islice(batches, _STEPS):
         step(batch, 1.0)
     if data.held_out:
-        _beside = (  # bits and noise of validation, and the best epoch's weights
+        _beside = (  # images and noise of validation, and the best epoch's weights
             torch.rand((data.held_out, *shape), generator=draws, device=device),
             torch.rand((data.held_out, model.latent_size), generator=draws, device=device),
             [tensor.clone() for tensor in model.state_dict().values()],

@@ -109,4 +109,5 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
         settings=most[0].settings,
         samples=most[0].samples,
         seeds=len(values),
+        dimensions=most[0].dimensions,
     )

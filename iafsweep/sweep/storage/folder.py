@@ -40,7 +40,6 @@ class SweepFolder:
         self.leaderboard_markdown = self.path / "leaderboard.md"
         self.best = self.path / "best.toml"
         self.report = self.path / "report.html"
-        self.figures = self.path / "figures"
         self.environment = self.path / "environment.jsonl"
         self.log = self.path / "sweep.log"
         self.scratch = self.path / ".tune"

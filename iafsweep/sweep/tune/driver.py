@@ -233,15 +233,8 @@ class Session:
         return self._outcome()
 
     def _trainable(self, plan: Plan, milestones: tuple[int, ...], until: int | None) -> type[SweepTrial]:
-        settings = TrialSettings(
-            self.folder.path,
-            plan.cpus,
-            milestones,
-            self.options.open_trainer,
-            self.options.take_device,
-            until,
-            loaded_names(),
-        )
+        opener, taker = self.options.open_trainer, self.options.take_device
+        settings = TrialSettings(self.folder.path, plan.cpus, milestones, opener, taker, until, loaded_names())
         trainable = tune.with_parameters(
             SweepTrial,
             training=self.images.training.numpy(),

@@ -17,9 +17,9 @@ from iafsweep.sweep.tune.options import STALLED_SECONDS
 class RuledScheduler(FIFOScheduler):
     """A scheduler of ours, asked by Tune.
 
-    Ray's own scheduler keeps its rungs under Tune's names of trials, which are new after every resume, and in no place
-    they could be given back through; ours keep them under ours. The ``rule`` is filled from the ledger; None stops
-    nobody. In ``folder`` somebody may have put down the wish that a trial stop.
+    Ray's own keep what they decide by under Tune's names of trials, which are new after every resume, and in no place
+    it could be given back through; ours keep it under our names. ``rule`` is filled from the ledger; None stops nobody.
+    In ``folder`` somebody may have put down the wish that a trial stop.
     """
 
     def __init__(self, rule: StopRule | None, folder: SweepFolder) -> None:

@@ -26,14 +26,7 @@ class SweepTrial(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, settings: TrialSettings
     ) -> None:
-        """Take what all trials share; nothing is opened before the first step.
-
-        Args:
-            config: the trial's name and configuration.
-            training: uint8 images, shared memory.
-            validation: uint8 images, shared memory.
-            settings: what all trials of the sweep share.
-        """
+        """Take what all trials share; nothing is opened before the first step."""
         load_plugins(settings.plugins)
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
         self._settings = settings

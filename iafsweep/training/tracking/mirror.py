@@ -185,6 +185,7 @@ def figures_of(evaluation: Evaluation) -> Mapping[str, float]:
     for (method, split), each in shown_figures(evaluation.estimates).items():
         found = {
             "nll": each.nll,
+            "bits_per_dim": each.bits_per_dim,
             "standard_error": each.standard_error,
             "estimator_error": each.estimator_error,
             "untrusted_share": each.untrusted_share,

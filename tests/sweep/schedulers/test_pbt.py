@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from iafsweep.config import dump_config
+from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
@@ -137,6 +138,37 @@ def test_rules_on_the_space_of_a_population():
     with pytest.raises(ConfigError, match="holds 2 configurations, fewer than the 8 members"):
         check_space(few)
     assert space_hash(population_space()) != space_hash(population_space(generation_epochs=1))
+    impatient = BASE.training.model_copy(update={"epochs": 4, "early_stopping_epochs": 2})
+    space = population_space()
+    with pytest.raises(ConfigError, match=r"early_stopping_epochs ends members before others.*leave it unset"):
+        check_space(replace(space, base=space.base.model_copy(update={"training": impatient})))
+
+
+def test_what_may_change_while_a_model_trains_may_be_searched(tmp_path):
+    """Each of them, in a copy, is what the epochs after it are trained with."""
+    values = {
+        "training.weight_decay": 0.5,
+        "training.gradient_clip": 1.0,
+        "training.free_bits": 9.0,
+        "model.encoder.dropout": 0.5,
+        "model.decoder.dropout": 0.5,
+    }
+    base = build_config(with_values(BASE.model_dump(), {"training.optimiser": "adamw", "training.epochs": 4}), "test")
+    ranges = tuple(Parameter(path, FloatRange(value / 2, value)) for path, value in values.items())
+    check_space(replace(population_space(), base=base, parameters=ranges))
+    donor, member = RunFolder(tmp_path / "donor"), RunFolder(tmp_path / "member")
+    trainer = Trainer.start(base, IMAGES, donor, torch.device("cpu"))
+    trainer.run_epoch()
+    trainer.finish()
+    seen = []
+    for path, value in {"title": "as it was", **values}.items():
+        other = build_config(with_values(base.model_dump(), {path: value}), "test")
+        copy_run(donor, member, other)
+        trainer = Trainer.resume(other, IMAGES, member, torch.device("cpu"))
+        trainer.run_epoch()
+        trainer.close()
+        seen.append([each.sum().item() for each in trainer.model.parameters()])
+    assert all(one != other for place, one in enumerate(seen) for other in seen[:place])
 
 
 def test_a_copy_goes_on_as_its_donor_would_with_other_values(tmp_path):

@@ -1,5 +1,7 @@
 """`run_sweep.py report`."""
 
+import threading
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -13,25 +15,44 @@ from iafsweep.errors import UserError
 
 def report(
     folder: Folder,
-    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG files too, into DIR/figures.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Show it at an address of this machine alone, renewed as rows come; Ctrl-C ends."),
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Write the file again as rows come, until the sweep ends or Ctrl-C.")
+    ] = False,
+    browser: Annotated[bool, typer.Option("--open", help="With --serve: open it in the browser.")] = False,
     show: Show = None,
     to: Annotated[
         Path | None, typer.Option(help="Where to write the page; `-`: to standard output; default: DIR/report.html.")
     ] = None,
 ) -> None:
-    """Write report.html into a sweep folder: one page with leaderboard, figures and pictures that opens offline.
+    """Write report.html into a sweep folder: one page with leaderboard, charts and pictures that opens offline.
 
     The sweep may be running, interrupted or without a single good trial: the page says what is not there, and why.
 
-    - `run_sweep.py report runs/quick-1 --png`
+    - `run_sweep.py report runs/quick-1 --serve`
     - `run_sweep.py report /shared/runs/quick-1 --to quick.html` writes nothing into the sweep folder
     """
     from iafsweep.api import results
 
-    console, whole = make_console(to), folder.absolute()
-    if to is not None and png:
-        raise UserError("--png writes into the sweep folder and --to does not; give one of them")
-    path, figures = results.report(folder, report_command(whole, show or []), show or [], to=to, png=png)
-    say(console, f"Report: {path}")
-    if png:
-        say(console, f"Figures: {len(figures)} PNG files in {path.parent / 'figures'}")
+    console, command, shown = make_console(to), report_command(folder.absolute(), show or []), show or []
+    if serve and (follow or to is not None):
+        raise UserError("--serve writes no file, so it takes neither --follow nor --to; leave one of them out")
+    if browser and not serve:
+        raise UserError("--open needs --serve; a written report opens like any file")
+    if not serve:
+        more = ", written again as the sweep goes on; Ctrl-C ends" if follow else ""
+        for count, path in enumerate(results.report(folder, command, shown, to=to, follow=follow)):
+            if not count:
+                say(console, f"Report: {path}{more}")
+        return
+    with results.served_report(folder, command, shown) as address:
+        say(console, f"Report: {address}\nFor this machine alone, renewed as rows come; Ctrl-C ends it")
+        if browser:
+            webbrowser.open(address)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            say(console, "Ended; nothing was written")

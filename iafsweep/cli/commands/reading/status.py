@@ -1,5 +1,6 @@
 """`run_sweep.py status`, without Ray and PyTorch."""
 
+import math
 from itertools import islice
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
 from iafsweep.config.plugins import plugin_options
+from iafsweep.records import nats_text
 from iafsweep.results.status import Status, status_of
 from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -39,8 +41,11 @@ def status_lines(now: Status, going_on: str) -> list[str]:
     counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
     lines.append(f"{now.ended} of {counted(now.trials, 'trial')} ended{': ' + counts if counts else ''}")
     if now.best is not None:
-        lines.append(f"best: {now.best.trial}, {now.best.best_value:.2f} nats at epoch {now.best.best_epoch}")
-    lines += [f"  {each.trial}: {each.doing}, epoch {each.epochs}{_bound(each.best)}" for each in now.running]
+        best = nats_text(now.best.best_value or math.nan, now.dimensions)
+        lines.append(f"best: {now.best.trial}, {best} at epoch {now.best.best_epoch}")
+    lines += [
+        f"  {each.trial}: {each.doing}, epoch {each.epochs}{_bound(each.best, now.dimensions)}" for each in now.running
+    ]
     if now.rerun_files:
         lines.append(f"{counted(now.rerun_files, 'result')} of scoring on disk")
     if now.left is not None:
@@ -66,5 +71,5 @@ def _unscored(now: Status) -> str:
     return f"not scored: {some}; to score: {sweep_command('rerun', now.folder, *plugin_options())}"
 
 
-def _bound(value: float | None) -> str:
-    return "" if value is None else f", best bound {value:.2f} nats"
+def _bound(value: float | None, dimensions: int | None) -> str:
+    return "" if value is None else f", best bound {nats_text(value, dimensions)}"

@@ -1,0 +1,339 @@
+"""Which recipe is best at equal CPU time? `IAFSWEEP_DATA=... python -m benchmarks.recipes train CACHE`.
+
+`train` gives every recipe and seed the same CPU seconds (process time, so that other work on the machine hardly
+matters): one epoch tells how many fit, and schedules are stretched over them. `score` measures the test figures of the
+best seed of each, on the same images. `page` writes docs/recipes.md from what is there. Each takes up where it was
+stopped: runs go on from their checkpoints, and what is in the cache is not made again. Two processes share the work
+with `--part 1/2` and `--part 2/2`, which take every second recipe.
+
+A recipe is the model of benchmarks/mnist_mlp.toml with changes; names joined by `+` are those changes together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated, NamedTuple
+
+import pandas as pd
+import torch
+import typer
+
+from benchmarks.paired import QUICK
+from benchmarks.timing import machine
+from iafsweep.api.train import score as score_run
+from iafsweep.atomic import write_text
+from iafsweep.config import RunConfig, load_config
+from iafsweep.data import load_training_images
+from iafsweep.data_root import default_data_root
+from iafsweep.records import shown_figures
+from iafsweep.results.comparison import compare_images
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.training import Trainer
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "recipes.md"
+BASELINE = "today"
+LAST_TENTH = "LAST_TENTH"
+"""Stands for the epoch after nine tenths of them."""
+
+RECIPES: dict[str, tuple[str, ...]] = {
+    BASELINE: (),
+    "constant": ("training.learning_rate_schedule=constant",),
+    "cosine": ("training.learning_rate_schedule=cosine",),
+    "rate warm-up": ("training.learning_rate_warmup_epochs=1",),
+    "batch 100": ("training.batch_size=100",),
+    "adamw": ("training.optimiser=adamw", "training.weight_decay=0.01"),
+    "adamax": ("training.optimiser=adamax",),
+    "clip": ("training.gradient_clip=100.0",),
+    "average": ("training.weight_average=0.999",),
+    "dropout": ("model.encoder.dropout=0.1", "model.decoder.dropout=0.1"),
+    "free bits": ("training.free_bits=10.0", "training.kl_warmup_epochs=0"),
+    "iwae": ("training.objective=iwae", "training.objective_samples=5"),
+    "iwae at the end": (
+        "training.objective=iwae",
+        "training.objective_samples=5",
+        f"training.objective_from_epoch={LAST_TENTH}",
+    ),
+    "no flow": ("model.flow.depth=0",),
+    "no flow, stl": ("model.flow.depth=0", "training.objective=stl"),
+    "no flow, dreg at the end": (
+        "model.flow.depth=0",
+        "training.objective=dreg",
+        "training.objective_samples=5",
+        f"training.objective_from_epoch={LAST_TENTH}",
+    ),
+}
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "mlp": (),
+    "conv": (
+        "model.encoder.kind=resnet",
+        "model.encoder.resnet.maps=16",
+        "model.encoder.resnet.hidden_size=256",
+        "model.decoder.kind=resnet",
+        "model.decoder.resnet.maps=16",
+    ),
+}
+SCORED = (
+    "evaluation.bound_images=10000",
+    "evaluation.importance_sampling.images=1000",
+    "evaluation.hais.enabled=true",
+    "evaluation.hais.images=1000",
+)
+SCORED_QUICK = (
+    "evaluation.bound_images=20",
+    "evaluation.importance_sampling.images=20",
+    "evaluation.importance_sampling.samples=20",
+    "evaluation.hais.enabled=true",
+    "evaluation.hais.images=20",
+    "evaluation.hais.temperatures=3",
+)
+
+app = typer.Typer(add_completion=False, help=__doc__)
+Cache = Annotated[Path, typer.Argument(help="Folder for the runs; made if missing.")]
+Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")]
+Names = Annotated[str, typer.Option(help="Recipes, with semicolons; joined by + where together. Empty: each alone.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds a recipe.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run came to.
+
+    Attributes:
+        bound: validation bound of the best epoch, nats per image.
+        epochs: trained.
+        seconds: CPU seconds that took.
+    """
+
+    bound: float
+    epochs: int
+    seconds: float
+
+
+class Bench(NamedTuple):
+    """Where runs are kept, and what they share."""
+
+    cache: Path
+    network: str
+    quick: bool
+
+    def name(self, recipe: str, seed: int) -> str:
+        """Name a run."""
+        return f"{self.network}-{recipe.replace(' ', '_').replace(',', '')}-{seed}"
+
+    def folder(self, recipe: str, seed: int) -> RunFolder:
+        """Where a run is."""
+        return RunFolder(self.cache / self.name(recipe, seed))
+
+    def known(self, recipe: str, seed: int) -> Trained | None:
+        """What a run came to; None if it has not."""
+        path = self.cache / f"{self.name(recipe, seed)}.json"
+        return Trained(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def best(self, recipe: str) -> int | None:
+        """The seed with the lowest bound; None if none has ended."""
+        found = [(run.bound, seed) for seed in range(100) if (run := self.known(recipe, seed)) is not None]
+        return min(found)[1] if found else None
+
+
+@app.command()
+def train(
+    cache: Cache,
+    network: Network = "mlp",
+    recipes: Names = "",
+    seeds: Seeds = 3,
+    seconds: Annotated[float, typer.Option(help="CPU seconds a run.")] = 240.0,
+    part: Annotated[str, typer.Option(help="Every N-th recipe from the K-th on, as K/N.")] = "1/1",
+    quick: Quick = False,
+) -> None:
+    """Train every recipe with every seed."""
+    torch.set_num_threads(1)
+    bench, (first, count) = Bench(cache, network, quick), map(int, part.split("/"))
+    cache.mkdir(parents=True, exist_ok=True)
+    for recipe in _names(recipes)[first - 1 :: count]:
+        for seed in range(seeds):
+            found = bench.known(recipe, seed) or _trained(bench, recipe, seed, seconds)
+            typer.echo(
+                f"{bench.name(recipe, seed)}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s"
+            )
+
+
+@app.command()
+def score(cache: Cache, network: Network = "mlp", recipes: Names = "", quick: Quick = False) -> None:
+    """Measure the test figures of the best seed of each recipe."""
+    bench = Bench(cache, network, quick)
+    for recipe in _names(recipes):
+        if (seed := bench.best(recipe)) is None:
+            continue
+        folder = bench.folder(recipe, seed)
+        if not folder.evaluation.exists():
+            config = load_config(str(folder.config), [*(SCORED_QUICK if quick else SCORED)])
+            score_run(config, folder, default_data_root(), device="cpu", threads=1)
+        typer.echo(f"{folder.path.name}: {_hais(folder)}")
+
+
+@app.command()
+def page(cache: Cache, recipes: Names = "", to: Annotated[Path, typer.Option(help="The page.")] = PAGE) -> None:
+    """Write the page of what has been trained and scored."""
+    torch.set_num_threads(1)
+    parts = [_HEAD.format(machine=machine(torch.device("cpu")))]
+    for network in NETWORKS:
+        bench = Bench(cache, network, quick=False)
+        if rows := _rows(bench, _names(recipes)):
+            parts += [f"## {network}\n", _COLUMNS, *rows, ""]
+    write_text(to, "\n".join(parts))
+
+
+_HEAD = """# Recipes, measured
+
+Written by `python -m benchmarks.recipes page`. Each row is a recipe of benchmarks/recipes.py, trained for the same CPU
+time with every seed; *difference* is that to `today` with the same seed, mean and standard error over seeds, negative
+is better. Test figures are of the best seed: HAIS, and its paired difference to `today` with the standard error over
+images. nats per image.
+
+Measured on {machine}.
+"""
+_COLUMNS = (
+    "| recipe | seeds | epochs | CPU seconds | validation bound | difference "
+    "| test NLL, HAIS | difference | untrusted |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def _names(recipes: str) -> list[str]:
+    names = [name.strip() for name in recipes.split(";")] if recipes else list(RECIPES)
+    for name in names:
+        _changes(name)
+    return names
+
+
+def _changes(recipe: str) -> list[str]:
+    """The overrides of a recipe, or of several joined by `+`."""
+    if unknown := [name for name in recipe.split("+") if name not in RECIPES]:
+        raise typer.BadParameter(f"no recipe is called {unknown[0]!r}; known: {'; '.join(RECIPES)}")
+    return [change for name in recipe.split("+") for change in RECIPES[name]]
+
+
+def _configuration(bench: Bench, recipe: str, seed: int, epochs: int, *extra: str) -> RunConfig:
+    """A recipe with its schedules stretched over so many epochs: a decay every 4 of 22, a KL warm-up of 2 of 22."""
+    stretched = [
+        f"training.epochs={epochs}",
+        f"training.seed={seed}",
+        f"training.learning_rate_decay_epochs={max(1, round(epochs * 4 / 22))}",
+        f"training.kl_warmup_epochs={round(epochs * 2 / 22)}",
+        "training.compile=off",
+    ]
+    changes = [change.replace(LAST_TENTH, str(int(0.9 * epochs))) for change in _changes(recipe)]
+    tiny = QUICK if bench.quick else ()
+    return load_config(str(HERE / "mnist_mlp.toml"), [*NETWORKS[bench.network], *stretched, *tiny, *changes, *extra])
+
+
+def _pace(bench: Bench, recipe: str) -> float:
+    """CPU seconds of an epoch on average over a run, measured once a recipe on an epoch of each objective it has."""
+    kept = bench.cache / f"{bench.name(recipe, 0)}.pace"
+    if not kept.exists():
+        late = any(LAST_TENTH in change for change in _changes(recipe))
+        plain = ("training.objective=elbo", "training.objective_samples=1", "training.objective_from_epoch=0")
+        found = [_epoch_seconds(bench, recipe, "training.objective_from_epoch=0")]
+        found += [_epoch_seconds(bench, recipe, *plain)] if late else []
+        write_text(kept, str(0.1 * found[0] + 0.9 * found[-1]))
+    return float(kept.read_text(encoding="utf-8"))
+
+
+def _epoch_seconds(bench: Bench, recipe: str, *extra: str) -> float:
+    path = bench.cache / f"{bench.name(recipe, 0)}.trial"
+    shutil.rmtree(path, ignore_errors=True)
+    config = _configuration(bench, recipe, 0, 1, *extra)
+    images = load_training_images(config.data, default_data_root())
+    trainer, began = Trainer.start(config, images, RunFolder(path), torch.device("cpu")), time.process_time()
+    trainer.run_epoch()
+    seconds = time.process_time() - began
+    trainer.close()
+    shutil.rmtree(path)
+    return seconds
+
+
+def _trained(bench: Bench, recipe: str, seed: int, budget: float) -> Trained:
+    """Train a run, or go on with it, and keep what it came to."""
+    epochs = max(2, round(budget / _pace(bench, recipe)))
+    config, folder = _configuration(bench, recipe, seed, epochs), bench.folder(recipe, seed)
+    spent = bench.cache / f"{bench.name(recipe, seed)}.spent"
+    images = load_training_images(config.data, default_data_root())
+    resumes = folder.last.exists()
+    trainer = (Trainer.resume if resumes else Trainer.start)(config, images, folder, torch.device("cpu"))
+    seconds = float(spent.read_text(encoding="utf-8")) if resumes and spent.exists() else 0.0
+    while not trainer.is_done:
+        began = time.process_time()
+        trainer.run_epoch()
+        seconds += time.process_time() - began
+        write_text(spent, str(seconds))
+    trainer.finish()
+    assert trainer.best is not None
+    found = Trained(trainer.best.validation_negative_elbo, trainer.epochs_done, seconds)
+    write_text(bench.cache / f"{bench.name(recipe, seed)}.json", json.dumps(asdict(found)))
+    return found
+
+
+def _hais(folder: RunFolder) -> str:
+    """The HAIS figure of a run's test images, and the share of those that are not to be trusted."""
+    figure = shown_figures(folder.read_evaluation().estimates).get(("hais", "test"))
+    if figure is None:
+        return "-"
+    return f"{figure.nll:.2f} ± {figure.standard_error:.2f} ({figure.images:,}) | {figure.untrusted_share:.0%}"
+
+
+def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:
+    """A row of the table for each recipe that was trained."""
+    rows, base = [], bench.best(BASELINE)
+    for recipe in recipes:
+        runs = {seed: run for seed in range(100) if (run := bench.known(recipe, seed)) is not None}
+        if not runs:
+            continue
+        pairs = [run.bound - other.bound for seed, run in runs.items() if (other := bench.known(BASELINE, seed))]
+        best = min(runs, key=lambda seed: runs[seed].bound)
+        tested, difference = "- | -", "-"
+        if bench.folder(recipe, best).evaluation.exists():
+            tested = _hais(bench.folder(recipe, best))
+            if base is not None and recipe != BASELINE:
+                difference = _test_difference(bench.folder(BASELINE, base), bench.folder(recipe, best))
+        figure, untrusted = tested.split(" | ")
+        cells = (
+            recipe,
+            len(runs),
+            next(iter(runs.values())).epochs,
+            f"{fmean(run.seconds for run in runs.values()):.0f}",
+            f"{fmean(run.bound for run in runs.values()):.2f}",
+            "-" if recipe == BASELINE or not pairs else _with_error(pairs),
+            figure,
+            difference,
+            untrusted,
+        )
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return rows
+
+
+def _with_error(values: Sequence[float]) -> str:
+    error = f" ± {stdev(values) / math.sqrt(len(values)):.2f}" if len(values) > 1 else ""
+    return f"{fmean(values):+.2f}{error}"
+
+
+def _test_difference(first: RunFolder, second: RunFolder) -> str:
+    """What the second's HAIS has less than the first's, paired by image."""
+    if not (first.per_image.exists() and second.per_image.exists()):
+        return "-"
+    tables = pd.read_parquet(second.per_image), pd.read_parquet(first.per_image)
+    for each in compare_images(*tables, second.path.name, first.path.name).differences:
+        if (each.method, each.split) == ("hais", "test"):
+            return f"{each.difference:+.2f} ± {each.standard_error:.2f}"
+    return "-"
+
+
+if __name__ == "__main__":
+    app()

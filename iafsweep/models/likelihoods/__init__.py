@@ -1,0 +1,20 @@
+"""Likelihoods: ``base`` what all are · ``bernoulli`` · ``discretised_logistic`` · ``discretised_logistic_mixture``."""
+
+from __future__ import annotations
+
+from iafsweep.config import ImageFormat, LikelihoodConfig
+from iafsweep.models.likelihoods.base import Likelihood, centred
+
+
+def build_likelihood(config: LikelihoodConfig, image: ImageFormat) -> Likelihood:
+    """Make the likelihood that ``config.kind`` names, or the one that is the default for images of this format.
+
+    Raises:
+        PluginError: its plugin is not loaded.
+        ValueError: it is no likelihood of images of this format.
+    """
+    member: type[Likelihood] = config.family.load(config.resolved(image))
+    return member.from_config(config, image)
+
+
+__all__ = ["Likelihood", "build_likelihood", "centred"]

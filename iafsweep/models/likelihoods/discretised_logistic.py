@@ -1,0 +1,78 @@
+"""The `discretised_logistic` likelihood: independent values, a logistic each (Kingma et al. 2016, arXiv:1606.04934)."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from iafsweep.config import ImageFormat, LikelihoodConfig
+from iafsweep.models.likelihoods.base import Likelihood, centred, uniform
+
+MOST_LOG_SCALE = 7.0
+"""Logarithms of scales are kept within 7 of 0: that of a logistic far narrower than a bin, and of one that is flat."""
+
+
+@final
+class DiscretisedLogistic(Likelihood):
+    """``p(x = l) = F(l + 1/2) - F(l - 1/2)``, F of a logistic with a mean and a scale for each value.
+
+    Maps: the means of all channels, then the logarithms of their scales; levels are scaled to [-1, 1].
+    """
+
+    def __init__(self, image: ImageFormat) -> None:
+        super().__init__(image, 2 * image.shape[0])
+
+    @classmethod
+    def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> DiscretisedLogistic:
+        """Make it; it has no sizes."""
+        return cls(image)
+
+    def log_density(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """Return log p(x|z), nats per image."""
+        mean, log_scale = parameters.chunk(2, dim=-3)
+        return log_probability(x, mean, log_scale, self.image.levels).flatten(-3).sum(-1)
+
+    def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw levels."""
+        mean, log_scale = parameters.chunk(2, dim=-3)
+        noise = uniform(parameters, self.image.shape[0], generator)
+        return drawn_level(noise, mean, log_scale, self.image.levels)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Return the means of the logistics, kept within black and white."""
+        mean, _ = parameters.chunk(2, dim=-3)
+        return mean.clamp(-1, 1) / 2 + 0.5
+
+
+def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """Return the log probability of each level, nats (Salimans et al. 2017, arXiv:1701.05517).
+
+    With v = x scaled to [-1, 1], h = 1 / (L - 1) half a bin, s the scale, ``b = (v - mean + h) / s`` and
+    ``a = (v - mean - h) / s``: ``log p = log(sigmoid(b) - sigmoid(a)) = log sigmoid(b) + log sigmoid(-a) +
+    log(1 - exp(a - b))``, of which no term cancels another. The first bin has no lower end and the last no upper one,
+    so that the probabilities of all levels sum to one.
+
+    Args:
+        x: whole levels 0 to L - 1, broadcastable to the parameters.
+        mean: any shape.
+        log_scale: logarithm of s, likewise; kept within -7 and 7.
+        levels: L.
+    """
+    half = 1 / (levels - 1)
+    rate = (-log_scale.clamp(-MOST_LOG_SCALE, MOST_LOG_SCALE)).exp()
+    distance = centred(x, levels) - mean
+    is_first, is_last = x == 0, x == levels - 1
+    below_upper_end = F.logsigmoid(rate * (distance + half)).masked_fill(is_last, 0)
+    above_lower_end = F.logsigmoid(rate * (half - distance)).masked_fill(is_first, 0)
+    width = (-torch.expm1(-2 * half * rate)).log().masked_fill(is_first | is_last, 0)
+    return below_upper_end + above_lower_end + width
+
+
+def drawn_level(noise: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """Return the levels that uniform noise from 0 to 1 stands for: logistics, rounded, ends included."""
+    scale = log_scale.clamp(-MOST_LOG_SCALE, MOST_LOG_SCALE).exp()
+    value = mean + scale * noise.to(mean.dtype).logit()
+    return ((value + 1) * ((levels - 1) / 2)).round().clamp(0, levels - 1)

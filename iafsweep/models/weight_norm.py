@@ -1,0 +1,146 @@
+"""Weight normalisation with a start that depends on data (Salimans and Kingma 2016, arXiv:1602.07868).
+
+``w = g v / |v|``, a norm for each row of a matrix and each map of a convolution: the length of a weight and its
+direction are trained apart, and nothing ties the images of a batch together. As the first batch passes, each hidden
+layer's output is given mean 0 and variance 1, by its g and its bias; output layers stay as they were drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from iafsweep.models.context import LinearContext
+from iafsweep.models.flows import FlowStep
+from iafsweep.models.layers import NormalisedLinear
+from iafsweep.models.made import ConditionalMade, MaskedLayer
+from iafsweep.models.precision import eval_mode
+from iafsweep.models.vae import VAE
+
+_TINY = 1e-24
+"""Added to squared norms: a unit behind a mask that hides all inputs has the norm 0."""
+
+_CONSTANT = 1e-10
+"""An output that varies less over a batch than this is constant, and keeps its scale."""
+
+Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | MaskedLayer
+
+
+@final
+class _Direction(nn.Module):
+    """Makes w of its length g and its direction v; the length of whole rows, or maps, of the weight."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs  # the dimension of the weight that counts its outputs
+
+    def forward(self, g: Tensor, v: Tensor) -> Tensor:
+        """Return ``g v / |v|``."""
+        return v * (g / self._norm(v))
+
+    def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the g and v that make w."""
+        return self._norm(w), w
+
+    def _norm(self, v: Tensor) -> Tensor:
+        others = [dimension for dimension in range(v.dim()) if dimension != self.outputs]
+        return (v.square().sum(others, keepdim=True) + _TINY).sqrt()
+
+
+@torch.no_grad()
+def apply_weight_norm(model: VAE) -> None:
+    """Write the weight of every layer as length and direction; its outputs stay as they are.
+
+    The linear entry of a context is left out: it is added to what a normalised layer gives.
+    """
+    entries = {module.linear for module in model.modules() if isinstance(module, LinearContext)}
+    for module in list(model.modules()):
+        if isinstance(module, Layer) and module not in entries:
+            if isinstance(module, MaskedLayer):
+                module.weight.mul_(module.mask)  # what is hidden is 0 for good, and counts in no norm
+            outputs = 1 if isinstance(module, nn.ConvTranspose2d) else 0
+            parametrize.register_parametrization(module, "weight", _Direction(outputs))
+
+
+def remove_weight_norm(model: nn.Module) -> None:
+    """Compute every weight once, for weights that do not change any more."""
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            weight = nn.Parameter(cast("Tensor", module.weight).detach(), requires_grad=False)
+            # Not by remove_parametrizations: it takes the property from a class that copies of a module share.
+            module.__class__ = type(module).__bases__[0]
+            del module.parametrizations
+            module.weight = weight
+
+
+@torch.no_grad()
+def start_from_data(model: VAE, x: Tensor, noise: Tensor) -> None:
+    """Give each hidden layer of a new model outputs of mean 0 and variance 1 over a batch, one after the other.
+
+    Args:
+        model: with weight norm, eager; changed in place.
+        x: images as the model sees them, float [B, *image_shape].
+        noise: of the posterior samples that decoder and prior see, [B, D].
+    """
+    begun: set[nn.Module] = set()
+
+    def normalise(module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
+        if module in begun:  # a prior that leans on the encoder calls it again
+            return None
+        begun.add(module)
+        return _normalise(module, output)
+
+    hooks = [module.register_forward_hook(normalise) for module in hidden_layers(model)]
+    try:
+        with eval_mode(model):  # without dropout
+            z, _ = model.transform_noise(noise, model.posterior(x))
+            model.log_joint(x, z)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def hidden_layers(model: VAE) -> Iterator[nn.Module]:
+    """Yield the layers of a model with weight norm that are no outputs of a network, as they are called."""
+    inner = {module.linear for module in model.modules() if isinstance(module, NormalisedLinear)}
+    outputs: set[nn.Module] = set()
+    for module in model.modules():
+        last = [getattr(module, "output", None)]
+        if isinstance(module, ConditionalMade):
+            last = [module.get_submodule(name) for name in module.outputs]
+        elif isinstance(module, FlowStep):
+            last = [child for child in module.children() if isinstance(child, nn.Linear)]
+        for output in last:
+            outputs |= set(output.modules()) if isinstance(output, nn.Module) else set()
+    for module in model.modules():
+        layer = _layer_of(module)
+        if layer is not None and parametrize.is_parametrized(layer) and module not in inner and module not in outputs:
+            yield module
+
+
+def _layer_of(module: nn.Module) -> Layer | None:
+    if isinstance(module, NormalisedLinear):
+        return module.linear
+    return module if isinstance(module, Layer) else None
+
+
+def _normalise(module: nn.Module, output: Tensor) -> Tensor | None:
+    """Move a layer's g and bias so that its output has mean 0 and variance 1; return that output."""
+    layer = _layer_of(module)
+    bias = None if layer is None else layer.bias
+    if layer is None or bias is None:
+        return None
+    maps = 1 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else output.dim() - 1
+    others = [dimension for dimension in range(output.dim()) if dimension != maps]
+    mean, variance = output.mean(others), output.var(others, correction=0)
+    scale = torch.where(variance > _CONSTANT, variance.clamp(min=_CONSTANT).rsqrt(), 1.0)
+    length: Tensor = layer.parametrizations.weight.original0  # type: ignore[union-attr, assignment]
+    length.mul_(scale.reshape(length.shape))
+    bias.copy_((bias - mean) * scale)
+    shown = [1] * output.dim()
+    shown[maps] = -1
+    return (output - mean.reshape(shown)) * scale.reshape(shown)

@@ -1,0 +1,151 @@
+// One trial, or two and more beside each other: `#t0007`, `#t0007,t0003`.
+const asked = () => decodeURIComponent(location.hash.slice(1)).split(",").filter((name) => BY_NAME.has(name));
+
+function showTrials() {
+  const names = asked(), place = document.getElementById("trial");
+  const isShown = names.length > 0, wasShown = !place.hidden;
+  document.getElementById("sweep").hidden = isShown;
+  place.hidden = !isShown;
+  forgetCharts(place);
+  if (!isShown) {
+    place.replaceChildren();
+    if (wasShown) document.querySelector(location.hash && location.hash !== "#" ? CSS.escape(location.hash) : "#leaderboard")?.scrollIntoView();
+    return;
+  }
+  const trials = names.map(trialOf);
+  place.replaceChildren(h("p", {}, h("a", { href: "#leaderboard" }, "← the whole sweep")),
+    h("h2", { tabindex: "-1" }, names.length > 1 ? `Trials ${names.join(" and ")}` : `Trial ${names[0]}`), ...viewOf(trials));
+  if (!wasShown) {
+    scrollTo(0, 0);
+    place.querySelector("h2").focus({ preventScroll: true });
+  }
+}
+
+function forgetCharts(place) {
+  for (const figure of place.querySelectorAll("figure")) {
+    cards.get(figure.id)?.forget();
+    cards.delete(figure.id);
+  }
+}
+
+function viewOf(trials) {
+  const parts = [
+    part("How it went", howItWent(trials)), part("Configuration", configuration(trials)), part("Curves", curvesSection(trials)),
+    trials.length > 1 && part("Paired differences of test figures", pairedSection(trials)),
+    part("Test figures", figuresSection(trials)), part("Samples and reconstructions", picturesSection(trials)),
+      part("Train it again", againSection(trials)),
+  ];
+  return parts.filter(Boolean);
+}
+
+const part = (title, content) => h("section", {}, h("h3", { class: "apart" }, title), content);
+
+function howItWent(trials) {
+  const lines = [
+    ["status", (trial) => statusMark(trial.status)], ["rank", (trial) => numberText(trial.rank)],
+    ["validation −ELBO", (trial) => (trial.bound === null ? "–" : `${trial.bound.toFixed(2)} at epoch ${trial.best_epoch} of ${trial.epochs}`)],
+    ["seconds per epoch", (trial) => `${numberText(trial.seconds_per_epoch ?? null)}${trial.pareto ? ", on the front of bound and cost" : ""}`],
+    ["training seconds", (trial) => numberText(trial.seconds ?? null)], ["weights", (trial) => (trial.weights ? count(trial.weights) : "–")],
+    ...(trials.some((trial) => trial.error) ? [["error", (trial) => trial.error ?? "–"]] : []),
+  ];
+  return h("div", { class: "card" }, plainTable(["", ...trials.map(({ trial }) => trial)],
+    lines.map(([title, of]) => [[title], ...trials.map((trial) => [of(trial)])]), "How it went"));
+}
+
+/** Every field of a trial's configuration. */
+function configurationOf(trial) {
+  const values = DATA.parameters.map(({ path }, place) => [path, trial.values[place]]).filter(([, value]) => value !== null);
+  return { ...DATA.configuration, ...Object.fromEntries(values), "training.seed": trial.seed };
+}
+
+function configuration(trials) {
+  const best = trialOf(DATA.best), beside = best && !trials.includes(best) && trials.length === 1 ? [best] : [];
+  const all = [...trials, ...beside].map(configurationOf), fields = Object.keys({ ...DATA.defaults, ...all[0] }).filter((field) => field !== "title");
+  const said = (value) => (value === null || value === undefined ? "–" : typeof value === "number" ? String(value) : String(value));
+  const differs = (field) => all.some((values) => said(values[field]) !== said(all[0][field]));
+  const isOwn = (field) => said(all[0][field]) !== said(DATA.defaults[field]);
+  const places = Object.fromEntries(DATA.parameters.map(({ path }, place) => [path, place]));
+  const cell = (field, which) => {
+    const trial = [...trials, ...beside][which], isOff = field in places && trial.values[places[field]] === null;
+    return [h("span", { class: which && differs(field) && said(all[which][field]) !== said(all[0][field]) ? "differs" : null },
+      said(all[which][field])), isOff && h("span", { class: "soft" }, " (off)")];
+  };
+  const only = h("input", { type: "checkbox", id: "only-differing" });
+  only.checked = true;
+  const place = h("div", {});
+  const lay = () => {
+    const shown = fields.filter((field) => !only.checked || differs(field) || isOwn(field)).sort((a, b) => differs(b) - differs(a));
+    const header = ["field", ...trials.map(({ trial }) => trial), ...beside.map(({ trial }) => `best: ${trial}`), "default"];
+    place.replaceChildren(plainTable(header, shown.map((field) => [[field], ...all.map((_, which) => cell(field, which)),
+      [h("span", { class: isOwn(field) ? "differs" : null }, said(DATA.defaults[field]))]]), "Configuration", { class: "fields" }));
+  };
+  only.addEventListener("change", lay);
+  lay();
+  return h("div", { class: "card" }, h("label", {}, only, ` only what differs from ${trials.length > 1 ? "each other" : "the best"} or from the program's defaults`), place);
+}
+
+function curvesSection(trials) {
+  const best = trialOf(DATA.best), shown = trials.length === 1 && best && best !== trials[0] ? [...trials, best] : trials;
+  const palette = isDark() ? DARK_PALETTE : PALETTE;
+  const styled = (trial) => ({ color: palette[shown.indexOf(trial)], width: trials.includes(trial) ? 2.5 : 1.2, opacity: trials.includes(trial) ? 1
+    : 0.6 });
+  const names = Object.keys(DATA.series).filter((name) => trials.some((trial) => DATA.curves[trial.trial]?.[name]));
+  if (!names.length) return h("p", { class: "card empty" }, DATA.curves_note || "No curve of it is on this page.");
+  const legend = h("ul", { class: "legend" }, shown.map((trial, place) => {
+    const mark = h("i", { class: "dot" });
+    mark.style.background = palette[place];
+    return h("li", {}, mark, trial.trial, trials.includes(trial) ? "" : " (the best)");
+  }));
+  return h("div", {}, legend, h("div", { class: "grid small" }, names.map((name) => new Card({
+    name: `curve-${name}`, title: DATA.series[name].replace(" (nats per image)", ""), height: 230, logs: true,
+      build: curvesOf({ series: () => name, trials: () => shown, styled }),
+  }).figure)));
+}
+
+function pairedSection(trials) {
+  const names = trials.map(({ trial }) => trial), found = DATA.pairs.filter(({ first, second }) => names.includes(first) && names.includes(second));
+  if (!found.length) return h("div", { class: "card" }, h("p", {}, `No figures of each image of both are on this page. ${DATA.pairs_note}`),
+    h("pre", {}, h("code", {}, `${DATA.compare} ${names.join(" ")}`)));
+  const rows = found.map((pair) => {
+    const isFirst = names.indexOf(pair.first) < names.indexOf(pair.second), sign = isFirst ? 1 : -1;
+    const [one, other] = isFirst ? [pair.first, pair.second] : [pair.second, pair.first], difference = sign * pair.difference;
+    const apart = Math.abs(difference) > 2 * pair.standard_error;
+    return [[`${one} − ${other}`], [{ negative_elbo: "−ELBO", importance_sampling: "NLL, IS", hais: "NLL, HAIS" }[pair.method]], [pair.settings],
+      [count(pair.images)],
+      [`${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(3)} ± ${pair.standard_error?.toFixed(3) ?? "–"}`],
+        [apart ? `${difference < 0 ? one : other} is better` : "cannot be told apart"]];
+  });
+  return h("div", { class: "card" }, h("p", { class: "note" },
+    "Nats per image, the mean over the same test images with the same bits, ± its standard error; below 0 the first is better. Told apart: by more than two standard errors."),
+    plainTable(["difference", "figure", "settings", "images", "nats per image", ""], rows, "Paired differences"));
+}
+
+function figuresSection(trials) {
+  const names = trials.map(({ trial }) => trial), of = (table) => table.rows.filter(([trial]) => names.includes(trial));
+  const diagnostics = of(DATA.diagnostics), sandwiches = of(DATA.sandwiches);
+  if (!diagnostics.length) return h("p", { class: "card empty" },
+    trials.some((trial) => trial.figures.some((figure, place) => figure && !DATA.figures[place].startsWith("validation")))
+    ? "Its figures stand on the leaderboard; diagnostics are shown of the best scored trials." : "Not scored on test images.");
+  return h("div", { class: "card stack" }, h("p", { class: "note" }, DATA.estimators_note),
+    plainTable(DATA.diagnostics.header, diagnostics, "Diagnostics"),
+    sandwiches.length ? plainTable(DATA.sandwiches.header, sandwiches, "Bounds on simulated images") : "");
+}
+
+function picturesSection(trials) {
+  const found = trials.filter(({ trial }) => DATA.pictures[trial]);
+  if (!found.length) return h("p", { class: "card empty" }, `No pictures are on this page: it has those of the best ${Object.keys(DATA.pictures).length} trials that drew any; a run folder has samples.png and reconstructions.png.`);
+  return h("div", { class: "pictures" }, found.map(pictureCard));
+}
+
+function pictureCard({ trial }) {
+  const each = DATA.pictures[trial];
+  return h("div", { class: "card" }, h("h4", {}, trialLink(trial)),
+    ["samples", "reconstructions"].map((name) => h("figure", {}, h("figcaption", {}, name),
+    each[name] ? h("img", { src: each[name], alt: `${name} of ${trial}`, loading: "lazy" }) : h("p", { class: "empty" }, `No ${name} on disk.`))));
+}
+
+function againSection(trials) {
+  return h("div", { class: "card" }, h("p", { class: "note" }, `Where ${DATA.folder} is the folder of the sweep. The run folder, and what trains it again:`),
+    trials.map(({ trial }) => [
+    h("pre", {}, h("code", {}, `${DATA.folder}/trials/${trial}`)), h("pre", {}, h("code", {}, DATA.train_again.replaceAll("TRIAL", trial)))]));
+}

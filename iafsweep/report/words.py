@@ -1,0 +1,236 @@
+"""What the page says in sentences: how the sweep stands, what the best trial's figures rest on, what it ran on."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from iafsweep.records import Estimate, Evaluation, Figure, LeaderboardRow
+from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNEVEN
+from iafsweep.report.contents import Judged, Tile
+from iafsweep.report.scored import METHODS, MOST_TRIALS, nats_note, number, test_estimates
+from iafsweep.results.status import Status
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.base import why_exhausted
+from iafsweep.sweep.storage.environment import Environment
+from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, resume_options
+from iafsweep.texts import duration, readable_settings
+
+_MOST_NAMED = 8
+_MOST_ERRORS = 12
+_ENDED = ("completed", "stopped", "diverged", "failed", "oom")
+
+
+def how_it_stands(stands: Status, space: SearchSpace, began: bool) -> Judged:
+    """Return how the sweep stands: how good that is, in a word, and in a sentence.
+
+    Args:
+        stands: from its folder.
+        space: its search space.
+        began: whether any trial was proposed.
+    """
+    left = stands.trials - stands.ended
+    if stands.driver is not None:
+        scoring = "" if left else " Its trials are trained; the best are being scored."
+        text = f"A driver is at work, so this is how it stood when the report was made.{scoring}"
+        return Judged(level="unknown", word="running", text=text)
+    unscored = _unscored(stands)
+    if stands.was_killed:
+        how = f"; {left:,} trials are left. Resume goes on with them." if left else ", behind its last trial."
+        return Judged(level="doubtful", word="killed", text=f"Its driver ended without a word{how}{unscored}")
+    if stands.ended_as is None:
+        word = "not begun" if not began else "unfinished"
+        return Judged(level="doubtful", word=word, text="No driver has said how it ended.")
+    outcome, reason = stands.ended_as.outcome, stands.ended_as.reason
+    because = f": {reason}" if reason else ""
+    if outcome in ("completed", "exhausted"):
+        text = "All trials have ended." if outcome == "completed" else why_exhausted(space)
+        return Judged(level="doubtful" if unscored else "good", word=outcome, text=f"{text}{unscored}")
+    if outcome == "aborted":
+        return Judged(level="bad", word=outcome, text=f"It was ended{because}. {left:,} trials are left.{unscored}")
+    if not left:
+        return Judged(level="doubtful", word=outcome, text=f"It ended behind its last trial{because}.{unscored}")
+    how = f"{left:,} trials are left; resume goes on."
+    return Judged(level="doubtful", word=outcome, text=f"It ended before its last trial{because}. {how}{unscored}")
+
+
+def _unscored(stands: Status) -> str:
+    """A sentence on the finalists without figures; empty where there are none."""
+    if not stands.unscored:
+        return ""
+    some = ", ".join(stands.unscored) if len(stands.unscored) <= _MOST_NAMED else f"{len(stands.unscored):,}"
+    return f" Not scored of the best: {some}; rerun does it."
+
+
+def why_no_best(rows: Sequence[LeaderboardRow]) -> Judged:
+    """Return why there is no best trial."""
+    statuses = Counter(row.status for row in rows)
+    if not rows:
+        why = "No trial was proposed: the ledger has its header and nothing else."
+    elif statuses["running"] or statuses["pending"] or statuses["interrupted"]:
+        why = "No trial has completed yet."
+    elif statuses["completed"]:
+        why = "No completed trial has a finite validation bound."
+    else:
+        why = "No trial completed: see how each ended on the leaderboard, and its error."
+    return Judged(level="unknown", word="There is no best trial", text=why)
+
+
+def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[str]) -> list[Tile]:
+    """Return the figures of the best trial with what each rests on."""
+    bound = (
+        *_bits(best.validation_bits_per_dim),
+        f"{best.validation_images or 0:,} images",
+        f"epoch {best.best_epoch} of {best.epochs}",
+    )
+    found = [Tile(label="validation −ELBO", value=number(best.validation_negative_elbo), foot=bound)]
+    estimates = {} if evaluation is None else test_estimates(evaluation, show)
+    beside = best.nll_importance_sampling_on_hais_images
+    found += [
+        _estimate_tile(name, estimates[method], beside if method == "hais" else None)
+        for method, name in METHODS.items()
+        if method in estimates
+    ]
+    if not estimates:
+        found.append(Tile(label="test NLL", value="–", foot=("not scored on test images",)))
+    sampled = None if best.retrained is None else best.retrained.nll_importance_sampling
+    if sampled is not None:
+        foot = (
+            *_bits(sampled.bits_per_dim),
+            f"mean over {sampled.seeds} seeds, ± one seed's standard deviation",
+            f"{sampled.images or 0:,} images",
+            f"{sampled.samples or 0:,} samples",
+        )
+        error = None if sampled.error is None else number(sampled.error)
+        found.append(Tile(label="retrained test NLL, IS", value=number(sampled.value), error=error, foot=foot))
+    return found
+
+
+def _bits(bits_per_dim: float | None) -> list[str]:
+    """Bits per dimension, for the foot of a tile; nothing of images that are bits."""
+    return [] if bits_per_dim is None else [f"{bits_per_dim:.3f} bits/dim"]
+
+
+def _estimate_tile(name: str, estimate: Estimate, sampled: Figure | None) -> Tile:
+    """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
+    foot = [*_bits(estimate.bits_per_dim), f"{estimate.images:,} images", readable_settings(estimate.settings)]
+    if sampled is not None:
+        foot.append(f"IS on the same: {number(sampled.value)}")
+    return Tile(
+        label=name,
+        value=number(estimate.nll),
+        error=number(estimate.standard_error),
+        foot=tuple(foot),
+        untrusted=estimate.untrusted_share,
+    )
+
+
+def facts(rows: Sequence[LeaderboardRow], asked: int, gpu_seconds: float, scored: int) -> list[str]:
+    """Return how far the sweep is, in short pieces."""
+    ended = sum(row.status in _ENDED for row in rows)
+    seconds = sum(row.training.seconds for row in rows if row.training is not None)
+    found = [f"{ended:,} of {asked:,} trials have ended", f"{duration(seconds)} of training"]
+    if gpu_seconds:
+        found.append(f"{gpu_seconds / 3600:.2f} GPU-hours")
+    return [*found, f"{scored:,} scored on test images"]
+
+
+def failures(rows: Sequence[LeaderboardRow]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the last lines of the errors, each once, with the trials they ended."""
+    by_error: dict[str, list[str]] = {}
+    for row in rows:
+        if row.error and row.status in ("failed", "oom", "diverged"):
+            by_error.setdefault(row.error, []).append(row.trial)
+    shown = [(error, tuple(trials)) for error, trials in list(by_error.items())[:_MOST_ERRORS]]
+    if len(by_error) > _MOST_ERRORS:
+        shown.append((f"{len(by_error) - _MOST_ERRORS:,} other errors", ()))
+    return shown
+
+
+def population(state: LedgerState) -> str:
+    """Return what to keep in mind of trials that went on from copies of others; nothing in other sweeps."""
+    copies = sum(len(trial.donors) for trial in state.trials)
+    if not copies:
+        return ""
+    return (
+        f"A population: {copies:,} times a trial went on from a copy of another, with new settings. A trial's values "
+        "are those it ended with, and its curve is the history of the weights it ended with, so single values say "
+        "less here."
+    )
+
+
+def estimators_note(evaluations: Mapping[str, Evaluation]) -> str:
+    """Return how to read test figures and diagnostics."""
+    if not evaluations:
+        return "No trial has been scored on test images yet."
+    said = [
+        f"A figure counts as trusted when at most {TRUSTED_SHARE:.0%} of its images are untrusted (their {UNEVEN}), "
+        f"and as not to be trusted above {DOUBTFUL_SHARE:.0%}. “Half the effort” is what half of the samples or chains "
+        "would have said, less the figure: far from 0 means bias, near 0 does not rule it out.",
+        "Lines are one standard error over images; a hollow mark is a figure whose weights say not to trust it. "
+        "Methods may rest on different numbers of images, so compare within a method.",
+    ]
+    if not any(evaluation.sandwiches for evaluation in evaluations.values()):
+        said.append("hais_gap: not measured; Environment has the command.")
+    if len(evaluations) > MOST_TRIALS:
+        said.append(f"The best {MOST_TRIALS} of {len(evaluations):,} scored trials are shown.")
+    dimensions = next((each.dimensions for found in evaluations.values() for each in found.estimates), None)
+    return " ".join(said) + nats_note(dimensions)
+
+
+def what_is_left(
+    stands: Status, sweep: StoredSweep, evaluations: Mapping[str, Evaluation]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield what there is to do about a sweep at which no driver works, and the words that do it."""
+    if stands.driver is not None:
+        return
+    is_exhausted = stands.ended_as is not None and stands.ended_as.outcome == "exhausted"
+    if stands.ended < stands.trials and not is_exhausted:
+        yield "Go on with the sweep", ["resume", *resume_options(sweep.space, sweep.state)]
+    if stands.unscored:
+        yield "Score what is not scored", ["rerun"]
+    if evaluations and not any(evaluation.sandwiches for evaluation in evaluations.values()):
+        yield "Measure hais_gap", ["rerun", "--sandwich", "100"]
+
+
+def environment(
+    name: str, space: SearchSpace, state: LedgerState, environments: Sequence[Environment]
+) -> dict[str, str]:
+    """Return what the sweep searched and ran on: names and texts."""
+    header, data = state.header, space.base.data
+    return {
+        "sweep": f"{name}, begun {header.created}",
+        "search": f"sampler {space.sweep.sampler}, scheduler {space.sweep.scheduler}, {space.sweep.trials:,} trials",
+        "data": f"{data.source}, {data.held_out:,} validation images",
+        "seeds": f"sweep {header.seed}, split {data.split_seed}, binarisation {data.binarisation_seed}, evaluation "
+        f"{space.base.evaluation.seed}; each trial's own stands in its view and in leaderboard.csv",
+        "devices": _devices(state),
+        **_recorded(environments),
+    }
+
+
+def _devices(state: LedgerState) -> str:
+    devices = Counter(trial.finished.device for trial in state.finished if trial.finished and trial.finished.device)
+    if not devices:
+        return "not recorded: no trial has ended"
+    return ", ".join(f"{device} ({count:,} trials)" for device, count in devices.most_common())
+
+
+def _recorded(environments: Sequence[Environment]) -> dict[str, str]:
+    if not environments:
+        why = "not recorded: the sweep was begun by an earlier version of the program, or never came to training"
+        return {"versions": why}
+    last = environments[-1]
+    versions = ", ".join(f"{name} {version}" for name, version in last.packages.items())
+    commit = "not in a git repository" if last.commit is None else last.commit[:12]
+    if last.changed:
+        commit += ", with changes that were not committed"
+    found = {
+        "versions": f"Python {last.python}, {versions}" + (f", CUDA {last.cuda}" if last.cuda else ""),
+        "machine": f"{last.system}, {last.cpus} CPU cores",
+        "git commit": commit,
+    }
+    kinds = {each.model_copy(update={"time": ""}).model_dump_json() for each in environments}
+    if len(environments) > 1:
+        same = "the same each time" if len(kinds) == 1 else "not the same each time: this is the last"
+        found["drivers"] = f"{len(environments)}, {same}"
+    return found
