@@ -151,13 +151,15 @@ def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: 
 
 
 def _by_importance(table: TextTable, paths: Sequence[str], keys: int) -> list[int]:
-    """The columns: the keys, figures, parameters, the others, each in the table's order."""
+    """The columns: the keys, likelihoods, other figures, parameters, the rest, each in the table's order."""
     figures = {column for row in table.rows for column, cell in enumerate(row) if isinstance(cell, FigureCell)}
 
     def rank(column: int) -> int:
         if column < keys:
             return 0
-        return 1 if column in figures else 2 if table.header[column] in paths else 3
+        if column in figures:
+            return 1 if "NLL" in table.header[column] else 2
+        return 3 if table.header[column] in paths else 4
 
     return sorted(range(len(table.header)), key=rank)
 

@@ -1,6 +1,7 @@
 """How a sweep stands, read from its folder alone, whether it runs or not; imports neither Ray nor PyTorch."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -150,10 +151,11 @@ def _left(sweep: StoredSweep, now: datetime) -> Span | None:
     starts: dict[str, datetime] = {}
     ended = []
     for event in events[began:]:
-        if isinstance(event, Started):
-            starts[event.trial] = datetime.fromisoformat(event.time)
-        elif isinstance(event, Finished) and (start := starts.pop(event.trial, None)) is not None:
-            ended.append((datetime.fromisoformat(event.time) - start).total_seconds())
+        with suppress(ValueError):  # a time that is none: that trial tells nothing
+            if isinstance(event, Started):
+                starts[event.trial] = datetime.fromisoformat(event.time)
+            elif isinstance(event, Finished) and (start := starts.pop(event.trial, None)) is not None:
+                ended.append((datetime.fromisoformat(event.time) - start).total_seconds())
     running = [_pace(sweep, trial, max((now - start).total_seconds(), 0.0)) for trial, start in starts.items()]
     waiting = sweep.space.sweep.trials - len(sweep.state.finished) - len(running)
     return time_left(ended, running, max(waiting, 0), first.at_a_time) if running or waiting > 0 else None

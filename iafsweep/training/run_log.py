@@ -120,7 +120,7 @@ class Curves:
 
     def add_metrics(self, metrics: EpochMetrics) -> None:
         """Add a point to every curve."""
-        for name, tag in _TAGS.items():
+        for name, tag in TAGS.items():
             if (value := getattr(metrics, name)) is not None:
                 self._writer.add_scalar(tag, value, metrics.epoch)
 
@@ -148,9 +148,11 @@ def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
                 writer.add_scalar(TEST_TAGS[method], each.nll, evaluation.epoch)
 
 
-_TAGS = {
+TAGS = {
     "train_negative_elbo": "bound/train",
     "validation_negative_elbo": "bound/validation",
+    "train_bits_per_dim": "bits_per_dim/train",
+    "validation_bits_per_dim": "bits_per_dim/validation",
     "train_reconstruction": "reconstruction/train",
     "validation_reconstruction": "reconstruction/validation",
     "train_kl": "kl/train",
@@ -174,8 +176,6 @@ TEST_TAGS: dict[Method, str] = {
     "hais": "final/nll_test_hais",
 }
 """The figures that a run ends with, nats per image."""
-
-assert _TAGS.keys() == EpochMetrics.model_fields.keys() - {"epoch"}
 
 
 def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:

@@ -5,9 +5,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 from torch.utils.tensorboard import SummaryWriter
 
-from iafsweep.records import Estimate, Evaluation
+from iafsweep.records import EpochMetrics, Estimate, Evaluation
 from iafsweep.training import RunFolder, Trainer
-from iafsweep.training.run_log import add_test_figures
+from iafsweep.training.run_log import TAGS, add_test_figures
 
 FIGURE = Estimate(
     method="hais", split="test", images=2, nll=91.5, standard_error=1.0, settings="", samples=4, seed=0,
@@ -38,6 +38,10 @@ def test_a_first_epoch_trained_twice_is_shown_once(config, images, tmp_path, cpu
     again.run_epoch()
     again.close()
     assert [point.step for point in events(folder).Scalars("loss/train")] == [1]
+
+
+def test_every_figure_of_an_epoch_has_a_curve():
+    assert TAGS.keys() == EpochMetrics.model_fields.keys() - {"epoch"}
 
 
 def test_a_run_is_a_row_of_the_hparams_tab(config, images, tmp_path, cpu):
