@@ -95,6 +95,8 @@ def _curve(run: RunFolder) -> dict[int, float]:
     return {}
 
 
-def _local(time: str) -> datetime:
-    """A ledger's time as Optuna keeps it: of this place, without saying so."""
-    return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
+def _local(time: str) -> datetime | None:
+    """A ledger's time as Optuna keeps it, of this place without saying so; None if it is none."""
+    with suppress(ValueError):
+        return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
+    return None
