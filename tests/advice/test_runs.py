@@ -1,6 +1,5 @@
 """What messages on single runs advise, done where they advise it; and options that any message names."""
 
-import hashlib
 import os
 import re
 import shlex
@@ -8,14 +7,15 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
 import iafsweep
-from iafsweep.data import mnist
-from iafsweep.errors import DataError, SweepError
+from iafsweep.data.idx_sets import MNIST
+from iafsweep.errors import SweepError
 from iafsweep.sweep.cluster import device, footprint, health_check
 from iafsweep.training import RunFolder, Trainer, tracking
 from tests.advice.conftest import TINY, commands_in
@@ -280,18 +280,17 @@ def test_ray_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     assert cli.sweep("resume", folder.path, "--ray-folder", "/tmp/ray").code == 0
 
 
-@covers("data/mnist.py", "or name another folder with --data-root")
+@covers("data/source.py", "or name another folder with --data-root")
 def test_the_folder_of_data(cli, training, folder, monkeypatch, tmp_path):
     def offline(root):
-        raise DataError(f"no network; {mnist._remedy(root)}")
+        raise OSError("no network")
 
-    monkeypatch.setattr(mnist, "_download", offline)
-    raw = tmp_path / "my data" / mnist.RAW
+    monkeypatch.setattr(MNIST, "download", offline)
+    raw = tmp_path / "my data" / MNIST.folder
     raw.mkdir(parents=True)
-    for name, images in mnist.IMAGES.items():
-        content = struct.pack(">IIII", 2051, images, 28, 28) + bytes(images * 784)
-        (raw / name).write_bytes(content)
-        monkeypatch.setitem(mnist.SHA256, name, hashlib.sha256(content).hexdigest())
+    for file, images in zip(MNIST.files, (60_000, 10_000), strict=True):
+        (raw / file.name).write_bytes(struct.pack(">IIII", 2051, images, 28, 28) + bytes(images * 784))
+    monkeypatch.setattr(MNIST, "files", tuple(replace(file, checksum="") for file in MNIST.files))
     space = shutil.copy(folder.space, tmp_path / "s.toml")
     words = ("launch", space, "--top", 0, "--set")
     said = cli.sweep(*words, "data.source=mnist", "--data-root", "nowhere")
