@@ -1,8 +1,8 @@
 """What a sweep costs beyond training: seconds a trial, memory of the driver, time to resume.
 
-The real trainable, TPE, ledger and Optuna journal; tiny models on small images, one epoch a trial, one trial at a time.
+The real trainable, TPE and ledger; tiny models on small images, one epoch a trial, one trial at a time.
 Beyond training is the wall clock of the driver minus the seconds that trainers report for their epochs, so it holds
-proposing, starting, checkpoints, figures, TensorBoard, ledger and journal. The driver is a process of its own.
+proposing, starting, checkpoints, figures, TensorBoard and ledger. The driver is a process of its own.
 
     python benchmarks/sweep_overhead.py --trials 1000
 """
@@ -118,8 +118,7 @@ def main() -> None:
         print(f"beyond training: {(wall - training) / len(state.finished):.3f} s a trial (start of Ray included)")
         print(f"processor time of the driver, imports included: {first['processor']:.0f} s")
         print(f"memory of the driver, MiB: {first['imported']} after imports, {first['end']} at the end")
-        print(f"ledger {(folder / 'trials.jsonl').stat().st_size / 2**20:.1f} MiB, "
-              f"journal {(folder / 'optuna.journal').stat().st_size / 2**20:.1f} MiB")  # fmt: skip
+        print(f"ledger {(folder / 'trials.jsonl').stat().st_size / 2**20:.1f} MiB")
         more = run_driver(folder, arguments.trials + 1)
         print(f"resume with one more trial: {more['seconds']:.1f} s (start of Ray and that trial included)")
 

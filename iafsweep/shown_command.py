@@ -64,6 +64,12 @@ def install_command(extra: str) -> str:
     return shlex.join([_in_shell(sys.executable, "python"), "-m", "pip", "install", *what])
 
 
+def installed() -> str:
+    """Return the path of the installed command that is the same as the script that was called."""
+    names = next((names for names in _NAMES.values() if Path(sys.argv[0]).name in names), _NAMES["sweep"])
+    return _in_shell(os.path.join(os.path.dirname(sys.executable), names[1]), names[1])
+
+
 def program(which: Which | None = None) -> list[str]:
     """Return the words that call a command line of this package again from the working directory, in the same shell.
 

@@ -13,6 +13,9 @@ from types import FrameType
 REPEAT_SECONDS = 2.0
 """GNU timeout, batch queues and wrappers send the same signal to a process and to its group: that is one wish."""
 
+AGAIN = "Ctrl-C again, two seconds later or more, ends at once"
+"""What stands behind what a program does on a first signal."""
+
 _STDERR = 2
 
 
@@ -173,6 +176,39 @@ def between_steps() -> Iterator[Callable[[], None]]:
     with request.on_signals():
         yield check
     check()
+
+
+@contextmanager
+def told_at_once(tell: Callable[[], object]) -> Iterator[None]:
+    """Call ``tell`` when the first signal comes, whatever the main thread is doing.
+
+    A handler waits until the main thread comes back to Python: from a compiler, a step, Ray. The interpreter's wake-up
+    descriptor does not, and a thread of its own reads it. SIGHUP is told to nobody: there is no terminal any more.
+    """
+    if not _is_main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def listen() -> None:
+        is_told = False
+        while number := os.read(reading, 1):
+            if not is_told and number[0] in (signal.SIGINT, signal.SIGTERM):
+                is_told = True
+                with suppress(OSError):
+                    tell()
+
+    thread = threading.Thread(target=listen, name="signals", daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        thread.join()
+        os.close(reading)
 
 
 def _set(handler: Callable[[int, FrameType | None], None]) -> None:

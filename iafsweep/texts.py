@@ -1,7 +1,8 @@
 """Texts for people that are the same wherever they stand: names of parameters, their values, durations."""
 
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 
 def short_name(path: str, others: Collection[str]) -> str:
@@ -16,18 +17,48 @@ def short_name(path: str, others: Collection[str]) -> str:
     return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in others) == 1), path)
 
 
-def value_text(value: bool | int | float | str | None) -> str:
-    """Return a parameter's value as people read it; a dash where it was inactive.
+def value_text(value: object) -> str:
+    """Return a parameter's value as TOML writes it, floats in four digits; a dash where it was inactive.
 
     Example:
-        >>> [value_text(value) for value in (True, 0.00123456, 64, "mlp", None)]
-        ['true', '0.001235', '64', 'mlp', '-']
+        >>> [value_text(value) for value in (True, 0.00123456, 64, "mlp", [200, 200], ("a",), None)]
+        ['true', '0.001235', '64', 'mlp', '[200, 200]', '["a"]', '-']
     """
     if value is None:
         return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things.
+
+    Example:
+        >>> [counted(count, "trial") for count in (0, 1, 2000)]
+        ['0 trials', '1 trial', '2,000 trials']
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def fitting(widths: Sequence[int], order: Iterable[int], room: int) -> list[int]:
+    """Return the columns of a table that fit, in the table's order.
+
+    Args:
+        widths: of all columns, with what stands between two.
+        order: columns, those that matter most first; one that does not fit leaves its place to the next.
+        room: how wide the table may be.
+
+    Example:
+        >>> fitting([10, 50, 20, 10], [2, 0, 1, 3], 45)
+        [0, 2, 3]
+    """
+    shown: list[int] = []
+    for column in order:
+        if widths[column] <= room:
+            shown.append(column)
+            room -= widths[column]
+    return sorted(shown)
 
 
 def readable_settings(settings: str) -> str:
@@ -40,23 +71,31 @@ def readable_settings(settings: str) -> str:
     return re.sub(r"^\d+(?= samples$)", lambda count: f"{int(count[0]):,}", settings)
 
 
-def seconds_left(done: float, left: float, seconds: float) -> float | None:
-    """Return how long what is left takes at the pace of what was done in ``seconds``; None before there is a pace.
-
-    Example:
-        >>> seconds_left(2, 3, 60.0), seconds_left(0, 3, 60.0)
-        (90.0, None)
-    """
-    return seconds / done * left if done > 0 else None
+Span = tuple[float, float]
+"""Seconds, at least and at most, as far as one can tell."""
 
 
 def duration(seconds: float) -> str:
     """Return seconds as people read them.
 
     Example:
-        >>> [duration(seconds) for seconds in (89, 90, 5399, 5400)]
-        ['89 s', '2 min', '90 min', '1.5 h']
+        >>> [duration(seconds) for seconds in (89, 90, 5399, 5400, 172_800)]
+        ['89 s', '2 min', '90 min', '1.5 h', '2.0 days']
     """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+
+
+def span_text(span: Span) -> str:
+    """Return a time that is not known exactly; one figure where its ends are near each other.
+
+    Example:
+        >>> span_text((100.0, 120.0)), span_text((50.0, 400.0)), span_text((130.0, 170.0)), span_text((130.0, 290.0))
+        ('about 2 min', '50 s to 7 min', 'about 2 min', '2 to 5 min')
+    """
+    low, high = map(duration, span)
+    if span[1] < 1.35 * span[0] or low == high:
+        return f"about {duration(sum(span) / 2)}"
+    (number, unit), (_, other) = low.split(" "), high.split(" ")
+    return f"{number if unit == other else low} to {high}"

@@ -40,7 +40,7 @@ CLI = [
     {"entry"},
 ]
 RAY = {"sweep/cluster", "sweep/tune"}
-OPTUNA = {"sweep/samplers", "sweep/callbacks/optuna_journal.py", "report/importance.py"}
+OPTUNA = {"sweep/samplers", "results/optuna_journal.py", "report/importance.py"}
 LARGEST = {"models": 20, "training": 20, "report": 20}
 
 

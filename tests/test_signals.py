@@ -1,10 +1,13 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
-from iafsweep.signals import HungUp, SignalCount, StopRequest, Terminated
+from iafsweep.signals import HungUp, SignalCount, StopRequest, Terminated, told_at_once
 from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.storage.state import replay
 from iafsweep.sweep.tune.driver import SweepOutcome
@@ -96,3 +99,41 @@ def test_a_stall_is_forgotten_when_tune_begins_anew_and_nothing_else_is():
     stop.give("stopped", "a budget")
     stop.begin()
     assert (stop.cause, stop.ends_running) == ("stopped", True)
+
+
+ACKNOWLEDGED = """
+import hashlib, os, signal, threading, time
+from iafsweep.signals import StopRequest, told_at_once
+
+def send():
+    print("sent", time.monotonic(), flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+
+with told_at_once(lambda: print("told", time.monotonic(), flush=True)), StopRequest().on_signals():
+    threading.Timer(0.1, send).start()
+    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 1_500_000)
+    print("back", time.monotonic(), flush=True)
+"""
+
+
+def test_a_signal_is_told_before_the_main_thread_comes_back_to_python():
+    """While a compiler or a step computes, no handler runs; the thread that tells does, as it lets go of the GIL."""
+    done = subprocess.run([sys.executable, "-c", ACKNOWLEDGED], capture_output=True, text=True, check=True)
+    times = dict(line.split() for line in done.stdout.splitlines())
+    assert list(times) == ["sent", "told", "back"]
+    assert float(times["told"]) - float(times["sent"]) < 0.5
+
+
+def test_it_is_told_once_and_nothing_is_left_behind():
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    told = []
+    with told_at_once(lambda: told.append(True)), StopRequest().on_signals():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        deadline = time.monotonic() + 5
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert told == [True]
+    assert signal.set_wakeup_fd(before) == before
+    assert not [thread for thread in threading.enumerate() if thread.name == "signals"]

@@ -42,6 +42,7 @@ from iafsweep.sweep.storage.stored_sweep import (
     reopen_trials,
 )
 from iafsweep.sweep.tune.options import check_resources
+from iafsweep.texts import counted
 
 if TYPE_CHECKING:
     from iafsweep.sweep.tune.driver import SweepOutcome
@@ -97,7 +98,7 @@ def launch(
     def begin(folder: SweepFolder) -> None:
         if earlier is not None:
             known, ended = warm_start(space, folder, earlier)
-            place.news.message(f"The sampler knows {known} of the {ended} trials of {warm}")
+            place.news.message(f"The sampler knows {known} of the {counted(ended, 'trial')} of {warm}")
 
     with new_folder(runs, name, stem) as path:
         return complete(space, SweepFolder(path), place, begin)
@@ -123,8 +124,8 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Plac
         )
     if wanted <= space.sweep.trials:
         raise UserError(
-            f"--trials {trials}: the sweep has {space.sweep.trials} trials already ({len(sweep.state.trials)} of them "
-            f"proposed); ask for more, as in --trials +50"
+            f"--trials {trials}: the sweep has {counted(space.sweep.trials, 'trial')} already "
+            f"({len(sweep.state.trials)} of them proposed); ask for more, as in --trials +50"
         )
     return complete(with_sweep(space, {**changes, "trials": wanted}), sweep.folder, place)
 
@@ -224,6 +225,9 @@ def complete(
         if own is not None:
             news.message(told(space.base.data, own))
         begin(folder)
+        news.message(
+            "Starting Ray ..." if options.address is None else f"Joining the Ray cluster {options.address} ..."
+        )
         with options.ray() as nodes:
             plan_training(nodes, space.sweep, space.sweep.trials, may_grow=options.wait)  # before anything is made
             outcome = train_sweep(space, folder, images, options, progress)

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from iafsweep.atomic import is_standard_output, writing
+from iafsweep.atomic import is_standard_output, write_text, writing
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import ranked
 from iafsweep.records import Evaluation, PairedDifference, shown_figures
@@ -21,13 +22,14 @@ from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 
 
-def export(folder: Path, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
+def export(folder: Path, csv: Path | None = None, show: Sequence[str] = (), *, optuna: Path | None = None) -> Published:
     """Write the leaderboard of a sweep from what is on disk: CSV, Markdown, the best configuration.
 
     Args:
         folder: the sweep folder.
         csv: where to write the CSV, which is all that is written then; None: in the sweep folder.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
+        optuna: where to write the sweep as an Optuna journal too, for optuna-dashboard.
 
     Raises:
         SweepError, ConfigError: the folder holds no sweep that can be read.
@@ -39,11 +41,27 @@ def export(folder: Path, csv: Path | None = None, show: Sequence[str] = ()) -> P
         csv = None
     if csv is not None:
         _refuse_ours(sweep, csv, "--csv", sweep.leaderboard_csv.name)
+    if optuna is not None:
+        _refuse_ours(sweep, optuna, "--optuna", "optuna.journal")
     stored = read_sweep(sweep)
+    if optuna is not None:
+        _write_journal(stored, optuna)
     try:
         return publish(stored, csv, show)
     except OSError as error:
         raise _not_written("the leaderboard", csv, error) from error
+
+
+def _write_journal(sweep: StoredSweep, to: Path) -> None:
+    from iafsweep.results.optuna_journal import write_journal
+
+    try:
+        with TemporaryDirectory() as scratch:  # Optuna writes a lock beside it
+            written = Path(scratch) / "journal"
+            write_journal(sweep, written)
+            write_text(to, written.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot write {to}: {error}; name another place with --optuna") from error
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import print_anything
+from iafsweep.cli.console import print_anything, said
 from iafsweep.errors import UserError
+from iafsweep.shown_command import installed
 from iafsweep.signals import HungUp, Terminated, raise_at_once
 
 EXIT_CODES = (
@@ -37,7 +38,7 @@ def run(app: typer.Typer) -> None:
     print_anything()
     raise_at_once()
     try:
-        app(prog_name=Path(sys.argv[0]).name)
+        app(prog_name=_completed_name())
     except UserError as error:
         _say_error(str(error))
         sys.exit(USER_ERROR)
@@ -63,10 +64,26 @@ def run(app: typer.Typer) -> None:
         raise
 
 
+def _completed_name() -> str:
+    """The name of the program; of a script, for completion, that of the same command as it is installed.
+
+    A shell completes by the first word of a line, which before a script is the interpreter's.
+    """
+    name = Path(sys.argv[0]).name
+    if not name.endswith(".py") or not {"--install-completion", "--show-completion"}.intersection(sys.argv[1:]):
+        return name
+    command = installed()
+    print(
+        f"Shells complete by a line's first word, here python; this is for the same program as {command}",
+        file=sys.stderr,
+    )
+    return Path(command).name
+
+
 def _say_error(message: str) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console, prefix = Console(stderr=True, highlight=False, soft_wrap=True), "error: "
     console.print("[bold red]error:[/] ", end="")
-    console.print(message, markup=False)
+    console.print(said(console, prefix + message).removeprefix(prefix), markup=False)
 
 
 def code_of(interrupt: BaseException) -> int:

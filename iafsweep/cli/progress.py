@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from iafsweep.api.news import StepNews
+from iafsweep.cli.console import say
 from iafsweep.records import EpochMetrics, bits_text
-from iafsweep.texts import seconds_left
+from iafsweep.texts import Span, duration, span_text
 
 if TYPE_CHECKING:
     from iafsweep.sweep.cluster.actor_pool import UnitsDone
@@ -38,28 +40,38 @@ class Pace:
 
 _EARLY_SHARE, _EARLY_SECONDS = 0.01, 20.0
 """Before either a rate says more of how the work began (a worker's start, one tiny shard) than of how it goes."""
+_SURE_SHARE, _SURE_SECONDS = 0.1, 60.0
+"""Before either the time left may be half of what it seems, or twice."""
 
 
 class Rate:
-    """Evaluations a second since the first update, and the time left at that rate."""
+    """Units a second since the first update, and the time left at that rate."""
 
     def __init__(self) -> None:
         """Begin with nothing known."""
         self._first: tuple[float, int] | None = None
         self._rate = 0.0
         self._share = 0.0
-        self._left: float | None = None
+        self._left: Span | None = None
 
     def update(self, done: int, total: int) -> None:
-        """Take the evaluations done, and of how many; what was done at the first call does not count as speed."""
+        """Take the units done, and of how many; what was done at the first call does not count as speed."""
         now = time.monotonic()
         if self._first is None:
             self._first = now, done
         seconds, here = now - self._first[0], done - self._first[1]
-        is_early = seconds <= 0 or (here < _EARLY_SHARE * total and seconds < _EARLY_SECONDS)
+        is_early = seconds <= 0 or here <= 0 or (here < _EARLY_SHARE * total and seconds < _EARLY_SECONDS)
         self._rate = 0.0 if is_early else here / seconds
         self._share = done / total if total else 1.0
-        self._left = 0.0 if done >= total else (None if is_early else seconds_left(here, total - done, seconds))
+        if done >= total:
+            self._left = 0.0, 0.0
+        elif is_early:
+            self._left = None
+        else:
+            left, doubt = (total - done) / self._rate, 1.0
+            if here < _SURE_SHARE * total and seconds < _SURE_SECONDS:
+                doubt = 2.0
+            self._left = left / doubt, left * doubt
 
     @property
     def speed(self) -> str:
@@ -68,30 +80,54 @@ class Rate:
 
     @property
     def left(self) -> str:
-        """Time left, h:mm:ss; a question mark before it can be known."""
-        if self._left is None:
-            return "?"
-        minutes, seconds = divmod(round(self._left), 60)
-        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        """The time left, in words."""
+        return "time left unknown" if self._left is None else f"{span_text(self._left)} left"
 
     def __str__(self) -> str:
         """Share done, speed and time left, in a line."""
-        return ", ".join(part for part in (f"{self._share:.0%}", self.speed, f"{self.left} left") if part)
+        return ", ".join(part for part in (f"{self._share:.0%}", self.speed, self.left) if part)
+
+
+class _Lines(Progress):
+    """A bar and, below it, a line that says more; both fit a narrow terminal."""
+
+    below = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar, then the line."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.below, style="dim")
 
 
 class _Bar:
-    """A bar on a terminal, with its rate; elsewhere nothing, and lines at a pace."""
+    """A bar on a terminal, with its rate and the time left; elsewhere nothing, and lines at a pace."""
 
-    def __init__(self, console: Console, *columns: ProgressColumn, transient: bool = False) -> None:
+    def __init__(self, console: Console, *, transient: bool = False) -> None:
         self._console = console
         self._pace, self._rate = Pace(), Rate()
-        self._bar = Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=1, speed="", left="?", text="", figures="")
+        self._began = time.monotonic()
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:.0f}%"))
+        self._bar = _Lines(
+            *columns,
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=transient,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=1, left=self._rate.left)
 
     @contextmanager
     def shown(self) -> Iterator[Self]:
+        """Show the bar inside the block."""
         with self._bar:
             yield self
+
+    def _show(self, what: str, done: int, total: int, *below: str) -> None:
+        """Move the bar, and say more below it."""
+        so_far = f"{duration(time.monotonic() - self._began)} so far"
+        self._bar.below = "  ".join(part for part in (*below, so_far) if part)
+        self._bar.update(self._task, description=what, completed=done, total=max(total, 1), left=self._rate.left)
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -113,53 +149,51 @@ class TrainingProgress(_Bar, StepNews):
 
         ``news`` is called after each epoch.
         """
-        super().__init__(
-            console,
-            TextColumn("epoch {task.fields[text]}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TextColumn("left {task.fields[left]}"),
-        )
+        super().__init__(console)
         self._epochs = epochs
         self._batches = batches
         self._steps = done * batches + begun
-        self._figures = ""
+        self._figures: tuple[str, ...] = ()
         self._news = news
-        self._bar.update(
-            self._task, total=epochs * batches, completed=self._steps, text=self._epoch(min(done + 1, epochs))
-        )
+        self._move()
 
     def batch_done(self, images: int) -> None:
         """Move the bar on by one batch; of how many images does not matter to it."""
         self._steps += 1
         # From the end of the first batch: it may compile for minutes, which says nothing of the others.
         self._rate.update(self._steps, self._epochs * self._batches)
-        self._bar.update(self._task, completed=self._steps, left=self._rate.left)
+        self._move()
         if not self._console.is_terminal and self._pace.is_due():
-            self._print_line(-(-self._steps // self._batches), self._figures and f"  after {self._figures}")
+            after = f"after epoch {self._steps // self._batches}:" if self._figures else ""
+            self._print_line(-(-self._steps // self._batches), after)
 
     def epoch_done(self, metrics: EpochMetrics) -> None:
         """Show the figures of an epoch."""
         self._steps = metrics.epoch * self._batches
-        figures = f"train {metrics.train_negative_elbo:.2f}"
+        figures = [f"train {metrics.train_negative_elbo:.2f}", f"{metrics.images_per_second:,.0f} images/s"]
         if metrics.validation_negative_elbo is not None:
             bits = bits_text(metrics.validation_bits_per_dim)
-            figures += f"  validation {metrics.validation_negative_elbo:.2f} nats{bits}"
-        figures += f"  {metrics.images_per_second:,.0f} images/s"
-        self._figures = f"epoch {metrics.epoch}: {figures}"
-        following = self._epoch(min(metrics.epoch + 1, self._epochs))
-        self._bar.update(self._task, completed=self._steps, text=following, figures=f"after {self._figures}")
+            figures.insert(1, f"validation {metrics.validation_negative_elbo:.2f} nats{bits}")
+        self._figures = tuple(figures)
+        self._move()
         if not self._console.is_terminal and (self._pace.is_due() or metrics.epoch == self._epochs):
-            self._print_line(metrics.epoch, f"  {figures}")
+            self._print_line(metrics.epoch)
         self._news()
 
-    def _print_line(self, epoch: int, figures: str) -> None:
-        self._rate.update(self._steps, self._epochs * self._batches)
-        self._line(f"epoch {self._epoch(epoch)}{figures}  {self._rate.left} left")
+    def _move(self) -> None:
+        epoch = min(self._steps // self._batches + 1, self._epochs)
+        compiles = () if self._figures or self._steps else ("the first step may compile",)
+        self._show(
+            f"epoch {epoch}/{self._epochs}",
+            self._steps,
+            self._epochs * self._batches,
+            *(self._figures or compiles),
+        )
 
-    def _epoch(self, number: int) -> str:
-        return f"{number}/{self._epochs}"
+    def _print_line(self, epoch: int, after: str = "") -> None:
+        self._rate.update(self._steps, self._epochs * self._batches)
+        parts = (f"epoch {epoch}/{self._epochs}", *([after] if after else []), *self._figures, self._rate.left)
+        self._line("  ".join(parts))
 
 
 class ScoringProgress(_Bar):
@@ -167,22 +201,15 @@ class ScoringProgress(_Bar):
 
     def __init__(self, console: Console) -> None:
         """Begin with nothing measured."""
-        columns = (
-            TextColumn("scoring {task.fields[text]}"),
-            BarColumn(),
-            TextColumn("{task.percentage:.0f} %  {task.fields[speed]}  left {task.fields[left]}"),
-        )
-        super().__init__(console, *columns, transient=True)
+        super().__init__(console, transient=True)
         self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Take what is being scored, the evaluations done, and of how many."""
         if what != self._what or done == 0:
-            self._what, self._rate = what, Rate()
+            self._what, self._rate, self._began = what, Rate(), time.monotonic()
         self._rate.update(done, total)
-        self._bar.update(
-            self._task, text=what, completed=done, total=total, speed=self._rate.speed, left=self._rate.left
-        )
+        self._show("scoring", done, total, what, self._rate.speed)
         if not self._console.is_terminal and self._pace.is_due():
             self._line(f"scoring {what}: {self._rate}")
 
@@ -192,14 +219,7 @@ class UnitsProgress(_Bar):
 
     def __init__(self, console: Console, title: str) -> None:
         """Begin with nothing done."""
-        super().__init__(
-            console,
-            TextColumn(title),
-            BarColumn(),
-            TextColumn("{task.fields[text]}  {task.fields[speed]}"),
-            TimeElapsedColumn(),
-            TextColumn("left {task.fields[left]}"),
-        )
+        super().__init__(console)
         self._title = title
         self._cost_done = 0
         self._pace = Pace(_LINE_EVERY_SECONDS)
@@ -207,9 +227,9 @@ class UnitsProgress(_Bar):
     @contextmanager
     def shown(self) -> Iterator[Self]:
         """Show the bar inside the block."""
-        if not self._console.is_terminal:
-            self._line(self._title)
+        say(self._console, self._title)
         with super().shown():
+            self._show("scoring", 0, 1, "waiting for a process")
             yield self
 
     def __call__(self, done: UnitsDone) -> None:
@@ -218,14 +238,7 @@ class UnitsProgress(_Bar):
             self._rate = Rate()
         self._cost_done = done.cost_done
         self._rate.update(done.cost_done, done.cost_total)
-        units = f"{done.done}/{done.total} shards"
-        self._bar.update(
-            self._task,
-            completed=done.cost_done,
-            total=max(1, done.cost_total),
-            text=units,
-            speed=self._rate.speed,
-            left=self._rate.left,
-        )
+        waits = "" if done.name else "waiting for a process"
+        self._show("scoring", done.cost_done, done.cost_total, self._rate.speed or waits)
         if not self._console.is_terminal and (self._pace.is_due() or done.done == done.total):
-            self._line(f"  {units}, {self._rate}")
+            self._line(f"  {self._rate}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +28,7 @@ from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.shown_command import run_command
-from iafsweep.signals import leaving_at_once
+from iafsweep.signals import AGAIN, leaving_at_once, told_at_once
 
 if TYPE_CHECKING:
     from iafsweep.data import TrainingImages
@@ -137,9 +137,25 @@ class RunOutput(RunNews):
     def __init__(self, console: Console, news: Callable[[], None]) -> None:
         self._console = console
         self._news = news
+        self._is_training = False
+        self._loading = ExitStack()
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Say that images are read and the model is built, until there is something else to say."""
+        with self._loading:
+            self._loading.enter_context(loading("images and model"))
+            yield
+
+    def stopping(self) -> None:
+        """Say that a signal was heard, and what is still done."""
+        self._loading.close()
+        saving = f": the run saves after the current step; {AGAIN}" if self._is_training else ""
+        say(self._console, f"\nStopping{saving}")
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
         """Print what is trained, and show how far it is."""
+        self._loading.close()
         say(
             self._console,
             f"Training {trainer.folder.path} on {trainer.place}: {trainer.parameters:,} parameters, "
@@ -149,10 +165,12 @@ class RunOutput(RunNews):
             self.note(trainer.note)
         training = trainer.config.training
         done, begun = trainer.epochs_done, trainer.batches_begun
+        self._is_training = True
         return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
         """Print whether it ended early, and what is wrong with its bounds."""
+        self._is_training = False
         if trainer.end_note:
             self.note(trainer.end_note)
         if trainer.bounds_note:
@@ -160,10 +178,12 @@ class RunOutput(RunNews):
 
     def note(self, text: str) -> None:
         """Print it."""
+        self._loading.close()
         say(self._console, f"Note: {text}")
 
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
         """Show how far it is."""
+        self._loading.close()
         return ScoringProgress(self._console).shown()
 
 
@@ -199,14 +219,14 @@ def train_and_score(
 
     output = RunOutput(console, news)
     try:
-        with errors.faults_in_words(folder.path, going_on):
+        with errors.faults_in_words(folder.path, going_on), told_at_once(output.stopping), output.preparing():
             if evaluate_only:
                 figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:
                 figures = api.train(
                     config, folder, root, images=images, device=device, threads=threads, resume=resume, news=output
                 )
-            console.print(tables.figures_table(figures.estimates))
+            tables.print_figures(console, figures.estimates)
             for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
                 say(console, line)
             say(console, f"Checkpoint {figures.checkpoint} (epoch {figures.epoch}). Run folder: {folder.path}")

@@ -27,9 +27,10 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.shown_command import sweep_command
-from iafsweep.signals import between_steps
+from iafsweep.signals import AGAIN, between_steps, told_at_once
 from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
 from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
+from iafsweep.sweep.callbacks.running import RunningTrials
 from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import resume_command
@@ -50,7 +51,8 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on:
     """
     output = SweepOutput(machine, make_console(), going_on)
     try:
-        end = work(Place(machine.options, machine.data_root, output, machine.data_path))
+        with output.acknowledging():
+            end = work(Place(machine.options, machine.data_root, output, machine.data_path))
         with faults_in_words(end.results.folder.path, lambda: output.going_on):
             output.print_end(end)
         code = end.exit_code
@@ -76,6 +78,13 @@ class SweepOutput(SweepNews):
         self._space: SearchSpace | None = None
         self._machine, self._console, self._going_on = machine, console, going_on
         self._tracking: SweepTracking | None = None
+        self._stopping = "nothing was made yet"
+
+    @contextmanager
+    def acknowledging(self) -> Iterator[None]:
+        """Say at once of Ctrl-C or SIGTERM that it was heard, and what is still done."""
+        with told_at_once(lambda: self.message(f"\nStopping: {self._stopping}; {AGAIN}")):
+            yield
 
     @property
     def going_on(self) -> str:
@@ -110,10 +119,11 @@ class SweepOutput(SweepNews):
     def working(self, space: SearchSpace, folder: SweepFolder) -> Iterator[SweepCallback]:
         """Print where; trials are a live table on a terminal, a line each elsewhere."""
         self._space = space
+        self._stopping = "running trials save, which takes about 20 s at most"
         self.message(f"Sweep folder: {folder.path}")
+        running, paths = RunningTrials(space, folder), [parameter.path for parameter in space.parameters]
         is_live = self._console.is_terminal
-        dimensions = space.base.image_format.dimensions
-        progress = LiveProgress(self._console, dimensions) if is_live else PlainProgress(self.message, dimensions)
+        progress = LiveProgress(running, paths, self._console) if is_live else PlainProgress(running, self.message)
         with (
             faults_in_words(folder.path, lambda: self.going_on),
             tracked_sweep(self._machine.tracker, space, folder, progress) as tracking,
@@ -134,12 +144,11 @@ class SweepOutput(SweepNews):
         if outcome.status == "exhausted":
             self.message(f"{why_exhausted(space)} The sweep is exhausted.")
         if outcome.status == "stopped":
-            assert self.folder is not None
-            going_on = self._going_on or resume_command(self.folder, space, outcome.state)
-            self.message(f"The sweep is stopped: {outcome.reason}. To go on:\n  {going_on}")
+            self.message(f"The sweep is stopped: {outcome.reason}.")
 
     def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
         """Show how much of it is done."""
+        self._stopping = "results that are done are kept"
         which = ", ".join(trials) if named else f"the best {len(trials)} of the trials"
         return UnitsProgress(self._console, f"Scoring {which} on test images").shown()
 
@@ -153,33 +162,43 @@ class SweepOutput(SweepNews):
             self._tracking.scored(runs)
 
     def print_end(self, end: SweepEnd) -> None:
-        """Print what a sweep leaves, or why it ended before its time and how to go on."""
+        """Print what a sweep leaves, or why it ended before its time; how to go on is last."""
         outcome = end.training
         if outcome.status == "aborted":
             self.message(report_line(end.results))
             self.problem("Trial after trial failed in the same place; the sweep is stopped:")
             self._console.print(outcome.error, markup=False)
-            self.message(f"When that is mended:\n  {self.going_on}")
         elif outcome.status == "interrupted":
             self.message(report_line(end.results))
-            self.print_interrupted()
         else:
-            self.print_scored(end.results, end.exit_code)
+            print_results(self._console, end.results)
         if end.of is not None:
             self._console.print()
             print_leaderboard(self._console, end.of.folder, end.of.leaderboard)
             self.message(report_line(end.of))
+        if outcome.status == "aborted":
+            self.message(f"When that is mended:\n  {self.going_on}")
+        elif outcome.status == "stopped" and end.exit_code <= _BY_SIGNAL:
+            assert self.folder is not None
+            assert self._space is not None
+            going_on = self._going_on or resume_command(self.folder, self._space, outcome.state)
+            self.message(f"The sweep is stopped: {outcome.reason}. To go on:\n  {going_on}")
+        elif end.exit_code > _BY_SIGNAL:
+            self.print_interrupted()
 
     def print_scored(self, results: SweepResults, code: int) -> None:
         """Print what a sweep leaves whose best were scored; a code above 128: that was interrupted."""
-        if code > 128:
-            self.message(report_line(results))
-            self.print_interrupted()
         print_results(self._console, results)
+        if code > _BY_SIGNAL:
+            self.print_interrupted()
 
     def print_interrupted(self) -> None:
         """Print how to go on."""
         self.message(f"\nInterrupted. To go on:\n  {self.going_on}")
+
+
+_BY_SIGNAL = 128
+"""Exit codes above it are of a signal."""
 
 
 def print_results(console: Console, results: SweepResults) -> None:

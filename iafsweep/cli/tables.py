@@ -1,48 +1,41 @@
-"""Tables for a terminal of 80 columns."""
+"""Tables for terminals, however narrow, and for pipes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 
 from iafsweep.cli.console import say
-from iafsweep.records import METHOD_NAMES, Estimate, SandwichEstimate, TextTable, bits_text
+from iafsweep.records import METHOD_NAMES, Estimate, FigureCell, SandwichEstimate, TextTable, bits_text
 from iafsweep.records.trust import FEWEST_CHAINS, level_of
-from iafsweep.texts import readable_settings, short_name
+from iafsweep.texts import counted, fitting, readable_settings, short_name
 
 if TYPE_CHECKING:
     from iafsweep.results.publish import Published
     from iafsweep.sweep.storage.folder import SweepFolder
 
 
-def figures_table(estimates: Sequence[Estimate]) -> Table:
-    """Return the figures of a run, a row each; nats per image, smaller is better."""
-    table = Table(
-        title="nats per image, smaller is better; ± standard error over images",
-        caption="estimator: standard error from the estimator's own randomness",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for heading in ("figure", "images"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("nats", "estimator", "untrusted"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for estimate in estimates:
-        table.add_row(
+def print_figures(console: Console, estimates: Sequence[Estimate]) -> None:
+    """Print the figures of a run, a row each; nats per image, smaller is better."""
+    rows = tuple(
+        (
             _name(estimate),
+            FigureCell(value=estimate.nll, error=estimate.standard_error, details=_bits(estimate)),
             f"{estimate.split} {estimate.images:,}",
-            # Below it, not beside it: a terminal is 80 columns wide.
-            f"{estimate.nll:.2f} ± {estimate.standard_error:.2f}" + bits_text(estimate.bits_per_dim, before="\n"),
-            _text(estimate.estimator_error, ".3f"),
             _text(estimate.untrusted_share, ".0%"),
+            _text(estimate.estimator_error, ".3f"),
         )
-    return table
+        for estimate in estimates
+    )
+    notes = (
+        "Nats per image, smaller is better; ±: standard error over images. Estimator: standard error from the "
+        "estimator's own randomness.",
+    )
+    header = ("figure", "nats", "images", "untrusted", "estimator")
+    print_table(console, TextTable(header=header, rows=rows, notes=notes), ())
 
 
 def search_lines(estimates: Sequence[Estimate]) -> list[str]:
@@ -66,8 +59,8 @@ def search_lines(estimates: Sequence[Estimate]) -> list[str]:
         effort = "temperatures" if estimate.method == "hais" else "samples"
         half = "nothing yet" if last.half_nll is None else f"{abs(last.nll - last.half_nll):.3f}"
         lines.append(
-            f"{_name(estimate)}: {found.target:g} nats {end} with {last.effort:,} {effort} after {len(found.rounds)} "
-            f"round(s): estimator {last.estimator_error:.3f}, all against half {half}, "
+            f"{_name(estimate)}: {found.target:g} nats {end} with {last.effort:,} {effort} after "
+            f"{counted(len(found.rounds), 'round')}: estimator {last.estimator_error:.3f}, all against half {half}, "
             f"{found.network_evaluations:,} evaluations an image in all{remedy}"
         )
     return lines
@@ -99,16 +92,21 @@ def _name(estimate: Estimate) -> str:
     return name if estimate.method == "negative_elbo" else f"{name}, {readable_settings(estimate.settings)}"
 
 
+def _bits(estimate: Estimate) -> tuple[str, ...]:
+    text = bits_text(estimate.bits_per_dim, before="")
+    return (text.strip("()"),) if text else ()
+
+
 def _text(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
 _MISSING_NAMED = 5
 
-_EDGES = 2
-"""Columns of the terminal that a table's left and right edge take."""
+_EDGES, _BETWEEN = 2, "  "
+"""Columns of the terminal that a table's left and right edge take, and what stands between two of its own."""
 
-_LEFT = {"trial", "status"}
+_LEFT = {"trial", "status", "figure", "images"}
 
 
 def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
@@ -125,7 +123,10 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
 
 
 def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:
-    """Print a table of texts; one too wide for the terminal is printed as several, each with the key columns.
+    """Print a table of texts; on a terminal without the columns that have no room, which are named below it.
+
+    What is left out first is whatever is neither a figure with its error nor a parameter; then parameters, the last
+    ones first. Elsewhere a table is whole, however wide, for those who search its lines.
 
     ``paths`` are configuration paths among the headings, cut to what tells them apart; ``keys`` columns in front say
     which row it is.
@@ -133,29 +134,37 @@ def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: 
     headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
     texts = table.texts
     widths = [max(map(cell_len, column)) for column in zip(headings, *texts, strict=True)]
-    for block in _blocks(widths, keys, console.width):
-        columns = [(column, widths[column], headings[column] in _LEFT) for column in block]
-        head, *lines = (_line(row, columns) for row in (headings, *texts))
-        blank = " " * cell_len(head)
-        console.print(f"{blank}\n{head}", style="bold", markup=False, highlight=False, soft_wrap=True)
-        rule = f" {'─' * (len(blank) - 2)} "  # rich's own tables take minutes for ten thousand rows
-        console.print("\n".join((rule, *lines, blank)), markup=False, highlight=False, soft_wrap=True)
+    shown = list(range(len(headings)))
+    if console.is_terminal or console.file.isatty():
+        taken = [width + len(_BETWEEN) for width in widths]
+        shown = fitting(taken, _by_importance(table, paths, keys), console.width - _EDGES + len(_BETWEEN))
+    columns = [(column, widths[column], headings[column] in _LEFT) for column in shown]
+    head, *lines = (_line(row, columns) for row in (headings, *texts))
+    blank = " " * cell_len(head)
+    console.print(f"{blank}\n{head}", style="bold", markup=False, highlight=False, soft_wrap=True)
+    rule = f" {'─' * (len(blank) - 2)} "  # rich's own tables take minutes for ten thousand rows
+    console.print("\n".join((rule, *lines, blank)), markup=False, highlight=False, soft_wrap=True)
+    if left_out := [heading for column, heading in enumerate(headings) if column not in shown]:
+        say(console, f"No room for: {', '.join(left_out)}. A wider terminal, a pipe or a file shows them.", "dim")
     for note in table.notes:
         say(console, note, "dim")
+
+
+def _by_importance(table: TextTable, paths: Sequence[str], keys: int) -> list[int]:
+    """The columns: the keys, likelihoods, other figures, parameters, the rest, each in the table's order."""
+    figures = {column for row in table.rows for column, cell in enumerate(row) if isinstance(cell, FigureCell)}
+
+    def rank(column: int) -> int:
+        if column < keys:
+            return 0
+        if column in figures:
+            return 1 if "NLL" in table.header[column] else 2
+        return 3 if table.header[column] in paths else 4
+
+    return sorted(range(len(table.header)), key=rank)
 
 
 def _line(row: Sequence[str], columns: Sequence[tuple[int, int, bool]]) -> str:
     """A line of a table: of each column its number, its width and whether its texts stand at the left."""
     cells = [(row[column], " " * (width - cell_len(row[column])), at_left) for column, width, at_left in columns]
-    return f" {'  '.join(text + room if at_left else room + text for text, room, at_left in cells)} "
-
-
-def _blocks(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
-    """Columns of each table: the keys, then as many others in turn as fit."""
-    blocks = [list(range(keys))]
-    for column in range(keys, len(widths)):
-        taken = sum(widths[each] + 2 for each in blocks[-1])  # a space beside the text, another between columns
-        if taken + widths[column] + _EDGES > width and len(blocks[-1]) > keys:
-            blocks.append(list(range(keys)))
-        blocks[-1].append(column)
-    return blocks
+    return f" {_BETWEEN.join(text + room if at_left else room + text for text, room, at_left in cells)} "

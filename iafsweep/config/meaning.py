@@ -34,7 +34,7 @@ class Where:
 @cache
 def _format_1() -> dict[str, dict[str, Any]]:
     text = resources.files("iafsweep.config").joinpath("format_1.json").read_text(encoding="utf-8")
-    return {kept: dict(_leaves(values)) for kept, values in json.loads(text).items()}
+    return {kept: dict(flattened(values)) for kept, values in json.loads(text).items()}
 
 
 @cache
@@ -82,7 +82,7 @@ def stored(config: Section, kept: Kept) -> dict[str, Any]:
     A field that is unset and not in the file has its old meaning when it is read, which for most is to be unset.
     """
     values = config.model_dump(mode="json")
-    meanings, leaves = old_meanings(type(config), kept), dict(_leaves(values))
+    meanings, leaves = old_meanings(type(config), kept), dict(flattened(values))
     unset = [path for path, meaning in meanings.items() if meaning is not None and leaves.get(path, meaning) is None]
     return ({"unset": unset} if unset else {}) | without_unset(values)
 
@@ -98,7 +98,7 @@ def identity(config: Section, kept: Kept, within: str = "") -> dict[str, Any]:
         for path, value in _format_1().get(kept, {}).items()
         if path.startswith(within)
     }
-    leaves, later = dict(_leaves(config.model_dump(mode="json"))), _now(type(config))
+    leaves, later = dict(flattened(config.model_dump(mode="json"))), _now(type(config))
     leaves = {path: value for path, value in leaves.items() if path not in where(type(config))}
     told: dict[str, Any] = {}
     for path in [*(each for each in first if each in leaves), *(each for each in leaves if each not in first)]:
@@ -136,7 +136,7 @@ def _subsection(section: type[Section], name: str) -> type[Section] | None:
 def _now(section: type[Section]) -> dict[str, Any]:
     """The old meaning of every field, as JSON has it, were all of them later ones."""
     declared = {path: mark.value for path, mark in _marks(section) if isinstance(mark, Before)}
-    return dict(_leaves(section().model_dump(mode="json"))) | declared
+    return dict(flattened(section().model_dump(mode="json"))) | declared
 
 
 @cache
@@ -153,10 +153,11 @@ def _marks(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", mark
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted path and the value of everything in nested tables."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from flattened(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

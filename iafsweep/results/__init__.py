@@ -2,5 +2,5 @@
 
 ``leaderboard_rows`` a row a trial · ``publish`` leaderboard and best configuration as files · ``status`` how a sweep
 stands · ``comparison`` of two models on the same images · ``model_folder`` a model as one folder to keep,
-``export`` written, with its card.
+``export`` written, with its card · ``optuna_journal`` a sweep for optuna-dashboard.
 """

@@ -14,8 +14,8 @@ from iafsweep.models import VAE, count_parameters
 from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate, bits_text
 from iafsweep.records.trust import TRUSTED_SHARE, UNEVEN
 from iafsweep.results.model_folder import Origin, card_of, weights_of, write_weights
-from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.texts import readable_settings
+from iafsweep.run_files.run_folder import RunFolder, new_folder
+from iafsweep.texts import counted, readable_settings
 from iafsweep.training.checkpoint import load_last
 from iafsweep.version import package_version
 
@@ -36,15 +36,9 @@ def export_model(
     Raises:
         RunFolderError: there is something in the folder already, or it cannot be written.
     """
-    to = Path(os.path.expanduser(to)).absolute()
-    if not to.name:  # the root: nothing can be written beside it first
-        raise RunFolderError(f"{to} is not empty; name a new folder for the model")
+    to = new_folder(to)
     part = RunFolder(to.with_name(f".{to.name}.{os.getpid()}.tmp"))
     try:
-        if to.exists() and not to.is_dir():
-            raise RunFolderError(f"{to} is a file; name a new folder for the model")
-        if to.exists() and any(to.iterdir()):
-            raise RunFolderError(f"{to} is not empty; name a new folder for the model")
         part.path.mkdir(parents=True)
         write_weights(weights_of(part), model, origin)
         write_text(part.config, dump_config(config.published))
@@ -226,8 +220,8 @@ def _training(config: RunConfig, origin: Origin) -> list[str]:
     of = "images of one's own" if data.source == "file" else f"`{data.source}`"
     known = [
         f"{data.training_images:,} training images of {of}, {data.held_out:,} held out (split seed {data.split_seed})",
-        f"{origin.epoch} epochs, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, training seed "
-        f"{training.seed}",
+        f"{counted(origin.epoch, 'epoch')}, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, "
+        f"training seed {training.seed}",
         *_recipe(config),
         f"checkpoint `{origin.checkpoint}` of the run `{_plain(origin.name)}`",
     ]

@@ -1,24 +1,24 @@
 """How a sweep stands, read from its folder alone, whether it runs or not; imports neither Ray nor PyTorch."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
-from iafsweep.records import Evaluation, RunState, without_stamp
+from iafsweep.records import Evaluation, without_stamp
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.running import doing, read_run_state
+from iafsweep.sweep.callbacks.time_left import Pace, pace, time_left
 from iafsweep.sweep.scoring.selection import best_trials, has_own, is_at_its_end, scored_checkpoint
-from iafsweep.sweep.storage.events import Began, Ended, Finished, SweepStatus
+from iafsweep.sweep.storage.events import Began, Ended, Finished, Started, SweepStatus
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
-from iafsweep.texts import seconds_left
-
-StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
+from iafsweep.texts import Span
 
 _THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "stopped"})
 """Ends of training that scoring follows."""
@@ -28,12 +28,14 @@ _THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "sto
 class RunningTrial:
     """A trial that began and has not ended.
 
-    Its epochs and its best validation bound are those of its last checkpoint.
+    Its epochs and its best validation bound are those of its last checkpoint; before the first it is ``starting``,
+    ``compiling`` or ``training``.
     """
 
     trial: str
     epochs: int
     best: float | None
+    doing: str = "training"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Status:
             none while it still trains, or may go on to.
         damaged: of these, those whose figures are there and cannot be read.
         rerun_files: result files of scoring.
-        seconds_left: estimated seconds of training left; None if nothing says.
+        left: between how many seconds of training are left; None if nothing says.
         ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
         was_killed: whether the last driver went without a word, before its training ended.
         problems: what is wrong with the ledger.
@@ -69,7 +71,7 @@ class Status:
     unscored: tuple[str, ...]
     damaged: tuple[str, ...]
     rerun_files: int
-    seconds_left: float | None
+    left: Span | None
     ended_as: Ended | None
     was_killed: bool
     problems: tuple[str, ...]
@@ -92,9 +94,9 @@ def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
         best=None if state.best is None else state.best.finished,
         running=tuple(_running(folder, trial.trial) for trial in state.unfinished if trial.starts),
         unscored=unscored,
-        damaged=tuple(name for name, path in figures.items() if path.exists() and _read(path, Evaluation) is None),
+        damaged=tuple(name for name, path in figures.items() if path.exists() and _figures(path) is None),
         rerun_files=sum(1 for _ in folder.rerun.glob("*.json")),
-        seconds_left=_seconds_left(state, trials, now or datetime.now(UTC)) if driver is not None else None,
+        left=_left(sweep, now or datetime.now(UTC)) if driver is not None else None,
         ended_as=last if isinstance(last, Ended) else None,
         was_killed=driver is None and state.is_open,
         problems=sweep.damage,
@@ -103,9 +105,9 @@ def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
 
 
 def _running(folder: SweepFolder, trial: str) -> RunningTrial:
-    state = _read(folder.trial(trial) / "state.json", RunState)
-    if state is None:
-        return RunningTrial(trial, 0, None)
+    state = read_run_state(folder, trial)
+    if state is None or state.epochs == 0:
+        return RunningTrial(trial, 0, None, doing(state))
     return RunningTrial(trial, state.epochs, None if state.best is None else state.best.validation_negative_elbo)
 
 
@@ -122,29 +124,45 @@ def _unscored(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> tu
 
 def _can_be_scored(folder: SweepFolder, trial: str, end: Finished, space: SearchSpace) -> bool:
     checkpoint = scored_checkpoint(trial, end, space)
-    state = _read(folder.trial(trial) / "state.json", RunState)
+    state = read_run_state(folder, trial)
     there = checkpoint is not None and (folder.path / checkpoint).exists()
     return there and state is not None and is_at_its_end(state, end, space)
 
 
 def _is_scored(run: Path, end: Finished, space: SearchSpace) -> bool:
-    found = _read(run / "evaluation.json", Evaluation)
+    found = _figures(run / "evaluation.json")
     return found is not None and has_own(found, end, space)
 
 
-def _read(path: Path, record: type[StateOrEvaluation]) -> StateOrEvaluation | None:
-    """Return what a file of a run folder holds; None if it is missing or damaged. RunFolder would import PyTorch."""
+def _figures(path: Path) -> Evaluation | None:
+    """Return what an ``evaluation.json`` holds; None if it is missing or damaged. RunFolder would import PyTorch."""
     try:
-        return record.model_validate_json(without_stamp(path.read_bytes())[0])
+        return Evaluation.model_validate_json(without_stamp(path.read_bytes())[0])
     except (OSError, ValidationError):
         return None
 
 
-def _seconds_left(state: LedgerState, trials: int, now: datetime) -> float | None:
-    """Seconds for the trials that are left, as fast as those that ended since the driver began."""
-    began = next((event for event in reversed(state.sessions) if isinstance(event, Began)), None)
-    if began is None:
+def _left(sweep: StoredSweep, now: datetime) -> Span | None:
+    """Between how many seconds the trials that are left take, by those that began since the driver did."""
+    events = sweep.state.events
+    began = next((index for index, event in reversed(list(enumerate(events))) if isinstance(event, Began)), None)
+    if began is None or not isinstance(first := events[began], Began):
         return None
-    ends = sum(trial.finished is not None and trial.finished.time >= began.time for trial in state.finished)
-    left, elapsed = trials - len(state.finished), (now - datetime.fromisoformat(began.time)).total_seconds()
-    return seconds_left(ends, left, max(elapsed, 0.0)) if left > 0 else None
+    starts: dict[str, datetime] = {}
+    ended = []
+    for event in events[began:]:
+        with suppress(ValueError):  # a time that is none: that trial tells nothing
+            if isinstance(event, Started):
+                starts[event.trial] = datetime.fromisoformat(event.time)
+            elif isinstance(event, Finished) and (start := starts.pop(event.trial, None)) is not None:
+                ended.append((datetime.fromisoformat(event.time) - start).total_seconds())
+    running = [_pace(sweep, trial, max((now - start).total_seconds(), 0.0)) for trial, start in starts.items()]
+    waiting = sweep.space.sweep.trials - len(sweep.state.finished) - len(running)
+    return time_left(ended, running, max(waiting, 0), first.at_a_time) if running or waiting > 0 else None
+
+
+def _pace(sweep: StoredSweep, name: str, elapsed: float) -> Pace:
+    run, found = read_run_state(sweep.folder, name), sweep.state.named[name].candidate(sweep.space)
+    if run is None or found is None:
+        return Pace(elapsed)
+    return pace(elapsed, run.seconds - (run.compile_seconds or 0.0), run.epochs, found.config.training.epochs)

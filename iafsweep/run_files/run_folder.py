@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -260,3 +261,20 @@ def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> St
         if first["type"] == "extra_forbidden" and writer not in (Writer(), Writer(FORMAT, VERSION)):
             raise RunFolderError(f"{path} {writer.unknown(f'`{where}`')}; or {remedy}") from None
         raise RunFolderError(f"{path} is damaged, or was written by another version ({said}); {remedy}") from None
+
+
+def new_folder(to: Path) -> Path:
+    """Return the absolute path of a folder that a model is to be written to.
+
+    Raises:
+        RunFolderError: it is a file, or there is something in it.
+    """
+    to = Path(os.path.expanduser(to)).absolute()
+    try:
+        if to.exists() and not to.is_dir():
+            raise RunFolderError(f"{to} is a file; name a new folder for the model")
+        if not to.name or (to.exists() and any(to.iterdir())):  # the root: nothing can be written beside it first
+            raise RunFolderError(f"{to} is not empty; name a new folder for the model")
+    except OSError as error:
+        raise RunFolderError(f"cannot write the model folder {to}: {error}; name another folder") from error
+    return to

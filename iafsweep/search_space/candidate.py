@@ -83,7 +83,22 @@ def relevant_values(config: RunConfig) -> dict[str, Any]:
     without validation images (that of bits which are drawn for training stays); bits drawn anew each epoch and a
     Bernoulli likelihood, which all configurations had once.
     """
-    values = identity(config, "configuration")
+    return _mattering(config, identity(config, "configuration"))
+
+
+def active_values(config: RunConfig) -> dict[str, Any]:
+    """Return the values of ``config`` that do something in it, for people to compare runs by.
+
+    As :func:`relevant_values`, with later fields whatever their value, and with optimiser, schedule and objective where
+    another choice would do the same too.
+    """
+    every = config.model_dump(mode="json")
+    choices = {name: every["training"][name] for name in ("optimiser", "learning_rate_schedule", "objective")}
+    found = _mattering(config, every)
+    return found | {"training": found["training"] | choices}
+
+
+def _mattering(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     return {
         "data": _data(config, values["data"]),
         "model": _model(config, values["model"]),

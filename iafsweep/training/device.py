@@ -16,6 +16,7 @@ from iafsweep.errors import UserError
 from iafsweep.limits import usable_memory
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.records import DeviceChoice
+from iafsweep.texts import counted
 from iafsweep.training.gradient import objective_in
 from iafsweep.training.objective import bound_terms
 
@@ -47,7 +48,7 @@ def device_name(device: torch.device) -> str:
     """Return a name for logs and results, such as ``cuda (NVIDIA H100)`` or ``cpu (2 threads)``."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({torch.get_num_threads()} threads)"
+    return f"{device.type} ({counted(torch.get_num_threads(), 'thread')})"
 
 
 _TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_MAX of malloc.h

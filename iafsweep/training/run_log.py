@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from iafsweep.config import RunConfig, Section, dump_config, field_paths, get_path
+from iafsweep.config import RunConfig, dump_config
+from iafsweep.config.meaning import flattened
 from iafsweep.errors import RunFolderError
 from iafsweep.records import Best, EpochMetrics, Evaluation, Method, bits_text, shown_figures
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.search_space.candidate import active_values
 
 
 class RunLog:
@@ -110,16 +112,17 @@ class Curves:
         """Show the configuration as text and in the HParams tab."""
         config = config.published
         self._writer.add_text("config", "    " + dump_config(config).replace("\n", "\n    "), epoch)
-        experiment, start, self._end = hparams(hyperparameters(config), dict.fromkeys(FINAL_TAGS))
-        for summary in (experiment, start):
-            self._events.add_summary(summary)
+        # Without PyTorch's own word on all runs, which TensorBoard would take from the first it meets: from the runs
+        # themselves it finds which fields differ.
+        _, start, self._end = hparams(hyperparameters(config), {})
+        self._events.add_summary(start)
         self._writer.flush()
 
     def add_metrics(self, metrics: EpochMetrics) -> None:
         """Add a point to every curve."""
-        for name, value in metrics.model_dump(exclude={"epoch"}).items():
-            if value is not None:
-                self._writer.add_scalar(name.replace("_", "/", 1), value, metrics.epoch)
+        for name, tag in TAGS.items():
+            if (value := getattr(metrics, name)) is not None:
+                self._writer.add_scalar(tag, value, metrics.epoch)
 
     def add_image(self, name: str, grid: Tensor, epoch: int) -> None:
         """Add an image grid [C, H, W]."""
@@ -145,29 +148,45 @@ def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
                 writer.add_scalar(TEST_TAGS[method], each.nll, evaluation.epoch)
 
 
-VALIDATION_TAG = "final/validation_negative_elbo"
+TAGS = {
+    "train_negative_elbo": "bound/train",
+    "validation_negative_elbo": "bound/validation",
+    "train_bits_per_dim": "bits_per_dim/train",
+    "validation_bits_per_dim": "bits_per_dim/validation",
+    "train_reconstruction": "reconstruction/train",
+    "validation_reconstruction": "reconstruction/validation",
+    "train_kl": "kl/train",
+    "validation_kl": "kl/validation",
+    "train_loss": "loss/train",
+    "active_units": "posterior/active_units",
+    "learning_rate": "schedule/learning_rate",
+    "kl_weight": "schedule/kl_weight",
+    "gradient_norm": "gradient/norm",
+    "clipped_share": "gradient/clipped_share",
+    "images_per_second": "speed/images_per_second",
+    "seconds": "speed/seconds_per_epoch",
+}
+"""The figures of an epoch, under what they are of."""
+
+VALIDATION_TAG = "final/bound_validation"
 
 TEST_TAGS: dict[Method, str] = {
-    "negative_elbo": "final/test_negative_elbo",
-    "importance_sampling": "final/test_nll_importance_sampling",
-    "hais": "final/test_nll_hais",
+    "negative_elbo": "final/bound_test",
+    "importance_sampling": "final/nll_test_importance_sampling",
+    "hais": "final/nll_test_hais",
 }
-
-FINAL_TAGS = (VALIDATION_TAG, *TEST_TAGS.values())
-"""The scalars that are metrics of a run, nats per image."""
+"""The figures that a run ends with, nats per image."""
 
 
 def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:
-    """Return every field of data, model and training that is set, by its dotted path.
+    """Return every field of data, model and training that does something and is set, by its dotted path.
 
     The number of epochs is left out: a run may go on for more, and TensorBoard keeps what was written first. Lists are
     text, and so are true and false, which TensorBoard would show as 1 and 0.
     """
-    columns = {}
-    for path in field_paths(RunConfig):
-        value = get_path(config, path)
-        is_fixed = path.startswith(("data.", "model.", "training.")) and path != "training.epochs"
-        if is_fixed and value is not None:
+    columns: dict[str, int | float | str] = {}
+    for path, value in flattened(active_values(config)):
+        if path != "training.epochs" and value is not None:
             is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
-            columns[path] = value if is_plain else str(value) if isinstance(value, Section) else json.dumps(value)
+            columns[path] = value if is_plain else json.dumps(value)
     return columns

@@ -21,6 +21,7 @@ from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, bits_per_d
 from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.texts import counted
 from iafsweep.training import checkpoint as checkpoints
 from iafsweep.training.averaging import WeightAverage
 from iafsweep.training.batches import EpochBatches, batch_count
@@ -157,8 +158,8 @@ class Trainer:
         refuse_foreign_checkpoint(saved.config, config, folder)
         if saved.epoch > config.training.epochs:
             raise RunFolderError(
-                f"{folder.path} has trained {saved.epoch} epochs, more than the {config.training.epochs} asked for; "
-                f"ask for at least {saved.epoch}"
+                f"{folder.path} has trained {counted(saved.epoch, 'epoch')}, more than the "
+                f"{config.training.epochs} asked for; ask for at least {saved.epoch}"
             )
         if config.evaluation.checkpoint == "best":
             refuse_lost_best(folder, saved, config)
@@ -181,8 +182,8 @@ class Trainer:
             trainer._log.warn(remark)
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warn(
-                f"trained with {saved.threads} threads before, {torch.get_num_threads()} now: figures may differ in "
-                f"the last digits"
+                f"trained with {counted(saved.threads, 'thread')} before, {torch.get_num_threads()} now: figures may "
+                f"differ in the last digits"
             )
         return trainer
 
@@ -425,7 +426,7 @@ class Trainer:
         Nothing waits for the device but the end: the sums stay on it until all batches have been handed to it, and are
         then read, so that whoever takes the time takes that of the work.
         """
-        training, sums = self.config.training, epoch.sums
+        training, sums, compiled = self.config.training, epoch.sums, self._step.compile_seconds
         weight, count = kl_weight(training, self.epochs_done), self._batches
         self.model.train()
         for batch in epoch.batches:
@@ -433,6 +434,9 @@ class Trainer:
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             sums += self._step(batch, weight)
+            if self._step.compile_seconds > compiled and self._unsaved is None:
+                self._write_state("running")  # who looks sees that it no longer compiles
+            compiled = self._step.compile_seconds
             if self._average is not None:
                 self._average.update(self.epochs_done * count + epoch.batches.done)
             if time.monotonic() >= self._due:

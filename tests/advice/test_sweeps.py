@@ -288,7 +288,7 @@ def test_an_interrupted_retraining_goes_on_to_the_sweeps_own_leaderboard(cli, tr
     assert len(ended(SweepFolder(folder.path / "retrain" / "top1-seeds2"))) == 2
 
 
-@covers("cli/sweep_output.py", "resume_command(self.folder, space, outcome.state)")
+@covers("cli/sweep_output.py", "resume_command(self.folder, self._space, outcome.state)")
 @pytest.mark.parametrize("budget", [("--target", "1000"), ("--gpu-hours", "0.5")])
 @pytest.mark.slow
 def test_a_sweep_that_a_budget_stopped_goes_on(cli, training, folder, budget):

@@ -32,7 +32,7 @@ def folder(tmp_path):
         ledger.append(Began(at_a_time=2, time="2026-01-01T00:00:00+00:00"))
         for number in (1, 2, 3):
             ledger.append(proposed(number))
-            ledger.append(Started(trial=f"t000{number}", time="t"))
+            ledger.append(Started(trial=f"t000{number}", time="2026-01-01T00:00:00+00:00"))
         for row in (finished(1, 91.25), finished(2, 80.0, "stopped")):
             ledger.append(row.model_copy(update={"time": "2026-01-01T00:01:00+00:00"}))
     folder.trial("t0003").mkdir()
@@ -53,9 +53,9 @@ def test_status_of_a_killed_sweep(folder, console, capsys):
     assert "not running" in text
     assert "2 of 4 trials ended: 1 completed, 1 stopped" in text
     assert "best: t0001, 91.25 nats at epoch 4" in text
-    assert "t0003: epoch 3, best bound 88.00 nats" in text
+    assert "t0003: training, epoch 3, best bound 88.00 nats" in text
     assert "the last driver was killed" in text
-    assert shlex.join([*command_line.program(), "resume", str(folder.path)]) in text
+    assert shlex.join([*command_line.program("sweep"), "resume", str(folder.path)]) in text
 
 
 def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):
@@ -64,7 +64,9 @@ def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):
     with folder.lock():
         now = status_of(read_sweep(folder), datetime(2026, 1, 1, 0, 2, tzinfo=UTC))
     assert now.driver.startswith("process ")
-    assert now.seconds_left == 120.0  # two trials in two minutes, two to go
+    assert now.left is not None
+    low, high = now.left
+    assert low < high
     assert not now.was_killed
 
 

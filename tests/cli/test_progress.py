@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import progress
-from iafsweep.cli.progress import Rate, ScoringProgress, UnitsProgress
+from iafsweep.cli.progress import Rate, ScoringProgress, TrainingProgress, UnitsProgress
 from iafsweep.cli.tables import sandwich_lines, search_lines
-from iafsweep.records import Estimate, Round, SandwichEstimate, UntilErrorReport
+from iafsweep.records import EpochMetrics, Estimate, Round, SandwichEstimate, UntilErrorReport
 from iafsweep.report.verdict import verdict_of
 from iafsweep.sweep.cluster.actor_pool import UnitsDone
 
@@ -21,31 +21,34 @@ def clock(monkeypatch):
 def test_rate_counts_from_the_first_update(clock):
     rate = Rate()
     rate.update(500, 10_000)  # done by an earlier call
-    assert (rate.speed, rate.left) == ("", "?")
+    assert (rate.speed, rate.left) == ("", "time left unknown")
     clock[0] = 2.0
     rate.update(1_500, 10_000)
-    assert (rate.speed, rate.left) == ("500 evaluations/s", "0:00:17")
-    assert str(rate) == "15%, 500 evaluations/s, 0:00:17 left"
+    assert (rate.speed, rate.left) == ("500 evaluations/s", "about 17 s left")
+    assert str(rate) == "15%, 500 evaluations/s, about 17 s left"
     clock[0] = 4000.0
     rate.update(2_500, 10_000_000)
-    assert rate.left == "5554:10:00"
+    assert rate.left == "about 231.4 days left"
     rate.update(10, 10)
-    assert rate.left == "0:00:00"
+    assert rate.left == "about 0 s left"
 
 
-def test_a_tiny_beginning_says_nothing_of_the_time_left(clock):
+def test_a_tiny_beginning_says_little_of_the_time_left(clock):
     rate = Rate()
     rate.update(0, 10_000)
     clock[0] = 3.0
     rate.update(99, 10_000)
-    assert str(rate) == "1%, ? left"
-    rate.update(100, 10_000)
-    assert rate.left == "0:04:57"
+    assert str(rate) == "1%, time left unknown"
+    rate.update(200, 10_000)
+    assert rate.left == "74 s to 5 min left"
     rate = Rate()
     rate.update(0, 10_000)
     clock[0] += 20.0
     rate.update(50, 10_000)  # slow, and by now known to be
-    assert rate.left == "1:06:20"
+    assert rate.left == "33 min to 2.2 h left"
+    clock[0] += 50.0
+    rate.update(175, 10_000)
+    assert rate.left == "about 66 min left"
 
 
 def plain():
@@ -58,10 +61,10 @@ def test_scoring_prints_a_line_now_and_then(clock):
     shown("hais test", 0, 1000)
     clock[0] = 20.0
     shown("hais test", 400, 1000)
-    assert console.export_text() == "scoring hais test: 40%, 20 evaluations/s, 0:00:30 left\n"
+    assert console.export_text() == "scoring hais test: 40%, 20 evaluations/s, about 30 s left\n"
 
 
-def test_a_rerun_prints_shards_speed_and_time_left(clock):
+def test_a_rerun_prints_its_share_speed_and_time_left(clock):
     console = plain()
     shown = UnitsProgress(console, "Scoring")
     shown(UnitsDone(2, 4, 200, 1000, ""))
@@ -71,9 +74,55 @@ def test_a_rerun_prints_shards_speed_and_time_left(clock):
     clock[0] = 40.0
     shown(UnitsDone(4, 5, 1000, 2000, "b"))
     assert console.export_text().splitlines() == [
-        "  3/4 shards, 60%, 20 evaluations/s, 0:00:20 left",
-        "  4/5 shards, 50%, 20 evaluations/s, 0:00:50 left",
+        "  60%, 20 evaluations/s, about 20 s left",
+        "  50%, 20 evaluations/s, about 50 s left",
     ]
+
+
+def training(console):
+    shown = TrainingProgress(console, epochs=200, done=80, batches=100)
+    for _ in range(100):
+        shown.batch_done(100)
+    shown.epoch_done(EpochMetrics(
+        epoch=81, kl_weight=1.0, learning_rate=0.1, train_loss=1.0, train_negative_elbo=1234.56, train_reconstruction=1,
+        train_kl=1, validation_negative_elbo=1234.56, images_per_second=123_456.0, seconds=1.0,
+    ))  # fmt: skip
+    return shown
+
+
+def scoring(console):
+    shown = ScoringProgress(console)
+    shown("importance_sampling validation", 1000, 2000)
+    return shown
+
+
+def units(console):
+    shown = UnitsProgress(console, "Scoring t0001")
+    shown(UnitsDone(2, 4, 0, 100_000, ""))
+    shown(UnitsDone(3, 4, 60_000, 100_000, "a"))
+    return shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (training, ["epoch 82/200", "%", "left", "train 1234.56", "validation 1234.56 nats", "123,456 images/s"]),
+        (scoring, ["scoring", "importance_sampling validation", "50%", "left", "so far"]),
+        (units, ["scoring", "60%", "left", "so far"]),
+    ],
+)
+def test_bars_fit_a_narrow_terminal(make, told, width):
+    console = Console(force_terminal=True, width=width, file=io.StringIO(), color_system=None, _environ={})
+    shown = make(console)
+    with console.capture() as captured:
+        console.print(shown._bar.get_renderable())
+    lines = captured.get().splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert "…" not in captured.get()
+    for text in told:
+        assert text in captured.get()
+    assert "━━━━" in lines[0]
 
 
 def estimate(stopped_by):
@@ -94,7 +143,7 @@ def estimate(stopped_by):
 )
 def test_searches_say_how_they_ended(stopped_by, text):
     assert search_lines([estimate(stopped_by), estimate(stopped_by).model_copy(update={"until_error": None})]) == [
-        f"IS, 200 samples: 0.02 nats {text} with 200 samples after 2 round(s): estimator 0.015, all against half "
+        f"IS, 200 samples: 0.02 nats {text} with 200 samples after 2 rounds: estimator 0.015, all against half "
         f"0.010, 12,300 evaluations an image in all"
     ]
 
@@ -132,7 +181,7 @@ def test_a_search_of_one_round_has_nothing_to_compare_with():
     found = estimate("budget").until_error
     first = found.model_copy(update={"rounds": (found.rounds[0].model_copy(update={"half_nll": None}),)})
     (line,) = search_lines([estimate("budget").model_copy(update={"until_error": first})])
-    assert "after 1 round(s): estimator 0.200, all against half nothing yet, " in line
+    assert "after 1 round: estimator 0.200, all against half nothing yet, " in line
 
 
 def test_sandwiches_in_a_line():

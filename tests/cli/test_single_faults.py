@@ -111,7 +111,10 @@ def test_completion_can_be_shown_for_a_shell():
     call = [sys.executable, "run_single.py", "--show-completion", "bash"]
     done = subprocess.run(call, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "_COMPLETE=complete_bash" in done.stdout
+    # A script is called through python, and no shell completes by what stands behind that.
+    assert "_IAFSWEEP_RUN_COMPLETE=complete_bash" in done.stdout
+    assert done.stdout.rstrip().endswith(" iafsweep-run")
+    assert "iafsweep-run" in done.stderr
 
 
 def epoch(number):

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 
 from iafsweep.api import launch, results
@@ -20,10 +22,11 @@ from iafsweep.cli import command_line, single, sweep, sweep_output
 from iafsweep.cli.errors import EXIT_CODES
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.options.scoring import with_hais
-from iafsweep.cli.tables import _blocks, print_table
+from iafsweep.cli.options.sweep import shown_settings, trials
+from iafsweep.cli.tables import print_table
 from iafsweep.config import HaisConfig
 from iafsweep.errors import UserError
-from iafsweep.records import TextTable
+from iafsweep.records import FigureCell, TextTable
 from iafsweep.search_space.files import dump_space
 from iafsweep.shown_command import sweep_command
 from iafsweep.signals import Terminated
@@ -136,25 +139,43 @@ def test_hais_that_is_not_understood(text):
         with_hais(HaisConfig(), "prior:0x1x1")
 
 
-def test_tables_are_split_to_fit_and_names_cut_to_what_tells_them_apart():
-    assert _blocks([2, 10, 10, 10], 1, 80) == [[0, 1, 2, 3]]
-    assert _blocks([2, 10, 10, 10], 1, 30) == [[0, 1, 2], [0, 3]]
-    assert _blocks([2, 10, 10], 1, 28) == [[0, 1, 2]]
-    assert _blocks([2, 10, 10], 1, 27) == [[0, 1], [0, 2]]
-    assert _blocks([2, 50, 10], 1, 30) == [[0, 1], [0, 2]]
+def test_names_are_cut_to_what_tells_them_apart():
     paths = ["model.encoder.kind", "model.decoder.kind", "model.latent_size"]
     assert [short_name(path, paths) for path in paths] == ["encoder.kind", "decoder.kind", "latent_size"]
 
 
-def test_no_text_of_a_table_is_cut_at_any_width():
-    table = TextTable(
-        header=("#", "trial", *(f"heading{'x' * number}" for number in range(8))), rows=(("1", "t0001", *"12345678"),)
+def printed(table, paths, width, *, is_terminal):
+    said = io.StringIO()
+    console = Console(file=said, width=width, force_terminal=is_terminal, color_system=None, _environ={})
+    print_table(console, table, paths, keys=2)
+    return said.getvalue()
+
+
+def wide_table():
+    others = [f"heading{'x' * number}" for number in range(8)]
+    return TextTable(
+        header=("#", "trial", *others, "depth", "bound"),
+        rows=(("1", "t0001", *"12345678", "3", FigureCell(value=101.5, error=0.25)),),
     )
-    for width in range(30, 120):
-        said = io.StringIO()
-        print_table(Console(file=said, width=width), table, [], keys=2)
-        words = said.getvalue().split()
-        assert [each for each in table.header if each not in words] == [], width
+
+
+def test_a_table_too_wide_for_the_terminal_names_what_it_leaves_out():
+    table = wide_table()
+    for width in range(30, 140):
+        text = printed(table, ["depth"], width, is_terminal=True)
+        assert all(len(line) <= width for line in text.splitlines()), width
+        head, row = text.splitlines()[1], text.splitlines()[3]
+        left_out = text.replace("\n", " ").partition("No room for: ")[2].partition(". A wider")[0].split(", ")
+        words = [*head.split(), *filter(None, left_out)]
+        assert sorted(words) == sorted(table.header), width  # each stands in one of the two, whole
+        assert "101.50 ± 0.25" in row  # what matters most goes last
+        assert ("depth" in head) or width < 36
+
+
+def test_a_table_in_a_pipe_is_one_and_whole():
+    head, _, row, *_ = printed(wide_table(), ["depth"], 30, is_terminal=False).splitlines()[1:]
+    assert head.split() == list(wide_table().header)
+    assert row.split() == ["1", "t0001", *"12345678", "3", "101.50", "±", "0.25"]
 
 
 def test_a_table_shows_texts_as_they_are_and_aligned():
@@ -475,3 +496,18 @@ def test_completion_knows_options_spaces_and_fields():
     assert "quick" in complete("iafsweep-sweep launch qu")
     assert "reference" not in complete("iafsweep-sweep launch ref")
     assert "model.latent_size=" in complete("iafsweep-sweep launch quick --set model.lat")
+    assert complete("iafsweep-sweep retry runs/x --status o") == ["oom"]
+
+
+def test_completion_knows_the_trials_and_settings_of_a_sweep(tmp_path):
+    for trial in ("t0001", "t0002", "t0012.old-1"):
+        (tmp_path / "trials" / trial).mkdir(parents=True)
+    figures = {"estimates": [{"settings": "5000 samples"}, {"settings": "posterior 40x4x16"}]}
+    (tmp_path / "trials" / "t0001" / "evaluation.json").write_text(json.dumps(figures))
+    context = typer.Context(typer.main.get_command(sweep.app))
+    context.params = {"folder": str(tmp_path)}
+    assert trials(context, "t0") == ["t0001", "t0002"]
+    assert trials(context, "t0002") == ["t0002"]
+    assert shown_settings(context, "") == ["'5000 samples'", "'posterior 40x4x16'"]
+    context.params = {}
+    assert trials(context, "") == []

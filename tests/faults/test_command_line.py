@@ -169,6 +169,7 @@ def test_stop_from_another_process_and_hours(tmp_path):
     output = budget.communicate(timeout=200)[0]
     assert budget.returncode == 0, output
     assert "The sweep is stopped: the 0.004 hours are used up" in output
+    assert " resume " in output.splitlines()[-1]  # what one needs last is last
     state = read_ledger(folder.ledger)
     assert state.sessions[-1].outcome == "stopped"
     assert len(state.trials) < 40

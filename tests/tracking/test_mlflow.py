@@ -1,6 +1,7 @@
 """MLflow for real, in a file store; skipped where it is not installed."""
 
 import math
+import os
 
 import pytest
 
@@ -78,3 +79,15 @@ def test_a_store_that_cannot_be_reached_is_given_up(tmp_path, monkeypatch):
     mirror = make_mirror("mlflow")
     mirror.news(RunToTrack("k", "run", "", BASE, finish_run(tmp_path / "run")))
     assert mirror.close().startswith("--tracker mlflow is given up (")
+
+
+def test_a_database_elsewhere_leaves_nothing_here(scored_run, tmp_path, monkeypatch):
+    pytest.importorskip("sqlalchemy")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "store").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: os.environ["MLFLOW_TRACKING_URI"])
+    send("mlflow", scored_run, "completed")
+    assert list((tmp_path / "here").iterdir()) == []
+    assert list((tmp_path / "store").rglob("samples.png"))

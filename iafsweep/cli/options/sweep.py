@@ -1,6 +1,9 @@
 """Arguments and options on a sweep: which one, how far it goes, and what its trials get."""
 
+import json
 import re
+import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +14,7 @@ from iafsweep.config import RunConfig, field_paths
 from iafsweep.config.files import bundled_folder, read_toml
 from iafsweep.errors import UserError
 
+_TRIAL = re.compile(r"t\d{4,9}")
 _NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
 
 
@@ -27,6 +31,26 @@ def spaces(typed: str) -> list[str]:
 def fields(typed: str) -> list[str]:
     """Fields of the configuration as `--set` takes them."""
     return [f"{path}=" for path in field_paths(RunConfig) if path.startswith(typed)]
+
+
+def trials(context: typer.Context, typed: str) -> list[str]:
+    """Names of the trials of the sweep that the line names."""
+    folder = Path(context.params.get("folder") or "") / "trials"
+    return sorted(each.name for each in folder.glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
+
+
+def shown_settings(context: typer.Context, typed: str) -> list[str]:
+    """Settings with which figures of the sweep that the line names were measured, quoted for a shell."""
+    found = set()
+    for path in (Path(context.params.get("folder") or "") / "trials").glob("*/evaluation.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found |= {str(each["settings"]) for each in json.loads(path.read_text(encoding="utf-8"))["estimates"]}
+    return [shlex.quote(each) for each in sorted(found) if each and each.startswith(typed.strip("'\""))]
+
+
+def retried(typed: str) -> list[str]:
+    """Statuses of trials that can be run again."""
+    return [status for status in ("oom", "failed", "diverged") if status.startswith(typed)]
 
 
 def _shipped(*, searches: bool) -> list[str]:
@@ -48,6 +72,7 @@ Show = Annotated[
         metavar="SETTINGS",
         help="Show the test figures with these settings, such as `5000 samples` or `posterior 40x4x16`, perhaps with "
         "`on 100 images` behind; default: of each method those on most images, and of these the lowest. Repeatable.",
+        autocompletion=shown_settings,
     ),
 ]
 

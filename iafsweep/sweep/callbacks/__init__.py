@@ -1,5 +1,5 @@
 """Who hears of a sweep, and what ends it.
 
-``base`` what there is to hear, and why a sweep ends · ``progress`` the terminal · ``budget`` when enough
-is spent, and what scoring costs · ``tracker`` MLflow and wandb · ``optuna_journal`` a file for Optuna's dashboard.
+``base`` what there is to hear, and why a sweep ends · ``running`` the trials that run · ``time_left`` of a sweep ·
+``progress`` the terminal · ``budget`` when enough is spent, and what scoring costs · ``tracker`` MLflow and wandb.
 """

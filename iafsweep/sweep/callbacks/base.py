@@ -14,6 +14,9 @@ class SweepCallback:
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Trials are about to start; ``state`` is what earlier drivers did of the ``trials`` asked for."""
 
+    def started(self, trial: str, state: LedgerState) -> None:
+        """A process has begun with a trial, or goes on with it."""
+
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
         """A trial has trained an epoch."""
 
@@ -37,6 +40,11 @@ class CallbackList(SweepCallback):
         """Pass on that trials are about to start."""
         for member in self._members:
             member.begin(plan, state, trials)
+
+    def started(self, trial: str, state: LedgerState) -> None:
+        """Pass on that a trial began."""
+        for member in self._members:
+            member.started(trial, state)
 
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
         """Pass on a trial's epoch."""

@@ -1,8 +1,10 @@
-"""Who hears of a sweep's progress: a live table on a terminal, a line a trial elsewhere."""
+"""Who hears of a sweep's progress: a live table on a terminal, lines elsewhere."""
+
+from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,40 +13,53 @@ from rich.text import Text
 
 from iafsweep.records import nats_text
 from iafsweep.sweep.callbacks.base import SweepCallback
+from iafsweep.sweep.callbacks.running import RunningTrial, RunningTrials
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.storage.events import Finished, ParameterValue
 from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.trial_report import TrialReport
-from iafsweep.texts import duration, seconds_left, short_name
+from iafsweep.texts import counted, fitting, short_name, value_text
 
-_SHOWN = 12
-_Parameters = dict[str, ParameterValue]
+_MOST_RUNNING, _MOST_ENDED, _FEWEST = 40, 12, 3
+_BESIDE = 5
+"""Lines of the terminal that are no trial's."""
+_COLUMNS = ("trial", "status", "epoch", "bound", "best", "seconds")
+_LEFT = {"trial", "status"}
 
 
 class PlainProgress(SweepCallback):
-    """A line for each trial that ends; for logs and pipes. ``dimensions`` are those of images that are not bits."""
+    """A line for each trial that starts or ends; for logs and pipes."""
 
-    def __init__(self, write: Callable[[str], object] = print, dimensions: int | None = None) -> None:
-        self._write, self._dimensions = write, dimensions
+    def __init__(self, running: RunningTrials, write: Callable[[str], object] = print) -> None:
+        self._write, self._running = write, running
         self._trials = 0
-        self._clock = _Clock()
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Print the plan."""
         self._trials = trials
-        self._clock.begin(state)
-        self._write(f"{trials} trials, {len(state.finished)} done; {plan}")
+        self._running.begin(plan.at_a_time)
+        self._write(f"{counted(trials, 'trial')}, {len(state.finished)} done; {plan}")
+
+    def started(self, trial: str, state: LedgerState) -> None:
+        """Print what it is to train."""
+        self._running.started(trial, state)
+        values = state.named[trial].proposed.parameters
+        searched = (f"{short_name(path, values)} = {value_text(value)}" for path, value in values.items())
+        self._write(f"{trial} starts: {', '.join(searched)}")
+
+    def epoch(self, report: TrialReport, state: LedgerState) -> None:
+        """Note how fast it is."""
+        self._running.epoch(report)
 
     def finished(self, row: Finished, state: LedgerState) -> None:
         """Print the trial's line."""
-        done = len(state.finished)
-        left = self._clock.left(state, self._trials)
-        best = None if row.best_value is None else nats_text(row.best_value, self._dimensions)
+        self._running.finished(row.trial)
+        best = None if row.best_value is None else nats_text(row.best_value, self._running.dimensions)
         bound = "" if best is None else f", best bound {best} at epoch {row.best_epoch}"
         error = f": {_last_line(row.error)}" if row.error else ""
         self._write(
-            f"[{done}/{self._trials}] {row.trial} {row.status} after {row.epochs} epochs{bound}, {row.seconds:.1f} s"
-            f"{error}{left}"
+            f"[{len(state.finished)}/{self._trials}] {row.trial} {row.status} after {counted(row.epochs, 'epoch')}"
+            f"{bound}, {row.seconds:.1f} s{error}{self._running.left(state, self._trials)}"
         )
 
     def message(self, text: str) -> None:
@@ -53,96 +68,106 @@ class PlainProgress(SweepCallback):
 
 
 class LiveProgress(SweepCallback):
-    """A table of trials that is redrawn in place. ``dimensions`` are those of images that are not bits."""
+    """A table of trials that is redrawn in place, those that run from their start."""
 
-    def __init__(self, console: Console, dimensions: int | None = None) -> None:
-        self._dimensions = dimensions
-        self._live = Live(console=console, refresh_per_second=4, transient=False)
+    def __init__(self, running: RunningTrials, paths: Sequence[str], console: Console) -> None:
+        """Begin with nothing drawn; ``paths`` are what is searched."""
+        self._console, self._running, self._paths = console, running, paths
         self._plan = ""
         self._trials = 0
-        self._running: dict[str, TrialReport] = {}
-        self._clock = _Clock()
+        self._state: LedgerState | None = None
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._draw)
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
         """Draw the empty table."""
-        self._plan = str(plan)
-        self._trials = trials
-        self._clock.begin(state)
-        self._live.update(self._draw(state))
+        self._plan, self._trials, self._state = str(plan), trials, state
+        self._running.begin(plan.at_a_time)
         self._live.start(refresh=True)
 
+    def started(self, trial: str, state: LedgerState) -> None:
+        """Show that it starts."""
+        self._running.started(trial, state)
+        self._state = state
+
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
-        """Redraw with the trial's new epoch."""
-        self._running[report.trial] = report
-        self._live.update(self._draw(state))
+        """Show the trial's new epoch."""
+        self._running.epoch(report)
+        self._state = state
 
     def finished(self, row: Finished, state: LedgerState) -> None:
-        """Redraw with the trial's end."""
-        self._running.pop(row.trial, None)
-        self._live.update(self._draw(state))
+        """Show the trial's end."""
+        self._running.finished(row.trial)
+        self._state = state
 
     def message(self, text: str) -> None:
         """Print the message above the table."""
-        self._live.console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False)
 
     def end(self) -> None:
         """Leave the last table standing."""
         self._live.stop()
 
-    def _draw(self, state: LedgerState) -> Group:
-        best = state.best
-        table = Table(box=None, pad_edge=False)
-        for name in ("trial", "status", "epoch", "bound", "best", "seconds", "configuration"):
-            table.add_column(name, justify="left" if name in ("trial", "status", "configuration") else "right")
-        ended = state.finished[-max(_SHOWN - len(self._running), 3) :]
-        for trial in ended:
-            row = trial.finished
-            if row is not None:
-                style = "green" if trial is best else None
-                table.add_row(*_cells(row, str(row.epochs), row.value, trial.proposed.parameters), style=style)
-        parameters = {trial.trial: trial.proposed.parameters for trial in state.unfinished}
-        for report in self._running.values():
-            epochs, searched = f"{report.epoch}/{report.epochs}", parameters.get(report.trial, {})
-            table.add_row(*_cells(report, epochs, report.validation_negative_elbo, searched), style="cyan")
-        return Group(table, Text(self._summary(state), style="dim"))
+    def _draw(self) -> Group:
+        if (state := self._state) is None:
+            return Group()
+        running = self._running.all
+        room = max(min(self._console.height - _BESIDE, _MOST_RUNNING), _FEWEST)
+        shown = running[-room:]
+        ended = state.finished[-min(max(room - len(shown), _FEWEST), _MOST_ENDED) :]
+        rows = [_ended(row, trial.proposed.parameters) for trial in ended if (row := trial.finished) is not None]
+        styles = ["green" if trial is state.best else "" for trial in ended] + ["cyan"] * len(shown)
+        rows += [_going(trial) for trial in shown]
+        table, left_out = self._table(rows, styles)
+        return Group(table, *(Text(line, style="dim") for line in self._below(state, len(running), left_out)))
 
-    def _summary(self, state: LedgerState) -> str:
+    def _table(self, rows: Sequence[_Row], styles: Sequence[str]) -> tuple[Table, list[str]]:
+        """The rows in as many columns as fit, and the headings of those that do not."""
+        header = [*_COLUMNS, *(short_name(path, self._paths) for path in self._paths)]
+        texts = [[*row.cells, *(value_text(row.parameters.get(path)) for path in self._paths)] for row in rows]
+        widths = [max(map(len, column)) + 1 for column in zip(header, *texts, strict=True)]
+        columns = fitting(widths, range(len(header)), self._console.width)
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in columns:
+            table.add_column(header[column], justify="left" if header[column] in _LEFT else "right", no_wrap=True)
+        for cells, style in zip(texts, styles, strict=True):
+            table.add_row(*(cells[column] for column in columns), style=style)
+        return table, [name for column, name in enumerate(header) if column not in columns]
+
+    def _below(self, state: LedgerState, running: int, left_out: Sequence[str]) -> Iterator[str]:
+        if not running and len(state.finished) < self._trials:
+            yield "Waiting for a process: Ray starts it, or has no room for a trial yet."
         best = state.best
-        left = self._clock.left(state, self._trials)
         end = None if best is None else best.finished
-        shown = "" if end is None else f", best {end.trial} {nats_text(end.best_value or math.nan, self._dimensions)}"
-        return f"{len(state.finished)} of {self._trials} trials done{shown}; {self._plan}{left}"
+        dimensions = self._running.dimensions
+        shown = "" if end is None else f", best {end.trial} {nats_text(end.best_value or math.nan, dimensions)}"
+        left = self._running.left(state, self._trials)
+        yield f"{len(state.finished)} of {counted(self._trials, 'trial')} done{shown}{left}"
+        yield self._plan
+        if left_out:
+            yield f"No room for: {', '.join(left_out)}"
 
 
-class _Clock:
-    """Estimates the time left from the trials that ended since the beginning."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._before = 0
-
-    def begin(self, state: LedgerState) -> None:
-        self._started = time.monotonic()
-        self._before = len(state.finished)
-
-    def left(self, state: LedgerState, trials: int) -> str:
-        done = len(state.finished)
-        seconds = seconds_left(done - self._before, trials - done, time.monotonic() - self._started)
-        return f", about {duration(seconds)} left" if seconds and seconds > 0 else ""
+@dataclass(frozen=True)
+class _Row:
+    cells: tuple[str, ...]
+    parameters: Mapping[str, ParameterValue]
 
 
-def _cells(row: Finished | TrialReport, epochs: str, bound: float | None, parameters: _Parameters) -> tuple[str, ...]:
-    bounds = ("" if value is None else f"{value:.2f}" for value in (bound, row.best_value))
-    return (row.trial, row.status, epochs, *bounds, f"{row.seconds:.1f}", _in_a_line(parameters))
+def _ended(row: Finished, parameters: Mapping[str, ParameterValue]) -> _Row:
+    cells = (row.trial, row.status, str(row.epochs), _nats(row.value), _nats(row.best_value), f"{row.seconds:.0f}")
+    return _Row(cells, parameters)
 
 
-def _in_a_line(parameters: _Parameters) -> str:
-    """The searched values, each under the shortest end of its path that is no other's."""
-    cells = []
-    for path, value in parameters.items():
-        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
-        cells.append(f"{short_name(path, parameters)}={shown}")
-    return " ".join(cells)
+def _going(trial: RunningTrial) -> _Row:
+    report = trial.report
+    bound, best = (None, None) if report is None else (report.validation_negative_elbo, report.best_value)
+    epochs = f"{trial.epoch}/{'?' if trial.epochs is None else trial.epochs}"
+    seconds = f"{trial.pace.elapsed:.0f}"
+    return _Row((trial.trial, trial.doing, epochs, _nats(bound), _nats(best), seconds), trial.parameters)
+
+
+def _nats(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _last_line(text: str) -> str:

@@ -15,6 +15,7 @@ from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.texts import counted
 
 _DRAWN = 16
 
@@ -67,8 +68,8 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
     if free < needed + floor:
         or_elsewhere = "" if SweepFolder(folder).space.exists() else ", take another --runs folder, or fewer --trials"
         raise SweepError(
-            f"{trials} trials need about {_text(needed)} on disk and {_text(floor)} stay free (sweep.free_disk), but "
-            f"{_existing(folder)} has {_text(free)}; make room{or_elsewhere}"
+            f"{counted(trials, 'trial')} need about {_text(needed)} on disk and {_text(floor)} stay free "
+            f"(sweep.free_disk), but {_existing(folder)} has {_text(free)}; make room{or_elsewhere}"
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.errors import SweepError
 from iafsweep.limits import usable_cpus, usable_memory
+from iafsweep.texts import counted
 
 _MANY = 10**9
 
@@ -45,8 +46,8 @@ class Plan:
     gpus: float
 
     def __str__(self) -> str:
-        trials = "1 trial" if self.at_a_time == 1 else f"{self.at_a_time} trials"
-        return f"{trials} at a time, limited by {self.limited_by} ({self.cpus} CPU, {self.gpus:g} GPU a trial)"
+        share = f"({self.cpus} CPU, {self.gpus:g} GPU a trial)"
+        return f"{counted(self.at_a_time, 'trial')} at a time, limited by {self.limited_by} {share}"
 
 
 def _because(limit: str) -> str:

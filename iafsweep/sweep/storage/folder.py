@@ -25,8 +25,9 @@ class SweepFolder:
 
     ``sweep.toml`` the space as it was launched · ``trials.jsonl`` the ledger · ``trials/<trial>/`` run folders ·
     ``rerun/`` results of the rerun, a file a unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` ·
-    ``report.html`` · ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``optuna.journal`` ·
-    ``driver.lock``. Names that come from files are checked before they become paths.
+    ``report.html`` · ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``driver.lock``.
+
+    Names that come from files are checked before they become paths.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -42,7 +43,6 @@ class SweepFolder:
         self.environment = self.path / "environment.jsonl"
         self.log = self.path / "sweep.log"
         self.scratch = self.path / ".tune"
-        self.journal = self.path / "optuna.journal"
         self.stop_request = self.path / ".stop"
         self.end_trials = self.path / ".end-trials"
         self._driver_lock = self.path / "driver.lock"

@@ -23,7 +23,6 @@ from iafsweep.shown_command import sweep_command
 from iafsweep.signals import StopRequest
 from iafsweep.sweep.callbacks.base import CallbackList, StopReason, SweepCallback
 from iafsweep.sweep.callbacks.budget import BudgetWatch
-from iafsweep.sweep.callbacks.optuna_journal import JournalMirror
 from iafsweep.sweep.cluster.footprint import lack_of_room
 from iafsweep.sweep.cluster.health_check import check_shared_folder
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
@@ -86,7 +85,7 @@ def train_sweep(
                 run = RunFolder(folder.trial(trial.trial))
                 refuse_other_images(run.path, run.read_fingerprints(), images.fingerprints)
             record_environment(folder.environment)
-            callbacks = CallbackList(budget, JournalMirror(space, folder, log), progress)
+            callbacks = CallbackList(budget, progress)
             session = Session(space, folder, images, options, callbacks, budget, ledger, log, request, stop)
             with options.ray() as nodes:
                 return session.run(nodes)

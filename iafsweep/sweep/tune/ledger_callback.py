@@ -13,6 +13,7 @@ from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.trial_report import TrialReport, read_report
 from iafsweep.sweep.tune.scheduler import StallWatch
+from iafsweep.texts import counted
 
 _IDENTICAL = 3
 """So many trials in a row that fail in the same place end the sweep."""
@@ -58,6 +59,7 @@ class Recorder(Callback):
         name = trial.config["trial"]
         self._ledger.append(Started(trial=name, time=now()))
         self._log.info("%s started", name)
+        self._progress.started(name, self._ledger.state)
 
     def on_trial_result(
         self,
@@ -119,7 +121,7 @@ class Recorder(Callback):
         self._ledger.append(row)
         self._folder.take_stop_request(row.trial)  # it came too late, and is not meant for a retry of the trial
         level, said = logging.ERROR if row.status == "failed" else logging.INFO, f": {row.error}" if row.error else ""
-        self._log.log(level, "%s %s after %d epochs%s", row.trial, row.status, row.epochs, said)
+        self._log.log(level, "%s %s after %s%s", row.trial, row.status, counted(row.epochs, "epoch"), said)
         self._progress.finished(row, self._ledger.state)
         self._count_failures(row.status, row.error)
 

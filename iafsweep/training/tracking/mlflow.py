@@ -7,6 +7,7 @@ sent that MLflow would add of its own (user, host, source file): its client is u
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ class MlflowTracker:
         self._client = self._mlflow.MlflowClient()
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "iafsweep")
         found = self._client.get_experiment_by_name(name)
-        self._experiment = self._client.create_experiment(name) if found is None else found.experiment_id
+        self._experiment = self._client.create_experiment(name, **_pictures()) if found is None else found.experiment_id
 
     def open(self, run: RunToTrack) -> MlflowRun:
         """Open a run; one that MLflow has goes on after the last epoch it has."""
@@ -50,12 +51,25 @@ class MlflowTracker:
         made = self._client.create_run(self._experiment, tags=tags, run_name=run.name)
         name = made.info.run_id
         parameter = self._mlflow.entities.Param
-        values = [parameter(path, str(get_path(run.config, path))) for path in field_paths(RunConfig)]
+        values = [parameter(path, _text(get_path(run.config, path))) for path in field_paths(RunConfig)]
         self._client.log_batch(name, params=values)
         return MlflowRun(self._mlflow, self._client, name, 0)
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _text(value: object) -> str:
+    """A value as TOML writes it."""
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _pictures() -> dict[str, str]:
+    """Where a new experiment keeps its pictures: beside a database elsewhere; MLflow would take ``mlruns`` here."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    path = Path(uri.removeprefix("sqlite:///"))
+    is_elsewhere = uri.startswith("sqlite:///") and path.absolute().parent != Path.cwd()
+    return {"artifact_location": (path.absolute().parent / "mlartifacts").as_uri()} if is_elsewhere else {}
 
 
 @final

@@ -110,7 +110,7 @@ def test_a_poorer_rerun_only_adds(ray_cluster, folder):
     run = RunFolder(folder.trial("t0002"))
     first = EVALUATION.model_copy(update={"until_error": EvaluationConfig().until_error})
     (before,), _ = score(folder, 1, ["t0002"], first)
-    assert before.device == "cpu (1 threads)"  # as of a single run
+    assert before.device == "cpu (1 thread)"  # as of a single run
     values = first.model_dump() | {"importance_sampling": {"samples": 2, "images": 60}}
     values["hais"]["enabled"] = values["sandwich"]["enabled"] = False
     poorer, said = EvaluationConfig.model_validate(values), []

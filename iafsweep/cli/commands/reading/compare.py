@@ -12,6 +12,7 @@ from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
+from iafsweep.cli.options.sweep import trials as known_trials
 from iafsweep.config.plugins import plugin_options
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
 from iafsweep.shown_command import sweep_command
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 def compare(
     folder: Folder,
     trials: Annotated[
-        list[str] | None, typer.Argument(help="Trials to compare with the first of them; default: all with figures.")
+        list[str] | None,
+        typer.Argument(
+            help="Trials to compare with the first of them; default: all with figures.", autocompletion=known_trials
+        ),
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Write the differences to this file too; `-`: to standard output alone.")

@@ -18,21 +18,29 @@ def export(
         typer.Option(help="Where to write the CSV; `-`: to standard output alone; default: in the sweep folder."),
     ] = None,
     show: Show = None,
+    optuna: Annotated[
+        Path | None, typer.Option(help="Where to write the trials as an Optuna journal too, for optuna-dashboard.")
+    ] = None,
 ) -> None:
     """Write the leaderboard as CSV and Markdown, and print it.
 
     - `run_sweep.py export runs/quick-1 --csv leaderboard.csv`
     - `run_sweep.py export runs/quick-1 --show "posterior 40x4x16" --show "5000 samples"`
+    - `run_sweep.py export runs/quick-1 --optuna quick-1.journal`
     """
-    export_leaderboard(folder, csv, make_console(csv), show or [])
+    export_leaderboard(folder, csv, make_console(csv), show or [], optuna)
 
 
-def export_leaderboard(folder: Path, csv: Path | None, console: Console, show: Sequence[str] = ()) -> None:
+def export_leaderboard(
+    folder: Path, csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
+) -> None:
     """Write the leaderboard from what is on disk, and print it."""
     from iafsweep.api.results import export
     from iafsweep.cli.tables import print_leaderboard
     from iafsweep.sweep.storage.folder import SweepFolder
 
-    board, sweep = export(folder, csv, show), SweepFolder(folder)
+    board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
     print_leaderboard(console, sweep, board)
     say(console, f"CSV: {csv or sweep.leaderboard_csv}")
+    if optuna is not None:
+        say(console, f"Optuna journal: {optuna}")

@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options.sweep import Folder
+from iafsweep.cli.options.sweep import Folder, trials
 from iafsweep.errors import SweepError
+from iafsweep.run_files.run_folder import new_folder
 from iafsweep.shown_command import sweep_command
 from iafsweep.signals import leaving_at_once
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 def export_model(
     folder: Folder,
     to: Annotated[Path, typer.Option(help="The model's folder, new or empty.")],
-    trial: Annotated[str | None, typer.Option(help="A trial, such as `t0007`; default: the best.")] = None,
+    trial: Annotated[
+        str | None, typer.Option(help="A trial, such as `t0007`; default: the best.", autocompletion=trials)
+    ] = None,
 ) -> None:
     """Write a trial's model to one folder: weights (safetensors), configuration, and a card with its figures.
 
@@ -34,6 +37,7 @@ def export_model(
 
 def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> None:
     """Write the model of a sweep's trial, or of its best, to a folder of its own."""
+    new_folder(to)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api.sweep import load_sweep
     from iafsweep.leaderboard import best_row
@@ -54,6 +58,7 @@ def export_trial(sweep: Path, trial: str | None, to: Path, console: Console) -> 
 
 def export_run(run: Path, to: Path, console: Console) -> None:
     """Write the model of a run folder to a folder of its own."""
+    new_folder(to)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api.run import load_run
 

@@ -7,17 +7,20 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
-from iafsweep.cli.options.sweep import Folder
+from iafsweep.cli.options.sweep import Folder, trials
 from iafsweep.errors import SweepError
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
+from iafsweep.texts import counted
 
 _LINES_OF_ERROR = 20
 
 
 def logs(
     folder: Folder,
-    trial: Annotated[str | None, typer.Argument(help="A trial, such as `t0007`; without one the sweep's log.")] = None,
+    trial: Annotated[
+        str | None, typer.Argument(help="A trial, such as `t0007`; without one the sweep's log.", autocompletion=trials)
+    ] = None,
     lines: Annotated[int, typer.Option(min=1, help="Show the last so many lines.")] = 40,
 ) -> None:
     """Show the log of a trial and the error it ended with, or the log of the sweep.
@@ -41,6 +44,6 @@ def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> 
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]:
             say(console, line)
     if ended is not None:
-        say(console, f"{ended.trial} {ended.status} after {ended.epochs} epochs")
+        say(console, f"{ended.trial} {ended.status} after {counted(ended.epochs, 'epoch')}")
         for line in ended.error.splitlines()[-_LINES_OF_ERROR:]:
             say(console, line)

@@ -14,7 +14,7 @@ from iafsweep.results.status import Status, status_of
 from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep, resume_command
-from iafsweep.texts import duration
+from iafsweep.texts import counted, span_text
 
 _MOST_NAMED = 8
 
@@ -39,15 +39,17 @@ def status_lines(now: Status, going_on: str) -> list[str]:
     running = "not running" if now.driver is None else f"running ({now.driver})"
     lines = [f"{now.folder}: {running}"]
     counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
-    lines.append(f"{now.ended} of {now.trials} trials ended{': ' + counts if counts else ''}")
+    lines.append(f"{now.ended} of {counted(now.trials, 'trial')} ended{': ' + counts if counts else ''}")
     if now.best is not None:
         best = nats_text(now.best.best_value or math.nan, now.dimensions)
         lines.append(f"best: {now.best.trial}, {best} at epoch {now.best.best_epoch}")
-    lines += [f"  {each.trial}: epoch {each.epochs}{_bound(each.best, now.dimensions)}" for each in now.running]
+    lines += [
+        f"  {each.trial}: {each.doing}, epoch {each.epochs}{_bound(each.best, now.dimensions)}" for each in now.running
+    ]
     if now.rerun_files:
-        lines.append(f"{now.rerun_files} results of scoring on disk")
-    if now.seconds_left is not None:
-        lines.append(f"about {duration(now.seconds_left)} of training left")
+        lines.append(f"{counted(now.rerun_files, 'result')} of scoring on disk")
+    if now.left is not None:
+        lines.append(f"{span_text(now.left)} of training left")
     if now.ended_as is not None and now.driver is None:
         because = f": {now.ended_as.reason}" if now.ended_as.reason else ""
         lines.append(f"training ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")

@@ -12,7 +12,7 @@ from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone, with_hais
-from iafsweep.cli.options.sweep import Folder, Share, Top, settings
+from iafsweep.cli.options.sweep import Folder, Share, Top, settings, trials
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, parse_overrides, with_values
 from iafsweep.errors import UserError
@@ -34,7 +34,8 @@ def rerun(
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Score the first so many test images.")] = None,
     trial: Annotated[
-        list[str] | None, typer.Option(help="Score this trial, such as `t0007`, instead of the best. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Score this trial, such as `t0007`, instead of the best. Repeatable.", autocompletion=trials),
     ] = None,
     sandwich: Annotated[
         int | None,

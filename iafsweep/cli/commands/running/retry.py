@@ -6,14 +6,16 @@ import typer
 
 from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
-from iafsweep.cli.options.sweep import Concurrent, Cpus, Folder, Hours, Top
+from iafsweep.cli.options.sweep import Concurrent, Cpus, Folder, Hours, Top, retried
 from iafsweep.signals import leaving_at_once
 
 
 def retry(
     folder: Folder,
     *,
-    status: Annotated[list[str], typer.Option(help="`oom`, `failed` or `diverged`. Repeatable.")],
+    status: Annotated[
+        list[str], typer.Option(help="`oom`, `failed` or `diverged`. Repeatable.", autocompletion=retried)
+    ],
     gpus_per_trial: Annotated[
         float | None, typer.Option(min=0, help="GPUs each of these trials gets; the others keep theirs.")
     ] = None,

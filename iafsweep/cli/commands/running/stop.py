@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
-from iafsweep.cli.options.sweep import Folder
+from iafsweep.cli.options.sweep import Folder, trials
 from iafsweep.errors import SweepError, UserError
 from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -16,7 +16,9 @@ from iafsweep.sweep.storage.stored_sweep import read_sweep
 
 def stop(
     folder: Folder,
-    trial: Annotated[str | None, typer.Option(help="Stop this trial alone, as the scheduler would.")] = None,
+    trial: Annotated[
+        str | None, typer.Option(help="Stop this trial alone, as the scheduler would.", autocompletion=trials)
+    ] = None,
 ) -> None:
     """Ask a running sweep to end in good order, from any machine that sees its folder.
 
