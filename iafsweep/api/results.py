@@ -61,7 +61,7 @@ def _write_journal(sweep: StoredSweep, to: Path) -> None:
             write_journal(sweep, written)
             write_text(to, written.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot write {to}: {error}; name another place with --optuna") from error
+        raise UserError(f"cannot write {to}: {error}; free some room, or name another place") from error
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from iafsweep.api.results import export
-from iafsweep.errors import SweepError
+from iafsweep.errors import SweepError, UserError
 from iafsweep.records import EpochMetrics
 from iafsweep.sweep.storage.events import Finished, Proposed, Reopened, Started, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -95,3 +95,9 @@ def test_a_trial_runs_while_a_driver_does(folder, tmp_path):
 def test_nothing_is_written_into_the_sweep(folder):
     with pytest.raises(SweepError, match="--optuna"):
         export(folder.path, optuna=folder.path / "trials.jsonl")
+
+
+def test_a_place_that_cannot_be_written_is_named(folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write .*name another place"):
+        export(folder.path, optuna=tmp_path / "file" / "journal")
