@@ -279,6 +279,7 @@ def _generators(name: str, run: int, images: int) -> list[torch.Generator]:
 @torch.no_grad()
 def _simulate(model: VAE, noise: Sequence[torch.Generator]) -> SimulatedImages:
     """Draw images from the model with their latents, an exact posterior sample each."""
-    z = torch.cat([model.prior.sample(1, each, torch.float32) for each in noise])
+    like = next(model.parameters())
+    z = torch.cat([model.prior.sample(1, each, like) for each in noise])
     uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in noise])
     return SimulatedImages((uniform < model.decode(z).sigmoid()).float(), z)

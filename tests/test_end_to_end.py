@@ -66,9 +66,13 @@ def test_every_trial_is_a_row_of_tensorboards_hparams_tab(sweep):
         columns = metadata.parse_session_start_info_plugin_data(start).hparams
         assert columns["training.learning_rate"].number_value == pytest.approx(float(row["training.learning_rate"]))
         assert metadata.SESSION_END_INFO_TAG in read.summary_metadata
-        final = {"validation_negative_elbo", "test_negative_elbo", "nll_importance_sampling", "nll_hais"}
-        for name in final:
-            tag = f"final/{name}" if name.endswith("elbo") else f"final/test_{name}"
+        final = {
+            "validation_negative_elbo": "final/bound_validation",
+            "test_negative_elbo": "final/bound_test",
+            "nll_importance_sampling": "final/nll_test_importance_sampling",
+            "nll_hais": "final/nll_test_hais",
+        }
+        for name, tag in final.items():
             shown = [point.value for point in read.Scalars(tag)] if tag in read.Tags()["scalars"] else []
             assert shown == ([pytest.approx(float(row[name]))] if row[name] else [])
 

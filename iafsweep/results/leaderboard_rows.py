@@ -250,8 +250,10 @@ def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], ep
     def value(path: str) -> Any:  # noqa: ANN401 - whatever the field holds
         return parameters.get(path, get_path(space.base, path))
 
-    sections = [family.members[value(family.path)].section for family in (ENCODERS, DECODERS)]
-    normalised = any(section is None or section.normalised for section in sections) or value("model.flow.depth")
+    members = [family.members.get(value(family.path)) for family in (ENCODERS, DECODERS)]  # a plugin's may be unknown
+    normalised = any(each is None or each.section is None or each.section.normalised for each in members) or value(
+        "model.flow.depth"
+    )
     if not normalised or value("model.normalisation") != "batch_norm" or value("training.weight_average"):
         return None
     momentum, batch_size = value("model.batch_norm_momentum"), value("training.batch_size")

@@ -70,6 +70,9 @@ def test_files_are_written_before_anything_is_printed(sweep):
         def write(self, text):
             raise OSError(errno.EIO, "the terminal has gone")
 
+        def isatty(self):
+            return True
+
     for file in (sweep.report, sweep.leaderboard_csv):
         file.unlink(missing_ok=True)
     with pytest.raises(OSError, match="terminal"):

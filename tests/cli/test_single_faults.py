@@ -140,10 +140,10 @@ def test_training_prints_plain_lines_with_the_time_left(monkeypatch):
     shown.epoch_done(epoch(4))
     figures = "train 101.00  validation 102.00 nats  50 images/s"
     assert console.export_text().splitlines() == [
-        "epoch 2/4  ? left",
-        f"epoch 3/4  {figures}  0:00:08 left",
-        f"epoch 4/4  after epoch 3: {figures}  0:00:11 left",
-        f"epoch 4/4  {figures}  0:00:00 left",
+        "epoch 2/4  time left unknown",
+        f"epoch 3/4  {figures}  about 8 s left",
+        f"epoch 4/4  after epoch 3:  {figures}  about 11 s left",
+        f"epoch 4/4  {figures}  about 0 s left",
     ]
 
 

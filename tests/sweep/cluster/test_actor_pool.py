@@ -144,7 +144,7 @@ def test_processes_on_one_gpu_are_kept_to_their_shares(monkeypatch):
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 0)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
     threads = torch.get_num_threads()
-    actor = _Actor(Adder, replace(PLAN, gpus=0.25))
+    actor = _Actor(Adder, replace(PLAN, gpus=0.25), ())
     torch.set_num_threads(threads)
     assert actor._device.type == "cuda"
     assert shares == [pytest.approx(0.95 * 0.25)]

@@ -184,7 +184,7 @@ def test_row_that_is_not_written_whole_is_taken_back(path, monkeypatch):
     with Ledger.open(path) as ledger:
         monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:10]))
         with pytest.raises(
-            SweepError, match=r"cannot write .*is the disk full\?; what it holds is whole, so mend that"
+            SweepError, match=r"cannot write .*is the disk full\?; what it holds is whole: mend that, then go on"
         ):
             ledger.append(Started(trial="t0001", time="t"))
         monkeypatch.undo()

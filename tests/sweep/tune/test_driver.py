@@ -16,6 +16,7 @@ from iafsweep.errors import SweepError
 from iafsweep.search_space.candidate import candidate
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.callbacks.progress import PlainProgress
+from iafsweep.sweep.callbacks.running import RunningTrials
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.storage.events import Finished, Proposed
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -46,7 +47,7 @@ def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
     space = tiny_space(trials=2)
     options = LaunchOptions(node=NODE, open_trainer=open_killed_once)
     lines = []
-    outcome = launch_sweep(space, folder, IMAGES, options, PlainProgress(lines.append))
+    outcome = launch_sweep(space, folder, IMAGES, options, PlainProgress(RunningTrials(space, folder), lines.append))
     assert (outcome.status, outcome.exit_code) == ("completed", 0)
     assert [trial.finished.status for trial in outcome.state.trials] == ["completed"] * 2
     first = outcome.state.trials[0]

@@ -5,12 +5,14 @@ import pytest
 
 from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.callbacks.progress import PlainProgress
+from iafsweep.sweep.callbacks.running import RunningTrials
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Rung, trial_name
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.trial_report import TrialReport
 from iafsweep.sweep.tune.ledger_callback import Recorder, where
 from iafsweep.sweep.tune.scheduler import StallWatch
+from tests.sweep.tiny import tiny_space
 
 pytestmark = pytest.mark.faults
 
@@ -68,7 +70,15 @@ def stop():
 
 @pytest.fixture
 def recorder(folder, ledger, lines, stop):
-    return Recorder(folder, ledger, (2,), PlainProgress(lines.append), logging.Logger("test"), StallWatch(), stop)
+    return Recorder(
+        folder,
+        ledger,
+        (2,),
+        PlainProgress(RunningTrials(tiny_space(), folder), lines.append),
+        logging.Logger("test"),
+        StallWatch(),
+        stop,
+    )
 
 
 def last(ledger):
