@@ -111,6 +111,7 @@ def test_nothing_it_wrote_names_this_machine(sweep):
             assert str(folder) not in file.read_text(), file
 
 
+@pytest.mark.slow
 def test_a_trial_is_what_run_single_would_have_trained(sweep, tmp_path):
     folder, _ = sweep
     best = rows(folder / "leaderboard.csv")[0]["trial"]
@@ -124,6 +125,7 @@ def test_a_trial_is_what_run_single_would_have_trained(sweep, tmp_path):
     assert ours == pytest.approx(theirs, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_export_and_resume_of_a_finished_sweep_change_nothing(sweep, tmp_path):
     folder, _ = sweep
     before = (folder / "leaderboard.csv").read_bytes()
@@ -138,6 +140,7 @@ def test_export_and_resume_of_a_finished_sweep_change_nothing(sweep, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (folder / "rerun").iterdir()} == results
 
 
+@pytest.mark.slow
 def test_a_rerun_scores_more_trials_with_other_settings(sweep, tmp_path):
     folder, _ = sweep
     words = ("--top", 2, "--samples", 7, "--hais", "posterior:3x2x2", "--images", 10)

@@ -83,7 +83,7 @@ STEPS = 8000 // 100
 """Of an epoch."""
 
 
-@pytest.mark.parametrize("epochs", [slow(0), 2, slow(3)])
+@pytest.mark.parametrize("epochs", [slow(0), slow(2), slow(3)])
 def test_killed_in_the_middle_of_an_epoch(config, whole, tmp_path, epochs):
     folder = RunFolder(tmp_path / "run")
     words = command(config, "--run", folder.path)
@@ -199,6 +199,7 @@ def test_until_error_says_which_of_the_two_happened(whole, tmp_path):
     assert folder.simulated.exists()
 
 
+@pytest.mark.slow
 def test_divergence_has_its_own_exit_code(config, tmp_path):
     words = ("--run", tmp_path / "run", "--set", "training.learning_rate=1e30", "--set", "training.kl_warmup_epochs=0")
     done = run(config, *words, code=3)
@@ -267,6 +268,7 @@ def test_mistakes_leave_nothing_behind(config, whole, tmp_path, monkeypatch, cap
     assert {path: path.stat().st_mtime_ns for path in whole[0].path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_truncated_checkpoint_is_never_trained_over(config, whole, tmp_path):
     folder = RunFolder(Path(shutil.copytree(whole[0].path, tmp_path / "run")))
     folder.last.write_bytes(folder.last.read_bytes()[:1000])

@@ -33,6 +33,7 @@ def ctrl_c_after(monkeypatch, epochs):
     monkeypatch.setattr(metrics_file, "append", append_and_interrupt)
 
 
+@pytest.mark.slow
 def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch, capsys):
     often = ("--set", "training.checkpoint_every_epochs=100", "--set", "training.epochs=6", "--threads", "1")
     whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")

@@ -55,6 +55,7 @@ def run(units, folder, heard=None):
     return run_units(units, folder, IMAGES, Adder, PLAN, said.append)
 
 
+@pytest.mark.slow
 def test_units_are_done_once_in_their_order_whatever_dies(ray_cluster, folder, tmp_path):
     pilot, bad = unit(0, 5, tmp_path), unit(5, 6, tmp_path, "raise")
     units = [

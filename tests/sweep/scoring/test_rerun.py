@@ -89,6 +89,7 @@ def test_a_pool_finds_what_one_process_finds(ray_cluster, folder):
         assert before.model_dump(exclude=clock) == after.model_dump(exclude=clock)
 
 
+@pytest.mark.slow
 def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, folder):
     from iafsweep.results.leaderboard_rows import _test_figures
 

@@ -41,6 +41,7 @@ IMAGES = tiny_images()
 NODE = Node("this machine", 2, 0)
 
 
+@pytest.mark.slow
 def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
     """A trial's process is killed with SIGKILL in the middle of an epoch; its metrics are those of a run left alone."""
     folder = SweepFolder(tmp_path / "sweep")
