@@ -192,8 +192,9 @@ class FileSet(ABC):
             self.download(root)
         except (OSError, RuntimeError, ValueError, EOFError) as error:
             missing = " and ".join(path.name for path in self.missing(root))
+            why = " ".join(str(error).split())  # torchvision tells each address it tried in lines of their own
             raise DataError(
-                f"{missing} of {self.title} missing, and no download ({error}); {self.remedy(root)}"
+                f"{missing} of {self.title} missing, and no download ({why}); {self.remedy(root)}"
             ) from error
 
 
