@@ -61,7 +61,26 @@ RECIPES: dict[str, tuple[str, ...]] = {
         "training.objective_samples=5",
         f"training.objective_from_epoch={LAST_TENTH}",
     ),
+    "weight norm": ("model.normalisation=weight_norm",),
+    "no norm": ("model.normalisation=none",),
+    "autoregressive prior": ("model.prior.kind=autoregressive",),
+    "small autoregressive prior": (
+        "model.prior.kind=autoregressive",
+        "model.prior.autoregressive.depth=2",
+        "model.prior.autoregressive.width=160",
+    ),
+    "spline coupling prior": ("model.prior.kind=spline_coupling",),
+    # At equal parameters, as in search_spaces/flows.toml.
+    "planar": ("model.flow.kind=planar", "model.flow.context_size=1120"),
+    "sylvester": ("model.flow.kind=sylvester", "model.flow.context_size=179"),
+    "naf": ("model.flow.kind=naf", "model.flow.made.width=152"),
+    "spline": ("model.flow.kind=spline", "model.flow.made.width=156"),
     "no flow": ("model.flow.depth=0",),
+    "no flow, vamp prior": (
+        "model.flow.depth=0",
+        "model.prior.kind=vamp",
+        "model.prior.vamp.components=100",
+    ),
     "no flow, stl": ("model.flow.depth=0", "training.objective=stl"),
     "no flow, dreg at the end": (
         "model.flow.depth=0",
@@ -158,8 +177,11 @@ def train(
     torch.set_num_threads(1)
     bench, (first, count) = Bench(cache, network, quick), map(int, part.split("/"))
     cache.mkdir(parents=True, exist_ok=True)
-    for recipe in _names(recipes)[first - 1 :: count]:
-        for seed in range(seeds):
+    names = _names(recipes)[first - 1 :: count]
+    for recipe in names:  # all at first, in one quiet go: from then on other work changes nothing
+        typer.echo(f"{recipe}: {_pace(bench, recipe):.1f} s an epoch")
+    for seed in range(seeds):  # every recipe once before any of them again
+        for recipe in names:
             found = bench.known(recipe, seed) or _trained(bench, recipe, seed, seconds)
             typer.echo(
                 f"{bench.name(recipe, seed)}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s"

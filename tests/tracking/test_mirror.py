@@ -29,6 +29,14 @@ def log():
     return []
 
 
+def wait_until(happened):
+    """Wait for what the mirror's thread does."""
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_everything_in_the_folder_is_sent_once_and_in_order(run, log):
     tracker = FakeTracker(log)
     mirror = Mirror("fake", lambda: tracker)
@@ -49,6 +57,7 @@ def test_what_the_tracker_has_is_not_sent_again(run, log):
 def test_figures_are_sent_when_they_come_also_after_the_end(run, log):
     mirror = Mirror("fake", lambda: FakeTracker(log, epochs_sent=2))
     mirror.news(run, "completed")
+    wait_until(lambda: ("key", "completed") in log)
     try:
         run.folder.write_evaluation(figures(2))
         mirror.news(run, "completed")
