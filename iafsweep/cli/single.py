@@ -16,7 +16,7 @@ from iafsweep.cli import errors
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
-from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
+from iafsweep.cli.options.ray import TrackerName, TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
 from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
@@ -116,8 +116,7 @@ def single(
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
     refuse_budget_alone(asked, settings.evaluation.until_error.target)
     console = make_console()
-    run_it = partial(
-        train_and_score,
+    code = train_and_score(
         settings,
         folder,
         device=device,
@@ -127,8 +126,9 @@ def single(
         resume=resume,
         evaluate_only=evaluate_only,
         console=console,
+        tracker=tracker,
     )
-    raise typer.Exit(tracked(tracker, settings, folder, partial(say, console), run_it))
+    raise typer.Exit(code)
 
 
 class RunOutput(RunNews):
@@ -198,12 +198,12 @@ def train_and_score(
     evaluate_only: bool,
     console: Console,
     images: Path | None = None,
-    news: Callable[[], None] = lambda: None,
+    tracker: TrackerName | None = None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    When interrupted, the command that goes on is printed. ``news`` is called after each epoch. ``images``: where images
-    of one's own are; None: where the configuration says.
+    When interrupted, the command that goes on is printed, behind whatever else there is to say. ``images``: where
+    images of one's own are; None: where the configuration says. ``tracker``: where the run is sent too.
     """
 
     def going_on() -> str:
@@ -217,9 +217,11 @@ def train_and_score(
         from iafsweep.cli import tables
         from iafsweep.training import DivergedError
 
-    output = RunOutput(console, news)
     try:
-        with errors.faults_in_words(folder.path, going_on), told_at_once(output.stopping), output.preparing():
+        with errors.faults_in_words(folder.path, going_on), ExitStack() as stack:
+            output = RunOutput(console, stack.enter_context(tracked(tracker, config, folder, partial(say, console))))
+            stack.enter_context(told_at_once(output.stopping))
+            stack.enter_context(output.preparing())
             if evaluate_only:
                 figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:
