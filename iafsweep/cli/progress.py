@@ -245,7 +245,7 @@ class UnitsProgress(_Bar):
         """Begin with nothing done."""
         super().__init__(console)
         self._title = title
-        self._cost_done = 0
+        self._cost_done, self._has_begun = 0, False
         self._pace = Pace(_LINE_EVERY_SECONDS)
 
     @contextmanager
@@ -258,7 +258,10 @@ class UnitsProgress(_Bar):
 
     def __call__(self, done: UnitsDone) -> None:
         """Take how far the rerun is; what earlier calls have done counts as done, not as speed."""
-        if not done.name and done.cost_done != self._cost_done:
+        is_first, self._has_begun = bool(done.name) and not self._has_begun, self._has_begun or bool(done.name)
+        is_small = done.cost_done - self._cost_done < _SURE_SHARE * done.cost_total
+        # What was found done is no speed; and the first small unit's time is that of the start of its process.
+        if (not done.name and done.cost_done != self._cost_done) or (is_first and is_small):
             self._rate = Rate()
         self._cost_done = done.cost_done
         self._rate.update(done.cost_done, done.cost_total)

@@ -97,6 +97,20 @@ def test_a_rerun_prints_its_share_speed_and_time_left(clock):
     ]
 
 
+def test_the_start_of_a_process_is_no_speed_of_a_rerun(clock):
+    console = plain()
+    shown = UnitsProgress(console, "Scoring")
+    shown(UnitsDone(0, 100, 0, 1000, ""))
+    clock[0] = 60.0  # until Ray has started a process
+    shown(UnitsDone(1, 100, 10, 1000, "a"))
+    clock[0] = 71.0
+    shown(UnitsDone(12, 100, 120, 1000, "b"))
+    assert console.export_text().splitlines() == [
+        "  1%, time left unknown",
+        "  12%, 10 evaluations/s, about 88 s left",
+    ]
+
+
 def training(console):
     shown = TrainingProgress(console, epochs=200, done=80, batches=100)
     for _ in range(100):

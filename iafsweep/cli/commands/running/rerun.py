@@ -9,7 +9,7 @@ from rich.console import Console
 
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console
-from iafsweep.cli.errors import faults_in_words
+from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone, with_hais
 from iafsweep.cli.options.sweep import Folder, Share, Top, settings, trials
@@ -101,7 +101,12 @@ def rerun_best(
     with faults_in_words(sweep.folder.path, this_command):
         figures = _figures_asked(asked, hais, overrides)
         place = Place(machine.options, machine.data_root, output, machine.data_path)
-        code, results = api_rerun(sweep, space.sweep, evaluation, place, figures, trials)
+        try:
+            with output.acknowledging():
+                code, results = api_rerun(sweep, space.sweep, evaluation, place, figures, trials)
+        except INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, a second time
+            output.print_interrupted()
+            return code_of(interrupt)
         output.print_scored(results, code)
     return code
 
