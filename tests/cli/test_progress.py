@@ -5,6 +5,7 @@ from rich.console import Console
 
 from iafsweep.cli import progress
 from iafsweep.cli.progress import Rate, ScoringProgress, TrainingProgress, UnitsProgress
+from iafsweep.cli.single import RunOutput
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import EpochMetrics, Estimate, Round, SandwichEstimate, UntilErrorReport
 from iafsweep.report.verdict import verdict_of
@@ -95,6 +96,14 @@ def test_a_rerun_prints_its_share_speed_and_time_left(clock):
         "  60%, 20 evaluations/s, about 20 s left",
         "  50%, 20 evaluations/s, about 50 s left",
     ]
+
+
+def test_who_stops_scoring_hears_what_is_kept():
+    console = plain()
+    output = RunOutput(console, lambda: None)
+    with output.scoring():
+        output.stopping()
+    assert console.export_text() == "\nStopping: what is trained is kept\n"
 
 
 def test_the_start_of_a_process_is_no_speed_of_a_rerun(clock):

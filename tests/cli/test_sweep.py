@@ -418,7 +418,10 @@ def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatc
         address="10.0.0.1:6379", temporary="/r", allow_no_authentication=True, dashboard=True, wait=True, hours=2.5
     )
     machine = Machine(tmp_path / "my data", asked, "mlflow")
-    printed = shlex.split(sweep_command("resume", tmp_path / "runs" / "a b"))
+    folder = tmp_path / "runs" / "a b"
+    folder.mkdir(parents=True)
+    (folder / "sweep.toml").touch()
+    printed = shlex.split(sweep_command("resume", folder))
     called = []
     monkeypatch.setattr(launch, "resume", lambda *given: called.append(given))
     monkeypatch.setattr(sweep_output, "run_and_print", lambda work, machine: called.append((work(None), machine)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.cli.options.sweep import trials as known_trials
 from iafsweep.config.plugins import plugin_options
@@ -46,10 +46,11 @@ def compare_trials(
     folder: Path, trials: list[str], csv: Path | None, console: Console, show: Sequence[str] = ()
 ) -> None:
     """Print how the figures of scored trials differ from those of the first of them; write ``csv`` if it is given."""
-    from iafsweep.api.results import compare
-    from iafsweep.cli import tables
+    with loading("the sweep"):
+        from iafsweep.api.results import compare
+        from iafsweep.cli import tables
 
-    found = compare(folder, trials, csv, show)
+        found = compare(folder, trials, csv, show)
     if found.differences or not found.left_out:
         tables.print_table(console, differences_table(found.differences, found.first), [], keys=1)
     if found.problems:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 
 
@@ -35,11 +35,12 @@ def export_leaderboard(
     folder: Path, csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
 ) -> None:
     """Write the leaderboard from what is on disk, and print it."""
-    from iafsweep.api.results import export
-    from iafsweep.cli.tables import print_leaderboard
-    from iafsweep.sweep.storage.folder import SweepFolder
+    with loading("the sweep"):
+        from iafsweep.api.results import export
+        from iafsweep.cli.tables import print_leaderboard
+        from iafsweep.sweep.storage.folder import SweepFolder
 
-    board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
+        board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
     print_leaderboard(console, sweep, board)
     say(console, f"CSV: {csv or sweep.leaderboard_csv}")
     if optuna is not None:
