@@ -1,5 +1,6 @@
 """Shared by all tests: what is skipped where, one Ray for the whole run."""
 
+import functools
 import gc
 import os
 from pathlib import Path
@@ -23,6 +24,22 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("full_mnist"):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unpacked_once():
+    """The images of ``mnist_mini`` are unpacked once, not for each of some hundred tests that load them."""
+    from iafsweep.data import mnist_mini
+
+    read = mnist_mini._read
+
+    @functools.cache
+    def once(folder, name, images):
+        return read(name, images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist_mini, "_read", lambda *which: once(mnist_mini.FOLDER, *which).clone())
+        yield
 
 
 def pytest_sessionfinish():

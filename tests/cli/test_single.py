@@ -79,7 +79,7 @@ def backward_or_die(loss):
 torch.Tensor.backward = backward_or_die
 main()
 """
-STEPS = 8000 // 100
+STEPS = 8000 // 500
 """Of an epoch."""
 
 
