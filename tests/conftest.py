@@ -3,12 +3,37 @@
 import functools
 import gc
 import os
+import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 # Before torch is imported and whatever the shell says: the tests are tiny, and runs bit-equal only on as many threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Under nohup it is ignored, by all processes that are started too, and tests that send it would wait.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Where it is set, as in many containers, each of some hundred processes would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadfile`` the files whose tests need Ray go to one process, so that one Ray is started."""
+    from xdist.scheduler import LoadFileScheduling
+
+    @functools.cache
+    def needs_ray(file):
+        return bool(re.search(r"def test_\w+\([^)]*\bray_cluster\b", (config.rootpath / file).read_text()))
+
+    class RayTogether(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "Ray" if needs_ray(file) else file
+
+    return RayTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items):
@@ -39,6 +64,17 @@ def unpacked_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mnist_mini, "_read", lambda *which: once(mnist_mini.FOLDER, *which).clone())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packed_quickly():
+    """Pictures are packed as quickly as PNG allows: at its usual level that is much of what a tiny run costs."""
+    from PIL import Image
+
+    save = Image.Image.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image.Image, "save", lambda *where, **how: save(*where, **{"compress_level": 1} | how))
         yield
 
 
