@@ -485,13 +485,15 @@ def test_exit_codes_are_told_in_one_way():
     assert all(told.values()), told
 
 
-def test_completion_knows_options_spaces_and_fields(run_sweep, monkeypatch):
+def test_completion_knows_options_spaces_and_fields():
     def complete(words):
         count = str(len(words.split()) - 1)
         variables = {"_IAFSWEEP_SWEEP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return run_sweep()[1].split()
+        call = "import sys; sys.argv = ['iafsweep-sweep']; from iafsweep.cli.entry import run_sweep; run_sweep()"
+        done = subprocess.run(
+            [sys.executable, "-c", call], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+        return done.stdout.split()
 
     assert "rerun" in complete("iafsweep-sweep re")
     assert "--warm-start" in complete("iafsweep-sweep launch --warm")
