@@ -68,7 +68,7 @@ def test_a_sweep_that_is_asked_to_stop(cli, training, folder):
     assert "to go on" not in cli.sweep("status", folder.path).out
 
 
-@covers("api/results.py", "score more: ", "sweep_command('rerun', sweep.path, '--trial', trial)")
+@covers("api/results.py", "score more: ", "sweep_command('rerun', sweep.folder.path, '--trial', trial)")
 @covers("api/results.py", "score it first", "score the trial again: {rerun}", "which takes what is there: {rerun}")
 @pytest.mark.slow
 def test_compare_without_figures_to_compare(cli, training, folder):
