@@ -75,9 +75,8 @@ def combined_leaderboard(sweeps: Iterable[AnySweep], show: str | Sequence[str] =
     """
     found = _read(sweeps, show)
     frame = leaderboard_frame(found.rows, found.parameters)
-    names = frame["trial"].str.rpartition("/")
-    frame["trial"] = names[2]
-    frame.insert(frame.columns.get_loc("trial"), "sweep", names[0])
+    frame.insert(frame.columns.get_loc("trial"), "sweep", frame["trial"].str.replace("/[^/]*$", "", regex=True))
+    frame["trial"] = frame["trial"].str.replace("^.*/", "", regex=True)
     return frame
 
 

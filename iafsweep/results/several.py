@@ -79,7 +79,7 @@ def read_several(folders: Iterable[Path], show: Sequence[str] = ()) -> Several:
     """
     if not (folders := list(folders)):
         raise SweepError("no sweep is named; name the folders of at least one")
-    once = {os.path.realpath(path): Path(os.path.normpath(path.expanduser().absolute())) for path in folders}
+    once = {os.path.realpath(path): path for path in (_place(path.expanduser()) for path in folders)}
     names = _names(list(once.values()))
     sweeps = {name: read_sweep(SweepFolder(path)) for name, path in zip(names, once.values(), strict=True)}
     _refuse_unlike(sweeps)
@@ -103,6 +103,11 @@ def read_several(folders: Iterable[Path], show: Sequence[str] = ()) -> Several:
         ),
         notes=tuple(_notes(sweeps)),
     )
+
+
+def _place(path: Path) -> Path:
+    """An absolute path with a name of its own at its end; behind a link ``..`` leads elsewhere than it looks."""
+    return Path(os.path.realpath(path)) if os.pardir in path.parts else path.absolute()
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

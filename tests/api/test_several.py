@@ -115,8 +115,22 @@ def test_sweeps_of_one_name_are_told_apart_and_one_named_twice_is_one(runs, tmp_
     assert {row.trial for row in found.rows if row.trial.endswith("t0003")} == {
         "runs/flows/t0003", "elsewhere/flows/t0003",
     }  # fmt: skip
+    (tmp_path / "far" / "in").mkdir(parents=True)
+    shutil.copytree(runs / "deep", tmp_path / "far" / "deep")
+    (runs / "into").symlink_to(tmp_path / "far" / "in")
+    (found,) = read_several([runs / "into" / ".." / "deep"]).sweeps.values()
+    assert found.folder.path == tmp_path / "far" / "deep"
     with pytest.raises(SweepError, match="no sweep is named"):
         iafsweep.combined_leaderboard([])
+
+
+def test_sweeps_without_a_trial_yet(runs):
+    fresh = SweepMaker(runs / "fresh").folder.path
+    board = iafsweep.combined_leaderboard([fresh])
+    assert (len(board), list(board.columns[:3])) == (0, ["rank", "sweep", "trial"])
+    assert len(iafsweep.combined_leaderboard([runs / "flows", fresh])) == 3
+    with pytest.raises(UserError, match="got none; fresh has no trial with figures"):
+        iafsweep.compare_sweeps([fresh])
 
 
 @pytest.mark.parametrize(
