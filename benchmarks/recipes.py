@@ -78,8 +78,9 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "naf": ("model.flow.kind=naf", "model.flow.made.width=152"),
     "spline": ("model.flow.kind=spline", "model.flow.made.width=156"),
     "no flow": ("model.flow.depth=0",),
-    "no flow, vamp prior": (
+    "no flow, weight norm, vamp prior": (
         "model.flow.depth=0",
+        "model.normalisation=weight_norm",
         "model.prior.kind=vamp",
         "model.prior.vamp.components=100",
     ),
