@@ -1,11 +1,14 @@
 """Several sweeps: loaded from the folder they lie in, on one leaderboard, compared image by image."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -19,14 +22,16 @@ from iafsweep.api.results import (
     refuse_ours,
     too_few,
 )
-from iafsweep.api.sweep import LoadedSweep, load_sweep
 from iafsweep.atomic import writing
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import leaderboard_frame, write_csv
 from iafsweep.results.listing import sweeps_in
 from iafsweep.results.several import Several, read_several
 
-AnySweep = LoadedSweep | str | Path
+if TYPE_CHECKING:  # a loaded sweep can make models: whoever only compares figures does not wait for PyTorch
+    from iafsweep.api.sweep import LoadedSweep
+
+AnySweep: TypeAlias = "LoadedSweep | str | Path"
 """A sweep that was loaded, or its folder."""
 
 
@@ -46,6 +51,8 @@ def load_sweeps(folder: str | Path = "runs") -> list[LoadedSweep]:
         >>> [(sweep.path.name, sweep.title) for sweep in iafsweep.load_sweeps("runs")]
         [('quick-1', 'Which depth?')]
     """
+    from iafsweep.api.sweep import load_sweep
+
     found = sweeps_in(Path(folder).expanduser())
     for problem in found.problems:
         warnings.warn(problem, stacklevel=2)
@@ -152,7 +159,7 @@ def export_several(several: Several, csv: Path) -> None:
 
 
 def _read(sweeps: Iterable[AnySweep], show: str | Sequence[str]) -> Several:
-    return read_several([each.path if isinstance(each, LoadedSweep) else Path(each) for each in sweeps], _texts(show))
+    return read_several([Path(each) if isinstance(each, str | Path) else each.path for each in sweeps], _texts(show))
 
 
 def _texts(show: str | Sequence[str]) -> Sequence[str]:

@@ -60,7 +60,7 @@ def _by_folder(folder: Path, words: Sequence[str]) -> list[tuple[Path, list[str]
     """Each sweep folder that is named, with the trials that are named behind it."""
     found: list[tuple[Path, list[str]]] = [(folder, [])]
     for word in words:
-        if not is_trial(word) and (os.sep in word or os.path.isdir(os.path.expanduser(word))):
+        if not is_trial(word) and (os.sep in word or os.path.exists(os.path.join(word, "sweep.toml"))):
             found.append((Path(word), []))
         else:
             found[-1][1].append(word)
