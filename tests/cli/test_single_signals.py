@@ -9,7 +9,7 @@ import pytest
 
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.metrics_file import read
-from iafsweep.signals import Terminated, between_steps
+from iafsweep.signals import Terminated, between_steps, keeping_handlers
 from iafsweep.training import RunFolder
 from iafsweep.training.step import TrainingStep
 from tests.cli.tiny_run import ROOT, WITHOUT_HAIS, command, main
@@ -58,7 +58,7 @@ def whole(tmp_path_factory):
     """A run of two epochs that nobody disturbs."""
     home = tmp_path_factory.mktemp("home")
     (home / "tiny.toml").write_text(WITHOUT_HAIS)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, keeping_handlers():
         assert main(patch, home / "tiny.toml", "--run", home / "whole", *TWO_EPOCHS) == 0
     return RunFolder(home / "whole")
 
