@@ -52,7 +52,7 @@ def test_a_folder_in_which_nothing_came_to_stand_is_gone_again(tmp_path):
         (["status", "file"], "is no sweep folder"),
         (["report", LONG], "File name too long"),
         (["export-model", "file", "--to", "models/x"], "is no sweep folder"),
-        (["export-model", "sweep", "--to", LONG], "File name too long"),
+        (["export-model", "file", "--to", LONG], "File name too long"),
         (["preview", "./loop"], "Too many levels of symbolic links"),
         (["--run", "loop", "--resume"], "is not a run folder"),
         (["--run", LONG, "--evaluate-only"], "File name too long"),
@@ -66,8 +66,6 @@ def test_places_that_cannot_be_used(tmp_path, monkeypatch, capsys, words, messag
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     Path("loop").symlink_to("loop")
-    Path("sweep").mkdir()
-    Path("sweep/sweep.toml").touch()
     is_sweep = not words[0].startswith("--") and words[0] != "reference"
     monkeypatch.setattr(sys, "argv", ["run_sweep.py" if is_sweep else "run_single.py", *words])
     with pytest.raises(SystemExit) as end:

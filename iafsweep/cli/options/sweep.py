@@ -82,17 +82,15 @@ Space = Annotated[
 ]
 
 
-def _sweep_folder(context: typer.Context, folder: Path) -> Path:
-    """Refuse what is no sweep folder before anything slow is imported."""
+def refuse_other_folders(folder: Path) -> None:
+    """Refuse what is no sweep folder, before anything slow is imported."""
     from iafsweep.sweep.storage.folder import SweepFolder
     from iafsweep.sweep.storage.stored_sweep import refuse_no_sweep
 
-    if not context.resilient_parsing:  # a shell that completes
-        refuse_no_sweep(SweepFolder(folder))
-    return folder
+    refuse_no_sweep(SweepFolder(folder))
 
 
-Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.", callback=_sweep_folder)]
+Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
 
 Show = Annotated[
     list[str] | None,
