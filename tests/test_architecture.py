@@ -216,6 +216,8 @@ COMMANDS = [
     (["run_sweep.py", "launch", "mnits"], 2, set()),
     (["run_sweep.py", "preview", "mnits"], 2, set()),
     (["run_single.py", "referense"], 2, set()),
+    (["run_sweep.py", "resume", "nowhere"], 2, set()),
+    (["run_sweep.py", "rerun", "nowhere"], 2, set()),
     (["run_sweep.py", "preview", "quick"], 0, {"torch"}),
     (["run_sweep.py", "launch", "quick", "--cpus-per-trial", "999"], 2, {"pandas", "optuna", "torch"}),
 ]

@@ -37,8 +37,12 @@ def fields(typed: str) -> list[str]:
 
 def trials(context: typer.Context, typed: str) -> list[str]:
     """Names of the trials of the sweep that the line names."""
-    folder = Path(context.params.get("folder") or "") / "trials"
-    return sorted(each.name for each in folder.glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
+    return sorted(each.name for each in _trials_folder(context).glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
+
+
+def _trials_folder(context: typer.Context) -> Path:
+    """The trials of the sweep that a line names; behind an option without its value no argument is parsed yet."""
+    return Path(context.params.get("folder") or next(iter(context.args), "")) / "trials"
 
 
 def is_trial(word: str) -> bool:
@@ -55,7 +59,7 @@ def trials_or_sweeps(context: typer.Context, typed: str) -> list[str]:
 def shown_settings(context: typer.Context, typed: str) -> list[str]:
     """Settings with which figures of the sweep that the line names were measured, quoted for a shell."""
     found = set()
-    for path in (Path(context.params.get("folder") or "") / "trials").glob("*/evaluation.json"):
+    for path in _trials_folder(context).glob("*/evaluation.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             found |= {str(each["settings"]) for each in json.loads(path.read_text(encoding="utf-8"))["estimates"]}
     return [shlex.quote(each) for each in sorted(found) if each and each.startswith(typed.strip("'\""))]
@@ -76,6 +80,15 @@ Space = Annotated[
         help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.", autocompletion=spaces
     ),
 ]
+
+
+def refuse_other_folders(folder: Path) -> None:
+    """Refuse what is no sweep folder, before anything slow is imported."""
+    from iafsweep.sweep.storage.folder import SweepFolder
+    from iafsweep.sweep.storage.stored_sweep import refuse_no_sweep
+
+    refuse_no_sweep(SweepFolder(folder))
+
 
 Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show, is_trial, trials_or_sweeps
 from iafsweep.config.plugins import plugin_options
 from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable, nats_text
@@ -71,20 +71,23 @@ def compare_trials(
     folder: Path, trials: list[str], csv: Path | None, console: Console, show: Sequence[str] = ()
 ) -> None:
     """Print how the figures of scored trials differ from those of the first of them; write ``csv`` if it is given."""
-    from iafsweep.api.results import compare
+    with loading("the sweep"):
+        from iafsweep.api.results import compare
 
-    _print_compared(console, compare(folder, trials, csv, show), lambda trial: (folder.absolute(), trial), csv)
+        found = compare(folder, trials, csv, show)
+    _print_compared(console, found, lambda trial: (folder.absolute(), trial), csv)
 
 
 def compare_folders(
     named: Sequence[tuple[Path, Sequence[str]]], csv: Path | None, console: Console, show: Sequence[str] = ()
 ) -> None:
     """Print which of several sweeps has the best trial, and how the figures of their trials differ."""
-    from iafsweep.api.several import compare_several
-    from iafsweep.results.several import read_several
+    with loading("the sweeps"):
+        from iafsweep.api.several import compare_several
+        from iafsweep.results.several import read_several
 
-    several = read_several([path for path, _ in named], show)
-    found = compare_several(several, named, csv, show)
+        several = read_several([path for path, _ in named], show)
+        found = compare_several(several, named, csv, show)
     for line in best_lines(several):
         say(console, line)
     if several.bests and not any(trials for _, trials in named):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.errors import UserError
 
@@ -47,11 +47,12 @@ def export_leaderboard(
     folder: Path, csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
 ) -> None:
     """Write the leaderboard from what is on disk, and print it."""
-    from iafsweep.api.results import export
-    from iafsweep.cli.tables import print_leaderboard
-    from iafsweep.sweep.storage.folder import SweepFolder
+    with loading("the sweep"):
+        from iafsweep.api.results import export
+        from iafsweep.cli.tables import print_leaderboard
+        from iafsweep.sweep.storage.folder import SweepFolder
 
-    board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
+        board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
     print_leaderboard(console, sweep, board)
     say(console, f"CSV: {csv or sweep.leaderboard_csv}")
     if optuna is not None:
@@ -62,15 +63,16 @@ def export_combined(
     folders: Sequence[Path], csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
 ) -> None:
     """Print one leaderboard of several sweeps, and write it where it is asked for; nothing is written into them."""
-    from iafsweep.api.several import export_several
-    from iafsweep.cli.tables import print_combined
-    from iafsweep.results.several import read_several
-
     if optuna is not None:
         raise UserError(f"an Optuna journal is of one sweep, and {len(folders)} are named; name one, or no journal")
-    several = read_several(folders, show)
-    if csv is not None:
-        export_several(several, csv)
+    with loading("the sweeps"):
+        from iafsweep.api.several import export_several
+        from iafsweep.cli.tables import print_combined
+        from iafsweep.results.several import read_several
+
+        several = read_several(folders, show)
+        if csv is not None:
+            export_several(several, csv)
     print_combined(console, several)
     if csv is not None:
         say(console, f"CSV: {csv}")
