@@ -54,7 +54,7 @@ def tracked(
     finally:
         if folder.last.exists() and _stamp(folder) != before:  # else it never began
             news(status)
-        if trouble := mirror.close():
+        if trouble := mirror.close(say):
             say(trouble)
 
 

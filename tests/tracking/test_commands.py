@@ -113,7 +113,7 @@ def test_a_store_that_mlflow_refuses_is_said_before_anything_starts(single, monk
     assert "sqlite:///mlflow.db" in told.err
     assert not Path("run").exists()
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    tracking.make_mirror("mlflow").close()
+    tracking.make_mirror("mlflow").close(print)
 
 
 def test_all_trials_of_a_sweep_are_sent_from_the_driver(tmp_path):
