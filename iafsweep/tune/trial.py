@@ -5,7 +5,6 @@ import math
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,22 +71,10 @@ def trainable(
         TuneTrial,
         training=both.training.numpy(),
         validation=both.validation.numpy(),
-        shared=Shared(config.model_dump_json(), loaded_names()),
+        base=config.model_dump_json(),
+        plugins=loaded_names(),
     )
     return made
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all trials share besides the images.
-
-    Attributes:
-        base: their base, as JSON.
-        plugins: those of the driver, which their processes load too.
-    """
-
-    base: str
-    plugins: tuple[str, ...]
 
 
 class TuneTrial(tune.Trainable):
@@ -98,12 +85,12 @@ class TuneTrial(tune.Trainable):
     """
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, shared: Shared
+        self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, base: str, plugins: tuple[str, ...]
     ) -> None:
-        """Take what all trials share, and refuse a configuration that breaks a rule."""
-        load_plugins(shared.plugins)
+        """Take what all trials share, their base as JSON, and refuse a configuration that breaks a rule."""
+        load_plugins(plugins)
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
-        self._base = RunConfig.model_validate_json(shared.base)
+        self._base = RunConfig.model_validate_json(base)
         self._trainer: Trainer | None = None
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._values = config
