@@ -87,11 +87,12 @@ def import_results(results: ResultGrid, to: str | Path) -> LoadedSweep:
     folder = SweepFolder(Path(to).expanduser())
     if folder.path.exists() and not (folder.path.is_dir() and not any(folder.path.iterdir())):
         raise SweepError(f"{to} is not empty; name a new folder for the sweep")
-    told = [result for result in _each(results) if result.config is not None]
+    told = [result for result in _each(results) if METRIC in (result.metrics or {})]
     if left_out := len(results) - len(told):
         warnings.warn(f"{counted(left_out, 'trial')} ended before the first report: left out", stacklevel=2)
     fresh = SweepFolder(folder.path.with_name(f".{folder.path.name}.new"))  # appears whole, or not at all
     with ExitStack() as opened:
+        shutil.rmtree(fresh.path, ignore_errors=True)  # of one that was killed
         opened.callback(shutil.rmtree, fresh.path, ignore_errors=True)
         checkpoints = [_opened(result, opened) for result in told]
         space, candidates = _listed(_common_base(checkpoints, results), told)

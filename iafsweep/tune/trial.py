@@ -158,9 +158,9 @@ class TuneTrial(tune.Trainable):
         if self._place is not None:
             self._place.cleanup()
             self._place = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()  # for the next trial in this process, which looks whether its GPU is empty
+        if torch.cuda.is_available():  # the next trial in this process looks whether its GPU is empty
+            gc.collect()
+            torch.cuda.empty_cache()
 
     @property
     def _resources(self) -> dict[str, float]:

@@ -23,7 +23,7 @@ STOPPED = {DEPTH: 0, RATE: 0.001, "training.gradient_clip": None}
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """A trial that completed, two seeds of one that did, one that was stopped, one that failed, one that goes on."""
+    """A trial that completed, two seeds of another, one that was stopped, goes on, failed, never began, diverged."""
     path = tmp_path_factory.mktemp("checkpoints")
     patch = pytest.MonkeyPatch()
     patch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(path / "ray_results"))
@@ -35,7 +35,7 @@ def found(tmp_path_factory):
         (wide | {"repeat": 2}, 2),
         (STOPPED, 1),
     ]
-    for values, epochs in [*asked, ({DEPTH: 2, RATE: 0.002}, 1)]:
+    for values, epochs in [*asked, ({DEPTH: 2, RATE: 0.002}, 1), ({RATE: 1e30}, 1)]:
         trial = kind(values)
         for _ in range(epochs):
             report = trial.train()
@@ -46,8 +46,10 @@ def found(tmp_path_factory):
     patch.undo()
     results[3] = replace(results[3], metrics=results[3].metrics | {"done": True})  # as Tune marks what ASHA stops
     failed = replace(results[4], checkpoint=None, error=RuntimeError("CUDA error: a fault"))
-    never = replace(results[4], checkpoint=None, error=RuntimeError("in its set-up"), metrics={"trial_id": "x"})
-    return [*results, failed, never]
+    never = replace(
+        results[4], checkpoint=None, error=RuntimeError("in its set-up"), metrics={"config": {"model.latnt_size": 4}}
+    )
+    return [*results[:5], failed, never, results[5]]
 
 
 def made_result(report, checkpoint, path):
@@ -74,8 +76,8 @@ def test_the_best_is_that_of_the_lowest_bound(found):
 
 def test_a_sweep_of_listed_configurations(found, imported):
     board = imported.leaderboard.sort_values("trial")
-    assert list(board["status"]) == ["completed"] * 3 + ["stopped", "interrupted", "failed"]
-    assert list(board["epochs"])[:4] == [2, 2, 2, 1]
+    assert list(board["status"]) == ["completed"] * 3 + ["stopped", "interrupted", "failed", "diverged"]
+    assert list(board["epochs"].dropna()) == [2, 2, 2, 1, 1, 1, 0]
     for row, result in zip(board.to_dict("records")[:4], found, strict=False):
         assert row["validation_negative_elbo"] == result.metrics["best_value"]
         assert row["parameters"] == result.metrics["parameters"]
@@ -84,7 +86,7 @@ def test_a_sweep_of_listed_configurations(found, imported):
     first = imported.rows[0]
     assert imported.best("cpu").path == imported.path / "trials" / first.trial
     assert imported.problems == ()
-    assert board["error"].iloc[-1] == "CUDA error: a fault"
+    assert board["error"].iloc[-2] == "CUDA error: a fault"
     export(imported.path)
     stored = read_sweep(SweepFolder(imported.path))
     chosen = iafsweep.load_config(stored.folder.best)

@@ -2,13 +2,15 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from ray.tune import PlacementGroupFactory
 
 import iafsweep
 from iafsweep.config.sweep import SweepConfig
-from iafsweep.errors import ConfigError, DataError, RunFolderError
+from iafsweep.errors import ConfigError, DataError, RunFolderError, SweepError
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import candidate
@@ -156,6 +158,23 @@ def test_a_trial_that_diverges_ends_with_a_bound_that_schedulers_understand(tmp_
     assert (report["status"], report["done"], report["validation_negative_elbo"]) == ("diverged", True, math.inf)
     one.save(str(tmp_path / "one"))
     assert RunFolder(tmp_path / "one").read_state().epochs == 0
+
+
+def test_a_trial_takes_its_share_of_a_gpu_and_its_cores(trial, monkeypatch):
+    shares, one = [], trial(made(), {})
+    bundle = PlacementGroupFactory([{"CPU": 2, "GPU": 0.5}])
+    monkeypatch.setattr(one, "_trial_info", SimpleNamespace(trial_resources=bundle))
+    if not torch.cuda.is_available():
+        with pytest.raises(SweepError, match="was given a GPU but sees none"):
+            one.step()
+    monkeypatch.setattr("iafsweep.tune.trial.take_device", lambda share: shares.append(share) or CPU)
+    before = torch.get_num_threads()
+    try:
+        report = one.step()
+    finally:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(before)
+    assert (shares, report["gpus"], threads) == ([0.5], 0.5, 2)
 
 
 @pytest.mark.parametrize(

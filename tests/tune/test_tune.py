@@ -107,7 +107,7 @@ def test_asha_and_optuna_with_parts_of_a_core(tmp_path, ray_cluster):
     code, _ = rerun(stored, top, evaluation.model_copy(update={"importance_sampling": fewer}), place)
     assert code == 0
     export(sweep.path)
-    report(sweep.path)
+    assert list(report(sweep.path, ["report"])) == [sweep.path / "report.html"]
     again = iafsweep.load_sweep(sweep.path)
     assert again.rows[0].nll_importance_sampling.images == 10
     assert (sweep.path / "report.html").stat().st_size > 100_000
