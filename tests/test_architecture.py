@@ -207,9 +207,11 @@ def sweep(tmp_path_factory):
     ("words", "code", "imported"),
     [
         (["run_sweep.py", "status", "SWEEP"], 0, set()),
+        (["run_sweep.py", "list", "SWEEP"], 0, set()),
         (["run_sweep.py", "logs", "SWEEP", "t0001"], 0, set()),
         (["run_sweep.py", "export", "SWEEP"], 0, {"pandas"}),
         (["run_sweep.py", "compare", "SWEEP"], 0, {"pandas"}),
+        (["run_sweep.py", "export", "SWEEP", "SWEEP"], 0, {"pandas"}),
         (["run_sweep.py", "report", "SWEEP"], 0, {"pandas", "optuna"}),
         (["run_sweep.py", "launch", "mnits"], 2, set()),
         (["run_sweep.py", "preview", "mnits"], 2, set()),

@@ -1,6 +1,8 @@
 """Arguments and options on a sweep: which one, how far it goes, and what its trials get."""
 
+import glob
 import json
+import os
 import re
 import shlex
 from contextlib import suppress
@@ -37,6 +39,17 @@ def trials(context: typer.Context, typed: str) -> list[str]:
     """Names of the trials of the sweep that the line names."""
     folder = Path(context.params.get("folder") or "") / "trials"
     return sorted(each.name for each in folder.glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
+
+
+def is_trial(word: str) -> bool:
+    """Whether a word is the name of a trial."""
+    return _TRIAL.fullmatch(word) is not None
+
+
+def trials_or_sweeps(context: typer.Context, typed: str) -> list[str]:
+    """Names of the trials of the sweep that the line names, and sweep folders."""
+    spaces_there = glob.glob(f"{glob.escape(typed)}*/sweep.toml") if typed else []
+    return [*trials(context, typed), *sorted(os.path.dirname(each) for each in spaces_there)]
 
 
 def shown_settings(context: typer.Context, typed: str) -> list[str]:
