@@ -169,9 +169,7 @@ def _rows(name: str, number: int, found: Candidate, result: Result) -> Iterator[
     if not told.get("done") and error is None:
         return
     status = "failed" if error is not None else "stopped" if told["status"] == "running" else told["status"]
-    facts = TrainingFacts(
-        **{each: told.get(each) for each in TrainingFacts.model_fields} | {"seconds": told["training_seconds"]}
-    )
+    facts = {each: told[each] for each in TrainingFacts.model_fields if each in told}
     yield Finished(
         trial=name,
         status=status,
@@ -179,7 +177,7 @@ def _rows(name: str, number: int, found: Candidate, result: Result) -> Iterator[
         value=told[METRIC] if math.isfinite(told[METRIC]) else None,
         best_epoch=told.get("best_epoch"),
         best_value=told.get("best_value"),
-        **facts.model_dump(),
+        **facts | {"seconds": told["training_seconds"]},  # where `seconds` are the last epoch's
         gpu_seconds=told["training_seconds"] * told["gpus"],
         device=told["device"],
         error="" if error is None else str(error)[-_ERROR_CHARACTERS:],

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+from ray.tune import Checkpoint, Result
 
 import iafsweep
 from iafsweep.api.results import export
@@ -53,8 +55,6 @@ def found(tmp_path_factory):
 
 
 def made_result(report, checkpoint, path):
-    from ray.tune import Result
-
     return Result(metrics=report, checkpoint=checkpoint, error=None, path=str(path))
 
 
@@ -114,6 +114,19 @@ def test_what_a_population_has_copied_and_not_trained_is_left_out(found, tmp_pat
     assert not (sweep.path / "trials" / "t0002").exists()
 
 
+def test_checkpoints_that_lie_on_another_storage(found, tmp_path):
+    here = Path(found[0].checkpoint.path)
+    there = SubTreeFileSystem(str(here.parent), LocalFileSystem())
+    stored = [replace(found[0], checkpoint=Checkpoint(here.name, filesystem=there))]
+    run, local = best_of(stored, "cpu"), best_of(found[:1], "cpu")
+    assert run.path != local.path
+    state = local.model.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in run.model.state_dict().items())
+    assert run.images("test", 3, images=images()).shape == (3, 1, 28, 28)
+    sweep = import_results(stored, tmp_path / "imported")
+    assert sweep.best("cpu").metrics == local.metrics
+
+
 def test_a_single_configuration(found, tmp_path):
     plain = replace(found[3], metrics=found[3].metrics | {"config": {}}, checkpoint=None)
     sweep = import_results([found[0], plain], tmp_path / "imported")
@@ -128,9 +141,9 @@ def test_what_cannot_be_imported_leaves_nothing(found, tmp_path):
         best_of([found[5]])
     (tmp_path / "other").mkdir()
     with pytest.raises(UserError, match=r"is no checkpoint of iafsweep\.tune\.trainable"):
-        import_results([replace(found[0], checkpoint=type(found[0].checkpoint)(tmp_path / "other"))], to)
+        import_results([replace(found[0], checkpoint=Checkpoint(tmp_path / "other"))], to)
     with pytest.raises(RunFolderError, match="is missing"):
-        import_results([replace(found[0], checkpoint=type(found[0].checkpoint)(tmp_path / "gone"))], to)
+        import_results([replace(found[0], checkpoint=Checkpoint(tmp_path / "gone"))], to)
     assert not list(tmp_path.glob("*imported*"))
     to.mkdir()
     (to / "file").touch()

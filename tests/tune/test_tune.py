@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import ray
 from ray import tune
+from ray.tune import Result
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
 from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import iafsweep
+from iafsweep.api.launch import resume
 from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.rerun import rerun
 from iafsweep.api.results import export, report
@@ -158,6 +160,23 @@ def test_a_grid_in_which_a_trial_fails_in_processes_used_again(tmp_path, ray_clu
     assert rows(last.checkpoint.path) == rows(by_hand(kind, last.config, 2, tmp_path))
     with pytest.warns(UserWarning, match="1 trial ended before the first report"):
         assert len(import_results(results, tmp_path / "imported").rows) == 3
+
+
+def test_a_trial_that_tune_left_is_trained_on_by_resume(tmp_path, ray_cluster):
+    kind, results = made(epochs=3), []
+    for values, epochs in (({RATE: 0.004, DEPTH: 1}, 3), ({RATE: 0.001, DEPTH: 1}, 1)):
+        trial = kind(values)
+        reports = [trial.train() for _ in range(epochs)]
+        saved = trial.save(str(tmp_path / str(epochs)))
+        trial.stop()
+        results.append(Result(metrics=reports[-1], checkpoint=saved.checkpoint, error=None, path=""))
+    sweep = import_results(results, tmp_path / "imported")
+    assert [row.status for row in sweep.rows] == ["completed", "interrupted"]
+    end = resume(sweep.path, {"top": 0}, Place(LaunchOptions(), tmp_path, SweepNews(), images()))
+    assert end.exit_code == 0
+    after = iafsweep.load_sweep(sweep.path)
+    assert sorted((row.trial, row.status) for row in after.rows) == [("t0001", "completed"), ("t0002", "completed")]
+    assert rows(sweep.path / "trials" / "t0002") == rows(by_hand(kind, {RATE: 0.001, DEPTH: 1}, 3, tmp_path))
 
 
 SCRIPT = """
