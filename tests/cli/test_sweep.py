@@ -94,13 +94,14 @@ def test_mistakes_are_one_message(run_sweep, tmp_path, words, message):
 
 
 def test_preview_shows_configurations_and_starts_nothing(run_sweep, tmp_path):
-    code, shown, _ = run_sweep("preview", "mnist", "--count", "4")
+    words = ("preview", "quick", "--count", "4")
+    code, shown, _ = run_sweep(*words)
     assert code == 0
-    assert "Which networks and which posterior?" in shown
+    assert "How deep should a flow be on small networks?" in shown
     assert "parameters" in shown
     assert sum(line.split()[:1] == ["4"] for line in shown.splitlines()) >= 1
-    again = run_sweep("preview", "mnist", "--count", "4")[1]
-    other = run_sweep("preview", "mnist", "--count", "4", "--seed", "1")[1]
+    again = run_sweep(*words)[1]
+    other = run_sweep(*words, "--seed", "1")[1]
     assert shown == again != other
     assert list(tmp_path.iterdir()) == []
 
@@ -305,7 +306,7 @@ def test_a_signal_before_a_sweep_begins_is_a_line(run_sweep, monkeypatch, tmp_pa
 
 
 def test_a_signal_during_the_imports_of_a_command_is_a_line(tmp_path):
-    child = [sys.executable, "-c", SIGNALLED_IN_AN_IMPORT, str(int(signal.SIGINT)), "ray.tune", ROOT / "run_sweep.py"]
+    child = [sys.executable, "-c", SIGNALLED_IN_AN_IMPORT, str(int(signal.SIGINT)), "ray", ROOT / "run_sweep.py"]
     words = ["launch", "quick", "--runs", tmp_path]
     done = subprocess.run([*child, *words], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (130, "Interrupted before anything was made.\n")

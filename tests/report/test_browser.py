@@ -45,7 +45,7 @@ def scroll_through(browser):
       document.documentElement.style.scrollBehavior = 'auto';
       for (let y = 0; y < document.documentElement.scrollHeight; y += 600) {
         scrollTo(0, y);
-        await new Promise((done) => setTimeout(done, 60));
+        for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
       }
       scrollTo(0, 0); })()""")
 
