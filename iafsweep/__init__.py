@@ -16,6 +16,7 @@ The map, low floor to high; imports go down only:
 ``leaderboard``  tables made from records alone
 ``report``       a sweep as one page to look at, and its figures
 ``api``          what a user can do, from Python
+``tune``         a trainable for anyone's Ray Tune script, imported by its name alone
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "iafsweep"
 GROUND = set("errors records seeds atomic data_root limits locks shown_command signals texts version".split())
 FLOORS = [
     *("config", "run_files", "search_space", "data", "models", "training", "evaluation", "sweep", "results", "report"),
-    *("api", "cli"),
+    *("api", "tune", "cli"),
 ]
 BESIDE = {"estimators", "leaderboard"}
 # Imports go down; besides, each of these may know only what stands here.
@@ -40,7 +40,7 @@ CLI = [
     {"single", "sweep"},
     {"entry"},
 ]
-RAY = {"sweep/cluster", "sweep/tune"}
+RAY = {"sweep/cluster", "sweep/tune", "tune"}
 OPTUNA = {"sweep/samplers", "results/optuna_journal.py", "report/importance.py"}
 LARGEST = {"models": 20, "training": 20, "report": 20}
 
