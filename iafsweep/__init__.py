@@ -43,28 +43,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from iafsweep import config, data, estimators, evaluation, models, training
     from iafsweep.api.run import Run, load_run
-    from iafsweep.api.sweep import LoadedSweep, load_sweep
-    from iafsweep.config import RunConfig, load_config, load_plugin
+    from iafsweep.api.spaces import SearchSpace, choice, floats, integers, load_config
+    from iafsweep.api.sweep import LoadedSweep, launch, load_sweep
+    from iafsweep.api.train import train
+    from iafsweep.config import RunConfig, load_plugin
     from iafsweep.data import Images
     from iafsweep.models import VAE, build_model
+    from iafsweep.sweep.tune.options import LaunchOptions
 
 __all__ = [
-    "VAE", "Images", "LoadedSweep", "Run", "RunConfig", "build_model", "config", "data", "estimators", "evaluation",
-    "load_config", "load_plugin", "load_run", "load_sweep", "models", "training",
+    "VAE", "Images", "LaunchOptions", "LoadedSweep", "Run", "RunConfig", "SearchSpace", "build_model", "choice",
+    "config", "data", "estimators", "evaluation", "floats", "integers", "launch", "load_config", "load_plugin",
+    "load_run", "load_sweep", "models", "train", "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
     "Images": "iafsweep.data",
+    "LaunchOptions": "iafsweep.sweep.tune.options",
     "LoadedSweep": "iafsweep.api.sweep",
     "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",
+    "SearchSpace": "iafsweep.api.spaces",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
-    "load_config": "iafsweep.config",
+    "choice": "iafsweep.api.spaces",
+    "floats": "iafsweep.api.spaces",
+    "integers": "iafsweep.api.spaces",
+    "launch": "iafsweep.api.sweep",
+    "load_config": "iafsweep.api.spaces",
     "load_plugin": "iafsweep.config",
     "load_run": "iafsweep.api.run",
     "load_sweep": "iafsweep.api.sweep",
+    "train": "iafsweep.api.train",
 }
 _FLOORS = {"config", "data", "estimators", "evaluation", "models", "training"}
 

@@ -151,7 +151,7 @@ def test_damaged_files_of_a_run(cli, run):
     assert run.read_evaluation().checkpoint == "last"
 
 
-@covers("cli/options/scoring.py", "as in --until-error 0.02")
+@covers("api/scoring/asked.py", "as in --until-error 0.02")
 @covers("config/files.py", "give each KEY=VALUE a --set of its own")
 @covers("training/computing.py", "begin again in a new folder with --set training.precision=float32")
 def test_options_of_a_run(cli, config, run, monkeypatch, tmp_path):
@@ -259,9 +259,9 @@ def test_gpus_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     with pytest.raises(Exception, match=r"--gpus-per-trial 0\)"):
         device.take_device(1.0)
     training.gpus = 1
-    monkeypatch.setattr("iafsweep.api.launch.require_gpu", lambda: None)
+    monkeypatch.setattr("iafsweep.api.settings.require_gpu", lambda: None)
 
-    monkeypatch.setattr("iafsweep.api.launch.probe_gpu", lambda config: (2**50, 2**30))
+    monkeypatch.setattr("iafsweep.api.settings.probe_gpu", lambda config: (2**50, 2**30))
     said = cli.sweep("launch", space, "--gpus-per-trial", "auto")
     assert "or name --gpus-per-trial 1 to let such trials end as out of memory" in said.err, said.text
     assert cli.sweep("launch", space, "--gpus-per-trial", 1).code == 0

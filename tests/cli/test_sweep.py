@@ -18,10 +18,10 @@ import typer
 from rich.console import Console
 
 from iafsweep.api import launch, results
+from iafsweep.api.scoring.asked import with_hais
 from iafsweep.cli import command_line, single, sweep, sweep_output
 from iafsweep.cli.errors import EXIT_CODES
 from iafsweep.cli.options.ray import Machine
-from iafsweep.cli.options.scoring import with_hais
 from iafsweep.cli.options.sweep import shown_settings, trials
 from iafsweep.cli.tables import print_table
 from iafsweep.config import HaisConfig
