@@ -21,6 +21,8 @@ The map, low floor to high; imports go down only:
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
 units, X pixels. All bounds and likelihoods are in nats per image.
 
+``train`` and ``launch`` are docs/python.md's; what they leave is read back, on any machine.
+
 Example:
     >>> import iafsweep
     >>> run = iafsweep.load_run("runs/best")  # of run_single.py, a sweep's trial, or an exported model
@@ -48,13 +50,14 @@ if TYPE_CHECKING:
     from iafsweep.api.train import train
     from iafsweep.config import RunConfig, load_plugin
     from iafsweep.data import Images
+    from iafsweep.errors import UserError
     from iafsweep.models import VAE, build_model
     from iafsweep.sweep.tune.options import LaunchOptions
 
 __all__ = [
-    "VAE", "Images", "LaunchOptions", "LoadedSweep", "Run", "RunConfig", "SearchSpace", "build_model", "choice",
-    "config", "data", "estimators", "evaluation", "floats", "integers", "launch", "load_config", "load_plugin",
-    "load_run", "load_sweep", "models", "train", "training",
+    "VAE", "Images", "LaunchOptions", "LoadedSweep", "Run", "RunConfig", "SearchSpace", "UserError", "build_model",
+    "choice", "config", "data", "estimators", "evaluation", "floats", "integers", "launch", "load_config",
+    "load_plugin", "load_run", "load_sweep", "models", "train", "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
@@ -65,6 +68,7 @@ _LAZY = {
     "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",
     "SearchSpace": "iafsweep.api.spaces",
+    "UserError": "iafsweep.errors",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
     "choice": "iafsweep.api.spaces",

@@ -154,7 +154,8 @@ def test_who_knows_ray_and_optuna(file):
     ("statement", "absent"),
     [
         ("import iafsweep", ["ray", "torchvision", "torch", "pandas", "pydantic"]),
-        ("import iafsweep; iafsweep.load_sweep", ["ray", "torchvision"]),
+        ("import iafsweep; iafsweep.load_config, iafsweep.SearchSpace", ["ray", "torch", "pandas"]),
+        ("import iafsweep; iafsweep.load_sweep, iafsweep.launch, iafsweep.train", ["ray", "torchvision", "optuna"]),
         ("import iafsweep.cli.entry", ["typer", "pydantic"]),
         ("import iafsweep; iafsweep.load_run, iafsweep.build_model, iafsweep.estimators", ["ray", "torchvision"]),
         ("import iafsweep.cli.single", ["ray", "torchvision"]),

@@ -64,11 +64,33 @@ def running_ray(
     """
     _check_environment(allow_no_authentication)
     here = node if address is None else None
-    if ray.is_initialized():
-        yield _ray_nodes(here)
-        return
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    with _environment():
+        if ray.is_initialized():
+            yield _ray_nodes(here)
+            return
+        _start_or_join(node, address, temporary, dashboard)
+        try:
+            yield _ray_nodes(here)
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Tell Ray and Tune what :data:`_ENVIRONMENT` says inside the block; who calls us may use both for other things."""
+    told = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(told)
+    logger = logging.getLogger("ray")
+    level = logger.level
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name in told:
+            os.environ.pop(name, None)
+
+
+def _start_or_join(node: Node, address: str | None, temporary: str | None, dashboard: bool) -> None:
     if address is None:
         check_before_ray(temporary)
     else:
@@ -81,10 +103,6 @@ def running_ray(
     except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
         raise SweepError(f"cannot {what}: {error}{process_limit()}") from error
-    try:
-        yield _ray_nodes(here)
-    finally:
-        ray.shutdown()
 
 
 def _check_environment(allow_no_authentication: bool) -> None:
