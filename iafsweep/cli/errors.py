@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import typer
@@ -34,6 +35,7 @@ def run(app: typer.Typer) -> None:
     """Run a command line; a user's mistake is one message on standard error, without a traceback."""
     print_anything()
     raise_at_once()
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
         app(prog_name=_completed_name())
     except UserError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
@@ -130,14 +131,27 @@ class SplineFlowConfig(MemberConfig):
     bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays as it is.")
 
 
+@dataclass(frozen=True)
+class FlowMember(Member):
+    """A line of the registry of flows.
+
+    Attributes:
+        masked: whether its steps have the masked network that ``model.flow.made`` describes.
+        pushes_scores: whether they have ``push_score``, which the objectives `stl` and `dreg` need.
+    """
+
+    masked: bool = False
+    pushes_scores: bool = False
+
+
 FLOWS = Family(
     "model.flow.kind",
     {
-        "iaf": Member("iafsweep.models.flows.iaf:IAFStep"),
-        "planar": Member("iafsweep.models.flows.planar:PlanarStep"),
-        "sylvester": Member("iafsweep.models.flows.sylvester:SylvesterStep", SylvesterConfig),
-        "naf": Member("iafsweep.models.flows.naf:NeuralAutoregressiveStep", NafConfig),
-        "spline": Member("iafsweep.models.flows.spline:SplineStep", SplineFlowConfig),
+        "iaf": FlowMember("iafsweep.models.flows.iaf:IAFStep", masked=True),
+        "planar": FlowMember("iafsweep.models.flows.planar:PlanarStep", pushes_scores=True),
+        "sylvester": FlowMember("iafsweep.models.flows.sylvester:SylvesterStep", SylvesterConfig, pushes_scores=True),
+        "naf": FlowMember("iafsweep.models.flows.naf:NeuralAutoregressiveStep", NafConfig, masked=True),
+        "spline": FlowMember("iafsweep.models.flows.spline:SplineStep", SplineFlowConfig, masked=True),
     },
 )
 """The step of every flow, by the name configurations use."""
@@ -159,8 +173,9 @@ class FlowConfig(FamilyConfig):
 
     @property
     def pushes_scores(self) -> bool:
-        """Whether d log q/dz at fixed parameters costs no more than a pass: what the flow's class says of itself."""
-        return self.depth == 0 or self.kind in ("planar", "sylvester")
+        """Whether d log q/dz at fixed parameters costs no more than a pass."""
+        member = self.family.members[self.kind]
+        return self.depth == 0 or member.absent or (isinstance(member, FlowMember) and member.pushes_scores)
 
     @property
     def resolved_context_size(self) -> int:
@@ -171,7 +186,8 @@ class FlowConfig(FamilyConfig):
     @property
     def has_made(self) -> bool:
         """Whether there are steps with a masked network, the one that ``made`` describes."""
-        return self.depth > 0 and self.kind in ("iaf", "naf", "spline")
+        member = self.family.members[self.kind]
+        return self.depth > 0 and isinstance(member, FlowMember) and member.masked
 
     @model_validator(mode="after")
     def _context_fits(self) -> FlowConfig:

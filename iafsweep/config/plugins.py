@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module, metadata
@@ -227,6 +228,13 @@ def take_plugins(values: dict[str, Any], origin: str) -> None:
         family.add(kind, member)
     if absent:
         _rebuild()
+    for name, plugin in told.items():
+        if name in _LOADED and (loaded := _version_of(name)) != plugin["version"]:
+            warnings.warn(
+                f"this was made with the plugin {name} {plugin['version']}, and {loaded} is loaded: what it computes "
+                f"may differ",
+                stacklevel=2,
+            )
 
 
 def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON

@@ -86,7 +86,7 @@ def place(tmp_path_factory):
 
 
 CONFIGURATIONS = """
-import iafsweep, json, sys
+import warnings, iafsweep, json, sys
 from iafsweep.config.files import build_config, build_stored, dump_config, parse_overrides, with_values
 from iafsweep.config.problems import known_paths
 from iafsweep.search_space.candidate import configuration_key
@@ -103,7 +103,11 @@ assert config.model.encoder.linear.hidden_size == 7
 assert config.data.facts.image_shape == (1, 12, 16)
 text = dump_config(config)
 assert tomllib.loads(text)["plugins"]["iafsweep_linear"]["version"] == "1.0"
-assert build_stored(tomllib.loads(text), "x") == config
+with warnings.catch_warnings(record=True) as none:
+    assert build_stored(tomllib.loads(text), "x") == config
+with warnings.catch_warnings(record=True) as other:
+    assert build_stored(tomllib.loads(text.replace('version = "1.0"', 'version = "0.9"')), "x") == config
+assert not none and "plugin iafsweep_linear 0.9, and 1.0 is loaded" in str(other[0].message), other
 usual = iafsweep.load_config("small.toml", ["model.encoder.linear.hidden_size=256"])
 assert configuration_key(usual) != configuration_key(config)
 assert "torch" not in sys.modules
@@ -205,7 +209,7 @@ def test_damaged_words_about_plugins_are_an_error_in_words(told, tmp_path):
 OTHER_FAMILIES = """
 import torch
 from torch import nn
-from iafsweep.config import Member, MemberConfig
+from iafsweep.config import FlowMember, Member, MemberConfig
 from iafsweep.models.flows.steps import FlowStep
 from iafsweep.models.priors.base import FlowPrior
 
@@ -225,6 +229,7 @@ class WidePrior(FlowPrior):
         return noise * self.log_width.exp()
 
 class ScalingStep(FlowStep):
+    pushes_scores = True
     def __init__(self, latent_size, context_size):
         super().__init__()
         self.scale = nn.Linear(context_size, latent_size)
@@ -236,6 +241,8 @@ class ScalingStep(FlowStep):
         return z * scale.exp(), scale.sum(-1).expand(z.shape[:-1])
     def inverse(self, z, context):
         return z * (-self.scale(context).tanh()).exp()
+    def push_score(self, z, context, score):
+        return score * (-self.scale(context).tanh()).exp()
 
 def ordered(space):
     from iafsweep.sweep.samplers.sequences import SequenceProposer, distinct
@@ -248,7 +255,7 @@ class First:
 
 MEMBERS = {
     "model.prior.kind": {"wide": Member("other_families:WidePrior", WideConfig)},
-    "model.flow.kind": {"scaling": Member("other_families:ScalingStep")},
+    "model.flow.kind": {"scaling": FlowMember("other_families:ScalingStep", pushes_scores=True)},
     "sweep.sampler": {"ordered": Member("other_families:ordered")},
     "sweep.scheduler": {"first": Member("other_families:first")},
 }
@@ -268,7 +275,8 @@ from iafsweep.sweep.storage.state import replay
 sets = ["data.source=mnist_mini", "model.latent_size=4", "model.prior.kind=wide", "model.prior.wide.log_width=1.0",
         "model.flow.kind=scaling", "model.flow.depth=2", "model.encoder.kind=mlp", "model.decoder.kind=mlp"]
 iafsweep.load_plugin("other_families")
-config = iafsweep.load_config("reference", sets)
+config = iafsweep.load_config("reference", [*sets, "training.objective=stl"])
+Path("stl.toml").write_text(iafsweep.config.dump_config(config))
 model = iafsweep.build_model(config.model, config.image_format, 0).eval()
 z = torch.randn(2, 3, 4)
 assert torch.allclose(model.log_prior(z), torch.distributions.Normal(0, torch.e).log_prob(z).sum(-1), atol=1e-5)
@@ -295,11 +303,15 @@ base = "reference.toml"
 "training.kl_warmup_epochs" = 0
 """
 READ = """
+import tomllib
 from pathlib import Path
+from iafsweep.config.files import build_stored
 from iafsweep.errors import PluginError
 from iafsweep.search_space.files import dump_space, read_stored_space
 from iafsweep.sweep.samplers.build import make_proposer
 
+assert "stl" in Path("stl.toml").read_text()
+build_stored(tomllib.loads(Path("stl.toml").read_text()), "stl.toml")
 space = read_stored_space(Path("stored.toml"))
 assert dump_space(space) == Path("stored.toml").read_text()
 try:

@@ -13,6 +13,7 @@ from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.flows import Flow, FlowStep, IdentityFlow, StepwiseFlow, build_flow
 from iafsweep.models.likelihoods import Likelihood
+from iafsweep.models.made import ConditionalMade
 from iafsweep.models.priors import Prior
 
 BASES = {
@@ -30,6 +31,15 @@ def descendants(base):
         is_member = each.__module__.startswith("iafsweep.") and not each.__abstractmethods__
         yield from ([each] if is_member else [])
         yield from descendants(each)
+
+
+@pytest.mark.parametrize("config", [each for each in FLOW_CONFIGS.values() if each.depth])
+def test_what_the_configuration_knows_of_a_flow_is_so(config):
+    kind = config.kind
+    member = FLOWS.members[kind]
+    step = FLOWS.load(kind).from_config(config, 4, 0.1, reverse=False)
+    assert member.pushes_scores == step.pushes_scores == config.pushes_scores
+    assert member.masked == config.has_made == any(isinstance(part, ConditionalMade) for part in step.modules())
 
 
 @pytest.mark.parametrize("path", BASES)
