@@ -35,10 +35,9 @@ from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.texts import counted, short_name, value_text
 
 if TYPE_CHECKING:
-    import optuna
-
     from iafsweep.api.launch import SweepEnd
     from iafsweep.report import Chart
+    from iafsweep.results.optuna_journal import Study
 
 Share = float | Literal["auto"] | None
 """GPUs a trial; ``auto``: as many trials a GPU as the largest configuration fits; None: 1 if there are any."""
@@ -236,7 +235,7 @@ class LoadedSweep:
         records = [each.model_dump() for each in found.differences]
         return pd.DataFrame(records, columns=list(PairedDifference.model_fields))
 
-    def study(self) -> "optuna.Study":
+    def study(self) -> "Study":
         """Return the trials as an Optuna study, for ``optuna.visualization``; plots need plotly, the extra ``plots``.
 
         It is a copy in memory: what is done to it changes nothing of the sweep. Trial 7 of it is ``t0007``; there is no

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
@@ -21,6 +21,8 @@ from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.events import Finished, Started
 from iafsweep.sweep.storage.state import TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
+
+__all__ = ["Study", "study_of", "write_journal"]
 
 _POINTS = 50
 """About so many points of a trial's curve are shown."""
@@ -37,7 +39,7 @@ def write_journal(sweep: StoredSweep, path: Path) -> None:
     _add_study(sweep, JournalStorage(JournalFileBackend(str(path))))
 
 
-def study_of(sweep: StoredSweep) -> optuna.Study:
+def study_of(sweep: StoredSweep) -> Study:
     """Return the study of a sweep, as of :func:`write_journal`, in memory."""
     storage = InMemoryStorage()
     return optuna.load_study(study_name=_add_study(sweep, storage), storage=storage)
