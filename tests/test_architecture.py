@@ -33,7 +33,7 @@ ROOMS = ["storage", "samplers", "schedulers", "cluster", "scoring", "callbacks",
 MIDDLE = {"samplers", "schedulers", "cluster"}
 # Inside the command line: each knows those named before it.
 CLI = [
-    {"options", "errors", "console", "tables", "command_line"},
+    {"options", "errors", "console", "tables"},
     {"tracking", "sweep_output"},
     {"commands"},
     {"single", "sweep"},

@@ -276,7 +276,7 @@ class Run:
 
         Example:
             >>> import iafsweep
-            >>> run = iafsweep.load_run("runs/best")
+            >>> run = iafsweep.load_run("runs/scored")
             >>> found = run.evaluate(importance_sampling=5, images=20, settings={"evaluation.bound_images": 10},
             ...                      progress="off")
             >>> [each.settings for each in found.estimates if each.method == "importance_sampling"]

@@ -17,7 +17,6 @@ from iafsweep.api.shown.faults import faults_in_words
 from iafsweep.api.shown.progress import ScoringProgress
 from iafsweep.api.shown.runs import RunShown
 from iafsweep.cli import errors
-from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
 from iafsweep.cli.options.ray import TrackerOption
@@ -31,7 +30,7 @@ from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.shown_command import run_command
+from iafsweep.shown_command import run_command, this_command
 from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from iafsweep.api.news import Place
 from iafsweep.api.results import SweepResults
 from iafsweep.api.shown.faults import faults_in_words
 from iafsweep.api.shown.sweeps import SweepShown
-from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.errors import INTERRUPTS, code_of
 from iafsweep.cli.options.ray import Machine
@@ -26,7 +25,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.shown_command import sweep_command
+from iafsweep.shown_command import sweep_command, this_command
 from iafsweep.signals import between_steps
 from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
 from iafsweep.sweep.storage.folder import SweepFolder

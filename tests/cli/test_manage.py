@@ -5,8 +5,8 @@ import sys
 import pytest
 from rich.console import Console
 
+from iafsweep import shown_command
 from iafsweep.api.launch import wanted_trials
-from iafsweep.cli import command_line
 from iafsweep.cli.commands.reading.logs import show_logs
 from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.cli.commands.running.stop import stop_sweep
@@ -55,7 +55,7 @@ def test_status_of_a_killed_sweep(folder, console, capsys):
     assert "best: t0001, 91.25 nats at epoch 4" in text
     assert "t0003: training, epoch 3, best bound 88.00 nats" in text
     assert "the last driver was killed" in text
-    assert shlex.join([*command_line.program("sweep"), "resume", str(folder.path)]) in text
+    assert shlex.join([*shown_command.program("sweep"), "resume", str(folder.path)]) in text
 
 
 def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from rich.console import Console
 
+from iafsweep.api.shown import progress
 from iafsweep.api.shown.progress import TrainingProgress
-from iafsweep.cli import progress
 from iafsweep.limits import Share
 from iafsweep.records import EpochMetrics
 from iafsweep.run_files.metrics_file import read

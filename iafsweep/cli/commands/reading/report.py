@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.command_line import report_command
+from iafsweep.api.shown.command import report_command
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.errors import UserError

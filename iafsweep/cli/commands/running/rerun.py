@@ -9,12 +9,12 @@ from rich.console import Console
 
 from iafsweep.api.scoring.asked import Asked
 from iafsweep.api.shown.faults import faults_in_words
-from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
 from iafsweep.cli.options.scoring import UntilError
 from iafsweep.cli.options.sweep import Folder, Share, Top, settings, trials
 from iafsweep.config.files import parse_overrides
+from iafsweep.shown_command import this_command
 from iafsweep.signals import leaving_at_once
 
 
