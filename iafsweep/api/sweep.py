@@ -23,7 +23,7 @@ from iafsweep.api.spaces import SearchSpace
 from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import SweepError, UserError
 from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
-from iafsweep.records import DeviceChoice, LeaderboardRow, PairedDifference
+from iafsweep.records import DeviceChoice, Figure, LeaderboardRow, PairedDifference
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.search_space.files import checked_space, load_space
 from iafsweep.search_space.space import SearchSpace as CheckedSpace
@@ -108,14 +108,11 @@ class LoadedSweep:
         found: list[tuple[str, ...]] = []
         for row in self.rows[:most]:
             values = {short_name(path, self.parameters): value_text(each) for path, each in row.parameters.items()}
-            bound, figure = row.validation_negative_elbo, row.nll_hais or row.nll_importance_sampling
-            error = "" if figure is None or figure.error is None else f" ± {figure.error:.2f}"
+            bound, rank = row.validation_negative_elbo, "-" if row.rank is None else str(row.rank)
+            figures = {"IS": row.nll_importance_sampling, "HAIS": row.nll_hais}
             found.append((
-                "-" if row.rank is None else str(row.rank),
-                row.trial,
-                row.status,
-                "" if bound is None else f"{bound:.2f}",
-                "" if figure is None else f"{figure.value:.2f}{error}",
+                rank, row.trial, row.status, "" if bound is None else f"{bound:.2f}",
+                ", ".join(f"{name} {_short(figure)}" for name, figure in figures.items() if figure is not None),
                 ", ".join(f"{name} {text}" for name, text in values.items()),
             ))  # fmt: skip
         return found
@@ -421,6 +418,11 @@ class LoadedSweep:
     def _renew(self) -> None:
         found = load_sweep(self.path, self._show)
         self.rows, self.problems, self.driver = found.rows, found.problems, found.driver
+
+
+def _short(figure: Figure) -> str:
+    error = "" if figure.error is None else f" ± {figure.error:.2f}"
+    return f"{figure.value:.2f}{error}{'' if figure.untrusted is None else f' ({figure.untrusted:.0%} untrusted)'}"
 
 
 _HEADER = ("rank", "trial", "status", "validation -ELBO", "test NLL", "")

@@ -45,7 +45,7 @@ def run(cli, config, finished, tmp_path):
     return RunFolder(Path(shutil.copytree(finished / "trials" / "t0001", tmp_path / "it's a run")))
 
 
-@covers("run_files/run_folder.py", "add --resume to go on with the run in it", "{go_on}name another folder with --run")
+@covers("run_files/run_folder.py", "to go on with the run in it", "{go_on}name another folder with --run")
 @covers("run_files/run_folder.py", "and a run needs a folder; name another", "in use by another process")
 @covers("run_files/run_folder.py", "cannot write the run folder {self.path}: {error}; name another with --run")
 @covers("cli/single.py", "--resume trains on and --evaluate-only trains nothing")
@@ -68,7 +68,7 @@ def test_folders_that_are_taken(cli, config, run, tmp_path):
     assert cli.run(*words, "--run", "another").code == 0
     assert cli.run(config, "--run", "another", *words[1:], "--resume").code == 0
     said = cli.run(config, "--run", "another", *words[1:])
-    assert "add --resume to go on with the run in it" in said.err
+    assert "to go on with the run in it" in said.err
     said = cli.run("--run", "another", "--evaluate-only", "--set", "training.epochs=2", *CPU)
     assert said.err.endswith("leave it out, or train on with --resume\n")
     assert cli.run("--run", "another", "--evaluate-only", *CPU).code == 0
