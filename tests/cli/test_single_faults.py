@@ -195,4 +195,4 @@ def test_no_more_threads_than_the_process_may_keep_busy(config, tmp_path, monkey
     assert set_to == []  # there is no run yet
     (tmp_path / "run").write_text("a file")
     assert main(monkeypatch, config, "--run", tmp_path / "run", *given) == 2
-    assert set_to == taken
+    assert set_to == [*taken, 64]  # and back
