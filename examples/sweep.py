@@ -17,7 +17,7 @@ TOY = {
     "model.flow.made.hidden_layers": 1,
     "training.epochs": 2,
     "training.kl_warmup_epochs": 0,
-    "training.batch_size": 500,
+    "training.batch_size": 150,
     "evaluation.bound_images": 100,
     "evaluation.importance_sampling.samples": 10,
     "evaluation.importance_sampling.images": 50,
