@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from iafsweep import config, data, estimators, evaluation, models, training
     from iafsweep.api.run import Run, load_run
+    from iafsweep.api.several import combined_leaderboard, compare_sweeps, load_sweeps
     from iafsweep.api.spaces import SearchSpace, choice, floats, integers, load_config
     from iafsweep.api.sweep import LoadedSweep, launch, load_sweep
     from iafsweep.api.train import train
@@ -56,8 +57,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VAE", "Images", "LaunchOptions", "LoadedSweep", "Run", "RunConfig", "SearchSpace", "UserError", "build_model",
-    "choice", "config", "data", "estimators", "evaluation", "floats", "integers", "launch", "load_config",
-    "load_plugin", "load_run", "load_sweep", "models", "train", "training",
+    "choice", "combined_leaderboard", "compare_sweeps", "config", "data", "estimators", "evaluation", "floats",
+    "integers", "launch", "load_config", "load_plugin", "load_run", "load_sweep", "load_sweeps", "models", "train",
+    "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
@@ -72,6 +74,8 @@ _LAZY = {
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
     "choice": "iafsweep.api.spaces",
+    "combined_leaderboard": "iafsweep.api.several",
+    "compare_sweeps": "iafsweep.api.several",
     "floats": "iafsweep.api.spaces",
     "integers": "iafsweep.api.spaces",
     "launch": "iafsweep.api.sweep",
@@ -79,6 +83,7 @@ _LAZY = {
     "load_plugin": "iafsweep.config",
     "load_run": "iafsweep.api.run",
     "load_sweep": "iafsweep.api.sweep",
+    "load_sweeps": "iafsweep.api.several",
     "train": "iafsweep.api.train",
 }
 _FLOORS = {"config", "data", "estimators", "evaluation", "models", "training"}

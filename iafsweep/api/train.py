@@ -15,6 +15,7 @@ from iafsweep.api.shown.runs import run_news
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.data_root import absolute_data_root
+from iafsweep.evaluation.memory import refuse_unscorable
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.signals import Terminated, between_steps, handing_on
@@ -71,16 +72,21 @@ def train(
         (1, ['negative_elbo', 'importance_sampling'])
     """
     run, root, news = RunFolder(Path(folder).expanduser()), absolute_data_root(data_root), run_news(progress)
-    with handing_on(), faults_in_words(run.path, lambda: news.going_on(run.path)):
+    with (
+        handing_on(),
+        faults_in_words(run.path, lambda: news.going_on(run.path)),
+        news.acknowledging(),
+        computing(device, threads) as where,
+    ):
         config, own = with_images(config, images)
-        with news.acknowledging(), computing(config, device, threads) as where:
-            both = load_training_images(config.data, root, own)
-            if own is not None:
-                news.note(told(config.data, own))
-            refuse_too_large(config, where)
-            with run.held():
-                _train(config, both, run, where, resume=resume, news=news)
-                score_held(config, run, where, root, own, news)
+        both = load_training_images(config.data, root, own)
+        if own is not None:
+            news.note(told(config.data, own))
+        refuse_unscorable(config)
+        refuse_too_large(config, where)
+        with run.held():
+            _train(config, both, run, where, resume=resume, news=news)
+            score_held(config, run, where, root, own, news)
     return load_run(run.path, device, images=images, data_root=data_root)
 
 

@@ -19,7 +19,7 @@ from iafsweep.api.shown.runs import RunShown
 from iafsweep.cli import errors
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
-from iafsweep.cli.options.ray import TrackerOption
+from iafsweep.cli.options.ray import TrackerName, TrackerOption
 from iafsweep.cli.options.scoring import UntilError
 from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.tracking import tracked
@@ -119,8 +119,7 @@ def single(
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
     refuse_budget_alone(asked, settings.evaluation.until_error.target)
     console = make_console()
-    run_it = partial(
-        train_and_score,
+    code = train_and_score(
         settings,
         folder,
         device=device,
@@ -130,8 +129,9 @@ def single(
         resume=resume,
         evaluate_only=evaluate_only,
         console=console,
+        tracker=tracker,
     )
-    raise typer.Exit(tracked(tracker, settings, folder, partial(say, console), run_it))
+    raise typer.Exit(code)
 
 
 class RunOutput(RunShown):
@@ -185,12 +185,12 @@ def train_and_score(
     evaluate_only: bool,
     console: Console,
     images: Path | None = None,
-    news: Callable[[], None] = lambda: None,
+    tracker: TrackerName | None = None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    When interrupted, the command that goes on is printed. ``news`` is called after each epoch. ``images``: where images
-    of one's own are; None: where the configuration says.
+    When interrupted, the command that goes on is printed, behind whatever else there is to say. ``images``: where
+    images of one's own are; None: where the configuration says. ``tracker``: where the run is sent too.
     """
 
     def going_on() -> str:
@@ -205,9 +205,11 @@ def train_and_score(
         from iafsweep.cli import tables
         from iafsweep.training import DivergedError, resolve_device
 
-    output = RunOutput(console, news, going_on)
     try:
-        with faults_in_words(folder.path, going_on), output.preparing():
+        with faults_in_words(folder.path, going_on), ExitStack() as stack:
+            news = stack.enter_context(tracked(tracker, config, folder, partial(say, console)))
+            output = RunOutput(console, news, going_on)
+            stack.enter_context(output.preparing())
             resolve_device(device, "--device")
             if evaluate_only:
                 figures = score(config, folder, root, images=images, device=device, threads=threads, news=output)

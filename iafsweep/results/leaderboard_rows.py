@@ -51,6 +51,21 @@ def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
     Raises:
         UserError: no trial has a test figure with one of these settings.
     """
+    return scored_rows_of_each([sweep], show)[0]
+
+
+def scored_rows_of_each(sweeps: Sequence[StoredSweep], show: Sequence[str] = ()) -> list[ScoredRows]:
+    """Return the same of several sweeps; settings to show need be those of a trial of one of them.
+
+    Raises:
+        UserError: no trial of any has a test figure with one of these settings.
+    """
+    found = [_scored_rows(sweep, show) for sweep in sweeps]
+    _refuse_unknown_settings([each for scored in found for each in scored.evaluations.values()], show)
+    return found
+
+
+def _scored_rows(sweep: StoredSweep, show: Sequence[str]) -> ScoredRows:
     folder, state, space = sweep.folder, sweep.state, sweep.space
     problems, evaluations = list[str](), dict[str, Evaluation]()
     trains = sweep.driver is not None and state.is_open
@@ -63,7 +78,6 @@ def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
         else:
             if found is not None:
                 evaluations[row.trial] = found
-    _refuse_unknown_settings(evaluations.values(), show)
     retrained = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(

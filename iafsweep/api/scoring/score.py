@@ -52,9 +52,10 @@ def score(
         UserError: the device, the data or the folder cannot be used as asked, the memory does not suffice, or the
             configuration would train another model.
     """
-    config, own = with_images(config, images)
     news = news or RunNews()
-    with news.acknowledging(), computing(config, device, threads) as where:
+    with news.acknowledging(), computing(device, threads) as where:
+        config, own = with_images(config, images)
+        refuse_unscorable(config)
         refuse_training_changes(folder.read_config(), config, folder)
         with folder.held():
             folder.remove_leftovers()
@@ -62,17 +63,15 @@ def score(
 
 
 @contextmanager
-def computing(config: RunConfig, device: DeviceChoice, threads: int | None) -> Iterator[torch.device]:
-    """Give the device on which a configuration is computed, if it can be; PyTorch's threads are put back at the end."""
+def computing(device: DeviceChoice, threads: int | None) -> Iterator[torch.device]:
+    """Give the device that is computed on; PyTorch's threads are put back at the end."""
     before = torch.get_num_threads()
     if threads is None and (cpus := usable_cpus().amount) < before:
         threads = cpus
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        where = resolve_device(device)
-        refuse_unscorable(config)
-        yield where
+        yield resolve_device(device)
     finally:
         if threads is not None:
             torch.set_num_threads(before)

@@ -24,7 +24,7 @@ class RunShown(RunNews):
     def __init__(self, console: Console, news: Callable[[], None] = lambda: None) -> None:
         self._console = console
         self._news = news
-        self._is_training = False
+        self._stopping = ""
 
     @contextmanager
     def acknowledging(self) -> Iterator[None]:
@@ -34,8 +34,7 @@ class RunShown(RunNews):
 
     def stopping(self) -> None:
         """Say that a signal was heard, and what is still done."""
-        saving = f": the run saves after the current step; {AGAIN}" if self._is_training else ""
-        say(self._console, f"\nStopping{saving}")
+        say(self._console, f"\nStopping{self._stopping}")
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
         """Print what is trained, and show how far it is."""
@@ -48,12 +47,12 @@ class RunShown(RunNews):
             self.note(trainer.note)
         training = trainer.config.training
         done, begun = trainer.epochs_done, trainer.batches_begun
-        self._is_training = True
+        self._stopping = f": the run saves after the current step; {AGAIN}"
         return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
         """Print whether it ended early, and what is wrong with its bounds."""
-        self._is_training = False
+        self._stopping = ""
         if trainer.end_note:
             self.note(trainer.end_note)
         if trainer.bounds_note:
@@ -65,6 +64,7 @@ class RunShown(RunNews):
 
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
         """Show how far it is."""
+        self._stopping = ": what is trained is kept"
         return ScoringProgress(self._console).shown()
 
 

@@ -67,7 +67,7 @@ def read_sweep(folder: SweepFolder) -> StoredSweep:
         SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
         ConfigError: the stored space is damaged.
     """
-    _refuse_no_sweep(folder)
+    refuse_no_sweep(folder)
     space = read_stored_space(folder.space)
     state = read_ledger(folder.ledger)
     if state.header.space != space_hash(space):
@@ -84,13 +84,18 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
         SweepError: as :func:`read_sweep`.
         ConfigError: the stored space is damaged.
     """
-    _refuse_no_sweep(folder)
+    refuse_no_sweep(folder)
     if folder.ledger.exists():
         return read_sweep(folder).space
     return checked_space(read_stored_space(folder.space), folder.space)
 
 
-def _refuse_no_sweep(folder: SweepFolder) -> None:
+def refuse_no_sweep(folder: SweepFolder) -> None:
+    """Refuse a folder that no launch made.
+
+    Raises:
+        SweepError: it has no sweep.toml.
+    """
     if not folder.space.exists():
         raise SweepError(
             f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"

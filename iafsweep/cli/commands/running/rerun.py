@@ -10,9 +10,10 @@ from rich.console import Console
 from iafsweep.api.scoring.asked import Asked
 from iafsweep.api.shown.faults import faults_in_words
 from iafsweep.cli.console import loading, make_console
+from iafsweep.cli.errors import INTERRUPTS, code_of
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
 from iafsweep.cli.options.scoring import UntilError
-from iafsweep.cli.options.sweep import Folder, Share, Top, settings, trials
+from iafsweep.cli.options.sweep import Folder, Share, Top, refuse_other_folders, settings, trials
 from iafsweep.config.files import parse_overrides
 from iafsweep.shown_command import this_command
 from iafsweep.signals import leaving_at_once
@@ -57,6 +58,7 @@ def rerun(
     - `run_sweep.py rerun runs/quick-1 --hais posterior --sandwich 100 --until-error 0.02 --budget-seconds 3600`
     """
     asked = Asked(samples, hais, images, sandwich, settings=until.changes | parse_overrides(overrides or []))
+    refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         import iafsweep.api.rerun
         import iafsweep.cli.sweep_output  # noqa: F401 - before anything can be half done
@@ -81,6 +83,11 @@ def rerun_best(
     output = SweepOutput(machine, console, this_command())
     with faults_in_words(folder.absolute(), this_command):
         place = Place(machine.options, machine.data_root, output, machine.data_path)
-        code, results = api_rerun(folder, changes, asked, place, trials)
+        try:
+            with output.acknowledging():
+                code, results = api_rerun(folder, changes, asked, place, trials)
+        except INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, a second time
+            output.print_interrupted()
+            return code_of(interrupt)
         output.print_scored(results, code)
     return code
