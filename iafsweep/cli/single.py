@@ -137,7 +137,7 @@ def single(
 class RunOutput(RunShown):
     """Shows what is heard of a run, and until there is something that it is being prepared."""
 
-    def __init__(self, console: Console, news: Callable[[], None], going_on: Callable[[], str]) -> None:
+    def __init__(self, console: Console, news: Callable[[], None], going_on: Callable[[], str] = this_command) -> None:
         super().__init__(console, news)
         self._loading = ExitStack()
         self._going_on = going_on

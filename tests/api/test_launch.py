@@ -20,7 +20,7 @@ from iafsweep.sweep.storage.events import Ended
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.sweep.tune.driver import Session, SweepOutcome
-from tests.advice.conftest import TINY, cli, finished, folder, read_once, training  # noqa: F401 - fixtures
+from tests.advice.conftest import TINY, cli, finished, folder, training  # noqa: F401 - fixtures
 from tests.advice.places import covers
 from tests.cli.tiny_run import ROOT
 from tests.finished import SPACE

@@ -14,7 +14,6 @@ import iafsweep
 from iafsweep.api.news import RunNews, StepNews
 from iafsweep.cli import single
 from iafsweep.config import dump_config
-from iafsweep.data import mnist_mini
 from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.signals import Terminated
@@ -24,21 +23,6 @@ CONFIG = TINY.with_values({"data.validation_images": 2000, "training.batch_size"
 ONE, TWO = (CONFIG.with_values({"training.epochs": count}) for count in (1, 2))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CPU = {"device": "cpu", "threads": 1, "progress": "off"}
-
-
-@pytest.fixture(autouse=True)
-def _read_once(monkeypatch, _images):
-    monkeypatch.setattr(mnist_mini, "_read", lambda *names: _images[names])
-
-
-@pytest.fixture(scope="module")
-def _images():
-    class Once(dict):
-        def __missing__(self, names, read=mnist_mini._read):
-            self[names] = read(*names)
-            return self[names]
-
-    return Once()
 
 
 @pytest.fixture(scope="module")

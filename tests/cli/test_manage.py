@@ -10,6 +10,7 @@ from rich.console import Console
 
 from iafsweep import shown_command
 from iafsweep.api.launch import wanted_trials
+from iafsweep.api.scoring.asked import Asked
 from iafsweep.cli.commands.reading.logs import show_logs
 from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.cli.commands.running.rerun import rerun_best
@@ -59,7 +60,7 @@ def test_a_rerun_answers_ctrl_c_and_says_how_to_go_on(folder, console, monkeypat
         time.sleep(5)
 
     monkeypatch.setattr("iafsweep.api.rerun.rerun", interrupted)
-    code = rerun_best(folder.path, {}, {}, None, [], Machine(tmp_path, LaunchOptions()), console)
+    code = rerun_best(folder.path, {}, Asked(), Machine(tmp_path, LaunchOptions()), console)
     assert code == 130
     _, stopping, *_, interrupted, command = console.export_text().splitlines()
     assert stopping.startswith("Stopping: nothing was made yet; ")

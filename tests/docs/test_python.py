@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import iafsweep
-from tests.advice.conftest import cli, finished, read_once, training  # noqa: F401 - fixtures
+from tests.advice.conftest import cli, finished, training  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
