@@ -77,17 +77,27 @@ def running_ray(
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Tell Ray and Tune what :data:`_ENVIRONMENT` says inside the block; who calls us may use both for other things."""
-    told = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(told)
+    """Tell Ray and Tune what :data:`_ENVIRONMENT` says inside the block; who calls us may use both for other things.
+
+    Ray itself says there that authentication is on; a later start finds no token where it is said already.
+    """
+    before = _variables()
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     logger = logging.getLogger("ray")
     level = logger.level
     try:
         yield
     finally:
         logger.setLevel(level)
-        for name in told:
-            os.environ.pop(name, None)
+        for name in _variables():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _variables() -> dict[str, str]:
+    """Ray's and Tune's variables of the environment."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "TUNE_"))}
 
 
 def _start_or_join(node: Node, address: str | None, temporary: str | None, dashboard: bool) -> None:
