@@ -250,7 +250,7 @@ space = iafsweep.SearchSpace(base=base, search={"model.flow.depth": iafsweep.int
     "sampler": "grid", "scheduler": "none", "max_concurrent": 1, "top": 1})
 
 def state():
-    told = {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}  # scikit-learn's, imported
+    told = {name: value for name, value in os.environ.items() if name.startswith(("RAY", "TUNE", "CUDA", "OMP"))}
     return [signal.getsignal(each) for each in (2, 15, 1)], told
 
 before = state()
