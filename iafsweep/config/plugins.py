@@ -21,7 +21,7 @@ from pydantic import create_model
 from iafsweep.config import meaning, problems
 from iafsweep.config.family import Family, Member, MemberConfig
 from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, ModelConfig
-from iafsweep.config.run import RunConfig
+from iafsweep.config.run import RunSections
 from iafsweep.config.section import Section
 from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
@@ -152,7 +152,9 @@ def _problem(family: Family, kind: object, member: object) -> str:
 def _rebuild() -> None:
     """Let everything that was made of the fields see those that were added."""
     ModelConfig.model_rebuild(force=True)
-    RunConfig.model_rebuild(force=True)
+    whole: list[type[RunSections]] = [RunSections, *RunSections.__subclasses__()]
+    for each in whole:
+        each.model_rebuild(force=True)
     meaning.forget()
     problems.forget()
 
