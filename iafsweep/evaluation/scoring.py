@@ -1,6 +1,5 @@
 """Score a model on a shard of images: the bound, importance sampling, or HAIS."""
 
-import math
 import time
 from collections.abc import Iterable
 
@@ -213,6 +212,6 @@ def rows_with_gradient(model: VAE) -> int:
 
 def _rows(model: VAE) -> tuple[int, int]:
     """Rows to evaluate at a time, without and with gradients: fewer of images with more parameters than MNIST's."""
-    share = min(1.0, _PARAMETERS / math.prod(model.likelihood.parameter_shape))
+    share = min(1.0, _PARAMETERS / model.likelihood.row_numbers)
     forward, with_gradient = _ROWS["cuda" if next(model.parameters()).is_cuda else "cpu"]
     return max(1, int(share * forward)), max(1, int(share * with_gradient))

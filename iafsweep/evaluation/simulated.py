@@ -89,8 +89,8 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     with full_precision():
         z = model.prior.from_noise(noise.to(reference.device))
         parameters = model.decode(z)
-    drawn = [model.likelihood.sample(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
-    return SimulatedImages(torch.cat(drawn), z)
+        uniform = [model.likelihood.noise(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
+        return SimulatedImages(model.likelihood.from_noise(parameters, torch.cat(uniform)), z)
 
 
 @torch.no_grad()
