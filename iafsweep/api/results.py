@@ -12,7 +12,7 @@ from iafsweep.atomic import is_standard_output, write_text, writing
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import ranked
 from iafsweep.records import Evaluation, PairedDifference, shown_figures
-from iafsweep.results.comparison import LeftOut, compare_images
+from iafsweep.results.comparison import LeftOut, compare_images, told_apart
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.results.publish import Published, publish
 from iafsweep.run_files.run_folder import RunFolder
@@ -119,7 +119,8 @@ def compare(
         tables = {trial: _only_shown(table, scored.evaluations.get(trial), show) for trial, table in tables.items()}
     first, *others = tables
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
-    differences = tuple(difference for each in found for difference in each.differences)
+    apart = {row.trial for row in rows if row.autoregressive}
+    differences = tuple(told_apart(difference, apart) for each in found for difference in each.differences)
     if csv is not None:
         try:
             with writing(csv) as temporary:

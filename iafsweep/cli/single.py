@@ -26,6 +26,7 @@ from iafsweep.config.files import find_config
 from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
+from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.shown_command import run_command
 from iafsweep.signals import AGAIN, leaving_at_once, told_at_once
@@ -227,6 +228,8 @@ def train_and_score(
                     config, folder, root, images=images, device=device, threads=threads, resume=resume, news=output
                 )
             tables.print_figures(console, figures.estimates)
+            if figures.autoregressive:
+                say(console, tables.latents_line(metrics_file.read(folder.metrics), figures.epoch))
             for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
                 say(console, line)
             say(console, f"Checkpoint {figures.checkpoint} (epoch {figures.epoch}). Run folder: {folder.path}")

@@ -84,10 +84,15 @@ class Shares(Record):
 
 
 class Pictures(Record):
-    """What a trial draws, as data URIs; None where there is none on disk."""
+    """What a trial draws, as data URIs; None where there is none on disk.
+
+    ``samples_how`` and ``reconstructions_how`` say what they show, where that is not what others show.
+    """
 
     samples: str | None
     reconstructions: str | None
+    samples_how: str = ""
+    reconstructions_how: str = ""
 
 
 class Judged(Record):

@@ -73,6 +73,7 @@ class PixelCnn(Likelihood, Head):
         kernel: of each, odd.
     """
 
+    is_autoregressive = True
     places: Tensor  # of the maps that the outputs give, channel by channel, among those of the pixel
 
     def __init__(self, pixel: PixelLikelihood, features: int, layers: int, maps: int, kernel: int) -> None:

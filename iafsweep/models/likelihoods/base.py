@@ -19,7 +19,12 @@ class Likelihood(nn.Module, ABC):
         image: shape and levels of the images.
         maps: M, how many parameters a pixel has: what the decoder gives is [..., M, height, width].
         noise_maps: U, how many uniform numbers from 0 to 1 a pixel is drawn by.
+
+    Attributes:
+        is_autoregressive: whether pixels follow each other, given z.
     """
+
+    is_autoregressive = False
 
     def __init__(self, image: ImageFormat, maps: int, noise_maps: int) -> None:
         super().__init__()

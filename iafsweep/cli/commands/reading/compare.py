@@ -14,7 +14,7 @@ from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.cli.options.sweep import trials as known_trials
 from iafsweep.config.plugins import plugin_options
-from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable
+from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable, details_of, details_text
 from iafsweep.shown_command import sweep_command
 from iafsweep.texts import readable_settings
 
@@ -97,7 +97,7 @@ def differences_table(differences: tuple[PairedDifference, ...], first: str) -> 
         settings[each.method].add(each.settings)
     rows = tuple(
         (
-            each.first,
+            each.first + details_text(details_of(None, autoregressive=each.first_autoregressive)),
             FIGURE_NAMES[each.method]
             + (f", {readable_settings(each.settings)}" if len(settings[each.method]) > 1 else ""),
             f"{each.images:,}",
@@ -106,8 +106,9 @@ def differences_table(differences: tuple[PairedDifference, ...], first: str) -> 
         )
         for each in differences
     )
+    of_first = details_of(None, autoregressive=any(each.second_autoregressive for each in differences))
     return TextTable(
-        header=("trial", "figure", "images", f"nats more than {first}", "standard errors"),
+        header=("trial", "figure", "images", f"nats more than {first}{details_text(of_first)}", "standard errors"),
         rows=rows,
         notes=(
             f"Paired over the same test images and bits; negative: better than {first}. ±: standard error.",
