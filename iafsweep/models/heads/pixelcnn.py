@@ -22,7 +22,7 @@ from iafsweep.models.heads.base import Head
 from iafsweep.models.likelihoods import Likelihood, PixelLikelihood, centred
 from iafsweep.models.passes import Passes
 
-_IMAGES_AT_A_TIME = 64
+_IMAGES_AT_A_TIME = 128
 _USUAL_MAPS = 128
 """So many maps, of all layers together, keep no more for a gradient than the decoders for which rows were chosen."""
 
