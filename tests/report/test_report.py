@@ -84,6 +84,9 @@ def test_an_autoregressive_decoder_is_named_beside_its_figures_pictures_and_diff
     assert words in diagnostics["t0001"]
     assert words not in diagnostics["t0002"]
     assert any(note.lower().startswith(words) for note in contents.notes)
+    trials = {trial.trial: trial for trial in contents.trials}
+    assert (trials["t0001"].decoder, trials["t0002"].decoder) == (words, None)
+    assert trials["t0001"].latents.kl == trials["t0002"].latents.kl == 1.0
     if contents.best == "t0001":
         assert all(words in tile.foot for tile in contents.tiles if "ELBO" in tile.label or "NLL" in tile.label)
 
