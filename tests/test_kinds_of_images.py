@@ -170,6 +170,8 @@ def test_from_training_to_an_exported_model(given, tmp_path):
     for name in ("samples", "reconstructions", "data"):
         with Image.open(tmp_path / "run" / f"{name}.png") as picture:
             assert picture.mode == ("RGB" if given.shape[0] == 3 else "L")
+            columns = 9 if name == "reconstructions" and autoregressive else 10  # three images each, or two
+            assert picture.width == columns * (given.shape[2] + 2) + 2
 
 
 @pytest.mark.parametrize("given", ["drawn once", "bits, autoregressive"], indirect=True)

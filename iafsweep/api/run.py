@@ -18,7 +18,7 @@ from iafsweep.estimators.importance import importance_sampling
 from iafsweep.estimators.noise import NoiseBlocks
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
-from iafsweep.evaluation.scoring import noise_blocks
+from iafsweep.evaluation.scoring import noise_blocks, rows_without_gradient
 from iafsweep.models import VAE, are_levels, checked_images, checked_whole, folded, refuse_unfit
 from iafsweep.models.precision import full_precision
 from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
@@ -30,7 +30,6 @@ from iafsweep.training import load_trained_model, resolve_device
 from iafsweep.training.checkpoint import checkpoint_digest
 
 _IMAGES_AT_A_TIME = 100
-_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def _sampled(model: VAE, x: Tensor, samples: int, noise: NoiseBlocks) -> Tensor:
         return importance_sampling(bridge, samples, noise.open(), rows_per_chunk=rows).log_likelihood
 
     with full_precision():
-        return halving_rows(sample, _ROWS, len(x))
+        return halving_rows(sample, rows_without_gradient(model), len(x))
 
 
 def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:

@@ -193,6 +193,13 @@ def test_gradients_by_differences(kind):
     assert torch.autograd.gradcheck(lambda given: head.log_density(x, given), (features,))
 
 
+def test_more_features_and_more_maps_in_all_take_the_memory_of_more_rows():
+    pixels = 6 * 5
+    small = make_head(shape=(1, 6, 5), layers=2, maps=4, features=3)
+    assert (small.row_numbers, small.pixel.row_numbers) == (3 * pixels, pixels)
+    assert make_head(shape=(1, 6, 5), layers=8, maps=64, features=1).row_numbers == 4 * pixels
+
+
 def test_off_is_the_likelihood_itself():
     pixel = build_likelihood(LikelihoodConfig(), ImageFormat((1, 2, 2)))
     assert with_head(pixel, AutoregressiveConfig()) is pixel
