@@ -16,6 +16,7 @@ The map, low floor to high; imports go down only:
 ``leaderboard``  tables made from records alone
 ``report``       a sweep as one page to look at, and its figures
 ``api``          what a user can do, from Python
+``tune``         a trainable for anyone's Ray Tune script, imported by its name alone
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
@@ -43,14 +44,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from iafsweep import config, data, estimators, evaluation, models, training
     from iafsweep.api.run import Run, load_run
+    from iafsweep.api.several import combined_leaderboard, compare_sweeps, load_sweeps
     from iafsweep.api.sweep import LoadedSweep, load_sweep
     from iafsweep.config import RunConfig, load_config, load_plugin
     from iafsweep.data import Images
     from iafsweep.models import VAE, build_model
 
 __all__ = [
-    "VAE", "Images", "LoadedSweep", "Run", "RunConfig", "build_model", "config", "data", "estimators", "evaluation",
-    "load_config", "load_plugin", "load_run", "load_sweep", "models", "training",
+    "VAE", "Images", "LoadedSweep", "Run", "RunConfig", "build_model", "combined_leaderboard", "compare_sweeps",
+    "config", "data", "estimators", "evaluation", "load_config", "load_plugin", "load_run", "load_sweep", "load_sweeps",
+    "models", "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
@@ -61,10 +64,13 @@ _LAZY = {
     "RunConfig": "iafsweep.config",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
+    "combined_leaderboard": "iafsweep.api.several",
+    "compare_sweeps": "iafsweep.api.several",
     "load_config": "iafsweep.config",
     "load_plugin": "iafsweep.config",
     "load_run": "iafsweep.api.run",
     "load_sweep": "iafsweep.api.sweep",
+    "load_sweeps": "iafsweep.api.several",
 }
 _FLOORS = {"config", "data", "estimators", "evaluation", "models", "training"}
 

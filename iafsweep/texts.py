@@ -31,6 +31,19 @@ def value_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def one_line(text: str) -> str:
+    """Return a text from a file in one line without control characters, as a table's cell or a sentence can have it.
+
+    Bytes of file names that are no text stay, for whoever prints them.
+
+    Example:
+        >>> one_line("Which   depth?" + chr(10) + chr(27) + "[31m")
+        'Which depth? [31m'
+    """
+    kept = (each if each.isprintable() or "\udc80" <= each <= "\udcff" else " " for each in text)
+    return " ".join("".join(kept).split())
+
+
 def counted(count: int, what: str) -> str:
     """Return a number of things.
 

@@ -1,5 +1,6 @@
 import ast
 import graphlib
+import json
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "iafsweep"
 GROUND = set("errors records seeds atomic data_root limits locks shown_command signals texts version".split())
 FLOORS = [
     *("config", "run_files", "search_space", "data", "models", "training", "evaluation", "sweep", "results", "report"),
-    *("api", "cli"),
+    *("api", "tune", "cli"),
 ]
 BESIDE = {"estimators", "leaderboard"}
 # Imports go down; besides, each of these may know only what stands here.
@@ -39,7 +40,7 @@ CLI = [
     {"single", "sweep"},
     {"entry"},
 ]
-RAY = {"sweep/cluster", "sweep/tune"}
+RAY = {"sweep/cluster", "sweep/tune", "tune"}
 OPTUNA = {"sweep/samplers", "results/optuna_journal.py", "report/importance.py"}
 LARGEST = {"models": 20, "training": 20, "report": 20}
 
@@ -150,45 +151,45 @@ def test_who_knows_ray_and_optuna(file):
             assert not [module for module in imports(file) if module.split(".")[0] == library], library
 
 
-@pytest.mark.parametrize(
-    ("statement", "absent"),
-    [
-        ("import iafsweep", ["ray", "torchvision", "torch", "pandas", "pydantic"]),
-        ("import iafsweep; iafsweep.load_sweep", ["ray", "torchvision"]),
-        ("import iafsweep.cli.entry", ["typer", "pydantic"]),
-        ("import iafsweep; iafsweep.load_run, iafsweep.build_model, iafsweep.estimators", ["ray", "torchvision"]),
-        ("import iafsweep.cli.single", ["ray", "torchvision"]),
-        ("import iafsweep.api.train, iafsweep.api.launch, iafsweep.cli.sweep_output", ["ray", "torchvision"]),
-        ("import iafsweep.cli.sweep", ["ray", "torchvision"]),
-    ],
-)
-def test_what_starts_fast_imports_little(statement, absent):
-    check = f"{statement}; import sys; print([name for name in {absent!r} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+# One after the other in one process: what is absent after the last was absent all the time.
+STATEMENTS = [
+    ("import iafsweep", {"ray", "torchvision", "torch", "pandas", "pydantic", "typer"}),
+    ("import iafsweep.cli.entry", {"ray", "torchvision", "torch", "pandas", "pydantic", "typer"}),
+    ("iafsweep.load_sweep", {"ray", "torchvision"}),
+    ("import iafsweep.cli.single", {"ray", "torchvision"}),
+    ("import iafsweep.cli.sweep", {"ray", "torchvision"}),
+    ("import iafsweep.api.train, iafsweep.api.launch, iafsweep.cli.sweep_output", {"ray", "torchvision"}),
+    ("iafsweep.load_run, iafsweep.build_model, iafsweep.estimators", {"ray", "torchvision"}),
+]
 
 
-def test_the_command_line_helps_without_ray_and_torchvision():
-    check = """
-import runpy, sys
-sys.argv = ['run_single.py', '--help']
-try:
-    runpy.run_path('run_single.py', run_name='__main__')
-except SystemExit as end:
-    assert end.code == 0
-assert not {'ray', 'torchvision'} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", check], cwd=PACKAGE.parent, capture_output=True, check=True)
+def test_what_starts_fast_imports_little():
+    checks = (f"{statement}; print(*({absent!r} & set(sys.modules)))" for statement, absent in STATEMENTS)
+    code = "\n".join(["import sys", *checks])
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = dict(zip((statement for statement, _ in STATEMENTS), found.stdout.splitlines(), strict=True))
+    assert not any(told.values()), told
 
 
 RUN_AND_TELL = """
-import runpy, sys
-_, *sys.argv = sys.argv
-try:
-    runpy.run_path(sys.argv[0], run_name='__main__')
-except SystemExit as end:
-    slow = {'ray', 'torch', 'torchvision', 'optuna', 'pandas'}
-    print(end.code or 0, *sorted(slow & set(sys.modules)), file=sys.stderr)
+import json, os, runpy, sys
+import iafsweep.cli.single, iafsweep.cli.sweep
+slow = {'ray', 'torch', 'torchvision', 'optuna', 'pandas'}
+assert not slow & set(sys.modules)
+for words in json.loads(sys.argv[1]):
+    if not (child := os.fork()):
+        output = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.argv = words
+        try:
+            runpy.run_path(words[0], run_name='__main__')
+        except SystemExit as end:
+            told = json.dumps([end.code or 0, sorted(slow & set(sys.modules))])
+            open(f'told-{os.getpid()}', 'w').write(told)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(open(f'told-{child}').read(), flush=True)
 """
 
 
@@ -203,26 +204,34 @@ def sweep(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "imported"),
-    [
-        (["run_sweep.py", "status", "SWEEP"], 0, set()),
-        (["run_sweep.py", "logs", "SWEEP", "t0001"], 0, set()),
-        (["run_sweep.py", "export", "SWEEP"], 0, {"pandas"}),
-        (["run_sweep.py", "compare", "SWEEP"], 0, {"pandas"}),
-        (["run_sweep.py", "report", "SWEEP"], 0, {"pandas", "optuna"}),
-        (["run_sweep.py", "launch", "mnits"], 2, set()),
-        (["run_sweep.py", "preview", "mnits"], 2, set()),
-        (["run_single.py", "referense"], 2, set()),
-        (["run_sweep.py", "preview", "quick"], 0, {"torch"}),
-        (["run_sweep.py", "launch", "quick", "--cpus-per-trial", "999"], 2, {"pandas", "optuna", "torch"}),
-    ],
-    ids=lambda each: "-".join(each[:2]) if isinstance(each, list) else None,
-)
-def test_a_command_imports_no_more_than_it_needs(sweep, tmp_path, words, code, imported):
-    words = [str(PACKAGE.parent / words[0]), *(str(sweep.path) if word == "SWEEP" else word for word in words[1:])]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_AND_TELL, *words], capture_output=True, text=True, cwd=tmp_path, check=True
-    )
-    told = done.stderr.splitlines()[-1].split()
-    assert (told[0], set(told[1:]) - imported) == (str(code), set()), done.stderr
+COMMANDS = [
+    (["run_single.py", "--help"], 0, set()),
+    (["run_sweep.py", "status", "SWEEP"], 0, set()),
+    (["run_sweep.py", "list", "SWEEP"], 0, set()),
+    (["run_sweep.py", "logs", "SWEEP", "t0001"], 0, set()),
+    (["run_sweep.py", "export", "SWEEP"], 0, {"pandas"}),
+    (["run_sweep.py", "compare", "SWEEP"], 0, {"pandas"}),
+    (["run_sweep.py", "export", "SWEEP", "SWEEP"], 0, {"pandas"}),
+    (["run_sweep.py", "report", "SWEEP"], 0, {"pandas", "optuna"}),
+    (["run_sweep.py", "launch", "mnits"], 2, set()),
+    (["run_sweep.py", "preview", "mnits"], 2, set()),
+    (["run_single.py", "referense"], 2, set()),
+    (["run_sweep.py", "resume", "nowhere"], 2, set()),
+    (["run_sweep.py", "rerun", "nowhere"], 2, set()),
+    (["run_sweep.py", "preview", "quick"], 0, {"torch"}),
+    (["run_sweep.py", "launch", "quick", "--cpus-per-trial", "999"], 2, {"pandas", "optuna", "torch"}),
+]
+
+
+def test_a_command_imports_no_more_than_it_needs(sweep, tmp_path):
+    """Each in a process of its own, which forks off where the programs themselves are imported and nothing slow is."""
+    given = [
+        [str(PACKAGE.parent / words[0]), *(str(sweep.path) if word == "SWEEP" else word for word in words[1:])]
+        for words, _, _ in COMMANDS
+    ]
+    call = [sys.executable, "-c", RUN_AND_TELL, json.dumps(given)]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    for (words, code, imported), line in zip(COMMANDS, done.stdout.splitlines(), strict=True):
+        told, slow = json.loads(line)
+        assert (told, set(slow) - imported) == (code, set()), words

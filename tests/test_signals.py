@@ -24,13 +24,14 @@ pytestmark = pytest.mark.faults
 def test_first_signal_is_noted_second_ends_at_once_and_handlers_come_back(signum, code, raised, monkeypatch):
     before = signal.getsignal(signum)
     stop = StopRequest()
+    monkeypatch.setattr("iafsweep.signals.REPEAT_SECONDS", 600.0)  # however long this takes
     with stop.on_signals():
         assert stop.signal is None
         os.kill(os.getpid(), signum)
         assert stop.signal == signum
         os.kill(os.getpid(), signum)  # GNU timeout's second, which goes to the group
         assert stop.signal == signum
-        monkeypatch.setattr("iafsweep.signals.REPEAT_SECONDS", 0.0)  # two seconds have passed
+        monkeypatch.setattr("iafsweep.signals.REPEAT_SECONDS", 0.0)  # they have passed
         with pytest.raises(raised):
             os.kill(os.getpid(), signum)
     assert signal.getsignal(signum) is before
@@ -102,26 +103,35 @@ def test_a_stall_is_forgotten_when_tune_begins_anew_and_nothing_else_is():
 
 
 ACKNOWLEDGED = """
-import hashlib, os, signal, threading, time
+import os, signal, threading
 from iafsweep.signals import StopRequest, told_at_once
 
+may_send, (reading, writing) = threading.Event(), os.pipe()
+
 def send():
-    print("sent", time.monotonic(), flush=True)
+    may_send.wait()
+    print("sent", flush=True)
     os.kill(os.getpid(), signal.SIGINT)
 
-with told_at_once(lambda: print("told", time.monotonic(), flush=True)), StopRequest().on_signals():
-    threading.Timer(0.1, send).start()
-    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 1_500_000)
-    print("back", time.monotonic(), flush=True)
+def tell():
+    print("told", flush=True)
+    os.write(writing, b"x")
+
+stop = StopRequest()
+with told_at_once(tell), stop.on_signals():
+    threading.Thread(target=send).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # else the signal itself would end the wait
+    may_send.set()
+    os.read(reading, 1)
+    print("back", flush=True)
+print("noted", stop.signal == signal.SIGINT)
 """
 
 
 def test_a_signal_is_told_before_the_main_thread_comes_back_to_python():
-    """While a compiler or a step computes, no handler runs; the thread that tells does, as it lets go of the GIL."""
-    done = subprocess.run([sys.executable, "-c", ACKNOWLEDGED], capture_output=True, text=True, check=True)
-    times = dict(line.split() for line in done.stdout.splitlines())
-    assert list(times) == ["sent", "told", "back"]
-    assert float(times["told"]) - float(times["sent"]) < 0.5
+    """Its handler runs after a call of C alone; here one that ends when it was told."""
+    done = subprocess.run([sys.executable, "-c", ACKNOWLEDGED], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["sent", "told", "back", "noted True"]
 
 
 def test_it_is_told_once_and_nothing_is_left_behind():
@@ -131,7 +141,7 @@ def test_it_is_told_once_and_nothing_is_left_behind():
     with told_at_once(lambda: told.append(True)), StopRequest().on_signals():
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not told and time.monotonic() < deadline:
             time.sleep(0.01)
     assert told == [True]

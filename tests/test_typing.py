@@ -24,6 +24,7 @@ assert_type(run.log_likelihood(run.images("test", 3), samples=10), torch.Tensor)
 assert_type(run.config.model.latent_size, int)
 assert_type(run.export("models/best"), Path)
 assert_type(iafsweep.load_sweep("runs/quick-1").best(), iafsweep.Run)
+assert_type(iafsweep.load_sweeps("runs"), list[iafsweep.LoadedSweep])
 assert_type(iafsweep.load_config("reference"), iafsweep.RunConfig)
 {wrong}
 """

@@ -225,9 +225,7 @@ def complete(
         if own is not None:
             news.message(told(space.base.data, own))
         begin(folder)
-        news.message(
-            "Starting Ray ..." if options.address is None else f"Joining the Ray cluster {options.address} ..."
-        )
+        news.message(options.starting)
         with options.ray() as nodes:
             plan_training(nodes, space.sweep, space.sweep.trials, may_grow=options.wait)  # before anything is made
             outcome = train_sweep(space, folder, images, options, progress)

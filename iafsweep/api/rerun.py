@@ -59,6 +59,7 @@ def rerun(
         plan_trials([options.node], settings, len(trials) or settings.top, may_grow=options.wait)
     if has_work:
         place = replace(place, images=space_with_images(sweep.space, place.images)[1])
+        news.message(options.starting)
     with options.ray() if has_work else nullcontext():
         code = score_best(sweep, settings, evaluation, place, asked, trials)
     return code, publish_results(sweep, news.report_command(sweep.folder.path))

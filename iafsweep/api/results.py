@@ -1,8 +1,8 @@
 """What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,16 +40,16 @@ def export(folder: Path, csv: Path | None = None, show: Sequence[str] = (), *, o
     if csv is not None and csv.resolve() == sweep.leaderboard_csv.resolve():
         csv = None
     if csv is not None:
-        _refuse_ours(sweep, csv, "--csv", sweep.leaderboard_csv.name)
+        refuse_ours(sweep, csv, "--csv", sweep.leaderboard_csv.name)
     if optuna is not None:
-        _refuse_ours(sweep, optuna, "--optuna", "optuna.journal")
+        refuse_ours(sweep, optuna, "--optuna", "optuna.journal")
     stored = read_sweep(sweep)
     if optuna is not None:
         _write_journal(stored, optuna)
     try:
         return publish(stored, csv, show)
     except OSError as error:
-        raise _not_written("the leaderboard", csv, error) from error
+        raise not_written("the leaderboard", csv, error) from error
 
 
 def _write_journal(sweep: StoredSweep, to: Path) -> None:
@@ -73,12 +73,14 @@ class ComparedTrials:
         differences: how the others' figures differ from its.
         left_out: pairs of figures that were made with different settings.
         problems: what could not be read of the sweep's figures, a sentence each.
+        unscored: of several sweeps those without a trial to compare, by name, with what helps, a sentence each.
     """
 
     first: str
     differences: tuple[PairedDifference, ...]
     left_out: tuple[LeftOut, ...]
     problems: tuple[str, ...]
+    unscored: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare(
@@ -101,34 +103,56 @@ def compare(
             or would be written into the sweep folder.
     """
     stored = read_sweep(SweepFolder(folder))
-    sweep = stored.folder
     if csv is not None:
-        _refuse_ours(sweep, csv, "--csv", "differences.csv")
+        refuse_ours(stored.folder, csv, "--csv", "differences.csv")
     scored = scored_rows(stored, show)
     rows = ranked(scored.rows)
-    for trial in trials:
-        sweep.refuse_unknown(trial, sorted(row.trial for row in rows))
-    chosen = trials or [row.trial for row in rows if RunFolder(sweep.trial(row.trial)).per_image.exists()]
+    chosen = chosen_trials(stored, trials, [row.trial for row in rows])
     if len(set(chosen)) < 2:
-        more = "name another one, or none for all" if trials else _more_to_compare(stored)
-        named = ", ".join(chosen) or "none"
-        raise UserError(f"a comparison needs at least two different scored trials, got {named}; {more}")
-    ended = {row.trial: row.status for row in rows}
-    tables = {trial: _images_of(sweep, trial, ended[trial]) for trial in chosen}
-    if show:
-        tables = {trial: _only_shown(table, scored.evaluations.get(trial), show) for trial, table in tables.items()}
+        more = "name another one, or none for all" if trials else more_to_compare(stored, 2)
+        raise too_few(chosen, more)
+    tables = {trial: images_of(stored, trial, scored.evaluations.get(trial), show) for trial in chosen}
+    return compared(tables, csv, scored.problems, {row.trial for row in rows if row.autoregressive})
+
+
+def chosen_trials(sweep: StoredSweep, trials: Sequence[str], ranks: Sequence[str]) -> list[str]:
+    """Return the trials to compare: those that are named, or else all that have figures of each image, best first.
+
+    Raises:
+        SweepError: there is no such trial.
+    """
+    for trial in trials:
+        sweep.folder.refuse_unknown(trial, sorted(ranks))
+    return list(trials) or [trial for trial in ranks if RunFolder(sweep.folder.trial(trial)).per_image.exists()]
+
+
+def too_few(chosen: Sequence[str], more: str) -> UserError:
+    """Return what to raise of fewer than two trials; ``more`` is what helps."""
+    named = ", ".join(chosen) or "none"
+    return UserError(f"a comparison needs at least two different scored trials, got {named}; {more}")
+
+
+def compared(
+    tables: Mapping[str, pd.DataFrame], csv: Path | None, problems: tuple[str, ...], autoregressive: Collection[str]
+) -> ComparedTrials:
+    """Compare trials with the first of them, by their tables of figures of each image; write the differences too.
+
+    ``autoregressive`` names the trials whose decoder is that.
+
+    Raises:
+        UserError: they cannot be written.
+    """
     first, *others = tables
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
-    apart = {row.trial for row in rows if row.autoregressive}
-    differences = tuple(told_apart(difference, apart) for each in found for difference in each.differences)
+    differences = tuple(told_apart(difference, autoregressive) for each in found for difference in each.differences)
     if csv is not None:
         try:
             with writing(csv) as temporary:
                 records = [each.model_dump() for each in differences]
                 pd.DataFrame(records, columns=list(PairedDifference.model_fields)).to_csv(temporary, index=False)
         except OSError as error:
-            raise _not_written(str(csv), csv, error) from error
-    return ComparedTrials(first, differences, tuple(each for one in found for each in one.left_out), scored.problems)
+            raise not_written(str(csv), csv, error) from error
+    return ComparedTrials(first, differences, tuple(each for one in found for each in one.left_out), problems)
 
 
 def report(
@@ -150,7 +174,7 @@ def report(
     from iafsweep.report import changes, write_report
 
     if to is not None:
-        _refuse_ours(SweepFolder(folder), to, "--to", "report.html")
+        refuse_ours(SweepFolder(folder), to, "--to", "report.html")
     for sweep in changes(folder) if follow else [read_sweep(SweepFolder(folder))]:
         try:
             yield write_report(sweep, command, show, to)
@@ -201,7 +225,7 @@ def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
         return SweepResults(sweep.folder, published, None, str(error))
 
 
-def _refuse_ours(folder: SweepFolder, path: Path, option: str, name: str) -> None:
+def refuse_ours(folder: SweepFolder, path: Path, option: str, name: str) -> None:
     """Refuse a file to write that is a folder or one of the sweep's own files, whatever links lead there."""
     if is_standard_output(path):
         return
@@ -210,26 +234,33 @@ def _refuse_ours(folder: SweepFolder, path: Path, option: str, name: str) -> Non
         raise UserError(f"{option} {path} is a folder; name a file in it, such as {path / name}")
 
 
-def _not_written(what: str, csv: Path | None, error: OSError) -> Exception:
+def not_written(what: str, csv: Path | None, error: OSError) -> Exception:
+    """Return what to raise where a CSV cannot be written."""
     if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
         return error
     return UserError(f"cannot write {what}: {error}; name a place where you may write with --csv")
 
 
-def _more_to_compare(sweep: StoredSweep) -> str:
-    """What gives a second trial with figures."""
+def more_to_compare(sweep: StoredSweep, wanted: int) -> str:
+    """Return what gives a sweep as many trials with figures as are wanted."""
     if sweep.driver is not None:
         return f"compare again later: a driver is at work on the sweep ({sweep.driver})"
-    if (there := len(best_trials(sweep.state, 2))) < 2:  # noqa: PLR2004 - of a pair
+    if (there := len(best_trials(sweep.state, wanted))) < wanted:
         return f"only trials that have completed are scored, and of the sweep's these are {there}"
-    return f"score more: {sweep_command('rerun', sweep.folder.path, '--top', 2)}"
+    return f"score more: {sweep_command('rerun', sweep.folder.path, '--top', wanted)}"
 
 
-def _images_of(sweep: SweepFolder, trial: str, status: str) -> pd.DataFrame:
-    path = RunFolder(sweep.trial(trial)).per_image
-    rerun = sweep_command("rerun", sweep.path, "--trial", trial)
+def images_of(sweep: StoredSweep, trial: str, evaluation: Evaluation | None, show: Sequence[str]) -> pd.DataFrame:
+    """Return a trial's figures of each image; with settings to show those of its figures that they show.
+
+    Raises:
+        UserError: there are none, or they cannot be read.
+    """
+    end = sweep.state.named[trial].finished
+    path = RunFolder(sweep.folder.trial(trial)).per_image
+    rerun = sweep_command("rerun", sweep.folder.path, "--trial", trial)
     try:
-        if status != "completed" and not path.exists():
+        if (end is None or end.status != "completed") and not path.exists():
             raise UserError(f"{trial} has no figures and gets none: only trials that have completed are scored")
         table = pd.read_parquet(path)
     except FileNotFoundError:
@@ -241,7 +272,7 @@ def _images_of(sweep: SweepFolder, trial: str, status: str) -> pd.DataFrame:
             f"{path} does not say with which settings {trial} was scored, an earlier version wrote it; score the trial "
             f"again, which takes what is there: {rerun}"
         )
-    return table
+    return _only_shown(table, evaluation, show) if show else table
 
 
 def _only_shown(images: pd.DataFrame, evaluation: Evaluation | None, show: Sequence[str]) -> pd.DataFrame:

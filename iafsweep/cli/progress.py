@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from iafsweep.api.news import StepNews
 from iafsweep.cli.console import say
-from iafsweep.records import EpochMetrics, bits_text
-from iafsweep.texts import Span, duration, span_text
+from iafsweep.records import METHOD_NAMES, EpochMetrics, bits_text
+from iafsweep.texts import Span, duration, fitting, span_text
 
 if TYPE_CHECKING:
     from iafsweep.sweep.cluster.actor_pool import UnitsDone
@@ -53,19 +53,18 @@ class Rate:
         self._rate = 0.0
         self._share = 0.0
         self._left: Span | None = None
+        self._updated = 0.0
 
     def update(self, done: int, total: int) -> None:
         """Take the units done, and of how many; what was done at the first call does not count as speed."""
-        now = time.monotonic()
+        self._updated = now = time.monotonic()
         if self._first is None:
             self._first = now, done
         seconds, here = now - self._first[0], done - self._first[1]
         is_early = seconds <= 0 or here <= 0 or (here < _EARLY_SHARE * total and seconds < _EARLY_SECONDS)
         self._rate = 0.0 if is_early else here / seconds
         self._share = done / total if total else 1.0
-        if done >= total:
-            self._left = 0.0, 0.0
-        elif is_early:
+        if is_early:
             self._left = None
         else:
             left, doubt = (total - done) / self._rate, 1.0
@@ -80,23 +79,47 @@ class Rate:
 
     @property
     def left(self) -> str:
-        """The time left, in words."""
-        return "time left unknown" if self._left is None else f"{span_text(self._left)} left"
+        """The time left from now on, in words; nothing once all is done."""
+        if self._share >= 1:
+            return ""
+        silent = time.monotonic() - self._updated
+        if self._left is None or silent >= self._left[1]:
+            return "time left unknown"
+        low, high = self._left
+        return f"{span_text((max(low - silent, 0.0), high - silent))} left"
 
     def __str__(self) -> str:
         """Share done, speed and time left, in a line."""
         return ", ".join(part for part in (f"{self._share:.0%}", self.speed, self.left) if part)
 
 
-class _Lines(Progress):
-    """A bar and, below it, a line that says more; both fit a narrow terminal."""
+_BETWEEN = "  "
 
-    below = ""
+
+class _Below:
+    """A line that says more below a bar: of its parts those in front first if room lacks, and the time so far."""
+
+    def __init__(self) -> None:
+        self.parts: tuple[str, ...] = ()
+        self._began = time.monotonic()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        parts = [*filter(None, self.parts), f"{duration(time.monotonic() - self._began)} so far"]
+        *others, last = range(len(parts))
+        widths = [len(part) + len(_BETWEEN) for part in parts]
+        shown = fitting(widths, [last, *others], options.max_width + len(_BETWEEN))
+        yield Text(_BETWEEN.join(parts[place] for place in shown), style="dim")
+
+
+class _Lines(Progress):
+    """A bar and, below it, a line that says more; both fit a narrow terminal, and time goes on in them by itself."""
+
+    below: RenderableType = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bar, then the line."""
         yield self.make_tasks_table(self.tasks)
-        yield Text(self.below, style="dim")
+        yield self.below
 
 
 class _Bar:
@@ -104,18 +127,18 @@ class _Bar:
 
     def __init__(self, console: Console, *, transient: bool = False) -> None:
         self._console = console
-        self._pace, self._rate = Pace(), Rate()
-        self._began = time.monotonic()
+        self._pace, self._rate, self._below = Pace(), Rate(), _Below()
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:.0f}%"))
         self._bar = _Lines(
             *columns,
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[rate].left}"),
             console=console,
             transient=transient,
             expand=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=1, left=self._rate.left)
+        self._bar.below = self._below
+        self._task = self._bar.add_task("", total=1, rate=self._rate)
 
     @contextmanager
     def shown(self) -> Iterator[Self]:
@@ -125,9 +148,8 @@ class _Bar:
 
     def _show(self, what: str, done: int, total: int, *below: str) -> None:
         """Move the bar, and say more below it."""
-        so_far = f"{duration(time.monotonic() - self._began)} so far"
-        self._bar.below = "  ".join(part for part in (*below, so_far) if part)
-        self._bar.update(self._task, description=what, completed=done, total=max(total, 1), left=self._rate.left)
+        self._below.parts = below
+        self._bar.update(self._task, description=what, completed=done, total=max(total, 1), rate=self._rate)
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -192,8 +214,8 @@ class TrainingProgress(_Bar, StepNews):
 
     def _print_line(self, epoch: int, after: str = "") -> None:
         self._rate.update(self._steps, self._epochs * self._batches)
-        parts = (f"epoch {epoch}/{self._epochs}", *([after] if after else []), *self._figures, self._rate.left)
-        self._line("  ".join(parts))
+        parts = (f"epoch {epoch}/{self._epochs}", after, *self._figures, self._rate.left)
+        self._line(_BETWEEN.join(filter(None, parts)))
 
 
 class ScoringProgress(_Bar):
@@ -205,13 +227,15 @@ class ScoringProgress(_Bar):
         self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Take what is being scored, the evaluations done, and of how many."""
-        if what != self._what or done == 0:
-            self._what, self._rate, self._began = what, Rate(), time.monotonic()
+        """Take what is being scored, the evaluations done of all figures, and of how many."""
+        if what != self._what:  # an evaluation takes longer with one method than with another
+            self._what, self._rate = what, Rate()
         self._rate.update(done, total)
-        self._show("scoring", done, total, what, self._rate.speed)
+        method, _, split = what.partition(" ")
+        name = f"{next((name for each, name in METHOD_NAMES.items() if each == method), method)} {split}"
+        self._show("scoring", done, total, name, self._rate.speed)
         if not self._console.is_terminal and self._pace.is_due():
-            self._line(f"scoring {what}: {self._rate}")
+            self._line(f"scoring {name}: {self._rate}")
 
 
 class UnitsProgress(_Bar):
@@ -221,7 +245,7 @@ class UnitsProgress(_Bar):
         """Begin with nothing done."""
         super().__init__(console)
         self._title = title
-        self._cost_done = 0
+        self._cost_done, self._has_begun = 0, False
         self._pace = Pace(_LINE_EVERY_SECONDS)
 
     @contextmanager
@@ -234,7 +258,10 @@ class UnitsProgress(_Bar):
 
     def __call__(self, done: UnitsDone) -> None:
         """Take how far the rerun is; what earlier calls have done counts as done, not as speed."""
-        if not done.name and done.cost_done != self._cost_done:
+        is_first, self._has_begun = bool(done.name) and not self._has_begun, self._has_begun or bool(done.name)
+        is_small = done.cost_done - self._cost_done < _SURE_SHARE * done.cost_total
+        # What was found done is no speed; and the first small unit's time is that of the start of its process.
+        if (not done.name and done.cost_done != self._cost_done) or (is_first and is_small):
             self._rate = Rate()
         self._cost_done = done.cost_done
         self._rate.update(done.cost_done, done.cost_total)

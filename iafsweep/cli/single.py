@@ -16,7 +16,7 @@ from iafsweep.cli import errors
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
-from iafsweep.cli.options.ray import TrackerOption, absolute_data_root
+from iafsweep.cli.options.ray import TrackerName, TrackerOption, absolute_data_root
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
 from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.progress import ScoringProgress, TrainingProgress
@@ -117,8 +117,7 @@ def single(
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
     refuse_budget_alone(asked, settings.evaluation.until_error.target)
     console = make_console()
-    run_it = partial(
-        train_and_score,
+    code = train_and_score(
         settings,
         folder,
         device=device,
@@ -128,8 +127,9 @@ def single(
         resume=resume,
         evaluate_only=evaluate_only,
         console=console,
+        tracker=tracker,
     )
-    raise typer.Exit(tracked(tracker, settings, folder, partial(say, console), run_it))
+    raise typer.Exit(code)
 
 
 class RunOutput(RunNews):
@@ -138,7 +138,7 @@ class RunOutput(RunNews):
     def __init__(self, console: Console, news: Callable[[], None]) -> None:
         self._console = console
         self._news = news
-        self._is_training = False
+        self._stopping = ""
         self._loading = ExitStack()
 
     @contextmanager
@@ -151,8 +151,7 @@ class RunOutput(RunNews):
     def stopping(self) -> None:
         """Say that a signal was heard, and what is still done."""
         self._loading.close()
-        saving = f": the run saves after the current step; {AGAIN}" if self._is_training else ""
-        say(self._console, f"\nStopping{saving}")
+        say(self._console, f"\nStopping{self._stopping}")
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
         """Print what is trained, and show how far it is."""
@@ -166,12 +165,12 @@ class RunOutput(RunNews):
             self.note(trainer.note)
         training = trainer.config.training
         done, begun = trainer.epochs_done, trainer.batches_begun
-        self._is_training = True
+        self._stopping = f": the run saves after the current step; {AGAIN}"
         return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
         """Print whether it ended early, and what is wrong with its bounds."""
-        self._is_training = False
+        self._stopping = ""
         if trainer.end_note:
             self.note(trainer.end_note)
         if trainer.bounds_note:
@@ -185,6 +184,7 @@ class RunOutput(RunNews):
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
         """Show how far it is."""
         self._loading.close()
+        self._stopping = ": what is trained is kept"
         return ScoringProgress(self._console).shown()
 
 
@@ -199,12 +199,12 @@ def train_and_score(
     evaluate_only: bool,
     console: Console,
     images: Path | None = None,
-    news: Callable[[], None] = lambda: None,
+    tracker: TrackerName | None = None,
 ) -> int:
     """Train (unless only scoring was asked for), score, print the figures; return the exit code.
 
-    When interrupted, the command that goes on is printed. ``news`` is called after each epoch. ``images``: where images
-    of one's own are; None: where the configuration says.
+    When interrupted, the command that goes on is printed, behind whatever else there is to say. ``images``: where
+    images of one's own are; None: where the configuration says. ``tracker``: where the run is sent too.
     """
 
     def going_on() -> str:
@@ -218,9 +218,11 @@ def train_and_score(
         from iafsweep.cli import tables
         from iafsweep.training import DivergedError
 
-    output = RunOutput(console, news)
     try:
-        with errors.faults_in_words(folder.path, going_on), told_at_once(output.stopping), output.preparing():
+        with errors.faults_in_words(folder.path, going_on), ExitStack() as stack:
+            output = RunOutput(console, stack.enter_context(tracked(tracker, config, folder, partial(say, console))))
+            stack.enter_context(told_at_once(output.stopping))
+            stack.enter_context(output.preparing())
             if evaluate_only:
                 figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:

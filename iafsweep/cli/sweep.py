@@ -9,6 +9,7 @@ from iafsweep.cli.commands.reading.compare import compare
 from iafsweep.cli.commands.reading.data import data
 from iafsweep.cli.commands.reading.export import export
 from iafsweep.cli.commands.reading.export_model import export_model
+from iafsweep.cli.commands.reading.list import list_sweeps
 from iafsweep.cli.commands.reading.logs import logs
 from iafsweep.cli.commands.reading.preview import preview
 from iafsweep.cli.commands.reading.report import report
@@ -38,9 +39,9 @@ def base(version: VersionOption = False) -> None:
 
 _BEGUN: tuple[Callable[..., None], ...] = (data, preview, launch, resume, rerun)
 _PUBLISHED: tuple[Callable[..., None], ...] = (export, export_model, compare, report)
-_GOING_ON: tuple[Callable[..., None], ...] = (extend, retry, retrain, status, stop, logs)
+_GOING_ON: tuple[Callable[..., None], ...] = (extend, retry, retrain, list_sweeps, status, stop, logs)
 for _command in (*_BEGUN, *_PUBLISHED, *_GOING_ON):
-    app.command()(with_plugins(with_groups(_command)))
+    app.command("list" if _command is list_sweeps else None)(with_plugins(with_groups(_command)))
 
 
 def main() -> None:

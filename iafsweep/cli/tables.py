@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from iafsweep.cli.console import say
@@ -24,6 +24,7 @@ from iafsweep.texts import counted, fitting, readable_settings, short_name
 
 if TYPE_CHECKING:
     from iafsweep.results.publish import Published
+    from iafsweep.results.several import Several
     from iafsweep.sweep.storage.folder import SweepFolder
 
 
@@ -116,7 +117,10 @@ _MISSING_NAMED = 5
 _EDGES, _BETWEEN = 2, "  "
 """Columns of the terminal that a table's left and right edge take, and what stands between two of its own."""
 
-_LEFT = {"trial", "status", "figure", "images"}
+_SHORTEST = 16
+"""Columns of the terminal below which a shortened text tells nothing."""
+
+_LEFT = {"trial", "status", "figure", "images", "sweep", "state", "question"}
 
 
 def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
@@ -124,30 +128,58 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
     from iafsweep.leaderboard import leaderboard_table
     from iafsweep.results.publish import missing_checkpoints
 
-    print_table(console, leaderboard_table(board.rows, board.order), board.order, keys=2)
-    for problem in board.problems:
-        say(console, f"{problem[0].upper()}{problem[1:]}", "yellow")
-    if missing := missing_checkpoints(folder, board.rows):
+    table, problems = (
+        leaderboard_table(board.rows, board.order),
+        [f"{each[0].upper()}{each[1:]}" for each in board.problems],
+    )
+    _print_board(console, table, board.order, problems, missing_checkpoints(folder, board.rows))
+
+
+def print_combined(console: Console, several: Several) -> None:
+    """Print the leaderboard of several sweeps likewise."""
+    from iafsweep.leaderboard import leaderboard_table
+
+    table = leaderboard_table(several.rows, several.parameters)
+    table = table.model_copy(update={"notes": (*table.notes, *several.notes)})
+    _print_board(console, table, several.parameters, several.problems, several.missing)
+
+
+def _print_board(
+    console: Console, table: TextTable, paths: Sequence[str], problems: Sequence[str], missing: Sequence[str]
+) -> None:
+    print_table(console, table, paths, keys=2)
+    for problem in problems:
+        say(console, problem, "yellow")
+    if missing:
         named = ", ".join(missing[:_MISSING_NAMED]) + (", ..." if len(missing) > _MISSING_NAMED else "")
         say(console, f"Missing checkpoints, {len(missing)} in all: {named}", "yellow")
 
 
-def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: int = 1) -> None:
+def print_table(
+    console: Console, table: TextTable, paths: Sequence[str], keys: int = 1, shortened: str | None = None
+) -> None:
     """Print a table of texts; on a terminal without the columns that have no room, which are named below it.
 
     What is left out first is whatever is neither a figure with its error nor a parameter; then parameters, the last
     ones first. Elsewhere a table is whole, however wide, for those who search its lines.
 
     ``paths`` are configuration paths among the headings, cut to what tells them apart; ``keys`` columns in front say
-    which row it is.
+    which row it is; ``shortened`` is the heading of a column of prose, which on a terminal takes the room that is left.
     """
-    headings = [short_name(heading, paths) if heading in paths else heading for heading in table.header]
+    headings = [short_name(heading, table.header) if heading in paths else heading for heading in table.header]
     texts = table.texts
     widths = [max(map(cell_len, column)) for column in zip(headings, *texts, strict=True)]
     shown = list(range(len(headings)))
     if console.is_terminal or console.file.isatty():
+        room = console.width - _EDGES + len(_BETWEEN)
         taken = [width + len(_BETWEEN) for width in widths]
-        shown = fitting(taken, _by_importance(table, paths, keys), console.width - _EDGES + len(_BETWEEN))
+        if shortened is not None:
+            column = headings.index(shortened)
+            left = max(room - sum(taken) + widths[column], _SHORTEST)
+            texts = tuple(_cut(row, column, left) for row in texts)
+            widths[column] = min(widths[column], left)
+            taken[column] = widths[column] + len(_BETWEEN)
+        shown = fitting(taken, _by_importance(table, paths, keys), room)
     columns = [(column, widths[column], headings[column] in _LEFT) for column in shown]
     head, *lines = (_line(row, columns) for row in (headings, *texts))
     blank = " " * cell_len(head)
@@ -158,6 +190,14 @@ def print_table(console: Console, table: TextTable, paths: Sequence[str], keys: 
         say(console, f"No room for: {', '.join(left_out)}. A wider terminal, a pipe or a file shows them.", "dim")
     for note in table.notes:
         say(console, note, "dim")
+
+
+def _cut(row: tuple[str, ...], column: int, width: int) -> tuple[str, ...]:
+    """A row with one of its texts cut to a width."""
+    text = row[column]
+    if cell_len(text) > width:
+        text = f"{set_cell_size(text, width - 1).rstrip()}…"
+    return (*row[:column], text, *row[column + 1 :])
 
 
 def _by_importance(table: TextTable, paths: Sequence[str], keys: int) -> list[int]:

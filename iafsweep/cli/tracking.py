@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from iafsweep.atomic import write_text
-from iafsweep.cli import errors
+from iafsweep.cli.errors import INTERRUPTS
 from iafsweep.cli.options.ray import TrackerName
 from iafsweep.config import RunConfig
 
@@ -20,28 +20,21 @@ if TYPE_CHECKING:
     from iafsweep.training import RunFolder
 
 
-_ENDS = {0: "completed", errors.DIVERGED: "diverged"} | dict.fromkeys(
-    (errors.INTERRUPTED, errors.TERMINATED, errors.HUNG_UP), "interrupted"
-)
-
-
+@contextmanager
 def tracked(
-    name: TrackerName | None,
-    config: RunConfig,
-    folder: RunFolder,
-    say: Callable[[str], object],
-    run: Callable[..., int],
-) -> int:
-    """Run a single run and send it to a tracker meanwhile; return its exit code.
+    name: TrackerName | None, config: RunConfig, folder: RunFolder, say: Callable[[str], object]
+) -> Iterator[Callable[[], None]]:
+    """Send a single run to a tracker while the block trains and scores it; yield what to call after each epoch.
 
-    Without a ``name`` nothing is sent. ``say`` is told, at the end, what was wrong with the tracker; ``run`` trains and
-    scores, and calls its argument ``news`` after each epoch.
+    Without a ``name`` nothing is sent. ``say`` is told, at the end, what was wrong with the tracker.
 
     Raises:
-        UserError: the tracker's package is not installed; or whatever ``run`` raises.
+        UserError: the tracker's package is not installed.
     """
     if name is None:
-        return run()
+        yield lambda: None
+        return
+    from iafsweep.training import DivergedError
     from iafsweep.training.tracking import RunToTrack, make_mirror
 
     mirror, status, before = make_mirror(name), "failed", _stamp(folder)
@@ -50,14 +43,19 @@ def tracked(
         mirror.news(RunToTrack(_key(folder), folder.path.absolute().name, "", config.published, folder), status)
 
     try:
-        code = run(news=news)
-        status = _ENDS.get(code, "failed")
+        yield news
+        status = "completed"
+    except INTERRUPTS:
+        status = "interrupted"
+        raise
+    except DivergedError:
+        status = "diverged"
+        raise
     finally:
         if folder.last.exists() and _stamp(folder) != before:  # else it never began
             news(status)
-        if trouble := mirror.close():
+        if trouble := mirror.close(say):
             say(trouble)
-    return code
 
 
 def _stamp(folder: RunFolder) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.device import keep_freed_memory
 
 ScoringProgress = Callable[[str, int, int], None]
-"""Hears what is being scored, how many evaluations of the network of that are done, and of how many."""
+"""Hears what is being scored, how many evaluations of the network are done of all figures, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,14 @@ def evaluate(
     device = next(model.parameters()).device
     keep_freed_memory(device)
     ready = folded(model)
+    jobs = plan_jobs(config, {split: len(each) for split, each in images.items()})
+    measurements = [measure(job, config) for job in jobs]
+    told = _Told(progress, _evaluations([task for each in measurements for task in each.tasks()]))
     scored = []
-    for job in plan_jobs(config, {split: len(each) for split, each in images.items()}):
-        measurement = measure(job, config)
+    for measurement in measurements:
         while tasks := measurement.tasks():
-            measurement.take(_do(tasks, ready, images, progress))
+            measurement.take(_do(tasks, ready, images, told))
+            told.total += _evaluations(measurement.tasks())  # a search for a small error goes on
         scored.append(measurement.scored)
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -136,20 +139,33 @@ def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).sort_values(["start", "image"], ignore_index=True)
 
 
-def _do(
-    tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], progress: ScoringProgress | None
-) -> dict[str, Result]:
+@dataclass
+class _Told:
+    """How far all figures together are."""
+
+    progress: ScoringProgress | None
+    total: int
+    done: int = 0
+
+    def tell(self, task: Task, done: int = 0) -> None:
+        """Tell that a task begins, or that so many evaluations of it are done."""
+        self.done += done
+        if self.progress is not None:
+            self.progress(task.label, self.done, self.total)
+
+
+def _evaluations(tasks: Sequence[Task]) -> int:
+    return sum(task.evaluations for task in tasks)
+
+
+def _do(tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], told: _Told) -> dict[str, Result]:
     """Do tasks in their order; a pilot stands before those that need it."""
     results: dict[str, Result] = {}
-    total, done = sum(task.evaluations for task in tasks), 0
     for task in tasks:
-        if progress is not None:
-            progress(task.label, done, total)
+        told.tell(task)
         needed = None if task.needs is None else results[task.needs]
         results[task.name] = perform(model, images, task, needed if isinstance(needed, FrozenStepSize) else None)
-        done += task.evaluations
-        if progress is not None:
-            progress(task.label, done, total)
+        told.tell(task, task.evaluations)
     return results
 
 

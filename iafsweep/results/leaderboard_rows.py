@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from iafsweep.config import DECODERS, ENCODERS, HEADS, get_path
+from iafsweep.config import DECODERS, ENCODERS, get_path
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.records import (
     EpochMetrics,
@@ -51,6 +51,21 @@ def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
     Raises:
         UserError: no trial has a test figure with one of these settings.
     """
+    return scored_rows_of_each([sweep], show)[0]
+
+
+def scored_rows_of_each(sweeps: Sequence[StoredSweep], show: Sequence[str] = ()) -> list[ScoredRows]:
+    """Return the same of several sweeps; settings to show need be those of a trial of one of them.
+
+    Raises:
+        UserError: no trial of any has a test figure with one of these settings.
+    """
+    found = [_scored_rows(sweep, show) for sweep in sweeps]
+    _refuse_unknown_settings([each for scored in found for each in scored.evaluations.values()], show)
+    return found
+
+
+def _scored_rows(sweep: StoredSweep, show: Sequence[str]) -> ScoredRows:
     folder, state, space = sweep.folder, sweep.state, sweep.space
     problems, evaluations = list[str](), dict[str, Evaluation]()
     trains = sweep.driver is not None and state.is_open
@@ -63,7 +78,6 @@ def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
         else:
             if found is not None:
                 evaluations[row.trial] = found
-    _refuse_unknown_settings(evaluations.values(), show)
     retrained = retrained_figures(_retrained_rows(folder, problems))
     return ScoredRows(
         tuple(
@@ -220,7 +234,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     data = space.base.data
     found = trial.candidate(space) if trial.afresh else None
     seed = proposed.seed if found is None else found.config.training.seed
-    autoregressive = proposed.parameters.get(HEADS.path, get_path(space.base, HEADS.path)) != "off"
+    autoregressive = space.is_autoregressive(proposed.parameters)
     if end is None:
         status: TrialStatus = "interrupted" if trial.starts else "pending"
         return LeaderboardRow(

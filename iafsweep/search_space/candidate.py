@@ -55,14 +55,19 @@ def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0,
     except ConfigError:
         return None
     key = configuration_key(config)
-    parts: list[int | str] = ["trial", space.sweep.seed, key]
+    shown = f"{key}.{repeat}" if repeat else key
+    return Candidate(dict(values), with_own_seed(config, key, space.sweep.seed, repeat, afresh), shown, repeat)
+
+
+def with_own_seed(config: RunConfig, key: str, seed: int, repeat: int = 0, afresh: int = 0) -> RunConfig:
+    """Return ``config``, whose key this is, with the training seed that it has as a trial of a sweep with ``seed``."""
+    parts: list[int | str] = ["trial", seed, key]
     if repeat:
         parts += ["repeat", repeat]
     if afresh:
         parts.append(afresh)
     training = config.training.model_copy(update={"seed": short_seed(*parts)})
-    shown = f"{key}.{repeat}" if repeat else key
-    return Candidate(dict(values), config.model_copy(update={"training": training}), shown, repeat)
+    return config.model_copy(update={"training": training})
 
 
 def configuration_key(config: RunConfig) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from iafsweep.config import RunConfig
 from iafsweep.config.problems import nearest
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.candidate import configuration_key
@@ -26,7 +27,7 @@ _NOT_SEARCHED = {
     "training.compile": "it changes nothing that is measured",
 }
 
-_MUTABLE = (
+MUTABLE = (
     "training.learning_rate",
     "training.kl_warmup_epochs",
     "training.weight_decay",
@@ -45,10 +46,10 @@ def check_space(space: SearchSpace) -> None:
         ConfigError: a rule is broken; the message names the parameters, what was found and what to do.
     """
     for parameter in space.parameters:
-        for beginning, reason in _NOT_SEARCHED.items():
-            if parameter.path.startswith(beginning):
-                raise ConfigError(f"[search] `{parameter.path}` cannot be searched: {reason}; put it in [fixed]")
-    _check_selection(space)
+        if reason := why_not_searched(parameter.path):
+            raise ConfigError(f"[search] `{parameter.path}` cannot be searched: {reason}; put it in [fixed]")
+    if space.sweep.sampler != "listed":  # else nothing is chosen
+        check_selection(space.base)
     _check_scheduler(space)
     if space.sweep.sampler == "grid":
         space.grid()
@@ -57,15 +58,23 @@ def check_space(space: SearchSpace) -> None:
     _check_every_parameter_matters(space, combinations)
 
 
-def _check_selection(space: SearchSpace) -> None:
-    if space.sweep.sampler == "listed":
-        return  # nothing is chosen
-    if space.base.data.validation_images == 0:
+def why_not_searched(path: str) -> str:
+    """Return why a field is the same in all trials; empty where it may differ."""
+    return next((reason for beginning, reason in _NOT_SEARCHED.items() if path.startswith(beginning)), "")
+
+
+def check_selection(base: RunConfig) -> None:
+    """Check that trials can be chosen among by validation images.
+
+    Raises:
+        ConfigError: there are none, or the best epoch is not what is scored.
+    """
+    if base.data.validation_images == 0:
         raise ConfigError(
             "a sweep chooses by validation images, but data.validation_images = 0; hold some out, "
             "for example 5000 of `mnist`"
         )
-    if space.base.evaluation.checkpoint != "best":
+    if base.evaluation.checkpoint != "best":
         raise ConfigError(
             "a sweep scores each trial's best epoch, but evaluation.checkpoint = 'last'; set it to 'best'"
         )
@@ -94,10 +103,10 @@ def _check_population(space: SearchSpace) -> None:
             "the end of a generation; leave it unset, or take 'asha'"
         )
     for parameter in space.parameters:
-        if parameter.path not in _MUTABLE:
+        if parameter.path not in MUTABLE:
             raise ConfigError(
                 f"[search] `{parameter.path}`: with sweep.scheduler = 'pbt' values change while a model trains, which "
-                f"only {', '.join(f'`{path}`' for path in _MUTABLE)} can; put it in [fixed], or take 'asha'"
+                f"only {', '.join(f'`{path}`' for path in MUTABLE)} can; put it in [fixed], or take 'asha'"
             )
     if space.size is not None and space.size < space.sweep.trials:
         raise ConfigError(

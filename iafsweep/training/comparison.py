@@ -33,10 +33,10 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     Raises:
         RunFolderError: it differs elsewhere; the message names each field and both values.
     """
-    differences = [f"{path} = {new!r} (trained with {old!r})" for path, new, old in _differences(asked, trained)]
-    if differences:
+    found = [f"{path} = {new!r} (trained with {old!r})" for path, new, old in differences(asked, trained)]
+    if found:
         raise RunFolderError(
-            f"{folder.path} was trained with another configuration: {'; '.join(differences)}. "
+            f"{folder.path} was trained with another configuration: {'; '.join(found)}. "
             f"Only the number of epochs, training.early_stopping_epochs, training.checkpoint_every_minutes, "
             f"training.compile and [evaluation] may change on resume; take a new folder for another training"
         )
@@ -96,14 +96,14 @@ def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder
         inside = build_stored(tomllib.loads(written), "the checkpoint")
     except (ConfigError, tomllib.TOMLDecodeError) as error:
         raise RunFolderError(f"a checkpoint in {folder.path} does not say what it was trained with: {error}") from None
-    for path, trained, beside in _differences(inside, config):
+    for path, trained, beside in differences(inside, config):
         raise RunFolderError(
             f"a checkpoint in {folder.path} is another run's: it was trained with {path} = {trained!r}, config.toml "
             f"beside it has {beside!r}; its weights do not fit its config.toml"
         )
 
 
-def _differences(one: RunConfig, other: RunConfig) -> Iterator[tuple[str, Any, Any]]:
+def differences(one: RunConfig, other: RunConfig) -> Iterator[tuple[str, Any, Any]]:
     """Yield path and both values of every field in which two trainings differ."""
     for path in field_paths(RunConfig):
         values = get_path(one, path), get_path(other, path)

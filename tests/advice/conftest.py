@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ import torch
 
 from iafsweep.cli import single, sweep
 from iafsweep.config import RunConfig
-from iafsweep.data import mnist_mini
 from iafsweep.shown_command import program
 from iafsweep.sweep.cluster import actor_pool
 from iafsweep.sweep.cluster.resources import Node
@@ -102,16 +100,9 @@ def commands_in(text: str) -> list[tuple[str, list[str]]]:
     return [command for _, command in sorted(found)]
 
 
-@pytest.fixture(scope="session")
-def read_once():
-    """The images, unpacked once."""
-    return cache(mnist_mini._read)
-
-
 @pytest.fixture
-def cli(monkeypatch, capsys, tmp_path, read_once):
+def cli(monkeypatch, capsys, tmp_path):
     """Command lines as from a shell in a folder of its own."""
-    monkeypatch.setattr(mnist_mini, "_read", read_once)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")  # no command may be broken by it
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)

@@ -68,7 +68,7 @@ def test_a_sweep_that_is_asked_to_stop(cli, training, folder):
     assert "to go on" not in cli.sweep("status", folder.path).out
 
 
-@covers("api/results.py", "score more: ", "sweep_command('rerun', sweep.path, '--trial', trial)")
+@covers("api/results.py", "score more: ", "sweep_command('rerun', sweep.folder.path, '--trial', trial)")
 @covers("api/results.py", "score it first", "score the trial again: {rerun}", "which takes what is there: {rerun}")
 @pytest.mark.slow
 def test_compare_without_figures_to_compare(cli, training, folder):
@@ -447,3 +447,30 @@ def test_a_file_of_the_other_kind(cli, training, folder, tmp_path):
 
 def shown_words(text, command):
     return next(words for _, words in commands_in(text) if words[0] == command)
+
+
+@covers("cli/commands/reading/compare.py", "to score it: {sweep_command('rerun'")
+@pytest.mark.slow
+def test_compare_of_sweeps(cli, training, folder):
+    """Those without figures are scored; the best of all that has none; figures made with other settings, in each."""
+    other = SweepFolder(shutil.copytree(folder.path, folder.path.with_name("it's 2")))
+    both = (folder.path, other.path)
+    said = cli.sweep("compare", *both)
+    assert (said.code, said.err.count("score more: ")) == (2, 2)
+    for which in (0, 1):
+        cli.paste(said.err, which)
+    assert cli.sweep("compare", *both).code == 0
+    cli.sweep("rerun", folder.path, "--trial", "t0002")
+    RunFolder(folder.trial("t0001")).per_image.unlink()
+    said = cli.sweep("compare", *both)
+    assert "it's 1/t0001 has no figures of each image: differences are from it's 2/t0001, the best that has" in said.out
+    cli.paste(said.out)
+    assert "nats more than it's 1/t0001" in cli.sweep("compare", *both).out
+    for run in (RunFolder(other.trial("t0001")), RunFolder(folder.trial("t0002"))):
+        table = pd.read_parquet(run.per_image)
+        table.assign(settings=table["settings"].replace("4 samples", "3 samples")).to_parquet(run.per_image)
+    said = cli.sweep("compare", *both)
+    assert said.out.count("To compare them, score them with the same settings: ") == 2
+    for which in (0, 1):
+        cli.paste(said.out, which)
+    assert "not compared" not in cli.sweep("compare", *both).out

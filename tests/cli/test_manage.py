@@ -1,6 +1,9 @@
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from rich.console import Console
@@ -9,7 +12,9 @@ from iafsweep.api.launch import wanted_trials
 from iafsweep.cli import command_line
 from iafsweep.cli.commands.reading.logs import show_logs
 from iafsweep.cli.commands.reading.status import show_status
+from iafsweep.cli.commands.running.rerun import rerun_best
 from iafsweep.cli.commands.running.stop import stop_sweep
+from iafsweep.cli.options.ray import Machine
 from iafsweep.errors import SweepError, UserError
 from iafsweep.records import Best, RunState
 from iafsweep.results.status import status_of
@@ -18,6 +23,7 @@ from iafsweep.sweep.storage.events import Began, Ended, Started
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, read_sweep, space_hash
+from iafsweep.sweep.tune.options import LaunchOptions
 from tests.sweep.storage.test_ledger import HEADER, finished, proposed
 from tests.sweep.tiny import tiny_space
 
@@ -45,6 +51,19 @@ def folder(tmp_path):
 @pytest.fixture
 def console():
     return Console(record=True, width=200, highlight=False)
+
+
+def test_a_rerun_answers_ctrl_c_and_says_how_to_go_on(folder, console, monkeypatch, tmp_path):
+    def interrupted(*given):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    monkeypatch.setattr("iafsweep.api.rerun.rerun", interrupted)
+    code = rerun_best(folder.path, {}, {}, None, [], Machine(tmp_path, LaunchOptions()), console)
+    assert code == 130
+    _, stopping, *_, interrupted, command = console.export_text().splitlines()
+    assert stopping.startswith("Stopping: nothing was made yet; ")
+    assert (interrupted, command.strip()) == ("Interrupted. To go on:", command_line.this_command())
 
 
 def test_status_of_a_killed_sweep(folder, console, capsys):

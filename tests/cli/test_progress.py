@@ -5,6 +5,7 @@ from rich.console import Console
 
 from iafsweep.cli import progress
 from iafsweep.cli.progress import Rate, ScoringProgress, TrainingProgress, UnitsProgress
+from iafsweep.cli.single import RunOutput
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import EpochMetrics, Estimate, Round, SandwichEstimate, UntilErrorReport
 from iafsweep.report.verdict import verdict_of
@@ -30,7 +31,7 @@ def test_rate_counts_from_the_first_update(clock):
     rate.update(2_500, 10_000_000)
     assert rate.left == "about 231.4 days left"
     rate.update(10, 10)
-    assert rate.left == "about 0 s left"
+    assert rate.left == ""
 
 
 def test_a_tiny_beginning_says_little_of_the_time_left(clock):
@@ -49,6 +50,10 @@ def test_a_tiny_beginning_says_little_of_the_time_left(clock):
     clock[0] += 50.0
     rate.update(175, 10_000)
     assert rate.left == "about 66 min left"
+    clock[0] += 3000.0
+    assert rate.left == "about 16 min left"  # time goes on while nothing is heard
+    clock[0] += 1000.0
+    assert rate.left == "time left unknown"  # it was wrong
 
 
 def plain():
@@ -61,7 +66,21 @@ def test_scoring_prints_a_line_now_and_then(clock):
     shown("hais test", 0, 1000)
     clock[0] = 20.0
     shown("hais test", 400, 1000)
-    assert console.export_text() == "scoring hais test: 40%, 20 evaluations/s, about 30 s left\n"
+    assert console.export_text() == "scoring HAIS test: 40%, 20 evaluations/s, about 30 s left\n"
+
+
+def test_a_bar_goes_on_while_a_piece_of_work_takes_long(clock):
+    console = Console(force_terminal=True, width=80, file=io.StringIO(), color_system=None, _environ={})
+    shown = scoring(console)
+    shown("importance_sampling validation", 1200, 2000)
+    clock[0] = 100.0
+    shown("importance_sampling validation", 1600, 2000)
+    clock[0] = 140.0
+    with console.capture() as captured:
+        console.print(shown._bar.get_renderable())
+    bar, below = captured.get().splitlines()
+    assert bar.endswith("80% about 27 s left")
+    assert below.endswith("2 min so far")
 
 
 def test_a_rerun_prints_its_share_speed_and_time_left(clock):
@@ -76,6 +95,28 @@ def test_a_rerun_prints_its_share_speed_and_time_left(clock):
     assert console.export_text().splitlines() == [
         "  60%, 20 evaluations/s, about 20 s left",
         "  50%, 20 evaluations/s, about 50 s left",
+    ]
+
+
+def test_who_stops_scoring_hears_what_is_kept():
+    console = plain()
+    output = RunOutput(console, lambda: None)
+    with output.scoring():
+        output.stopping()
+    assert console.export_text() == "\nStopping: what is trained is kept\n"
+
+
+def test_the_start_of_a_process_is_no_speed_of_a_rerun(clock):
+    console = plain()
+    shown = UnitsProgress(console, "Scoring")
+    shown(UnitsDone(0, 100, 0, 1000, ""))
+    clock[0] = 60.0  # until Ray has started a process
+    shown(UnitsDone(1, 100, 10, 1000, "a"))
+    clock[0] = 71.0
+    shown(UnitsDone(12, 100, 120, 1000, "b"))
+    assert console.export_text().splitlines() == [
+        "  1%, time left unknown",
+        "  12%, 10 evaluations/s, about 88 s left",
     ]
 
 
@@ -107,8 +148,8 @@ def units(console):
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (training, ["epoch 82/200", "%", "left", "train 1234.56", "validation 1234.56 nats", "123,456 images/s"]),
-        (scoring, ["scoring", "importance_sampling validation", "50%", "left", "so far"]),
+        (training, ["epoch 82/200", "%", "left", "train 1234.56", "validation 1234.56 nats", "so far"]),
+        (scoring, ["scoring", "IS validation", "50%", "left", "so far"]),
         (units, ["scoring", "60%", "left", "so far"]),
     ],
 )
@@ -118,6 +159,7 @@ def test_bars_fit_a_narrow_terminal(make, told, width):
     with console.capture() as captured:
         console.print(shown._bar.get_renderable())
     lines = captured.get().splitlines()
+    assert len(lines) == 2
     assert all(len(line) <= width for line in lines)
     assert "…" not in captured.get()
     for text in told:

@@ -45,6 +45,7 @@ def contents(folder):
     ("words", "written"),
     [
         (["status", "DIR"], None),
+        (["list", "DIR"], None),
         (["logs", "DIR", "t0001"], None),
         (["export", "DIR", "--csv", "board.csv"], "board.csv"),
         (["report", "DIR", "--to", "page.html"], "page.html"),

@@ -9,10 +9,10 @@ import pytest
 
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.metrics_file import read
-from iafsweep.signals import Terminated, between_steps
+from iafsweep.signals import Terminated, between_steps, keeping_handlers
 from iafsweep.training import RunFolder
 from iafsweep.training.step import TrainingStep
-from tests.cli.tiny_run import ROOT, command, main
+from tests.cli.tiny_run import ROOT, WITHOUT_HAIS, command, main
 
 CLOCK = {"seconds", "images_per_second"}
 
@@ -50,11 +50,23 @@ def test_epochs_between_checkpoints_survive_ctrl_c(config, tmp_path, monkeypatch
     assert list(folder.path.glob(".*")) == []
 
 
+TWO_EPOCHS = ("--set", "training.epochs=2", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of two epochs that nobody disturbs."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "tiny.toml").write_text(WITHOUT_HAIS)
+    with pytest.MonkeyPatch.context() as patch, keeping_handlers():
+        assert main(patch, home / "tiny.toml", "--run", home / "whole", *TWO_EPOCHS) == 0
+    return RunFolder(home / "whole")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_in_a_step_costs_no_step(config, tmp_path, monkeypatch, capsys, number, code):
+def test_a_signal_in_a_step_costs_no_step(whole, config, tmp_path, monkeypatch, capsys, number, code):
     """A real signal in the middle of the third step of the second epoch."""
-    words = ("--set", "training.epochs=2", "--threads", "1")
-    whole, folder, steps = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run"), []
+    folder, steps = RunFolder(tmp_path / "run"), []
     step = TrainingStep.__call__
 
     def counted(self, batch, weight):
@@ -64,10 +76,8 @@ def test_a_signal_in_a_step_costs_no_step(config, tmp_path, monkeypatch, capsys,
         return step(self, batch, weight)
 
     monkeypatch.setattr(TrainingStep, "__call__", counted)
-    batches = -3  # never
-    assert main(monkeypatch, config, "--run", whole.path, *words) == 0
-    batches, steps[:] = len(steps) // 2, []
-    assert main(monkeypatch, config, "--run", folder.path, *words) == code
+    batches = 8000 // 500
+    assert main(monkeypatch, config, "--run", folder.path, *TWO_EPOCHS) == code
     assert len(steps) == batches + 3
     assert "To go on:" in capsys.readouterr().out
     assert main(monkeypatch, "--run", folder.path, "--resume", "--threads", "1") == 0
@@ -114,7 +124,8 @@ def test_a_second_signal_does_not_wait():
     assert done == ["the first"]
 
 
-def test_an_echo_of_the_first_signal_waits_too():
+def test_an_echo_of_the_first_signal_waits_too(monkeypatch):
+    monkeypatch.setattr("iafsweep.signals.REPEAT_SECONDS", 600.0)  # however long this takes
     done = []
 
     def patient():

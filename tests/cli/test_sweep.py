@@ -94,13 +94,14 @@ def test_mistakes_are_one_message(run_sweep, tmp_path, words, message):
 
 
 def test_preview_shows_configurations_and_starts_nothing(run_sweep, tmp_path):
-    code, shown, _ = run_sweep("preview", "mnist", "--count", "4")
+    words = ("preview", "quick", "--count", "4")
+    code, shown, _ = run_sweep(*words)
     assert code == 0
-    assert "Which networks and which posterior?" in shown
+    assert "How deep should a flow be on small networks?" in shown
     assert "parameters" in shown
     assert sum(line.split()[:1] == ["4"] for line in shown.splitlines()) >= 1
-    again = run_sweep("preview", "mnist", "--count", "4")[1]
-    other = run_sweep("preview", "mnist", "--count", "4", "--seed", "1")[1]
+    again = run_sweep(*words)[1]
+    other = run_sweep(*words, "--seed", "1")[1]
     assert shown == again != other
     assert list(tmp_path.iterdir()) == []
 
@@ -305,7 +306,7 @@ def test_a_signal_before_a_sweep_begins_is_a_line(run_sweep, monkeypatch, tmp_pa
 
 
 def test_a_signal_during_the_imports_of_a_command_is_a_line(tmp_path):
-    child = [sys.executable, "-c", SIGNALLED_IN_AN_IMPORT, str(int(signal.SIGINT)), "ray.tune", ROOT / "run_sweep.py"]
+    child = [sys.executable, "-c", SIGNALLED_IN_AN_IMPORT, str(int(signal.SIGINT)), "ray", ROOT / "run_sweep.py"]
     words = ["launch", "quick", "--runs", tmp_path]
     done = subprocess.run([*child, *words], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (130, "Interrupted before anything was made.\n")
@@ -418,7 +419,10 @@ def test_the_printed_command_goes_on_with_the_same_options(run_sweep, monkeypatc
         address="10.0.0.1:6379", temporary="/r", allow_no_authentication=True, dashboard=True, wait=True, hours=2.5
     )
     machine = Machine(tmp_path / "my data", asked, "mlflow")
-    printed = shlex.split(sweep_command("resume", tmp_path / "runs" / "a b"))
+    folder = tmp_path / "runs" / "a b"
+    folder.mkdir(parents=True)
+    (folder / "sweep.toml").touch()
+    printed = shlex.split(sweep_command("resume", folder))
     called = []
     monkeypatch.setattr(launch, "resume", lambda *given: called.append(given))
     monkeypatch.setattr(sweep_output, "run_and_print", lambda work, machine: called.append((work(None), machine)))
@@ -484,16 +488,18 @@ def test_exit_codes_are_told_in_one_way():
     assert all(told.values()), told
 
 
-def test_completion_knows_options_spaces_and_fields():
-    def complete(words):
-        count = str(len(words.split()) - 1)
-        variables = {"_IAFSWEEP_SWEEP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
-        call = "import sys; sys.argv = ['iafsweep-sweep']; from iafsweep.cli.entry import run_sweep; run_sweep()"
-        done = subprocess.run(
-            [sys.executable, "-c", call], env={**os.environ, **variables}, capture_output=True, text=True, check=False
-        )
-        return done.stdout.split()
+def complete(words):
+    """What a shell offers behind a line's words."""
+    count = str(len(words.split()) - 1)
+    variables = {"_IAFSWEEP_SWEEP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
+    call = "import sys; sys.argv = ['iafsweep-sweep']; from iafsweep.cli.entry import run_sweep; run_sweep()"
+    done = subprocess.run(
+        [sys.executable, "-c", call], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    return done.stdout.split()
 
+
+def test_completion_knows_options_spaces_and_fields():
     assert "rerun" in complete("iafsweep-sweep re")
     assert "--warm-start" in complete("iafsweep-sweep launch --warm")
     assert "quick" in complete("iafsweep-sweep launch qu")
@@ -514,3 +520,4 @@ def test_completion_knows_the_trials_and_settings_of_a_sweep(tmp_path):
     assert shown_settings(context, "") == ["'5000 samples'", "'posterior 40x4x16'"]
     context.params = {}
     assert trials(context, "") == []
+    assert complete(f"iafsweep-sweep rerun {tmp_path} --trial t0002") == ["t0002"]  # of its parameters none is known

@@ -23,7 +23,7 @@ decoder = { kind = "mlp", mlp.hidden_sizes = [16] }
 flow = { depth = 1, made = { width = 8, hidden_layers = 1 } }
 [training]
 epochs = 4
-batch_size = 100
+batch_size = 500
 kl_warmup_epochs = 2
 [evaluation]
 bound_images = 100

@@ -156,8 +156,11 @@ def test_an_evaluation_has_every_figure_asked_for(model):
     assert hais.gradient_evaluations == hais.network_evaluations == 4 * (1 + 4 * 2)
     assert hais.step_size is not None
     chain = 1 + 4 * 2
-    evaluations = 3 * 4 * 3 * chain + 7 * 4 * chain
+    annealed, samples = 3 * 4 * 3 * chain + 7 * 4 * chain, SETTINGS.importance_sampling.samples
+    evaluations = 8 + 12 + 12 * samples + annealed  # of all figures, so that the time left is of all
     assert told[-1] == ("hais test", evaluations, evaluations)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert {total for *_, total in told} == {evaluations}
     table = scores.images
     assert len(table) == 8 + 12 + 12 + 7
     assert set(table[table.method == "hais"].settings) == {hais.settings}

@@ -24,6 +24,7 @@ class Chromium:
         self._read, from_browser = os.pipe()
         command = (
             f'exec "{executable()}" --headless=new --no-sandbox --disable-gpu --no-first-run --disable-extensions '
+            "--disable-background-networking --disable-component-update --disable-sync "
             f'--user-data-dir="{profile}" --remote-debugging-pipe about:blank 3<&{to_browser} 4>&{from_browser}'
         )
         quiet = subprocess.DEVNULL
@@ -100,14 +101,20 @@ class Chromium:
         return self.run(f"document.querySelector({selector!r}).textContent")
 
     def box(self, selector):
-        """Left, top, width and height of an element, brought into sight."""
-        self.run(f"""document.documentElement.style.scrollBehavior = 'auto';
-          document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})""")
-        time.sleep(0.1)  # what comes into sight is drawn, with words below that move what follows
-        self.run(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
-        self.settle()
-        edges = "(({left, top, width, height}) => [left, top, width, height])"
-        return self.run(f"{edges}(document.querySelector({selector!r}).getBoundingClientRect())")
+        """Left, top, width and height of an element, brought into sight; a chart that comes into sight is drawn."""
+        look = f"""(async () => {{
+          document.documentElement.style.scrollBehavior = 'auto';
+          const element = document.querySelector({selector!r});
+          const plot = element.closest('figure')?.querySelector('.plot');
+          element.scrollIntoView({{block: 'center'}});
+          for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
+          const {{left, top, width, height}} = element.getBoundingClientRect();
+          return [!plot || !!echarts.getInstanceByDom(plot), left, top, width, height]; }})()"""
+        before, end = None, time.monotonic() + 20
+        while (found := self.run(look)) != before or not found[0]:  # words below what is drawn move what follows
+            assert time.monotonic() < end, f"{selector} does not come to rest"
+            before = found
+        return found[1:]
 
     def until(self, expression, seconds=20):
         """Wait until an expression holds."""

@@ -45,7 +45,7 @@ def scroll_through(browser):
       document.documentElement.style.scrollBehavior = 'auto';
       for (let y = 0; y < document.documentElement.scrollHeight; y += 600) {
         scrollTo(0, y);
-        await new Promise((done) => setTimeout(done, 60));
+        for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
       }
       scrollTo(0, 0); })()""")
 
@@ -131,7 +131,13 @@ FILTERS = {
         row.parameters["model.flow.depth"] >= 3 and row.parameters["model.encoder.kind"] != "mlp"
     ),
     "t0007": lambda row: row.trial == "t0007",
+    "encoder.kind = mlp, depth ≥ 2": lambda row: (
+        row.parameters["model.encoder.kind"] == "mlp" and row.parameters["model.flow.depth"] >= 2
+    ),
+    "completed, test NLL, IS (1,000 images) < 90, depth ≤ 4": lambda row: row.trial in SCORED,
+    "test NLL, HAIS < 90": lambda row: row.trial in SCORED,
 }
+SCORED = ("t0001", "t0002", "t0003")
 
 
 def test_a_filter_goes_by_values(browser, page, full):
@@ -147,8 +153,9 @@ def test_a_filter_goes_by_values(browser, page, full):
 
 def test_a_filter_that_cannot_be_says_what_there_is(browser, page):
     browser.open(page)
-    browser.set("#filter", "lr > 3, depth > deep")
+    browser.set("#filter", "lr > 3, depth > deep, depth = 0 or depth = 1")
     said = browser.text("#filter-problem")
+    assert "“depth = 0|1”" in said
     assert "there is no column “lr”" in said
     assert "“deep” is no number" in said
     assert "learning_rate" in said
@@ -415,6 +422,36 @@ def test_a_sweep_grows_while_one_looks(browser, growing):
     assert "t0035" in drawn
     assert "t0031" not in drawn
     assert browser.complaints == []
+
+
+def test_a_trial_that_is_looked_at_grows_without_losing_the_place(browser, growing):
+    maker, address = growing
+    browser.open(address + "#t0005")
+    curve = "curve-validation_negative_elbo"
+    left, top, width, height = browser.box(f"#{curve} .plot")
+    browser.drag((left + width / 2, top + height / 2), (left + 0.8 * width, top + 0.8 * height))
+    browser.click("#only-differing")
+    browser.run(f"document.querySelector('#{curve} .plot').focus()")
+    seen, place = zoom(browser, curve), browser.run("scrollY")
+    maker.add(count=2)
+    browser.until("document.getElementById('headline').textContent.includes('32 of 40 trials')")
+    browser.settle()
+    assert zoom(browser, curve) == {axis: pytest.approx(limits) for axis, limits in seen.items()}
+    assert browser.run("scrollY") == pytest.approx(place, abs=40)
+    assert not browser.run("document.getElementById('only-differing').checked")
+    assert browser.run("document.activeElement.className") == "plot"
+    assert browser.complaints == []
+
+
+def test_an_address_may_name_trials_that_there_are_not_and_any_twice(browser, page):
+    for names, trials in (("t9999", []), ("t0001,t9999", ["t0001"]), ("t0002,t0002", ["t0002"]), ("%", None)):
+        browser.open(page.absolute().as_uri() + f"#{names}")
+        scroll_through(browser)
+        assert browser.run("document.getElementById('trial').hidden") == (trials is None)
+        heading = browser.run("[...document.querySelectorAll('#trial .fields th')].map((each) => each.textContent)")
+        assert [each for each in heading if each in ("t0001", "t0002")] == (trials or [])
+        assert ("There is no trial t9999" in browser.text("#trial")) == ("t9999" in names)
+        assert browser.complaints == []
 
 
 @pytest.mark.slow

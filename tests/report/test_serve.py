@@ -80,8 +80,9 @@ def test_ctrl_c_ends_it_and_nothing_was_written(tmp_path):
      (["--open"], "--open needs --serve")],
 )  # fmt: skip
 def test_options_that_do_not_go_together(tmp_path, options, said):
+    maker = SweepMaker(tmp_path / "s")
     with pytest.raises(UserError, match=said):
-        CliRunner().invoke(app, ["report", str(tmp_path), *options], catch_exceptions=False)
+        CliRunner().invoke(app, ["report", str(maker.folder.path), *options], catch_exceptions=False)
 
 
 def test_following_writes_again_until_no_driver_is_at_work(tmp_path):

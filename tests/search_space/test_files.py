@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from iafsweep.sweep.storage.stored_sweep import space_hash
 from tests.sweep.tiny import tiny_space
 
 SPACES = sorted(path.stem for path in bundled_folder().glob("*.toml") if "search" in tomllib.loads(path.read_text()))
+shipped = cache(load_space)
 BASE = """
 title = "test"
 [training]
@@ -328,7 +330,7 @@ def test_stored_space_leans_on_no_other_file(tmp_path):
 
 @pytest.mark.parametrize("name", SPACES)
 def test_shipped_spaces_say_what_they_ask(name):
-    space = load_space(name)
+    space = shipped(name)
     assert space.title.endswith("?")
     text = (bundled_folder() / f"{name}.toml").read_text()
     assert text.startswith("# ")
@@ -338,21 +340,21 @@ def test_shipped_spaces_say_what_they_ask(name):
 
 @pytest.mark.parametrize("name", SPACES)
 def test_shipped_spaces_take_chains_enough_to_tell_a_good_image_from_a_bad_one(name):
-    evaluation = load_space(name).base.evaluation
+    evaluation = shipped(name).base.evaluation
     assert evaluation.hais.resolved().chains >= FEWEST_CHAINS
     assert largest_trusted_variance(FEWEST_CHAINS) > 2 * 0.3 > 2 * largest_trusted_variance(FEWEST_CHAINS // 2)
 
 
 @pytest.mark.parametrize("name", ["quick", "mnist_smoke"])
 def test_short_runs_avoid_the_traps(name):
-    base = load_space(name).base
+    base = shipped(name).base
     assert base.model.posterior_offset == -1.0
     assert base.data.source == "mnist_mini"
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_the_moving_averages_of_every_shipped_space_settle(name):
-    space = load_space(name)
+    space = shipped(name)
     if not space.base.data.is_known:  # as many of one's own as its comment says
         space, _ = space_with_images(space, Images(np.zeros((500, 28, 28), dtype=np.uint8)))
     first = space.grace_epochs if space.sweep.scheduler == "asha" else space.base.training.epochs
@@ -364,7 +366,7 @@ def test_the_moving_averages_of_every_shipped_space_settle(name):
 
 
 def test_quick():
-    space = load_space("quick")
+    space = shipped("quick")
     settings = {
         "model.encoder.kind": "mlp",
         "model.decoder.kind": "mlp",
@@ -383,7 +385,7 @@ def test_quick():
 
 
 def test_mnist_searches_what_the_project_is_about():
-    searched = {parameter.path for parameter in load_space("mnist").parameters}
+    searched = {parameter.path for parameter in shipped("mnist").parameters}
     assert searched == {
         "model.encoder.kind",
         "model.decoder.kind",
@@ -419,7 +421,7 @@ def test_the_flows_compared_have_equal_parameters():
 def test_single_configurations_are_no_spaces():
     for name in ("reference", "reference_full"):
         with pytest.raises(ConfigError, match="is a single configuration"):
-            load_space(name)
+            shipped(name)
 
 
 def test_every_configuration_of_the_smoke_space_is_its_own():

@@ -7,4 +7,4 @@ def send(tracker, run, status=""):
     """Send what is in the run's folder to the tracker of that name, and wait until it has it."""
     mirror = make_mirror(tracker)
     mirror.news(run, status)
-    assert mirror.close() == ""
+    assert mirror.close(print) == ""

@@ -82,6 +82,21 @@ def test_a_broken_tracker_changes_nothing_but_a_line(single):
     assert Path("run/evaluation.json").exists()
 
 
+def test_how_to_go_on_is_the_last_line_behind_a_tracker_s_trouble(single, monkeypatch):
+    def broken():
+        raise ConnectionError("no route")
+
+    def interrupted(self, batch_done):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("iafsweep.training.Trainer.run_epoch", interrupted)
+    monkeypatch.setattr("iafsweep.training.tracking.mirror.CLOSE_SECONDS", 5.0)
+    code, told = single(broken, "tiny.toml", "--run", "run")
+    assert code == 130
+    assert "is given up" in told.out
+    assert told.out.splitlines()[-2] == "Interrupted. To go on:"
+
+
 def test_a_missing_package_is_said_before_anything_starts(single, monkeypatch):
     monkeypatch.setattr("iafsweep.training.tracking._is_installed", lambda name: False)
     code, told = single(lambda: None, "tiny.toml", "--run", "run")
@@ -98,7 +113,7 @@ def test_a_store_that_mlflow_refuses_is_said_before_anything_starts(single, monk
     assert "sqlite:///mlflow.db" in told.err
     assert not Path("run").exists()
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    tracking.make_mirror("mlflow").close()
+    tracking.make_mirror("mlflow").close(print)
 
 
 def test_all_trials_of_a_sweep_are_sent_from_the_driver(tmp_path):

@@ -42,7 +42,7 @@ def test_everything_in_the_folder_is_sent_once_and_in_order(run, log):
     mirror = Mirror("fake", lambda: tracker)
     mirror.news(run)
     mirror.news(run, "completed")
-    assert mirror.close() == ""
+    assert mirror.close(print) == ""
     assert log == [("key", what) for what in (run, 1, 2, "samples", "reconstructions", "completed")]
     assert tracker.closed
 
@@ -50,7 +50,7 @@ def test_everything_in_the_folder_is_sent_once_and_in_order(run, log):
 def test_what_the_tracker_has_is_not_sent_again(run, log):
     mirror = Mirror("fake", lambda: FakeTracker(log, epochs_sent=1))
     mirror.news(run)
-    assert mirror.close() == ""
+    assert mirror.close(print) == ""
     assert log == [("key", run), ("key", 2)]
 
 
@@ -61,7 +61,7 @@ def test_figures_are_sent_when_they_come_also_after_the_end(run, log):
     try:
         run.folder.write_evaluation(figures(2))
         mirror.news(run, "completed")
-        assert mirror.close() == ""
+        assert mirror.close(print) == ""
     finally:
         run.folder.evaluation.unlink()
     sent = [what for _, what in log if isinstance(what, dict)]
@@ -88,7 +88,7 @@ def test_a_tracker_that_raises_is_given_up_and_said_once(run, make):
     said = mirror.trouble()
     assert said.startswith("--tracker fake is given up (ConnectionError: no route to tracker); the run goes on")
     mirror.news(run, "completed")
-    assert (mirror.trouble(), mirror.close()) == ("", "")
+    assert (mirror.trouble(), mirror.close(print)) == ("", "")
 
 
 def test_a_tracker_that_hangs_holds_up_nothing(run):
@@ -109,7 +109,7 @@ def test_a_tracker_that_hangs_holds_up_nothing(run):
         time.sleep(0.01)
     assert "has not answered for" in said
     ended = time.monotonic()
-    assert mirror.close() == ""  # said before
+    assert mirror.close(print) == ""  # said before
     assert time.monotonic() - ended < 10
     assert mirror._thread.is_alive()
     assert mirror._thread.daemon
@@ -134,7 +134,7 @@ def test_a_look_at_the_disk_that_hangs_holds_up_nothing(run, monkeypatch):
     assert mirror.trouble() == ""
     assert time.monotonic() - started < 10  # of the 20 s it would have waited
     released.set()
-    assert mirror.close() == ""
+    assert mirror.close(print) == ""
     assert log[-1] == ("key", "completed")
 
 
@@ -147,7 +147,9 @@ def test_the_end_of_a_command_waits_for_a_limited_time(run):
 
     mirror = Mirror("fake", lambda: FakeTracker([], make_run=Slow), close_seconds=0.1)
     mirror.news(run)
-    assert "did not take everything within" in mirror.close()
+    said = []
+    assert "did not take everything within" in mirror.close(said.append)
+    assert said == ["Waiting up to 0 seconds for --tracker fake to take what is left"]
     released.set()
     mirror._thread.join(10)
 
@@ -156,7 +158,7 @@ def test_a_run_without_a_folder_yet_is_sent_too(tmp_path, run, log):
     mirror = Mirror("fake", lambda: FakeTracker(log))
     other = RunToTrack("other", "run", "", BASE, type(run.folder)(tmp_path / "none"))
     mirror.news(other, "failed")
-    assert mirror.close() == ""
+    assert mirror.close(print) == ""
     assert log == [("other", other), ("other", "failed")]
 
 

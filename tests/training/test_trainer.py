@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from iafsweep.errors import RunFolderError
 from iafsweep.run_files.metrics_file import read
 from iafsweep.training import DivergedError, RunFolder, Trainer, comparison, load_trained_model
 from iafsweep.training.checkpoint import load_last
+from tests.training.conftest import TINY
 
 CLOCK = {"seconds", "images_per_second"}
 
@@ -75,9 +77,16 @@ def test_training_leaves_the_global_generator_alone(config, images, tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.fixture(scope="module")
+def whole(images, tmp_path_factory):
+    """A run of the usual configuration that nobody disturbed."""
+    trainer = train(RunConfig.model_validate(TINY), images, tmp_path_factory.mktemp("whole") / "run")
+    trainer.finish()
+    return trainer.folder
+
+
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_resume_equals_uninterrupted(config, images, tmp_path, cpu, stop_after):
-    train(config, images, tmp_path / "whole").finish()
+def test_resume_equals_uninterrupted(config, images, tmp_path, cpu, whole, stop_after):
     train(config, images, tmp_path / "parts", epochs=stop_after).close()
     folder = RunFolder(tmp_path / "parts")
     trainer = Trainer.resume(config, images, folder, cpu)
@@ -85,7 +94,6 @@ def test_resume_equals_uninterrupted(config, images, tmp_path, cpu, stop_after):
     while trainer.epochs_done < config.training.epochs:
         trainer.run_epoch()
     trainer.finish()
-    whole = RunFolder(tmp_path / "whole")
     assert metrics(folder) == metrics(whole)
     for name in ("last", "best"):
         one, two = (load_trained_model(each, name, cpu) for each in (folder, whole))
@@ -116,8 +124,8 @@ def test_lines_beyond_the_checkpoint_are_cut(config, images, tmp_path, cpu):
     assert metrics(other) == metrics(RunFolder(tmp_path / "whole"))
 
 
-def test_more_epochs_and_another_evaluation_may_be_asked_for(config, images, tmp_path, cpu):
-    train(config, images, tmp_path / "run").finish()
+def test_more_epochs_and_another_evaluation_may_be_asked_for(config, images, tmp_path, cpu, whole):
+    shutil.copytree(whole.path, tmp_path / "run")
     longer = changed(config, training={"epochs": 5}, evaluation={"seed": 9})
     trainer = Trainer.resume(longer, images, RunFolder(tmp_path / "run"), cpu)
     assert trainer.run_epoch().epoch == 5
@@ -136,8 +144,8 @@ def test_more_epochs_and_another_evaluation_may_be_asked_for(config, images, tmp
         ({"model": {"latent_size": 5}}, r"model\.latent_size = 5 \(trained with 4\)"),
     ],
 )
-def test_any_other_difference_is_an_error(config, images, tmp_path, cpu, change, message):
-    train(config, images, tmp_path / "run").finish()
+def test_any_other_difference_is_an_error(config, images, tmp_path, cpu, whole, change, message):
+    shutil.copytree(whole.path, tmp_path / "run")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(RunFolderError, match=message):
         Trainer.resume(changed(config, **change), images, RunFolder(tmp_path / "run"), cpu)
@@ -295,10 +303,12 @@ def test_a_torn_line_of_an_epoch_that_counts_is_an_error(config, images, tmp_pat
     ids=["missing", "truncated", "of another epoch"],
 )
 def test_a_lost_best_is_noticed_before_anything_is_trained(config, images, tmp_path, cpu, damage, message):
-    train(config, images, tmp_path / "other", epochs=1).close()
-    train(config, images, tmp_path / "run", epochs=2).close()
-    folder = RunFolder(tmp_path / "run")
-    damage(folder.best, RunFolder(tmp_path / "other").best)
+    trainer = train(config, images, tmp_path / "run", epochs=1)
+    folder = trainer.folder
+    shutil.copy(folder.best, tmp_path / "of_epoch_1.pt")
+    trainer.run_epoch()
+    trainer.close()
+    damage(folder.best, tmp_path / "of_epoch_1.pt")
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     with pytest.raises(RunFolderError, match=f"{message}.*evaluation.checkpoint=last"):
         Trainer.resume(config, images, folder, cpu)

@@ -1,6 +1,8 @@
 """Arguments and options on a sweep: which one, how far it goes, and what its trials get."""
 
+import glob
 import json
+import os
 import re
 import shlex
 from contextlib import suppress
@@ -35,14 +37,29 @@ def fields(typed: str) -> list[str]:
 
 def trials(context: typer.Context, typed: str) -> list[str]:
     """Names of the trials of the sweep that the line names."""
-    folder = Path(context.params.get("folder") or "") / "trials"
-    return sorted(each.name for each in folder.glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
+    return sorted(each.name for each in _trials_folder(context).glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
+
+
+def _trials_folder(context: typer.Context) -> Path:
+    """The trials of the sweep that a line names; behind an option without its value no argument is parsed yet."""
+    return Path(context.params.get("folder") or next(iter(context.args), "")) / "trials"
+
+
+def is_trial(word: str) -> bool:
+    """Whether a word is the name of a trial."""
+    return _TRIAL.fullmatch(word) is not None
+
+
+def trials_or_sweeps(context: typer.Context, typed: str) -> list[str]:
+    """Names of the trials of the sweep that the line names, and sweep folders."""
+    spaces_there = glob.glob(f"{glob.escape(typed)}*/sweep.toml") if typed else []
+    return [*trials(context, typed), *sorted(os.path.dirname(each) for each in spaces_there)]
 
 
 def shown_settings(context: typer.Context, typed: str) -> list[str]:
     """Settings with which figures of the sweep that the line names were measured, quoted for a shell."""
     found = set()
-    for path in (Path(context.params.get("folder") or "") / "trials").glob("*/evaluation.json"):
+    for path in _trials_folder(context).glob("*/evaluation.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             found |= {str(each["settings"]) for each in json.loads(path.read_text(encoding="utf-8"))["estimates"]}
     return [shlex.quote(each) for each in sorted(found) if each and each.startswith(typed.strip("'\""))]
@@ -63,6 +80,15 @@ Space = Annotated[
         help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.", autocompletion=spaces
     ),
 ]
+
+
+def refuse_other_folders(folder: Path) -> None:
+    """Refuse what is no sweep folder, before anything slow is imported."""
+    from iafsweep.sweep.storage.folder import SweepFolder
+    from iafsweep.sweep.storage.stored_sweep import refuse_no_sweep
+
+    refuse_no_sweep(SweepFolder(folder))
+
 
 Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
 

@@ -124,22 +124,37 @@ function same(value, wanted) {
   return String(value).toLowerCase() === wanted.toLowerCase();
 }
 
+const plainly = (name) => name.toLowerCase().replace(/-/g, "−").replace(/,\s+/g, ",");
+
+/** The column of a name, whole or its beginning, or of the end of a parameter's path. */
+function columnNamed(name) {
+  const asked = plainly(name), having = (holds) => COLUMNS.find(({ id, title }) => [id, title].map(plainly).some(holds));
+  return having((each) => each === asked) ?? (asked ? having((each) => each.startsWith(asked) || each.endsWith(`.${asked}`)) : undefined);
+}
+
 function parseFilter(words) {
-  const terms = [], problems = [];
-  for (const part of words.split(/\s*(?:,(?![^[]*\])|;|&&|\band\b)\s*/i).filter(Boolean)) {
+  const terms = [], problems = [], asWritten = words.replace(/≥/g, ">=").replace(/≤/g, "<=").replace(/≠/g, "!=");
+  let alone = []; // parts without an operator: words, or the beginning of a title that has commas
+  const flush = () => {
+    for (const word of alone.map((each) => each.toLowerCase()))
+      terms.push((trial) => COLUMNS.some((column) => textOf(column, trial).toLowerCase().includes(word)));
+    alone = [];
+  };
+  for (const part of asWritten.split(/\s*(?:,(?![^[]*\])|;|&&|\band\b)\s*/i).filter(Boolean)) {
     const [, name, operator, wanted] = part.match(/^(.*?)\s*(<=|>=|!=|==?|<|>)\s*(.*)$/) ?? [];
     if (operator === undefined) {
-      const word = part.toLowerCase();
-      terms.push((trial) => COLUMNS.some((column) => textOf(column, trial).toLowerCase().includes(word)));
+      alone.push(part);
       continue;
     }
-    const asked = name.toLowerCase().replace("-", "−");
-    const column = COLUMNS.find(({ id, title }) => [id, title].some((each) => each.toLowerCase().replace("-", "−") === asked))
-      ?? COLUMNS.find(({ title }) => asked && title.toLowerCase().startsWith(asked));
-    if (!column) problems.push(`there is no column “${name}”`);
+    const first = alone.findIndex((_, place) => columnNamed([...alone.slice(place), name].join(",")));
+    const column = columnNamed([...(first < 0 ? [] : alone.splice(first)), name].join(","));
+    flush();
+    if (/\bor\b|\|\|/i.test(part)) problems.push("one of several is written as in “depth = 0|1”");
+    else if (!column) problems.push(`there is no column “${name}”`);
     else if (/[<>]/.test(operator) && (wanted === "" || Number.isNaN(Number(wanted)))) problems.push(`“${wanted}” is no number`);
     else terms.push((trial) => filterMatch(column, trial, OPERATORS[operator === "==" ? "=" : operator], wanted));
   }
+  flush();
   return { terms, problems };
 }
 

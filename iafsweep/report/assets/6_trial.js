@@ -1,20 +1,26 @@
 // One trial, or two and more beside each other: `#t0007`, `#t0007,t0003`.
-const asked = () => decodeURIComponent(location.hash.slice(1)).split(",").filter((name) => BY_NAME.has(name));
+const asked = () => [...new Set(location.hash.slice(1).split(/,|%2C/i))].filter((name) => /^t\d+$/.test(name));
 
+/** What is shown already is renewed: what was opened, zoomed or has the focus stays where nothing else has changed. */
 function showTrials() {
   const names = asked(), place = document.getElementById("trial");
   const isShown = names.length > 0, wasShown = !place.hidden;
+  const trials = names.map(trialOf).filter(Boolean), missing = names.filter((name) => !BY_NAME.has(name));
   document.getElementById("sweep").hidden = isShown;
   place.hidden = !isShown;
-  forgetCharts(place);
-  if (!isShown) {
+  if (place.shown !== `${names} ${missing}`) {
+    forgetCharts(place);
     place.replaceChildren();
-    if (wasShown) document.querySelector(location.hash && location.hash !== "#" ? CSS.escape(location.hash) : "#leaderboard")?.scrollIntoView();
+    place.shown = `${names} ${missing}`;
+  }
+  if (!isShown) {
+    if (wasShown) (document.getElementById(location.hash.slice(1)) ?? document.getElementById("leaderboard")).scrollIntoView();
     return;
   }
-  const trials = names.map(trialOf);
-  place.replaceChildren(h("p", {}, h("a", { href: "#leaderboard" }, "← the whole sweep")),
-    h("h2", { tabindex: "-1" }, names.length > 1 ? `Trials ${names.join(" and ")}` : `Trial ${names[0]}`), ...viewOf(trials));
+  const title = h("h2", { tabindex: "-1" }, names.length > 1 ? `Trials ${names.join(" and ")}` : `Trial ${names[0]}`);
+  layPart(place, "", () => [h("p", {}, h("a", { href: "#leaderboard" }, "← the whole sweep")), title,
+    missing.map((name) => h("p", { class: "card empty" }, `There is no trial ${name} on this page.`))]);
+  if (trials.length) layParts(place, trials);
   if (!wasShown) {
     scrollTo(0, 0);
     place.querySelector("h2").focus({ preventScroll: true });
@@ -22,23 +28,34 @@ function showTrials() {
 }
 
 function forgetCharts(place) {
-  for (const figure of place.querySelectorAll("figure")) {
+  for (const figure of place?.querySelectorAll("figure.card") ?? []) {
     cards.get(figure.id)?.forget();
     cards.delete(figure.id);
   }
 }
 
-function viewOf(trials) {
-  const parts = [
-    part("How it went", howItWent(trials)), part("Configuration", configuration(trials)), part("Curves", curvesSection(trials)),
-    trials.length > 1 && part("Paired differences of test figures", pairedSection(trials)),
-    part("Test figures", figuresSection(trials)), part("Samples and reconstructions", picturesSection(trials)),
-      part("Train it again", againSection(trials)),
-  ];
-  return parts.filter(Boolean);
+function layParts(place, trials) {
+  layPart(place, "How it went", () => howItWent(trials));
+  layPart(place, "Configuration", () => configuration(trials));
+  const [shown, series] = curvesBeside(trials); // charts are drawn again where they stand
+  layPart(place, "Curves", () => curvesSection(trials, shown, series), `${shown.map(({ trial }) => trial)} ${series}`);
+  if (trials.length > 1) layPart(place, "Paired differences of test figures", () => pairedSection(trials));
+  layPart(place, "Test figures", () => figuresSection(trials));
+  layPart(place, "Samples and reconstructions", () => picturesSection(trials));
+  layPart(place, "Train it again", () => againSection(trials));
 }
 
-const part = (title, content) => h("section", {}, h("h3", { class: "apart" }, title), content);
+/** Lay a part of the view, unless it stands there: with the same `key`, or, without one, word by word. */
+function layPart(place, title, content, key = null) {
+  const known = [...place.children].find(({ part }) => part === title);
+  if (known && key !== null && known.key === key) return;
+  if (key !== null) forgetCharts(known);
+  const made = h("section", {}, title && h("h3", { class: "apart" }, title), content());
+  if (known && key === null && known.laid.isEqualNode(made)) return;
+  Object.assign(made, { part: title, key, laid: key === null ? made.cloneNode(true) : null });
+  if (known) known.replaceWith(made);
+  else place.append(made);
+}
 
 function howItWent(trials) {
   const lines = [
@@ -84,12 +101,18 @@ function configuration(trials) {
   return h("div", { class: "card" }, h("label", {}, only, ` only what differs from ${trials.length > 1 ? "each other" : "the best"} or from the program's defaults`), place);
 }
 
-function curvesSection(trials) {
+/** The trials whose curves are drawn, a lone one beside the best, and which curves there are. */
+function curvesBeside(trials) {
   const best = trialOf(DATA.best), shown = trials.length === 1 && best && best !== trials[0] ? [...trials, best] : trials;
-  const palette = isDark() ? DARK_PALETTE : PALETTE;
-  const styled = (trial) => ({ color: palette[shown.indexOf(trial)], width: trials.includes(trial) ? 2.5 : 1.2, opacity: trials.includes(trial) ? 1
-    : 0.6 });
-  const names = Object.keys(DATA.series).filter((name) => trials.some((trial) => DATA.curves[trial.trial]?.[name]));
+  return [shown, Object.keys(DATA.series).filter((name) => trials.some((trial) => DATA.curves[trial.trial]?.[name]))];
+}
+
+function curvesSection(trials, shown, names) {
+  const palette = isDark() ? DARK_PALETTE : PALETTE, places = shown.map(({ trial }) => trial);
+  const styled = ({ trial }) => {
+    const place = places.indexOf(trial), isAsked = place < trials.length;
+    return { color: palette[place], width: isAsked ? 2.5 : 1.2, opacity: isAsked ? 1 : 0.6 };
+  };
   if (!names.length) return h("p", { class: "card empty" }, DATA.curves_note || "No curve of it is on this page.");
   const legend = h("ul", { class: "legend" }, shown.map((trial, place) => {
     const mark = h("i", { class: "dot" });
@@ -98,7 +121,7 @@ function curvesSection(trials) {
   }));
   return h("div", {}, legend, h("div", { class: "grid small" }, names.map((name) => new Card({
     name: `curve-${name}`, title: DATA.series[name].replace(" (nats per image)", ""), height: 230, logs: true,
-      build: curvesOf({ series: () => name, trials: () => shown, styled }),
+      build: curvesOf({ series: () => name, trials: () => places.map(trialOf), styled }),
   }).figure)));
 }
 

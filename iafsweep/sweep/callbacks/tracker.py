@@ -46,7 +46,7 @@ class SweepTracking(SweepCallback):
 
     def close(self) -> None:
         """Send what is left, for a limited time."""
-        self._tell(self._mirror.close())
+        self._tell(self._mirror.close(self._say))
 
     def _news(self, name: str, state: LedgerState) -> None:
         trial = state.named[name]

@@ -9,7 +9,7 @@ from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.events import Known
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import TrialState
-from iafsweep.sweep.storage.stored_sweep import StoredSweep, begin_warm
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, begin_with
 
 
 def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) -> tuple[int, int]:
@@ -43,7 +43,7 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     if folder.ledger.exists():
         raise SweepError(f"{folder.path} has begun; a warm start is for a new sweep")
     with folder.lock():
-        begin_warm(space, folder, known)
+        begin_with(space, folder, known)
     return len(known), len(ended)
 
 

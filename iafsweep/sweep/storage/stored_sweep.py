@@ -13,7 +13,7 @@ from iafsweep.search_space.candidate import Candidate
 from iafsweep.search_space.files import checked_space, dump_space, read_stored_space, space_identity
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.shown_command import sweep_command
-from iafsweep.sweep.storage.events import Ended, EndStatus, Header, Known, Reopened, now
+from iafsweep.sweep.storage.events import Ended, EndStatus, Event, Header, Reopened, now
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.ledger import Ledger, read_ledger
 from iafsweep.sweep.storage.state import LedgerState, TrialState
@@ -67,7 +67,7 @@ def read_sweep(folder: SweepFolder) -> StoredSweep:
         SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
         ConfigError: the stored space is damaged.
     """
-    _refuse_no_sweep(folder)
+    refuse_no_sweep(folder)
     space = read_stored_space(folder.space)
     state = read_ledger(folder.ledger)
     if state.header.space != space_hash(space):
@@ -84,13 +84,18 @@ def load_sweep_space(folder: SweepFolder) -> SearchSpace:
         SweepError: as :func:`read_sweep`.
         ConfigError: the stored space is damaged.
     """
-    _refuse_no_sweep(folder)
+    refuse_no_sweep(folder)
     if folder.ledger.exists():
         return read_sweep(folder).space
     return checked_space(read_stored_space(folder.space), folder.space)
 
 
-def _refuse_no_sweep(folder: SweepFolder) -> None:
+def refuse_no_sweep(folder: SweepFolder) -> None:
+    """Refuse a folder that no launch made.
+
+    Raises:
+        SweepError: it has no sweep.toml.
+    """
     if not folder.space.exists():
         raise SweepError(
             f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
@@ -117,15 +122,15 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     return ledger
 
 
-def begin_warm(space: SearchSpace, folder: SweepFolder, known: Sequence[Known]) -> None:
-    """Begin the folder's ledger with what an earlier sweep found, all of it or nothing.
+def begin_with(space: SearchSpace, folder: SweepFolder, events: Sequence[Event]) -> None:
+    """Begin the folder's ledger with what happened before, all of it or nothing.
 
     The space is stored last: killed before that, the folder is no sweep's, rather than one that lost what it knew.
 
     Raises:
         SweepError: the sweep has begun.
     """
-    Ledger.create(folder.ledger, _header(space), known).close()
+    Ledger.create(folder.ledger, _header(space), events).close()
     _store_space(space, folder)
 
 

@@ -43,6 +43,11 @@ class LaunchOptions:
     take_device: TakeDevice = take_device
     stalled_seconds: float = STALLED_SECONDS
 
+    @property
+    def starting(self) -> str:
+        """What :meth:`ray` does that takes seconds, in words."""
+        return "Starting Ray ..." if self.address is None else f"Joining the Ray cluster {self.address} ..."
+
     def ray(self) -> AbstractContextManager[list[Node]]:
         """Start Ray or join it, as asked; yields its nodes."""
         from iafsweep.sweep.cluster.ray_session import running_ray

@@ -87,13 +87,20 @@ class Mirror:
             f"and resuming with --tracker {self.name} sends what is missing"
         )
 
-    def close(self) -> str:
-        """Send what is left, for a limited time; return what went wrong, if that was not said before."""
-        deadline = time.monotonic() + self._close_seconds
+    def close(self, say: Callable[[str], object]) -> str:
+        """Send what is left, for a limited time; return what went wrong, if that was not said before.
+
+        Args:
+            say: told that this waits, if it does for more than a moment.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(max(deadline - time.monotonic(), 0.0))
+        moment = min(1.0, self._close_seconds / 2)
+        self._thread.join(moment)
+        if self._thread.is_alive():
+            say(f"Waiting up to {self._close_seconds:.0f} seconds for --tracker {self.name} to take what is left")
+            self._thread.join(self._close_seconds - moment)
         if not self._thread.is_alive():
             return self.trouble()
         if self._has_said:

@@ -91,6 +91,7 @@ def test_live_table_shows_running_and_ended_trials_and_the_best(folder):
 def test_a_trial_is_shown_from_its_start(folder, clock):
     state, console = replay(HEADER, [proposed(1)]), screen()
     progress = LiveProgress(RunningTrials(SPACE, folder), PATHS, console)
+    progress._live.auto_refresh = False  # its thread looks into the folder too, and looks are a second apart
     progress.begin(PLAN, replay(HEADER, []), 8)
     assert "Waiting for a process" in table(progress, console)
     progress.started("t0001", state)

@@ -7,12 +7,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
+from iafsweep.errors import UserError
 
 
 def export(
     folder: Folder,
+    others: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FOLDER]...",
+            help="More sweeps, over the same images: one leaderboard of all, written only where `--csv` says.",
+        ),
+    ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(help="Where to write the CSV; `-`: to standard output alone; default: in the sweep folder."),
@@ -27,7 +35,11 @@ def export(
     - `run_sweep.py export runs/quick-1 --csv leaderboard.csv`
     - `run_sweep.py export runs/quick-1 --show "posterior 40x4x16" --show "5000 samples"`
     - `run_sweep.py export runs/quick-1 --optuna quick-1.journal`
+    - `run_sweep.py export runs/quick-1 runs/quick-2 --csv both.csv`
     """
+    if others:
+        export_combined([folder, *others], csv, make_console(csv), show or [], optuna)
+        return
     export_leaderboard(folder, csv, make_console(csv), show or [], optuna)
 
 
@@ -35,12 +47,32 @@ def export_leaderboard(
     folder: Path, csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
 ) -> None:
     """Write the leaderboard from what is on disk, and print it."""
-    from iafsweep.api.results import export
-    from iafsweep.cli.tables import print_leaderboard
-    from iafsweep.sweep.storage.folder import SweepFolder
+    with loading("the sweep"):
+        from iafsweep.api.results import export
+        from iafsweep.cli.tables import print_leaderboard
+        from iafsweep.sweep.storage.folder import SweepFolder
 
-    board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
+        board, sweep = export(folder, csv, show, optuna=optuna), SweepFolder(folder)
     print_leaderboard(console, sweep, board)
     say(console, f"CSV: {csv or sweep.leaderboard_csv}")
     if optuna is not None:
         say(console, f"Optuna journal: {optuna}")
+
+
+def export_combined(
+    folders: Sequence[Path], csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
+) -> None:
+    """Print one leaderboard of several sweeps, and write it where it is asked for; nothing is written into them."""
+    if optuna is not None:
+        raise UserError(f"an Optuna journal is of one sweep, and {len(folders)} are named; name one, or no journal")
+    with loading("the sweeps"):
+        from iafsweep.api.several import export_several
+        from iafsweep.cli.tables import print_combined
+        from iafsweep.results.several import read_several
+
+        several = read_several(folders, show)
+        if csv is not None:
+            export_several(several, csv)
+    print_combined(console, several)
+    if csv is not None:
+        say(console, f"CSV: {csv}")

@@ -2,13 +2,16 @@
 
 import threading
 import webbrowser
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from iafsweep.cli.command_line import report_command
-from iafsweep.cli.console import make_console, say
+from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.errors import UserError
 
@@ -35,20 +38,31 @@ def report(
     - `run_sweep.py report runs/quick-1 --serve`
     - `run_sweep.py report /shared/runs/quick-1 --to quick.html` writes nothing into the sweep folder
     """
-    from iafsweep.api import results
-
-    console, command, shown = make_console(to), report_command(folder.absolute(), show or []), show or []
+    console, shown = make_console(to), show or []
     if serve and (follow or to is not None):
         raise UserError("--serve writes no file, so it takes neither --follow nor --to; leave one of them out")
     if browser and not serve:
         raise UserError("--open needs --serve; a written report opens like any file")
-    if not serve:
-        more = ", written again as the sweep goes on; Ctrl-C ends" if follow else ""
-        for count, path in enumerate(results.report(folder, command, shown, to=to, follow=follow)):
-            if not count:
-                say(console, f"Report: {path}{more}")
+    if serve:
+        _serve(folder, shown, console, browser=browser)
         return
-    with results.served_report(folder, command, shown) as address:
+    with loading("the sweep"):
+        from iafsweep.api import results
+
+        pages = results.report(folder, report_command(folder.absolute(), shown), shown, to=to, follow=follow)
+        path = next(pages)
+    say(console, f"Report: {path}{', written again as the sweep goes on; Ctrl-C ends' if follow else ''}")
+    for _ in pages:
+        pass
+
+
+def _serve(folder: Path, show: Sequence[str], console: Console, *, browser: bool) -> None:
+    with ExitStack() as stack:
+        with loading("the sweep"):
+            from iafsweep.api import results
+
+            command = report_command(folder.absolute(), show)
+            address = stack.enter_context(results.served_report(folder, command, show))
         say(console, f"Report: {address}\nFor this machine alone, renewed as rows come; Ctrl-C ends it")
         if browser:
             webbrowser.open(address)

@@ -6,7 +6,7 @@ import typer
 
 from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
-from iafsweep.cli.options.sweep import Budget, Concurrent, Folder, Top, settings
+from iafsweep.cli.options.sweep import Budget, Concurrent, Folder, Top, refuse_other_folders, settings
 from iafsweep.signals import leaving_at_once
 
 
@@ -24,6 +24,7 @@ def extend(
 
     Example: `run_sweep.py extend runs/quick-1 --trials +50`
     """
+    refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print

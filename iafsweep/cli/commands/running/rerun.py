@@ -9,10 +9,10 @@ from rich.console import Console
 
 from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console
-from iafsweep.cli.errors import faults_in_words
+from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
 from iafsweep.cli.options.ray import Address, Cluster, Host, Machine, Wait
 from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone, with_hais
-from iafsweep.cli.options.sweep import Folder, Share, Top, settings, trials
+from iafsweep.cli.options.sweep import Folder, Share, Top, refuse_other_folders, settings, trials
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.files import build_config, parse_overrides, with_values
 from iafsweep.errors import UserError
@@ -66,6 +66,7 @@ def rerun(
         "evaluation.sandwich.enabled": None if sandwich is None else True,
         **until.changes,
     }
+    refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         import iafsweep.api.rerun
         import iafsweep.cli.sweep_output  # noqa: F401 - before anything can be half done
@@ -101,7 +102,12 @@ def rerun_best(
     with faults_in_words(sweep.folder.path, this_command):
         figures = _figures_asked(asked, hais, overrides)
         place = Place(machine.options, machine.data_root, output, machine.data_path)
-        code, results = api_rerun(sweep, space.sweep, evaluation, place, figures, trials)
+        try:
+            with output.acknowledging():
+                code, results = api_rerun(sweep, space.sweep, evaluation, place, figures, trials)
+        except INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, a second time
+            output.print_interrupted()
+            return code_of(interrupt)
         output.print_scored(results, code)
     return code
 

@@ -2,7 +2,7 @@
 
 from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
-from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, settings
+from iafsweep.cli.options.sweep import Budget, Folder, ShareOrAuto, Top, refuse_other_folders, settings
 from iafsweep.signals import leaving_at_once
 
 
@@ -15,6 +15,7 @@ def resume(
 
     Example: `run_sweep.py resume runs/quick-1`
     """
+    refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print

@@ -8,7 +8,7 @@ from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading
 from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.ray import Cluster, Host
-from iafsweep.cli.options.sweep import Folder, Hours, Share, settings
+from iafsweep.cli.options.sweep import Folder, Hours, Share, refuse_other_folders, settings
 from iafsweep.signals import leaving_at_once
 
 
@@ -32,6 +32,7 @@ def retrain(
 
     Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
     """
+    refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.api.news import Place

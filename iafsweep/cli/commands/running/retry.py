@@ -6,7 +6,7 @@ import typer
 
 from iafsweep.cli.console import loading
 from iafsweep.cli.options.ray import Cluster, Host
-from iafsweep.cli.options.sweep import Concurrent, Cpus, Folder, Hours, Top, retried
+from iafsweep.cli.options.sweep import Concurrent, Cpus, Folder, Hours, Top, refuse_other_folders, retried
 from iafsweep.signals import leaving_at_once
 
 
@@ -33,6 +33,7 @@ def retry(
 
     Example: `run_sweep.py retry runs/mnist-1 --status oom --gpus-per-trial 1`
     """
+    refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api import launch as api
         from iafsweep.cli.sweep_output import run_and_print
