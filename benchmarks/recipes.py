@@ -28,7 +28,7 @@ import typer
 
 from benchmarks.paired import QUICK
 from benchmarks.timing import machine
-from iafsweep.api.train import score as score_run
+from iafsweep.api.scoring.score import score as score_run
 from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, load_config
 from iafsweep.data import TrainingImages, load_training_images

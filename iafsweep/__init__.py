@@ -22,6 +22,8 @@ The map, low floor to high; imports go down only:
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
 units, X pixels. All bounds and likelihoods are in nats per image.
 
+``train`` and ``launch`` are docs/python.md's; what they leave is read back, on any machine.
+
 Example:
     >>> import iafsweep
     >>> run = iafsweep.load_run("runs/best")  # of run_single.py, a sweep's trial, or an exported model
@@ -45,32 +47,45 @@ if TYPE_CHECKING:
     from iafsweep import config, data, estimators, evaluation, models, training
     from iafsweep.api.run import Run, load_run
     from iafsweep.api.several import combined_leaderboard, compare_sweeps, load_sweeps
-    from iafsweep.api.sweep import LoadedSweep, load_sweep
-    from iafsweep.config import RunConfig, load_config, load_plugin
+    from iafsweep.api.spaces import SearchSpace, choice, floats, integers, load_config
+    from iafsweep.api.sweep import LoadedSweep, launch, load_sweep
+    from iafsweep.api.train import train
+    from iafsweep.config import RunConfig, load_plugin
     from iafsweep.data import Images
+    from iafsweep.errors import UserError
     from iafsweep.models import VAE, build_model
+    from iafsweep.sweep.tune.options import LaunchOptions
 
 __all__ = [
-    "VAE", "Images", "LoadedSweep", "Run", "RunConfig", "build_model", "combined_leaderboard", "compare_sweeps",
-    "config", "data", "estimators", "evaluation", "load_config", "load_plugin", "load_run", "load_sweep", "load_sweeps",
-    "models", "training",
+    "VAE", "Images", "LaunchOptions", "LoadedSweep", "Run", "RunConfig", "SearchSpace", "UserError", "build_model",
+    "choice", "combined_leaderboard", "compare_sweeps", "config", "data", "estimators", "evaluation", "floats",
+    "integers", "launch", "load_config", "load_plugin", "load_run", "load_sweep", "load_sweeps", "models", "train",
+    "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
 _LAZY = {
     "Images": "iafsweep.data",
+    "LaunchOptions": "iafsweep.sweep.tune.options",
     "LoadedSweep": "iafsweep.api.sweep",
     "Run": "iafsweep.api.run",
     "RunConfig": "iafsweep.config",
+    "SearchSpace": "iafsweep.api.spaces",
+    "UserError": "iafsweep.errors",
     "VAE": "iafsweep.models",
     "build_model": "iafsweep.models",
+    "choice": "iafsweep.api.spaces",
     "combined_leaderboard": "iafsweep.api.several",
     "compare_sweeps": "iafsweep.api.several",
-    "load_config": "iafsweep.config",
+    "floats": "iafsweep.api.spaces",
+    "integers": "iafsweep.api.spaces",
+    "launch": "iafsweep.api.sweep",
+    "load_config": "iafsweep.api.spaces",
     "load_plugin": "iafsweep.config",
     "load_run": "iafsweep.api.run",
     "load_sweep": "iafsweep.api.sweep",
     "load_sweeps": "iafsweep.api.several",
+    "train": "iafsweep.api.train",
 }
 _FLOORS = {"config", "data", "estimators", "evaluation", "models", "training"}
 

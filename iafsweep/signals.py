@@ -179,6 +179,22 @@ def between_steps() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def handing_on() -> Iterator[None]:
+    """Hand SIGTERM and SIGHUP, which have ended the work in good order, on to whoever acted on them before.
+
+    Mostly that ends the program, as if it had never been asked to wait.
+
+    Raises:
+        Terminated: whoever it was went on.
+    """
+    try:
+        yield
+    except Terminated as ended:
+        signal.raise_signal(signal.SIGHUP if isinstance(ended, HungUp) else signal.SIGTERM)
+        raise
+
+
+@contextmanager
 def told_at_once(tell: Callable[[], object]) -> Iterator[None]:
     """Call ``tell`` when the first signal comes, whatever the main thread is doing.
 

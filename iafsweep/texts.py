@@ -1,8 +1,15 @@
-"""Texts for people that are the same wherever they stand: names of parameters, their values, durations."""
+"""Texts for people that are the same wherever they stand: names of parameters, their values, durations, lines."""
+
+from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def short_name(path: str, others: Collection[str]) -> str:
@@ -112,3 +119,32 @@ def span_text(span: Span) -> str:
         return f"about {duration(sum(span) / 2)}"
     (number, unit), (_, other) = low.split(" "), high.split(" ")
     return f"{number if unit == other else low} to {high}"
+
+
+_COMMAND = re.compile(
+    r"\S*(?:python\S* \S*|/|\b)(?:run_(?:sweep|single)\.py|iafsweep-(?:sweep|run)) |\S+ -m pip install "
+)
+"""Where a command to paste begins."""
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text as it is; on a terminal no line breaks inside a word."""
+    console.print(said(console, text), markup=False, style=style, soft_wrap=True)
+
+
+def said(console: Console, text: str) -> str:
+    """Return a text in lines for a console; of a terminal none breaks inside a word."""
+    return "\n".join(wrapped(line, console.width) for line in text.split("\n")) if console.is_terminal else text
+
+
+def wrapped(line: str, width: int) -> str:
+    """Return a line in lines of at most ``width`` characters, but a word or a command that is longer.
+
+    A command that does not fit begins a line of its own and stays one, to be copied whole.
+    """
+    if len(line) <= width or line.startswith("  "):
+        return line
+    command = _COMMAND.search(line)
+    text, rest = (line[: command.start()], line[command.start() :]) if command else (line, "")
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, *([rest] if rest else [])])

@@ -34,7 +34,7 @@ ROOMS = ["storage", "samplers", "schedulers", "cluster", "scoring", "callbacks",
 MIDDLE = {"samplers", "schedulers", "cluster"}
 # Inside the command line: each knows those named before it.
 CLI = [
-    {"options", "errors", "console", "tables", "progress", "command_line"},
+    {"options", "errors", "console", "tables"},
     {"tracking", "sweep_output"},
     {"commands"},
     {"single", "sweep"},
@@ -155,7 +155,8 @@ def test_who_knows_ray_and_optuna(file):
 STATEMENTS = [
     ("import iafsweep", {"ray", "torchvision", "torch", "pandas", "pydantic", "typer"}),
     ("import iafsweep.cli.entry", {"ray", "torchvision", "torch", "pandas", "pydantic", "typer"}),
-    ("iafsweep.load_sweep", {"ray", "torchvision"}),
+    ("iafsweep.load_config, iafsweep.SearchSpace", {"ray", "torchvision", "torch", "pandas"}),
+    ("iafsweep.load_sweep, iafsweep.launch, iafsweep.train", {"ray", "torchvision", "optuna"}),
     ("import iafsweep.cli.single", {"ray", "torchvision"}),
     ("import iafsweep.cli.sweep", {"ray", "torchvision"}),
     ("import iafsweep.api.train, iafsweep.api.launch, iafsweep.cli.sweep_output", {"ray", "torchvision"}),

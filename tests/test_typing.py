@@ -25,7 +25,11 @@ assert_type(run.config.model.latent_size, int)
 assert_type(run.export("models/best"), Path)
 assert_type(iafsweep.load_sweep("runs/quick-1").best(), iafsweep.Run)
 assert_type(iafsweep.load_sweeps("runs"), list[iafsweep.LoadedSweep])
-assert_type(iafsweep.load_config("reference"), iafsweep.RunConfig)
+config = iafsweep.load_config("reference").with_values({"training.epochs": 1})
+assert_type(config, iafsweep.RunConfig)
+assert_type(iafsweep.train(config, "runs/mine", progress="off"), iafsweep.Run)
+space = iafsweep.SearchSpace(base=config, search={"model.flow.depth": iafsweep.integers(0, 8)}, trials=16)
+assert_type(iafsweep.launch(space, "runs/sweep", gpus_per_trial=0.5).resume().extend(16), iafsweep.LoadedSweep)
 {wrong}
 """
 

@@ -1,6 +1,7 @@
-"""What a user can do, as functions that print nothing and exit nothing; they tell ``news`` what there is to hear.
+"""What a user can do, as functions that print nothing unless asked and exit nothing; they tell ``news`` what is heard.
 
-``train`` one configuration · ``launch`` a sweep, or take one up again · ``rerun`` the scoring of its best · ``results``
-export, compare, report · ``run`` a trained model and ``sweep`` a sweep, read back · ``several`` sweeps on one
-leaderboard · ``own_images`` images of one's own.
+``train`` one configuration · ``spaces`` configurations and search spaces · ``run`` a trained model and ``sweep`` a
+sweep: read back, gone on with, scored · ``several`` sweeps on one leaderboard · below them, for the command line too:
+``launch`` a sweep, or take one up again, with ``settings``; ``rerun`` the scoring of its best; ``results`` export,
+compare, report; ``own_images`` images of one's own; ``scoring/`` · ``shown/`` who shows what is heard.
 """

@@ -15,18 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
-from pydantic import ValidationError
-
-from iafsweep.api.news import Place, SweepNews
+from iafsweep.api.news import Place
 from iafsweep.api.own_images import space_with_images, told
 from iafsweep.api.results import SweepResults, publish_results
-from iafsweep.config.problems import explain
-from iafsweep.config.sweep import SweepConfig
+from iafsweep.api.settings import with_sweep
 from iafsweep.data import load_training_images
 from iafsweep.errors import SweepError, UserError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.shown_command import sweep_command
-from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
 from iafsweep.sweep.cluster.resources import plan_training, plan_trials
 from iafsweep.sweep.samplers.warm_start import warm_start
 from iafsweep.sweep.scoring.retrain import retrain_folder, retrain_space
@@ -234,23 +230,6 @@ def complete(
                 news.trained(outcome, space)
                 code = score_best(sweep, space.sweep, space.base.evaluation, replace(place, images=own))
         return SweepEnd(outcome, publish_results(sweep, news.report_command(folder.path)), code)
-
-
-def with_sweep(space: SearchSpace, changes: Mapping[str, object], news: SweepNews | None = None) -> SearchSpace:
-    """Return ``space`` with other settings of its sweep; those that are None are left as they are.
-
-    GPUs a trial may be ``auto``: then the largest configuration is measured, and ``news`` hears the result.
-    """
-    given = {key: value for key, value in changes.items() if value is not None}
-    if given.get("gpus_per_trial") == "auto":
-        require_gpu()
-        given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
-        if news is not None:
-            news.message(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")
-    try:
-        return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
-    except ValidationError as error:
-        raise explain(error, "options") from None
 
 
 def wanted_trials(text: str, now: int) -> int:

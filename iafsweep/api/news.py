@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iafsweep.api.shown.command import report_command
 from iafsweep.records import EpochMetrics
 
 if TYPE_CHECKING:
@@ -47,6 +49,14 @@ class StepNews:
 class RunNews:
     """Hears of a single run."""
 
+    def acknowledging(self) -> AbstractContextManager[object]:
+        """All is done in the block; whoever sends a signal meanwhile may be told at once what becomes of it."""
+        return nullcontext()
+
+    def going_on(self, folder: Path) -> str:
+        """Return what goes on with the run in a folder, in the words of whoever is told."""
+        return f"iafsweep.train(config, {str(folder)!r}, resume=True)"
+
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
         """Training begins or goes on, so many batches an epoch; the block is its length."""
         return nullcontext(StepNews())
@@ -65,9 +75,13 @@ class RunNews:
 class SweepNews:
     """Hears of a sweep."""
 
+    def acknowledging(self) -> AbstractContextManager[object]:
+        """All is done in the block; whoever sends a signal meanwhile may be told at once what becomes of it."""
+        return nullcontext()
+
     def report_command(self, folder: Path) -> Sequence[str]:
-        """Return the words that make the report of a sweep again; they stand in it."""
-        return ["iafsweep-sweep", "report", folder.name]
+        """Return the words that make the report of a sweep again; they stand in it, without what is private."""
+        return report_command(folder)
 
     def opened(self, folder: SweepFolder) -> None:
         """The sweep's folder is known; nothing was done in it."""
@@ -86,7 +100,8 @@ class SweepNews:
         """Something worth a line happened."""
 
     def problem(self, text: str) -> None:
-        """Something went wrong that costs no more than it says."""
+        """Something went wrong that costs no more than it says; who hears nothing else is warned of it."""
+        warnings.warn(text, stacklevel=2)
 
     def trained(self, outcome: SweepOutcome, space: SearchSpace) -> None:
         """Training has ended, and scoring follows."""

@@ -26,7 +26,9 @@ def with_images(config: RunConfig, given: Given) -> tuple[RunConfig, Images | No
     data = config.data
     if isinstance(given, str | Path):
         if data.source != "file":
-            raise DataError(f"--data-path {given} is for data.source = 'file'; here it is {data.source!r}")
+            raise DataError(
+                f"--data-path {given} (in Python images=) is for data.source = 'file'; here it is {data.source!r}"
+            )
         data = data.model_copy(update={"path": str(given)})
     found, images = look(data, given if isinstance(given, Images) else None)
     if found == config.data:

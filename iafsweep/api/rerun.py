@@ -3,11 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 from iafsweep.api.news import Place
 from iafsweep.api.own_images import space_with_images
 from iafsweep.api.results import SweepResults, publish_results
-from iafsweep.config import EvaluationConfig
+from iafsweep.api.scoring.asked import Asked, refuse_budget_alone
+from iafsweep.api.settings import with_sweep
+from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.data import load_test_images, load_training_images
 from iafsweep.data.fingerprint import fingerprint, unknown_images
@@ -17,28 +20,22 @@ from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.sweep.cluster.resources import plan_trials
 from iafsweep.sweep.scoring.rerun import Finalist, plan_finalist, score_finalists
 from iafsweep.sweep.scoring.selection import best_trials, scored_epoch
+from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.state import TrialState
-from iafsweep.sweep.storage.stored_sweep import StoredSweep
+from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 
 
 def rerun(
-    sweep: StoredSweep,
-    settings: SweepConfig,
-    evaluation: EvaluationConfig,
-    place: Place,
-    asked: Collection[FigureKind] | None = None,
-    trials: Sequence[str] = (),
+    folder: Path, changes: Mapping[str, object], asked: Asked, place: Place, trials: Sequence[str] = ()
 ) -> tuple[int, SweepResults]:
     """Score the best trials with other settings than the sweep did, more of them, or those that are named; publish.
 
     Args:
-        sweep: the sweep.
-        settings: how many to score, and what each process gets.
-        evaluation: what to score with.
+        folder: the sweep folder.
+        changes: settings of the sweep, see :func:`with_sweep`: how many to score, and what each process gets.
+        asked: what to score with; the figures that it is about are made, of others those that are there are kept.
         place: on what.
-        asked: figures that are made whatever there is, see :func:`plan_finalist`.
         trials: the trials to score; none: the best.
-        images: one's own that it was trained on, or where they are; None: where they were.
 
     Returns:
         The exit code, as :func:`score_best`, and what was published.
@@ -48,7 +45,10 @@ def rerun(
             cannot give what a process asks for.
     """
     options, news = place.options, place.news
+    sweep = read_sweep(SweepFolder(folder))
+    settings = with_sweep(sweep.space, changes).sweep
     sweep.folder.refuse_if_driven()
+    evaluation = _evaluation(sweep.space.base, asked)
     if not settings.top and not trials:
         asked_for = sweep_command("rerun", sweep.folder.path, "--top", 5)
         raise UserError(f"the sweep's `top` is 0, so there is nothing to score; ask for some: {asked_for}")
@@ -61,8 +61,19 @@ def rerun(
         place = replace(place, images=space_with_images(sweep.space, place.images)[1])
         news.message(options.starting)
     with options.ray() if has_work else nullcontext():
-        code = score_best(sweep, settings, evaluation, place, asked, trials)
+        code = score_best(sweep, settings, evaluation, place, asked.figures, trials)
     return code, publish_results(sweep, news.report_command(sweep.folder.path))
+
+
+def _evaluation(base: RunConfig, asked: Asked) -> EvaluationConfig:
+    evaluation, scored = asked.of(base), base.evaluation.checkpoint
+    refuse_budget_alone(asked.values, evaluation.until_error.target)
+    if evaluation.checkpoint != scored:
+        raise UserError(
+            f"evaluation.checkpoint={evaluation.checkpoint}: the sweep ranks and scores {scored}.pt, and figures of "
+            f"another checkpoint do not belong on its leaderboard; leave that out"
+        )
+    return evaluation
 
 
 def score_best(
@@ -75,7 +86,15 @@ def score_best(
 ) -> int:
     """Score the best trials of a sweep, or those that are named, on the test images.
 
-    Its arguments are those of :func:`rerun`; Ray need not run yet.
+    Ray need not run yet.
+
+    Args:
+        sweep: the sweep.
+        settings: how many to score, and what each process gets.
+        evaluation: what to score with.
+        place: on what; with its images, or where they are, if they are one's own.
+        asked: figures that are made whatever there is, see :func:`plan_finalist`.
+        trials: the trials to score; none: the best.
 
     Returns:
         0; 1 if no trial ended well or one could not be scored; 128 and the signal's number if that was interrupted.

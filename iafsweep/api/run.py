@@ -1,40 +1,47 @@
 """A trained run or an exported model, read back for use: its model, its figures, log-likelihoods of new images."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
+from iafsweep.api.news import RunNews
 from iafsweep.api.own_images import Given, with_images
+from iafsweep.api.scoring.asked import Asked, refuse_budget_alone, with_hais
+from iafsweep.api.scoring.likelihoods import LogLikelihoods, annealed, sampled
+from iafsweep.api.scoring.score import score as score_run
+from iafsweep.api.shown.faults import faults_in_words
+from iafsweep.api.shown.html import small_table
+from iafsweep.api.shown.progress import Shown
+from iafsweep.api.shown.runs import run_news
 from iafsweep.config import RunConfig
 from iafsweep.data import load_test_images, load_training_images, seen
 from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
-from iafsweep.data_root import default_data_root
-from iafsweep.errors import RunFolderError
-from iafsweep.estimators.importance import importance_sampling
-from iafsweep.estimators.noise import NoiseBlocks
-from iafsweep.evaluation.bridges import BRIDGES, encode
-from iafsweep.evaluation.memory import halving_rows
-from iafsweep.evaluation.scoring import noise_blocks, rows_without_gradient
-from iafsweep.models import VAE, are_levels, checked_images, checked_whole, folded, refuse_unfit
-from iafsweep.models.precision import full_precision
-from iafsweep.records import DeviceChoice, EpochMetrics, Evaluation, Split
+from iafsweep.data_root import absolute_data_root, default_data_root
+from iafsweep.errors import RunFolderError, UserError
+from iafsweep.models import VAE, are_levels, checked_images, checked_whole, count_parameters, refuse_unfit
+from iafsweep.records import FIGURE_NAMES, DeviceChoice, EpochMetrics, Evaluation, Split, details_of, details_text
 from iafsweep.results.export import export_model, origin_of
 from iafsweep.results.model_folder import Origin, card_of, read_model, weights_of
 from iafsweep.run_files.metrics_file import read
 from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.signals import handing_on
+from iafsweep.texts import readable_settings
 from iafsweep.training import load_trained_model, resolve_device
 from iafsweep.training.checkpoint import checkpoint_digest
 
-_IMAGES_AT_A_TIME = 100
+Likelihood = Literal["importance_sampling", "hais"]
+"""How log p(x) is estimated."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Run:
     """A trained run or trial, or an exported model.
+
+    It stays as it was read, but for ``evaluation``, which :meth:`evaluate` renews.
 
     Attributes:
         path: its folder.
@@ -60,7 +67,33 @@ class Run:
     metrics: tuple[EpochMetrics, ...]
     evaluation: Evaluation | None
     problems: tuple[str, ...] = ()
-    _origin: Origin | None = field(default=None, repr=False)
+    _origin: Origin | None = None
+    _images: Given = None
+    _data_root: Path = field(default_factory=default_data_root)
+
+    def __repr__(self) -> str:
+        lines = [f"<Run {self.path}: epoch {self.epoch}, {count_parameters(self.model):,} parameters"]
+        lines += [f"  {name}: {figure}" for name, figure in self._figures()]
+        return "\n".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        about = f"{self.path.name}: epoch {self.epoch}, {count_parameters(self.model):,} parameters"
+        return small_table(about, ("figure", "nats per image"), self._figures())
+
+    def _figures(self) -> list[tuple[str, str]]:
+        """What is known of how good the model is, by name."""
+        found = []
+        if self.metrics and (best := self.metrics[min(self.epoch, len(self.metrics)) - 1]):
+            bound = best.validation_negative_elbo
+            words = details_text(details_of(None, autoregressive=self.config.model.decoder.is_autoregressive))
+            found += [] if bound is None else [("validation -ELBO", f"{bound:.2f}{words}")]
+        for each in self.evaluation.estimates if self.evaluation is not None else ():
+            if each.split == "test":
+                doubt = "" if each.untrusted_share is None else f", {each.untrusted_share:.0%} untrusted"
+                settings = f", {readable_settings(each.settings)}" if each.method != "negative_elbo" else ""
+                name = f"test {FIGURE_NAMES[each.method]}{settings} ({each.images:,} images)"
+                found.append((name, f"{each.nll:.2f} ± {each.standard_error:.2f}{doubt}{details_text(each.details)}"))
+        return found
 
     def images(
         self,
@@ -74,9 +107,9 @@ class Run:
         Args:
             split: ``train``, ``validation`` or ``test``.
             count: the first so many; None: all.
-            data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
-            images: one's own that it was trained on, or where they are; None: where they were. An exported model does
-                not say where.
+            data_root: folder of data sets; None: as given to :func:`load_run` or :func:`train`.
+            images: one's own that it was trained on, or where they are; None: likewise, else where they were. An
+                exported model does not say where.
 
         Returns:
             Float32 [B, *image_shape] on the model's device: bits, zeros and ones, or, without binarisation, levels.
@@ -96,8 +129,8 @@ class Run:
         """
         if split not in get_args(Split):
             raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
-        config, own = with_images(self.config, images)
-        data, root = config.data, (Path(data_root) if data_root is not None else default_data_root()).expanduser()
+        config, own = with_images(self.config, self._images if images is None else images)
+        data, root = config.data, self._data_root if data_root is None else absolute_data_root(data_root)
         known = self._origin.images if self._origin else RunFolder(self.path).read_fingerprints()
         both, test = load_training_images(data, root, own), load_test_images(data, root, own)
         refuse_other_images(self.path, known, {**both.fingerprints, "test": fingerprint(test)})
@@ -134,13 +167,24 @@ class Run:
         origin = self._origin or origin_of(RunFolder(self.path), self.config, self.epoch)
         return export_model(Path(to), self.model, self.config, origin, self.metrics, self.evaluation)
 
-    def log_likelihood(self, x: Tensor, samples: int = 1000, seed: int = 0) -> Tensor:
-        """Estimate log p(x) by importance sampling with the flow posterior, a lower bound in expectation.
+    def log_likelihood(
+        self,
+        x: Tensor,
+        samples: int = 1000,
+        seed: int = 0,
+        *,
+        method: Likelihood = "importance_sampling",
+        hais: str | None = None,
+    ) -> Tensor:
+        """Estimate log p(x), a lower bound in expectation; :meth:`score` says whether to trust it.
 
         Args:
             x: [B, *image_shape] of any dtype: bits, zeros and ones, or levels, as :meth:`images` has them.
-            samples: posterior samples an image, S.
+            samples: posterior samples an image, S, of importance sampling.
             seed: of the noise; the same seed gives the same figures.
+            method: importance sampling with the flow posterior, or Hamiltonian annealed importance sampling, ``hais``.
+            hais: the start of annealing, perhaps with temperatures x leapfrog steps x chains, ``posterior:80x3x8``;
+                None: as the run's configuration says.
 
         Returns:
             Nats, [B], float64, on the CPU.
@@ -148,6 +192,7 @@ class Run:
         Raises:
             TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
             ValueError: `x` holds anything but bits (or levels), is of another shape, or `samples` is below 1.
+            UserError: there is no such method, or `hais` is not understood.
             RuntimeError: ``model`` was put into training mode, or into bfloat16 or the like.
             torch.cuda.OutOfMemoryError: the GPU cannot hold one sample of each of a hundred images.
 
@@ -158,31 +203,108 @@ class Run:
             >>> nats.shape, nats.dtype, bool((nats < 0).all())
             (torch.Size([4]), torch.float64, True)
         """
+        return self.score(x, samples, seed, method=method, hais=hais).log_likelihood
+
+    def score(
+        self,
+        x: Tensor,
+        samples: int = 1000,
+        seed: int = 0,
+        *,
+        method: Likelihood = "importance_sampling",
+        hais: str | None = None,
+    ) -> LogLikelihoods:
+        """Estimate log p(x) as :meth:`log_likelihood`, and say how even the weights are that it rests on.
+
+        The arguments and errors are those of :meth:`log_likelihood`.
+
+        Example:
+            >>> import iafsweep
+            >>> run = iafsweep.load_run("runs/best")
+            >>> found = run.score(run.images("test", 4), method="hais", hais="posterior:5x2x4")
+            >>> found.settings, found.log_likelihood.shape, found.untrusted.dtype
+            ('posterior 5x2x4', torch.Size([4]), torch.bool)
+        """
         refuse_unfit(self.model)
         samples, seed = checked_whole("samples", samples, 1), checked_whole("seed", seed, 0)
+        if method not in get_args(Likelihood):
+            raise UserError(f"method must be one of {', '.join(get_args(Likelihood))}, got {method!r}")
         image = self.model.image
         if isinstance(x, Tensor) and image.dimensions is None and not x.is_complex() and not are_levels(x, image):
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
         checked = checked_images(x, image, next(self.model.parameters()))
-        model = folded(self.model)
-        found = []
-        for first in range(0, len(checked), _IMAGES_AT_A_TIME):
-            part = checked[first : first + _IMAGES_AT_A_TIME]
-            noise = noise_blocks(seed, "log_likelihood", "", 0, range(first, first + len(part)))
-            found.append(_sampled(model, part, samples, noise).cpu())
-        return torch.cat(found) if found else torch.empty(0, dtype=torch.float64)
+        if method == "importance_sampling":
+            return sampled(self.model, checked, samples, seed)
+        evaluation = self.config.evaluation
+        if hais is not None:
+            evaluation = evaluation.model_copy(update={"hais": with_hais(evaluation.hais, hais)})
+        return annealed(self.model, checked, evaluation, seed)
+
+    def evaluate(
+        self,
+        *,
+        importance_sampling: int | None = None,
+        hais: str | None = None,
+        images: int | None = None,
+        sandwich: int | None = None,
+        until_error: float | None = None,
+        settings: Mapping[str, object] | None = None,
+        threads: int | None = None,
+        progress: Shown | RunNews = "auto",
+    ) -> Evaluation:
+        """Score the run on test images again and keep the figures in its folder, as ``--evaluate-only`` does.
+
+        Figures with other settings that are there stay beside the new ones. What is not given is as the run's
+        configuration says; without anything the figures are made again.
+
+        Args:
+            importance_sampling: samples an image.
+            hais: ``off``, or the start of annealing, perhaps with temperatures x leapfrog steps x chains:
+                ``posterior:80x3x8``.
+            images: the first so many test images, of both.
+            sandwich: measure lower and upper bound on so many images simulated from the model.
+            until_error: add samples, or temperatures, until the estimator's error is below so many nats.
+            settings: other fields of [evaluation] by their paths, such as ``{"evaluation.seed": 1}``.
+            threads: CPU threads, as of :func:`iafsweep.train`.
+            progress: as of :func:`iafsweep.train`.
+
+        Returns:
+            All figures of the checkpoint, which are ``evaluation`` from now on.
+
+        Raises:
+            UserError: something asked for is against a rule, the run is in use, the images are not there or are
+                others, or this is an exported model, whose figures are those of its run.
+
+        Example:
+            >>> import iafsweep
+            >>> run = iafsweep.load_run("runs/scored")
+            >>> found = run.evaluate(importance_sampling=5, images=20, settings={"evaluation.bound_images": 10},
+            ...                      progress="off")
+            >>> [each.settings for each in found.estimates if each.method == "importance_sampling"]
+            ['5 samples']
+        """
+        if self._origin is not None:
+            raise RunFolderError(
+                f"{self.path} is an exported model, which keeps the figures of its run; score that run and export it "
+                f"again, or score images: run.score(run.images('test', 100))"
+            )
+        asked = Asked(importance_sampling, hais, images, sandwich, until_error, settings or {})
+        evaluation = asked.of(self.config)
+        refuse_budget_alone(asked.values, evaluation.until_error.target)
+        folder, news = RunFolder(self.path), run_news(progress)
+        config = folder.read_config().model_copy(update={"evaluation": evaluation})
+        device: DeviceChoice = "cuda" if next(self.model.parameters()).is_cuda else "cpu"
+        with handing_on(), faults_in_words(self.path, lambda: "run.evaluate(...)"):
+            found = score_run(
+                config, folder, self._data_root, images=self._images, device=device, threads=threads, news=news
+            )
+        self.evaluation = own_figures(folder, self.config.evaluation.checkpoint, self.epoch)
+        return found
 
 
-def _sampled(model: VAE, x: Tensor, samples: int, noise: NoiseBlocks) -> Tensor:
-    def sample(rows: int) -> Tensor:
-        bridge = BRIDGES["posterior"](model, x, encode(model, x))
-        return importance_sampling(bridge, samples, noise.open(), rows_per_chunk=rows).log_likelihood
-
-    with full_precision():
-        return halving_rows(sample, rows_without_gradient(model), len(x))
-
-
-def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
+def load_run(
+    path: str | Path, device: DeviceChoice = "auto", *, images: Given = None, data_root: str | Path | None = None
+) -> Run:
     """Read a trained run (a folder of `run_single.py`, or of a sweep's trial), or an exported model.
 
     The checkpoint is the one that its configuration scores (``evaluation.checkpoint``). No code from the folder is run,
@@ -191,6 +313,8 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
     Args:
         path: the folder; ``~`` is the home folder.
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
+        images: one's own that it was trained on, or where they are, for what needs them; None: where they were.
+        data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
 
     Raises:
         RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model; figures
@@ -236,6 +360,8 @@ def load_run(path: str | Path, device: DeviceChoice = "auto") -> Run:
         evaluation=evaluation,
         problems=problems,
         _origin=origin,
+        _images=images,
+        _data_root=absolute_data_root(data_root),
     )
 
 

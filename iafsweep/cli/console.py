@@ -3,9 +3,7 @@
 import codecs
 import io
 import os
-import re
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from iafsweep.atomic import is_standard_output
+from iafsweep.texts import said, say
 
-_COMMAND = re.compile(
-    r"\S*(?:python\S* \S*|/|\b)(?:run_(?:sweep|single)\.py|iafsweep-(?:sweep|run)) |\S+ -m pip install "
-)
-"""Where a command to paste begins."""
+__all__ = ["loading", "make_console", "print_anything", "said", "say"]
 
 _NAME = "iafsweep.plain"
 _PLAIN = {"±": "+-", "·": "*", "•": "*", "–": "-", "—": "-", "−": "-", "“": '"', "”": '"', "‘": "'", "’": "'",
@@ -28,29 +24,6 @@ _PLAIN = {"±": "+-", "·": "*", "•": "*", "–": "-", "—": "-", "−": "-",
 def make_console(written: Path | None = None) -> Console:
     """Return where a command prints: standard output, or standard error if ``written``, a file, is standard output."""
     return Console(highlight=False, stderr=is_standard_output(written))
-
-
-def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a text as it is; on a terminal no line breaks inside a word."""
-    console.print(said(console, text), markup=False, style=style, soft_wrap=True)
-
-
-def said(console: Console, text: str) -> str:
-    """Return a text in lines for a console; of a terminal none breaks inside a word."""
-    return "\n".join(wrapped(line, console.width) for line in text.split("\n")) if console.is_terminal else text
-
-
-def wrapped(line: str, width: int) -> str:
-    """Return a line in lines of at most ``width`` characters, but a word or a command that is longer.
-
-    A command that does not fit begins a line of its own and stays one, to be copied whole.
-    """
-    if len(line) <= width or line.startswith("  "):
-        return line
-    command = _COMMAND.search(line)
-    text, rest = (line[: command.start()], line[command.start() :]) if command else (line, "")
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-    return "\n".join([*lines, *([rest] if rest else [])])
 
 
 @contextmanager

@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.api.news import RunNews, StepNews
+from iafsweep.api.news import StepNews
+from iafsweep.api.scoring.asked import refuse_budget_alone
+from iafsweep.api.shown.faults import faults_in_words
+from iafsweep.api.shown.progress import ScoringProgress
+from iafsweep.api.shown.runs import RunShown
 from iafsweep.cli import errors
-from iafsweep.cli.command_line import this_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.groups import VersionOption, with_groups, with_plugins
-from iafsweep.cli.options.ray import TrackerName, TrackerOption, absolute_data_root
-from iafsweep.cli.options.scoring import UntilError, refuse_budget_alone
+from iafsweep.cli.options.ray import TrackerName, TrackerOption
+from iafsweep.cli.options.scoring import UntilError
 from iafsweep.cli.options.sweep import configurations, fields
-from iafsweep.cli.progress import ScoringProgress, TrainingProgress
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
 from iafsweep.config.plugins import plugin_options
+from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.shown_command import run_command
-from iafsweep.signals import AGAIN, leaving_at_once, told_at_once
+from iafsweep.shown_command import run_command, this_command
+from iafsweep.signals import leaving_at_once
 
 if TYPE_CHECKING:
     from iafsweep.data import TrainingImages
@@ -132,14 +135,17 @@ def single(
     raise typer.Exit(code)
 
 
-class RunOutput(RunNews):
-    """Shows what is heard of a run."""
+class RunOutput(RunShown):
+    """Shows what is heard of a run, and until there is something that it is being prepared."""
 
-    def __init__(self, console: Console, news: Callable[[], None]) -> None:
-        self._console = console
-        self._news = news
-        self._stopping = ""
+    def __init__(self, console: Console, news: Callable[[], None], going_on: Callable[[], str] = this_command) -> None:
+        super().__init__(console, news)
         self._loading = ExitStack()
+        self._going_on = going_on
+
+    def going_on(self, folder: Path) -> str:
+        """The command that goes on."""
+        return self._going_on()
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
@@ -151,41 +157,22 @@ class RunOutput(RunNews):
     def stopping(self) -> None:
         """Say that a signal was heard, and what is still done."""
         self._loading.close()
-        say(self._console, f"\nStopping{self._stopping}")
+        super().stopping()
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
         """Print what is trained, and show how far it is."""
         self._loading.close()
-        say(
-            self._console,
-            f"Training {trainer.folder.path} on {trainer.place}: {trainer.parameters:,} parameters, "
-            f"{len(images.training):,} training and {len(images.validation):,} validation images",
-        )
-        if trainer.note:
-            self.note(trainer.note)
-        training = trainer.config.training
-        done, begun = trainer.epochs_done, trainer.batches_begun
-        self._stopping = f": the run saves after the current step; {AGAIN}"
-        return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
-
-    def trained(self, trainer: Trainer) -> None:
-        """Print whether it ended early, and what is wrong with its bounds."""
-        self._stopping = ""
-        if trainer.end_note:
-            self.note(trainer.end_note)
-        if trainer.bounds_note:
-            self.note(trainer.bounds_note)
+        return super().training(trainer, images, batches)
 
     def note(self, text: str) -> None:
         """Print it."""
         self._loading.close()
-        say(self._console, f"Note: {text}")
+        super().note(text)
 
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
         """Show how far it is."""
         self._loading.close()
-        self._stopping = ": what is trained is kept"
-        return ScoringProgress(self._console).shown()
+        return super().scoring()
 
 
 def train_and_score(
@@ -214,21 +201,32 @@ def train_and_score(
         return run_command("--run", folder.path, "--resume", *plugin_options())
 
     with leaving_at_once(), loading("PyTorch"):
-        from iafsweep.api import train as api
+        from iafsweep.api.scoring.score import score
+        from iafsweep.api.train import train
         from iafsweep.cli import tables
-        from iafsweep.training import DivergedError
+        from iafsweep.training import DivergedError, resolve_device
 
     try:
-        with errors.faults_in_words(folder.path, going_on), ExitStack() as stack:
-            output = RunOutput(console, stack.enter_context(tracked(tracker, config, folder, partial(say, console))))
-            stack.enter_context(told_at_once(output.stopping))
+        with faults_in_words(folder.path, going_on), ExitStack() as stack:
+            news = stack.enter_context(tracked(tracker, config, folder, partial(say, console)))
+            output = RunOutput(console, news, going_on)
             stack.enter_context(output.preparing())
+            resolve_device(device, "--device")
             if evaluate_only:
-                figures = api.score(config, folder, root, images=images, device=device, threads=threads, news=output)
+                figures = score(config, folder, root, images=images, device=device, threads=threads, news=output)
             else:
-                figures = api.train(
-                    config, folder, root, images=images, device=device, threads=threads, resume=resume, news=output
+                run = train(
+                    config,
+                    folder.path,
+                    resume=resume,
+                    images=images,
+                    data_root=root,
+                    device=device,
+                    threads=threads,
+                    progress=output,
                 )
+                assert run.evaluation is not None  # it was written just now
+                figures = run.evaluation
             tables.print_figures(console, figures.estimates)
             if figures.autoregressive:
                 say(console, tables.latents_line(metrics_file.read(folder.metrics), figures.epoch))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
 
 from iafsweep.api.launch import SweepEnd
-from iafsweep.api.news import Place, SweepNews
+from iafsweep.api.news import Place
 from iafsweep.api.results import SweepResults
-from iafsweep.cli.command_line import report_command, this_command
+from iafsweep.api.shown.faults import faults_in_words
+from iafsweep.api.shown.sweeps import SweepShown
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.errors import INTERRUPTS, code_of, faults_in_words
+from iafsweep.cli.errors import INTERRUPTS, code_of
 from iafsweep.cli.options.ray import Machine
-from iafsweep.cli.progress import UnitsProgress
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
 from iafsweep.config.plugins import plugin_options
@@ -26,19 +25,14 @@ from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.files import dump_space
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.shown_command import sweep_command
-from iafsweep.signals import AGAIN, between_steps, told_at_once
+from iafsweep.shown_command import sweep_command, this_command
+from iafsweep.signals import between_steps
 from iafsweep.sweep.callbacks.base import CallbackList, SweepCallback
-from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
-from iafsweep.sweep.callbacks.running import RunningTrials
-from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import resume_command
 
 if TYPE_CHECKING:
     from iafsweep.sweep.callbacks.tracker import SweepTracking
-    from iafsweep.sweep.cluster.actor_pool import UnitProgress
-    from iafsweep.sweep.tune.driver import SweepOutcome
 
 
 def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on: str | None = None) -> NoReturn:
@@ -67,24 +61,18 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on:
     raise typer.Exit(code)
 
 
-class SweepOutput(SweepNews):
+class SweepOutput(SweepShown):
     """Prints what is heard of a sweep, and sends it to a tracker.
 
     ``going_on`` is the command that goes on; None: the one that resumes.
     """
 
     def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:
+        super().__init__(console)
         self.folder: SweepFolder | None = None
         self._space: SearchSpace | None = None
-        self._machine, self._console, self._going_on = machine, console, going_on
+        self._machine, self._going_on = machine, going_on
         self._tracking: SweepTracking | None = None
-        self._stopping = "nothing was made yet"
-
-    @contextmanager
-    def acknowledging(self) -> Iterator[None]:
-        """Say at once of Ctrl-C or SIGTERM that it was heard, and what is still done."""
-        with told_at_once(lambda: self.message(f"\nStopping: {self._stopping}; {AGAIN}")):
-            yield
 
     @property
     def going_on(self) -> str:
@@ -93,10 +81,6 @@ class SweepOutput(SweepNews):
         if self._going_on is not None or folder is None or space is None or not _keeps(folder, space):
             return self._going_on or this_command()
         return sweep_command("resume", folder.path, *plugin_options())
-
-    def report_command(self, folder: Path) -> Sequence[str]:
-        """Without what is private of this machine."""
-        return report_command(folder)
 
     def opened(self, folder: SweepFolder) -> None:
         """Keep it, for the command that goes on."""
@@ -117,40 +101,15 @@ class SweepOutput(SweepNews):
 
     @contextmanager
     def working(self, space: SearchSpace, folder: SweepFolder) -> Iterator[SweepCallback]:
-        """Print where; trials are a live table on a terminal, a line each elsewhere."""
+        """Show the trials, and send them to the tracker."""
         self._space = space
-        self._stopping = "running trials save, which takes about 20 s at most"
-        self.message(f"Sweep folder: {folder.path}")
-        running, paths = RunningTrials(space, folder), [parameter.path for parameter in space.parameters]
-        is_live = self._console.is_terminal
-        progress = LiveProgress(running, paths, self._console) if is_live else PlainProgress(running, self.message)
         with (
+            super().working(space, folder) as progress,
             faults_in_words(folder.path, lambda: self.going_on),
             tracked_sweep(self._machine.tracker, space, folder, progress) as tracking,
         ):
             self._tracking = tracking
             yield progress if tracking is None else CallbackList(progress, tracking)
-
-    def message(self, text: str) -> None:
-        """Print it."""
-        say(self._console, text)
-
-    def problem(self, text: str) -> None:
-        """Print it in red."""
-        say(self._console, text, "red")
-
-    def trained(self, outcome: SweepOutcome, space: SearchSpace) -> None:
-        """Print why there will be no more trials, if they are fewer than were asked for."""
-        if outcome.status == "exhausted":
-            self.message(f"{why_exhausted(space)} The sweep is exhausted.")
-        if outcome.status == "stopped":
-            self.message(f"The sweep is stopped: {outcome.reason}.")
-
-    def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
-        """Show how much of it is done."""
-        self._stopping = "results that are done are kept"
-        which = ", ".join(trials) if named else f"the best {len(trials)} of the trials"
-        return UnitsProgress(self._console, f"Scoring {which} on test images").shown()
 
     def scored(self, runs: Mapping[str, RunFolder]) -> None:
         """Print how searches for a small error ended."""

@@ -2,8 +2,9 @@
 
 ``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
 ``sources`` the sets that have a name, and what an image is to a model · ``data``, ``model`` (with the likelihood),
-``training``, ``evaluation`` the sections · ``run`` the whole · ``sweep`` the [sweep] table of a search space, and how a
-sweep proposes and decides · ``files`` TOML and overrides · ``meaning`` files of other versions · ``problems`` messages.
+``training``, ``evaluation`` the sections · ``run`` how they fit together · ``sweep`` the [sweep] table of a search
+space, and how a sweep proposes and decides · ``files`` the whole, TOML and overrides · ``meaning`` files of other
+versions · ``problems`` messages.
 """
 
 from iafsweep.config.data import DataConfig
@@ -17,7 +18,7 @@ from iafsweep.config.evaluation import (
     UntilErrorConfig,
 )
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.files import dump_config, load_config
+from iafsweep.config.files import RunConfig, dump_config, load_config
 from iafsweep.config.model import (
     DECODERS,
     ENCODERS,
@@ -37,7 +38,6 @@ from iafsweep.config.model import (
     PriorConfig,
 )
 from iafsweep.config.plugins import load_plugin
-from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section, field_paths, get_path
 from iafsweep.config.sources import SOURCES, ImageFormat, SourceFacts, source_facts
 from iafsweep.config.training import TrainingConfig

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from iafsweep.config.meaning import filled, refusal, stored
 from iafsweep.config.plugins import FAMILIES, stored_with_plugins, take_plugins
 from iafsweep.config.problems import UNSET, explain, known_paths, unknown_key, unsettable
-from iafsweep.config.run import RunConfig
+from iafsweep.config.run import RunSections
 from iafsweep.config.section import get_path
 from iafsweep.errors import ConfigError
 from iafsweep.shown_command import sweep_command
@@ -25,6 +25,33 @@ STORED_TABLES = (*SPACE_TABLES, "procedure")
 """What a stored search space has beside a configuration."""
 _MAXIMUM_BASES = 8
 _MAXIMUM_NESTING = 20
+
+
+class RunConfig(RunSections):
+    """One configuration: what to train, on what, how, and how to score it. It never changes.
+
+    Its fields are those of docs/configuration.md, by their dotted paths: ``config.model.flow.depth``.
+    """
+
+    def with_values(self, changes: Mapping[str, Any]) -> "RunConfig":
+        """Return the same configuration with other values.
+
+        Args:
+            changes: values by the dotted paths of their fields; None for a field that is to be without one.
+
+        Raises:
+            ConfigError: a path is no field, or a rule is broken; each with its field, what was found and what to do.
+
+        Example:
+            >>> import iafsweep
+            >>> config = iafsweep.load_config("quick").with_values({"model.latent_size": 8, "training.epochs": 1})
+            >>> config.model.latent_size, config.training.epochs
+            (8, 1)
+            >>> config.with_values({"model.latent": 8})
+            Traceback (most recent call last):
+            iafsweep.errors.ConfigError: unknown key `model.latent`: did you mean `model.latent_size`?
+        """
+        return build_config(with_values(self.model_dump(), changes), "the configuration with these values")
 
 
 def read_toml(path: Path, base_of: Path | None = None) -> dict[str, Any]:

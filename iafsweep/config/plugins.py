@@ -21,7 +21,7 @@ from pydantic import create_model
 from iafsweep.config import meaning, problems
 from iafsweep.config.family import Family, Member, MemberConfig
 from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, HEADS, LIKELIHOODS, PRIORS, DecoderConfig, ModelConfig
-from iafsweep.config.run import RunConfig
+from iafsweep.config.run import RunSections
 from iafsweep.config.section import Section
 from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
@@ -153,7 +153,9 @@ def _rebuild() -> None:
     """Let everything that was made of the fields see those that were added."""
     DecoderConfig.model_rebuild(force=True)
     ModelConfig.model_rebuild(force=True)
-    RunConfig.model_rebuild(force=True)
+    whole: list[type[RunSections]] = [RunSections, *RunSections.__subclasses__()]
+    for each in whole:
+        each.model_rebuild(force=True)
     meaning.forget()
     problems.forget()
 

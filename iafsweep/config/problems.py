@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from iafsweep.config.run import RunConfig
+from iafsweep.config.run import RunSections
 from iafsweep.config.section import Section, field_paths, may_be_unset
 from iafsweep.errors import ConfigError
 
@@ -21,13 +21,13 @@ _NOTHING = ("", "none", "null", "nil", UNSET)
 @cache
 def known_paths() -> tuple[str, ...]:
     """Return the dotted path of every field of the configuration."""
-    return tuple(field_paths(RunConfig))
+    return tuple(field_paths(RunSections))
 
 
 @cache
 def unsettable() -> frozenset[str]:
     """Return the paths of the fields that may be without a value."""
-    return frozenset(path for path in known_paths() if may_be_unset(RunConfig, path))
+    return frozenset(path for path in known_paths() if may_be_unset(RunSections, path))
 
 
 @cache

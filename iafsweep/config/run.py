@@ -1,6 +1,8 @@
-"""The whole configuration of one run, and the rules that hold between its sections."""
+"""The sections of a run's configuration, and the rules that hold between them; ``files`` makes one of values."""
 
 from __future__ import annotations
+
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -12,8 +14,8 @@ from iafsweep.config.sources import ImageFormat
 from iafsweep.config.training import TrainingConfig
 
 
-class RunConfig(Section):
-    """One configuration: what to train, on what, how, and how to score it."""
+class RunSections(Section):
+    """The sections of a configuration: what to train, on what, how, and how to score it."""
 
     title: str = Field("", description="What this configuration is, in a line; shown, never computed with.")
     data: DataConfig = DataConfig()
@@ -33,7 +35,7 @@ class RunConfig(Section):
         return chosen.resolved(self.image_format) if self.data.is_known else chosen.kind or "bernoulli"
 
     @property
-    def published(self) -> RunConfig:
+    def published(self) -> Self:
         """The same without what is private of this machine: for trackers, and for who is given the model."""
         return self.model_copy(update={"data": self.data.model_copy(update={"path": None})})
 
@@ -43,7 +45,7 @@ class RunConfig(Section):
         return self.model.has_batch_norm and not self.training.weight_average
 
     @model_validator(mode="after")
-    def _sections_agree(self) -> RunConfig:
+    def _sections_agree(self) -> Self:
         if self.evaluation.checkpoint == "best" and self.data.validation_images == 0:
             raise ValueError(
                 "evaluation.checkpoint = 'best' is chosen by validation images, but data.validation_images = 0; "
@@ -68,7 +70,7 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _likelihood_fits_the_images(self) -> RunConfig:
+    def _likelihood_fits_the_images(self) -> Self:
         if not self.data.is_known:
             return self
         binarisation, kind = self.data.resolved_binarisation, self.likelihood
@@ -91,7 +93,7 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _enough_images(self) -> RunConfig:
+    def _enough_images(self) -> Self:
         if not self.data.is_known:
             return self
         available, bound = self.data.facts.test_images, self.evaluation.bound_images

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
@@ -21,6 +21,8 @@ from iafsweep.sweep.samplers.optuna_study import frozen_trial
 from iafsweep.sweep.storage.events import Finished, Started
 from iafsweep.sweep.storage.state import TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
+
+__all__ = ["Study", "study_of", "write_journal"]
 
 _POINTS = 50
 """About so many points of a trial's curve are shown."""
@@ -34,7 +36,17 @@ def write_journal(sweep: StoredSweep, path: Path) -> None:
     their last; diverged, out of memory and failed ones have failed; others wait, or run if a driver does.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(path)))
+    _add_study(sweep, JournalStorage(JournalFileBackend(str(path))))
+
+
+def study_of(sweep: StoredSweep) -> Study:
+    """Return the study of a sweep, as of :func:`write_journal`, in memory."""
+    storage = InMemoryStorage()
+    return optuna.load_study(study_name=_add_study(sweep, storage), storage=storage)
+
+
+def _add_study(sweep: StoredSweep, storage: BaseStorage) -> str:
+    """Write the study of a sweep into a storage; return its name."""
     name = f"{sweep.folder.path.name} {sweep.state.header.sweep[:8]}"
     study = storage.create_new_study([StudyDirection.MINIMIZE], name)
     storage.set_study_system_attr(study, "study:metric_names", ["validation -ELBO (nats)"])
@@ -47,6 +59,7 @@ def write_journal(sweep: StoredSweep, path: Path) -> None:
         trial = numbered.get(number)
         row = _nobody() if trial is None else _row(sweep, trial, starts.get(trial.trial))
         storage.create_new_trial(study, row)
+    return name
 
 
 def _nobody() -> FrozenTrial:

@@ -143,7 +143,9 @@ class RunFolder:
             raise RunFolderError(f"cannot read the run folder {self.path}: {error}; name another folder") from error
         written = {self.config.name, self.metrics.name, self.data.name, self.lock.name}
         if not all(name in written or _LEFTOVER.fullmatch(name) for name in names):
-            go_on = "add --resume to go on with the run in it, or " if self.last.exists() else ""
+            go_on = (
+                "add --resume (in Python resume=True) to go on with the run in it, or " if self.last.exists() else ""
+            )
             raise RunFolderError(f"{self.path} is not empty; {go_on}name another folder with --run")
 
     def remove_leftovers(self) -> None:

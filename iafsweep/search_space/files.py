@@ -29,7 +29,15 @@ from iafsweep.config.problems import explain, known_paths, nearest, unknown_key
 from iafsweep.config.sweep import NEW_SWEEPS, Procedure, SweepConfig
 from iafsweep.errors import ConfigError
 from iafsweep.search_space.conditions import parse_condition
-from iafsweep.search_space.distributions import Choice, ConfigValue, FloatRange, IntRange, Range, as_config_value
+from iafsweep.search_space.distributions import (
+    Choice,
+    ConfigValue,
+    FloatRange,
+    IntRange,
+    Range,
+    Scalar,
+    as_config_value,
+)
 from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.search_space.validation import check_first_points, check_space
 from iafsweep.shown_command import run_command
@@ -77,6 +85,42 @@ def load_space(
         )
     changes = parse_overrides(overrides) | ({} if epochs is None else {"training.epochs": epochs})
     return checked_space(_space(found, values, changes, sweep or {}, NEW_SWEEPS), found)
+
+
+def base_of_space(path: Path) -> RunConfig:
+    """Return the configuration of all that a space file does not search, searched fields at their base values.
+
+    Raises:
+        ConfigError: the file breaks a rule; those on combinations of searched values are not looked at.
+    """
+    values = read_values(path)
+    _refuse_misspelt_tables(path, values)
+    return _space(path, values, {}, {}, NEW_SWEEPS).base
+
+
+def made_space(
+    base: RunConfig,
+    search: Mapping[str, tuple[Range, str | None]],
+    sweep: Mapping[str, object],
+    first: Sequence[Mapping[str, Scalar]] = (),
+) -> SearchSpace:
+    """Return a space that no file says, checked whole as by :func:`load_space`.
+
+    Args:
+        base: all that is not searched.
+        search: by the path of each searched field its range and the condition under which it matters.
+        sweep: settings of ``[sweep]``.
+        first: values to try first.
+
+    Raises:
+        ConfigError: a rule is broken.
+    """
+    parameters = []
+    for path, (values, when) in search.items():
+        if path not in known_paths():
+            raise ConfigError(f"[search] {unknown_key(path)}")
+        parameters.append(Parameter(path, values, None if when is None else parse_condition(when)))
+    return checked_space(SearchSpace(base, tuple(parameters), _sweep(sweep, {}), first=tuple(first)), "SearchSpace")
 
 
 def _as_options(overrides: Sequence[str], epochs: int | None) -> list[str]:
@@ -156,8 +200,8 @@ def _first_points(space: SearchSpace) -> dict[str, Any]:
     return {"try": [dict(point) for point in space.first]} if space.first else {}
 
 
-def checked_space(space: SearchSpace, path: Path) -> SearchSpace:
-    """Return ``space`` with its first points in canonical form, all its rules checked.
+def checked_space(space: SearchSpace, origin: str | Path) -> SearchSpace:
+    """Return ``space`` with its first points in canonical form, all its rules checked; ``origin`` says of what.
 
     Raises:
         ConfigError: a rule is broken.
@@ -166,7 +210,7 @@ def checked_space(space: SearchSpace, path: Path) -> SearchSpace:
         check_space(space)
         return replace(space, first=check_first_points(space, space.first))
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{origin}: {error}") from None
 
 
 def _space(

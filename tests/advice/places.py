@@ -26,12 +26,12 @@ _ECHO = re.compile(r"^--[a-z-]+ (?:[\w.]+=)?\{[^}]*\}")
 """An option that begins a message is what was given."""
 _DECLARATIONS = {"typer.Option", "typer.Argument", "Field"}
 NO_ADVICE = {
-    "cli/console.py": ("-m pip install ",),  # finds commands in texts
+    "texts.py": ("-m pip install ",),  # finds commands in texts
     "cli/sweep_output.py": ("there is nothing to resume",),
+    "api/sweep.py": ("retrain needs top",),
     "sweep/cluster/actor_pool.py": ("a process of the rerun died",),
     "sweep/storage/stored_sweep.py": ("nothing to retry",),
     "training/comparison.py": ("may change on resume",),
-    "cli/commands/running/rerun.py": ("a rerun changes nothing but",),
     "sweep/cluster/health_check.py": ("--pids-limit",),  # of whatever runs containers
     "config/sweep.py": ("`retrain` trains the best with more seeds",),
 }

@@ -45,7 +45,7 @@ def run(cli, config, finished, tmp_path):
     return RunFolder(Path(shutil.copytree(finished / "trials" / "t0001", tmp_path / "it's a run")))
 
 
-@covers("run_files/run_folder.py", "add --resume to go on with the run in it", "{go_on}name another folder with --run")
+@covers("run_files/run_folder.py", "to go on with the run in it", "{go_on}name another folder with --run")
 @covers("run_files/run_folder.py", "and a run needs a folder; name another", "in use by another process")
 @covers("run_files/run_folder.py", "cannot write the run folder {self.path}: {error}; name another with --run")
 @covers("cli/single.py", "--resume trains on and --evaluate-only trains nothing")
@@ -68,7 +68,7 @@ def test_folders_that_are_taken(cli, config, run, tmp_path):
     assert cli.run(*words, "--run", "another").code == 0
     assert cli.run(config, "--run", "another", *words[1:], "--resume").code == 0
     said = cli.run(config, "--run", "another", *words[1:])
-    assert "add --resume to go on with the run in it" in said.err
+    assert "to go on with the run in it" in said.err
     said = cli.run("--run", "another", "--evaluate-only", "--set", "training.epochs=2", *CPU)
     assert said.err.endswith("leave it out, or train on with --resume\n")
     assert cli.run("--run", "another", "--evaluate-only", *CPU).code == 0
@@ -151,7 +151,7 @@ def test_damaged_files_of_a_run(cli, run):
     assert run.read_evaluation().checkpoint == "last"
 
 
-@covers("cli/options/scoring.py", "as in --until-error 0.02")
+@covers("api/scoring/asked.py", "as in --until-error 0.02")
 @covers("config/files.py", "give each KEY=VALUE a --set of its own")
 @covers("training/computing.py", "begin again in a new folder with --set training.precision=float32")
 def test_options_of_a_run(cli, config, run, monkeypatch, tmp_path):
@@ -259,9 +259,9 @@ def test_gpus_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     with pytest.raises(Exception, match=r"--gpus-per-trial 0\)"):
         device.take_device(1.0)
     training.gpus = 1
-    monkeypatch.setattr("iafsweep.api.launch.require_gpu", lambda: None)
+    monkeypatch.setattr("iafsweep.api.settings.require_gpu", lambda: None)
 
-    monkeypatch.setattr("iafsweep.api.launch.probe_gpu", lambda config: (2**50, 2**30))
+    monkeypatch.setattr("iafsweep.api.settings.probe_gpu", lambda config: (2**50, 2**30))
     said = cli.sweep("launch", space, "--gpus-per-trial", "auto")
     assert "or name --gpus-per-trial 1 to let such trials end as out of memory" in said.err, said.text
     assert cli.sweep("launch", space, "--gpus-per-trial", 1).code == 0

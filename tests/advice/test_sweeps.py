@@ -392,7 +392,7 @@ def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
 
 
 @covers("cli/commands/reading/report.py", "report_command(")
-@covers("cli/sweep_output.py", "report_command(folder)")
+@covers("api/news.py", "report_command(folder)")
 @covers("report/words.py", "Resume goes on", "resume goes on", "rerun does it", "resume_options(")
 @pytest.mark.slow
 def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ from PIL import Image
 
 import iafsweep
 from iafsweep.api.own_images import space_with_images, with_images
-from iafsweep.api.train import score, train
+from iafsweep.api.scoring.score import score
+from iafsweep.api.train import train
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import build_config, read_stored_config
 from iafsweep.errors import ConfigError, DataError, RunFolderError
@@ -132,7 +133,9 @@ def test_what_goes_to_trackers_does_not_say_where(home):
 def test_arrays_take_the_place_of_any_source(home):
     images = iafsweep.Images(train=GREY, validation=GREY[:7], test=GREY[:9])
     config = load_config("own.toml", ["data.source=mnist_mini", "data.path=unset"])
-    evaluation = train(config, RunFolder(home / "run"), home, images=images, device="cpu", threads=1)
+    evaluation = train(
+        config, home / "run", data_root=home, images=images, device="cpu", threads=1, progress="off"
+    ).evaluation
     assert {each.split: each.images for each in evaluation.estimates} == {"train": 60, "validation": 7, "test": 9}
     stored = RunFolder(home / "run").read_config()
     assert (stored.data.source, stored.data.path) == ("file", None)
@@ -146,11 +149,11 @@ def test_arrays_take_the_place_of_any_source(home):
 def test_a_run_on_a_set_is_not_scored_on_arrays(home):
     tiny = ["data.source=mnist_mini", "data.path=unset", "evaluation.bound_images=10", "training.batch_size=1000"]
     config = load_config("own.toml", [*tiny, "evaluation.importance_sampling.images=10"])
-    train(config, RunFolder(home / "run"), home, device="cpu", threads=1)
+    train(config, home / "run", data_root=home, device="cpu", threads=1, progress="off")
     images = iafsweep.Images(train=RANDOM.integers(0, 256, (1300, 28, 28), dtype=np.uint8))
     with pytest.raises(RunFolderError, match="data.source = 'file' .trained with 'mnist_mini'."):
         score(config, RunFolder(home / "run"), home, images=images, device="cpu")
-    with pytest.raises(DataError, match="--data-path mine.npz is for data.source = 'file'; here it is 'mnist_mini'"):
+    with pytest.raises(DataError, match=r"--data-path mine.npz .* is for data.source = 'file'; here it is 'mnist"):
         score(config, RunFolder(home / "run"), home, images="mine.npz", device="cpu")
 
 

@@ -8,8 +8,9 @@ import time
 import pytest
 from rich.console import Console
 
+from iafsweep import shown_command
 from iafsweep.api.launch import wanted_trials
-from iafsweep.cli import command_line
+from iafsweep.api.scoring.asked import Asked
 from iafsweep.cli.commands.reading.logs import show_logs
 from iafsweep.cli.commands.reading.status import show_status
 from iafsweep.cli.commands.running.rerun import rerun_best
@@ -59,11 +60,11 @@ def test_a_rerun_answers_ctrl_c_and_says_how_to_go_on(folder, console, monkeypat
         time.sleep(5)
 
     monkeypatch.setattr("iafsweep.api.rerun.rerun", interrupted)
-    code = rerun_best(folder.path, {}, {}, None, [], Machine(tmp_path, LaunchOptions()), console)
+    code = rerun_best(folder.path, {}, Asked(), Machine(tmp_path, LaunchOptions()), console)
     assert code == 130
     _, stopping, *_, interrupted, command = console.export_text().splitlines()
     assert stopping.startswith("Stopping: nothing was made yet; ")
-    assert (interrupted, command.strip()) == ("Interrupted. To go on:", command_line.this_command())
+    assert (interrupted, command.strip()) == ("Interrupted. To go on:", shown_command.this_command())
 
 
 def test_status_of_a_killed_sweep(folder, console, capsys):
@@ -74,7 +75,7 @@ def test_status_of_a_killed_sweep(folder, console, capsys):
     assert "best: t0001, 91.25 nats at epoch 4" in text
     assert "t0003: training, epoch 3, best bound 88.00 nats" in text
     assert "the last driver was killed" in text
-    assert shlex.join([*command_line.program("sweep"), "resume", str(folder.path)]) in text
+    assert shlex.join([*shown_command.program("sweep"), "resume", str(folder.path)]) in text
 
 
 def test_status_of_a_running_sweep_names_its_process_and_the_time_left(folder):

@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from iafsweep.cli import progress
-from iafsweep.cli.progress import Rate, ScoringProgress, TrainingProgress, UnitsProgress
+from iafsweep.api.shown import progress
+from iafsweep.api.shown.progress import Rate, ScoringProgress, TrainingProgress, UnitsProgress
 from iafsweep.cli.single import RunOutput
 from iafsweep.cli.tables import sandwich_lines, search_lines
 from iafsweep.records import EpochMetrics, Estimate, Round, SandwichEstimate, UntilErrorReport

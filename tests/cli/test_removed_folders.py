@@ -10,6 +10,7 @@ from rich.console import Console
 
 from iafsweep import load_sweep
 from iafsweep.api.rerun import _failed
+from iafsweep.api.scoring.asked import Asked
 from iafsweep.cli.commands.reading.compare import compare_trials
 from iafsweep.cli.commands.reading.export import export_leaderboard
 from iafsweep.cli.commands.reading.status import show_status
@@ -84,16 +85,15 @@ def test_export_without_the_best_trials_folder(folder, console):
 def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folder, console, tmp_path):
     shutil.rmtree(folder.trial("t0002"))
     machine = Machine(tmp_path, LaunchOptions())
-    asked = {"evaluation.importance_sampling.samples": 2, "evaluation.importance_sampling.images": 4}
-    overrides = ["evaluation.bound_images=4"]
-    assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 0
+    asked = Asked(2, "off", 4, settings={"evaluation.bound_images": 4})
+    assert rerun_best(folder.path, {"top": 1}, asked, machine, console) == 0
     said = console.export_text()
     assert "t0002 cannot be scored: " in said
     assert str(folder.trial("t0002")) in said
     assert RunFolder(folder.trial("t0001")).read_evaluation().estimates
 
     shutil.rmtree(folder.trial("t0001"))
-    assert rerun_best(folder.path, {"top": 1}, asked, "off", overrides, machine, console) == 1
+    assert rerun_best(folder.path, {"top": 1}, asked, machine, console) == 1
 
 
 def test_a_truncated_checkpoint_is_noticed_before_anything_is_computed(folder, console, tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_a_truncated_checkpoint_is_noticed_before_anything_is_computed(folder, c
     for trial in BOUNDS:
         path = RunFolder(folder.trial(trial)).best
         path.write_bytes(path.read_bytes()[:-1000])
-    assert rerun_best(folder.path, {"top": 1}, {}, None, [], Machine(tmp_path, LaunchOptions()), console) == 1
+    assert rerun_best(folder.path, {"top": 1}, Asked(), Machine(tmp_path, LaunchOptions()), console) == 1
     said = console.export_text().splitlines()
     assert [line[:46] for line in said if "best.pt is truncated" in line] == [
         f"{trial} cannot be scored: {folder.path}"[:46] for trial in ("t0002", "t0001")
@@ -149,8 +149,8 @@ def test_a_damaged_retraining_costs_no_more_than_itself(folder, console):
 def test_a_damaged_state_is_noticed_before_anything_is_computed(ray_cluster, folder, console, tmp_path):
     RunFolder(folder.trial("t0002")).state.write_text("{")
     machine = Machine(tmp_path, LaunchOptions())
-    asked = {"evaluation.importance_sampling.samples": 2, "evaluation.importance_sampling.images": 4}
-    assert rerun_best(folder.path, {"top": 1}, asked, "off", ["evaluation.bound_images=4"], machine, console) == 0
+    asked = Asked(2, "off", 4, settings={"evaluation.bound_images": 4})
+    assert rerun_best(folder.path, {"top": 1}, asked, machine, console) == 0
     assert f"t0002 cannot be scored: {RunFolder(folder.trial('t0002')).state} is damaged" in console.export_text()
     assert not any(path.name.startswith("t0002") for path in folder.rerun.iterdir())
     assert RunFolder(folder.trial("t0001")).read_evaluation().estimates
@@ -190,25 +190,29 @@ def test_a_trial_that_was_trained_further_by_hand_is_not_scored(folder, console,
         later = Best(epoch=7, validation_negative_elbo=1.0)
         run.write_state(run.read_state().model_copy(update={"epochs": 9, "best": later}))
     machine = Machine(tmp_path, LaunchOptions())
-    assert rerun_best(folder.path, {"top": 1}, {}, None, [], machine, console) == 1
+    assert rerun_best(folder.path, {"top": 1}, Asked(), machine, console) == 1
     assert "t0002 was trained further: best.pt is of epoch 7, and its row is of epoch 1" in console.export_text()
     assert status_of(read_sweep(folder)).unscored == ()
 
 
 def test_a_rerun_scores_the_checkpoint_of_the_sweep_alone(folder, console, tmp_path):
-    with pytest.raises(UserError, match=r"--set evaluation.checkpoint=last: the sweep ranks and scores best.pt"):
+    with pytest.raises(UserError, match=r"evaluation.checkpoint=last: the sweep ranks and scores best.pt"):
         rerun_best(
-            folder.path, {}, {}, None, ["evaluation.checkpoint=last"], Machine(tmp_path, LaunchOptions()), console
+            folder.path,
+            {},
+            Asked(settings={"evaluation.checkpoint": "last"}),
+            Machine(tmp_path, LaunchOptions()),
+            console,
         )
 
 
 @pytest.mark.parametrize(
     ("changes", "asked", "message"),
     [
-        ({"top": 0}, {}, "`top` is 0, so there is nothing to score"),
-        ({}, {"evaluation.until_error.budget_seconds": 3.0}, "a budget limits --until-error"),
+        ({"top": 0}, Asked(), "`top` is 0, so there is nothing to score"),
+        ({}, Asked(settings={"evaluation.until_error.budget_seconds": 3.0}), "a budget limits until_error"),
     ],
 )
 def test_a_rerun_that_would_do_nothing_is_refused(folder, console, tmp_path, changes, asked, message):
     with pytest.raises(UserError, match=message):
-        rerun_best(folder.path, changes, asked, None, [], Machine(tmp_path, LaunchOptions()), console)
+        rerun_best(folder.path, changes, asked, Machine(tmp_path, LaunchOptions()), console)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import iafsweep.report
 from iafsweep.api.results import publish_results
-from iafsweep.cli.command_line import report_command
+from iafsweep.api.shown.command import report_command
 from iafsweep.cli.sweep import app
 from iafsweep.cli.sweep_output import report_line
 from iafsweep.errors import SweepError, UserError

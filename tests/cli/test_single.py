@@ -231,7 +231,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
             "--evaluate-only trains nothing, so training.epochs = 9 would change nothing",
         ),
         (["--run", "RUN", "--evaluate-only", "--resume"], "--resume trains on and --evaluate-only trains nothing"),
-        (["--run", "RUN", "--evaluate-only", "--budget-seconds", "9"], "a budget limits --until-error, which is not"),
+        (["--run", "RUN", "--evaluate-only", "--budget-seconds", "9"], "a budget limits until_error, which is not"),
         (["CONFIG", "--run", "CONFIG"], "is a file, and a run needs a folder"),
         (["--run", "CONFIG", "--resume"], "is a file, and a run needs a folder"),
         (["CONFIG", "--run", "x" * 300], "File name too long"),

@@ -12,8 +12,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from iafsweep.cli import progress
-from iafsweep.cli.progress import TrainingProgress
+from iafsweep.api.shown import progress
+from iafsweep.api.shown.progress import TrainingProgress
 from iafsweep.limits import Share
 from iafsweep.records import EpochMetrics
 from iafsweep.run_files.metrics_file import read
@@ -190,9 +190,9 @@ def test_no_more_threads_than_the_process_may_keep_busy(config, tmp_path, monkey
     set_to = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
-    monkeypatch.setattr("iafsweep.api.train.usable_cpus", lambda: Share(3, "a quota"))
+    monkeypatch.setattr("iafsweep.api.scoring.score.usable_cpus", lambda: Share(3, "a quota"))
     assert main(monkeypatch, config, "--run", tmp_path / "run", "--data-root", tmp_path, "--evaluate-only", *given) == 2
     assert set_to == []  # there is no run yet
     (tmp_path / "run").write_text("a file")
     assert main(monkeypatch, config, "--run", tmp_path / "run", *given) == 2
-    assert set_to == taken
+    assert set_to == [*taken, 64]  # and back

@@ -151,7 +151,7 @@ def test_a_signal_that_nobody_asked_for_is_not_lost():
 
 
 @pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
-@pytest.mark.parametrize("place", ["iafsweep.cli.single._settings", "iafsweep.api.train.resolve_device"])
+@pytest.mark.parametrize("place", ["iafsweep.cli.single._settings", "iafsweep.api.scoring.score.resolve_device"])
 def test_a_signal_before_the_run_begins_is_a_line(config, tmp_path, monkeypatch, capsys, interrupt, code, place):
     def interrupted(*given, **named):
         raise interrupt

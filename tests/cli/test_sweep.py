@@ -17,11 +17,12 @@ import pytest
 import typer
 from rich.console import Console
 
+from iafsweep import shown_command
 from iafsweep.api import launch, results
-from iafsweep.cli import command_line, single, sweep, sweep_output
+from iafsweep.api.scoring.asked import with_hais
+from iafsweep.cli import single, sweep, sweep_output
 from iafsweep.cli.errors import EXIT_CODES
 from iafsweep.cli.options.ray import Machine
-from iafsweep.cli.options.scoring import with_hais
 from iafsweep.cli.options.sweep import shown_settings, trials
 from iafsweep.cli.tables import print_table
 from iafsweep.config import HaisConfig
@@ -209,25 +210,25 @@ def environment(monkeypatch, tmp_path):
 
 
 def test_commands_to_go_on_can_be_pasted(monkeypatch, environment):
-    assert command_line.program() == [".venv/bin/python", "run_sweep.py"]
+    assert shown_command.program() == [".venv/bin/python", "run_sweep.py"]
     monkeypatch.setattr(sys, "argv", [str(environment / "iafsweep-sweep")])
-    assert command_line.program() == [".venv/bin/iafsweep-sweep"]
+    assert shown_command.program() == [".venv/bin/iafsweep-sweep"]
     monkeypatch.chdir(environment)
-    assert command_line.program() == ["./iafsweep-sweep"]
+    assert shown_command.program() == ["./iafsweep-sweep"]
     monkeypatch.chdir(environment.parents[1] / "work")
     monkeypatch.setattr(sys, "argv", ["../run_sweep.py", "launch"])
-    assert command_line.program() == ["../.venv/bin/python", "../run_sweep.py"]
+    assert shown_command.program() == ["../.venv/bin/python", "../run_sweep.py"]
     monkeypatch.chdir("/")
-    assert command_line.program()[0] == str(environment / "python")[1:]  # no longer than it must be
+    assert shown_command.program()[0] == str(environment / "python")[1:]  # no longer than it must be
 
 
 def test_commands_to_go_on_are_short_where_the_environment_is_active(monkeypatch, environment):
     monkeypatch.setenv("PATH", str(environment), prepend=":")
-    assert command_line.program() == ["python", "run_sweep.py"]
+    assert shown_command.program() == ["python", "run_sweep.py"]
     monkeypatch.setattr(sys, "argv", [str(environment / "iafsweep-sweep")])
-    assert command_line.program() == ["iafsweep-sweep"]
+    assert shown_command.program() == ["iafsweep-sweep"]
     monkeypatch.setattr(sys, "argv", ["/nowhere/bin/iafsweep-sweep"])
-    assert command_line.program() == ["iafsweep-sweep"]
+    assert shown_command.program() == ["iafsweep-sweep"]
 
 
 @pytest.mark.parametrize("script", ["run_sweep.py", "run_single.py"])

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from iafsweep import load_run, load_sweep
+from iafsweep.config import RunConfig
 from iafsweep.config.meaning import Kept, old_meanings
-from iafsweep.config.run import RunConfig
 from iafsweep.config.section import Section
 from iafsweep.config.sweep import Procedure, SweepConfig
 from iafsweep.leaderboard.files import _COLUMNS, _value

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from iafsweep.config.run import RunConfig
+from iafsweep.config import RunConfig
 from iafsweep.config.section import Section
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.version import FORMAT, VERSION

@@ -149,7 +149,7 @@ def test_the_end_of_a_command_waits_for_a_limited_time(run):
     mirror.news(run)
     said = []
     assert "did not take everything within" in mirror.close(said.append)
-    assert said == ["Waiting up to 0 seconds for --tracker fake to take what is left"]
+    assert said == ["Waiting up to 0 seconds for fake to take what is left"]
     released.set()
     mirror._thread.join(10)
 

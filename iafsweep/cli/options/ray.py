@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from iafsweep.data_root import default_data_root
+from iafsweep.data_root import absolute_data_root
 
 if TYPE_CHECKING:
     from iafsweep.sweep.tune.options import LaunchOptions
@@ -70,11 +69,6 @@ class Host:
             allow_no_authentication=self.allow_no_authentication,
         )
         return Machine(absolute_data_root(self.data_root), options, cluster.tracker, self.data_path)
-
-
-def absolute_data_root(asked: Path | None) -> Path:
-    """Return the folder of data sets that was asked for, or the default one."""
-    return Path(os.path.expanduser(asked or default_data_root())).absolute()
 
 
 @dataclass(frozen=True)

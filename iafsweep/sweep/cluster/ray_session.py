@@ -64,11 +64,43 @@ def running_ray(
     """
     _check_environment(allow_no_authentication)
     here = node if address is None else None
-    if ray.is_initialized():
-        yield _ray_nodes(here)
-        return
+    with _environment():
+        if ray.is_initialized():
+            yield _ray_nodes(here)
+            return
+        _start_or_join(node, address, temporary, dashboard)
+        try:
+            yield _ray_nodes(here)
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Tell Ray and Tune what :data:`_ENVIRONMENT` says inside the block; who calls us may use both for other things.
+
+    Ray itself says there that authentication is on; a later start finds no token where it is said already.
+    """
+    before = _variables()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    logger = logging.getLogger("ray")
+    level = logger.level
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name in _variables():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _variables() -> dict[str, str]:
+    """Ray's and Tune's variables of the environment."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "TUNE_"))}
+
+
+def _start_or_join(node: Node, address: str | None, temporary: str | None, dashboard: bool) -> None:
     if address is None:
         check_before_ray(temporary)
     else:
@@ -81,10 +113,6 @@ def running_ray(
     except Exception as error:  # Ray raises a bare Exception when a node does not come up in time
         what = "start Ray" if address is None else f"join the Ray cluster at {address}"
         raise SweepError(f"cannot {what}: {error}{process_limit()}") from error
-    try:
-        yield _ray_nodes(here)
-    finally:
-        ray.shutdown()
 
 
 def _check_environment(allow_no_authentication: bool) -> None:

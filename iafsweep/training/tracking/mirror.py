@@ -99,7 +99,7 @@ class Mirror:
         moment = min(1.0, self._close_seconds / 2)
         self._thread.join(moment)
         if self._thread.is_alive():
-            say(f"Waiting up to {self._close_seconds:.0f} seconds for --tracker {self.name} to take what is left")
+            say(f"Waiting up to {self._close_seconds:.0f} seconds for {self.name} to take what is left")
             self._thread.join(self._close_seconds - moment)
         if not self._thread.is_alive():
             return self.trouble()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from iafsweep.api.launch import with_sweep
+from iafsweep.api.settings import with_sweep
 from iafsweep.cli.options.sweep import gpus_or_auto
 from iafsweep.config.files import build_config, with_values
 from iafsweep.config.sweep import SweepConfig
@@ -70,7 +70,7 @@ def test_convolutions_are_larger_than_matrices_with_more_parameters():
 
 def test_without_a_gpu_auto_is_refused_before_anything_is_reckoned(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr("iafsweep.api.launch.automatic_gpus", None)
+    monkeypatch.setattr("iafsweep.api.settings.automatic_gpus", None)
     with pytest.raises(SweepError, match="measures a GPU, but PyTorch sees none"):
         with_sweep(tiny_space(), {"gpus_per_trial": "auto"})
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from iafsweep.cli.console import loading, make_console, say
-from iafsweep.cli.options.ray import absolute_data_root
 from iafsweep.config.problems import nearest
+from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import UserError
 from iafsweep.signals import leaving_at_once
 

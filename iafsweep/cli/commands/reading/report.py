@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iafsweep.cli.command_line import report_command
+from iafsweep.api.shown.command import report_command
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show
 from iafsweep.errors import UserError

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from iafsweep.cli.command_line import this_command
+from iafsweep.api.shown.faults import faults_in_words
 from iafsweep.cli.console import loading
-from iafsweep.cli.errors import faults_in_words
 from iafsweep.cli.options.ray import Cluster, Host
 from iafsweep.cli.options.sweep import Folder, Hours, Share, refuse_other_folders, settings
+from iafsweep.shown_command import this_command
 from iafsweep.signals import leaving_at_once
 
 

@@ -1,25 +1,53 @@
-"""Progress of a single run: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a run and of scoring: a bar on a terminal or in a notebook, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from iafsweep.api.news import StepNews
-from iafsweep.cli.console import say
+from iafsweep.errors import UserError
 from iafsweep.records import METHOD_NAMES, EpochMetrics, bits_text
-from iafsweep.texts import Span, duration, fitting, span_text
+from iafsweep.texts import Span, duration, fitting, say, span_text
 
 if TYPE_CHECKING:
     from iafsweep.sweep.cluster.actor_pool import UnitsDone
 
 _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 2.0, 10.0
+
+
+def is_live(console: Console) -> bool:
+    """Return whether what is drawn can be drawn again in place: on a terminal, in a notebook that has widgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+
+
+Shown = Literal["auto", "off"]
+"""``auto``: shown where there is a terminal or a notebook; ``off``: nothing is printed."""
+
+
+def console_of(shown: str) -> Console | None:
+    """Return where somebody's program shows how far it is: its terminal, the notebook; None: nobody looks.
+
+    Raises:
+        UserError: it is asked for in other words than :data:`Shown`.
+    """
+    if shown not in get_args(Shown):
+        raise UserError(f"progress must be 'auto' or 'off', got {shown!r}")
+    console = Console(highlight=False, stderr=True)
+    if shown == "off":
+        return None
+    if is_live(console):
+        return console
+    if console.is_jupyter:  # without widgets: lines below the cell
+        return Console(highlight=False, force_jupyter=False, force_terminal=False)
+    return None
 
 
 class Pace:
@@ -135,7 +163,7 @@ class _Bar:
             console=console,
             transient=transient,
             expand=True,
-            disable=not console.is_terminal,
+            disable=not is_live(console),
         )
         self._bar.below = self._below
         self._task = self._bar.add_task("", total=1, rate=self._rate)
@@ -185,7 +213,7 @@ class TrainingProgress(_Bar, StepNews):
         # From the end of the first batch: it may compile for minutes, which says nothing of the others.
         self._rate.update(self._steps, self._epochs * self._batches)
         self._move()
-        if not self._console.is_terminal and self._pace.is_due():
+        if not is_live(self._console) and self._pace.is_due():
             after = f"after epoch {self._steps // self._batches}:" if self._figures else ""
             self._print_line(-(-self._steps // self._batches), after)
 
@@ -198,7 +226,7 @@ class TrainingProgress(_Bar, StepNews):
             figures.insert(1, f"validation {metrics.validation_negative_elbo:.2f} nats{bits}")
         self._figures = tuple(figures)
         self._move()
-        if not self._console.is_terminal and (self._pace.is_due() or metrics.epoch == self._epochs):
+        if not is_live(self._console) and (self._pace.is_due() or metrics.epoch == self._epochs):
             self._print_line(metrics.epoch)
         self._news()
 
@@ -234,7 +262,7 @@ class ScoringProgress(_Bar):
         method, _, split = what.partition(" ")
         name = f"{next((name for each, name in METHOD_NAMES.items() if each == method), method)} {split}"
         self._show("scoring", done, total, name, self._rate.speed)
-        if not self._console.is_terminal and self._pace.is_due():
+        if not is_live(self._console) and self._pace.is_due():
             self._line(f"scoring {name}: {self._rate}")
 
 
@@ -267,5 +295,5 @@ class UnitsProgress(_Bar):
         self._rate.update(done.cost_done, done.cost_total)
         waits = "" if done.name else "waiting for a process"
         self._show("scoring", done.cost_done, done.cost_total, self._rate.speed or waits)
-        if not self._console.is_terminal and (self._pace.is_due() or done.done == done.total):
+        if not is_live(self._console) and (self._pace.is_due() or done.done == done.total):
             self._line(f"  {self._rate}")

@@ -4,9 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from iafsweep.shown_command import program, this_command
-
-__all__ = ["program", "report_command", "this_command"]
+from iafsweep.shown_command import program
 
 
 def report_command(folder: Path, show: Sequence[str] = ()) -> list[str]:

@@ -1,0 +1,29 @@
+"""Settings of a sweep that a command or a call asks for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from iafsweep.api.news import SweepNews
+from iafsweep.config.problems import explain
+from iafsweep.config.sweep import SweepConfig
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
+
+
+def with_sweep(space: SearchSpace, changes: Mapping[str, object], news: SweepNews | None = None) -> SearchSpace:
+    """Return ``space`` with other settings of its sweep; those that are None are left as they are.
+
+    GPUs a trial may be ``auto``: then the largest configuration is measured, and ``news`` hears the result.
+    """
+    given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("gpus_per_trial") == "auto":
+        require_gpu()
+        given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
+        if news is not None:
+            news.message(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")
+    try:
+        return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
+    except ValidationError as error:
+        raise explain(error, "options") from None
