@@ -302,8 +302,12 @@ def _turns(bench: Bench, recipe: str, changes: Sequence[str]) -> tuple[float, fl
 def _trained(bench: Bench, recipe: str, seed: int, budget: float) -> Trained:
     """Train a run, or go on with it, and keep what it came to."""
     epochs = max(2, round(budget / _pace(bench, recipe)))
-    config, folder = _configuration(bench, recipe, seed, epochs), bench.folder(recipe, seed)
-    spent = bench.cache / f"{bench.name(recipe, seed)}.spent"
+    return run_to_its_end(_configuration(bench, recipe, seed, epochs), bench.folder(recipe, seed))
+
+
+def run_to_its_end(config: RunConfig, folder: RunFolder) -> Trained:
+    """Train a run, or go on with it, and keep what it came to beside its folder."""
+    spent, kept = (folder.path.with_name(f"{folder.path.name}.{each}") for each in ("spent", "json"))
     images = load_training_images(config.data, default_data_root())
     resumes = folder.last.exists()
     trainer = (Trainer.resume if resumes else Trainer.start)(config, images, folder, torch.device("cpu"))
@@ -316,7 +320,7 @@ def _trained(bench: Bench, recipe: str, seed: int, budget: float) -> Trained:
     trainer.finish()
     assert trainer.best is not None
     found = Trained(trainer.best.validation_negative_elbo, trainer.epochs_done, seconds)
-    write_text(bench.cache / f"{bench.name(recipe, seed)}.json", json.dumps(asdict(found)))
+    write_text(kept, json.dumps(asdict(found)))
     return found
 
 

@@ -37,6 +37,10 @@ UNITS = {
     "model.decoder.resnet.maps": "maps",
     "model.decoder.gated_conv.maps": "maps",
     "model.decoder.mlp.hidden_sizes": "units",
+    "model.decoder.autoregressive.pixelcnn.layers": "layers",
+    "model.decoder.autoregressive.pixelcnn.maps": "maps",
+    "model.decoder.autoregressive.pixelcnn.kernel": "pixels",
+    "model.decoder.autoregressive.pixelcnn.features": "maps",
     "model.flow.depth": "steps",
     "model.likelihood.discretised_logistic_mixture.components": "components",
     "model.flow.context_size": "units",
@@ -119,6 +123,7 @@ BROKEN = (
     ("training.batch_size=60000",),
     ("training.weight_decay=0.1",),
     ("training.objective=stl",),
+    ("model.decoder.autoregressive.pixelcnn.kernel=4",),
     ("evaluation.hais.images=20000",),
     ("evaluation.hais.minimum_step_size=0.5", "evaluation.hais.initial_step_size=0.1"),
     (

@@ -39,6 +39,13 @@ PARTS_GRADIENT = 1e-3
 """Relative; on two devices a number may fall on different sides of a spline's knot."""
 PARTS = {
     "weight norm, autoregressive prior": {"normalisation": "weight_norm", "prior": {"kind": "autoregressive"}},
+    "pixelcnn head": {
+        "decoder": {
+            "kind": "mlp",
+            "mlp": {"hidden_sizes": [200]},
+            "autoregressive": {"kind": "pixelcnn", "pixelcnn": {"maps": 8}},
+        }
+    },
     "spline_coupling prior": {"prior": {"kind": "spline_coupling"}},
     "vamp prior": {
         "normalisation": "weight_norm",

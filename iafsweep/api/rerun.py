@@ -133,7 +133,7 @@ def score_best(
     with options.ray() as nodes:
         plan = plan_trials(nodes, settings, units, may_grow=options.wait)
         with news.scoring([finalist.trial for finalist in finalists], named=bool(trials)) as progress:
-            outcome = score_finalists(finalists, sweep.folder, test, plan, progress, messages.append)
+            outcome = score_finalists(finalists, sweep.folder, test, plan, progress, messages.append, news.message)
     for line in _failed(outcome.errors):
         news.problem(line)
     for line in messages:

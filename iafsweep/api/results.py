@@ -1,6 +1,6 @@
 """What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from iafsweep.atomic import is_standard_output, write_text, writing
 from iafsweep.errors import UserError
 from iafsweep.leaderboard import ranked
 from iafsweep.records import Evaluation, PairedDifference, shown_figures
-from iafsweep.results.comparison import LeftOut, compare_images
+from iafsweep.results.comparison import LeftOut, compare_images, told_apart
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.results.publish import Published, publish
 from iafsweep.run_files.run_folder import RunFolder
@@ -112,7 +112,7 @@ def compare(
         more = "name another one, or none for all" if trials else more_to_compare(stored, 2)
         raise too_few(chosen, more)
     tables = {trial: images_of(stored, trial, scored.evaluations.get(trial), show) for trial in chosen}
-    return compared(tables, csv, scored.problems)
+    return compared(tables, csv, scored.problems, {row.trial for row in rows if row.autoregressive})
 
 
 def chosen_trials(sweep: StoredSweep, trials: Sequence[str], ranks: Sequence[str]) -> list[str]:
@@ -132,15 +132,19 @@ def too_few(chosen: Sequence[str], more: str) -> UserError:
     return UserError(f"a comparison needs at least two different scored trials, got {named}; {more}")
 
 
-def compared(tables: Mapping[str, pd.DataFrame], csv: Path | None, problems: tuple[str, ...]) -> ComparedTrials:
+def compared(
+    tables: Mapping[str, pd.DataFrame], csv: Path | None, problems: tuple[str, ...], autoregressive: Collection[str]
+) -> ComparedTrials:
     """Compare trials with the first of them, by their tables of figures of each image; write the differences too.
+
+    ``autoregressive`` names the trials whose decoder is that.
 
     Raises:
         UserError: they cannot be written.
     """
     first, *others = tables
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
-    differences = tuple(difference for each in found for difference in each.differences)
+    differences = tuple(told_apart(difference, autoregressive) for each in found for difference in each.differences)
     if csv is not None:
         try:
             with writing(csv) as temporary:

@@ -23,7 +23,7 @@ from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_
 from iafsweep.data_root import absolute_data_root, default_data_root
 from iafsweep.errors import RunFolderError, UserError
 from iafsweep.models import VAE, are_levels, checked_images, checked_whole, count_parameters, refuse_unfit
-from iafsweep.records import FIGURE_NAMES, DeviceChoice, EpochMetrics, Evaluation, Split
+from iafsweep.records import FIGURE_NAMES, DeviceChoice, EpochMetrics, Evaluation, Split, details_of, details_text
 from iafsweep.results.export import export_model, origin_of
 from iafsweep.results.model_folder import Origin, card_of, read_model, weights_of
 from iafsweep.run_files.metrics_file import read
@@ -85,13 +85,14 @@ class Run:
         found = []
         if self.metrics and (best := self.metrics[min(self.epoch, len(self.metrics)) - 1]):
             bound = best.validation_negative_elbo
-            found += [] if bound is None else [("validation -ELBO", f"{bound:.2f}")]
+            words = details_text(details_of(None, autoregressive=self.config.model.decoder.is_autoregressive))
+            found += [] if bound is None else [("validation -ELBO", f"{bound:.2f}{words}")]
         for each in self.evaluation.estimates if self.evaluation is not None else ():
             if each.split == "test":
                 doubt = "" if each.untrusted_share is None else f", {each.untrusted_share:.0%} untrusted"
                 settings = f", {readable_settings(each.settings)}" if each.method != "negative_elbo" else ""
                 name = f"test {FIGURE_NAMES[each.method]}{settings} ({each.images:,} images)"
-                found.append((name, f"{each.nll:.2f} ± {each.standard_error:.2f}{doubt}"))
+                found.append((name, f"{each.nll:.2f} ± {each.standard_error:.2f}{doubt}{details_text(each.details)}"))
         return found
 
     def images(

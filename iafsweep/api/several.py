@@ -140,7 +140,8 @@ def compare_several(
         chosen.sort(key=ranks.index)
     if len(set(chosen)) < 2:  # noqa: PLR2004 - a pair
         raise too_few(chosen, "; ".join(unscored.values()) or "name another sweep or trial")
-    found = compared({trial: _images(several, trial, show) for trial in chosen}, csv, several.problems)
+    tables = {trial: _images(several, trial, show) for trial in chosen}
+    found = compared(tables, csv, several.problems, {row.trial for row in several.rows if row.autoregressive})
     return replace(found, unscored=unscored)
 
 

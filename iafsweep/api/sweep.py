@@ -23,7 +23,7 @@ from iafsweep.api.spaces import SearchSpace
 from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import SweepError, UserError
 from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
-from iafsweep.records import DeviceChoice, Figure, LeaderboardRow, PairedDifference
+from iafsweep.records import DeviceChoice, Figure, LeaderboardRow, PairedDifference, details_of, details_text
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.search_space.files import checked_space, load_space
 from iafsweep.search_space.space import SearchSpace as CheckedSpace
@@ -109,9 +109,10 @@ class LoadedSweep:
         for row in self.rows[:most]:
             values = {short_name(path, self.parameters): value_text(each) for path, each in row.parameters.items()}
             bound, rank = row.validation_negative_elbo, "-" if row.rank is None else str(row.rank)
+            words = details_text(details_of(None, autoregressive=row.autoregressive))
             figures = {"IS": row.nll_importance_sampling, "HAIS": row.nll_hais}
             found.append((
-                rank, row.trial, row.status, "" if bound is None else f"{bound:.2f}",
+                rank, row.trial, row.status, "" if bound is None else f"{bound:.2f}{words}",
                 ", ".join(f"{name} {_short(figure)}" for name, figure in figures.items() if figure is not None),
                 ", ".join(f"{name} {text}" for name, text in values.items()),
             ))  # fmt: skip
@@ -422,7 +423,8 @@ class LoadedSweep:
 
 def _short(figure: Figure) -> str:
     error = "" if figure.error is None else f" ± {figure.error:.2f}"
-    return f"{figure.value:.2f}{error}{'' if figure.untrusted is None else f' ({figure.untrusted:.0%} untrusted)'}"
+    untrusted = "" if figure.untrusted is None else f" ({figure.untrusted:.0%} untrusted)"
+    return f"{figure.value:.2f}{error}{untrusted}{details_text(details_of(None, autoregressive=figure.autoregressive))}"
 
 
 _HEADER = ("rank", "trial", "status", "validation -ELBO", "test NLL", "")

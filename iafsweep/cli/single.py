@@ -29,6 +29,7 @@ from iafsweep.config.plugins import plugin_options
 from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
+from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.shown_command import run_command, this_command
 from iafsweep.signals import leaving_at_once
@@ -227,6 +228,8 @@ def train_and_score(
                 assert run.evaluation is not None  # it was written just now
                 figures = run.evaluation
             tables.print_figures(console, figures.estimates)
+            if figures.autoregressive:
+                say(console, tables.latents_line(metrics_file.read(folder.metrics), figures.epoch))
             for line in (*tables.search_lines(figures.estimates), *tables.sandwich_lines(figures.sandwiches)):
                 say(console, line)
             say(console, f"Checkpoint {figures.checkpoint} (epoch {figures.epoch}). Run folder: {folder.path}")

@@ -9,7 +9,16 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from iafsweep.cli.console import say
-from iafsweep.records import METHOD_NAMES, Estimate, FigureCell, SandwichEstimate, TextTable, bits_text
+from iafsweep.records import (
+    AUTOREGRESSIVE,
+    METHOD_NAMES,
+    EpochMetrics,
+    Estimate,
+    FigureCell,
+    SandwichEstimate,
+    TextTable,
+    details_text,
+)
 from iafsweep.records.trust import FEWEST_CHAINS, level_of
 from iafsweep.texts import counted, fitting, readable_settings, short_name
 
@@ -24,7 +33,7 @@ def print_figures(console: Console, estimates: Sequence[Estimate]) -> None:
     rows = tuple(
         (
             _name(estimate),
-            FigureCell(value=estimate.nll, error=estimate.standard_error, details=_bits(estimate)),
+            FigureCell(value=estimate.nll, error=estimate.standard_error, details=estimate.details),
             f"{estimate.split} {estimate.images:,}",
             _text(estimate.untrusted_share, ".0%"),
             _text(estimate.estimator_error, ".3f"),
@@ -37,6 +46,12 @@ def print_figures(console: Console, estimates: Sequence[Estimate]) -> None:
     )
     header = ("figure", "nats", "images", "untrusted", "estimator")
     print_table(console, TextTable(header=header, rows=rows, notes=notes), ())
+
+
+def latents_line(epochs: Sequence[EpochMetrics], scored: int) -> str:
+    """Return what the latent variables carry of the bound beside an autoregressive decoder, at the epoch scored."""
+    found = next((str(each.latents) for each in epochs if each.epoch == scored), "what no file tells")
+    return f"{AUTOREGRESSIVE.capitalize()}: no match for figures of others; the latent variables carry {found}."
 
 
 def search_lines(estimates: Sequence[Estimate]) -> list[str]:
@@ -81,8 +96,8 @@ def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
     """Return a line on each sandwich."""
     return [
         f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: mean log p(x) bounded, "
-        f"in expectation, by {each.lower:.3f} ± {each.lower_error:.3f}{bits_text(each.bits_per_dim(each.lower))} and "
-        f"{each.upper:.3f} ± {each.upper_error:.3f}{bits_text(each.bits_per_dim(each.upper))}, "
+        f"in expectation, by {each.lower:.3f} ± {each.lower_error:.3f}{details_text(each.details(each.lower))} and "
+        f"{each.upper:.3f} ± {each.upper_error:.3f}{details_text(each.details(each.upper))}, "
         f"gap {each.gap:.3f} ± {each.gap_error:.3f} nats, {each.untrusted_share:.0%} untrusted"
         for each in sandwiches
     ]
@@ -91,11 +106,6 @@ def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
 def _name(estimate: Estimate) -> str:
     name = METHOD_NAMES[estimate.method]
     return name if estimate.method == "negative_elbo" else f"{name}, {readable_settings(estimate.settings)}"
-
-
-def _bits(estimate: Estimate) -> tuple[str, ...]:
-    text = bits_text(estimate.bits_per_dim, before="")
-    return (text.strip("()"),) if text else ()
 
 
 def _text(value: float | None, form: str) -> str:

@@ -23,8 +23,10 @@ from iafsweep.config.model import (
     DECODERS,
     ENCODERS,
     FLOWS,
+    HEADS,
     LIKELIHOODS,
     PRIORS,
+    AutoregressiveConfig,
     DecoderConfig,
     EncoderConfig,
     FlowConfig,
@@ -41,10 +43,10 @@ from iafsweep.config.sources import SOURCES, ImageFormat, SourceFacts, source_fa
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
-    "DECODERS", "ENCODERS", "FLOWS", "LIKELIHOODS", "PRIORS", "SOURCES", "DataConfig", "DecoderConfig",
-    "EncoderConfig", "EvaluationConfig", "Family", "FlowConfig", "FlowMember", "HaisConfig", "HaisSettings",
-    "ImageFormat", "ImportanceSamplingConfig", "LikelihoodConfig", "MadeConfig", "Member", "MemberConfig",
-    "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig", "SandwichConfig", "Section", "SourceFacts", "Start",
-    "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path", "load_config", "load_plugin",
-    "source_facts",
+    "DECODERS", "ENCODERS", "FLOWS", "HEADS", "LIKELIHOODS", "PRIORS", "SOURCES", "AutoregressiveConfig",
+    "DataConfig", "DecoderConfig", "EncoderConfig", "EvaluationConfig", "Family", "FlowConfig", "FlowMember",
+    "HaisConfig", "HaisSettings", "ImageFormat", "ImportanceSamplingConfig", "LikelihoodConfig", "MadeConfig",
+    "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig", "SandwichConfig", "Section",
+    "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path",
+    "load_config", "load_plugin", "source_facts",
 ]  # fmt: skip

@@ -70,6 +70,43 @@ class EncoderConfig(FamilyConfig):
     )
 
 
+class PixelCnnConfig(MemberConfig):
+    """Sizes of the `pixelcnn` head."""
+
+    normalised = False
+    layers: Size = Field(4, le=1000, description="Gated masked convolutions, one upon the other.")
+    maps: Size = Field(32, description="Maps of each.")
+    kernel: int = Field(5, ge=3, le=99, description="Odd height and width of each, half of it above and to each side.")
+    features: Size = Field(8, description="Maps that the decoder gives it, in place of the likelihood's parameters.")
+
+    @model_validator(mode="after")
+    def _kernel_has_a_middle(self) -> PixelCnnConfig:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel = {self.kernel} has no middle; take {self.kernel - 1} or {self.kernel + 1}")
+        return self
+
+
+HEADS = Family(
+    "model.decoder.autoregressive.kind",
+    {
+        "off": Member("iafsweep.models.heads.off:Off"),
+        "pixelcnn": Member("iafsweep.models.heads.pixelcnn:PixelCnn", PixelCnnConfig),
+    },
+)
+"""Every way in which a pixel may follow the pixels before it, by the name configurations use."""
+
+
+class AutoregressiveConfig(FamilyConfig):
+    """How a pixel follows those before it, given z: the kind, and the sizes of a kind that has some."""
+
+    family = HEADS
+    kind: Annotated[str, HEADS] = Field(
+        "off",
+        description="`off`: pixels are independent given z; `pixelcnn`: masked convolutions over the pixels before, "
+        "one pass a density, a sample pixel by pixel.",
+    )
+
+
 DECODERS = Family(
     "model.decoder.kind",
     {
@@ -89,6 +126,12 @@ class DecoderConfig(FamilyConfig):
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
     )
+    autoregressive: AutoregressiveConfig = Field(default_factory=AutoregressiveConfig)
+
+    @property
+    def is_autoregressive(self) -> bool:
+        """Whether a pixel follows those before it: such likelihoods are told apart from others."""
+        return self.autoregressive.kind != "off"
 
 
 class MadeConfig(Section):

@@ -20,14 +20,14 @@ from pydantic import create_model
 
 from iafsweep.config import meaning, problems
 from iafsweep.config.family import Family, Member, MemberConfig
-from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, ModelConfig
+from iafsweep.config.model import DECODERS, ENCODERS, FLOWS, HEADS, LIKELIHOODS, PRIORS, DecoderConfig, ModelConfig
 from iafsweep.config.run import RunSections
 from iafsweep.config.section import Section
 from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
 
-_ALL = (SOURCES, ENCODERS, DECODERS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
+_ALL = (SOURCES, ENCODERS, DECODERS, HEADS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
 
 FAMILIES = {family.path: family for family in _ALL}
 """Every family that takes members of other packages, by the field that names one."""
@@ -151,6 +151,7 @@ def _problem(family: Family, kind: object, member: object) -> str:
 
 def _rebuild() -> None:
     """Let everything that was made of the fields see those that were added."""
+    DecoderConfig.model_rebuild(force=True)
     ModelConfig.model_rebuild(force=True)
     whole: list[type[RunSections]] = [RunSections, *RunSections.__subclasses__()]
     for each in whole:

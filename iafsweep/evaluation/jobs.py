@@ -106,8 +106,13 @@ class _Sandwich(Measurement):
 
     def take(self, results: Mapping[str, Result]) -> None:
         found = [result for task in self._tasks if isinstance(result := results[task.name], SandwichResult)]
-        pilot, dimensions = _result_of(self._pilot, results, FrozenStepSize), self._config.image_format.dimensions
-        figure = summarise_sandwich(found, self._config.evaluation, pilot, dimensions)
+        figure = summarise_sandwich(
+            found,
+            self._config.evaluation,
+            _result_of(self._pilot, results, FrozenStepSize),
+            self._config.image_format.dimensions,
+            autoregressive=self._config.model.decoder.is_autoregressive,
+        )
         self._end(Scored(figure, tuple(found), self._config))
 
 
@@ -143,7 +148,13 @@ class _Estimation(Measurement):
         new = [_result_of(task, results, ShardResult) for task in self._tasks if task is not self._pilot]
         is_more = self._keeps and self._gathered
         self._gathered = [merge_parts(*pair) for pair in zip(self._gathered, new, strict=True)] if is_more else new
-        figure = summarise(self._gathered, self._config.evaluation, pilot, self._config.image_format.dimensions)
+        figure = summarise(
+            self._gathered,
+            self._config.evaluation,
+            pilot,
+            self._config.image_format.dimensions,
+            autoregressive=self._config.model.decoder.is_autoregressive,
+        )
         if self._search is None:
             self._end(Scored(figure, tuple(self._gathered), self._config))
             return

@@ -1,6 +1,5 @@
 """Score a model on a shard of images: the bound, importance sampling, or HAIS."""
 
-import math
 import time
 from collections.abc import Iterable
 
@@ -83,7 +82,7 @@ def score_shard(
         return halves(log_weight_blocks(bridge, shard.samples, noise.open(), rows_per_chunk=rows), shard.samples)
 
     with full_precision():
-        statistics = halving_rows(sample, _rows(model)[0], shard.count)
+        statistics = halving_rows(sample, rows_without_gradient(model), shard.count)
     return shard_result(
         shard,
         statistics,
@@ -206,13 +205,18 @@ def _noise(seed: int, purpose: str, shard: Shard) -> NoiseBlocks:
     return noise_blocks(seed, purpose, shard.split, shard.binarisation_seed, places, shard.first_sample)
 
 
+def rows_without_gradient(model: VAE) -> int:
+    """Rows (samples x images) to evaluate at a time where no gradients are needed, to begin with."""
+    return _rows(model)[0]
+
+
 def rows_with_gradient(model: VAE) -> int:
     """Rows (chains x images) to evaluate at a time where gradients are needed, to begin with."""
     return _rows(model)[1]
 
 
 def _rows(model: VAE) -> tuple[int, int]:
-    """Rows to evaluate at a time, without and with gradients: fewer of images with more parameters than MNIST's."""
-    share = min(1.0, _PARAMETERS / math.prod(model.likelihood.parameter_shape))
+    """Rows to evaluate at a time, without and with gradients: fewer where an image takes more memory than MNIST's."""
+    share = min(1.0, _PARAMETERS / model.likelihood.row_numbers)
     forward, with_gradient = _ROWS["cuda" if next(model.parameters()).is_cuda else "cpu"]
     return max(1, int(share * forward)), max(1, int(share * with_gradient))

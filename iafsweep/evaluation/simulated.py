@@ -89,8 +89,8 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
     with full_precision():
         z = model.prior.from_noise(noise.to(reference.device))
         parameters = model.decode(z)
-    drawn = [model.likelihood.sample(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
-    return SimulatedImages(torch.cat(drawn), z)
+        uniform = [model.likelihood.noise(one, each) for one, each in zip(parameters.split(1), draws, strict=True)]
+        return SimulatedImages(model.likelihood.from_noise(parameters, torch.cat(uniform)), z)
 
 
 @torch.no_grad()
@@ -158,11 +158,16 @@ def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_si
 
 
 def summarise_sandwich(
-    results: Sequence[SandwichResult], config: EvaluationConfig, pilot: FrozenStepSize, dimensions: int | None = None
+    results: Sequence[SandwichResult],
+    config: EvaluationConfig,
+    pilot: FrozenStepSize,
+    dimensions: int | None = None,
+    *,
+    autoregressive: bool = False,
 ) -> SandwichEstimate:
     """Return the bounds and their gap over all simulated images, in whatever order the shards come.
 
-    ``dimensions`` are the values of an image, of images that are not bits.
+    ``dimensions`` are the values of an image, of images that are not bits; ``autoregressive`` is the model's decoder.
     """
     results = sorted(results, key=lambda result: result.shard.first)
     start = results[0].shard.start
@@ -191,6 +196,7 @@ def summarise_sandwich(
         gradient_evaluations=results[0].gradient_evaluations,
         seconds=math.fsum(each.seconds for each in results) + pilot.seconds,
         dimensions=dimensions,
+        autoregressive=autoregressive,
     )
 
 

@@ -22,6 +22,8 @@ def summarise(
     config: EvaluationConfig,
     pilot: FrozenStepSize | None = None,
     dimensions: int | None = None,
+    *,
+    autoregressive: bool = False,
 ) -> Estimate:
     """Return the figure of a split from all its shards, whatever order they come in.
 
@@ -30,6 +32,7 @@ def summarise(
         config: the settings they were scored with.
         pilot: what found the step size; for HAIS only.
         dimensions: values of an image, of images that are not bits.
+        autoregressive: whether the model's decoder is.
 
     Raises:
         ValueError: the shards are of several methods or splits, or do not cover a range from 0 without a gap, or not
@@ -65,6 +68,7 @@ def summarise(
         gradient_evaluations=len(of_seed) * first.gradient_evaluations,
         seconds=None if math.isnan(seconds) else seconds,
         dimensions=dimensions,
+        autoregressive=autoregressive,
     )
 
 
@@ -148,7 +152,8 @@ def _of_rows(whole: Estimate, rows: pd.DataFrame, images: int) -> Estimate:
         )
         for seed, part in rows.sort_values("image").groupby("binarisation_seed")
     ]
-    return summarise(results, EvaluationConfig(seed=whole.seed), dimensions=whole.dimensions)
+    config = EvaluationConfig(seed=whole.seed)
+    return summarise(results, config, dimensions=whole.dimensions, autoregressive=whole.autoregressive)
 
 
 def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str:

@@ -58,6 +58,10 @@ _COLUMNS: dict[str, tuple[str, str]] = {
         for place in ("", "retrained.")
         for path in (f"{place}{name}" for name in ("test_negative_elbo", "nll_importance_sampling", "nll_hais"))
     },
+    "autoregressive_decoder": ("autoregressive", "boolean"),
+    "kl": ("latents.kl", "float64"),
+    "latent_share": ("latents.share", "float64"),
+    "active_units": ("latents.active_units", "Int64"),
 }
 """Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
-from iafsweep.records import Figure, FigureCell, LeaderboardRow, TextTable, bits_detail
+from iafsweep.records import AUTOREGRESSIVE, Figure, FigureCell, LeaderboardRow, TextTable
 from iafsweep.records.trust import APART, SETTLED, are_apart, is_unsettled
 from iafsweep.texts import readable_settings, value_text
 
@@ -13,7 +13,10 @@ _FigureOf = Callable[[LeaderboardRow], Figure | None]
 
 def _validation(row: LeaderboardRow) -> Figure | None:
     bound = row.validation_negative_elbo
-    return None if bound is None else Figure(value=bound, images=row.validation_images, dimensions=row.dimensions)
+    if bound is None:
+        return None
+    alike = row.model_dump(include={"dimensions", "autoregressive"})
+    return Figure(value=bound, images=row.validation_images, **alike)
 
 
 def _retrained_sampled(row: LeaderboardRow) -> Figure | None:
@@ -72,6 +75,7 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
     paths = searched_parameters(ordered, parameters)
     columns = [_Column(title, tuple(map(figure, ordered))) for title, figure in _FIGURES]
     columns = [column for column in columns if any(column.figures)]
+    told = any(row.autoregressive for row in ordered)
     timed = any(row.seconds_per_epoch is not None for row in ordered)
     body = [
         (
@@ -81,13 +85,14 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
             *(value_text(row.parameters.get(path)) for path in paths),
             str(row.epochs),
             *figures,
+            *([str(row.latents or "-")] if told else []),
             "-" if row.training is None or row.training.parameters is None else f"{row.training.parameters:,}",
             *([_seconds_per_epoch(row)] if timed else []),
             "-" if row.training is None else f"{row.training.seconds:,.0f}",
         )
         for row, *figures in zip(ordered, *(column.cells() for column in columns), strict=True)
     ]
-    last = ("parameters", *(["s/epoch"] if timed else []), "seconds")
+    last = (*(["latent variables"] if told else []), "parameters", *(["s/epoch"] if timed else []), "seconds")
     return TextTable(
         header=("rank", "trial", "status", *paths, "epochs", *(column.header for column in columns), *last),
         rows=tuple(body),
@@ -108,7 +113,7 @@ def _cell(figure: Figure, unequal: Sequence[str]) -> FigureCell:
         "seeds": figure.seeds and f"{figure.seeds:,} seeds",
         "settings": figure.settings and readable_settings(figure.settings),
     }
-    details = (*bits_detail(figure.bits_per_dim), *(text for name in unequal if (text := said[name])))
+    details = (*figure.details, *(text for name in unequal if (text := said[name])))
     return FigureCell(value=figure.value, error=figure.error, untrusted=figure.untrusted, details=details)
 
 
@@ -124,6 +129,11 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     """Return what the table cannot say in its cells."""
     notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
     notes += doubts(rows)
+    if any(row.autoregressive for row in rows):
+        notes.append(
+            f"{AUTOREGRESSIVE.capitalize()}: pixels follow each other, so that such figures are no match for the "
+            "others; where the latent variables carry next to nothing of the bound, the posterior has collapsed."
+        )
     sampled, annealed = _known(rows, lambda row: row.nll_importance_sampling), _known(rows, lambda row: row.nll_hais)
     resampled, reannealed = _known(rows, _retrained_sampled), _known(rows, _retrained_hais)
     if sampled or resampled:

@@ -1,11 +1,12 @@
 """Models: variational autoencoders with flows in their posterior and prior.
 
 ``build`` from a configuration to a model and its starting weights · ``vae`` what a model can do · ``encoders``,
-``decoders``, ``flows``, ``priors``, ``likelihoods`` of pixels a family a folder, a member a file · ``made``,
+``decoders``, ``flows``, ``priors``, ``likelihoods`` of pixels, ``heads`` before them a family a folder, a member a
+file · ``made``,
 ``masks``, ``block_product``, ``context`` the masked network inside a flow · ``splines``, ``roots`` increasing maps and
 their inverses · ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``weight_norm`` · ``shapes``
 sizes from an image · ``precision`` full float32 and eval mode, for a while · ``folding`` a trained model made ready for
-scoring · ``inputs`` what a user hands in, checked.
+scoring · ``inputs`` what a user hands in, checked · ``passes`` how far a sampler is.
 
 A new member: a file in its family's folder, its section of the configuration, a line in the family's registry
 (docs/extending.md).

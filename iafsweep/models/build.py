@@ -9,6 +9,7 @@ from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models.decoders import build_decoder
 from iafsweep.models.encoders import build_encoder
 from iafsweep.models.flows import build_flow
+from iafsweep.models.heads import with_head
 from iafsweep.models.layers import NormalisedLinear, SmallLinear
 from iafsweep.models.likelihoods import build_likelihood
 from iafsweep.models.made import MaskedLayer
@@ -44,7 +45,7 @@ def build_model(config: ModelConfig, image: ImageFormat, seed: int) -> VAE:
 def _assemble(config: ModelConfig, image: ImageFormat) -> VAE:
     size = config.latent_size
     momentum = config.batch_norm_momentum if config.normalisation == "batch_norm" else None
-    likelihood = build_likelihood(config.likelihood, image)
+    likelihood = with_head(build_likelihood(config.likelihood, image), config.decoder.autoregressive)
     encoder = build_encoder(config.encoder, image.shape, size, momentum)
     flow = build_flow(config.flow, size, momentum)
     context_size = flow.context_size

@@ -18,7 +18,8 @@ from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.flows import Flow
 from iafsweep.models.inputs import checked_generator, checked_images, checked_whole
 from iafsweep.models.likelihoods import Likelihood, centred
-from iafsweep.models.priors import Passes, Prior
+from iafsweep.models.passes import Passes
+from iafsweep.models.priors import Prior
 from iafsweep.models.shapes import ImageShape
 
 
@@ -157,7 +158,8 @@ class VAE(nn.Module):
         """Return the likelihood's parameters for z [..., D], all leading dimensions in one batch.
 
         Returns:
-            [..., *likelihood.parameter_shape]; of a Bernoulli likelihood the logits [..., *image_shape].
+            [..., *likelihood.parameter_shape]; of a Bernoulli likelihood the logits [..., *image_shape], with an
+            autoregressive decoder the features that its head reads.
         """
         parameters: Tensor = self.decoder(z.reshape(-1, self.latent_size))
         return parameters.to(z.dtype).reshape(*z.shape[:-1], *self.likelihood.parameter_shape)
@@ -178,13 +180,16 @@ class VAE(nn.Module):
     def sample(self, count: int, generator: torch.Generator | None = None, progress: Passes | None = None) -> Tensor:
         """Draw z ~ p(z) and decode: pictures of new images, [count, *image_shape], on the model's device.
 
-        A picture holds the means of p(x|z), as shares of the largest level: of bits the probabilities p(x=1|z). Levels
-        themselves, noise included, are drawn by ``model.likelihood.sample(model.decode(z), generator)``.
+        A picture holds the means of p(x|z), as shares of the largest level: of bits the probabilities p(x=1|z). With an
+        autoregressive decoder it is a draw of p(x|z), which has no means to show. Levels themselves, noise included,
+        are drawn by ``model.likelihood.sample(model.decode(z), generator)``.
 
         Args:
             count: how many images.
-            generator: draws the latent variables; None: one seeded with 0, so the same images at every call.
-            progress: hears, where the prior takes many passes of its networks, how many are done and of how many.
+            generator: draws the latent variables, then what pictures need; None: one seeded with 0, so the same images
+                at every call.
+            progress: hears, where prior or head takes many passes of its networks, how many are done and of how many,
+                first of the one, then of the other; what it raises ends the call.
 
         Raises:
             TypeError: `count` is no whole number, or `generator` no generator.
@@ -200,16 +205,19 @@ class VAE(nn.Module):
         """
         self._require_eval_mode("sample")
         reference = next(self.parameters())
-        z = self.prior.sample(checked_whole("count", count, 0), checked_generator(generator), reference, progress)
-        return self.likelihood.mean(self.decode(z))
+        generator = checked_generator(generator)
+        z = self.prior.sample(checked_whole("count", count, 0), generator, reference, progress)
+        return self.likelihood.picture(self.decode(z), generator, progress)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Encode x, draw one z ~ q(z|x) an image, decode: pictures as of :meth:`sample`, [B, *image_shape].
 
         Args:
-            x: [B, *image_shape], of any dtype and device: bits (or probabilities from 0 to 1), or levels 0 to L - 1.
-            generator: draws the posterior's noise; None: one seeded with 0, so the same at every call.
+            x: [B, *image_shape], of any dtype and device: bits (or probabilities from 0 to 1), or levels
+                0 to L - 1.
+            generator: draws the posterior's noise, then what pictures need; None: one seeded with 0, so the same at
+                every call.
 
         Raises:
             TypeError: `x` is no tensor of real numbers, or `generator` no generator.
@@ -224,11 +232,36 @@ class VAE(nn.Module):
         """
         self._require_eval_mode("reconstruct")
         generator = checked_generator(generator)
+        return self.likelihood.picture(self.decode(self._encoded(x, generator)), generator)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the most probable value of every pixel of x given one z ~ q(z|x) and the pixels of x before it.
+
+        Where pixels are independent given z, those before it say nothing. With an autoregressive decoder they may say
+        more than z, so this is no picture of what z holds: see :meth:`reconstruct` beside it.
+
+        Args:
+            x: as :meth:`reconstruct` takes it.
+            generator: likewise; the same z as there.
+
+        Returns:
+            Shares of the largest level, [B, *image_shape].
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as :meth:`reconstruct`.
+        """
+        self._require_eval_mode("predict")
+        z = self._encoded(x, checked_generator(generator))
+        x = checked_images(x, self.image, z)
+        return self.likelihood.most_probable(x, self.decode(z)) / (self.image.levels - 1)
+
+    def _encoded(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one z ~ q(z|x) an image, [B, D]."""
         parameters = self.encode(x)
         mean = parameters.mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
-        z, _ = self.transform_noise(noise.to(mean.device), parameters)
-        return self.likelihood.mean(self.decode(z))
+        return self.transform_noise(noise.to(mean.device), parameters)[0]
 
     def _require_eval_mode(self, method: str) -> None:
         # In training mode this would not only mix the images of a batch but move the averages of the batch norms.

@@ -1,12 +1,15 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
-``base`` what all have in common · ``bits`` nats as bits per dimension · ``run`` training · ``scores`` evaluation ·
+``base`` what all have in common · ``bits`` nats as bits per dimension · ``beside`` what stands beside a figure ·
+``latents`` what latent variables carry · ``run`` training · ``scores`` evaluation ·
 ``trust`` when to believe a figure or a bound · ``leaderboard`` a row a trial, and cells for people. All figures are in
 nats per image; smaller is better for ``negative_elbo`` and ``nll``.
 """
 
 from iafsweep.records.base import METRIC, MODE, Record, with_stamp, without_stamp
+from iafsweep.records.beside import AUTOREGRESSIVE, details_of, details_text
 from iafsweep.records.bits import bits_per_dim, bits_text, nats_text
+from iafsweep.records.latents import Latents
 from iafsweep.records.leaderboard import (
     Figure,
     FigureCell,
@@ -15,7 +18,6 @@ from iafsweep.records.leaderboard import (
     ShareCell,
     TextTable,
     TrialStatus,
-    bits_detail,
 )
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus, TrainingFacts
 from iafsweep.records.scores import (
@@ -36,10 +38,10 @@ from iafsweep.records.scores import (
 )
 
 __all__ = [
-    "FIGURE_NAMES", "METHOD_NAMES", "METRIC", "MODE", "Best", "DeviceChoice", "EpochMetrics", "Estimate", "Evaluation",
-    "Figure", "FigureCell", "FigureKind", "Fingerprint", "LeaderboardRow", "Method", "PairedDifference", "Precision",
-    "Record", "Retrained", "Round", "RunState", "RunStatus", "SandwichEstimate", "ShareCell", "Split", "TextTable",
-    "TrainingFacts", "TrialStatus", "UntilErrorReport", "bits_detail", "bits_per_dim", "bits_text", "nats_text",
-    "sandwich_beside", "shown_figures", "with_stamp",
-    "without_stamp",
+    "AUTOREGRESSIVE", "FIGURE_NAMES", "METHOD_NAMES", "METRIC", "MODE", "Best", "DeviceChoice", "EpochMetrics",
+    "Estimate", "Evaluation", "Figure", "FigureCell", "FigureKind", "Fingerprint", "Latents", "LeaderboardRow",
+    "Method", "PairedDifference", "Precision", "Record", "Retrained", "Round", "RunState", "RunStatus",
+    "SandwichEstimate", "ShareCell", "Split", "TextTable", "TrainingFacts", "TrialStatus", "UntilErrorReport",
+    "bits_per_dim", "bits_text", "details_of", "details_text", "nats_text", "sandwich_beside", "shown_figures",
+    "with_stamp", "without_stamp",
 ]  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from iafsweep.records.base import Record
+from iafsweep.records.beside import details_of, details_text
 from iafsweep.records.bits import bits_per_dim
+from iafsweep.records.latents import Latents
 from iafsweep.records.run import TrainingFacts
 from iafsweep.records.scores import Estimate
 
@@ -27,6 +29,7 @@ class Figure(Record):
         samples: samples an image.
         seeds: of how many seeds it is the mean; None where it is a trial's own.
         dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
+        autoregressive: whether the model's pixels follow each other, given z.
     """
 
     value: float
@@ -38,16 +41,24 @@ class Figure(Record):
     samples: int | None = None
     seeds: int | None = None
     dimensions: int | None = None
+    autoregressive: bool = False
 
     @property
     def bits_per_dim(self) -> float | None:
         """The figure in bits per dimension; None of bits."""
         return bits_per_dim(self.value, self.dimensions)
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What stands beside the figure wherever it is shown."""
+        return details_of(self.bits_per_dim, autoregressive=self.autoregressive)
+
     @staticmethod
     def of(estimate: Estimate) -> Figure:
         """Return an estimate as a figure."""
-        alike = estimate.model_dump(include={"images", "estimator_error", "settings", "samples", "dimensions"})
+        alike = estimate.model_dump(
+            include={"images", "estimator_error", "settings", "samples", "dimensions", "autoregressive"}
+        )
         return Figure(value=estimate.nll, error=estimate.standard_error, untrusted=estimate.untrusted_share, **alike)
 
 
@@ -101,6 +112,8 @@ class LeaderboardRow(Record):
         data: what its figures are measured on, in a line, as ``DataConfig.measured_on`` has it; None where it is not
             known.
         dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
+        autoregressive: whether the model's pixels follow each other, given z.
+        latents: what they carry of the bound at ``best_epoch``; None where the run folder does not tell.
     """
 
     rank: int | None = None
@@ -128,17 +141,14 @@ class LeaderboardRow(Record):
     error: str | None = None
     data: str | None = None
     dimensions: int | None = None
+    autoregressive: bool = False
+    latents: Latents | None = None
 
     @property
     def validation_bits_per_dim(self) -> float | None:
         """The validation bound in bits per dimension; None of bits."""
         bound = self.validation_negative_elbo
         return None if bound is None else bits_per_dim(bound, self.dimensions)
-
-
-def bits_detail(bits: float | None) -> tuple[str, ...]:
-    """Return bits per dimension as a detail of a cell; none of images that are bits."""
-    return () if bits is None else (f"{bits:.3f} bits/dim",)
 
 
 class FigureCell(Record):
@@ -166,7 +176,7 @@ class FigureCell(Record):
             f"{self.value:.2f}",
             "" if self.error is None else f" ± {self.error:.2f}",
             f", {self.untrusted:.0%} untrusted" if self.untrusted else "",
-            f" ({', '.join(self.details)})" if self.details else "",
+            details_text(self.details),
         )
 
 

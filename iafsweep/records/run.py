@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from iafsweep.records.base import Record
+from iafsweep.records.latents import Latents
 from iafsweep.records.scores import Fingerprint, Split
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -56,6 +57,13 @@ class EpochMetrics(Record):
     active_units: int | None = None
     gradient_norm: float | None = None
     clipped_share: float | None = None
+
+    @property
+    def latents(self) -> Latents:
+        """What the latent variables carry of the validation bound; without validation images, of the training bound."""
+        if self.validation_kl is None or self.validation_negative_elbo is None:
+            return Latents(kl=self.train_kl, bound=self.train_negative_elbo)
+        return Latents(kl=self.validation_kl, bound=self.validation_negative_elbo, active_units=self.active_units)
 
 
 class Best(Record):

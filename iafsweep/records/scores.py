@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from iafsweep.records.base import Record
+from iafsweep.records.beside import details_of
 from iafsweep.records.bits import bits_per_dim
 
 Method = Literal["negative_elbo", "importance_sampling", "hais"]
@@ -99,6 +100,7 @@ class Estimate(Record):
             figure of some of the images of a shard.
         until_error: how the search for a small error ended; None if there was none.
         dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
+        autoregressive: whether the model's pixels follow each other, given z.
     """
 
     method: Method
@@ -123,11 +125,17 @@ class Estimate(Record):
     seconds: float | None
     until_error: UntilErrorReport | None = None
     dimensions: int | None = None
+    autoregressive: bool = False
 
     @property
     def bits_per_dim(self) -> float | None:
         """The figure in bits per dimension; None of bits."""
         return bits_per_dim(self.nll, self.dimensions)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What stands beside the figure wherever it is shown."""
+        return details_of(self.bits_per_dim, autoregressive=self.autoregressive)
 
     @property
     def made_with(self) -> tuple[object, ...]:
@@ -193,6 +201,7 @@ class SandwichEstimate(Record):
         gradient_evaluations: an image, each way.
         seconds: wall-clock seconds, added up over shards; those of the pilot included.
         dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
+        autoregressive: whether the model's pixels follow each other, given z.
     """
 
     start: Literal["posterior", "prior", "base"]
@@ -211,10 +220,15 @@ class SandwichEstimate(Record):
     gradient_evaluations: int
     seconds: float
     dimensions: int | None = None
+    autoregressive: bool = False
 
     def bits_per_dim(self, bound: float) -> float | None:
         """Return a bound on log p(x) as bits per dimension of the NLL that it bounds; None of bits."""
         return bits_per_dim(-bound, self.dimensions)
+
+    def details(self, bound: float) -> tuple[str, ...]:
+        """Return what stands beside a bound wherever it is shown."""
+        return details_of(self.bits_per_dim(bound), autoregressive=self.autoregressive)
 
     @property
     def made_with(self) -> tuple[object, ...]:
@@ -253,6 +267,8 @@ class PairedDifference(Record):
         second: another.
         difference: mean NLL of the first minus that of the second, nats per image; negative: the first is better.
         standard_error: its standard error over images.
+        first_autoregressive: whether the decoder of the first is autoregressive.
+        second_autoregressive: whether that of the second is.
     """
 
     method: Method
@@ -263,6 +279,8 @@ class PairedDifference(Record):
     second: str
     difference: float
     standard_error: float
+    first_autoregressive: bool = False
+    second_autoregressive: bool = False
 
 
 class Evaluation(Record):
@@ -285,3 +303,10 @@ class Evaluation(Record):
     estimates: tuple[Estimate, ...]
     sandwiches: tuple[SandwichEstimate, ...] = ()
     checkpoint_digest: str | None = None
+
+    @property
+    def autoregressive(self) -> bool:
+        """Whether the model's pixels follow each other, given z."""
+        return any(each.autoregressive for each in self.estimates) or any(
+            each.autoregressive for each in self.sandwiches
+        )

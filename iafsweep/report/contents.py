@@ -1,6 +1,6 @@
 """All that a page says of a sweep, as one record: Python decides what is said, the page's script how it is drawn."""
 
-from iafsweep.records import FigureCell, PairedDifference, Record, TextTable, TrialStatus
+from iafsweep.records import FigureCell, Latents, PairedDifference, Record, TextTable, TrialStatus
 from iafsweep.records.trust import Level
 
 Value = bool | int | float | str | None
@@ -46,6 +46,8 @@ class Tried(Record):
         seed: of training.
         pareto: whether it is on the front of bound and seconds of an epoch.
         error: one line that says what went wrong.
+        decoder: ``autoregressive decoder`` if it has one.
+        latents: what they carry of the bound in the best epoch.
     """
 
     trial: str
@@ -62,6 +64,8 @@ class Tried(Record):
     seed: int | None
     pareto: bool | None
     error: str | None
+    decoder: str | None = None
+    latents: Latents | None = None
 
 
 class Shares(Record):
@@ -84,10 +88,15 @@ class Shares(Record):
 
 
 class Pictures(Record):
-    """What a trial draws, as data URIs; None where there is none on disk."""
+    """What a trial draws, as data URIs; None where there is none on disk.
+
+    ``samples_how`` and ``reconstructions_how`` say what they show, where that is not what others show.
+    """
 
     samples: str | None
     reconstructions: str | None
+    samples_how: str = ""
+    reconstructions_how: str = ""
 
 
 class Judged(Record):

@@ -79,7 +79,8 @@ def best_epochs(rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[E
         rows: the trials, the best first.
         metrics: the epochs of each by its name.
     """
-    header = ("trial", "epoch", "reconstruction", "KL", "active units", "gradient norm", "clipped steps", "step size")
+    header = ("trial", "epoch", "reconstruction", "KL", "share of the bound", "active units",
+              "gradient norm", "clipped steps", "step size")  # fmt: skip
     found = [(row, each) for row in rows for each in metrics.get(row.trial, []) if each.epoch == row.best_epoch]
     cells = [
         (
@@ -87,6 +88,7 @@ def best_epochs(rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[E
             str(each.epoch),
             _cell(each.validation_reconstruction, ".2f"),
             _cell(each.validation_kl, ".2f"),
+            _cell(None if each.validation_kl is None else each.latents.share, ".0%"),
             _cell(each.active_units, "d"),
             _cell(each.gradient_norm, ".3g"),
             _cell(each.clipped_share, ".0%"),

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from iafsweep.config import RunConfig
 from iafsweep.leaderboard import doubts, leaderboard_table, ranked
-from iafsweep.records import FigureCell, LeaderboardRow
+from iafsweep.records import AUTOREGRESSIVE, FigureCell, LeaderboardRow
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 from iafsweep.report import words
 from iafsweep.report.contents import Contents, Searched, Tried, Value
@@ -165,6 +165,8 @@ def _tried(row: LeaderboardRow, parameters: Sequence[Searched], cells: Sequence[
         seed=row.seed,
         pareto=row.pareto or None,
         error=row.error,
+        decoder=AUTOREGRESSIVE if row.autoregressive else None,
+        latents=row.latents,
     )
 
 

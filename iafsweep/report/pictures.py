@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from iafsweep.records import LeaderboardRow
+from iafsweep.records import AUTOREGRESSIVE, LeaderboardRow
 from iafsweep.report.contents import Pictures
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -17,6 +17,11 @@ MOST_TRIALS = 16
 _BYTES_IN_ALL = 1_200_000
 _MOST_PIXELS = 2_000_000
 _MOST_BYTES = 4_000_000
+_AUTOREGRESSIVE = {
+    "samples_how": f"{AUTOREGRESSIVE}, drawn pixel by pixel",
+    "reconstructions_how": f"{AUTOREGRESSIVE}; an input, a draw given its latent variables, and the most probable "
+    "value of each pixel given these and the input's own earlier pixels",
+}
 
 
 def best_pictures(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> dict[str, Pictures]:
@@ -35,7 +40,8 @@ def best_pictures(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems:
         run = RunFolder(folder.trial(row.trial))
         samples, reconstructions = (data_uri(path, problems) for path in (run.samples, run.reconstructions))
         if samples or reconstructions:
-            found[row.trial] = Pictures(samples=samples, reconstructions=reconstructions)
+            how = _AUTOREGRESSIVE if row.autoregressive else {}
+            found[row.trial] = Pictures(samples=samples, reconstructions=reconstructions, **how)
             size += len(samples or "") + len(reconstructions or "")
     return found
 

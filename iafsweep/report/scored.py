@@ -14,10 +14,9 @@ from iafsweep.records import (
     PairedDifference,
     ShareCell,
     TextTable,
-    bits_detail,
     shown_figures,
 )
-from iafsweep.results.comparison import compare_images
+from iafsweep.results.comparison import compare_images, told_apart
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.texts import readable_settings
@@ -64,8 +63,8 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
             each.start,
             each.settings,
             f"{each.images:,}",
-            FigureCell(value=each.lower, error=each.lower_error, details=bits_detail(each.bits_per_dim(each.lower))),
-            FigureCell(value=each.upper, error=each.upper_error, details=bits_detail(each.bits_per_dim(each.upper))),
+            FigureCell(value=each.lower, error=each.lower_error, details=each.details(each.lower)),
+            FigureCell(value=each.upper, error=each.upper_error, details=each.details(each.upper)),
             FigureCell(value=each.gap, error=each.gap_error),
             ShareCell(untrusted=each.untrusted_share),
             share(each.acceptance_rate),
@@ -89,8 +88,9 @@ def paired(folder: SweepFolder, evaluations: Mapping[str, Evaluation]) -> tuple[
         except (OSError, ValueError):
             continue
     tables = {trial: table for trial, table in tables.items() if "settings" in table}
+    autoregressive = {trial for trial, found in evaluations.items() if found.autoregressive}
     found = tuple(
-        difference
+        told_apart(difference, autoregressive)
         for first, second in combinations(tables, 2)
         for difference in compare_images(tables[first], tables[second], first, second).differences
         if difference.split == "test"
@@ -127,7 +127,7 @@ def _estimate_cells(trial: str, each: Estimate) -> tuple[str | FigureCell | Shar
         METHODS[each.method],
         readable_settings(each.settings),
         f"{each.images:,}",
-        FigureCell(value=each.nll, error=each.standard_error, details=bits_detail(each.bits_per_dim)),
+        FigureCell(value=each.nll, error=each.standard_error, details=each.details),
         "–" if each.untrusted_share is None else ShareCell(untrusted=each.untrusted_share),
         number(each.pareto_k),
         number(each.log_weight_variance),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from iafsweep.records import Estimate, Evaluation, Figure, LeaderboardRow
+from iafsweep.records import Estimate, Evaluation, Figure, LeaderboardRow, details_of
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNEVEN
 from iafsweep.report.contents import Judged, Tile
 from iafsweep.report.scored import METHODS, MOST_TRIALS, nats_note, number, test_estimates
@@ -78,11 +78,16 @@ def why_no_best(rows: Sequence[LeaderboardRow]) -> Judged:
 def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[str]) -> list[Tile]:
     """Return the figures of the best trial with what each rests on."""
     bound = (
-        *_bits(best.validation_bits_per_dim),
+        *details_of(best.validation_bits_per_dim, autoregressive=best.autoregressive),
         f"{best.validation_images or 0:,} images",
         f"epoch {best.best_epoch} of {best.epochs}",
     )
     found = [Tile(label="validation −ELBO", value=number(best.validation_negative_elbo), foot=bound)]
+    if best.autoregressive and best.latents is not None:
+        active = best.latents.active_units
+        known = () if active is None else (f"{active:,} active units",)
+        foot = (f"{best.latents.share:.0%} of the bound", *known)
+        found.append(Tile(label="KL of the latent variables", value=number(best.latents.kl), foot=foot))
     estimates = {} if evaluation is None else test_estimates(evaluation, show)
     beside = best.nll_importance_sampling_on_hais_images
     found += [
@@ -95,7 +100,7 @@ def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[st
     sampled = None if best.retrained is None else best.retrained.nll_importance_sampling
     if sampled is not None:
         foot = (
-            *_bits(sampled.bits_per_dim),
+            *sampled.details,
             f"mean over {sampled.seeds} seeds, ± one seed's standard deviation",
             f"{sampled.images or 0:,} images",
             f"{sampled.samples or 0:,} samples",
@@ -105,14 +110,9 @@ def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[st
     return found
 
 
-def _bits(bits_per_dim: float | None) -> list[str]:
-    """Bits per dimension, for the foot of a tile; nothing of images that are bits."""
-    return [] if bits_per_dim is None else [f"{bits_per_dim:.3f} bits/dim"]
-
-
 def _estimate_tile(name: str, estimate: Estimate, sampled: Figure | None) -> Tile:
     """A figure; with that of importance sampling on the very same images, where there is one to compare it with."""
-    foot = [*_bits(estimate.bits_per_dim), f"{estimate.images:,} images", readable_settings(estimate.settings)]
+    foot = [*estimate.details, f"{estimate.images:,} images", readable_settings(estimate.settings)]
     if sampled is not None:
         foot.append(f"IS on the same: {number(sampled.value)}")
     return Tile(

@@ -1,6 +1,7 @@
 """Two models compared image by image, from their tables of figures of each image."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -66,6 +67,14 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame, first_name: str, s
         if not set(one[method, split]) & set(other[method, split])
     )
     return Comparison(tuple(found), left_out)
+
+
+def told_apart(difference: PairedDifference, autoregressive: Collection[str]) -> PairedDifference:
+    """Return a difference that says which of its models have an autoregressive decoder, given the names of those."""
+    names = {"first": difference.first, "second": difference.second}
+    return difference.model_copy(
+        update={f"{each}_autoregressive": name in autoregressive for each, name in names.items()}
+    )
 
 
 def _settings(table: pd.DataFrame) -> dict[tuple[Method, Split], list[str]]:

@@ -11,7 +11,16 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config
 from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, count_parameters
-from iafsweep.records import FIGURE_NAMES, EpochMetrics, Estimate, Evaluation, SandwichEstimate, bits_text
+from iafsweep.records import (
+    AUTOREGRESSIVE,
+    FIGURE_NAMES,
+    EpochMetrics,
+    Estimate,
+    Evaluation,
+    SandwichEstimate,
+    details_of,
+    details_text,
+)
 from iafsweep.records.trust import TRUSTED_SHARE, UNEVEN
 from iafsweep.results.model_folder import Origin, card_of, weights_of, write_weights
 from iafsweep.run_files.run_folder import RunFolder, new_folder
@@ -113,9 +122,10 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
     prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
     (channels, height, width), levels = config.image_format
     kind = "binarised images" if config.image_format.dimensions is None else f"images of {levels} levels"
+    head = f" with an autoregressive head (`{model.decoder.autoregressive.kind}`)" * model.decoder.is_autoregressive
     return [
         f"A variational autoencoder of {kind}, {channels} x {height} x {width}: `{model.encoder.kind}` encoder, "
-        f"`{model.decoder.kind}` decoder, {model.latent_size} latent variables with the prior {prior}, "
+        f"`{model.decoder.kind}` decoder{head}, {model.latent_size} latent variables with the prior {prior}, "
         f"`{config.likelihood}` likelihood. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` "
         f"has every field."
     ]
@@ -123,6 +133,7 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
 
 def _use(config: RunConfig) -> list[str]:
     shape = ", ".join(str(size) for size in config.image_format.shape)
+    shown = "drawn pixel by pixel" if config.model.decoder.is_autoregressive else "means of their pixels"
     there = ', images="images.npz"' if config.data.source == "file" else ""
     return [
         "## Use",
@@ -131,7 +142,7 @@ def _use(config: RunConfig) -> list[str]:
         "import iafsweep",
         "",
         'run = iafsweep.load_run(".")  # this folder; no code from it is run',
-        f"run.model.sample(64)  # new images, means of their pixels from 0 to 1, [64, {shape}]",
+        f"run.model.sample(64)  # new images, {shown} from 0 to 1, [64, {shape}]",
         f'run.log_likelihood(run.images("test", 100{there}))  # nats an image, by importance sampling',
         "```",
     ]
@@ -144,10 +155,13 @@ def _figures(
     lines += ["| figure | images | nats | estimator's own error | untrusted | settings |", "|---|---|---|---|---|---|"]
     last = next((row for row in epochs if row.epoch == origin.epoch), None)
     if last is not None and (bound := last.validation_negative_elbo) is not None:
-        shown = f"{bound:.2f}{bits_text(last.validation_bits_per_dim)}"
+        details = details_of(last.validation_bits_per_dim, autoregressive=config.model.decoder.is_autoregressive)
+        shown = f"{bound:.2f}{details_text(details)}"
         lines.append(f"| negative ELBO in training | validation | {shown} | | | 1 sample, epoch {origin.epoch} |")
     estimates = () if evaluation is None else evaluation.estimates
     lines += [_row(each) for each in estimates]
+    if config.model.decoder.is_autoregressive:
+        lines += ["", *_latents(last)]
     if evaluation is None:
         return [
             *lines,
@@ -157,12 +171,18 @@ def _figures(
     return [*lines, "", *_measured(evaluation, config), *(_sandwich(each) for each in evaluation.sandwiches)]
 
 
+def _latents(last: EpochMetrics | None) -> list[str]:
+    """What to know of figures of an autoregressive decoder."""
+    carried = "" if last is None else f" At the epoch scored the latent variables carry {last.latents}."
+    return [f"{AUTOREGRESSIVE.capitalize()}: no match for figures of models without one.{carried}"]
+
+
 def _row(each: Estimate) -> str:
     error = "" if each.estimator_error is None else f"{each.estimator_error:.3f}"
     untrusted = "" if each.untrusted_share is None else f"{each.untrusted_share:.0%}"
     return (
         f"| {FIGURE_NAMES[each.method]} | {each.split} {each.images:,} | {each.nll:.2f} ± {each.standard_error:.2f}"
-        f"{bits_text(each.bits_per_dim)} | {error} | {untrusted} | {_plain(readable_settings(each.settings))} |"
+        f"{details_text(each.details)} | {error} | {untrusted} | {_plain(readable_settings(each.settings))} |"
     )
 
 
@@ -195,8 +215,8 @@ def _sandwich(each: SandwichEstimate) -> str:
     return (
         f"- On {each.images:,} images simulated from the model (start {each.start}, {_plain(each.settings)}), mean "
         f"log p(x) is bounded, in expectation, by {each.lower:.2f} ± {each.lower_error:.2f}"
-        f"{bits_text(each.bits_per_dim(each.lower))} from below and {each.upper:.2f} ± {each.upper_error:.2f}"
-        f"{bits_text(each.bits_per_dim(each.upper))} from above: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
+        f"{details_text(each.details(each.lower))} from below and {each.upper:.2f} ± {each.upper_error:.2f}"
+        f"{details_text(each.details(each.upper))} from above: gap {each.gap:.2f} ± {each.gap_error:.2f} nats, "
         f"{each.untrusted_share:.0%} untrusted."
     )
 

@@ -103,11 +103,13 @@ def _of_epochs(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
         return {}
     seconds = usual_seconds(epochs)
     cost = {} if seconds is None else {"seconds_per_epoch": seconds}
-    return cost | {"train_negative_elbo": _training_bound(epochs, row.best_epoch)}
+    return cost | _at_best(epochs, row.best_epoch)
 
 
-def _training_bound(epochs: Sequence[EpochMetrics], epoch: int | None) -> float | None:
-    return next((each.train_negative_elbo for each in epochs if each.epoch == epoch), None)
+def _at_best(epochs: Sequence[EpochMetrics], epoch: int | None) -> dict[str, object]:
+    """Training bound and what the latent variables carry at an epoch; nothing without it."""
+    found = next((each for each in epochs if each.epoch == epoch), None)
+    return {} if found is None else {"train_negative_elbo": found.train_negative_elbo, "latents": found.latents}
 
 
 def _refuse_unknown_settings(evaluations: Iterable[Evaluation], show: Sequence[str]) -> None:
@@ -167,10 +169,10 @@ def _as_it_stands(
             "best_epoch": best_epoch,
             "validation_negative_elbo": bound,
             "validation_images": None if bound is None else space.base.data.held_out,
-            "train_negative_elbo": _training_bound(epochs, best_epoch),
             "settling": settling_at(space, row.parameters, best_epoch),
             "training": TrainingFacts(seconds=sum(each.seconds for each in epochs)) if epochs else None,
         }
+        | _at_best(epochs, best_epoch)
     )
 
 
@@ -205,7 +207,13 @@ def _test_figures(evaluation: Evaluation, show: Sequence[str] = ()) -> dict[str,
     beside = shown_figures(alike, show).get(("importance_sampling", "test"))
     gap = None
     if (found := sandwich_beside(hais, evaluation.sandwiches)) is not None:
-        gap = Figure(value=found.gap, error=found.gap_error, images=found.images, settings=found.hais_settings)
+        gap = Figure(
+            value=found.gap,
+            error=found.gap_error,
+            images=found.images,
+            settings=found.hais_settings,
+            autoregressive=found.autoregressive,
+        )
     return {
         "test_negative_elbo": figures.get("negative_elbo"),
         "nll_importance_sampling": figures.get("importance_sampling"),
@@ -226,6 +234,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
     data = space.base.data
     found = trial.candidate(space) if trial.afresh else None
     seed = proposed.seed if found is None else found.config.training.seed
+    autoregressive = space.is_autoregressive(proposed.parameters)
     if end is None:
         status: TrialStatus = "interrupted" if trial.starts else "pending"
         return LeaderboardRow(
@@ -235,6 +244,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
             seed=seed,
             data=data.measured_on,
             dimensions=data.image_format.dimensions,
+            autoregressive=autoregressive,
         )
     return LeaderboardRow(
         trial=trial.trial,
@@ -253,6 +263,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
         error=end.error.strip().splitlines()[-1] if end.error.strip() else None,
         data=data.measured_on,
         dimensions=data.image_format.dimensions,
+        autoregressive=autoregressive,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iafsweep.config import FlowConfig, RunConfig
+from iafsweep.config.family import FamilyConfig
 from iafsweep.config.meaning import identity
 from iafsweep.config.model import SylvesterConfig
 from iafsweep.errors import ConfigError
@@ -125,10 +126,12 @@ def _data(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
-    model = config.model
+    model, head = config.model, values["decoder"].get("autoregressive", {})
     for part, kind in {"encoder": model.encoder.kind, "decoder": model.decoder.kind}.items():
         kept = {name: value for name, value in values[part].items() if not isinstance(value, dict)}
         values[part] = kept | {kind: values[part].get(kind, {})}
+    if model.decoder.is_autoregressive:
+        values["decoder"]["autoregressive"] = _used(model.decoder.autoregressive, head)
     sizes = values.pop("likelihood", {})
     if (likelihood := config.likelihood) != "bernoulli":
         values["likelihood"] = {"kind": likelihood, likelihood: sizes.get(likelihood, {})}
@@ -137,8 +140,7 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     else:
         values["flow"] = _flow(model.flow, values["flow"])
     if "prior" in values:
-        idle = model.prior.family.members.keys() - {model.prior.kind}
-        values["prior"] = {name: value for name, value in values["prior"].items() if name not in idle}
+        values["prior"] = _used(model.prior, values["prior"])
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
     if not model.takes_batch_norm and model.normalisation == "none":
@@ -146,6 +148,12 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     if model.normalisation != "batch_norm":
         values["flow"].get("made", {}).pop("batch_norm", None)
     return {name: value for name, value in values.items() if value != {}}
+
+
+def _used(config: FamilyConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a family's table without those of the kinds that are not chosen."""
+    idle = config.family.members.keys() - {config.kind}
+    return {name: value for name, value in values.items() if name not in idle}
 
 
 def _flow(flow: FlowConfig, values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from iafsweep.config import RunConfig, get_path
+from iafsweep.config import HEADS, RunConfig, get_path
 from iafsweep.config.files import build_config, with_values
 from iafsweep.config.problems import UNSET, nearest
 from iafsweep.config.sweep import NEW_SWEEPS, Procedure, SweepConfig
@@ -99,6 +99,10 @@ class SearchSpace:
         for path in values:
             self.parameter(path)
         return self._walk(lambda parameter: values.get(parameter.path))
+
+    def is_autoregressive(self, values: Mapping[str, Scalar]) -> bool:
+        """Whether the decoder of a trial with these values is autoregressive."""
+        return bool(values.get(HEADS.path, get_path(self.base, HEADS.path)) != "off")
 
     def missing(self, values: Mapping[str, Scalar]) -> list[str]:
         """Return the parameters that are active with ``values`` and have none."""

@@ -75,7 +75,7 @@ def _tiles(shape: tuple[int, int, int]) -> int:
 
 
 def sample_grid(model: VAE, device: torch.device, seed: int) -> Tensor:
-    """Return a grid of new images (means of their pixels) from the prior through the trained decoder, [C, H, W]."""
+    """Return a grid of new images from the prior through the trained decoder, as `VAE.sample` shows them, [C, H, W]."""
     with eval_mode(model):
         return data_grid(model.sample(_tiles(model.image_shape), generator(device, seed, "samples")))
 
@@ -83,18 +83,25 @@ def sample_grid(model: VAE, device: torch.device, seed: int) -> Tensor:
 def reconstruction_grid(model: VAE, images: Tensor, seed: int) -> Tensor:
     """Return a grid of inputs, each with its reconstruction to its right, [C, H, W].
 
+    Where the decoder is autoregressive that is a draw, and to its right stands the most probable value of each pixel
+    given the latent variables and the input's own earlier pixels; so a third of the inputs are left out.
+
     Args:
         model: the autoencoder.
         images: the inputs as the model sees them, float [N, C, H, W].
         seed: seed of the posterior samples.
     """
+    ways, columns = [model.reconstruct], _ROW
+    if model.likelihood.is_autoregressive:
+        ways, columns = [model.reconstruct, model.predict], _ROW - 1
+        images = images[: max(columns // 3, len(images) * 2 // 3)]
     with eval_mode(model):
-        means = model.reconstruct(images, generator(images.device, seed, "reconstructions"))
-    return data_grid(torch.stack([images / (model.image.levels - 1), means], dim=1).flatten(0, 1))
+        shown = [way(images, generator(images.device, seed, "reconstructions")) for way in ways]
+    return data_grid(torch.stack([images / (model.image.levels - 1), *shown], dim=1).flatten(0, 1), columns)
 
 
-def data_grid(images: Tensor) -> Tensor:
-    """Return a grid of images [N, C, H, W] of shares from 0 to 1, ten in a row, [C, H', W'].
+def data_grid(images: Tensor, columns: int = _ROW) -> Tensor:
+    """Return a grid of images [N, C, H, W] of shares from 0 to 1, ten or so in a row, [C, H', W'].
 
     Three channels are colours and one is grey; of other numbers the mean is shown, as grey.
     """
@@ -102,7 +109,7 @@ def data_grid(images: Tensor) -> Tensor:
 
     if images.shape[1] not in _SHOWN_CHANNELS:
         images = images.mean(1, keepdim=True)
-    grid: Tensor = make_grid(images.float().cpu(), nrow=_ROW, padding=2, pad_value=0.5)
+    grid: Tensor = make_grid(images.float().cpu(), nrow=columns, padding=2, pad_value=0.5)
     # torchvision repeats the channel of grey images three times, which would all be compressed.
     return grid[: images.shape[1]]
 

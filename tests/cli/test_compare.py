@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from iafsweep.cli import sweep
-from iafsweep.cli.commands.reading.compare import compare_trials
+from iafsweep.cli.commands.reading.compare import compare_trials, differences_table
 from iafsweep.cli.commands.reading.export_model import export_trial
 from iafsweep.errors import SweepError, UserError
+from iafsweep.records import PairedDifference
 from iafsweep.training import RunFolder
 from tests.finished import finish_sweep
 from tests.report.sweeps import SweepMaker, driver_at_work
@@ -96,6 +97,19 @@ def test_damaged_figures_of_a_trial_are_named_beside_the_comparison(folder):
     assert whence.startswith("Differences come from per_image.parquet")
     assert whence.endswith("Of the figures that only the leaderboard shows:")
     assert problem.startswith("the test figures of t0001 are left out")
+
+
+def test_a_trial_with_an_autoregressive_decoder_is_called_so_in_every_row():
+    said = {"method": "hais", "split": "test", "settings": "prior 3x2x1", "images": 5, "second": "t0001"}
+    differences = tuple(
+        PairedDifference(first=name, difference=1.0, standard_error=0.5, first_autoregressive=name == "t0002", **said)
+        for name in ("t0002", "t0003")
+    )
+    table = differences_table(differences, "t0001")
+    assert [cells[0] for cells in table.texts] == ["t0002 (autoregressive decoder)", "t0003"]
+    assert "nats more than t0001" in table.header
+    turned = [each.model_copy(update={"second_autoregressive": True}) for each in differences]
+    assert "nats more than t0001 (autoregressive decoder)" in differences_table(tuple(turned), "t0001").header
 
 
 def test_too_few_trials_are_refused_with_what_helps(tmp_path):

@@ -72,6 +72,12 @@ VAMP = {
 }
 LEVELS = {"data.binarisation": "none", "model.likelihood.kind": "discretised_logistic"}
 MIXTURE = LEVELS | {"model.likelihood.kind": "discretised_logistic_mixture"}
+HEAD = {
+    "model.decoder.autoregressive.kind": "pixelcnn",
+    "model.decoder.autoregressive.pixelcnn.layers": 1,
+    "model.decoder.autoregressive.pixelcnn.maps": 2,
+    "model.decoder.autoregressive.pixelcnn.features": 1,
+}
 LINEAR = {"model.flow.made.context_mode": "linear"}
 # One epoch of two large steps: the next one makes it worse, so that the last epoch is not the best.
 WORSENS = {"data.validation_images": 100, "training.batch_size": 4950, "training.learning_rate": 0.5}
@@ -121,6 +127,11 @@ CHANGES = {
     "model.decoder.resnet.maps": Change(RESNETS, 3, "model"),
     "model.decoder.gated_conv.maps": Change(GATED, 3, "model"),
     "model.decoder.mlp.hidden_sizes": Change({}, [6], "model"),
+    "model.decoder.autoregressive.kind": Change({}, "pixelcnn", "model"),
+    "model.decoder.autoregressive.pixelcnn.layers": Change(HEAD, 2, "model"),
+    "model.decoder.autoregressive.pixelcnn.maps": Change(HEAD, 3, "model"),
+    "model.decoder.autoregressive.pixelcnn.kernel": Change(HEAD, 3, "model"),
+    "model.decoder.autoregressive.pixelcnn.features": Change(HEAD, 2, "model"),
     "model.flow.kind": Change({}, "planar", "model"),
     "model.flow.depth": Change({}, 2, "model"),
     "model.flow.gated": Change({}, False, "model"),

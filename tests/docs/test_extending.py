@@ -211,6 +211,7 @@ import torch
 from torch import nn
 from iafsweep.config import FlowMember, Member, MemberConfig
 from iafsweep.models.flows.steps import FlowStep
+from iafsweep.models.heads.base import Head
 from iafsweep.models.priors.base import FlowPrior
 
 class WideConfig(MemberConfig):
@@ -244,6 +245,15 @@ class ScalingStep(FlowStep):
     def push_score(self, z, context, score):
         return score * (-self.scale(context).tanh()).exp()
 
+class PassedOnConfig(MemberConfig):
+    times: int = 1
+
+class PassedOn(Head):
+    @classmethod
+    def from_config(cls, config, pixel):
+        assert config.section(PassedOnConfig).times == 3
+        return pixel
+
 def ordered(space):
     from iafsweep.sweep.samplers.sequences import SequenceProposer, distinct
     return SequenceProposer(distinct(space, reversed(list(space.grid()))))
@@ -254,6 +264,7 @@ class First:
         return epoch == 2 and value > 100
 
 MEMBERS = {
+    "model.decoder.autoregressive.kind": {"passed_on": Member("other_families:PassedOn", PassedOnConfig)},
     "model.prior.kind": {"wide": Member("other_families:WidePrior", WideConfig)},
     "model.flow.kind": {"scaling": FlowMember("other_families:ScalingStep", pushes_scores=True)},
     "sweep.sampler": {"ordered": Member("other_families:ordered")},
@@ -273,6 +284,7 @@ from iafsweep.sweep.storage.events import Header
 from iafsweep.sweep.storage.state import replay
 
 sets = ["data.source=mnist_mini", "model.latent_size=4", "model.prior.kind=wide", "model.prior.wide.log_width=1.0",
+        "model.decoder.autoregressive.kind=passed_on", "model.decoder.autoregressive.passed_on.times=3",
         "model.flow.kind=scaling", "model.flow.depth=2", "model.encoder.kind=mlp", "model.decoder.kind=mlp"]
 iafsweep.load_plugin("other_families")
 config = iafsweep.load_config("reference", [*sets, "training.objective=stl"])

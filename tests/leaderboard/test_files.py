@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from iafsweep.leaderboard import leaderboard_frame, leaderboard_table, markdown_table, write_csv, write_markdown
-from iafsweep.records import Figure, LeaderboardRow, TextTable, TrainingFacts
+from iafsweep.records import Figure, Latents, LeaderboardRow, Retrained, TextTable, TrainingFacts
 
 PARAMETERS = (
     "model.flow.depth",
@@ -79,7 +79,8 @@ COLUMNS = """
     hais_gap_images hais_gap_settings parameters seconds_per_epoch precision compiled compile_seconds pareto
     seconds gpu_seconds seed checkpoint error validation_bits_per_dim test_negative_elbo_bits_per_dim
     nll_importance_sampling_bits_per_dim nll_hais_bits_per_dim retrained_test_negative_elbo_bits_per_dim
-    retrained_nll_importance_sampling_bits_per_dim retrained_nll_hais_bits_per_dim
+    retrained_nll_importance_sampling_bits_per_dim retrained_nll_hais_bits_per_dim autoregressive_decoder kl
+    latent_share active_units
 """.split()
 """Those of ``leaderboard.csv`` that no searched parameter has; users' scripts rely on them."""
 
@@ -118,6 +119,30 @@ def test_bits_per_dimension_stand_beside_nats_of_images_that_are_not_bits(tmp_pa
     assert found["nll_importance_sampling_bits_per_dim"] == ""
     table = leaderboard_table([row])
     assert {"6600.00 (3.100 bits/dim)", "6543.21 ± 1.00 (3.073 bits/dim)"} <= set(table.texts[0])
+
+
+def test_an_autoregressive_decoder_stands_beside_its_figures_and_what_its_latent_variables_carry(tmp_path):
+    latents = Latents(kl=4.0, bound=80.0, active_units=3)
+    figure = Figure(value=79.0, error=0.5, images=10, autoregressive=True)
+    row = LeaderboardRow(
+        trial="t0001", status="completed", validation_negative_elbo=80.0, nll_hais=figure,
+        retrained=Retrained(seeds=2, nll_hais=figure), hais_gap=figure, autoregressive=True, latents=latents,
+    )  # fmt: skip
+    other = LeaderboardRow(trial="t0002", status="completed", validation_negative_elbo=90.0)
+    table = leaderboard_table([row, other])
+    first, second = (dict(zip(table.header, cells, strict=True)) for cells in table.texts)
+    figures = [cell for title, cell in first.items() if "NLL" in title or "ELBO" in title or "gap" in title]
+    assert len(figures) == 4
+    assert all("autoregressive decoder" in cell for cell in figures)
+    assert not any("autoregressive decoder" in cell for cell in second.values())
+    assert first["latent variables"] == "KL 4.00 nats, 5% of the bound, 3 active units"
+    assert any(note.startswith("Autoregressive decoder") for note in table.notes)
+    assert "latent variables" not in leaderboard_table([other]).header
+    write_csv([row, other], tmp_path / "leaderboard.csv")
+    found, plain = read(tmp_path / "leaderboard.csv")
+    told = [found[name] for name in ("autoregressive_decoder", "kl", "latent_share", "active_units")]
+    assert told == ["true", "4.0", "0.05", "3"]
+    assert (plain["autoregressive_decoder"], plain["kl"]) == ("false", "")
 
 
 def test_csv_tells_missing_from_not_finite(tmp_path):

@@ -47,6 +47,17 @@ def inputs():
     return x, torch.randn((4, 3, 5), generator=draws).double()
 
 
+def test_a_folded_head_is_the_same_head():
+    sizes = {"layers": 2, "maps": 3, "kernel": 3, "features": 2}
+    decoder = SIZES["decoder"] | {"autoregressive": {"kind": "pixelcnn", "pixelcnn": sizes}, "kind": "resnet"}
+    values = SIZES | {"decoder": decoder, "normalisation": "weight_norm", "flow": FLOWS["plain"]}
+    model = build_model(ModelConfig.model_validate(values), ImageFormat((1, 8, 8)), seed=0).double().eval()
+    x, z = inputs()
+    assert torch.allclose(folded(model).log_likelihood(x, z), model.log_likelihood(x, z), rtol=1e-12)
+    pictures = [each.sample(2, generator("cpu", 3)) for each in (model, folded(model))]
+    assert torch.equal(*pictures)
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("kind", ["mlp", "resnet", "gated_conv"])
 def test_densities_and_gradients_are_the_same(kind, flow):

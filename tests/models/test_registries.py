@@ -5,14 +5,15 @@ from typing import get_args
 import pytest
 from model_cases import DECODER_CASES, ENCODER_CASES, FLOW_CONFIGS, PRIOR_CASES
 
-from iafsweep.config import DECODERS, ENCODERS, FLOWS, LIKELIHOODS, PRIORS, MadeConfig
+from iafsweep.config import DECODERS, ENCODERS, FLOWS, HEADS, LIKELIHOODS, PRIORS, MadeConfig
 from iafsweep.config.plugins import FAMILIES
 from iafsweep.models import CONTEXT_ENTRIES
 from iafsweep.models.context import ContextEntry
 from iafsweep.models.decoders import Decoder
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.flows import Flow, FlowStep, IdentityFlow, StepwiseFlow, build_flow
-from iafsweep.models.likelihoods import Likelihood
+from iafsweep.models.heads import Head
+from iafsweep.models.likelihoods import Likelihood, PixelLikelihood
 from iafsweep.models.made import ConditionalMade
 from iafsweep.models.priors import Prior
 
@@ -21,7 +22,8 @@ BASES = {
     DECODERS.path: Decoder,
     FLOWS.path: FlowStep,
     PRIORS.path: Prior,
-    LIKELIHOODS.path: Likelihood,
+    LIKELIHOODS.path: PixelLikelihood,
+    HEADS.path: Head,
 }
 
 
@@ -58,7 +60,7 @@ def test_context_entries_are_those_of_the_configuration():
     assert set(CONTEXT_ENTRIES.values()) == set(ContextEntry.__subclasses__())
 
 
-@pytest.mark.parametrize("base", [*BASES.values(), Flow, ContextEntry])
+@pytest.mark.parametrize("base", [*BASES.values(), Flow, ContextEntry, Likelihood])
 def test_members_are_final_and_bases_abstract(base):
     assert all(member.__final__ for member in descendants(base))
     with pytest.raises(TypeError, match="abstract"):

@@ -45,14 +45,14 @@ def test_metrics_that_are_new_become_curves_of_their_own():
     class Later(EpochMetrics):
         effective_rank: float
 
-    known = epoch_metrics(1, 100.0).model_dump() | {"active_units": 12, "gradient_norm": 0.25}
+    known = epoch_metrics(1, 100.0).model_dump() | {"active_units": 12, "gradient_norm": 0.25, "validation_kl": 5.0}
     rows = [LeaderboardRow(trial="t1", status="completed", best_epoch=1)]
     metrics = {"t1": [Later(**known, effective_rank=3.5)]}
     series, curves, _ = learning_curves(rows, metrics)
     assert (series["active_units"], curves["t1"]["active_units"]) == ("active units", (12.0,))
     assert curves["t1"]["gradient_norm"] == (0.25,)
     assert (series["effective_rank"], curves["t1"]["effective_rank"]) == ("effective rank", (3.5,))
-    assert best_epochs(rows, metrics).rows == (("t1", "1", "–", "–", "12", "0.25", "–", "0.001"),)
+    assert best_epochs(rows, metrics).rows == (("t1", "1", "–", "5.00", "5%", "12", "0.25", "–", "0.001"),)
 
 
 def test_images_of_levels_have_bits_per_dimension_too():

@@ -56,6 +56,41 @@ def page_of(folder):
     return Page(write_report(read_sweep(folder), COMMAND).read_text(encoding="utf-8"))
 
 
+def test_an_autoregressive_decoder_is_named_beside_its_figures_pictures_and_differences(tmp_path):
+    maker = SweepMaker(tmp_path / "sweep").began()
+    values = {
+        "model.encoder.kind": "mlp",
+        "model.latent_size": 16,
+        "model.flow.depth": 0,
+        "training.learning_rate": 1e-3,
+    }
+    maker.add(parameters=values | {"model.decoder.autoregressive.kind": "pixelcnn"}, pictures=True)
+    maker.add(parameters=values, pictures=True)
+    maker.score("t0001", "t0002").ended()
+    run = RunFolder(maker.folder.trial("t0001"))
+    found = run.read_evaluation()
+    estimates = tuple(each.model_copy(update={"autoregressive": True}) for each in found.estimates)
+    run.write_evaluation(found.model_copy(update={"estimates": estimates}))
+    contents = contents_of(maker.folder)
+    words = "autoregressive decoder"
+    of = {trial.trial: [each for each in trial.figures if each is not None] for trial in contents.trials}
+    assert len(of["t0001"]) >= 4
+    assert all(words in figure.details for figure in of["t0001"] if figure.error is None or figure.value > 1)
+    assert not any(words in figure.details for figure in of["t0002"])
+    assert words in contents.pictures["t0001"].reconstructions_how
+    assert "own earlier pixels" in contents.pictures["t0001"].reconstructions_how
+    assert not contents.pictures["t0002"].reconstructions_how
+    diagnostics = {row[0]: str(row[4]) for row in contents.diagnostics.rows}
+    assert words in diagnostics["t0001"]
+    assert words not in diagnostics["t0002"]
+    assert any(note.lower().startswith(words) for note in contents.notes)
+    trials = {trial.trial: trial for trial in contents.trials}
+    assert (trials["t0001"].decoder, trials["t0002"].decoder) == (words, None)
+    assert trials["t0001"].latents.kl == trials["t0002"].latents.kl == 1.0
+    if contents.best == "t0001":
+        assert all(words in tile.foot for tile in contents.tiles if "ELBO" in tile.label or "NLL" in tile.label)
+
+
 def test_a_sweep_that_ended(full):
     page = page_of(full)
     best = page.data["best"]

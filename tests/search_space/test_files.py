@@ -378,7 +378,7 @@ def test_quick():
     }
     assert {path: get_path(space.base, path) for path in settings} == settings
     hais = space.base.evaluation.hais
-    assert hais == HaisConfig(enabled=True, images=100, temperatures=160)  # nothing of the reference's prior start is left
+    assert hais == HaisConfig(enabled=True, images=100, temperatures=160)  # not the reference's start
     assert (space.sweep.trials, space.sweep.top) == (8, 2)
     assert space.most_epochs <= 12
     assert space.parameter("model.flow.depth").range.low == 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from iafsweep.config import ImageFormat, TrainingConfig
+from iafsweep.config import DecoderConfig, ImageFormat, TrainingConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.densities import diagonal_normal_log_density, standard_normal_log_density
 from iafsweep.models.flows import Flow, IdentityFlow
@@ -240,6 +240,19 @@ def test_the_score_of_a_posterior_is_the_gradient_of_its_density(name):
 def test_the_objective_begins_at_its_epoch():
     recipe = TrainingConfig(objective="dreg", objective_samples=5, objective_from_epoch=3)
     assert [objective_in(recipe, epoch) for epoch in (0, 2, 3, 9)] == [PLAIN] * 2 + [DREG._replace(samples=5)] * 2
+
+
+@pytest.mark.parametrize("objective", [IWAE, STL, DREG])
+def test_every_objective_reaches_every_weight_of_a_head(objective):
+    config = model_config(flow=FLOW_CONFIGS["planar"])
+    head = {"kind": "pixelcnn", "pixelcnn": {"layers": 2, "maps": 3, "kernel": 3, "features": 2}}
+    decoder = DecoderConfig.model_validate(config.decoder.model_dump() | {"autoregressive": head})
+    model = build_model(config.model_copy(update={"decoder": decoder}), ImageFormat(IMAGE_SHAPE), seed=0)
+    draws = torch.Generator().manual_seed(1)
+    x = torch.randint(0, 2, (6, *IMAGE_SHAPE), generator=draws).float()
+    noise = torch.randn((objective.samples, 6, 4), generator=draws)
+    gradient_of(model, EAGER, objective).backward(Batch(x, noise[0] if len(noise) == 1 else noise), 1.0)
+    assert all(each.grad.isfinite().all() and each.grad.any() for each in model.likelihood.parameters())
 
 
 def compare_captured(objective, precision, tolerance, backend, flow="identity"):

@@ -45,7 +45,7 @@ FLOWS = {
 def model_of(kind, depth=2, flow="iaf", **more):
     values = SMALL | {"flow": SMALL["flow"] | {"depth": depth, "kind": flow} | FLOWS[flow]} | more
     for side in ("encoder", "decoder"):
-        values[side] = SMALL[side] | {"kind": kind}
+        values[side] = values[side] | {"kind": kind}
     return build_model(ModelConfig.model_validate(values), ImageFormat((1, 8, 8)), seed=0)
 
 
@@ -170,7 +170,10 @@ def test_the_step_is_one_graph(kind, computing):
     torch.compiler.reset()
 
 
+HEAD = {"autoregressive": {"kind": "pixelcnn", "pixelcnn": {"layers": 2, "maps": 4, "kernel": 3, "features": 2}}}
 PARTS = {
+    "pixelcnn": {"decoder": SMALL["decoder"] | HEAD},
+    "pixelcnn, weight_norm": {"decoder": SMALL["decoder"] | HEAD, "normalisation": "weight_norm"},
     "weight_norm": {"normalisation": "weight_norm"},
     "none": {"normalisation": "none"},
     "autoregressive": {"prior": {"kind": "autoregressive", "autoregressive": {"width": 6}}},
@@ -181,7 +184,7 @@ PARTS = {
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("computing", [EAGER, LOWERED], ids=lambda each: each.precision)
-def test_with_every_prior_and_normalisation_densities_are_float32(part, computing):
+def test_with_every_prior_head_and_normalisation_densities_are_float32(part, computing):
     batch, model = batches()[0], model_of("mlp", **PARTS[part])
     means = mean_terms(model, computing)(batch.x, batch.noise)
     assert {each.dtype for each in means} == {torch.float32}
@@ -191,7 +194,7 @@ def test_with_every_prior_and_normalisation_densities_are_float32(part, computin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
-def test_with_every_prior_and_normalisation_the_step_is_one_graph(part):
+def test_with_every_prior_head_and_normalisation_the_step_is_one_graph(part):
     batch = batches()[0]
     found = torch._dynamo.explain(mean_terms(model_of("mlp", **PARTS[part]), EAGER))(batch.x, batch.noise)
     assert (found.graph_count, found.graph_break_count) == (1, 0)
@@ -200,7 +203,7 @@ def test_with_every_prior_and_normalisation_the_step_is_one_graph(part):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
-def test_with_every_prior_and_normalisation_a_captured_step_equals_the_eager_one(monkeypatch, part):
+def test_with_every_prior_head_and_normalisation_a_captured_step_equals_the_eager_one(monkeypatch, part):
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
     compare_compiled("mlp", "float32", 1e-5, **PARTS[part])
     torch.compiler.reset()

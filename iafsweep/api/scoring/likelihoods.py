@@ -15,12 +15,11 @@ from iafsweep.estimators.log_weights import LogWeightStatistics, LogWeightSummar
 from iafsweep.estimators.noise import NoiseBlocks
 from iafsweep.evaluation.bridges import BRIDGES, encode
 from iafsweep.evaluation.memory import halving_rows
-from iafsweep.evaluation.scoring import noise_blocks, rows_with_gradient, schedule, tune
+from iafsweep.evaluation.scoring import noise_blocks, rows_with_gradient, rows_without_gradient, schedule, tune
 from iafsweep.models import VAE, folded
 from iafsweep.models.precision import full_precision
 
 _IMAGES_AT_A_TIME = 100
-_ROWS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ def sampled(model: VAE, x: Tensor, samples: int, seed: int) -> LogLikelihoods:
             bridge = BRIDGES["posterior"](ready, part, encode(ready, part))
             return importance_sampling(bridge, samples, noise.open(), rows_per_chunk=rows)
 
-        return halving_rows(sample, _ROWS, len(part)).summary()
+        return halving_rows(sample, rows_without_gradient(ready), len(part)).summary()
 
     found = _by_parts(x, lambda places: noise_blocks(seed, "log_likelihood", "", 0, places), score)
     return _gathered(found, f"{samples} sample{'' if samples == 1 else 's'}", None, [])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from iafsweep.config import ImageFormat, LikelihoodConfig
-from iafsweep.models.likelihoods.base import Likelihood, centred
+from iafsweep.models.likelihoods.base import Likelihood, PixelLikelihood, centred
 
 
-def build_likelihood(config: LikelihoodConfig, image: ImageFormat) -> Likelihood:
+def build_likelihood(config: LikelihoodConfig, image: ImageFormat) -> PixelLikelihood:
     """Make the likelihood that ``config.kind`` names, or the one that is the default for images of this format.
 
     Raises:
         PluginError: its plugin is not loaded.
         ValueError: it is no likelihood of images of this format.
     """
-    member: type[Likelihood] = config.family.load(config.resolved(image))
+    member: type[PixelLikelihood] = config.family.load(config.resolved(image))
     return member.from_config(config, image)
 
 
-__all__ = ["Likelihood", "build_likelihood", "centred"]
+__all__ = ["Likelihood", "PixelLikelihood", "build_likelihood", "centred"]

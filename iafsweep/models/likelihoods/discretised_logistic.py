@@ -9,21 +9,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iafsweep.config import ImageFormat, LikelihoodConfig
-from iafsweep.models.likelihoods.base import Likelihood, centred, uniform
+from iafsweep.models.likelihoods.base import PixelLikelihood, centred
+from iafsweep.models.passes import Passes
 
 MOST_LOG_SCALE = 7.0
 """Logarithms of scales are kept within 7 of 0: that of a logistic far narrower than a bin, and of one that is flat."""
 
 
 @final
-class DiscretisedLogistic(Likelihood):
+class DiscretisedLogistic(PixelLikelihood):
     """``p(x = l) = F(l + 1/2) - F(l - 1/2)``, F of a logistic with a mean and a scale for each value.
 
     Maps: the means of all channels, then the logarithms of their scales; levels are scaled to [-1, 1].
     """
 
     def __init__(self, image: ImageFormat) -> None:
-        super().__init__(image, 2 * image.shape[0])
+        super().__init__(image, 2 * tuple(range(image.shape[0])), image.shape[0])
 
     @classmethod
     def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> DiscretisedLogistic:
@@ -35,11 +36,16 @@ class DiscretisedLogistic(Likelihood):
         mean, log_scale = parameters.chunk(2, dim=-3)
         return log_probability(x, mean, log_scale, self.image.levels).flatten(-3).sum(-1)
 
-    def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
+    def from_noise(self, parameters: Tensor, noise: Tensor, passes: Passes | None = None) -> Tensor:
         """Draw levels."""
         mean, log_scale = parameters.chunk(2, dim=-3)
-        noise = uniform(parameters, self.image.shape[0], generator)
         return drawn_level(noise, mean, log_scale, self.image.levels)
+
+    def most_probable(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """Return the levels of the largest bins; those at the ends hold whole tails."""
+        mean, log_scale = parameters.unsqueeze(-4).chunk(2, dim=-3)
+        levels = torch.arange(self.image.levels, dtype=mean.dtype, device=mean.device)[:, None, None, None]
+        return log_probability(levels, mean, log_scale, self.image.levels).argmax(-4).to(mean.dtype)
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Return the means of the logistics, kept within black and white."""

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from iafsweep.config import ImageFormat, LikelihoodConfig
 from iafsweep.config.model import MixtureConfig
-from iafsweep.models.likelihoods.base import Likelihood, centred, uniform
+from iafsweep.models.likelihoods.base import PixelLikelihood, centred
 from iafsweep.models.likelihoods.discretised_logistic import drawn_level, log_probability
+from iafsweep.models.passes import Passes
 
 
 class _Mixture(NamedTuple):
@@ -36,7 +37,7 @@ class _Mixture(NamedTuple):
 
 
 @final
-class DiscretisedLogisticMixture(Likelihood):
+class DiscretisedLogisticMixture(PixelLikelihood):
     """``p(x|z) = prod over pixels of sum_k w_k prod_c p(x_c | x_1 ... x_(c-1), k)``, discretised logistics of levels.
 
     The mean of a later channel is linear in the pixel's earlier ones: ``m_c + sum_(d<c) tanh(s_cd) x_d``.
@@ -49,7 +50,9 @@ class DiscretisedLogisticMixture(Likelihood):
     def __init__(self, image: ImageFormat, components: int) -> None:
         channels = image.shape[0]
         sizes = (1, channels, channels, channels * (channels - 1) // 2)
-        super().__init__(image, components * sum(sizes))
+        slopes = [channel for channel in range(channels) for _ in range(channel)]
+        channel_of = (0, *range(channels), *range(channels), *slopes)
+        super().__init__(image, tuple(each for each in channel_of for _ in range(components)), 1 + channels)
         self.components = components
         self._sizes = sizes
 
@@ -71,10 +74,10 @@ class DiscretisedLogisticMixture(Likelihood):
         of_components = log_probability(x, means, mixture.log_scales, levels).sum(-4)
         return (mixture.logits.log_softmax(-3) + of_components).logsumexp(-3).flatten(-2).sum(-1)
 
-    def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
+    def from_noise(self, parameters: Tensor, noise: Tensor, passes: Passes | None = None) -> Tensor:
         """Draw levels: of every pixel the component, then a channel after the other."""
         mixture, channels = self._mixture(parameters), self.image.shape[0]
-        noise = uniform(parameters, 1 + channels, generator).to(parameters.dtype)
+        noise = noise.to(parameters.dtype)
         chances = mixture.logits.softmax(-3).cumsum(-3)
         chosen = (noise[..., :1, :, :] >= chances).sum(-3, keepdim=True).clamp(max=self.components - 1)
         mixture = _Mixture(*(_of(each, chosen) for each in mixture))
@@ -86,6 +89,20 @@ class DiscretisedLogisticMixture(Likelihood):
             levels.append(drawn_level(noise[..., 1 + channel, None, :, :], mean, log_scale, self.image.levels))
             values[..., channel, :, :, :] = centred(levels[-1], self.image.levels)
         return torch.cat(levels, dim=-3)
+
+    def most_probable(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """Return the levels of the largest bins, of each channel given x of those before it."""
+        mixture, count = self._mixture(parameters), self.image.levels
+        values = torch.arange(count, dtype=parameters.dtype, device=parameters.device)[:, None, None, None]
+        log_weights, x = mixture.logits.log_softmax(-3), x.unsqueeze(-3)
+        found = []
+        for channel in range(self.image.shape[0]):
+            mean = mixture.means[..., channel, :, :, :] + mixture.added(channel, centred(x, count))
+            log_scale = mixture.log_scales[..., channel, :, :, :]
+            of_levels = log_probability(values, mean.unsqueeze(-4), log_scale.unsqueeze(-4), count)
+            found.append((log_weights.unsqueeze(-4) + of_levels).logsumexp(-3).argmax(-3).to(x.dtype))
+            log_weights = log_weights + log_probability(x[..., channel, :, :, :], mean, log_scale, count)
+        return torch.stack(found, dim=-3)
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Return the means of the mixtures of logistics, each kept within black and white."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.priors.base import Passes, Prior
+from iafsweep.models.priors.base import Prior
 from iafsweep.models.priors.standard_normal import StandardNormalPrior
 
 
@@ -25,4 +25,4 @@ def build_prior(
     return member.from_config(config, latent_size, image, encoder, posterior_offset)
 
 
-__all__ = ["Passes", "Prior", "StandardNormalPrior", "build_prior"]
+__all__ = ["Prior", "StandardNormalPrior", "build_prior"]

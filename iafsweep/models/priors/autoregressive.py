@@ -17,7 +17,8 @@ from iafsweep.config.model import AutoregressivePriorConfig
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.layers import SmallLinear
 from iafsweep.models.made import ConditionalMade, OutputLayer
-from iafsweep.models.priors.base import FlowPrior, Passes
+from iafsweep.models.passes import Passes
+from iafsweep.models.priors.base import FlowPrior
 
 _STEEPEST = 3.0
 """Log-scales of a layer are kept between minus and plus this, so that no coordinate can run away."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +10,7 @@ from torch import Tensor, nn
 from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.encoders import Encoder
-
-Passes = Callable[[int, int], None]
-"""Hears, after each pass of a network, how many are done and of how many."""
+from iafsweep.models.passes import Passes
 
 
 class Prior(nn.Module, ABC):

@@ -16,7 +16,8 @@ from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import SplineCouplingPriorConfig
 from iafsweep.models.encoders import Encoder
 from iafsweep.models.layers import SmallLinear
-from iafsweep.models.priors.base import FlowPrior, Passes
+from iafsweep.models.passes import Passes
+from iafsweep.models.priors.base import FlowPrior
 from iafsweep.models.splines import inverse_spline, parameters_of_a_spline, spline
 
 

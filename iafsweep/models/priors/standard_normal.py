@@ -9,7 +9,8 @@ from torch import Tensor
 from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.models.densities import standard_normal_log_density
 from iafsweep.models.encoders import Encoder
-from iafsweep.models.priors.base import Passes, Prior
+from iafsweep.models.passes import Passes
+from iafsweep.models.priors.base import Prior
 
 
 @final

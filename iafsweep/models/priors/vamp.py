@@ -16,7 +16,8 @@ from iafsweep.config import ImageFormat, PriorConfig
 from iafsweep.config.model import VampPriorConfig
 from iafsweep.models.encoders import Encoder, EncoderOutput
 from iafsweep.models.likelihoods import centred
-from iafsweep.models.priors.base import Passes, Prior
+from iafsweep.models.passes import Passes
+from iafsweep.models.priors.base import Prior
 
 PSEUDO_LOGIT = -2.0
 """Where the logits of pseudo-inputs' pixels start, with a standard deviation of 1: about as dark as a digit."""

@@ -84,6 +84,11 @@ function columnsOf() {
         figure: (trial) => trial.figures[place], value: (trial) => trial.figures[place]?.value ?? null,
       }))
       .filter(({ title }) => !title.startsWith("validation")),
+    ...(DATA.trials.some(({ decoder }) => decoder) ? [
+      plain("decoder", "decoder"), plain("kl", "KL", true, ({ latents }) => latents?.kl ?? null),
+      plain("kl_share", "KL / bound", true, ({ latents }) => (latents ? latents.kl / latents.bound : null)),
+      plain("active_units", "active units", true, ({ latents }) => latents?.active_units ?? null),
+    ] : []),
     plain("epochs", "epochs", false),
     plain("best_epoch", "best epoch", false),
     plain("seconds_per_epoch", "s/epoch", false),

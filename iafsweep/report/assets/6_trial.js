@@ -131,7 +131,9 @@ function pairedSection(trials) {
     h("pre", {}, h("code", {}, `${DATA.compare} ${names.join(" ")}`)));
   const rows = found.map((pair) => {
     const isFirst = names.indexOf(pair.first) < names.indexOf(pair.second), sign = isFirst ? 1 : -1;
-    const [one, other] = isFirst ? [pair.first, pair.second] : [pair.second, pair.first], difference = sign * pair.difference;
+    const first = pair.first + (pair.first_autoregressive ? " (autoregressive decoder)" : "");
+    const second = pair.second + (pair.second_autoregressive ? " (autoregressive decoder)" : "");
+    const [one, other] = isFirst ? [first, second] : [second, first], difference = sign * pair.difference;
     const apart = Math.abs(difference) > 2 * pair.standard_error;
     return [[`${one} − ${other}`], [{ negative_elbo: "−ELBO", importance_sampling: "NLL, IS", hais: "NLL, HAIS" }[pair.method]], [pair.settings],
       [count(pair.images)],
@@ -163,7 +165,7 @@ function picturesSection(trials) {
 function pictureCard({ trial }) {
   const each = DATA.pictures[trial];
   return h("div", { class: "card" }, h("h4", {}, trialLink(trial)),
-    ["samples", "reconstructions"].map((name) => h("figure", {}, h("figcaption", {}, name),
+    ["samples", "reconstructions"].map((name) => h("figure", {}, h("figcaption", {}, each[`${name}_how`] ? `${name}: ${each[`${name}_how`]}` : name),
     each[name] ? h("img", { src: each[name], alt: `${name} of ${trial}`, loading: "lazy" }) : h("p", { class: "empty" }, `No ${name} on disk.`))));
 }
 

@@ -105,7 +105,7 @@ const linked = (rows) => rows.map(([trial, ...cells]) => [trialLink(trial), ...c
 function bestEpochs() {
   if (!DATA.best_epochs.rows.length) return [];
   return [h("div", { class: "card apart" }, h("h3", {}, "In the best epoch"), h("p", { class: "note" },
-    "Reconstruction and KL add up to the validation bound. Active units are the latent variables that vary over images (variance " +
+    "Reconstruction and KL add up to the validation bound, and the share is that of the KL: what the latent variables carry. Active units are the latent variables that vary over images (variance " +
     "above 0.01); the gradient's norm is before clipping, the step size that of the epoch's first step."),
   plainTable(DATA.best_epochs.header, linked(DATA.best_epochs.rows), "Training in the best epoch"))];
 }

@@ -1,1 +1,1 @@
-"""The best trials again: ``selection`` which ones · ``rerun`` score them · ``retrain`` seeds."""
+"""The best trials again: ``selection`` which ones · ``rerun`` score them · ``cost`` its time · ``retrain`` seeds."""

@@ -14,12 +14,13 @@ from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_imag
 from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, kind_of, measure
 from iafsweep.evaluation.previous import Earlier, lost, read_earlier, with_earlier
 from iafsweep.evaluation.scoring import FrozenStepSize
-from iafsweep.evaluation.tasks import PilotWork, Task, perform, read_result
+from iafsweep.evaluation.tasks import Task, perform, read_result
 from iafsweep.models import folded
 from iafsweep.records import Evaluation, FigureKind, Fingerprint, Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.actor_pool import Unit, UnitProgress, UnitsOutcome, run_units
 from iafsweep.sweep.cluster.resources import Plan
+from iafsweep.sweep.scoring.cost import CostAhead, telling_first
 from iafsweep.sweep.scoring.selection import saved_epoch
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.training import load_trained_model
@@ -142,21 +143,26 @@ def score_finalists(
     plan: Plan,
     progress: UnitProgress,
     say: Callable[[str], None],
+    foretell: Callable[[str], None] = lambda text: None,
 ) -> UnitsOutcome:
     """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
 
     All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
     the same checkpoint that were measured earlier stay beside them, whatever they were measured with. ``finalists``
     come best first. ``progress`` hears of each unit done; searches for a small error add to the units there are.
-    ``say`` hears a line on each earlier figure that cannot be kept.
+    ``say`` hears a line on each earlier figure that cannot be kept, ``foretell`` how long it takes where that is long.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
     """
     runs = [_Run(finalist, job) for finalist in finalists for job in finalist.jobs]
     kind = "cuda" if plan.gpus else "cpu"
+    planned = [(run.finalist.unit(task), task) for run in runs for task in run.measurement.tasks()]
+    planned = [planned[place] for place in telling_first([task for _, task in planned])]
+    ahead = CostAhead({unit.name: task for unit, task in planned}, plan.at_a_time, foretell)
 
     def following(outcome: UnitsOutcome) -> list[Unit]:
+        ahead.hear(outcome.results)
         units = []
         for run in runs:
             if run.take(outcome):
@@ -168,10 +174,7 @@ def score_finalists(
                         _write(run.finalist, [each.measurement.scored for each in beside], devices, kind, say)
         return units
 
-    first = [unit for run in runs for unit in run.units()]
-    # Others wait for pilots.
-    first.sort(key=lambda unit: not (isinstance(unit.payload, ScoringTask) and _is_pilot(unit.payload.task)))
-    return run_units(first, folder, images, ScoringWorker, plan, progress, following)
+    return run_units([unit for unit, _ in planned], folder, images, ScoringWorker, plan, progress, following)
 
 
 class _Run:
@@ -198,10 +201,6 @@ class _Run:
         self.devices |= {outcome.devices[name] for name in names.values() if name in outcome.devices}
         self.measurement.take({task.name: read_result(task, outcome.results[names[task.name]]) for task in tasks})
         return True
-
-
-def _is_pilot(task: Task) -> bool:
-    return isinstance(task.work, PilotWork)
 
 
 def _write(finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: str, say: Callable[[str], None]) -> None:

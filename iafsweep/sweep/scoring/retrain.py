@@ -110,4 +110,5 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
         samples=most[0].samples,
         seeds=len(values),
         dimensions=most[0].dimensions,
+        autoregressive=most[0].autoregressive,
     )

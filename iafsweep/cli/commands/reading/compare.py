@@ -15,7 +15,15 @@ from rich.console import Console
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show, is_trial, trials_or_sweeps
 from iafsweep.config.plugins import plugin_options
-from iafsweep.records import FIGURE_NAMES, METHOD_NAMES, PairedDifference, TextTable, nats_text
+from iafsweep.records import (
+    FIGURE_NAMES,
+    METHOD_NAMES,
+    PairedDifference,
+    TextTable,
+    details_of,
+    details_text,
+    nats_text,
+)
 from iafsweep.shown_command import sweep_command
 from iafsweep.texts import counted, readable_settings
 
@@ -116,7 +124,8 @@ def best_lines(several: Several) -> Iterator[str]:
     bests = several.bests
     bounds = {name: row.validation_negative_elbo or math.nan for name, row in bests.items()}
     for name, row in bests.items():
-        nats = nats_text(bounds[name], row.dimensions)
+        words = details_text(details_of(None, autoregressive=row.autoregressive))
+        nats = f"{nats_text(bounds[name], row.dimensions)}{words}"
         if row.rank == 1:
             images = "" if row.validation_images is None else f" on {row.validation_images:,} images"
             yield f"best of {counts} by the validation bound{images}: {row.trial}, {nats}"
@@ -182,7 +191,7 @@ def differences_table(differences: tuple[PairedDifference, ...], first: str) -> 
         settings[each.method].add(each.settings)
     rows = tuple(
         (
-            each.first,
+            each.first + details_text(details_of(None, autoregressive=each.first_autoregressive)),
             FIGURE_NAMES[each.method]
             + (f", {readable_settings(each.settings)}" if len(settings[each.method]) > 1 else ""),
             f"{each.images:,}",
@@ -191,8 +200,9 @@ def differences_table(differences: tuple[PairedDifference, ...], first: str) -> 
         )
         for each in differences
     )
+    of_first = details_of(None, autoregressive=any(each.second_autoregressive for each in differences))
     return TextTable(
-        header=("trial", "figure", "images", f"nats more than {first}", "standard errors"),
+        header=("trial", "figure", "images", f"nats more than {first}{details_text(of_first)}", "standard errors"),
         rows=rows,
         notes=(
             f"Paired over the same test images and bits; negative: better than {first}. ±: standard error.",

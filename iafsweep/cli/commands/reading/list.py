@@ -12,7 +12,7 @@ from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.tables import print_table
-from iafsweep.records import FigureCell, TextTable, bits_detail
+from iafsweep.records import FigureCell, TextTable, details_of
 from iafsweep.records.bits import bits_per_dim
 from iafsweep.results.listing import state_of, sweeps_in
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
@@ -69,9 +69,10 @@ def _best(sweep: StoredSweep, numbers: dict[str, int]) -> FigureCell | str:
     best, data = sweep.state.best, sweep.space.base.data
     if best is None or best.finished is None or (bound := best.finished.best_value) is None:
         return "-"
-    bits = bits_detail(bits_per_dim(bound, data.image_format.dimensions))
+    bits = bits_per_dim(bound, data.image_format.dimensions)
+    details = details_of(bits, autoregressive=sweep.space.is_autoregressive(best.proposed.parameters))
     images = (f"images {numbers[data.measured_on]}",) if numbers else ()
-    return FigureCell(value=bound, details=(*bits, best.trial, *images))
+    return FigureCell(value=bound, details=(*details, best.trial, *images))
 
 
 def _minute(time: str) -> str:
