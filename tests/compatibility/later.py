@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from iafsweep.config import RunConfig
+from iafsweep.config.run import RunSections
 from iafsweep.config.section import Section
 from iafsweep.config.sweep import SweepConfig
 from iafsweep.version import FORMAT, VERSION
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 LATER = "9.0.0"
 
 
-def sections(section: type[Section] = RunConfig) -> list[type[Section]]:
+def sections(section: type[Section] = RunSections) -> list[type[Section]]:
     """Every level of the configuration, the whole first."""
     below = [field.annotation for field in section.model_fields.values()]
     found = [section]

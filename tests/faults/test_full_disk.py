@@ -41,6 +41,7 @@ def test_ledger_row_that_does_not_fit_is_taken_back(small_disk):
     assert read_ledger(path).trials[0].starts == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's may be the first
 def test_trial_keeps_its_last_checkpoint_stays_unfinished_and_goes_on_as_if_nothing_was(small_disk, tmp_path):
     folder = SweepFolder(small_disk.path / "sweep")
     folder.create()
