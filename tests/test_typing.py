@@ -40,7 +40,7 @@ assert_type(iafsweep.launch(space, "runs/sweep", gpus_per_trial=0.5).resume().ex
     [("", ""), ('run.images("tset")', "incompatible type \"Literal['tset']\""), ("run.modle", "modle")],
 )
 def test_a_program_is_checked(wrong, said, tmp_path):
-    (tmp_path / "program.py").write_text(PROGRAM.format(wrong=wrong))
+    (tmp_path / "program.py").write_text(PROGRAM.replace("{wrong}", wrong))
     words = ["--strict", "--follow-imports=silent", "--cache-dir", str(ROOT / ".mypy_cache"), "program.py"]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", *words],

@@ -156,7 +156,7 @@ def test_damaged_files_of_a_run(cli, run):
 @covers("training/computing.py", "begin again in a new folder with --set training.precision=float32")
 def test_options_of_a_run(cli, config, run, monkeypatch, tmp_path):
     words = ("--run", run.path, "--evaluate-only", "--budget-evaluations", 20, *CPU)
-    assert "add it, as in --until-error 0.02, or" in cli.run(*words).err
+    assert "add it, as in --until-error 0.02 (in Python" in cli.run(*words).err
     assert cli.run(*words, "--until-error", "0.02").code == 0
     both = "evaluation.seed=1\nevaluation.binarisations=1"
     said = cli.run("--run", run.path, "--evaluate-only", "--set", both, *CPU)

@@ -20,11 +20,10 @@ from iafsweep.api.launch import resume
 from iafsweep.api.news import Place, SweepNews
 from iafsweep.api.rerun import rerun
 from iafsweep.api.results import export, report
+from iafsweep.api.scoring.asked import Asked
 from iafsweep.records import METRIC
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.sweep.tune.options import LaunchOptions
 from iafsweep.tune import import_results, load_best
 from tests.tune.plain import DEPTH, RATE, images, made
@@ -101,12 +100,9 @@ def test_asha_and_optuna_with_parts_of_a_core(tmp_path, ray_cluster):
     sweep = import_results(results, tmp_path / "imported")
     statuses = [row.status for row in sweep.rows]
     assert {"completed", "stopped"} == set(statuses)
-    stored = read_sweep(SweepFolder(sweep.path))
-    top = stored.space.sweep.model_copy(update={"top": 1})
     place = Place(LaunchOptions(), tmp_path, SweepNews(), images())
-    evaluation = stored.space.base.evaluation
-    fewer = evaluation.importance_sampling.model_copy(update={"samples": 4, "images": 10})
-    code, _ = rerun(stored, top, evaluation.model_copy(update={"importance_sampling": fewer}), place)
+    asked = Asked(samples=4, images=10)
+    code, _ = rerun(sweep.path, {"top": 1}, asked, place)
     assert code == 0
     export(sweep.path)
     assert list(report(sweep.path, ["report"])) == [sweep.path / "report.html"]
