@@ -40,6 +40,19 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return base_of_space(path).with_values(parse_overrides(overrides))
 
 
+def checked_config(config: object) -> RunConfig:
+    """Return what was given as a configuration.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(config, RunConfig):
+        return config
+    raise ConfigError(
+        f"a configuration is needed, got {config!r:.60}; take iafsweep.load_config('reference') or the like"
+    )
+
+
 @dataclass(frozen=True)
 class Domain:
     """What one field is searched in, made by :func:`integers`, :func:`floats` or :func:`choice`.
@@ -171,7 +184,7 @@ class SearchSpace:
                     f"`{path}` must be searched in iafsweep.integers(...), floats(...) or choice(...), found "
                     f"{domain!r}; one value alone belongs into the base: base.with_values({{{path!r}: ...}})"
                 )
-        whole = load_config(base) if isinstance(base, str | Path) else base
+        whole = load_config(base) if isinstance(base, str | Path) else checked_config(base)
         domains = {path: (domain.range, domain.when) for path, domain in search.items()}
         self.checked = made_space(whole, domains, {"trials": trials, **(sweep or {})}, first)
 

@@ -1,5 +1,6 @@
 """A sweep in Python: launched, gone on with, read back; its leaderboard as a frame, its trials as runs."""
 
+import math
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ from iafsweep.api.shown.progress import Shown
 from iafsweep.api.shown.sweeps import sweep_news
 from iafsweep.api.spaces import SearchSpace
 from iafsweep.data_root import absolute_data_root
-from iafsweep.errors import SweepError, UserError
+from iafsweep.errors import ConfigError, SweepError, UserError
 from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, Figure, LeaderboardRow, PairedDifference
 from iafsweep.results.leaderboard_rows import scored_rows
@@ -55,6 +56,8 @@ class _Where:
     images: Given = None
 
     def place(self, hours: float | None, news: SweepNews) -> Place:
+        if hours is not None and not (isinstance(hours, int | float) and 0 < hours < math.inf):
+            raise UserError(f"hours must be a finite number above 0, got {hours!r}")
         options = self.options if hours is None else replace(self.options, hours=hours)
         return Place(options, absolute_data_root(self.data_root), news, self.images)
 
@@ -348,8 +351,10 @@ class LoadedSweep:
         """
         from iafsweep.api import launch as api
 
-        if top < 1 or seeds < 2:  # noqa: PLR2004 - a spread is of two
-            raise UserError(f"retrain needs top >= 1 and seeds >= 2, got top = {top}, seeds = {seeds}")
+        if not (isinstance(top, int) and isinstance(seeds, int) and top >= 1 and seeds >= 2):  # noqa: PLR2004 - a spread
+            raise UserError(
+                f"retrain needs whole numbers, top >= 1 and seeds >= 2, got top = {top!r}, seeds = {seeds!r}"
+            )
         changes = {"gpus_per_trial": gpus_per_trial}
         return self._see_through(
             lambda place: api.retrain(self.path, top, seeds, changes, place, all_images=all_images),
@@ -394,9 +399,10 @@ class LoadedSweep:
 
         asked = Asked(samples, hais, images, sandwich, until_error, settings or {})
         changes, news = {"top": top, "gpus_per_trial": gpus_per_trial}, sweep_news(progress)
+        named = (trials,) if isinstance(trials, str) else trials
         with handing_on(), faults_in_words(self.path, lambda: "the same call again"):
             with news.acknowledging():
-                code = rerun(self.path, changes, asked, self._where.place(None, news), trials)[0]
+                code = rerun(self.path, changes, asked, self._where.place(None, news), named)[0]
             self._renew()
             _raise_interrupt(code, "results that are done are kept", "the same call again")
         return self
@@ -497,8 +503,12 @@ def _space_of(space: SearchSpace | str | Path, settings: Mapping[str, object]) -
     Raises:
         ConfigError: a rule is broken.
     """
-    if not isinstance(space, SearchSpace):
+    if isinstance(space, str | Path):
         return load_space(space, sweep=settings)
+    if not isinstance(space, SearchSpace):
+        raise ConfigError(
+            f"launch takes an iafsweep.SearchSpace, the name of a space or its file, got {type(space).__name__}"
+        )
     if all(value is None for value in settings.values()):
         return space.checked
     return checked_space(with_sweep(space.checked, settings), "SearchSpace")

@@ -12,6 +12,7 @@ from iafsweep.api.scoring.score import computing, memory_in_words, score_held
 from iafsweep.api.shown.faults import faults_in_words
 from iafsweep.api.shown.progress import Shown
 from iafsweep.api.shown.runs import run_news
+from iafsweep.api.spaces import checked_config
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.data_root import absolute_data_root
@@ -78,7 +79,7 @@ def train(
         news.acknowledging(),
         computing(device, threads) as where,
     ):
-        config, own = with_images(config, images)
+        config, own = with_images(checked_config(config), images)
         both = load_training_images(config.data, root, own)
         if own is not None:
             news.note(told(config.data, own))
