@@ -14,6 +14,7 @@ from iafsweep.config.files import load_config as load_single
 from iafsweep.errors import ConfigError, UserError
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange, Range, Scalar
 from iafsweep.search_space.files import base_of_space, dump_space, made_space
+from iafsweep.texts import one_line
 
 
 def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -201,7 +202,7 @@ class SearchSpace:
 
     def __repr__(self) -> str:
         space = self.checked
-        lines = [f"<SearchSpace of {space.sweep.trials} trials{f': {space.title}' if space.title else ''}"]
+        lines = [f"<SearchSpace of {space.sweep.trials} trials{f': {one_line(space.title)}' if space.title else ''}"]
         for each in space.parameters:
             lines.append(f"  {each.path}: {each.range}{'' if each.when is None else f', when {each.when.text}'}")
         return "\n".join(lines) + ">"

@@ -33,7 +33,7 @@ from iafsweep.signals import RAISED, handing_on
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import RETRIED, read_sweep, resume_command
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.texts import counted, short_name, value_text
+from iafsweep.texts import counted, one_line, short_name, value_text
 
 if TYPE_CHECKING:
     from iafsweep.api.launch import SweepEnd
@@ -102,7 +102,7 @@ class LoadedSweep:
 
     @property
     def _about(self) -> str:
-        title = f"{self.title} " if self.title else ""
+        title = f"{one_line(self.title)} " if self.title else ""
         completed = sum(row.status == "completed" for row in self.rows)
         return f"{title}{counted(len(self.rows), 'trial')}, {completed} completed{', in use' if self.driver else ''}"
 

@@ -100,7 +100,7 @@ def _train(
         try:
             batches = batch_count(len(images.training), config.training.batch_size)
             with news.training(trainer, images, batches) as steps, between_steps() as check:
-                _train_all(trainer, steps, check)
+                _train_all(trainer, steps, check, news.going_on(folder.path.absolute()))
             news.trained(trainer)
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error) and not resume and trainer.epochs_done == 0:
@@ -111,7 +111,7 @@ def _train(
             trainer.close()
 
 
-def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> None:
+def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None], going_on: str) -> None:
     """Train all epochs; ``check`` raises an interrupt between two steps, and what is trained is then saved."""
 
     def batch_done(images: int) -> None:
@@ -122,6 +122,7 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> 
         while not trainer.is_done:
             steps.epoch_done(trainer.run_epoch(batch_done))
         trainer.finish()
-    except (KeyboardInterrupt, Terminated):
+    except (KeyboardInterrupt, Terminated) as interrupt:
         trainer.interrupt()
+        interrupt.args = (f"what was trained is saved; go on: {going_on}",)
         raise

@@ -1,6 +1,7 @@
 """What a hurried user gets wrong in Python: one message before anything is made, never another meaning in silence."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from iafsweep.errors import UserError
 from tests.api.test_launch import space
 from tests.api.test_run import folder  # noqa: F401 - a fixture
 from tests.api.test_train import ONE
+from tests.finished import BASE, finish_sweep
 
 ARRAY = np.zeros((300, 28, 28), np.uint8)
 DEPTHS = {"model.flow.depth": iafsweep.integers(0, 1)}
@@ -23,6 +25,8 @@ MISTAKES = {
     "a configuration to launch": (lambda path: iafsweep.launch(ONE, path), "launch takes an iafsweep.SearchSpace"),
     "hours below 0": (lambda path: iafsweep.launch(space(), path, hours=-1), "hours must be a finite number above 0"),
     "hours in words": (lambda path: iafsweep.launch(space(), path, hours="1"), "hours must be a finite number above 0"),
+    "no images": (lambda path: iafsweep.Images(train=None), "must be an array or a tensor, found NoneType"),
+    "levels in words": (lambda path: iafsweep.Images(train=ARRAY, levels="2"), "levels must be a whole number"),
     "a misspelt setting": (
         lambda path: iafsweep.launch(space(), path, settings={"max_concurent": 1}),
         "[sweep] unknown key `max_concurent`: did you mean `max_concurrent`?",
@@ -65,3 +69,15 @@ def test_retraining_asks_for_whole_numbers(tmp_path, asked):
     sweep = iafsweep.LoadedSweep(tmp_path, "", (), ())
     with pytest.raises(UserError, match="retrain needs whole numbers"):
         sweep.retrain(**asked)
+
+
+def test_one_sweep_need_not_be_a_list(tmp_path):
+    path = finish_sweep(tmp_path / "sweep").path
+    whole = iafsweep.combined_leaderboard([path])
+    for one in (path, str(path), iafsweep.load_sweep(path)):
+        assert iafsweep.combined_leaderboard(one).equals(whole)
+
+
+def test_a_title_has_no_escape_sequence_in_a_repr():
+    named = iafsweep.SearchSpace(BASE.with_values({"title": "a\x1b[31mred"}), DEPTHS, sweep={"scheduler": "none"})
+    assert "\x1b" not in repr(named) + repr(iafsweep.LoadedSweep(Path("runs"), "a\x1b[31mred", (), ()))
