@@ -451,7 +451,7 @@ def launch(
 
     The same files, the same ledger, the same figures; ``run_sweep.py resume FOLDER`` goes on with it too. It blocks.
     Ctrl-C saves running trials and raises KeyboardInterrupt when that is done. In a thread, where Python allows no
-    handlers, signals are the main thread's matter. A Ray that runs in this process already is used and left api.
+    handlers, signals are the main thread's matter. A Ray that runs in this process already is used and left running.
 
     Args:
         space: what is searched: made in Python, or the name of a space that comes along, or a file.
