@@ -24,6 +24,11 @@ def with_images(config: RunConfig, given: Given) -> tuple[RunConfig, Images | No
         ConfigError: the configuration is not one for such images: a batch is larger than there are, say.
     """
     data = config.data
+    if not isinstance(given, Given):
+        raise DataError(
+            f"images of one's own are iafsweep.Images(train=...) or a path, got {type(given).__name__}; wrap arrays: "
+            f"images=iafsweep.Images(train=array)"
+        )
     if isinstance(given, str | Path):
         if data.source != "file":
             raise DataError(

@@ -229,6 +229,11 @@ class Run:
         samples, seed = checked_whole("samples", samples, 1), checked_whole("seed", seed, 0)
         if method not in get_args(Likelihood):
             raise UserError(f"method must be one of {', '.join(get_args(Likelihood))}, got {method!r}")
+        if hais is not None and (method != "hais" or hais == "off"):
+            raise UserError(
+                f"hais={hais!r} does not go with method={method!r}; for HAIS say method='hais' and where it starts, "
+                f"such as hais='posterior:80x3x8'"
+            )
         image = self.model.image
         if isinstance(x, Tensor) and image.dimensions is None and not x.is_complex() and not are_levels(x, image):
             raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
@@ -329,7 +334,7 @@ def load_run(
         'mnist_mini'
     """
     where = resolve_device(device)
-    folder = RunFolder(Path(path).expanduser())
+    folder = RunFolder(Path(path).expanduser().absolute())
     if folder.path.is_file():
         raise RunFolderError(f"{folder.path} is a file; name the folder of a run or of an exported model")
     if (folder.path / "trials.jsonl").exists() and not folder.config.exists():

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from iafsweep.api.news import SweepNews
-from iafsweep.config.problems import explain
+from iafsweep.config.problems import explain, nearest
 from iafsweep.config.sweep import SweepConfig
+from iafsweep.errors import ConfigError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, require_gpu
 
@@ -17,6 +18,9 @@ def with_sweep(space: SearchSpace, changes: Mapping[str, object], news: SweepNew
 
     GPUs a trial may be ``auto``: then the largest configuration is measured, and ``news`` hears the result.
     """
+    for key in changes:
+        if key not in SweepConfig.model_fields:
+            raise ConfigError(f"[sweep] unknown key `{key}`: {nearest(str(key), list(SweepConfig.model_fields))}")
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("gpus_per_trial") == "auto":
         require_gpu()

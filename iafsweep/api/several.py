@@ -160,7 +160,8 @@ def export_several(several: Several, csv: Path) -> None:
 
 
 def _read(sweeps: Iterable[AnySweep], show: str | Sequence[str]) -> Several:
-    return read_several([Path(each) if isinstance(each, str | Path) else each.path for each in sweeps], _texts(show))
+    given = sweeps if isinstance(sweeps, Iterable) and not isinstance(sweeps, str) else [sweeps]
+    return read_several([Path(each) if isinstance(each, str | Path) else each.path for each in given], _texts(show))
 
 
 def _texts(show: str | Sequence[str]) -> Sequence[str]:

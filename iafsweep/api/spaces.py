@@ -14,6 +14,7 @@ from iafsweep.config.files import load_config as load_single
 from iafsweep.errors import ConfigError, UserError
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange, Range, Scalar
 from iafsweep.search_space.files import base_of_space, dump_space, made_space
+from iafsweep.texts import one_line
 
 
 def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -38,6 +39,19 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     if "search" not in read_toml(path):
         return load_single(name, overrides)
     return base_of_space(path).with_values(parse_overrides(overrides))
+
+
+def checked_config(config: object) -> RunConfig:
+    """Return what was given as a configuration.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(config, RunConfig):
+        return config
+    raise ConfigError(
+        f"a configuration is needed, got {config!r:.60}; take iafsweep.load_config('reference') or the like"
+    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +185,7 @@ class SearchSpace:
                     f"`{path}` must be searched in iafsweep.integers(...), floats(...) or choice(...), found "
                     f"{domain!r}; one value alone belongs into the base: base.with_values({{{path!r}: ...}})"
                 )
-        whole = load_config(base) if isinstance(base, str | Path) else base
+        whole = load_config(base) if isinstance(base, str | Path) else checked_config(base)
         domains = {path: (domain.range, domain.when) for path, domain in search.items()}
         self.checked = made_space(whole, domains, {"trials": trials, **(sweep or {})}, first)
 
@@ -188,7 +202,7 @@ class SearchSpace:
 
     def __repr__(self) -> str:
         space = self.checked
-        lines = [f"<SearchSpace of {space.sweep.trials} trials{f': {space.title}' if space.title else ''}"]
+        lines = [f"<SearchSpace of {space.sweep.trials} trials{f': {one_line(space.title)}' if space.title else ''}"]
         for each in space.parameters:
             lines.append(f"  {each.path}: {each.range}{'' if each.when is None else f', when {each.when.text}'}")
         return "\n".join(lines) + ">"

@@ -1,5 +1,6 @@
 """A sweep in Python: launched, gone on with, read back; its leaderboard as a frame, its trials as runs."""
 
+import math
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ from iafsweep.api.shown.progress import Shown
 from iafsweep.api.shown.sweeps import sweep_news
 from iafsweep.api.spaces import SearchSpace
 from iafsweep.data_root import absolute_data_root
-from iafsweep.errors import SweepError, UserError
+from iafsweep.errors import ConfigError, SweepError, UserError
 from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
 from iafsweep.records import DeviceChoice, Figure, LeaderboardRow, PairedDifference, details_of, details_text
 from iafsweep.results.leaderboard_rows import scored_rows
@@ -32,7 +33,7 @@ from iafsweep.signals import RAISED, handing_on
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import RETRIED, read_sweep, resume_command
 from iafsweep.sweep.tune.options import LaunchOptions
-from iafsweep.texts import counted, short_name, value_text
+from iafsweep.texts import counted, one_line, short_name, value_text
 
 if TYPE_CHECKING:
     from iafsweep.api.launch import SweepEnd
@@ -55,6 +56,8 @@ class _Where:
     images: Given = None
 
     def place(self, hours: float | None, news: SweepNews) -> Place:
+        if hours is not None and not (isinstance(hours, int | float) and 0 < hours < math.inf):
+            raise UserError(f"hours must be a finite number above 0, got {hours!r}")
         options = self.options if hours is None else replace(self.options, hours=hours)
         return Place(options, absolute_data_root(self.data_root), news, self.images)
 
@@ -99,7 +102,7 @@ class LoadedSweep:
 
     @property
     def _about(self) -> str:
-        title = f"{self.title} " if self.title else ""
+        title = f"{one_line(self.title)} " if self.title else ""
         completed = sum(row.status == "completed" for row in self.rows)
         return f"{title}{counted(len(self.rows), 'trial')}, {completed} completed{', in use' if self.driver else ''}"
 
@@ -349,8 +352,10 @@ class LoadedSweep:
         """
         from iafsweep.api import launch as api
 
-        if top < 1 or seeds < 2:  # noqa: PLR2004 - a spread is of two
-            raise UserError(f"retrain needs top >= 1 and seeds >= 2, got top = {top}, seeds = {seeds}")
+        if not (isinstance(top, int) and isinstance(seeds, int) and top >= 1 and seeds >= 2):  # noqa: PLR2004 - a spread
+            raise UserError(
+                f"retrain needs whole numbers, top >= 1 and seeds >= 2, got top = {top!r}, seeds = {seeds!r}"
+            )
         changes = {"gpus_per_trial": gpus_per_trial}
         return self._see_through(
             lambda place: api.retrain(self.path, top, seeds, changes, place, all_images=all_images),
@@ -395,9 +400,10 @@ class LoadedSweep:
 
         asked = Asked(samples, hais, images, sandwich, until_error, settings or {})
         changes, news = {"top": top, "gpus_per_trial": gpus_per_trial}, sweep_news(progress)
+        named = (trials,) if isinstance(trials, str) else trials
         with handing_on(), faults_in_words(self.path, lambda: "the same call again"):
             with news.acknowledging():
-                code = rerun(self.path, changes, asked, self._where.place(None, news), trials)[0]
+                code = rerun(self.path, changes, asked, self._where.place(None, news), named)[0]
             self._renew()
             _raise_interrupt(code, "results that are done are kept", "the same call again")
         return self
@@ -447,7 +453,7 @@ def launch(
 
     The same files, the same ledger, the same figures; ``run_sweep.py resume FOLDER`` goes on with it too. It blocks.
     Ctrl-C saves running trials and raises KeyboardInterrupt when that is done. In a thread, where Python allows no
-    handlers, signals are the main thread's matter. A Ray that runs in this process already is used and left api.
+    handlers, signals are the main thread's matter. A Ray that runs in this process already is used and left running.
 
     Args:
         space: what is searched: made in Python, or the name of a space that comes along, or a file.
@@ -499,8 +505,12 @@ def _space_of(space: SearchSpace | str | Path, settings: Mapping[str, object]) -
     Raises:
         ConfigError: a rule is broken.
     """
-    if not isinstance(space, SearchSpace):
+    if isinstance(space, str | Path):
         return load_space(space, sweep=settings)
+    if not isinstance(space, SearchSpace):
+        raise ConfigError(
+            f"launch takes an iafsweep.SearchSpace, the name of a space or its file, got {type(space).__name__}"
+        )
     if all(value is None for value in settings.values()):
         return space.checked
     return checked_space(with_sweep(space.checked, settings), "SearchSpace")

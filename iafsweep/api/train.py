@@ -12,6 +12,7 @@ from iafsweep.api.scoring.score import computing, memory_in_words, score_held
 from iafsweep.api.shown.faults import faults_in_words
 from iafsweep.api.shown.progress import Shown
 from iafsweep.api.shown.runs import run_news
+from iafsweep.api.spaces import checked_config
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.data_root import absolute_data_root
@@ -78,7 +79,7 @@ def train(
         news.acknowledging(),
         computing(device, threads) as where,
     ):
-        config, own = with_images(config, images)
+        config, own = with_images(checked_config(config), images)
         both = load_training_images(config.data, root, own)
         if own is not None:
             news.note(told(config.data, own))
@@ -99,7 +100,7 @@ def _train(
         try:
             batches = batch_count(len(images.training), config.training.batch_size)
             with news.training(trainer, images, batches) as steps, between_steps() as check:
-                _train_all(trainer, steps, check)
+                _train_all(trainer, steps, check, news.going_on(folder.path.absolute()))
             news.trained(trainer)
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error) and not resume and trainer.epochs_done == 0:
@@ -110,7 +111,7 @@ def _train(
             trainer.close()
 
 
-def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> None:
+def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None], going_on: str) -> None:
     """Train all epochs; ``check`` raises an interrupt between two steps, and what is trained is then saved."""
 
     def batch_done(images: int) -> None:
@@ -121,6 +122,7 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None]) -> 
         while not trainer.is_done:
             steps.epoch_done(trainer.run_epoch(batch_done))
         trainer.finish()
-    except (KeyboardInterrupt, Terminated):
+    except (KeyboardInterrupt, Terminated) as interrupt:
         trainer.interrupt()
+        interrupt.args = (f"what was trained is saved; go on: {going_on}",)
         raise

@@ -73,8 +73,11 @@ class Images:
         levels: int | None = None,
         name: str = "Images",
     ) -> None:
+        if levels is not None and not isinstance(levels, int | np.integer):
+            raise DataError(f"{name}: levels must be a whole number, found {levels!r}")
         given = {"train": train, "validation": validation, "test": test}
-        arrays = {part: _pixels(given[part], f"{name}, {part}") for part in PARTS if given[part] is not None}
+        known = [part for part in PARTS if part == "train" or given[part] is not None]
+        arrays = {part: _pixels(given[part], f"{name}, {part}") for part in known}
         shapes = {part: each.shape[1:] for part, each in arrays.items()}
         for part, shape in shapes.items():
             if shape != shapes["train"]:

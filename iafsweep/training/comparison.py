@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from iafsweep.config import RunConfig, field_paths, get_path
+from iafsweep.config.data import FoundImages
 from iafsweep.config.files import build_stored
 from iafsweep.config.meaning import where
 from iafsweep.errors import ConfigError, RunFolderError
@@ -33,7 +34,7 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
     Raises:
         RunFolderError: it differs elsewhere; the message names each field and both values.
     """
-    found = [f"{path} = {new!r} (trained with {old!r})" for path, new, old in differences(asked, trained)]
+    found = [f"{path} = {_shown(new)} (trained with {_shown(old)})" for path, new, old in differences(asked, trained)]
     if found:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(found)}. "
@@ -47,6 +48,10 @@ def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolde
             f"the learning rate of each depends on their number, so training.epochs = {epochs[0]} would be another "
             f"training; take a new folder for that"
         )
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, FoundImages) else repr(value)
 
 
 def refuse_training_changes(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:

@@ -28,7 +28,7 @@ def trial_config(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: a key is no field or must not differ, a value is none for it, or together they break a rule.
     """
-    changes = dict(leaves(values))
+    changes = _flat(values)
     repeat = changes.pop(REPEAT, 0)
     if not isinstance(repeat, int) or repeat < 0:
         raise ConfigError(f"`{REPEAT}` must be a whole number, 1, 2, ...; found {repeat!r}")
@@ -45,7 +45,7 @@ def check_param_space(base: RunConfig, space: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: a key is no field or must not differ, or a value is none for it.
     """
-    found = {path: domain for path, domain in leaves(space) if path != REPEAT}
+    found = {path: domain for path, domain in _flat(space).items() if path != REPEAT}
     _refuse(found)
     values = base.model_dump()
     for path, domain in found.items():
@@ -65,6 +65,19 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value.item() if isinstance(value, np.generic) else value
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"param_space is a dictionary of fields and what Tune draws them from, got {type(values).__name__}"
+        )
+    found: dict[str, Any] = {}
+    for path, value in leaves(values):
+        if path in found:
+            raise ConfigError(f"`{path}` stands there twice, dotted and nested; leave one out")
+        found[path] = value
+    return found
 
 
 def _refuse(paths: Iterable[str]) -> None:

@@ -109,6 +109,11 @@ def import_results(results: ResultGrid, to: str | Path) -> LoadedSweep:
 
 
 def _each(results: ResultGrid) -> list[Result]:
+    if not isinstance(results, ResultGrid | list):
+        raise UserError(
+            f"results are what Tuner.fit() returned, got {results!r:.80}; of an experiment's folder: "
+            f"tune.Tuner.restore(path, trainable=...).get_results()"
+        )
     return [results[index] for index in range(len(results))]
 
 

@@ -14,6 +14,7 @@ from ray import tune
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from iafsweep.api.own_images import Given, with_images
+from iafsweep.api.spaces import checked_config
 from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, dump_config, load_config
 from iafsweep.config.plugins import load_installed, load_plugins, loaded_names
@@ -62,7 +63,7 @@ def trainable(
         DataError: the images are not there and cannot be had.
     """
     load_installed()
-    config, own = with_images(base if isinstance(base, RunConfig) else load_config(base), images)
+    config, own = with_images(load_config(base) if isinstance(base, str | Path) else checked_config(base), images)
     check_selection(config)
     check_param_space(config, param_space or {})
     root = default_data_root() if data_root is None else Path(data_root).expanduser()

@@ -192,7 +192,7 @@ def test_a_signal_saves_and_the_run_goes_on_with_the_same_bits(trained, tmp_path
     before = signal.signal(signal.SIGTERM, lambda *arguments: heard.append(arguments[0]))
     try:
         handlers = [signal.getsignal(each) for each in SIGNALS]
-        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated, match="resume=True"):
             iafsweep.train(TWO, tmp_path / "run", **CPU | {"progress": Interrupting(number)})
         assert [signal.getsignal(each) for each in SIGNALS] == handlers
         assert heard == ([] if number == signal.SIGINT else [number])  # handed on, when all was saved

@@ -98,7 +98,7 @@ def with_hais(config: HaisConfig, text: str) -> HaisConfig:
     """
     if text == "off":
         return config.model_copy(update={"enabled": False})
-    match = _HAIS.fullmatch(text)
+    match = _HAIS.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise UserError(
             f"hais {text!r} is not understood; write off, posterior, prior or base, perhaps with temperatures x "

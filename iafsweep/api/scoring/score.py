@@ -65,6 +65,8 @@ def score(
 @contextmanager
 def computing(device: DeviceChoice, threads: int | None) -> Iterator[torch.device]:
     """Give the device that is computed on; PyTorch's threads are put back at the end."""
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise UserError(f"threads must be a whole number of at least 1, got {threads!r}")
     before = torch.get_num_threads()
     if threads is None and (cpus := usable_cpus().amount) < before:
         threads = cpus

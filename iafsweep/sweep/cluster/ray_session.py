@@ -9,6 +9,7 @@ ends them: that goes by parent, not by group.
 import logging
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,9 @@ after ``import ray`` it would find no token."""
 
 _OBJECT_STORE_BYTES = 512 * 2**20
 
+_ONE_AT_A_TIME = threading.RLock()
+"""A process has one Ray: whoever found it running would lose it when the thread that started it shuts it down."""
+
 
 @contextmanager
 def running_ray(
@@ -54,8 +58,8 @@ def running_ray(
 ) -> Iterator[list[Node]]:
     """Start Ray on this machine, or join a cluster; yields its nodes, and leaves it at the end.
 
-    A Ray that runs in this process already is used and left running. ``node`` is what this machine may use; the others
-    are as in ``LaunchOptions``.
+    A Ray that runs in this process already is used and left running. Another thread waits until it is left. ``node`` is
+    what this machine may use; the others are as in ``LaunchOptions``.
 
     Raises:
         SweepError: authentication is off, something is in Ray's way (:func:`check_before_ray`), Ray does not start, or
@@ -64,7 +68,7 @@ def running_ray(
     """
     _check_environment(allow_no_authentication)
     here = node if address is None else None
-    with _environment():
+    with _ONE_AT_A_TIME, _environment():
         if ray.is_initialized():
             yield _ray_nodes(here)
             return

@@ -101,8 +101,13 @@ def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | Non
 
 
 def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
-    """Write down how the sweep ended if the last driver was killed before it could, behind its last trial."""
-    if ledger.state.is_open:
+    """Write down how the sweep ended if the last driver was killed before it could, behind its last trial.
+
+    So too if trials were asked for since, and there are none to propose: whoever looks is not told to go on.
+    """
+    last = ledger.state.sessions[-1] if ledger.state.sessions else None
+    is_new = outcome.status == "exhausted" and isinstance(last, Ended) and last.outcome == "completed"
+    if ledger.state.is_open or is_new:
         ledger.append(Ended(outcome=outcome.status, time=now()))
     return replace(outcome, state=ledger.state)
 
