@@ -27,7 +27,7 @@ from benchmarks.recipes import (
     run_to_its_end,
 )
 from benchmarks.timing import machine
-from iafsweep.api.train import score as score_run
+from iafsweep.api.scoring.score import score as score_run
 from iafsweep.atomic import write_text
 from iafsweep.config import load_config
 from iafsweep.data_root import default_data_root

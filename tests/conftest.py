@@ -14,6 +14,7 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 # Under nohup it is ignored, by all processes that are started too, and tests that send it would wait.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # likewise, in the background of a shell's script
 # Where it is set, as in many containers, each of some hundred processes would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

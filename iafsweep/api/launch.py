@@ -140,7 +140,7 @@ def retry(
     """
     chosen: list[EndStatus] = [status for status in RETRIED if status in statuses]
     if not statuses:
-        raise UserError(f"--status: name what is run again: {', '.join(RETRIED)}")
+        raise UserError(f"name what is run again: {', '.join(RETRIED)}")
     if unknown := set(statuses) - set(RETRIED):
         hint = " (such trials ended well)" if unknown <= set(get_args(EndStatus)) else ""
         raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")

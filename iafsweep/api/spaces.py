@@ -33,7 +33,7 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     Example:
         >>> import iafsweep
         >>> iafsweep.load_config("reference").model.latent_size, iafsweep.load_config("quick").training.epochs
-        (64, 10)
+        (64, 12)
     """
     path = find_config(name)
     if "search" not in read_toml(path):

@@ -28,11 +28,11 @@ _DECLARATIONS = {"typer.Option", "typer.Argument", "Field"}
 NO_ADVICE = {
     "texts.py": ("-m pip install ",),  # finds commands in texts
     "cli/sweep_output.py": ("there is nothing to resume",),
-    "api/sweep.py": ("retrain needs top",),
     "sweep/cluster/actor_pool.py": ("a process of the rerun died",),
     "sweep/storage/stored_sweep.py": ("nothing to retry",),
     "training/comparison.py": ("may change on resume",),
     "sweep/cluster/health_check.py": ("--pids-limit",),  # of whatever runs containers
+    "api/sweep.py": ("retrain needs whole numbers",),
     "config/sweep.py": ("`retrain` trains the best with more seeds",),
 }
 """Texts that have such a word and advise nothing that could be pasted."""

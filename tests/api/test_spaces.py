@@ -19,7 +19,7 @@ SEARCH = {
 def test_a_space_of_a_name_gives_its_base_and_a_single_configuration_itself():
     base = iafsweep.load_config("quick", ["model.latent_size=24"])
     assert base == load_space("quick").base.with_values({"model.latent_size": 24})
-    assert base.training.epochs == 10
+    assert base.training.epochs == 12
     assert iafsweep.load_config("reference") == iafsweep.config.load_config("reference")
 
 

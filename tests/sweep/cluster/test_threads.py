@@ -13,6 +13,7 @@ NODE = Node("this machine", 1, 0)
 
 def test_a_second_thread_waits_until_the_first_has_left_ray(monkeypatch):
     up, told = [], []
+    monkeypatch.setattr(ray_session, "_ONE_AT_A_TIME", threading.RLock())  # the tests' own Ray may hold the other
     monkeypatch.setattr(ray, "is_initialized", lambda: bool(up))
     monkeypatch.setattr(ray, "shutdown", up.clear)
     monkeypatch.setattr(ray_session, "_start_or_join", lambda *_: up.append(threading.current_thread().name))
