@@ -11,6 +11,7 @@ from iafsweep.cli import single, sweep
 from tests.advice import test_runs, test_sweeps  # noqa: F401 - they say what they cover
 from tests.advice.places import COVERED, NO_ADVICE, PACKAGE, advises, places
 from tests.api import test_launch  # noqa: F401 - likewise
+from tests.sweep.scoring import test_cost  # noqa: F401 - likewise
 
 ROOT = PACKAGE.parent
 SWEEP, RUN = (typer.main.get_command(each.app) for each in (sweep, single))

@@ -1,13 +1,18 @@
 """What a rerun costs is said after a shard of each kind, if it is much, with what fewer images would cost."""
 
-import pytest
+import re
 
+import pytest
+import typer
+
+from iafsweep.cli import sweep
 from iafsweep.config import EvaluationConfig, RunConfig
 from iafsweep.evaluation.evaluate import plan_jobs
 from iafsweep.evaluation.jobs import measure
 from iafsweep.evaluation.shards import ShardResult
 from iafsweep.evaluation.tasks import PilotWork
 from iafsweep.sweep.scoring.cost import CostAhead, telling_first
+from tests.advice.places import covers
 
 EVALUATION = {
     "bound_images": 300,
@@ -59,6 +64,7 @@ def said(tasks, seconds, at_a_time=2):
     return heard
 
 
+@covers("sweep/scoring/cost.py", "with --images {fewer}")
 def test_the_estimate_is_that_of_the_first_shards(tasks):
     # 19 shards of IS are left, of 100 s; one of HAIS, of 300 s; two of the bound, of 1 s: (1900 + 300 + 2) / 2.
     # Of 200 images: one shard of IS, one of HAIS, and those of the bound: (100 + 300 + 2) / 2.
@@ -67,6 +73,9 @@ def test_the_estimate_is_that_of_the_first_shards(tasks):
         "Scoring takes about 18 min more at the pace of its first shards, or about 3 min with --images 200. "
         "Ctrl-C keeps what is done."
     )
+    words = re.search(r"--images \d+", text).group().split()
+    rerun = typer.main.get_command(sweep.app).get_command(None, "rerun")
+    assert rerun.make_context("rerun", ["a-sweep", *words]).params["images"] == 200
 
 
 def test_what_is_short_is_not_worth_a_line(tasks):
