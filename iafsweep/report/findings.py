@@ -89,7 +89,7 @@ def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str
         estimators_note=words.estimators_note(evaluations),
         pairs=pairs,
         pairs_note=pairs_note,
-        configuration=dict(_fields(space.base)),
+        configuration=dict(_fields(space.base.published)),
         defaults=dict(_fields(RunConfig())),
         pictures=best_pictures(folder, rows, problems),
         environment=words.environment(folder.path.name, space, state, read_environments(folder.environment)),

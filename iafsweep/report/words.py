@@ -200,7 +200,7 @@ def environment(
     return {
         "sweep": f"{name}, begun {header.created}",
         "search": f"sampler {space.sweep.sampler}, scheduler {space.sweep.scheduler}, {space.sweep.trials:,} trials",
-        "data": f"{data.source}, {data.held_out:,} validation images",
+        "data": f"{data.told}; {data.held_out:,} held out for validation",
         "seeds": f"sweep {header.seed}, split {data.split_seed}, binarisation {data.binarisation_seed}, evaluation "
         f"{space.base.evaluation.seed}; each trial's own stands in its view and in leaderboard.csv",
         "devices": _devices(state),

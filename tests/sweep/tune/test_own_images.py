@@ -50,6 +50,7 @@ def test_launched_moved_and_scored_again(home):
         run("run_sweep.py", command, "runs/s", cwd=home)
     report = (home / "runs" / "s" / "report.html").read_text()
     assert "54 images to train and validate on" in report
+    assert "moved.npz" not in report
     for name in ("report.html", "leaderboard.md", "leaderboard.csv"):
         assert "secret-name" not in (home / "runs" / "s" / name).read_text()
     missing = run("run_sweep.py", "rerun", "runs/s", "--top", 2, cwd=home, code=2)
