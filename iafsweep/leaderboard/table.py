@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
+from iafsweep.leaderboard.winners_curse import curse_note
 from iafsweep.records import AUTOREGRESSIVE, Figure, FigureCell, LeaderboardRow, TextTable
 from iafsweep.records.trust import APART, SETTLED, are_apart, is_unsettled
 from iafsweep.texts import readable_settings, value_text
@@ -128,7 +129,7 @@ def _known(rows: Iterable[LeaderboardRow], figure: _FigureOf) -> list[Figure]:
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     """Return what the table cannot say in its cells."""
     notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
-    notes += doubts(rows)
+    notes += [*filter(None, [curse_note(rows)]), *doubts(rows)]
     if any(row.autoregressive for row in rows):
         notes.append(
             f"{AUTOREGRESSIVE.capitalize()}: pixels follow each other, so that such figures are no match for the "

@@ -230,6 +230,25 @@ def test_names_and_places_of_a_launch(cli, training, folder, tmp_path):
 
 
 @covers("api/launch.py", "launch another one with more: ")
+@covers("cli/tables.py", "sweep_command('retrain', folder.path, *board.retrain)")
+def test_what_tells_which_trial_is_truly_the_best(cli, training, folder):
+    said = cli.sweep("export", folder.path)
+    assert "by how much is not known" in " ".join(said.out.split())
+    ((_, words),) = commands_in(said.text)
+    assert words[0] == "retrain"
+    assert words[-4:] == ["--top", "2", "--seeds", "5"]
+    cli.paste(said.text)
+    said = cli.sweep("export", folder.path)
+    told = " ".join(said.out.split())
+    assert "with another seed t0001 is expected at 104.33, 3.33 nats higher" in told  # (101 + 5 x 105) / 6
+    assert "truly the best: t0001 with over 99%." in told
+    assert "To know which" not in told
+    assert "3.33 nats higher" in folder.leaderboard_markdown.read_text()
+    curse = iafsweep.load_sweep(folder.path).winners_curse
+    assert (curse.trial, curse.degrees_of_freedom, curse.seeds) == ("t0001", 8, {"t0001": 6, "t0002": 6})
+    assert curse.regression == pytest.approx(10 / 3)
+
+
 @covers("sweep/scoring/retrain.py", "launch it again with another seed instead: ")
 @pytest.mark.slow
 def test_a_population(cli, training, tmp_path):
