@@ -32,14 +32,11 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "best_epoch": ("best_epoch", "Int64"),
     "validation_negative_elbo": ("validation_negative_elbo", "float64"),
     "validation_images": ("validation_images", "Int64"),
-    "expected_negative_elbo": ("expected_negative_elbo", "float64"),
-    "best_probability": ("best_probability", "float64"),
     **_figure("test_negative_elbo", "error", "images"),
     **_figure("nll_importance_sampling", "error", "images", "samples", "estimator_error", "untrusted"),
     **_figure("nll_hais", "error", "images", "estimator_error", "settings", "untrusted"),
     **_figure("nll_importance_sampling_on_hais_images", "error"),
     "retrained_seeds": ("retrained.seeds", "Int64"),
-    **_figure("retrained.validation_negative_elbo", "spread", "seeds"),
     **_figure("retrained.test_negative_elbo", "spread", "seeds", "images"),
     **_figure("retrained.nll_importance_sampling", "spread", "seeds", "images", "samples"),
     **_figure("retrained.nll_hais", "spread", "seeds", "images", "settings"),
@@ -65,6 +62,9 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "kl": ("latents.kl", "float64"),
     "latent_share": ("latents.share", "float64"),
     "active_units": ("latents.active_units", "Int64"),
+    "expected_negative_elbo": ("expected_negative_elbo", "float64"),
+    "best_probability": ("best_probability", "float64"),
+    **_figure("retrained.validation_negative_elbo", "spread", "seeds"),
 }
 """Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
 

@@ -129,7 +129,7 @@ def _known(rows: Iterable[LeaderboardRow], figure: _FigureOf) -> list[Figure]:
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
     """Return what the table cannot say in its cells."""
     notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
-    notes += [*filter(None, [curse_note(rows)]), *doubts(rows)]
+    notes += doubts(rows)
     if any(row.autoregressive for row in rows):
         notes.append(
             f"{AUTOREGRESSIVE.capitalize()}: pixels follow each other, so that such figures are no match for the "
@@ -160,7 +160,7 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
             "The validation bound has no ±. On the same images trials differ by less than one would say; compare tells "
             "by how much on test images."
         )
-    return tuple(notes)
+    return (*notes, *filter(None, [curse_note(rows)]))
 
 
 def doubts(rows: Sequence[LeaderboardRow]) -> list[str]:

@@ -123,7 +123,7 @@ def curse_note(rows: Sequence[LeaderboardRow]) -> str:
         f"Which is truly the best: {', '.join(named)}.",
     ]
     if found.probabilities[likeliest[0]] < _CONFIDENCE:
-        said.append(f"The first {found.top} hold it with {_CONFIDENCE:.0%}.")
+        said.append(f"The first {found.top} hold it with {_CONFIDENCE:.0%} or more.")
     if found.means:
         means = sorted(found.means, key=lambda name: found.means[name])[:_NAMED]
         told = ", ".join(f"{name} {found.means[name]:.2f} ({found.seeds[name]} seeds)" for name in means)

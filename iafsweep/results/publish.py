@@ -61,8 +61,8 @@ _TOP, _SEEDS = 3, 5
 def what_to_retrain(sweep: StoredSweep, rows: Sequence[LeaderboardRow]) -> list[str]:
     """Return the options of the ``retrain`` that tells by how much the best bound is too good, or which is the best.
 
-    None where that is known with 90%, nobody chose among configurations, or nothing can be trained again: while a
-    driver is at work, of a population, of a list with repeats.
+    None where that is known with 90%, all seeds agree, nobody chose among configurations, or nothing can be trained
+    again: while a driver is at work, of a population, of a list with repeats.
     """
     settings = sweep.space.sweep
     if sweep.driver is not None or settings.scheduler == "pbt" or settings.repeats > 1:
@@ -72,7 +72,7 @@ def what_to_retrain(sweep: StoredSweep, rows: Sequence[LeaderboardRow]) -> list[
         return []
     top, seeds, found = min(_TOP, len(completed)), _SEEDS, winners_curse(completed)
     if found is not None:
-        if max(found.probabilities.values()) >= found.confidence:
+        if not found.seed_deviation or max(found.probabilities.values()) >= found.confidence:
             return []
         top = found.top
         again = [found.seeds.get(trial, 1) for trial in list(found.probabilities)[:top]]
