@@ -30,6 +30,7 @@ _NAMED = 3
 """Trials that are named in a sentence."""
 
 _WORTH_NAMING = 0.01
+"""Probability from which on a trial is named."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def winners_curse(rows: Iterable[LeaderboardRow]) -> WinnersCurse | None:
     deviation = math.sqrt(squares / freedom)
     expected, probability = _posterior(means, seeds, deviation)
     names = [each.trials[0] for each in found]
-    several = [place for place, count in enumerate(seeds) if count > 1]
+    several = {each.trials[0]: each.unselected for each in found if len(each.unselected) > 1}
     return WinnersCurse(
         trial=names[0],
         bound=min(found[0].own.values()),
@@ -92,8 +93,8 @@ def winners_curse(rows: Iterable[LeaderboardRow]) -> WinnersCurse | None:
         degrees_of_freedom=freedom,
         expected=dict(zip(names, expected.tolist(), strict=True)),
         probabilities=dict(zip(names, probability.tolist(), strict=True)),
-        means={names[place]: float(means[place]) for place in several},
-        seeds={names[place]: int(seeds[place]) for place in several},
+        means={name: math.fsum(values) / len(values) for name, values in several.items()},
+        seeds={name: len(values) for name, values in several.items()},
         top=int(np.searchsorted(probability.cumsum(), _CONFIDENCE) + 1),
         confidence=_CONFIDENCE,
     )

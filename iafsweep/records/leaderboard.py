@@ -103,7 +103,8 @@ class WinnersCurse(Record):
         expected: the bound that one more seed of a configuration is expected to have, by trial, in the order of the
             ranks; of those near the top alone.
         probabilities: that a configuration's mean is the lowest of all, likewise; others have none.
-        means: mean over seeds of the configurations that were trained with several, likewise.
+        means: mean over seeds of the configurations that were trained with several, likewise; without a trial's own
+            bound, which was chosen, where that is the only one in the sweep.
         seeds: how many seeds these are.
         top: so many in the order of the ranks hold the best with the probability ``confidence``.
         confidence: 90%.
