@@ -23,8 +23,16 @@ from iafsweep.api.shown.sweeps import sweep_news
 from iafsweep.api.spaces import SearchSpace
 from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import ConfigError, SweepError, UserError
-from iafsweep.leaderboard import best_row, leaderboard_frame, ranked
-from iafsweep.records import DeviceChoice, Figure, LeaderboardRow, PairedDifference, details_of, details_text
+from iafsweep.leaderboard import best_row, leaderboard_frame, ranked, winners_curse
+from iafsweep.records import (
+    DeviceChoice,
+    Figure,
+    LeaderboardRow,
+    PairedDifference,
+    WinnersCurse,
+    details_of,
+    details_text,
+)
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.search_space.files import checked_space, load_space
 from iafsweep.search_space.space import SearchSpace as CheckedSpace
@@ -138,6 +146,19 @@ class LoadedSweep:
             ('float64', 'Int64')
         """
         return leaderboard_frame(self.rows, self.parameters)
+
+    @property
+    def winners_curse(self) -> WinnersCurse | None:
+        """By how much the best bound is too good for having been chosen, and which trial may truly be the best.
+
+        None where the spread over seeds is not known; :meth:`retrain` makes it known.
+
+        Example:
+            >>> import iafsweep
+            >>> iafsweep.load_sweep("runs/quick-1").winners_curse is None  # nothing was trained again
+            True
+        """
+        return winners_curse(row for row in self.rows if row.rank is not None)
 
     def best(self, device: DeviceChoice = "auto") -> Run:
         """Return the run of rank 1: the completed trial with the lowest validation bound.

@@ -20,6 +20,7 @@ from iafsweep.records import (
     details_text,
 )
 from iafsweep.records.trust import FEWEST_CHAINS, level_of
+from iafsweep.shown_command import sweep_command
 from iafsweep.texts import counted, fitting, readable_settings, short_name
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
         [f"{each[0].upper()}{each[1:]}" for each in board.problems],
     )
     _print_board(console, table, board.order, problems, missing_checkpoints(folder, board.rows))
+    if board.retrain:
+        say(console, f"To know which is the best: {sweep_command('retrain', folder.path, *board.retrain)}", "dim")
 
 
 def print_combined(console: Console, several: Several) -> None:

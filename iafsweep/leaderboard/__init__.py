@@ -1,13 +1,15 @@
 """The leaderboard: made from records alone, so that it can be made again from disk at any time.
 
-``ranking`` the order · ``table`` for terminals · ``files`` as Markdown, as CSV.
+``ranking`` the order · ``winners_curse`` by how much the best is too good · ``table`` for terminals · ``files`` as
+Markdown, as CSV.
 """
 
 from iafsweep.leaderboard.files import leaderboard_frame, markdown_table, write_csv, write_markdown
 from iafsweep.leaderboard.ranking import best_row, ranked
 from iafsweep.leaderboard.table import doubts, leaderboard_table
+from iafsweep.leaderboard.winners_curse import curse_note, winners_curse
 
 __all__ = [
-    "best_row", "doubts", "leaderboard_frame", "leaderboard_table", "markdown_table", "ranked", "write_csv",
-    "write_markdown",
+    "best_row", "curse_note", "doubts", "leaderboard_frame", "leaderboard_table", "markdown_table", "ranked",
+    "winners_curse", "write_csv", "write_markdown",
 ]  # fmt: skip

@@ -62,6 +62,9 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "kl": ("latents.kl", "float64"),
     "latent_share": ("latents.share", "float64"),
     "active_units": ("latents.active_units", "Int64"),
+    "expected_negative_elbo": ("expected_negative_elbo", "float64"),
+    "best_probability": ("best_probability", "float64"),
+    **_figure("retrained.validation_negative_elbo", "spread", "seeds"),
 }
 """Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from iafsweep.leaderboard.winners_curse import winners_curse
 from iafsweep.records import LeaderboardRow, TrialStatus
 
 _ORDER: tuple[TrialStatus, ...] = (
@@ -34,10 +35,18 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
         if count > 1:
             raise ValueError(f"a leaderboard has one row a trial, got {count} of {trial!r}")
     front = pareto_front(ordered)
-    told = ((number, row.trial in front) if _has_rank(row) else (None, None) for number, row in enumerate(ordered, 1))
+    curse = winners_curse(row for row in ordered if _has_rank(row))
+    expected, probabilities = ({}, {}) if curse is None else (curse.expected, curse.probabilities)
     return tuple(
-        row.model_copy(update={"rank": rank, "pareto": pareto})
-        for row, (rank, pareto) in zip(ordered, told, strict=True)
+        row.model_copy(
+            update={
+                "rank": number if _has_rank(row) else None,
+                "pareto": row.trial in front if _has_rank(row) else None,
+                "expected_negative_elbo": expected.get(row.trial),
+                "best_probability": probabilities.get(row.trial),
+            }
+        )
+        for number, row in enumerate(ordered, 1)
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from iafsweep.leaderboard.ranking import ranked
+from iafsweep.leaderboard.winners_curse import curse_note
 from iafsweep.records import AUTOREGRESSIVE, Figure, FigureCell, LeaderboardRow, TextTable
 from iafsweep.records.trust import APART, SETTLED, are_apart, is_unsettled
 from iafsweep.texts import readable_settings, value_text
@@ -159,7 +160,7 @@ def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
             "The validation bound has no ±. On the same images trials differ by less than one would say; compare tells "
             "by how much on test images."
         )
-    return tuple(notes)
+    return (*notes, *filter(None, [curse_note(rows)]))
 
 
 def doubts(rows: Sequence[LeaderboardRow]) -> list[str]:

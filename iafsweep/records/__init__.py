@@ -18,6 +18,7 @@ from iafsweep.records.leaderboard import (
     ShareCell,
     TextTable,
     TrialStatus,
+    WinnersCurse,
 )
 from iafsweep.records.run import Best, DeviceChoice, EpochMetrics, Precision, RunState, RunStatus, TrainingFacts
 from iafsweep.records.scores import (
@@ -42,6 +43,6 @@ __all__ = [
     "Estimate", "Evaluation", "Figure", "FigureCell", "FigureKind", "Fingerprint", "Latents", "LeaderboardRow",
     "Method", "PairedDifference", "Precision", "Record", "Retrained", "Round", "RunState", "RunStatus",
     "SandwichEstimate", "ShareCell", "Split", "TextTable", "TrainingFacts", "TrialStatus", "UntilErrorReport",
-    "bits_per_dim", "bits_text", "details_of", "details_text", "nats_text", "sandwich_beside", "shown_figures",
-    "with_stamp", "without_stamp",
+    "WinnersCurse", "bits_per_dim", "bits_text", "details_of", "details_text", "nats_text", "sandwich_beside",
+    "shown_figures", "with_stamp", "without_stamp",
 ]  # fmt: skip

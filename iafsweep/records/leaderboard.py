@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Literal
 
 from iafsweep.records.base import Record
@@ -70,12 +71,60 @@ class Retrained(Record):
         test_negative_elbo: mean of their one-sample bounds on test images, over those that were scored alike.
         nll_importance_sampling: likewise of their test NLLs by importance sampling.
         nll_hais: likewise by HAIS.
+        bounds: validation bound of each that has completed, by its training seed, of all retrainings together; none of
+            those that trained on the validation images too.
     """
 
     seeds: int
     test_negative_elbo: Figure | None = None
     nll_importance_sampling: Figure | None = None
     nll_hais: Figure | None = None
+    bounds: dict[int, float] = {}
+
+    @property
+    def validation_negative_elbo(self) -> Figure | None:
+        """Mean and spread over seeds of the validation bound; None where none has one."""
+        if not (values := list(self.bounds.values())):
+            return None
+        error = statistics.stdev(values) if len(values) > 1 else None
+        return Figure(value=statistics.fmean(values), error=error, seeds=len(values))
+
+
+class WinnersCurse(Record):
+    """By how much the best of many validation bounds is too good, as ``leaderboard.winners_curse`` estimates it.
+
+    A configuration goes by its trial with the lowest bound. Nats per image.
+
+    Attributes:
+        trial: of rank 1.
+        bound: its bound, which was chosen for being low.
+        seed_deviation: standard deviation of one seed's bound around its configuration's mean.
+        degrees_of_freedom: what that rests on: bounds less configurations.
+        expected: the bound that one more seed of a configuration is expected to have, by trial, in the order of the
+            ranks; of those near the top alone.
+        probabilities: that a configuration's mean is the lowest of all, likewise; others have none.
+        means: mean over seeds of the configurations that were trained with several, likewise; without a trial's own
+            bound, which was chosen, where that is the only one in the sweep.
+        seeds: how many seeds these are.
+        top: so many in the order of the ranks hold the best with the probability ``confidence``.
+        confidence: 90%.
+    """
+
+    trial: str
+    bound: float
+    seed_deviation: float
+    degrees_of_freedom: int
+    expected: dict[str, float]
+    probabilities: dict[str, float]
+    means: dict[str, float]
+    seeds: dict[str, int]
+    top: int
+    confidence: float
+
+    @property
+    def regression(self) -> float:
+        """How much higher than its bound here the best trial is expected to end with another seed."""
+        return self.expected[self.trial] - self.bound
 
 
 class LeaderboardRow(Record):
@@ -91,6 +140,9 @@ class LeaderboardRow(Record):
         validation_negative_elbo: the bound on the validation images at that epoch, full KL weight. It has no error:
             trials have the same images and bits, and differ by less than a standard error over images says.
         validation_images: how many images that is.
+        expected_negative_elbo: what the bound of one more seed is expected to be, where the spread over seeds is known
+            and the trial near the top; set by ``leaderboard.ranked``.
+        best_probability: that the mean bound of its configuration over seeds is the lowest of all, likewise.
         train_negative_elbo: the training bound of the same epoch, train mode; None where its run folder does not tell.
         settling: momentum of batch norm x steps up to that epoch; below 5 its moving averages have not settled, and
             bounds and test figures are far too high. None without batch norm, or without a bound.
@@ -124,6 +176,8 @@ class LeaderboardRow(Record):
     best_epoch: int | None = None
     validation_negative_elbo: float | None = None
     validation_images: int | None = None
+    expected_negative_elbo: float | None = None
+    best_probability: float | None = None
     train_negative_elbo: float | None = None
     settling: float | None = None
     test_negative_elbo: Figure | None = None

@@ -136,7 +136,7 @@ class Contents(Record):
         running: whether a driver is at work.
         best: the trial of rank 1.
         verdict: whether its test figures can be trusted; without a best trial why there is none.
-        doubts: what speaks against its bound.
+        doubts: what speaks against its bound, and by how much it is too good for having been chosen.
         tiles: its figures.
         facts: how far the sweep is, in short pieces.
         asked: trials asked for.

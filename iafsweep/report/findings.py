@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pydantic import BaseModel
 
 from iafsweep.config import RunConfig
-from iafsweep.leaderboard import doubts, leaderboard_table, ranked
+from iafsweep.leaderboard import curse_note, doubts, leaderboard_table, ranked
 from iafsweep.records import AUTOREGRESSIVE, FigureCell, LeaderboardRow
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE
 from iafsweep.report import words
@@ -65,7 +65,7 @@ def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str
         running=status.driver is not None,
         best=None if best is None else best.trial,
         verdict=words.why_no_best(rows) if best is None else verdict_of_trial(found, show),
-        doubts=() if best is None else tuple(doubts([best])),
+        doubts=() if best is None else (*filter(None, [curse_note(rows)]), *doubts([best])),
         tiles=() if best is None else tuple(words.tiles(best, found, show)),
         facts=tuple(words.facts(rows, status.trials, state.gpu_seconds, len(evaluations))),
         asked=status.trials,
@@ -95,7 +95,7 @@ def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str
         environment=words.environment(folder.path.name, space, state, read_environments(folder.environment)),
         problems=tuple(problems),
         levels=(TRUSTED_SHARE, DOUBTFUL_SHARE),
-        commands=tuple(_commands(command, words.what_is_left(status, sweep, evaluations))),
+        commands=tuple(_commands(command, words.what_is_left(status, sweep, evaluations, rows))),
         **_for_trials(command, best),
     )
 

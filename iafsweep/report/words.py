@@ -7,6 +7,7 @@ from iafsweep.records import Estimate, Evaluation, Figure, LeaderboardRow, detai
 from iafsweep.records.trust import DOUBTFUL_SHARE, TRUSTED_SHARE, UNEVEN
 from iafsweep.report.contents import Judged, Tile
 from iafsweep.report.scored import METHODS, MOST_TRIALS, nats_note, number, test_estimates
+from iafsweep.results.publish import what_to_retrain
 from iafsweep.results.status import Status
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.base import why_exhausted
@@ -81,6 +82,7 @@ def tiles(best: LeaderboardRow, evaluation: Evaluation | None, show: Sequence[st
         *details_of(best.validation_bits_per_dim, autoregressive=best.autoregressive),
         f"{best.validation_images or 0:,} images",
         f"epoch {best.best_epoch} of {best.epochs}",
+        *([] if best.expected_negative_elbo is None else [f"another seed: {number(best.expected_negative_elbo)}"]),
     )
     found = [Tile(label="validation −ELBO", value=number(best.validation_negative_elbo), foot=bound)]
     if best.autoregressive and best.latents is not None:
@@ -178,7 +180,7 @@ def estimators_note(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def what_is_left(
-    stands: Status, sweep: StoredSweep, evaluations: Mapping[str, Evaluation]
+    stands: Status, sweep: StoredSweep, evaluations: Mapping[str, Evaluation], rows: Sequence[LeaderboardRow]
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield what there is to do about a sweep at which no driver works, and the words that do it."""
     if stands.driver is not None:
@@ -190,6 +192,8 @@ def what_is_left(
         yield "Score what is not scored", ["rerun"]
     if evaluations and not any(evaluation.sandwiches for evaluation in evaluations.values()):
         yield "Measure hais_gap", ["rerun", "--sandwich", "100"]
+    if again := what_to_retrain(sweep, rows):
+        yield "Know which trial is the best: train the first again with other seeds", ["retrain", *again]
 
 
 def environment(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iafsweep.atomic import write_text, writing
 from iafsweep.config import dump_config
-from iafsweep.leaderboard import best_row, write_csv, write_markdown
+from iafsweep.leaderboard import best_row, ranked, winners_curse, write_csv, write_markdown
 from iafsweep.records import LeaderboardRow
 from iafsweep.results.leaderboard_rows import scored_rows
 from iafsweep.sweep.storage.folder import SweepFolder
@@ -16,11 +16,12 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 @dataclass(frozen=True)
 class Published:
-    """What was published."""
+    """What was published; ``retrain`` as :func:`what_to_retrain` returns it."""
 
     rows: tuple[LeaderboardRow, ...]
     order: list[str]
     problems: tuple[str, ...]
+    retrain: list[str]
 
 
 def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
@@ -38,7 +39,7 @@ def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = (
     folder, state, order = sweep.folder, sweep.state, sweep.parameters
     rows, _, problems = scored_rows(sweep, show)
     damaged = (f"the ledger is damaged: {problem}" for problem in sweep.damage)
-    published = Published(rows, order, (*damaged, *problems))
+    published = Published(rows, order, (*damaged, *problems), what_to_retrain(sweep, rows))
     if csv is not None:
         with writing(csv) as temporary:
             write_csv(rows, temporary, order)
@@ -51,6 +52,32 @@ def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = (
             titled = found.config.model_copy(update={"title": f"Best of {name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
     return published
+
+
+_TOP, _SEEDS = 3, 5
+"""What is trained again where nothing says how many it takes: the defaults of ``retrain``."""
+
+
+def what_to_retrain(sweep: StoredSweep, rows: Sequence[LeaderboardRow]) -> list[str]:
+    """Return the options of the ``retrain`` that tells by how much the best bound is too good, or which is the best.
+
+    None where that is known with 90%, all seeds agree, nobody chose among configurations, or nothing can be trained
+    again: while a driver is at work, of a population, of a list with repeats.
+    """
+    settings = sweep.space.sweep
+    if sweep.driver is not None or settings.scheduler == "pbt" or settings.repeats > 1:
+        return []
+    completed = [row for row in ranked(rows) if row.rank is not None]
+    if len(completed) < 2:  # noqa: PLR2004 - of one, none was chosen
+        return []
+    top, seeds, found = min(_TOP, len(completed)), _SEEDS, winners_curse(completed)
+    if found is not None:
+        if not found.seed_deviation or max(found.probabilities.values()) >= found.confidence:
+            return []
+        top = found.top
+        again = [found.seeds.get(trial, 1) for trial in list(found.probabilities)[:top]]
+        seeds = 2 * max(again) if min(again) > 1 else _SEEDS
+    return ["--top", str(top), "--seeds", str(seeds)]
 
 
 def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:

@@ -110,7 +110,7 @@ class SearchSpace:
 
     def suggest(self, source: Suggest) -> dict[str, Scalar]:
         """Ask ``source`` for a value of each active parameter, in order, and return them."""
-        return self._walk(lambda parameter: _ask(source, parameter))
+        return self._walk(lambda parameter: draw(source, parameter))
 
     def grid(self) -> Iterator[dict[str, Scalar]]:
         """Return the values of every configuration once: the product set, the last parameter fastest.
@@ -259,7 +259,8 @@ def _kind(value: object) -> str:
     return "number" if isinstance(value, int | float) else "text"
 
 
-def _ask(source: Suggest, parameter: Parameter) -> Scalar:
+def draw(source: Suggest, parameter: Parameter) -> Scalar:
+    """Ask ``source`` for a value of a parameter."""
     match parameter.range:
         case Choice() as choice:
             return source.choice(parameter.path, choice.options)

@@ -29,14 +29,39 @@ _NOT_SEARCHED = {
 
 MUTABLE = (
     "training.learning_rate",
+    "training.learning_rate_schedule",
+    "training.learning_rate_decay",
+    "training.learning_rate_decay_epochs",
+    "training.learning_rate_end",
+    "training.learning_rate_warmup_epochs",
     "training.kl_warmup_epochs",
+    "training.free_bits",
+    "training.objective",
+    "training.objective_samples",
+    "training.objective_from_epoch",
+    "training.batch_size",
     "training.weight_decay",
     "training.gradient_clip",
-    "training.free_bits",
+    "training.weight_average",
+    "training.weight_average_images",
+    "model.batch_norm_momentum",
     "model.encoder.dropout",
     "model.decoder.dropout",
 )
-"""What may change while a model trains: no weight, moment or average takes its shape or meaning from it."""
+"""What may change while a model trains: no weight, moment or average takes its shape or meaning from it.
+
+Epochs behind a change are trained as if the recipe had said so from the beginning: at epoch e of a schedule or a
+warm-up the rate is what the new one has at e, and steps before are counted in the new batches.
+"""
+
+_FIXED_WHILE_TRAINING = {
+    "training.optimiser": "the moments of one optimiser are not those of another (adamw with a weight_decay of 0 is "
+    "adam: search training.weight_decay)",
+    "training.precision": "a run that goes on computes as it began",
+    "training.epochs": "members are compared at the same epochs and end together",
+    "training.early_stopping_epochs": "members are compared at the same epochs and end together",
+    "model.": "weights take their shape or their meaning from it",
+}
 
 
 def check_space(space: SearchSpace) -> None:
@@ -60,7 +85,11 @@ def check_space(space: SearchSpace) -> None:
 
 def why_not_searched(path: str) -> str:
     """Return why a field is the same in all trials; empty where it may differ."""
-    return next((reason for beginning, reason in _NOT_SEARCHED.items() if path.startswith(beginning)), "")
+    return _first_reason(_NOT_SEARCHED, path)
+
+
+def _first_reason(reasons: Mapping[str, str], path: str) -> str:
+    return next((reason for beginning, reason in reasons.items() if path.startswith(beginning)), "")
 
 
 def check_selection(base: RunConfig) -> None:
@@ -104,10 +133,12 @@ def _check_population(space: SearchSpace) -> None:
         )
     for parameter in space.parameters:
         if parameter.path not in MUTABLE:
+            reason = _first_reason(_FIXED_WHILE_TRAINING, parameter.path)
             raise ConfigError(
-                f"[search] `{parameter.path}`: with sweep.scheduler = 'pbt' values change while a model trains, which "
-                f"only {', '.join(f'`{path}`' for path in MUTABLE)} can; put it in [fixed], or take 'asha'"
+                f"[search] `{parameter.path}`: with sweep.scheduler = 'pbt' values change while a model trains, and "
+                f"this one cannot: {reason}; put it in [fixed], or take 'asha'"
             )
+        _check_average(space, parameter)
     if space.size is not None and space.size < space.sweep.trials:
         raise ConfigError(
             f"the space holds {space.size} configurations, fewer than the {space.sweep.trials} members that "
@@ -118,6 +149,19 @@ def _check_population(space: SearchSpace) -> None:
             f"sweep.generation_epochs < training.epochs must hold with scheduler = 'pbt', got "
             f"{space.generation_epochs} and {space.fewest_epochs}: members are compared before their end; shorten the "
             f"generations or train longer"
+        )
+
+
+def _check_average(space: SearchSpace, parameter: Parameter) -> None:
+    """Refuse that averaged weights begin in the middle of a training: a copy has none to go on with."""
+    if parameter.path != "training.weight_average":
+        return
+    values = {*parameter.range.extremes, *([space.base.training.weight_average] if parameter.when else [])}
+    if 0 in values and len(values) > 1:
+        raise ConfigError(
+            "[search] `training.weight_average`: with sweep.scheduler = 'pbt' a member may go on from a copy of "
+            "another, and one that was trained at 0 has no averaged weights to go on with; take 0 out of the range"
+            + ("" if parameter.when is None else ", and put another value than 0 in [fixed] for where it is inactive")
         )
 
 
@@ -217,7 +261,15 @@ def _check_every_parameter_matters(space: SearchSpace, combinations: list[dict[s
 def _matters(space: SearchSpace, parameter: Parameter, values: dict[str, Scalar]) -> bool:
     """Whether some other value of the parameter makes another configuration of ``values``."""
     key = configuration_key(space.config(values))
-    return any(configuration_key(space.config(values | {parameter.path: v})) != key for v in parameter.range.extremes)
+    return any(_key(space, values | {parameter.path: v}) != key for v in parameter.range.extremes)
+
+
+def _key(space: SearchSpace, values: dict[str, Scalar]) -> str:
+    """The key of a configuration; none of one that is illegal, as beside a base value that only inactive ones take."""
+    try:
+        return configuration_key(space.config(values))
+    except ConfigError:
+        return ""
 
 
 def check_first_points(space: SearchSpace, points: Sequence[Mapping[str, object]]) -> tuple[dict[str, Scalar], ...]:

@@ -229,6 +229,25 @@ def test_names_and_places_of_a_launch(cli, training, folder, tmp_path):
     assert len(ended(folder)) == 54
 
 
+@covers("cli/tables.py", "sweep_command('retrain', folder.path, *board.retrain)")
+def test_what_tells_which_trial_is_truly_the_best(cli, training, folder):
+    said = cli.sweep("export", folder.path)
+    assert "by how much is not known" in " ".join(said.out.split())
+    ((_, words),) = commands_in(said.text)
+    assert words[0] == "retrain"
+    assert words[-4:] == ["--top", "2", "--seeds", "5"]
+    cli.paste(said.text)
+    said = cli.sweep("export", folder.path)
+    told = " ".join(said.out.split())
+    assert "with another seed t0001 is expected at 105.00, 4.00 nats higher" in told
+    assert "truly the best: t0001 with 50%, t0002 with 50%." in told  # these seeds all agree: more would tell no more
+    assert "To know which" not in told
+    assert "4.00 nats higher" in folder.leaderboard_markdown.read_text()
+    curse = iafsweep.load_sweep(folder.path).winners_curse
+    assert (curse.trial, curse.degrees_of_freedom, curse.seeds) == ("t0001", 8, {"t0001": 5, "t0002": 5})
+    assert curse.regression == pytest.approx(4)
+
+
 @covers("api/launch.py", "launch another one with more: ")
 @covers("sweep/scoring/retrain.py", "launch it again with another seed instead: ")
 @pytest.mark.slow

@@ -80,7 +80,8 @@ COLUMNS = """
     seconds gpu_seconds seed checkpoint error validation_bits_per_dim test_negative_elbo_bits_per_dim
     nll_importance_sampling_bits_per_dim nll_hais_bits_per_dim retrained_test_negative_elbo_bits_per_dim
     retrained_nll_importance_sampling_bits_per_dim retrained_nll_hais_bits_per_dim autoregressive_decoder kl
-    latent_share active_units
+    latent_share active_units expected_negative_elbo best_probability retrained_validation_negative_elbo
+    retrained_validation_negative_elbo_spread retrained_validation_negative_elbo_seeds
 """.split()
 """Those of ``leaderboard.csv`` that no searched parameter has; users' scripts rely on them."""
 

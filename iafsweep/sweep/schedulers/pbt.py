@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 
 import torch
 
@@ -13,11 +14,14 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import candidate, short_seed
 from iafsweep.search_space.distributions import Choice, Range, Scalar
 from iafsweep.search_space.sampling import RandomSuggest
-from iafsweep.search_space.space import SearchSpace
+from iafsweep.search_space.space import SearchSpace, draw
 from iafsweep.sweep.storage.events import Exchange, Generation
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.training import checkpoint
+
+_TRIES = 100
+"""Moves that are tried until the values obey the configuration's rules together."""
 
 
 class Population:
@@ -56,11 +60,11 @@ class Population:
     def _exchange(self, end: int, weak: TrialState, ranked: list[TrialState], best: int) -> Exchange:
         generator = random.Random(short_seed("exchange", self._space.sweep.seed, end, weak.trial))
         donor = ranked[generator.randrange(best)]
-        values = perturbed(self._space, donor.proposed.parameters, generator)
         # A number of its own for every exchange, so that two copies never draw the same noise.
         repeat = end * 10**6 + weak.proposed.number
-        found = candidate(self._space, values, repeat=repeat)
-        assert found is not None  # every combination of learning rate and warm-up is legal where their ends are
+        moved = (perturbed(self._space, donor.proposed.parameters, generator) for _ in range(_TRIES))
+        legal = (candidate(self._space, values, repeat=repeat) for values in chain(moved, [donor.proposed.parameters]))
+        found = next(filter(None, legal))  # the donor's own are
         return Exchange(trial=weak.trial, donor=donor.trial, **found.proposal)
 
     def _is_complete(self, end: int, state: LedgerState) -> bool:
@@ -69,7 +73,11 @@ class Population:
 
 
 def perturbed(space: SearchSpace, values: Mapping[str, Scalar], generator: random.Random) -> dict[str, Scalar]:
-    """Return values near ``values``: each moved up or down, a choice one further; some are drawn anew."""
+    """Return values near ``values``: each moved up or down, a choice one further; some are drawn anew.
+
+    Numbers move by a share of themselves, at least one step of a range that has steps, and end at the ends. A parameter
+    that becomes active is drawn.
+    """
     redrawn = space.suggest(RandomSuggest(generator))
     moves = 1 - space.procedure.moved_by, 1 + space.procedure.moved_by
     moved = {}
@@ -80,7 +88,10 @@ def perturbed(space: SearchSpace, values: Mapping[str, Scalar], generator: rando
             if anew
             else _moved(space.parameter(path).range, value, moves[direction], direction)
         )
-    return space.active(moved)
+    active = space.active(moved)
+    while missing := space.missing(active):
+        active = space.active(active | {missing[0]: draw(RandomSuggest(generator), space.parameter(missing[0]))})
+    return active
 
 
 def _moved(among: Range, value: Scalar, factor: float, direction: int) -> Scalar:

@@ -1,6 +1,7 @@
 """The best configurations of a sweep, from scratch with several seeds: how much of a figure was luck."""
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -67,16 +68,26 @@ def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[s
 
     A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
     such. The spread is the standard deviation of one seed's figure, None with a single seed. Of several retrainings in
-    which a configuration was scored the last counts. ``retrainings`` are the scored rows of each, the oldest first.
+    which a configuration was scored the last counts; validation bounds are those of all, each seed's once.
+    ``retrainings`` are the scored rows of each, the oldest first.
     """
     found: dict[str, Retrained] = {}
+    bounds: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for rows in retrainings:
         groups: defaultdict[str, list[LeaderboardRow]] = defaultdict(list)
         for row in rows:
-            if row.status == "completed" and (row.test_negative_elbo or row.nll_importance_sampling or row.nll_hais):
-                groups[parameters_key(row)].append(row)
+            bound, key = row.validation_negative_elbo, parameters_key(row)
+            if row.status != "completed":
+                continue
+            if row.seed is not None and bound is not None and math.isfinite(bound):
+                bounds[key][row.seed] = bound
+            if row.test_negative_elbo or row.nll_importance_sampling or row.nll_hais:
+                groups[key].append(row)
         found |= {key: _retrained(group) for key, group in groups.items()}
-    return found
+    return {
+        key: found.get(key, Retrained(seeds=len(bounds[key]))).model_copy(update={"bounds": bounds[key]})
+        for key in (*found, *(key for key in bounds if key not in found))
+    }
 
 
 def parameters_key(row: LeaderboardRow) -> str:

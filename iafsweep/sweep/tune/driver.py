@@ -41,6 +41,7 @@ from iafsweep.sweep.tune.scheduler import RuledScheduler, StallWatch, SweepStopp
 from iafsweep.sweep.tune.searcher import LedgerSearcher
 from iafsweep.sweep.tune.trainable import SweepTrial
 from iafsweep.sweep.tune.trial_run import TrialSettings
+from iafsweep.texts import value_text
 from iafsweep.version import stamp
 
 __all__ = ["LaunchOptions", "launch_sweep", "load_sweep_space"]
@@ -205,7 +206,9 @@ class Session:
         if (generation := population.generation(self.ledger.state)) is not None:
             self.ledger.append(generation.model_copy(update={"time": now()}))
         for made in make_copies(self.space, self.folder, self.ledger.state):
-            values = ", ".join(f"{path.split('.')[-1]} = {value:.4g}" for path, value in made.parameters.items())
+            values = ", ".join(
+                f"{path.split('.')[-1]} = {value_text(value)}" for path, value in made.parameters.items()
+            )
             message = f"{made.trial} goes on from a copy of {made.donor} with {values}"
             self.log.info("%s", message)
             self.progress.message(message)

@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from iafsweep.config import dump_config
+from iafsweep.config import dump_config, get_path
 from iafsweep.config.files import build_config, with_values
 from iafsweep.errors import ConfigError
+from iafsweep.run_files import metrics_file
 from iafsweep.search_space.candidate import candidate
+from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
+from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter
-from iafsweep.search_space.validation import check_space
+from iafsweep.search_space.validation import MUTABLE, check_space
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
 from iafsweep.sweep.schedulers.pbt import Population, copy_run, make_copies, perturbed
@@ -144,31 +147,207 @@ def test_rules_on_the_space_of_a_population():
         check_space(replace(space, base=space.base.model_copy(update={"training": impatient})))
 
 
-def test_what_may_change_while_a_model_trains_may_be_searched(tmp_path):
-    """Each of them, in a copy, is what the epochs after it are trained with."""
-    values = {
-        "training.weight_decay": 0.5,
-        "training.gradient_clip": 1.0,
-        "training.free_bits": 9.0,
-        "model.encoder.dropout": 0.5,
-        "model.decoder.dropout": 0.5,
-    }
-    base = build_config(with_values(BASE.model_dump(), {"training.optimiser": "adamw", "training.epochs": 4}), "test")
-    ranges = tuple(Parameter(path, FloatRange(value / 2, value)) for path, value in values.items())
-    check_space(replace(population_space(), base=base, parameters=ranges))
-    donor, member = RunFolder(tmp_path / "donor"), RunFolder(tmp_path / "member")
-    trainer = Trainer.start(base, IMAGES, donor, torch.device("cpu"))
+CHANGES = {
+    RATE: 5e-3,
+    "training.learning_rate_schedule": "cosine",
+    "training.learning_rate_decay": 0.25,
+    "training.learning_rate_decay_epochs": 3,
+    "training.learning_rate_warmup_epochs": 3,
+    WARMUP: 4,
+    "training.free_bits": 9.0,
+    "training.objective": "iwae",
+    "training.objective_samples": 3,
+    "training.objective_from_epoch": 3,
+    "training.batch_size": 40,
+    "training.weight_decay": 0.5,
+    "training.gradient_clip": 1.0,
+    "training.weight_average": 0.5,
+    "training.weight_average_images": 200,
+    "model.batch_norm_momentum": 0.25,
+    "model.encoder.dropout": 0.5,
+    "model.decoder.dropout": 0.5,
+}
+CHANGED = build_config(
+    with_values(
+        BASE.model_dump(),
+        {
+            "training.optimiser": "adamw",
+            "training.learning_rate_decay_epochs": 1,
+            "training.objective_samples": 2,
+            "training.weight_average": 0.9,
+            "training.weight_average_images": 100,
+        },
+    ),
+    "test",
+)
+OTHERS = {
+    path: build_config(with_values(CHANGED.model_dump(), changes), "test")
+    for path, changes in {
+        "training.learning_rate_end": {"training.learning_rate_schedule": "cosine"},
+        "model.batch_norm_momentum": {"training.weight_average": 0.0},
+    }.items()
+}
+"""What is needed for these to matter."""
+
+
+def after_a_copy(donor, member, base, path, value):
+    """Weights and averages, of the model and of the one that is scored, an epoch behind a copy with another value."""
+    other = build_config(with_values(base.model_dump(), {path: value}), "test")
+    copy_run(donor, member, other)
+    trainer = Trainer.resume(other, IMAGES, member, torch.device("cpu"))
+    metrics = trainer.run_epoch()
+    trainer.close()
+    assert metrics.epoch == 2
+    states = [
+        each.float().sum().item() for model in (trainer.model, trainer.scored) for each in model.state_dict().values()
+    ]
+    return [*states, metrics.train_loss]
+
+
+def begun(folder, base):
+    trainer = Trainer.start(base, IMAGES, folder, torch.device("cpu"))
     trainer.run_epoch()
     trainer.finish()
-    seen = []
-    for path, value in {"title": "as it was", **values}.items():
-        other = build_config(with_values(base.model_dump(), {path: value}), "test")
-        copy_run(donor, member, other)
-        trainer = Trainer.resume(other, IMAGES, member, torch.device("cpu"))
-        trainer.run_epoch()
-        trainer.close()
-        seen.append([each.sum().item() for each in trainer.model.parameters()])
-    assert all(one != other for place, one in enumerate(seen) for other in seen[:place])
+    return folder
+
+
+def test_what_may_change_while_a_model_trains_may_be_searched(tmp_path):
+    """Each of them, in a copy, is what the epochs after it are trained with, the same each time."""
+    assert {*CHANGES, "training.learning_rate_end"} == set(MUTABLE)
+    rate = Parameter(RATE, FloatRange(1e-4, 1e-1, None, True))
+    for path, value in [*CHANGES.items(), ("training.learning_rate_end", 0.5)]:
+        base = OTHERS.get(path, CHANGED)
+        before = "unset" if get_path(base, path) is None else get_path(base, path)
+        other = () if path == RATE else (Parameter(path, Choice((before, value))),)
+        check_space(replace(population_space(), base=base, parameters=(rate, *other)))
+    donor, member = begun(RunFolder(tmp_path / "donor"), CHANGED), RunFolder(tmp_path / "member")
+    seen = [after_a_copy(donor, member, CHANGED, *change) for change in [("title", "as it was"), *CHANGES.items()]]
+    for (path, _), one in zip(CHANGES.items(), seen[1:], strict=True):
+        assert sum(one == other for other in seen) == 1, path
+    last = list(CHANGES.items())[-1]
+    assert after_a_copy(donor, member, CHANGED, *last) == seen[-1]
+    for number, (path, (old, new)) in enumerate(
+        {"training.learning_rate_end": (0.0, 0.5), "model.batch_norm_momentum": (0.5, 0.25)}.items()
+    ):
+        donor = begun(RunFolder(tmp_path / str(number)), OTHERS[path])
+        one, other = (after_a_copy(donor, member, OTHERS[path], path, value) for value in (old, new))
+        assert one != other, path
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "reason"),
+    [
+        ("training.optimiser", ("adamw", "adamax"), "the moments of one optimiser.*search training.weight_decay"),
+        ("training.precision", ("float32", "bfloat16"), "a run that goes on computes as it began"),
+        ("training.epochs", (4, 5), "compared at the same epochs and end together"),
+        ("training.early_stopping_epochs", (1, 2), "compared at the same epochs and end together"),
+        ("model.flow.gated", (True, False), "weights take their shape or their meaning from it"),
+        ("model.posterior_offset", (-3.0, -1.0), "weights take their shape or their meaning from it"),
+        ("training.weight_average", (0.0, 0.9), "one that was trained at 0 has no averaged weights.*take 0 out"),
+    ],
+)
+def test_what_cannot_change_while_a_model_trains_says_why(path, values, reason):
+    with pytest.raises(ConfigError, match=f"`{path}`: with sweep.scheduler = 'pbt' .*{reason}"):
+        check_space(replace(population_space(), parameters=(Parameter(path, Choice(values)),)))
+
+
+RANGES = [
+    FloatRange(0.0, 0.5),
+    FloatRange(1e-4, 1e-1, None, True),
+    FloatRange(0.25, 1.0, 0.25),
+    IntRange(0, 400, 10),
+    IntRange(1, 64, 1, True),
+    IntRange(3, 3),
+    Choice((25, 50, 100)),
+    Choice(("elbo", "iwae")),
+    Choice(("unset", 1.0, 5.0)),
+]
+
+
+@pytest.mark.parametrize("searched", RANGES, ids=str)
+def test_a_moved_value_is_one_of_its_range_near_where_it_was(searched):
+    space = replace(population_space(), parameters=(Parameter("training.weight_average", searched),))
+    draws = random.Random(1)
+    near = 0
+    for seed in range(300):
+        path = space.parameters[0].path
+        before = space.suggest(RandomSuggest(draws))[path]
+        after = perturbed(space, {path: before}, random.Random(seed))[path]
+        assert after == perturbed(space, {path: before}, random.Random(seed))[path]
+        assert searched.canonical(after) == after
+        assert type(after) is type(searched.canonical(after))
+        if isinstance(searched, Choice):
+            near += abs(searched.options.index(after) - searched.options.index(before)) <= 1
+        else:
+            assert isinstance(after, int) == isinstance(searched, IntRange)
+            step = max(abs(before) / 5, searched.step or 0)
+            near += abs(after - before) <= step + (searched.step or 0) / 2 + 1e-12
+    assert near >= 0.7 * 300  # one in four is drawn anew
+
+
+def test_what_becomes_active_is_drawn_and_what_rules_forbid_is_moved_again():
+    """A copy of an ELBO may go on with IWAE, which needs two samples, and free bits, which only the ELBO has."""
+    objective, samples, bits = "training.objective", "training.objective_samples", "training.free_bits"
+    whole = replace(
+        population_space(),
+        parameters=(
+            Parameter(objective, Choice(("elbo", "iwae"))),
+            Parameter(samples, IntRange(2, 4), parse_condition(f"{objective} == 'iwae'")),
+        ),
+    )
+    check_space(replace(whole, sweep=whole.sweep.model_copy(update={"trials": 4})))
+    draws = random.Random(0)
+    found = [perturbed(whole, {objective: "elbo"}, draws) for _ in range(100)]
+    assert {each.get(samples) for each in found} == {None, 2, 3, 4}
+    assert all((samples in each) == (each[objective] == "iwae") for each in found)
+
+    forbidden = replace(
+        whole, parameters=(Parameter(objective, Choice(("elbo", "stl", "iwae"))), Parameter(bits, FloatRange(0.1, 9.0)))
+    )
+    rows = []
+    for number, bound in enumerate([1, 2, 3, 4], start=1):
+        name, values = f"t{number:04d}", {objective: "elbo", bits: float(number)}
+        rows.append(Proposed(trial=name, number=number, parameters=values, seed=number, key=name, time="t"))
+        rows.append(Rung(trial=name, epoch=2, value=bound, time="t"))
+    space = replace(forbidden, sweep=forbidden.sweep.model_copy(update={"trials": 4}))
+    for seed in range(20):
+        drawn = replace(space, sweep=space.sweep.model_copy(update={"seed": seed}))
+        (exchange,) = Population(drawn).generation(replay(HEADER, rows)).exchanges
+        assert candidate(drawn, exchange.parameters, repeat=exchange.repeat).key == exchange.key
+
+
+@pytest.mark.slow
+def test_a_population_changes_objective_samples_and_batches_as_it_trains(ray_cluster, tmp_path):
+    space = replace(
+        population_space(trials=4, epochs=4, max_concurrent=1, seed=3),
+        parameters=(
+            Parameter("training.objective", Choice(("elbo", "iwae"))),
+            Parameter("training.objective_samples", IntRange(2, 4)),
+            Parameter("training.batch_size", Choice((30, 40, 60))),
+        ),
+    )
+    check_space(space)
+    folder, heard = SweepFolder(tmp_path / "sweep"), []
+
+    class Hears(SweepCallback):
+        def message(self, text):
+            heard.append(text)
+
+    outcome = launch_sweep(space, folder, IMAGES, LaunchOptions(node=Node("this machine", 2, 0)), Hears())
+    assert outcome.status == "completed"
+    (exchange,) = outcome.state.generations[2].exchanges
+    changed = outcome.state.named[exchange.trial].proposed
+    drawn = [each for each in outcome.state.events if isinstance(each, Proposed)]
+    (first,) = (each for each in drawn if each.trial == exchange.trial)
+    assert changed.parameters == exchange.parameters != first.parameters
+    run = RunFolder(folder.trial(exchange.trial))
+    config = run.read_config()
+    assert {path: get_path(config, path) for path in exchange.parameters} == exchange.parameters
+    assert config.training.seed == exchange.seed
+    assert checkpoint.load_last(run, torch.device("cpu")).config == dump_config(config)
+    assert [each.epoch for each in metrics_file.read(run.metrics)] == [1, 2, 3, 4]
+    said = f"{exchange.trial} goes on from a copy of {exchange.donor} with objective = {config.training.objective}, "
+    assert any(each.startswith(said) for each in heard)
 
 
 def test_a_copy_goes_on_as_its_donor_would_with_other_values(tmp_path):
