@@ -28,7 +28,7 @@ def trained(cache, seconds=0.3):
     cache.mkdir(exist_ok=True)
     for name in NAMES.split(";"):  # so few epochs, whatever the machine
         (cache / f"{Bench(cache, 'mlp', True).name(name, 0)}.pace").write_text("0.1")
-    recipes.train(cache, recipes=NAMES, seeds=2, seconds=seconds, part="1/1", network="mlp", quick=True)
+    recipes.train(cache, recipes=NAMES, seeds=2, seconds=seconds, part="1/1", network="mlp", hopeless=1.5, quick=True)
     return {path.name: json.loads(path.read_text()) for path in cache.glob("*.json")}
 
 
@@ -47,6 +47,9 @@ def test_runs_are_made_once_go_on_and_are_compared_by_seed(tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
         assert trained(tmp_path) == found
+        recipes.train(
+            tmp_path, recipes=NAMES, seeds=3, seconds=0.3, part="1/1", network="mlp", hopeless=-1e9, quick=True
+        )
 
     recipes.page(tmp_path, recipes=NAMES, to=tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
