@@ -40,7 +40,7 @@ from iafsweep.training import Trainer
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "recipes.md"
-BASELINE = "today"
+BASELINE, BEST = "today", "best_small"
 TURNS = 5
 LAST_TENTH = "LAST_TENTH"
 """Stands for the epoch after nine tenths of them."""
@@ -106,6 +106,13 @@ SCORED = (
     "evaluation.bound_images=10000",
     "evaluation.importance_sampling.images=1000",
     "evaluation.hais.enabled=true",
+    "evaluation.hais.images=1000",
+)
+SCORED_HOUR = (
+    "evaluation.importance_sampling.images=10000",
+    "evaluation.hais.enabled=true",
+    "evaluation.hais.start=posterior",
+    "evaluation.hais.temperatures=160",
     "evaluation.hais.images=1000",
 )
 SCORED_QUICK = (
@@ -212,6 +219,25 @@ def score(cache: Cache, network: Network = "mlp", recipes: Names = "", quick: Qu
 
 
 @app.command()
+def hour(
+    cache: Cache, quick: Quick = False, only: Annotated[str, typer.Option(help="Train this one alone.")] = ""
+) -> None:
+    """Train search_spaces/best_small.toml as it is, and today's recipe for the same CPU time; score both."""
+    torch.set_num_threads(1)
+    cache.mkdir(parents=True, exist_ok=True)
+    configs, tiny = _of_the_hour(cache, quick=quick), SCORED_QUICK if quick else SCORED_HOUR
+    for name, config in configs.items():
+        if only in ("", name):
+            folder, kept = _hours_folder(cache, name), cache / f"hour-{name}.json"
+            found = Trained(**json.loads(kept.read_text("utf-8"))) if kept.exists() else run_to_its_end(config, folder)
+            typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
+    for name in configs:
+        if (cache / f"hour-{name}.json").exists() and not _hours_folder(cache, name).evaluation.exists():
+            scored = load_config(str(_hours_folder(cache, name).config), [*tiny])
+            score_run(scored, _hours_folder(cache, name), default_data_root(), device="cpu", threads=1)
+
+
+@app.command()
 def page(cache: Cache, recipes: Names = "", to: Annotated[Path, typer.Option(help="The page.")] = PAGE) -> None:
     """Write the page of what has been trained and scored."""
     torch.set_num_threads(1)
@@ -220,6 +246,7 @@ def page(cache: Cache, recipes: Names = "", to: Annotated[Path, typer.Option(hel
         bench = Bench(cache, network, quick=False)
         if rows := _rows(bench, _names(recipes)):
             parts += [f"## {network}\n", _COLUMNS, *rows, ""]
+    parts += _hours_section(cache)
     write_text(to, "\n".join(parts))
 
 
@@ -281,16 +308,25 @@ def _pace(bench: Bench, recipe: str) -> float:
 
 
 def _turns(bench: Bench, recipe: str, changes: Sequence[str]) -> tuple[float, float]:
-    """CPU seconds of an epoch of a recipe and of today's, in turns so that both have the same disturbances.
-
-    On a tenth of the images, several times; the least counts, since what disturbs a turn makes it longer.
-    """
+    """CPU seconds of an epoch of a recipe and of today's."""
     path = bench.cache / f"{bench.name(recipe, 0)}.turns"
+    tried = ((recipe, changes), (BASELINE, ()))
+    first, second = (
+        _configuration(bench, name, 0, TURNS, "training.weight_average_images=500", *extra) for name, extra in tried
+    )
+    return in_turns(first, second, path)
+
+
+def in_turns(first: RunConfig, second: RunConfig, path: Path) -> tuple[float, float]:
+    """CPU seconds of an epoch of two configurations, in turns so that both have the same disturbances.
+
+    On a tenth of the images, several times; the least counts, since what disturbs a turn makes it longer. ``path`` is
+    for the runs and removed afterwards.
+    """
     shutil.rmtree(path, ignore_errors=True)
     trainers: list[Trainer] = []
     seconds: tuple[list[float], list[float]] = [], []
-    for name, extra in ((recipe, changes), (BASELINE, ())):
-        config = _configuration(bench, name, 0, TURNS, "training.weight_average_images=500", *extra)
+    for config in (first, second):
         images = load_training_images(config.data, default_data_root())
         few = TrainingImages(images.training[: len(images.training) // 10], images.validation[:500])
         trainers.append(Trainer.start(config, few, RunFolder(path / str(len(trainers))), torch.device("cpu")))
@@ -366,6 +402,69 @@ def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:
         )
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return rows
+
+
+def _of_the_hour(cache: Path, *, quick: bool) -> dict[str, RunConfig]:
+    """The best small recipe, and today's with so many epochs that it takes the same CPU time."""
+    tiny = (*QUICK, "model.encoder.resnet.maps=2", "model.decoder.resnet.maps=2", "training.epochs=2")
+    best = load_config("best_small", ["training.compile=off", *(tiny if quick else ())])
+    bench, kept = Bench(cache, "mlp", quick), cache / "hour.pace"
+    if not kept.exists():
+        long, short = in_turns(
+            best.with_values({"training.epochs": TURNS}),
+            _configuration(bench, BASELINE, 0, TURNS),
+            cache / "hour.turns",
+        )
+        write_text(kept, str(long / short))
+    epochs = max(2, round(best.training.epochs * float(kept.read_text(encoding="utf-8"))))
+    return {BEST: best, BASELINE: _configuration(bench, BASELINE, 0, epochs)}
+
+
+def _hours_folder(cache: Path, name: str) -> RunFolder:
+    return RunFolder(cache / f"hour-{name}")
+
+
+def _hours_section(cache: Path) -> list[str]:
+    """What an hour of two cores came to, if both runs were scored."""
+    folders = {name: _hours_folder(cache, name) for name in (BEST, BASELINE)}
+    if not all(folder.per_image.exists() for folder in folders.values()):
+        return []
+    figures = {name: _log_likelihoods(folder) for name, folder in folders.items()}
+    lines = [
+        "## An hour of two cores\n",
+        "`search_spaces/best_small.toml` as it is, and `today` for the same CPU time. The test NLL is that of "
+        "importance sampling (1,000 samples) on all images, plus what HAIS has less than it on the images of both; "
+        "errors are standard errors over images.\n",
+        "| recipe | epochs | CPU seconds | validation bound | IS | HAIS minus IS, paired | test NLL |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, (sampled, corrected) in figures.items():
+        run = Trained(**json.loads((cache / f"hour-{name}.json").read_text(encoding="utf-8")))
+        lines.append(
+            f"| {name} | {run.epochs} | {run.seconds:,.0f} | {run.bound:.2f} | {_sum(-sampled)} ({len(sampled):,}) "
+            f"| {_sum(sampled - corrected)} ({corrected.notna().sum():,}) | {_sum(-sampled, sampled - corrected)} |"
+        )
+    (sampled, corrected), (others, their) = figures[BEST], figures[BASELINE]
+    paired = _sum(others - sampled, (sampled - corrected) - (others - their))
+    return [*lines, "", f"Paired by image and bits: `{BEST}` minus `{BASELINE}` is {paired} nats.", ""]
+
+
+def _log_likelihoods(folder: RunFolder) -> tuple[pd.Series, pd.Series]:
+    """Of each test image log p(x) by importance sampling, and by HAIS where that was measured (else missing)."""
+    table = pd.read_parquet(folder.per_image)
+    table = table[table["split"] == "test"]
+    both = [
+        table[table["method"] == method].set_index(["binarisation_seed", "image"])["log_likelihood"]
+        for method in ("importance_sampling", "hais")
+    ]
+    return both[0], both[1].reindex(both[0].index)
+
+
+def _sum(*parts: pd.Series) -> str:
+    """The sum of the means of several figures with its standard error, the parts taken as independent."""
+    known = [part.dropna() for part in parts]
+    error = math.sqrt(sum(float(part.var()) / len(part) for part in known))
+    return f"{sum(float(part.mean()) for part in known):.2f} ± {error:.2f}"
 
 
 def _with_error(values: Sequence[float]) -> str:
