@@ -164,8 +164,7 @@ class Bench(NamedTuple):
 
     def known(self, recipe: str, seed: int) -> Trained | None:
         """What a run came to; None if it has not."""
-        path = self.cache / f"{self.name(recipe, seed)}.json"
-        return Trained(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        return known_run(self.folder(recipe, seed))
 
     def best(self, recipe: str) -> int | None:
         """The seed with the lowest bound; None if none has ended."""
@@ -212,29 +211,23 @@ def score(cache: Cache, network: Network = "mlp", recipes: Names = "", quick: Qu
         if (seed := bench.best(recipe)) is None:
             continue
         folder = bench.folder(recipe, seed)
-        if not folder.evaluation.exists():
-            config = load_config(str(folder.config), [*(SCORED_QUICK if quick else SCORED)])
-            score_run(config, folder, default_data_root(), device="cpu", threads=1)
+        scored_once(folder, SCORED_QUICK if quick else SCORED)
         typer.echo(f"{folder.path.name}: {_hais(folder)}")
 
 
 @app.command()
 def hour(
-    cache: Cache, quick: Quick = False, only: Annotated[str, typer.Option(help="Train this one alone.")] = ""
+    cache: Cache, quick: Quick = False, only: Annotated[str, typer.Option(help="This one of the two alone.")] = ""
 ) -> None:
     """Train search_spaces/best_small.toml as it is, and today's recipe for the same CPU time; score both."""
     torch.set_num_threads(1)
     cache.mkdir(parents=True, exist_ok=True)
-    configs, tiny = _of_the_hour(cache, quick=quick), SCORED_QUICK if quick else SCORED_HOUR
-    for name, config in configs.items():
+    for name, config in of_the_hour(cache, quick=quick).items():
         if only in ("", name):
-            folder, kept = _hours_folder(cache, name), cache / f"hour-{name}.json"
-            found = Trained(**json.loads(kept.read_text("utf-8"))) if kept.exists() else run_to_its_end(config, folder)
+            folder = hours_folder(cache, name)
+            found = known_run(folder) or run_to_its_end(config, folder)
             typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
-    for name in configs:
-        if (cache / f"hour-{name}.json").exists() and not _hours_folder(cache, name).evaluation.exists():
-            scored = load_config(str(_hours_folder(cache, name).config), [*tiny])
-            score_run(scored, _hours_folder(cache, name), default_data_root(), device="cpu", threads=1)
+            scored_once(folder, SCORED_QUICK if quick else SCORED_HOUR)
 
 
 @app.command()
@@ -347,6 +340,18 @@ def _trained(bench: Bench, recipe: str, seed: int, budget: float) -> Trained:
     return run_to_its_end(_configuration(bench, recipe, seed, epochs), bench.folder(recipe, seed))
 
 
+def known_run(folder: RunFolder) -> Trained | None:
+    """What a run came to; None if it has not."""
+    kept = folder.path.with_name(f"{folder.path.name}.json")
+    return Trained(**json.loads(kept.read_text(encoding="utf-8"))) if kept.exists() else None
+
+
+def scored_once(folder: RunFolder, settings: Sequence[str]) -> None:
+    """Score a run on test images, unless it has been scored."""
+    if not folder.evaluation.exists():
+        score_run(load_config(str(folder.config), settings), folder, default_data_root(), device="cpu", threads=1)
+
+
 def run_to_its_end(config: RunConfig, folder: RunFolder) -> Trained:
     """Train a run, or go on with it, and keep what it came to beside its folder."""
     spent, kept = (folder.path.with_name(f"{folder.path.name}.{each}") for each in ("spent", "json"))
@@ -404,8 +409,8 @@ def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:
     return rows
 
 
-def _of_the_hour(cache: Path, *, quick: bool) -> dict[str, RunConfig]:
-    """The best small recipe, and today's with so many epochs that it takes the same CPU time."""
+def of_the_hour(cache: Path, *, quick: bool) -> dict[str, RunConfig]:
+    """Return the best small recipe, and today's with so many epochs that it takes the same CPU time."""
     tiny = (*QUICK, "model.encoder.resnet.maps=2", "model.decoder.resnet.maps=2", "training.epochs=2")
     best = load_config("best_small", ["training.compile=off", *(tiny if quick else ())])
     bench, kept = Bench(cache, "mlp", quick), cache / "hour.pace"
@@ -420,13 +425,14 @@ def _of_the_hour(cache: Path, *, quick: bool) -> dict[str, RunConfig]:
     return {BEST: best, BASELINE: _configuration(bench, BASELINE, 0, epochs)}
 
 
-def _hours_folder(cache: Path, name: str) -> RunFolder:
+def hours_folder(cache: Path, name: str) -> RunFolder:
+    """Where a run of the hour is."""
     return RunFolder(cache / f"hour-{name}")
 
 
 def _hours_section(cache: Path) -> list[str]:
     """What an hour of two cores came to, if both runs were scored."""
-    folders = {name: _hours_folder(cache, name) for name in (BEST, BASELINE)}
+    folders = {name: hours_folder(cache, name) for name in (BEST, BASELINE)}
     if not all(folder.per_image.exists() for folder in folders.values()):
         return []
     figures = {name: _log_likelihoods(folder) for name, folder in folders.items()}
@@ -439,7 +445,8 @@ def _hours_section(cache: Path) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for name, (sampled, corrected) in figures.items():
-        run = Trained(**json.loads((cache / f"hour-{name}.json").read_text(encoding="utf-8")))
+        run = known_run(folders[name])
+        assert run is not None
         lines.append(
             f"| {name} | {run.epochs} | {run.seconds:,.0f} | {run.bound:.2f} | {_sum(-sampled)} ({len(sampled):,}) "
             f"| {_sum(sampled - corrected)} ({corrected.notna().sum():,}) | {_sum(-sampled, sampled - corrected)} |"

@@ -11,7 +11,6 @@ from benchmarks.case_study import (
     BOTH,
     CHANGES,
     DOUBLING,
-    ROOT,
     SPACE,
     Effect,
     _answer,
