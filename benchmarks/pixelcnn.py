@@ -1,14 +1,13 @@
 """What does an autoregressive head bring in the same CPU time? `IAFSWEEP_DATA=... python -m benchmarks.pixelcnn CACHE`.
 
-The model of benchmarks/mnist_mlp.toml, with small convolutional networks if asked for, is trained with and without a
-`pixelcnn` head, the same CPU seconds each (epochs timed in turns tell how many fit, and schedules are stretched over
-them), then scored by importance sampling and HAIS on the same test images. The page in the cache has a row for each and
-the paired differences. A second call goes on where the first was stopped: with training, scoring or the page.
+search_spaces/best_small.toml is trained with a `pixelcnn` head for the CPU time of the run without one, which
+`python -m benchmarks.recipes hour CACHE` makes (and this does where it is missing): epochs timed in turns tell how many
+fit. Then it is scored by importance sampling and HAIS on the first of the test images on which that one was. The page
+in the cache has a row for each and the paired differences. A second call goes on where the first was stopped.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -17,20 +16,22 @@ import torch
 import typer
 
 from benchmarks.recipes import (
-    BASELINE,
-    NETWORKS,
+    BEST,
+    SCORED_HOUR,
     SCORED_QUICK,
-    Bench,
+    TURNS,
     Trained,
-    _configuration,
-    _turns,
+    hour,
+    hours_folder,
+    in_turns,
+    known_run,
+    of_the_hour,
     run_to_its_end,
+    scored_once,
 )
 from benchmarks.timing import machine
-from iafsweep.api.scoring.score import score as score_run
 from iafsweep.atomic import write_text
-from iafsweep.config import load_config
-from iafsweep.data_root import default_data_root
+from iafsweep.config import RunConfig
 from iafsweep.records import FIGURE_NAMES, Latents, shown_figures
 from iafsweep.results.comparison import compare_images
 from iafsweep.run_files import metrics_file
@@ -38,59 +39,52 @@ from iafsweep.run_files.run_folder import RunFolder
 
 PLAIN, HEAD = "independent pixels", "autoregressive decoder"
 SCORED = (
+    *SCORED_HOUR,
     "evaluation.bound_images=500",
     "evaluation.importance_sampling.images=500",
-    "evaluation.hais.enabled=true",
     "evaluation.hais.images=100",
 )
 
 
 def main(
     cache: Annotated[Path, typer.Argument(help="Folder for the runs; made if missing.")],
-    network: Annotated[str, typer.Option(help=f"Below the head: one of {', '.join(NETWORKS)}.")] = "mlp",
-    seconds: Annotated[
-        float, typer.Option(help="CPU seconds of training each: an hour of two cores is 7200.")
-    ] = 7200.0,
-    threads: Annotated[int, typer.Option(min=1, help="Cores.")] = 2,
-    layers: Annotated[int, typer.Option(help="Of the head.")] = 4,
-    maps: Annotated[int, typer.Option(help="Of the head.")] = 32,
+    layers: Annotated[int, typer.Option(help="Of the head.")] = 2,
+    maps: Annotated[int, typer.Option(help="Of the head.")] = 16,
     kernel: Annotated[int, typer.Option(help="Of the head.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Train, score, write the page."""
-    torch.set_num_threads(threads)
-    cache.mkdir(parents=True, exist_ok=True)
-    bench, place = Bench(cache, network, quick), "model.decoder.autoregressive"
-    sizes = {"layers": layers, "maps": maps, "kernel": kernel}
-    head = (f"{place}.kind=pixelcnn", *(f"{place}.pixelcnn.{name}={value}" for name, value in sizes.items()))
-    changes = {PLAIN: (), HEAD: head}
-    names = {PLAIN: f"{network}-plain", HEAD: f"{network}-head-{layers}x{maps}x{kernel}"}
-    folders = {name: RunFolder(cache / path) for name, path in names.items()}
-    pace = _pace(bench, head, cache / f"{names[HEAD]}.pace")
-    trained = {}
-    for name, folder in folders.items():
-        config = _configuration(bench, BASELINE, 0, max(2, round(seconds / pace[name])), *changes[name])
-        kept = cache / f"{folder.path.name}.json"
-        known = kept.exists()
-        trained[name] = Trained(**json.loads(kept.read_text("utf-8"))) if known else run_to_its_end(config, folder)
-        typer.echo(f"{name}: {trained[name]}")
-    for name, folder in folders.items():
-        if not folder.evaluation.exists():
-            scored = load_config(str(folder.config), [*(SCORED_QUICK if quick else SCORED)])
-            score_run(scored, folder, default_data_root(), device="cpu", threads=threads)
-        typer.echo(f"{name}: scored")
+    torch.set_num_threads(1)
+    hour(cache, quick=quick, only=BEST)
+    plain = of_the_hour(cache, quick=quick)[BEST]
+    head = plain.with_values(
+        {
+            "model.decoder.autoregressive.kind": "pixelcnn",
+            "model.decoder.autoregressive.pixelcnn.layers": layers,
+            "model.decoder.autoregressive.pixelcnn.maps": maps,
+            "model.decoder.autoregressive.pixelcnn.kernel": kernel,
+        }
+    )
+    folders = {PLAIN: hours_folder(cache, BEST), HEAD: RunFolder(cache / f"head-{layers}x{maps}x{kernel}")}
+    epochs = max(2, round(plain.training.epochs / _ratio(head, plain, folders[HEAD].path)))
+    trained = {
+        name: known_run(folder) or run_to_its_end(head.with_values({"training.epochs": epochs}), folder)
+        for name, folder in folders.items()
+    }
+    scored_once(folders[HEAD], SCORED_QUICK if quick else SCORED)
     text = _page(folders, trained)
-    write_text(cache / f"{names[HEAD]}.md", text)
+    write_text(folders[HEAD].path.with_suffix(".md"), text)
     typer.echo(text)
 
 
-def _pace(bench: Bench, head: tuple[str, ...], kept: Path) -> dict[str, float]:
-    """CPU seconds of an epoch of each; measured once, so that a run that goes on has the epochs it began with."""
+def _ratio(head: RunConfig, plain: RunConfig, place: Path) -> float:
+    """How much longer an epoch takes with a head; measured once, so that a run that goes on has its epochs."""
+    kept = place.with_suffix(".pace")
     if not kept.exists():
-        with_head, plain = (1.0, 1.0) if bench.quick else _turns(bench, BASELINE, head)
-        write_text(kept, json.dumps({PLAIN: plain, HEAD: with_head}))
-    found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
-    return found
+        few = {"training.epochs": TURNS}
+        long, short = in_turns(head.with_values(few), plain.with_values(few), place.with_suffix(".turns"))
+        write_text(kept, str(long / short))
+    return float(kept.read_text(encoding="utf-8"))
 
 
 def _page(folders: dict[str, RunFolder], trained: dict[str, Trained]) -> str:

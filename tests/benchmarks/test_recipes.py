@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from statistics import fmean
 
+import pandas as pd
 import pytest
 import torch
 import typer
@@ -28,7 +29,7 @@ def trained(cache, seconds=0.3):
     cache.mkdir(exist_ok=True)
     for name in NAMES.split(";"):  # so few epochs, whatever the machine
         (cache / f"{Bench(cache, 'mlp', True).name(name, 0)}.pace").write_text("0.1")
-    recipes.train(cache, recipes=NAMES, seeds=2, seconds=seconds, part="1/1", network="mlp", quick=True)
+    recipes.train(cache, recipes=NAMES, seeds=2, seconds=seconds, part="1/1", network="mlp", hopeless=1.5, quick=True)
     return {path.name: json.loads(path.read_text()) for path in cache.glob("*.json")}
 
 
@@ -47,6 +48,9 @@ def test_runs_are_made_once_go_on_and_are_compared_by_seed(tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
         assert trained(tmp_path) == found
+        recipes.train(
+            tmp_path, recipes=NAMES, seeds=3, seconds=0.3, part="1/1", network="mlp", hopeless=-1e9, quick=True
+        )
 
     recipes.page(tmp_path, recipes=NAMES, to=tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
@@ -69,3 +73,31 @@ def test_every_recipe_is_legal_and_differs_from_todays():
             assert (config == today) is ((network, name) == ("mlp", "today"))
     with pytest.raises(typer.BadParameter, match="no recipe is called 'sine'"):
         recipes._names("cosine+sine")
+
+
+@pytest.mark.slow
+def test_the_hour_is_scored_once_and_its_figures_are_those_of_the_images(tmp_path, monkeypatch):
+    (tmp_path / "hour.pace").write_text("1.5")  # so that today's recipe has three epochs for two
+    recipes.hour(tmp_path, quick=True, only="")
+    page = tmp_path / "page.md"
+    recipes.page(tmp_path, recipes="today", to=page)
+    rows = dict(re.findall(r"^\| (best_small|today) \| (.*) \|$", page.read_text(), re.M))
+    assert [rows[name].split(" | ")[0] for name in ("best_small", "today")] == ["2", "3"]
+    totals = {}
+    for name, row in rows.items():
+        sampled, corrected = (each["log_likelihood"] for each in per_method(tmp_path / f"hour-{name}"))
+        totals[name] = -sampled.mean() + (sampled - corrected).mean()  # all of the few images have both
+        assert float(row.split(" | ")[-1].split(" ± ")[0]) == pytest.approx(totals[name], abs=0.006)
+    paired = re.search(r"`best_small` minus `today` is (\S+) ± ", page.read_text())
+    assert float(paired[1]) == pytest.approx(totals["best_small"] - totals["today"], abs=0.006)
+
+    monkeypatch.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(recipes, "score_run", lambda *_, **__: pytest.fail("scored again"))
+    recipes.hour(tmp_path, quick=True, only="")
+
+
+def per_method(folder):
+    table = pd.read_parquet(folder / "per_image.parquet")
+    for method in ("importance_sampling", "hais"):
+        part = table[(table["split"] == "test") & (table["method"] == method)]
+        yield part.sort_values(["binarisation_seed", "image"]).reset_index()
