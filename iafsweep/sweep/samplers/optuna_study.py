@@ -151,7 +151,7 @@ def directions(space: SearchSpace) -> list[StudyDirection]:
 
 def ask(space: SearchSpace, told: Iterable[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> Suggest:
     """Return the values that a sampler proposes in a study of ``told``."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of is how fast it could be
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(directions=directions(space), sampler=sampler, storage=storage)
     number = storage.get_study_id_from_name(study.study_name)

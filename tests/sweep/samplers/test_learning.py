@@ -22,7 +22,6 @@ from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.samplers.estimates import estimated_ends
 from iafsweep.sweep.samplers.generations import Generations
 from iafsweep.sweep.samplers.gp import GpLearner
-from iafsweep.sweep.samplers.nsga2 import Nsga2Learner
 from iafsweep.sweep.samplers.optuna_study import StudyTrials
 from iafsweep.sweep.samplers.sequences import PointSuggest, place
 from iafsweep.sweep.samplers.tpe import TpeLearner
@@ -31,7 +30,7 @@ from iafsweep.sweep.storage.state import replay
 from tests.sweep.samplers.test_samplers import HEADER, end_of, row_of, run
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, finite_space, tiny_space
 
-SHIPPED = ["quick", "mnist", "fashion", "own_images", "flows", "priors", "recipe", "mnist_smoke"]
+SHIPPED = ["quick", "mnist", "fashion", "own_images", "recipe", "mnist_smoke"]  # those that are not listed
 LEARNERS = [kind for kind, member in SAMPLERS.members.items() if isinstance(member, SamplerMember) and member.learns]
 
 
@@ -60,11 +59,10 @@ def apart(space, one, other):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_first_proposals_of_every_shipped_space_spread(name):
     space = load_space(name)
-    if space.sweep.sampler not in LEARNERS:
-        space = load_space(name, sweep={"sampler": "tpe"})
+    assert space.sweep.sampler in LEARNERS
     for count in (4, 8):
         proposed = at_once(space, min(count, space.size or count))
-        assert min(apart(space, *pair) for pair in itertools.combinations(proposed, 2)) > 0.1
+        assert min(apart(space, *pair) for pair in itertools.combinations(proposed, 2)) > 0.4 / count
     for parameter in space.parameters:
         if parameter.when is None:  # a quarter of the range each
             values = {values[parameter.path] for values in proposed[:4]}
@@ -104,13 +102,16 @@ def test_a_sweep_that_began_with_random_trials_goes_on_so():
 
 @pytest.mark.parametrize("sampler", LEARNERS)
 def test_resumed_proposals_equal_uninterrupted_ones(sampler):
+    """The state of each moment is that of a ledger cut there; a proposer of a new process has nothing else."""
     space = space_of(sampler, 20)
-    whole, _ = run(space, 14)
-    for resumed_at in (3, 9, 14):
-        assert run(space, 14, resumed_at=resumed_at)[0] == whole
+    whole, _ = run(space, 8)
+    proposed = {event.number: event for event in whole if isinstance(event, Proposed)}
+    for number in (3, 6, 8):
+        before = whole[: whole.index(proposed[number])]
+        assert row_of(make_proposer(space).propose(replay(HEADER, before)), number) == proposed[number]
 
 
-@pytest.mark.parametrize("sampler", LEARNERS)
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
 def test_inactive_parameters_are_not_proposed_and_a_finite_space_is_tried_whole(sampler):
     space = replace(finite_space(trials=7), sweep=space_of(sampler, 7).sweep)
     events, count = run(space, 9)
@@ -205,19 +206,20 @@ def test_a_low_bound_early_in_training_does_not_beat_a_completed_one(sampler):
     """Stopped with a lower bound than any final one (as with a warm-up), at rates above 6e-3; good ones are below."""
     values = [{DEPTH: 0, RATE: 2e-3 + 2e-4 * (number % 15)} for number in range(15)]
     values += [{DEPTH: 0, RATE: 6e-3 + 2e-4 * (number % 15)} for number in range(15)]
+    order = random.Random(0).sample(range(30), 30)
     ends = [("completed", 100 + number / 10, {3: 70 + number / 10}) for number in range(15)]
     ends += [("stopped", 80.0 + number / 10, {1: 99.0, 2: 90.0}) for number in range(15)]
     space = replace(space_of(sampler, 60), parameters=(space_of(sampler, 60).parameters[2],))
-    rows = ledger([{RATE: each[RATE]} for each in values], ends)
+    rows = ledger([{RATE: values[place][RATE]} for place in order], [ends[place] for place in order])
     rates = []
-    for seed in range(6):
+    for seed in range(9):
         seeded = replace(space, sweep=space.sweep.model_copy(update={"seed": seed}))
         rates.append(make_proposer(seeded).propose(replay(HEADER, rows)).values[RATE])
     assert median(rates) < 6e-3
 
 
 def test_all_of_a_space_is_told_to_a_sampler_that_knows_no_conditions():
-    space = space_of("gp", 20)
+    space = space_of("tpe", 20)
     rows, _ = run(space, 8)
     rows.append(row_of(make_proposer(space).propose(replay(HEADER, rows)), 9))
     state = replay(HEADER, rows)
