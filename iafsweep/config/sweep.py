@@ -172,13 +172,13 @@ class Procedure(Section):
     in :data:`NEW_SWEEPS`, and keeps doing the former for sweeps that say it.
     """
 
-    startup_share: int = Field(4, ge=1, description="One in so many trials ends before a sampler learns from them,")
+    startup_share: int = Field(4, ge=1, description="A sampler learns when one in so many trials has ended,")
     startup_fewest: int = Field(4, ge=1, description="but so many at least,")
     startup_most: int = Field(10, ge=1, description="and so many at most.")
     startup: Literal["random", "sobol"] = Field(
         "random",
-        description="`tpe`: until then values are drawn at random, or are the points of a scrambled Sobol sequence, as "
-        "they are of the other samplers that learn.",
+        description="`tpe`: until then values are drawn at random, or are those of a scrambled Sobol sequence, as they "
+        "are of the other samplers that learn.",
     )
     duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
     tpe_duplicates: int = Field(

@@ -40,7 +40,8 @@ class CmaesLearner:
 
     def __call__(self, state: LedgerState, seed: int) -> Suggest | None:
         """Return a draw from the distribution, beside what `tpe` proposes; None while too few trials have ended."""
-        bounds = {name: end.best_value or 0.0 for name, end in estimated_ends(state).items()}
+        ends = estimated_ends(state)
+        bounds = {name: end.best_value for name, end in ends.items() if end.best_value is not None}
         rest = self._tpe(state, seed)
         if rest is None or len(bounds) < startup_trials(self._space):
             return None

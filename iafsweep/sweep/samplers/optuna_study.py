@@ -88,7 +88,7 @@ def frozen_trial(
             params=dict(values),
             distributions=recorder.distributions,
             intermediate_values=steps if objectives == 1 else {},
-            user_attrs={NAME: name},
+            user_attrs={NAME: name} if name else {},
         )
         told.__class__ = _Told
         return told
