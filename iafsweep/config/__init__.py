@@ -40,13 +40,15 @@ from iafsweep.config.model import (
 from iafsweep.config.plugins import load_plugin
 from iafsweep.config.section import Section, field_paths, get_path
 from iafsweep.config.sources import SOURCES, ImageFormat, SourceFacts, source_facts
+from iafsweep.config.sweep import SamplerMember
 from iafsweep.config.training import TrainingConfig
 
 __all__ = [
     "DECODERS", "ENCODERS", "FLOWS", "HEADS", "LIKELIHOODS", "PRIORS", "SOURCES", "AutoregressiveConfig",
     "DataConfig", "DecoderConfig", "EncoderConfig", "EvaluationConfig", "Family", "FlowConfig", "FlowMember",
     "HaisConfig", "HaisSettings", "ImageFormat", "ImportanceSamplingConfig", "LikelihoodConfig", "MadeConfig",
-    "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig", "SandwichConfig", "Section",
+    "Member", "MemberConfig", "MlpConfig", "ModelConfig", "PriorConfig", "RunConfig", "SamplerMember",
+    "SandwichConfig", "Section",
     "SourceFacts", "Start", "TrainingConfig", "UntilErrorConfig", "dump_config", "field_paths", "get_path",
     "load_config", "load_plugin", "source_facts",
 ]  # fmt: skip

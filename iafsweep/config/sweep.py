@@ -5,6 +5,7 @@ And ``[procedure]``, how a sweep proposes and decides: recorded when it begins, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -16,10 +17,32 @@ from iafsweep.config.section import Section
 _FEWEST_MEMBERS = 4
 """A quarter of the members copies another quarter."""
 
+Objective = Literal["bound", "bound_and_time"]
+"""What a search makes small."""
+
+
+@dataclass(frozen=True)
+class SamplerMember(Member):
+    """A line of the registry of samplers.
+
+    Attributes:
+        learns: whether it proposes by what trials came to, those of a warm start too.
+        objectives: what it can make small; one that does not learn goes with any.
+    """
+
+    learns: bool = False
+    objectives: tuple[Objective, ...] = ("bound", "bound_and_time")
+
+
 SAMPLERS = Family(
     "sweep.sampler",
     {
-        "tpe": Member("iafsweep.sweep.samplers.tpe:TpeProposer"),
+        "tpe": SamplerMember("iafsweep.sweep.samplers.tpe:tpe_proposer", learns=True),
+        "gp": SamplerMember("iafsweep.sweep.samplers.gp:gp_proposer", learns=True),
+        "cmaes": SamplerMember("iafsweep.sweep.samplers.cmaes:cmaes_proposer", learns=True, objectives=("bound",)),
+        "nsga2": SamplerMember(
+            "iafsweep.sweep.samplers.nsga2:nsga2_proposer", learns=True, objectives=("bound_and_time",)
+        ),
         "random": Member("iafsweep.sweep.samplers.sequences:random_proposer"),
         "grid": Member("iafsweep.sweep.samplers.sequences:grid_proposer"),
         "quasi_random": Member("iafsweep.sweep.samplers.sequences:quasi_random_proposer"),
@@ -32,6 +55,8 @@ SCHEDULERS = Family(
     "sweep.scheduler",
     {
         "asha": Member("iafsweep.sweep.schedulers.asha:make_rungs"),
+        "hyperband": Member("iafsweep.sweep.schedulers.hyperband:make_brackets"),
+        "median": Member("iafsweep.sweep.schedulers.median:make_median_rule"),
         "pbt": Member("iafsweep.sweep.schedulers.base:stop_nobody"),  # members wait for each other instead
         "none": Member("iafsweep.sweep.schedulers.base:stop_nobody"),
     },
@@ -46,21 +71,23 @@ class SweepConfig(Section):
     seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
     sampler: Annotated[str, SAMPLERS] = Field(
         "tpe",
-        description="Who proposes: Optuna's `tpe`, `random`, `grid` (finite spaces), `quasi_random` (Sobol), or "
-        "`listed`: the points of [[sweep.try]] and no others.",
+        description="Who proposes: `tpe`, `gp` (Gaussian process), `cmaes` (numbers without a condition; the rest as "
+        "`tpe`), `nsga2` (two objectives), all four by what trials came to; `random`, `grid` (finite spaces), "
+        "`quasi_random` (Sobol), or `listed`: the points of [[sweep.try]] and no others.",
     )
     repeats: int = Field(
         1, ge=1, description="Seeds that each configuration is trained with; above 1 for `listed` only."
     )
-    objective: Literal["bound", "bound_and_time"] = Field(
+    objective: Objective = Field(
         "bound",
-        description="What `tpe` makes small: the validation bound, or that and the seconds of an epoch. Ranks are by "
-        "the bound; the leaderboard marks the Pareto front of both in any case.",
+        description="What a sampler that learns makes small: the validation bound, or that and the seconds of an "
+        "epoch. Ranks are by the bound; the leaderboard marks the Pareto front of both in any case.",
     )
     scheduler: Annotated[str, SCHEDULERS] = Field(
         "asha",
-        description="What becomes of weak trials: `asha` stops them early, `pbt` lets them go on from copies of strong "
-        "ones with changed values, `none` leaves them alone.",
+        description="What becomes of weak trials: `asha`, `hyperband` (rungs that begin late for some trials) and "
+        "`median` stop them early, `pbt` lets them go on from copies of strong ones with changed values, `none` leaves "
+        "them alone.",
     )
     generation_epochs: int | None = Field(
         None, ge=1, description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1."
@@ -97,6 +124,17 @@ class SweepConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _sampler_can_do_the_objective(self) -> SweepConfig:
+        member = SAMPLERS.members[self.sampler]
+        if isinstance(member, SamplerMember) and self.objective not in member.objectives:
+            others = [kind for kind, other in SAMPLERS.members.items() if _learns_by(other, self.objective)]
+            raise ValueError(
+                f"sampler = {self.sampler!r} is for objective = {member.objectives[0]!r}, got {self.objective!r}; "
+                f"change one of them (samplers for this objective: {', '.join(map(repr, others))})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _a_population_has_no_searcher(self) -> SweepConfig:
         if self.scheduler != "pbt":
             if self.generation_epochs is not None:
@@ -123,6 +161,10 @@ class SweepConfig(Section):
         return self
 
 
+def _learns_by(member: Member, objective: Objective) -> bool:
+    return isinstance(member, SamplerMember) and member.learns and objective in member.objectives
+
+
 class Procedure(Section):
     """The constants and rules behind ``[sweep]``, the table ``[procedure]`` of a sweep's own ``sweep.toml``.
 
@@ -130,11 +172,18 @@ class Procedure(Section):
     in :data:`NEW_SWEEPS`, and keeps doing the former for sweeps that say it.
     """
 
-    startup_share: int = Field(4, ge=1, description="`tpe`: the first of so many trials are drawn at random,")
+    startup_share: int = Field(4, ge=1, description="A sampler learns when one in so many trials has ended,")
     startup_fewest: int = Field(4, ge=1, description="but so many at least,")
     startup_most: int = Field(10, ge=1, description="and so many at most.")
+    startup: Literal["random", "sobol"] = Field(
+        "random",
+        description="`tpe`: until then values are drawn at random, or are those of a scrambled Sobol sequence, as they "
+        "are of the other samplers that learn.",
+    )
     duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
-    tpe_duplicates: int = Field(25, ge=1, description="`tpe`: after so many of them the rest are drawn at random.")
+    tpe_duplicates: int = Field(
+        25, ge=1, description="After so many of them of a sampler that learns the rest are drawn at random."
+    )
     grid_digits: int | None = Field(
         12, ge=1, le=17, description="Digits that steps of a float are rounded to; unset: they are decimal numbers."
     )
@@ -143,16 +192,30 @@ class Procedure(Section):
         description="What `tpe` is told: the best bound of a completed trial; a stopped one is pruned at its last "
         "bound, others at a bad one; unfinished ones are running.",
     )
+    estimates: Literal["less_median_gain"] = Field(
+        "less_median_gain",
+        description="What `gp` and `cmaes` take a stopped trial's bound for: that at its last rung which completed "
+        "trials passed, less what these gained from there on, in the median, but no better than the best; of others, "
+        "and where nothing tells, the worst.",
+    )
+    inactive: Literal["random"] = Field(
+        "random", description="`gp`, `nsga2`: what an inactive parameter is told as: a value drawn at random."
+    )
+    nsga2_generations: int = Field(
+        8, ge=2, description="`nsga2`: generations of a sweep; each is complete when so many trials completed, 4 to 50."
+    )
     stops: Literal["above_quantile"] = Field(
         "above_quantile",
-        description="`asha`: a trial stops whose bound is above the 1/reduction_factor quantile of those at its rung "
-        "before it; the first rung is at the epochs that `sweep.grace_epochs` says.",
+        description="`asha`, `hyperband`: a trial stops whose bound is above the 1/reduction_factor quantile of those "
+        "at its rung before it; the first rung is at the epochs that `sweep.grace_epochs` says.",
     )
+    median_checks: int = Field(16, ge=1, description="`median`: a trial is judged so often at most, evenly spaced,")
+    median_fewest: int = Field(4, ge=1, description="and beside so many others at least.")
     generations: int = Field(8, ge=1, description="`pbt`: generations, unless `sweep.generation_epochs` is set.")
     copied_share: int = Field(4, ge=2, description="`pbt`: one in so many members copies one in so many.")
     moved_by: float = Field(0.2, gt=0, lt=1, description="`pbt`: a copy's values are moved by this share of them.")
     redrawn: float = Field(0.25, ge=0, le=1, description="`pbt`: probability that a value is drawn anew instead.")
 
 
-NEW_SWEEPS = Procedure(grid_digits=None)
+NEW_SWEEPS = Procedure(grid_digits=None, startup="sobol")
 """What sweeps begin with that begin with this version."""

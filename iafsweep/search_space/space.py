@@ -126,6 +126,20 @@ class SearchSpace:
                 )
         return self._expand(0, {})
 
+    def numbers(self) -> tuple[Parameter, ...]:
+        """Return the searched numbers that are always active and have more than one value.
+
+        Raises:
+            ConfigError: there are none, so that `cmaes` has nothing to adapt.
+        """
+        numbers = (each for each in self.parameters if not isinstance(each.range, Choice) and each.when is None)
+        if not (found := tuple(each for each in numbers if each.range.size != 1)):
+            raise ConfigError(
+                "cmaes needs an `int` or `float` range without `when` in [search], and there is none; take 'tpe', or "
+                "make a `choice` of numbers a range"
+            )
+        return found
+
     @cached_property
     def size(self) -> int | None:
         """Number of configurations in the grid; None if there is no end to them, or too many to count."""

@@ -78,6 +78,8 @@ def check_space(space: SearchSpace) -> None:
     _check_scheduler(space)
     if space.sweep.sampler == "grid":
         space.grid()
+    if space.sweep.sampler == "cmaes":
+        space.numbers()
     combinations = list(_combinations(space))
     _check_combinations(space, combinations)
     _check_every_parameter_matters(space, combinations)

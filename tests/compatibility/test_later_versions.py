@@ -60,7 +60,9 @@ def test_fields_added_at_every_level_and_other_defaults_change_nothing(kept, tmp
     for section, name, default in OTHER_DEFAULTS:
         package.change_default(section, name, default)
     package.replace(
-        "config/sweep.py", "NEW_SWEEPS = Procedure(grid_digits=None)", f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})"
+        "config/sweep.py",
+        'NEW_SWEEPS = Procedure(grid_digits=None, startup="sobol")',
+        f"NEW_SWEEPS = Procedure({OTHER_PROCEDURE})",
     )
     copy = shutil.copytree(kept, tmp_path / "copy")
     done = package.run("-m", "tests.compatibility.probe", copy)

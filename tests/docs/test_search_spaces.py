@@ -48,6 +48,6 @@ def test_every_range_and_sampler_is_on_the_page():
     for name in SAMPLERS.members:
         assert f"`{name}`" in PAGE
     for name in SCHEDULERS.members:
-        assert f'"{name}"' in PAGE
+        assert f"`{name}`" in PAGE
     for kind in ("choice", "int", "float"):
         assert f"{{ {kind} = " in PAGE

@@ -1,17 +1,27 @@
-"""Trials of a ledger as Optuna is told of them."""
+"""Trials of a ledger as Optuna is told of them, and a study of them, which a sampler proposes from."""
 
 import math
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 
 from iafsweep.errors import ConfigError
+from iafsweep.search_space.candidate import short_seed
 from iafsweep.search_space.distributions import Scalar
+from iafsweep.search_space.sampling import RandomSuggest, Suggest
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import Finished, Known
+from iafsweep.sweep.storage.state import LedgerState
+
+NAME = "name"
+"""The attribute with the name of a told trial."""
 
 BAD_BOUND = 1e9
 """Nats per image told for a trial without a usable bound: finite, and worse than any real one."""
@@ -56,7 +66,7 @@ class _Recorder:
 
 
 def frozen_trial(
-    space: SearchSpace, values: Mapping[str, Scalar], end: Finished | Known | None, objectives: int = 1
+    space: SearchSpace, values: Mapping[str, Scalar], end: Finished | Known | None, objectives: int = 1, name: str = ""
 ) -> FrozenTrial | None:
     """Return what Optuna is told of a trial; None if its values do not belong to ``space``.
 
@@ -78,6 +88,7 @@ def frozen_trial(
             params=dict(values),
             distributions=recorder.distributions,
             intermediate_values=steps if objectives == 1 else {},
+            user_attrs={NAME: name} if name else {},
         )
         told.__class__ = _Told
         return told
@@ -94,3 +105,70 @@ def _outcome(finished: Finished | Known | None) -> tuple[optuna.trial.TrialState
     if finished.status == "stopped" and finished.value is not None and math.isfinite(finished.value):
         return states.PRUNED, [], {finished.epochs: finished.value}
     return states.PRUNED, [], {0: BAD_BOUND}
+
+
+class StudyTrials:
+    """Every trial of a ledger as a study of ``space`` is told of it, in the order of proposal.
+
+    ``whole``: each has all parameters. Optuna's samplers but for `tpe` learn of those alone that every trial has, and
+    draw the others at random; an inactive parameter is told with a value drawn at random, once for each trial, so that
+    over the trials there is nothing to learn of where it does nothing.
+    """
+
+    def __init__(self, space: SearchSpace, *, whole: bool = False) -> None:
+        self._space = space
+        unconditional = tuple(replace(parameter, when=None) for parameter in space.parameters)
+        self._whole = replace(space, parameters=unconditional) if whole else None
+        self._told: dict[str, tuple[Finished | Known | None, FrozenTrial | None]] = {}
+
+    def told(
+        self, state: LedgerState, ends: Mapping[str, Finished | Known] = MappingProxyType({})
+    ) -> list[FrozenTrial]:
+        """Return the trials, ``ends`` of them by name in place of how they ended."""
+        known = ((row.source, row.parameters, ends.get(row.source, row)) for row in state.known)
+        own = ((row.trial, row.proposed.parameters, ends.get(row.trial, row.finished)) for row in state.trials)
+        return [told for each in (*known, *own) if (told := self._tell(*each)) is not None]
+
+    def _tell(self, name: str, values: Mapping[str, Scalar], end: Finished | Known | None) -> FrozenTrial | None:
+        before = self._told.get(name)
+        if before is None or before[0] is not end:
+            before = self._told[name] = end, self._made(name, values, end)
+        return before[1]
+
+    def _made(self, name: str, values: Mapping[str, Scalar], end: Finished | Known | None) -> FrozenTrial | None:
+        objectives = len(directions(self._space))
+        told = frozen_trial(self._space, values, end, objectives, name)
+        if told is None or self._whole is None:
+            return told
+        drawn = self._whole.suggest(RandomSuggest(random.Random(short_seed("inactive", name))))
+        return frozen_trial(self._whole, drawn | dict(values), end, objectives, name)
+
+
+def directions(space: SearchSpace) -> list[StudyDirection]:
+    """Return what a study of ``space`` does with each figure."""
+    return [StudyDirection.MINIMIZE] * (2 if space.sweep.objective == "bound_and_time" else 1)
+
+
+def ask(space: SearchSpace, told: Iterable[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> Suggest:
+    """Return the values that a sampler proposes in a study of ``told``."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of is how fast it could be
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(directions=directions(space), sampler=sampler, storage=storage)
+    number = storage.get_study_id_from_name(study.study_name)
+    for trial in told:
+        storage.create_new_trial(number, trial)  # the study's own way checks each again, every time
+    return _OptunaSuggest(study.ask())
+
+
+class _OptunaSuggest:
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
+        return options[options.index(self._trial.suggest_categorical(name, options))]
+
+    def integer(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        return self._trial.suggest_int(name, low, high, step=step, log=log)
+
+    def real(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        return self._trial.suggest_float(name, low, high, step=step, log=log)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch.quasirandom import SobolEngine
 
 from iafsweep.search_space.candidate import Candidate, candidate, short_seed
-from iafsweep.search_space.distributions import Scalar
+from iafsweep.search_space.distributions import Choice, IntRange, Range, Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.base import Proposer, is_walkable
@@ -17,10 +17,10 @@ from iafsweep.sweep.storage.state import LedgerState
 def drawn_then_left(space: SearchSpace, drawn: Iterator[dict[str, Scalar]]) -> Iterator[Candidate]:
     """Yield configurations as they are drawn, and where drawing brings nothing new, what is left of a finite space."""
     yield from distinct(space, drawn, space.procedure.duplicates)
-    yield from _left(space)
+    yield from left(space)
 
 
-def _left(space: SearchSpace) -> Iterator[Candidate]:
+def left(space: SearchSpace) -> Iterator[Candidate]:
     """Yield every configuration of a space whose number is known, the drawn ones too; a population needs them all."""
     if is_walkable(space) or (space.sweep.scheduler == "pbt" and space.size is not None):
         yield from distinct(space, space.grid())
@@ -33,10 +33,10 @@ def random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
         yield space.suggest(RandomSuggest(generator))
 
 
-def quasi_random_values(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
-    """Yield the values of each point of a scrambled Sobol sequence."""
+def quasi_random_values(space: SearchSpace, seed: int) -> Iterator[dict[str, Scalar]]:
+    """Yield the values of each point of a scrambled Sobol sequence, without end."""
     names = [parameter.path for parameter in space.parameters]
-    for point in sobol_points(names, short_seed("quasi_random", space.sweep.seed)):
+    for point in sobol_points(names, seed):
         yield space.suggest(point)
 
 
@@ -109,7 +109,8 @@ def random_proposer(space: SearchSpace) -> Proposer:
 
 def quasi_random_proposer(space: SearchSpace) -> Proposer:
     """Return `quasi_random`: the points of a Sobol sequence, then what is left of a finite space."""
-    return SequenceProposer(drawn_then_left(space, quasi_random_values(space)))
+    values = quasi_random_values(space, short_seed("quasi_random", space.sweep.seed))
+    return SequenceProposer(drawn_then_left(space, values))
 
 
 def grid_proposer(space: SearchSpace) -> Proposer:
@@ -154,6 +155,20 @@ class PointSuggest:
 
     def _exponential(self, name: str, low: float, high: float) -> float:
         return math.exp(math.log(low) + (math.log(high) - math.log(low)) * self._point[name])
+
+
+def place(among: Range, value: Scalar) -> float:
+    """Return the middle of the numbers in [0, 1) that :class:`PointSuggest` gives ``value`` of a range for."""
+    if isinstance(among, Choice):
+        return (among.options.index(value) + 0.5) / among.size
+    assert isinstance(value, int | float)
+    low, high = float(among.low), float(among.high)
+    if among.log:
+        half = 0.5 if isinstance(among, IntRange) else 0.0
+        low, high, value = math.log(low - half), math.log(high + half), math.log(value)
+    elif among.size is not None:
+        return (round((value - low) / (among.step or 1)) + 0.5) / among.size
+    return (value - low) / (high - low)
 
 
 def sobol_points(names: Sequence[str], seed: int) -> Iterator[PointSuggest]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from iafsweep.config.meaning import identity
+from iafsweep.config.sweep import SAMPLERS, SamplerMember
 from iafsweep.errors import ConfigError, SweepError
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.optuna_study import frozen_trial
@@ -16,18 +17,22 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
     """Begin the ledger of a new sweep with what an earlier one found.
 
     Its rows are copied, so that the new sweep depends on its own folder alone. They are told to the sampler, are no
-    trials of the new sweep, and may be proposed again. ``space`` is sampled by ``tpe``, the only sampler that listens;
-    the earlier sweep may be running.
+    trials of the new sweep, and may be proposed again. The earlier sweep may be running. Its trials that had completed
+    after fewer epochs than the new sweep asks for are known as stopped there: their bounds are no final ones.
 
     Returns:
         How many of its trials fit ``space``, and how many there are that ended.
 
     Raises:
-        SweepError: the sampler does not listen, the images are split differently, nothing fits, or the new sweep has
+        SweepError: the sampler does not learn, the images are split differently, nothing fits, or the new sweep has
             begun.
     """
-    if space.sweep.sampler != "tpe":
-        raise SweepError(f"a warm start needs sweep.sampler = 'tpe'; '{space.sweep.sampler}' takes no notice of it")
+    learns = [kind for kind, each in SAMPLERS.members.items() if isinstance(each, SamplerMember) and each.learns]
+    if space.sweep.sampler not in learns:
+        raise SweepError(
+            f"a warm start needs a sampler that learns, sweep.sampler = {' or '.join(map(repr, learns))}; "
+            f"'{space.sweep.sampler}' takes no notice of it"
+        )
     source = earlier.folder
     if earlier.space.sweep.scheduler == "pbt":
         raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
@@ -36,7 +41,7 @@ def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) ->
             f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
         )
     ended = earlier.state.finished
-    known = [row for trial in ended if (row := _known(space, trial, source)) is not None]
+    known = [row for trial in ended if (row := _known(space, trial, earlier)) is not None]
     if not known:
         raise SweepError(f"none of the {len(ended)} trials of {source.path} that ended lies in this search space")
     folder.create()
@@ -51,13 +56,15 @@ def _told_apart(space: SearchSpace) -> dict[str, Any]:
     return identity(space.base.data, "configuration", within="data")
 
 
-def _known(space: SearchSpace, trial: TrialState, source: SweepFolder) -> Known | None:
-    end = trial.finished
-    if end is None or frozen_trial(space, trial.proposed.parameters, end) is None:
+def _known(space: SearchSpace, trial: TrialState, earlier: StoredSweep) -> Known | None:
+    end, values = trial.finished, trial.proposed.parameters
+    if end is None or frozen_trial(space, values, end) is None:
         return None
     try:
-        space.config(trial.proposed.parameters)
+        asked = space.config(values).training.epochs
     except ConfigError:
         return None
     told = end.model_dump(include={"status", "epochs", "value", "best_value", "seconds"})
-    return Known(source=f"{source.path.name}/{trial.trial}", parameters=trial.proposed.parameters, **told)
+    if end.status == "completed" and earlier.space.config(values).training.epochs < asked:
+        told["status"] = "stopped"
+    return Known(source=f"{earlier.folder.path.name}/{trial.trial}", parameters=values, **told)

@@ -1,1 +1,5 @@
-"""Schedulers: ``base`` what one is · ``asha`` stops trials at rungs · ``pbt`` populations, and their copies."""
+"""Schedulers, which say who goes on past an epoch.
+
+``base`` what one is · ``asha`` stops trials at rungs · ``hyperband`` in brackets of such · ``median`` by the median of
+the others · ``pbt`` populations, and their copies.
+"""

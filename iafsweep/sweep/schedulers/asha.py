@@ -1,20 +1,18 @@
 """The rule of asynchronous successive halving: who goes on past a rung."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.storage.events import Event, Finished, Reopened, Rung
+from iafsweep.sweep.schedulers.base import RecordingRule
 from iafsweep.sweep.storage.state import LedgerState
 
 
-class Rungs:
+class Rungs(RecordingRule):
     """Rungs at ``grace * factor^k`` epochs, and what trials reached on each (Li et al. 2018, the stopping variant).
 
-    A trial stops at a rung when its bound is above the 1/factor quantile of the bounds recorded there before it. Only
-    the order of rows decides, so that rungs refilled from a ledger decide as those before them did.
+    A trial stops at a rung when its bound is above the 1/factor quantile of the bounds recorded there before it.
 
     Args:
         grace: epochs before which nobody stops; the first rung.
@@ -26,50 +24,25 @@ class Rungs:
     """
 
     def __init__(self, grace: int, factor: int, epochs: int) -> None:
-        if grace < 1 or factor < 2:
-            raise ValueError(f"grace >= 1 and factor >= 2 must hold, got {grace} and {factor}")
-        self._recorded: dict[int, dict[str, float]] = {}
-        milestone = grace
-        while milestone < epochs:
-            self._recorded[milestone] = {}
-            milestone *= factor
+        super().__init__(rungs(grace, factor, epochs))
         self._factor = factor
 
-    @property
-    def milestones(self) -> tuple[int, ...]:
-        """The epochs of the rungs, ascending."""
-        return tuple(self._recorded)
-
-    def record(self, trial: str, epoch: int, value: float) -> bool:
-        """Note that ``trial`` has the bound ``value`` after ``epoch`` and return whether it should stop.
-
-        Epochs between rungs, rungs the trial passed before (it went on from a checkpoint) and bounds that are not
-        finite (such a trial ends itself) never stop it.
-        """
-        rung = self._recorded.get(epoch)
-        if rung is None or trial in rung or not math.isfinite(value):
-            return False
-        before = list(rung.values())
-        rung[trial] = value
+    def _stops(self, trial: str, epoch: int, value: float) -> bool:
+        before = list(self._recorded[epoch].values())
         return bool(before) and value > float(np.percentile(before, 100 / self._factor))
 
-    def refill(self, events: Iterable[Event]) -> None:
-        """Record the rungs that a ledger's rows tell of, in their order.
 
-        Of a trial's last epoch only that of a stopped one: whether a trial that ends by itself goes on is never asked.
-        """
-        for event in events:
-            if isinstance(event, Rung):
-                self.record(event.trial, event.epoch, event.value)
-            elif isinstance(event, Finished) and event.status == "stopped" and event.value is not None:
-                self.record(event.trial, event.epochs, event.value)
-            elif isinstance(event, Reopened) and event.afresh:
-                for rung in self._recorded.values():
-                    rung.pop(event.trial, None)
+def rungs(grace: int, factor: int, epochs: int) -> Iterator[int]:
+    """Yield the epochs of rungs, ascending."""
+    if grace < 1 or factor < 2:
+        raise ValueError(f"grace >= 1 and factor >= 2 must hold, got {grace} and {factor}")
+    while grace < epochs:
+        yield grace
+        grace *= factor
 
 
 def make_rungs(space: SearchSpace, state: LedgerState) -> Rungs:
     """Return the rungs of ``space``, filled from the ledger."""
-    rungs = Rungs(space.grace_epochs, space.sweep.reduction_factor, space.most_epochs)
-    rungs.refill(state.events)
-    return rungs
+    rule = Rungs(space.grace_epochs, space.sweep.reduction_factor, space.most_epochs)
+    rule.refill(state.events)
+    return rule

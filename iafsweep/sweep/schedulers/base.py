@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from iafsweep.config.sweep import SCHEDULERS
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.storage.events import Event, Finished, Reopened, Rung
 from iafsweep.sweep.storage.state import LedgerState
 
 
@@ -19,6 +22,49 @@ class StopRule(Protocol):
 
     def record(self, trial: str, epoch: int, value: float) -> bool:
         """Note that ``trial`` has the validation bound ``value`` after ``epoch``; return whether it should stop."""
+
+
+class RecordingRule(ABC):
+    """A rule that keeps the bounds of milestones; the order of rows alone decides.
+
+    Refilled from a ledger it decides as the one before it did. Ignored are epochs between milestones, milestones that
+    the trial passed before (it went on from a checkpoint), and bounds that are not finite (such a trial ends itself).
+    """
+
+    def __init__(self, milestones: Iterable[int]) -> None:
+        self._recorded: dict[int, dict[str, float]] = {milestone: {} for milestone in milestones}
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """The epochs that trials are judged after, ascending."""
+        return tuple(self._recorded)
+
+    def record(self, trial: str, epoch: int, value: float) -> bool:
+        """Note that ``trial`` has the bound ``value`` after ``epoch`` and return whether it should stop."""
+        at = self._recorded.get(epoch)
+        if at is None or trial in at or not math.isfinite(value):
+            return False
+        stops = self._stops(trial, epoch, value)
+        at[trial] = value
+        return stops
+
+    def refill(self, events: Iterable[Event]) -> None:
+        """Record what a ledger's rows tell of, in their order.
+
+        Of a trial's last epoch only that of a stopped one: whether a trial that ends by itself goes on is never asked.
+        """
+        for event in events:
+            if isinstance(event, Rung):
+                self.record(event.trial, event.epoch, event.value)
+            elif isinstance(event, Finished) and event.status == "stopped" and event.value is not None:
+                self.record(event.trial, event.epochs, event.value)
+            elif isinstance(event, Reopened) and event.afresh:
+                for at in self._recorded.values():
+                    at.pop(event.trial, None)
+
+    @abstractmethod
+    def _stops(self, trial: str, epoch: int, value: float) -> bool:
+        """Return whether a trial that comes to a milestone should stop, from the bounds recorded before."""
 
 
 def stop_nobody(space: SearchSpace, state: LedgerState) -> StopRule | None:

@@ -190,7 +190,7 @@ class Known(Record):
     Attributes:
         source: the earlier sweep's name and its trial's.
         parameters: searched values by configuration path.
-        status: how it ended.
+        status: how it ended; ``stopped`` too where it completed after fewer epochs than this sweep asks for.
         epochs: epochs done.
         value: validation bound of the last epoch.
         best_value: best validation bound, nats per image.

@@ -18,7 +18,7 @@ from iafsweep.search_space.validation import check_first_points
 from iafsweep.sweep.samplers.base import why_exhausted
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.samplers.optuna_study import BAD_BOUND, frozen_trial
-from iafsweep.sweep.samplers.tpe import TpeHistory
+from iafsweep.sweep.samplers.tpe import TpeLearner
 from iafsweep.sweep.storage.events import Finished, Header, Known, Proposed, trial_name
 from iafsweep.sweep.storage.state import replay
 from tests.sweep.tiny import DEPTH, RATE, WIDTH, finite_space, tiny_space
@@ -248,7 +248,6 @@ def test_wrong_first_points_are_refused(point, message):
 
 def test_known_trials_are_told_to_the_sampler_and_are_no_trials():
     space = tiny_space(trials=40)
-    state = replay(HEADER, [])
     # Low depths were good, in so many trials that chance plays no part.
     known = [
         Known(source=f"a/{number}",
@@ -260,9 +259,9 @@ def test_known_trials_are_told_to_the_sampler_and_are_no_trials():
     warm = replay(HEADER, known)
     assert warm.trials == ()
     assert warm.keys == frozenset()
-    found = [TpeHistory(space).propose(warm, seed)[DEPTH] for seed in range(20)]
+    found = [space.suggest(TpeLearner(space)(warm, seed))[DEPTH] for seed in range(20)]
     assert found.count(1) > 12
-    assert [TpeHistory(space).propose(state, seed)[DEPTH] for seed in range(20)].count(1) < 12
+    assert TpeLearner(space)(replay(HEADER, []), 0) is None
 
 
 def test_two_objectives_are_told_bound_and_time():
@@ -280,7 +279,7 @@ def test_two_objectives_are_told_bound_and_time():
         name = f"t{number:04d}"
         rows.append(Proposed(trial=name, number=number, parameters=values, seed=0, key=name, time="t"))
         rows.append(end.model_copy(update={"trial": name, "status": "completed" if number % 3 else "stopped"}))
-    assert RATE in TpeHistory(space).propose(replay(HEADER, rows), 1)
+    assert RATE in space.suggest(TpeLearner(space)(replay(HEADER, rows), 1))
 
 
 @pytest.mark.parametrize("sampler", [*SAMPLERS, "grid"])
@@ -331,16 +330,16 @@ def test_a_study_that_shares_its_trials_proposes_as_one_that_copies_them(objecti
     space = tiny_space(trials=40, objective=objective)
     events = run(space, 30)[0]
     waiting = row_of(make_proposer(space).propose(replay(HEADER, events)), 31)
-    state, history = replay(HEADER, [*events, waiting]), TpeHistory(space)
+    state, learner = replay(HEADER, [*events, waiting]), TpeLearner(space)
     assert {end.status for end in (trial.finished for trial in state.finished)} == {"completed", "stopped", "diverged"}
-    shared = [history.propose(state, seed) for seed in range(20)]
+    shared = [space.suggest(learner(state, seed)) for seed in range(20)]
 
     class Copying(optuna.storages.InMemoryStorage):
         def create_new_trial(self, study_id, template_trial=None):
             return super().create_new_trial(study_id, template_trial and copied(template_trial))
 
     monkeypatch.setattr(optuna.storages, "InMemoryStorage", Copying)
-    assert [TpeHistory(space).propose(state, seed) for seed in range(20)] == shared
+    assert [space.suggest(TpeLearner(space)(state, seed)) for seed in range(20)] == shared
 
 
 def test_a_proposal_after_many_trials_takes_less_than_one_copy_of_them():

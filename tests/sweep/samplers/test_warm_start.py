@@ -49,6 +49,20 @@ def test_results_are_copied_into_the_new_ledger(earlier, tmp_path):
         warm_start(SPACE, folder, read_sweep(earlier))
 
 
+@pytest.mark.parametrize("sampler", ["gp", "cmaes", "nsga2"])
+def test_every_sampler_that_learns_takes_it(earlier, tmp_path, sampler):
+    space = tiny_space(sampler=sampler, objective="bound_and_time" if sampler == "nsga2" else "bound")
+    assert warm_start(space, SweepFolder(tmp_path / "new"), read_sweep(earlier)) == (2, 2)
+
+
+@pytest.mark.parametrize(("epochs", "status"), [(2, "completed"), (4, "completed"), (5, "stopped")])
+def test_bounds_of_a_shorter_sweep_are_no_final_ones(earlier, tmp_path, epochs, status):
+    folder = SweepFolder(tmp_path / "new")
+    warm_start(tiny_space(epochs=epochs, sampler="tpe"), folder, read_sweep(earlier))
+    known = read_ledger(folder.ledger).known
+    assert {(row.status, row.epochs, row.best_value) for row in known} == {(status, 4, 90.0)}
+
+
 class Killed(BaseException):
     """Stands for a kill."""
 

@@ -41,23 +41,6 @@ def test_decides_as_rays_asha(factor):
             del alive[name]
 
 
-def test_refilled_rungs_decide_as_those_before():
-    draws = random.Random(1)
-    values = [(f"t{number:04d}", 4, draws.random()) for number in range(30)]
-    whole = Rungs(4, 3, 100)
-    decisions = [whole.record(*value) for value in values]
-    events = [
-        Finished(trial=trial, status="stopped", epochs=epoch, value=value, seconds=0, gpu_seconds=0, time="t")
-        if stopped
-        else Rung(trial=trial, epoch=epoch, value=value, time="t")
-        for (trial, epoch, value), stopped in zip(values, decisions, strict=True)
-    ]
-    for cut in range(len(values)):
-        rungs = Rungs(4, 3, 100)
-        rungs.refill(events[:cut])
-        assert [rungs.record(*value) for value in values[cut:]] == decisions[cut:]
-
-
 def test_a_trial_that_completes_at_a_rung_is_not_on_it_after_a_resume_either():
     """Where epochs are searched: of a trial's last one the scheduler is not asked, so the running rungs lack it too."""
     end = Finished(trial="t0001", status="completed", epochs=9, value=90.0, seconds=0, gpu_seconds=0, time="t")

@@ -1,0 +1,49 @@
+"""The median stopping rule."""
+
+import math
+from statistics import fmean
+
+import numpy as np
+
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.schedulers.base import RecordingRule
+from iafsweep.sweep.storage.state import LedgerState
+
+
+class MedianRule(RecordingRule):
+    """Stops a trial whose best bound so far is above the median of others' running averages (Golovin et al. 2017).
+
+    At each milestone its best bound of the milestones up to there is compared with the averages, over the same
+    milestones, of all other trials that came so far before it.
+
+    Args:
+        grace: epochs before which nobody stops; the first milestone.
+        epochs: the most epochs of any trial; milestones are below it.
+        checks: milestones at most, evenly spaced.
+        fewest: beside fewer others nobody stops.
+
+    Raises:
+        ValueError: one of the four is below 1.
+    """
+
+    def __init__(self, grace: int, epochs: int, checks: int, fewest: int) -> None:
+        if min(grace, epochs, checks, fewest) < 1:
+            raise ValueError(f"all must be at least 1, got {grace}, {epochs}, {checks} and {fewest}")
+        super().__init__(range(grace, epochs, max(1, math.ceil((epochs - grace) / checks))))
+        self._averages: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
+        self._fewest = fewest
+
+    def _stops(self, trial: str, epoch: int, value: float) -> bool:
+        mine = [at[trial] for milestone, at in self._recorded.items() if milestone < epoch and trial in at]
+        averages = self._averages[epoch]
+        others = [averages[other] for other in self._recorded[epoch]]
+        averages[trial] = fmean([*mine, value])
+        return len(others) >= self._fewest and min([*mine, value]) > float(np.median(others))
+
+
+def make_median_rule(space: SearchSpace, state: LedgerState) -> MedianRule:
+    """Return the rule of ``space``, filled from the ledger."""
+    how = space.procedure
+    rule = MedianRule(space.grace_epochs, space.most_epochs, how.median_checks, how.median_fewest)
+    rule.refill(state.events)
+    return rule
