@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from iafsweep.rehearsal.curves import Curve
-from iafsweep.rehearsal.sweep import RehearsedSweep
+from iafsweep.rehearsal.sweep import RehearsedSweep, stamp
 from iafsweep.search_space.candidate import short_seed
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.storage.events import EndStatus, Event
+from iafsweep.sweep.storage.events import EndStatus, Event, Finished
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 ATTEMPTS = 4
@@ -179,12 +179,12 @@ class _Clock:
         heapq.heappush(self._waiting, (moment, next(self._order), running, reached))
 
     def _reached(self, running: _Running, epoch: int) -> None:
-        name, curve = running.trial.trial, running.curve
+        curve = running.curve
         self.epochs += epoch - running.epoch
         running.epoch = epoch
         if epoch == len(curve.seconds):
             self._end(running, len(curve.bounds), curve.status)
-        elif self.sweep.report(name, epoch, curve.bounds[epoch - 1], self.now):
+        elif self.sweep.report(running.trial.trial, epoch, curve.bounds[epoch - 1], self.now):
             self._end(running, epoch, "stopped")
         else:
             self._go_on(running)
@@ -202,7 +202,21 @@ class _Clock:
 
     def _end(self, running: _Running, epochs: int, status: EndStatus) -> None:
         self._busy -= 1
-        self.sweep.end(running.trial.trial, running.curve, epochs, status, self.now - running.began, self.now)
+        bounds, seconds = running.curve.bounds[:epochs], self.now - running.began
+        best = min(bounds, default=None)
+        self.sweep.take(
+            Finished(
+                trial=running.trial.trial,
+                status=status,
+                epochs=epochs,
+                value=bounds[-1] if bounds else None,
+                best_epoch=None if best is None else bounds.index(best) + 1,
+                best_value=best,
+                seconds=seconds,
+                gpu_seconds=seconds,
+                time=stamp(self.now),
+            )
+        )
         if status == "completed":
             self.completed.append(Completed(running.trial, min(running.curve.bounds), self.spent))
         self.begin()

@@ -60,7 +60,8 @@ class Surrogate:
     logarithm. A curve that was stopped goes on as those that were near it there did. A configuration ends as the
     nearest recorded one of its branch did, in the same epoch, where that diverged or ran out of memory.
 
-    Noise between seeds is drawn from the differences of configurations that were recorded with several.
+    Noise between seeds is drawn from the differences of configurations that were recorded with several, of the better
+    half of these, in nats.
 
     Args:
         space: whose configurations are asked for.
@@ -97,7 +98,7 @@ class Surrogate:
         generator = np.random.default_rng(seed)
         point = self._features.point(values)[None]
         noise = self._noise[generator.integers(len(self._noise))] * generator.standard_normal()
-        bounds = self._floor + np.exp(self._regressions[0].predict(point)[0] + noise)
+        bounds = self._floor + np.exp(self._regressions[0].predict(point)[0]) + noise
         pace = float(np.exp(self._regressions[1].predict(point)[0, 0]))
         curve = Curve(values, tuple(bounds.tolist()), (pace,) * self._epochs, "completed")
         if (bad := self._bad_neighbour(values, point)) is None:
@@ -140,16 +141,16 @@ class Surrogate:
         return rows
 
     def _seed_noise(self) -> Matrix:
-        """Curves whose multiples by a standard normal number are the noise of a seed, [P, epochs]."""
-        seeds: dict[tuple[tuple[str, Scalar], ...], list[int]] = {}
-        for index, curve in enumerate(self._known):
+        """Curves, nats, whose multiples by a standard normal number are the noise of a seed, [P, epochs]."""
+        seeds: dict[tuple[tuple[str, Scalar], ...], list[Point]] = {}
+        for curve in self._known:
             if curve.status == "completed":
-                seeds.setdefault(tuple(sorted(curve.values.items())), []).append(index)
+                seeds.setdefault(tuple(sorted(curve.values.items())), []).append(np.array(curve.bounds))
         pairs = [(one, other) for one, *others in seeds.values() for other in others]
-        if pairs:
-            return np.array([(self._bounds[one] - self._bounds[other]) / np.sqrt(2) for one, other in pairs])
-        at_best = np.exp(self._bounds[:, -1].min())
-        return np.full((1, self._epochs), ASSUMED_NOISE / at_best)
+        if not pairs:
+            return np.full((1, self._epochs), ASSUMED_NOISE)
+        better = sorted(pairs, key=lambda pair: float(pair[0][-1] + pair[1][-1]))[: (len(pairs) + 1) // 2]
+        return np.array([(one - other) / np.sqrt(2) for one, other in better])
 
     def _held_out_error(self) -> Error:
         whole = [index for index, curve in enumerate(self._known) if curve.status == "completed"]
@@ -161,12 +162,11 @@ class Surrogate:
                 held_out[of == fold] = regression.without(of == fold).predict(self._points[of == fold])
         recorded, predicted = (self._floor + np.exp(y[whole, -1]) for y in (self._bounds, found[0]))
         better = recorded <= np.median(recorded)
-        spread = np.sqrt(np.mean(self._noise[:, -1] ** 2)) * (recorded.min() - self._floor)
         return Error(
             bound=_root_mean_square((predicted - recorded)[better]),
             rank=float(spearmanr(predicted, recorded).statistic),
             seconds=_root_mean_square(np.expm1(found[1][whole, 0] - self._paces[whole])),
-            noise=float(spread),
+            noise=_root_mean_square(self._noise[:, -1]),
             noise_measured=len(self._noise) > 1,
         )
 

@@ -4,11 +4,10 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from iafsweep.rehearsal.curves import Curve
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.schedulers.base import make_stop_rule
-from iafsweep.sweep.storage.events import EndStatus, Event, Finished, Header, Proposed, Rung, Started, trial_name
+from iafsweep.sweep.storage.events import Event, Header, Proposed, Rung, Started, trial_name
 from iafsweep.sweep.storage.state import LedgerState, Replay, TrialState
 from iafsweep.sweep.storage.stored_sweep import space_hash
 
@@ -27,7 +26,7 @@ class RehearsedSweep:
 
     def __init__(self, space: SearchSpace, rows: Iterable[Event] = ()) -> None:
         self.space = space
-        seed, created = space.sweep.seed, _stamp(0)
+        seed, created = space.sweep.seed, stamp(0)
         self.header = Header(sweep="rehearsal", created=created, seed=seed, space=space_hash(space))
         self._rows = Replay(self.header)
         for row in rows:
@@ -46,43 +45,30 @@ class RehearsedSweep:
         """Begin the next trial, a new one or one that goes on; None if there is none."""
         trial = self._unfinished.popleft() if self._unfinished else self._proposed(seconds)
         if trial is not None:
-            self._rows.take(Started(trial=trial.trial, time=_stamp(seconds)))
+            self._rows.take(Started(trial=trial.trial, time=stamp(seconds)))
         return trial
 
     def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
         """Take a trial's bound after a milestone; return whether it should stop, which it is for the caller to say."""
         if self._rule is not None and self._rule.record(trial, epoch, value):
             return True
-        self._rows.take(Rung(trial=trial, epoch=epoch, value=value, time=_stamp(seconds)))
+        self._rows.take(Rung(trial=trial, epoch=epoch, value=value, time=stamp(seconds)))
         return False
 
-    def end(self, trial: str, curve: Curve, epochs: int, status: EndStatus, spent: float, seconds: float) -> None:
-        """Take a trial's end after so many epochs of ``curve`` and so many seconds of its own."""
-        bounds = curve.bounds[:epochs]
-        best = min(bounds, default=None)
-        self._rows.take(
-            Finished(
-                trial=trial,
-                status=status,
-                epochs=epochs,
-                value=bounds[-1] if bounds and status in ("completed", "stopped") else None,
-                best_epoch=None if best is None else bounds.index(best) + 1,
-                best_value=best,
-                seconds=spent,
-                gpu_seconds=spent,
-                time=_stamp(seconds),
-            )
-        )
+    def take(self, row: Event) -> None:
+        """Take what else happened, such as a trial's end."""
+        self._rows.take(row)
 
     def _proposed(self, seconds: float) -> TrialState | None:
         state = self.state
         if len(state.trials) >= self.space.sweep.trials or (found := self._proposer.propose(state)) is None:
             return None
         number = state.last_number + 1
-        row = Proposed(trial=trial_name(number), number=number, **found.proposal, time=_stamp(seconds))
+        row = Proposed(trial=trial_name(number), number=number, **found.proposal, time=stamp(seconds))
         self._rows.take(row)
         return TrialState(row)
 
 
-def _stamp(seconds: float) -> str:
+def stamp(seconds: float) -> str:
+    """Return the time of a row, so many seconds after a rehearsal began."""
     return (_BEGINNING + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
