@@ -227,6 +227,8 @@ COMMANDS = [
     (["run_sweep.py", "report", "SWEEP"], 0, {"pandas", "optuna"}),
     (["run_sweep.py", "launch", "mnits"], 2, set()),
     (["run_sweep.py", "preview", "mnits"], 2, set()),
+    (["run_sweep.py", "rehearse", "mnits", "--curves", "SWEEP"], 2, set()),
+    (["run_sweep.py", "rehearse", "quick", "--curves", "nowhere"], 2, set()),
     (["run_single.py", "referense"], 2, set()),
     (["run_sweep.py", "resume", "nowhere"], 2, set()),
     (["run_sweep.py", "rerun", "nowhere"], 2, set()),

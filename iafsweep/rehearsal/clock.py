@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from iafsweep.rehearsal.curves import Curve
 from iafsweep.rehearsal.sweep import RehearsedSweep, stamp
@@ -90,8 +91,38 @@ class _Running:
         return self.slowness * math.fsum(self.curve.seconds[self.epoch : epoch])
 
 
+class Driven(Protocol):
+    """What a clock drives: a sweep, or another program's search."""
+
+    @property
+    def seed(self) -> int:
+        """Its seed, that of faults too."""
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Epochs after which it is told of a trial's bound."""
+
+    @property
+    def state(self) -> LedgerState:
+        """What happened."""
+
+    def begin(self, seconds: float) -> TrialState | None:
+        """Begin the next trial; None if there is none."""
+
+    def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
+        """Take a trial's bound after a milestone; return whether it should stop."""
+
+    def take(self, row: Finished) -> None:
+        """Take a trial's end."""
+
+
 def rehearse(
-    space: SearchSpace, train: Train, workers: int, faults: Faults | None = None, rows: Iterable[Event] = ()
+    space: SearchSpace,
+    train: Train,
+    workers: int,
+    faults: Faults | None = None,
+    rows: Iterable[Event] = (),
+    limit: float = math.inf,
 ) -> Rehearsal:
     """Run a sweep of ``space`` on a simulated clock, with its own sampler, scheduler, seed and number of trials.
 
@@ -104,17 +135,23 @@ def rehearse(
         workers: trials at a time.
         faults: what goes wrong; None: nothing.
         rows: of a ledger to go on with; unfinished trials go on after their last rung.
+        limit: seconds that all workers together train at most; then it is cut off.
     """
-    clock = _Clock(RehearsedSweep(space, rows), train, faults or Faults())
+    return drive(RehearsedSweep(space, rows), train, workers, faults or Faults(), limit)
+
+
+def drive(sweep: Driven, train: Train, workers: int, faults: Faults, limit: float = math.inf) -> Rehearsal:
+    """Do as :func:`rehearse` with anything that says which trials to train and when to stop them."""
+    clock = _Clock(sweep, train, faults)
     for _ in range(workers):
         clock.begin()
-    clock.run()
-    return Rehearsal(clock.sweep.state, tuple(clock.completed), clock.now, clock.spent, clock.epochs)
+    clock.run(limit)
+    return Rehearsal(sweep.state, tuple(clock.completed), clock.now, clock.spent, clock.epochs)
 
 
 @dataclass
 class _Clock:
-    sweep: RehearsedSweep
+    sweep: Driven
     train: Train
     faults: Faults
     now: float = 0.0
@@ -125,10 +162,14 @@ class _Clock:
     _waiting: list[tuple[float, int, _Running, int]] = field(default_factory=list)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def run(self) -> None:
-        """Let time pass until nobody trains."""
+    def run(self, limit: float) -> None:
+        """Let time pass until nobody trains, or all together have trained so long."""
         while self._waiting:
             moment, _, running, reached = heapq.heappop(self._waiting)
+            left = limit - self.spent
+            if self._busy * (moment - self.now) > left:
+                self.now, self.spent = self.now + left / self._busy, limit
+                return
             self.spent += self._busy * (moment - self.now)
             self.now = moment
             if reached < 0:
@@ -140,7 +181,7 @@ class _Clock:
         """Begin the next trial on a free worker, if there is one."""
         if (trial := self.sweep.begin(self.now)) is None:
             return
-        seed, faults = self.sweep.space.sweep.seed, self.faults
+        seed, faults = self.sweep.seed, self.faults
         generator = random.Random(short_seed("faults", seed, trial.trial, trial.afresh))
         curve = self.train(trial)
         if generator.random() < faults.oom:

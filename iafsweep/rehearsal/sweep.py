@@ -37,6 +37,11 @@ class RehearsedSweep:
         self.milestones = () if self._rule is None else self._rule.milestones
 
     @property
+    def seed(self) -> int:
+        """The sweep's seed."""
+        return self.space.sweep.seed
+
+    @property
     def state(self) -> LedgerState:
         """What the ledger says now."""
         return self._rows.state()

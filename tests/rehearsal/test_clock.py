@@ -89,3 +89,12 @@ def test_a_trial_that_always_loses_its_process_fails():
     assert all(trial.finished.best_value is None or math.isfinite(trial.finished.best_value)
                for trial in found.state.trials)  # fmt: skip
     assert not found.completed
+
+
+def test_a_rehearsal_can_be_cut_off_by_its_cost():
+    space = searched(sampler="random", scheduler="none", trials=12)
+    whole = rehearse(space, trained, 3)
+    cut = rehearse(space, trained, 3, limit=whole.spent / 2)
+    assert cut.spent == whole.spent / 2
+    assert whole.seconds / 2 - 4 * EPOCHS < cut.seconds < whole.seconds
+    assert [each.bound for each in cut.completed] == [each.bound for each in whole.completed if each.spent <= cut.spent]
