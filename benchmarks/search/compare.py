@@ -205,8 +205,8 @@ def _section(name: str, table: Table, rows: dict[tuple[str, int], dict[str, Any]
         f"{table.head['training_images']:,} images, {bad} of which ended badly; a whole one takes "
         f"{table.whole_training:.0f} s of a core ({table.head['made']}). Simulated from them: all else. On "
         f"configurations left out the surrogate is off by {error.bound:.2f} nats (better half; rank correlation "
-        f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there is: "
-        f"{results[0].best:.2f} nats.\n"
+        f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
+        f"is: {results[0].best:.2f} nats.\n"
     )
     yield f"![Regret against cost](figures/search-{name}.png)\n"
     yield (

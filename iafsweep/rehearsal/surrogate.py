@@ -70,7 +70,7 @@ class Surrogate:
 
     def __init__(self, space: SearchSpace, curves: Sequence[Curve]) -> None:
         self._features = Features(space)
-        self._ended_badly = [curve for curve in curves if curve.status not in ("completed", "stopped")]
+        self._branches = self._by_branch(curves)
         known = [curve for curve in curves if curve.status in ("completed", "stopped") and curve.bounds]
         self._epochs = max(len(curve.bounds) for curve in known if curve.status == "completed")
         self._known = known
@@ -101,7 +101,7 @@ class Surrogate:
         bounds = self._floor + np.exp(self._regressions[0].predict(point)[0]) + noise
         pace = float(np.exp(self._regressions[1].predict(point)[0, 0]))
         curve = Curve(values, tuple(bounds.tolist()), (pace,) * self._epochs, "completed")
-        if (bad := self._bad_neighbour(values, point)) is None:
+        if (bad := self._bad_neighbour(values)) is None:
             return curve
         epochs = min(len(bad.bounds), self._epochs - 1)
         return replace(curve, bounds=curve.bounds[:epochs], seconds=curve.seconds[: epochs + 1], status=bad.status)
@@ -113,19 +113,24 @@ class Surrogate:
         good = [values for values in drawn if self._bad_neighbour(values) is None]
         return float(self.bounds([*good, *(curve.values for curve in self._known)]).min())
 
-    def _bad_neighbour(self, values: Mapping[str, Scalar], point: Point | None = None) -> Curve | None:
+    def _bad_neighbour(self, values: Mapping[str, Scalar]) -> Curve | None:
         """The nearest recorded configuration of the same branch, if it ended badly."""
-        if not self._ended_badly:
+        if (branch := self._branches.get(self._features.branch(values))) is None:
             return None
-        branch = self._features.branch(values)
-        here = self._features.point(values) if point is None else point[0]
-        among = [
-            (float(np.abs(self._features.point(curve.values) - here).sum()), curve)
-            for curve in (*self._known, *self._ended_badly)
-            if self._features.branch(curve.values) == branch
-        ]
-        nearest = min(among, key=lambda each: each[0])[1] if among else None
-        return None if nearest is None or nearest.status in ("completed", "stopped") else nearest
+        points, ends = branch
+        nearest = ends[int(np.abs(points - self._features.point(values)).sum(1).argmin())]
+        return None if nearest.status in ("completed", "stopped") else nearest
+
+    def _by_branch(self, curves: Sequence[Curve]) -> dict[frozenset[str], tuple[Matrix, list[Curve]]]:
+        """The recorded curves of each branch in which any ended badly, and their points."""
+        found: dict[frozenset[str], list[Curve]] = {}
+        for curve in curves:
+            found.setdefault(self._features.branch(curve.values), []).append(curve)
+        return {
+            branch: (np.array([self._features.point(curve.values) for curve in own]), own)
+            for branch, own in found.items()
+            if any(curve.status not in ("completed", "stopped") for curve in own)
+        }
 
     def _whole_curves(self) -> Matrix:
         """The recorded bounds, transformed, [N, epochs]; stopped ones continued."""

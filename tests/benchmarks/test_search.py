@@ -97,8 +97,9 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
 
 
 def test_every_search_is_one_there_is():
+    space = record.the_space("mnist", quick=True)
     for name in compare.contenders():
-        assert isinstance(compare._search(name, compare._seeded(record.the_space("mnist"), name, 1)).milestones, tuple)
+        assert isinstance(compare._search(name, compare._seeded(space, name, 1)).milestones, tuple)
 
 
 def test_a_ratio_of_costs_has_an_interval():
