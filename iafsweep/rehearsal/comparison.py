@@ -11,7 +11,8 @@ from iafsweep.errors import SweepError
 from iafsweep.rehearsal.clock import Faults, Rehearsal, rehearse
 from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.search_space.validation import check_space
+from iafsweep.search_space.validation import check_scheduler
+from iafsweep.sweep.samplers.build import make_proposer
 
 CLOSE = (1.0, 0.5)
 """Nats per image above the best that costs are told for."""
@@ -116,13 +117,14 @@ def trace_of(rehearsal: Rehearsal, surrogate: Surrogate) -> tuple[Step, ...]:
 
 
 def check_searches(spaces: Sequence[SearchSpace]) -> None:
-    """Refuse what cannot be rehearsed.
+    """Refuse what cannot be rehearsed, of spaces that were checked with another sampler and scheduler.
 
     Raises:
-        SweepError: a population, whose copies curves say nothing of, or listed points.
+        SweepError: a population, whose copies curves say nothing of.
         ConfigError: a space cannot be searched so.
     """
     for space in spaces:
         if space.sweep.scheduler == "pbt":
             raise SweepError("scheduler 'pbt' copies weights, of which curves say nothing: it cannot be rehearsed")
-        check_space(space)
+        check_scheduler(space)
+        make_proposer(space)

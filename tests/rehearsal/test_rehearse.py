@@ -10,8 +10,8 @@ import iafsweep
 from iafsweep.cli import sweep
 from iafsweep.config import RunConfig
 from iafsweep.config.files import with_values
-from iafsweep.errors import SweepError
-from iafsweep.rehearsal.comparison import Search, Step
+from iafsweep.errors import ConfigError, SweepError
+from iafsweep.rehearsal.comparison import Search, Step, check_searches
 from iafsweep.rehearsal.curves import check_curves, read_curves
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import dump_space
@@ -135,6 +135,12 @@ def test_too_few_curves_and_what_has_none(run_sweep, earlier, tmp_path):
         code, out, err = run_sweep("rehearse", earlier.space, *words)
         assert (code, out) == (2, "")
         assert said in " ".join(err.split())
+
+
+def test_rungs_after_the_last_epoch_are_refused():
+    check_searches([searched(sampler="tpe", scheduler="asha", grace_epochs=3)])
+    with pytest.raises(ConfigError, match="must hold with a scheduler, got 0 < 27 < 27"):
+        check_searches([searched(sampler="tpe", scheduler="asha", grace_epochs=27)])
 
 
 def test_a_space_in_python_will_do(earlier, tmp_path):
