@@ -55,14 +55,16 @@ def test_a_sweep_of_an_earlier_version(version, tmp_path):
     )
 
 
+SPACE = {"epochs": 9, "sampler": "tpe", "scheduler": "asha", "grace_epochs": 1, "reduction_factor": 2}
+OPTIONS = LaunchOptions(node=NODE, open_trainer=open_fake)
+
+
 @pytest.mark.faults
 @pytest.mark.slow
-def test_a_sweep_that_ray_ran(ray_cluster, tmp_path):
-    """One trial at a time the clock alone makes the ledger again; two at a time, gone on with, its order is given."""
-    space = tiny_space(epochs=9, trials=8, sampler="tpe", scheduler="asha", grace_epochs=1, reduction_factor=2)
-    options = LaunchOptions(node=NODE, open_trainer=open_fake)
-    folder = SweepFolder(tmp_path / "one")
-    real = launch_sweep(space, folder, tiny_images(), options, SweepCallback()).state
+def test_a_sweep_that_ray_ran_is_made_again_by_the_clock_alone(ray_cluster, tmp_path):
+    """One trial at a time, so that the order in which they end is known."""
+    space, folder = tiny_space(**SPACE, trials=8), SweepFolder(tmp_path / "sweep")
+    real = launch_sweep(space, folder, tiny_images(), OPTIONS, SweepCallback()).state
     assert {trial.finished.status for trial in real.trials} == {"completed", "stopped"}
 
     def trained(trial):
@@ -73,15 +75,22 @@ def test_a_sweep_that_ray_ran(ray_cluster, tmp_path):
 
     rehearsed = rehearse(space, trained, 1).state
     same = {"trial", "number", "key", "seed", "epoch", "value", "status", "epochs", "best_epoch"}
-    kinds = (Proposed, Rung, Finished)
     found, wanted = (
-        [row.model_dump(include=same) for row in state.events if isinstance(row, kinds)] for state in (rehearsed, real)
+        [row.model_dump(include=same) for row in state.events if isinstance(row, Proposed | Rung | Finished)]
+        for state in (rehearsed, real)
     )
     assert found == wanted
 
-    two, folder = tiny_space(**{**space.sweep.model_dump(), "max_concurrent": 2, "trials": 5}, epochs=9), tmp_path / "2"
-    launch_sweep(two, SweepFolder(folder), tiny_images(), options, SweepCallback())
-    more = tiny_space(**{**two.sweep.model_dump(), "trials": 10}, epochs=9)
-    state = launch_sweep(more, SweepFolder(folder), tiny_images(), options, SweepCallback()).state
+
+@pytest.mark.faults
+@pytest.mark.slow
+def test_a_sweep_that_ray_ran_two_at_a_time_and_went_on_with(ray_cluster, tmp_path):
+    """In the order of its ledger, and with a driver of its own for what was added."""
+    folder = SweepFolder(tmp_path / "sweep")
+    for trials in (5, 9):
+        space = tiny_space(**SPACE, trials=trials, max_concurrent=2)
+        state = launch_sweep(space, folder, tiny_images(), OPTIONS, SweepCallback()).state
     assert sum(isinstance(row, Began) for row in state.events) == 2
-    assert play(more, state.events)[0] == 10
+    proposed, decided = play(space, state.events)
+    assert proposed == 9
+    assert decided > 9
