@@ -36,8 +36,8 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.state import TrialState
 
 DOCS = Path(__file__).parents[2] / "docs"
-OURS_SAMPLERS = ("random", "quasi_random", "tpe", "gp", "cmaes")
-OURS_SCHEDULERS = ("none", "asha", "promoting_asha", "hyperband", "median")
+LEFT_OUT = ("grid", "listed", "nsga2", "pbt")
+"""What is for finite spaces, for points of one's own, for two objectives, and what curves say nothing of."""
 PEERS = ("Optuna, SuccessiveHalvingPruner", "Optuna, HyperbandPruner", "Ray, OptunaSearch + ASHAScheduler")
 BASELINE = "random, none"
 WORKERS = 8
@@ -76,9 +76,11 @@ def read_table(name: str, tables: Path = TABLES, quick: bool = False) -> Table:
 
 
 def contenders() -> list[str]:
-    """Return every search by its name; only samplers and schedulers that there are."""
-    pairs = [(one, other) for one in OURS_SAMPLERS for other in OURS_SCHEDULERS]
-    return [f"{a}, {b}" for a, b in pairs if a in SAMPLERS.members and b in SCHEDULERS.members] + list(PEERS)
+    """Return every search by its name: each sampler with each scheduler, and the peers."""
+    samplers, schedulers = (
+        [name for name in family.members if name not in LEFT_OUT] for family in (SAMPLERS, SCHEDULERS)
+    )
+    return [f"{sampler}, {scheduler}" for sampler in samplers for scheduler in schedulers] + list(PEERS)
 
 
 @app.command()

@@ -70,7 +70,8 @@ class OptunaPeer(_Peer):
         super().__init__(space)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.TPESampler(seed=self.seed)
-        self._study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner)
+        name = f"peer-{self.seed}"  # by which Hyperband draws brackets; without it another one each time
+        self._study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner, study_name=name)
         self._trials: dict[str, optuna.Trial] = {}
 
     def begin(self, seconds: float) -> TrialState | None:
