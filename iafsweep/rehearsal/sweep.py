@@ -34,6 +34,7 @@ class RehearsedSweep:
         state = self.state
         self._proposer, self._rule = make_proposer(space), make_stop_rule(space, state)
         self._unfinished = deque(state.unfinished)
+        self._passed = {(trial.trial, rung.epoch) for trial in state.trials for rung in trial.rungs}
         self.milestones = () if self._rule is None else self._rule.milestones
 
     @property
@@ -57,7 +58,9 @@ class RehearsedSweep:
         """Take a trial's bound after a milestone; return whether it should stop, which it is for the caller to say."""
         if self._rule is not None and self._rule.record(trial, epoch, value):
             return True
-        self._rows.take(Rung(trial=trial, epoch=epoch, value=value, time=stamp(seconds)))
+        if (trial, epoch) not in self._passed:  # a trial that goes on from a rung's checkpoint reports it once more
+            self._passed.add((trial, epoch))
+            self._rows.take(Rung(trial=trial, epoch=epoch, value=value, time=stamp(seconds)))
         return False
 
     def take(self, row: Event) -> None:

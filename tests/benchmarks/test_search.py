@@ -98,6 +98,7 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
 
 def test_every_search_is_one_there_is():
     space = record.the_space("mnist", quick=True)
+    assert record.the_space("fashion", quick=True).size is None
     for name in compare.contenders():
         assert isinstance(compare._search(name, compare._seeded(space, name, 1)).milestones, tuple)
 

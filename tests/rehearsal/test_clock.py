@@ -66,6 +66,16 @@ def test_ties_go_on_at_a_rung():
     assert [trial.finished.status for trial in found.state.trials] == ["completed"] * 6
 
 
+def test_a_report_that_comes_once_more_is_not_judged_twice():
+    """A process that is lost behind a rung, before its next epoch ends, tells of the rung again."""
+    space = searched(sampler="random", scheduler="asha", grace_epochs=3, trials=40)
+    found = rehearse(space, trained, 4, Faults(lost_an_hour=200.0))
+    told = [(row.trial, row.epoch) for row in found.state.events if isinstance(row, Rung)]
+    assert len(set(told)) == len(told) > 20
+    again = rehearse(space, trained, 4, Faults(lost_an_hour=200.0), rows=found.state.events)
+    assert again.state.events == found.state.events  # nothing was left to do, and nothing is told again
+
+
 def test_what_goes_wrong_goes_wrong_as_often_as_it_is_said_to():
     space = searched(sampler="random", scheduler="none", trials=300)
     found = rehearse(space, trained, 20, Faults(lost_an_hour=20.0, oom=0.2, stragglers=0.0))
