@@ -72,7 +72,7 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     names = ("random, none", "tpe, asha", *compare.PEERS)
 
     def run(seeds, part="1/1"):
-        compare.run("mnist", tmp_path, seeds, 5.0, part, ";".join(names), tmp_path / "tables", quick=True)
+        compare.run("mnist", tmp_path, seeds, 16.0, part, ";".join(names), tmp_path / "tables", quick=True)
         return (tmp_path / "compare-mnist.jsonl").read_text()
 
     run(1, "2/2")
@@ -83,10 +83,11 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     rows = [json.loads(line) for line in text.splitlines()]
     assert {(row["search"], row["seed"]) for row in rows} == {(name, seed) for name in names for seed in (1, 2)}
     for row in rows:
-        assert all(0 < spent <= 5 and nats > 100 for spent, nats in row["trace"])
-        assert row["epochs"] <= 25
+        assert all(0 < spent <= 16 and nats > 100 for spent, nats in row["trace"])
+        assert row["trace"]
+        assert row["epochs"] <= 80
     trials = {row["search"]: row["trials"] for row in rows}
-    assert trials["random, none"] == 8 < min(trials[name] for name in ("tpe, asha", compare.PEERS[2]))
+    assert 16 <= trials["random, none"] <= trials["tpe, asha"] < trials[compare.PEERS[2]]
 
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
