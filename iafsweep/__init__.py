@@ -12,6 +12,7 @@ The map, low floor to high; imports go down only:
 ``training``     the trainer, checkpoints, trackers
 ``evaluation``   a model's figures
 ``sweep``        many trials: Ray Tune, the ledger, the rerun
+``rehearsal``    sweeps on a simulated clock, over recorded curves
 ``results``      what a sweep or a run came to, read back
 ``leaderboard``  tables made from records alone
 ``report``       a sweep as one page to look at, and its figures
@@ -45,6 +46,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from iafsweep import config, data, estimators, evaluation, models, training
+    from iafsweep.api.rehearse import rehearse
     from iafsweep.api.run import Run, load_run
     from iafsweep.api.several import combined_leaderboard, compare_sweeps, load_sweeps
     from iafsweep.api.spaces import SearchSpace, choice, floats, integers, load_config
@@ -59,8 +61,8 @@ if TYPE_CHECKING:
 __all__ = [
     "VAE", "Images", "LaunchOptions", "LoadedSweep", "Run", "RunConfig", "SearchSpace", "UserError", "build_model",
     "choice", "combined_leaderboard", "compare_sweeps", "config", "data", "estimators", "evaluation", "floats",
-    "integers", "launch", "load_config", "load_plugin", "load_run", "load_sweep", "load_sweeps", "models", "train",
-    "training",
+    "integers", "launch", "load_config", "load_plugin", "load_run", "load_sweep", "load_sweeps", "models", "rehearse",
+    "train", "training",
 ]  # fmt: skip
 
 # Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
@@ -85,6 +87,7 @@ _LAZY = {
     "load_run": "iafsweep.api.run",
     "load_sweep": "iafsweep.api.sweep",
     "load_sweeps": "iafsweep.api.several",
+    "rehearse": "iafsweep.api.rehearse",
     "train": "iafsweep.api.train",
 }
 _FLOORS = {"config", "data", "estimators", "evaluation", "models", "training"}

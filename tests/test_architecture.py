@@ -15,8 +15,19 @@ from tests.finished import finish_sweep
 PACKAGE = Path(__file__).parent.parent / "iafsweep"
 GROUND = set("errors records seeds atomic data_root limits locks shown_command signals texts version".split())
 FLOORS = [
-    *("config", "run_files", "search_space", "data", "models", "training", "evaluation", "sweep", "results", "report"),
-    *("api", "tune", "cli"),
+    *(
+        "config",
+        "run_files",
+        "search_space",
+        "data",
+        "models",
+        "training",
+        "evaluation",
+        "sweep",
+        "rehearsal",
+        "results",
+    ),
+    *("report", "api", "tune", "cli"),
 ]
 BESIDE = {"estimators", "leaderboard"}
 # Imports go down; besides, each of these may know only what stands here.
@@ -216,6 +227,8 @@ COMMANDS = [
     (["run_sweep.py", "report", "SWEEP"], 0, {"pandas", "optuna"}),
     (["run_sweep.py", "launch", "mnits"], 2, set()),
     (["run_sweep.py", "preview", "mnits"], 2, set()),
+    (["run_sweep.py", "rehearse", "mnits", "--curves", "SWEEP"], 2, set()),
+    (["run_sweep.py", "rehearse", "quick", "--curves", "nowhere"], 2, set()),
     (["run_single.py", "referense"], 2, set()),
     (["run_sweep.py", "resume", "nowhere"], 2, set()),
     (["run_sweep.py", "rerun", "nowhere"], 2, set()),

@@ -12,6 +12,7 @@ from iafsweep.cli.commands.reading.export_model import export_model
 from iafsweep.cli.commands.reading.list import list_sweeps
 from iafsweep.cli.commands.reading.logs import logs
 from iafsweep.cli.commands.reading.preview import preview
+from iafsweep.cli.commands.reading.rehearse import rehearse
 from iafsweep.cli.commands.reading.report import report
 from iafsweep.cli.commands.reading.status import status
 from iafsweep.cli.commands.running.extend import extend
@@ -37,7 +38,7 @@ def base(version: VersionOption = False) -> None:
     """What holds for every command."""
 
 
-_BEGUN: tuple[Callable[..., None], ...] = (data, preview, launch, resume, rerun)
+_BEGUN: tuple[Callable[..., None], ...] = (data, preview, rehearse, launch, resume, rerun)
 _PUBLISHED: tuple[Callable[..., None], ...] = (export, export_model, compare, report)
 _GOING_ON: tuple[Callable[..., None], ...] = (extend, retry, retrain, list_sweeps, status, stop, logs)
 for _command in (*_BEGUN, *_PUBLISHED, *_GOING_ON):

@@ -75,7 +75,7 @@ def check_space(space: SearchSpace) -> None:
             raise ConfigError(f"[search] `{parameter.path}` cannot be searched: {reason}; put it in [fixed]")
     if space.sweep.sampler != "listed":  # else nothing is chosen
         check_selection(space.base)
-    _check_scheduler(space)
+    check_scheduler(space)
     if space.sweep.sampler == "grid":
         space.grid()
     if space.sweep.sampler == "cmaes":
@@ -111,7 +111,12 @@ def check_selection(base: RunConfig) -> None:
         )
 
 
-def _check_scheduler(space: SearchSpace) -> None:
+def check_scheduler(space: SearchSpace) -> None:
+    """Check that the scheduler can compare the trials of a space.
+
+    Raises:
+        ConfigError: trials are too short for its rungs, or change what cannot change in a population.
+    """
     if space.sweep.scheduler == "none":
         return
     if space.sweep.scheduler == "pbt":

@@ -71,6 +71,7 @@ class LedgerState:
         last_number: highest number of proposal seen anywhere, so that no name is given twice.
         sessions: when drivers began and ended, in order.
         known: trials of earlier sweeps, for the sampler.
+        keys: those of all configurations proposed.
         generations: ends of generations of a population, by epoch.
     """
 
@@ -79,6 +80,7 @@ class LedgerState:
     events: tuple[Event, ...]
     problems: tuple[str, ...]
     last_number: int
+    keys: frozenset[str] = frozenset()
     sessions: tuple[SessionEvent, ...] = ()
     known: tuple[Known, ...] = ()
     generations: Mapping[int, Generation] = field(default_factory=dict)
@@ -97,11 +99,6 @@ class LedgerState:
     def named(self) -> Mapping[str, TrialState]:
         """The trials by their names."""
         return {trial.trial: trial for trial in self.trials}
-
-    @cached_property
-    def keys(self) -> frozenset[str]:
-        """Keys of all configurations proposed."""
-        return frozenset(trial.proposed.key for trial in self.trials)
 
     @cached_property
     def gpu_seconds(self) -> float:
@@ -127,6 +124,7 @@ class Replay:
     """Takes a ledger's rows one after the other.
 
     A row that contradicts those before it (a trial never proposed, ended twice, proposed twice) is left out and named.
+    What there is to know is kept as the rows come: a sampler asks for the state before each of thousands of proposals.
     """
 
     def __init__(self, header: Header, problems: Iterable[str] = ()) -> None:
@@ -138,6 +136,8 @@ class Replay:
         self._generations: dict[int, Generation] = {}
         self._problems = list(problems)
         self._last_number = 0
+        self._keys: set[str] = set()
+        self._is_ordered = True
 
     def take(self, event: Event) -> None:
         """Take the next row."""
@@ -151,13 +151,17 @@ class Replay:
         if isinstance(event, Generation):
             self._exchange(event)
             return
-        self._last_number = max(self._last_number, int(event.trial[1:]))
+        number, last = int(event.trial[1:]), self._last_number
+        self._last_number = max(last, number)
         after = _apply(self._trials.get(event.trial), event)
         if isinstance(after, str):
             self._problems.append(f"{event.row} row of {event.trial} left out: {after}")
             return
         self._trials[event.trial] = after
         self._kept.append(event)
+        if isinstance(event, Proposed):
+            self._keys.add(event.key)
+            self._is_ordered = self._is_ordered and number > last
 
     def _exchange(self, generation: Generation) -> None:
         strangers = {each.trial for each in generation.exchanges} - self._trials.keys()
@@ -170,18 +174,22 @@ class Replay:
             changes = each.model_dump(include={"parameters", "seed", "key", "repeat"})
             proposed = before.proposed.model_copy(update=changes)
             self._trials[each.trial] = replace(before, proposed=proposed, donors=(*before.donors, each.donor))
+        self._keys = {trial.proposed.key for trial in self._trials.values()}
         self._generations[generation.epoch] = generation
         self._kept.append(generation)
 
     def state(self) -> LedgerState:
         """Return what the rows so far say."""
-        trials = sorted(self._trials.values(), key=lambda trial: trial.proposed.number)
+        if not self._is_ordered:
+            self._trials = dict(sorted(self._trials.items(), key=lambda each: each[1].proposed.number))
+            self._is_ordered = True
         return LedgerState(
             self._header,
-            tuple(trials),
+            tuple(self._trials.values()),
             tuple(self._kept),
             tuple(self._problems),
             self._last_number,
+            frozenset(self._keys),
             tuple(self._sessions),
             tuple(self._known),
             dict(self._generations),

@@ -1,0 +1,283 @@
+"""Which search finds what for which cost? `python -m benchmarks.search.compare run mnist CACHE`, then `... page CACHE`.
+
+`run` rehearses every sampler with every scheduler, and the peers, over the curves of tables/SPACE.jsonl, each for the
+cost of so many whole trainings and with so many seeds, and appends a row a sweep to CACHE/compare-SPACE.jsonl; a second
+call makes what is not there, two processes share the work with `--part 1/2` and `--part 2/2`. `page` writes
+docs/search.md and its figures from what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import optuna
+import torch
+import typer
+from matplotlib.figure import Figure
+
+from benchmarks.search.peers import OptunaPeer, RayPeer
+from benchmarks.search.record import EXTENTS, TABLES, the_space
+from iafsweep.atomic import replacing, write_text
+from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
+from iafsweep.rehearsal.clock import Driven, Faults, drive
+from iafsweep.rehearsal.comparison import Search, Step, trace_of
+from iafsweep.rehearsal.curves import Curve
+from iafsweep.rehearsal.surrogate import Surrogate
+from iafsweep.rehearsal.sweep import RehearsedSweep
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.storage.state import TrialState
+
+DOCS = Path(__file__).parents[2] / "docs"
+LEFT_OUT = ("grid", "listed", "nsga2", "pbt")
+"""What is for finite spaces, for points of one's own, for two objectives, and what curves say nothing of."""
+PEERS = ("Optuna, SuccessiveHalvingPruner", "Optuna, HyperbandPruner", "Ray, OptunaSearch + ASHAScheduler")
+BASELINE = "random, none"
+WORKERS = 8
+MOST_TRIALS = 2000
+CLOSE = (1.0, 0.5)
+
+app = typer.Typer(add_completion=False, help=__doc__)
+Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
+Tables = Annotated[Path, typer.Option(help="Folder of the recorded tables.")]
+
+
+class Table(NamedTuple):
+    """A recorded space, and the surrogate of its curves."""
+
+    space: SearchSpace
+    surrogate: Surrogate
+    head: dict[str, Any]
+    curves: list[Curve]
+
+    def training(self, trial: TrialState) -> Curve:
+        """What training a trial comes to."""
+        return self.surrogate.training(trial.proposed.parameters, trial.proposed.seed)
+
+    @property
+    def whole_training(self) -> float:
+        """Seconds of a whole training on average."""
+        return float(np.mean([sum(curve.seconds) for curve in self.curves if curve.status == "completed"]))
+
+
+def read_table(name: str, tables: Path = TABLES, quick: bool = False) -> Table:
+    """Return a recorded space."""
+    head, *rows = map(json.loads, (tables / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
+    curves = [Curve(row["parameters"], tuple(row["bounds"]), tuple(row["seconds"]), row["status"]) for row in rows]
+    space = the_space(name, quick)
+    return Table(space, Surrogate(space, curves), head, curves)
+
+
+def contenders() -> list[str]:
+    """Return every search by its name: each sampler with each scheduler, and the peers."""
+    samplers, schedulers = (
+        [name for name in family.members if name not in LEFT_OUT] for family in (SAMPLERS, SCHEDULERS)
+    )
+    return [f"{sampler}, {scheduler}" for sampler in samplers for scheduler in schedulers] + list(PEERS)
+
+
+@app.command()
+def run(
+    space: Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")],
+    cache: Cache,
+    seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 30,
+    budget: Annotated[float, typer.Option(min=1, help="Cost of each, in whole trainings.")] = 64.0,
+    part: Annotated[str, typer.Option(help="Every N-th sweep from the K-th on, as K/N.")] = "1/1",
+    only: Annotated[str, typer.Option(help="These searches, with semicolons; empty: all.")] = "",
+    tables: Tables = TABLES,
+    quick: Annotated[bool, typer.Option("--quick", help="A miniature of the space.")] = False,
+) -> None:
+    """Rehearse what is not there yet."""
+    torch.set_num_threads(1)
+    (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick)
+    cache.mkdir(parents=True, exist_ok=True)
+    rows = cache / f"compare-{space}.jsonl"
+    names = [name.strip() for name in only.split(";")] if only else contenders()
+    wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
+    for name, seed in wanted[first - 1 :: parts]:
+        if (name, seed) in _known(rows):
+            continue
+        sweep = _search(name, _seeded(table.space, name, seed))
+        found = drive(sweep, table.training, WORKERS, Faults(), budget * table.whole_training)
+        trace = [[step.spent / table.whole_training, step.bound] for step in trace_of(found, table.surrogate)]
+        row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": len(found.state.trials)}
+        _append(rows, row | {"epochs": found.epochs})
+        typer.echo(f"{name} {seed}: {trace[-1][1] if trace else math.inf:.2f} nats, {row['trials']} trials")
+
+
+def _seeded(space: SearchSpace, name: str, seed: int) -> SearchSpace:
+    changes: dict[str, object] = {"seed": seed, "trials": MOST_TRIALS}
+    if name not in PEERS:
+        changes["sampler"], changes["scheduler"] = name.split(", ")
+    return replace(space, sweep=space.sweep.model_copy(update=changes))
+
+
+def _search(name: str, space: SearchSpace) -> Driven:
+    if name == PEERS[0]:
+        return OptunaPeer(space, optuna.pruners.SuccessiveHalvingPruner())
+    if name == PEERS[1]:
+        pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=space.most_epochs, reduction_factor=3)
+        return OptunaPeer(space, pruner)
+    return RayPeer(space) if name == PEERS[2] else RehearsedSweep(space)
+
+
+def _known(rows: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    lines = rows.read_text(encoding="utf-8").split("\n")[:-1] if rows.exists() else []
+    return {(row["search"], row["seed"]): row for row in map(json.loads, lines)}
+
+
+def _append(rows: Path, row: dict[str, Any]) -> None:
+    file = os.open(rows, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(file, (json.dumps(row) + "\n").encode())
+    finally:
+        os.close(file)
+
+
+class Result(NamedTuple):
+    """A search over its seeds; costs in whole trainings, bounds above the best there is."""
+
+    name: str
+    search: Search
+    best: float
+    trials: float
+
+    def regret(self, spent: float, share: float) -> float:
+        """Nats above the best after such a cost, in a share of the sweeps; infinite before a trial has completed."""
+        bounds = [
+            next((step.bound for step in reversed(trace) if step.spent <= spent), math.inf)
+            for trace in self.search.traces
+        ]
+        return float(np.quantile(bounds, share, method="closest_observation")) - self.best
+
+    def costs(self, nats: float) -> list[float]:
+        """Cost of each sweep to come so close for good; infinite where it does not."""
+        return [3600 * replace(self.search, traces=(trace,)).hours_to(self.best + nats) for trace in self.search.traces]
+
+
+@app.command()
+def page(
+    cache: Cache,
+    tables: Tables = TABLES,
+    to: Annotated[Path, typer.Option(help="Folder of the page; figures/ in it.")] = DOCS,
+    quick: Annotated[bool, typer.Option("--quick", help="A miniature of the spaces.")] = False,
+) -> None:
+    """Write the page of what has been rehearsed."""
+    torch.set_num_threads(1)
+    parts = [_HEAD]
+    for name in EXTENTS:
+        rows = _known(cache / f"compare-{name}.jsonl")
+        if rows and (tables / f"{name}.jsonl").exists():
+            parts += list(_section(name, read_table(name, tables, quick), rows, to))
+    (to / "figures").mkdir(parents=True, exist_ok=True)
+    write_text(to / "search.md", "\n".join(parts))
+
+
+_HEAD = """# Which search finds what, for which cost
+
+Written by `python -m benchmarks.search.compare page`. Samplers and schedulers, ours and by their own code those of
+peers, search a space on a simulated clock with 8 workers (docs/sweeps.md, "Rehearsal"): the code that proposes and
+stops is the real one, what a configuration comes to is told by a surrogate of trainings that were really made. So what
+is *measured* is the table of trainings; every figure of a search below is *simulated* over it, and is worth no more
+than the surrogate's error, which stands beside it. Peers are used as their documentation shows: Optuna's default
+sampler with a pruner at its defaults, Ray's `OptunaSearch` with its `ASHAScheduler` at its defaults but for `max_t`,
+called in the order of Ray's controller without its runtime.
+
+Costs are in whole trainings of that space (all epochs of an average configuration). Regret: the bound, averaged over
+training seeds, of the trial that the search would choose (the completed one with the lowest bound of its one seed),
+above the best there is in the space by the surrogate. Two seeds of one configuration differ, so nothing finer than the
+noise below is claimed.
+"""
+
+
+def _section(name: str, table: Table, rows: dict[tuple[str, int], dict[str, Any]], to: Path) -> Iterator[str]:
+    results, budget = _results(table, rows), max(row["budget"] for row in rows.values())
+    error, bad = table.surrogate.error, sum(curve.status != "completed" for curve in table.curves)
+    _plot(results, budget, to / "figures" / f"search-{name}.png", error.noise)
+    yield f"## {table.space.title}\n"
+    yield (
+        f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs on "
+        f"{table.head['training_images']:,} images, {bad} of which ended badly; a whole one takes "
+        f"{table.whole_training:.0f} s of a core ({table.head['made']}). Simulated from them: all else. On "
+        f"configurations left out the surrogate is off by {error.bound:.2f} nats (better half; rank correlation "
+        f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
+        f"is: {results[0].best:.2f} nats.\n"
+    )
+    yield f"![Regret against cost](figures/search-{name}.png)\n"
+    yield (
+        "| search | seeds | trials | regret after a quarter | regret at the end (10 to 90%) | cost to 1.0 nats "
+        "| cost to 0.5 nats | times that of random search, to 0.5 (95%) |\n|---|---|---|---|---|---|---|---|"
+    )
+    baseline = next((each for each in results if each.name == BASELINE), None)
+    for each in results:
+        ends = [each.regret(budget, share) for share in (0.5, 0.1, 0.9)]
+        cells = (
+            each.name,
+            str(len(each.search.traces)),
+            f"{each.trials:.0f}",
+            _shown(each.regret(budget / 4, 0.5)),
+            f"{_shown(ends[0])} ({_shown(ends[1])} to {_shown(ends[2])})",
+            *(_shown(median(each.costs(nats)), ".1f") for nats in CLOSE),
+            "-" if baseline is None else ratio(each.costs(CLOSE[1]), baseline.costs(CLOSE[1])),
+        )
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _results(table: Table, rows: dict[tuple[str, int], dict[str, Any]]) -> list[Result]:
+    """Every search, the one that is cheapest to come close in front."""
+    lowest = min([step[1] for row in rows.values() for step in row["trace"]], default=math.inf)
+    best, found = min(table.surrogate.best(table.space), lowest), []
+    for name in dict.fromkeys(name for name, _ in rows):
+        own = [row for (other, _), row in sorted(rows.items()) if other == name]
+        traces = tuple(tuple(Step(*step) for step in row["trace"]) for row in own)
+        search = Search(name, "", traces, (0.0,) * len(own), tuple(row["epochs"] for row in own))
+        found.append(Result(name, search, best, median(row["trials"] for row in own)))
+    return sorted(found, key=lambda each: (median(each.costs(CLOSE[1])), each.regret(math.inf, 0.5)))
+
+
+def ratio(costs: Sequence[float], others: Sequence[float], draws: int = 2000) -> str:
+    """Return the ratio of two medians with its 95 % interval, by drawing sweeps of both again."""
+    if math.isinf(median(costs)) or math.isinf(median(others)):
+        return "-"
+    generator = np.random.default_rng(0)
+    medians = [np.median(generator.choice(np.array(each), (draws, len(each))), axis=1) for each in (costs, others)]
+    with np.errstate(invalid="ignore"):
+        drawn = np.nan_to_num(medians[0] / medians[1], nan=math.inf)
+    low, high = (float(np.quantile(drawn, share, method="closest_observation")) for share in (0.025, 0.975))
+    return f"{median(costs) / median(others):.2f} ({_shown(low)} to {_shown(high)})"
+
+
+def _shown(number: float, form: str = ".2f") -> str:
+    return format(number, form) if math.isfinite(number) else "-"
+
+
+def _plot(results: Sequence[Result], budget: float, path: Path, noise: float) -> None:
+    """Median regret against cost, with a band from 10 to 90 % for a few."""
+    figure = Figure(figsize=(9, 5), dpi=110)
+    axes, spent = figure.subplots(), np.linspace(1, budget, 120)
+    best_of = {each.name.split(", ")[0]: each for each in reversed(results) if each.name not in PEERS}
+    shown = [each for each in results if each.name in PEERS or each in best_of.values() or each.name == BASELINE]
+    for each in shown:
+        line = axes.plot(spent, [max(each.regret(at, 0.5), 0.01) for at in spent], label=each.name,
+                         linestyle="--" if each.name in PEERS else "-")  # fmt: skip
+        if each in (shown[0], shown[-1]):
+            low, high = ([max(each.regret(at, share), 0.01) for at in spent] for share in (0.1, 0.9))
+            axes.fill_between(spent, low, high, alpha=0.12, color=line[0].get_color())
+    axes.axhline(noise, color="grey", linewidth=0.8, linestyle=":", label="noise of a seed")
+    axes.set(yscale="log", xlabel="cost, whole trainings", ylabel="regret, nats per image")
+    axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,172 @@
+"""Record a space: `IAFSWEEP_DATA=... python -m benchmarks.search.record train mnist CACHE`, then `keep mnist CACHE`.
+
+`train` trains the configurations of a scrambled Sobol sequence over spaces/SPACE.toml on part of its images, every
+tenth with a second seed, and appends what each came to (every epoch's validation bound and CPU seconds) to
+CACHE/SPACE.jsonl as it ends. A second call trains what is not in there; a configuration that was cut off begins again.
+Two processes share the work with `--part 1/2` and `--part 2/2`. `keep` writes the rows in order into
+tables/SPACE.jsonl, which stays in the tree, under a first line that says how they were made.
+
+Seconds are process time on one thread, so that other work on the machine changes them little.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import torch
+import typer
+
+from benchmarks.timing import machine
+from iafsweep.atomic import write_text
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages, load_training_images
+from iafsweep.data_root import default_data_root
+from iafsweep.run_files.run_folder import RunFolder
+from iafsweep.search_space.candidate import Candidate, candidate
+from iafsweep.search_space.files import load_space
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.sequences import distinct, quasi_random_values
+from iafsweep.training import DivergedError, Trainer
+from iafsweep.version import VERSION
+
+HERE = Path(__file__).parent
+TABLES = HERE / "tables"
+SECOND_SEED_EVERY = 10
+
+
+class Extent(NamedTuple):
+    """How much of a space is recorded, and on how many images: the first of the split."""
+
+    configurations: int
+    training_images: int
+    validation_images: int
+
+
+EXTENTS = {"mnist": Extent(300, 8000, 2000), "fashion": Extent(150, 6000, 2000)}
+QUICK = Extent(3, 400, 100)
+
+app = typer.Typer(add_completion=False, help=__doc__)
+Space = Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")]
+Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")]
+
+
+@app.command()
+def train(
+    space: Space,
+    cache: Cache,
+    part: Annotated[str, typer.Option(help="Every N-th training from the K-th on, as K/N.")] = "1/1",
+    quick: Quick = False,
+) -> None:
+    """Train what is not recorded yet."""
+    torch.set_num_threads(1)
+    (first, parts), extent = map(int, part.split("/")), _extent(space, quick)
+    searched, rows = the_space(space, quick), cache / f"{space}.jsonl"
+    images = _images(searched, extent)
+    cache.mkdir(parents=True, exist_ok=True)
+    for number, seed, found in islice(_trainings(searched, extent), first - 1, None, parts):
+        if (number, seed) in _recorded(rows):
+            continue
+        row = {"number": number, "seed": seed, "parameters": dict(found.values)}
+        row |= _trained(found.config, images, RunFolder(cache / f"{space}-{first}"))
+        _append(rows, row)
+        typer.echo(f"{number}.{seed} {row['status']}: {min(row['bounds'], default=math.nan):.2f} nats")
+
+
+@app.command()
+def keep(
+    space: Space,
+    cache: Cache,
+    to: Annotated[Path, typer.Option(help="Folder of the table.")] = TABLES,
+    quick: Quick = False,
+) -> None:
+    """Write the table that stays in the tree."""
+    torch.set_num_threads(1)
+    extent = _extent(space, quick)
+    known = _recorded(cache / f"{space}.jsonl")
+    wanted = [(number, seed) for number, seed, _ in _trainings(the_space(space, quick), extent)]
+    made = f"python -m benchmarks.search.record train {space}; {machine(torch.device('cpu'))}; iafsweep {VERSION}"
+    head = {"made": made, **extent._asdict(), "missing": sum(each not in known for each in wanted)}
+    lines = [json.dumps(row) for row in (head, *(known[each] for each in wanted if each in known))]
+    to.mkdir(parents=True, exist_ok=True)
+    write_text(to / f"{space}.jsonl", "\n".join(lines) + "\n")
+    typer.echo(f"{to / f'{space}.jsonl'}: {len(lines) - 1} trainings, {head['missing']} missing")
+
+
+def the_space(name: str, quick: bool = False) -> SearchSpace:
+    """Return a recorded space; as a miniature on embedded images, with few epochs."""
+    embedded = ("data.source=mnist_mini", "data.validation_images=1000")
+    return load_space(HERE / "spaces" / f"{name}.toml", embedded if quick else (), epochs=5 if quick else None)
+
+
+def _extent(space: str, quick: bool) -> Extent:
+    if space not in EXTENTS:
+        raise typer.BadParameter(f"no space is called {space!r}; known: {', '.join(EXTENTS)}")
+    return QUICK if quick else EXTENTS[space]
+
+
+def _images(space: SearchSpace, extent: Extent) -> TrainingImages:
+    images = load_training_images(space.base.data, default_data_root())
+    return TrainingImages(images.training[: extent.training_images], images.validation[: extent.validation_images])
+
+
+def _trainings(space: SearchSpace, extent: Extent) -> Iterator[tuple[int, int, Candidate]]:
+    """What is trained, in order: number of the configuration, which of its seeds, and the configuration."""
+    drawn = islice(distinct(space, quasi_random_values(space)), extent.configurations)
+    for number, found in enumerate(drawn, start=1):
+        yield number, 0, found
+        if number % SECOND_SEED_EVERY == 1:
+            again = candidate(space, found.values, repeat=1)
+            assert again is not None
+            yield number, 1, again
+
+
+def _recorded(rows: Path) -> dict[tuple[int, int], dict[str, Any]]:
+    """The rows there are; one that was cut off (and what another process put behind it) is made again."""
+    lines = rows.read_text(encoding="utf-8").split("\n") if rows.exists() else []
+    found = (json.loads(line) for line in lines if line.endswith("}") and line.count('"number"') == 1)
+    return {(row["number"], row["seed"]): row for row in found}
+
+
+def _append(rows: Path, row: dict[str, Any]) -> None:
+    """Add a row in one write, since two processes share the file."""
+    file = os.open(rows, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(file, (json.dumps(row) + "\n").encode())
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _trained(config: RunConfig, images: TrainingImages, folder: RunFolder) -> dict[str, Any]:
+    """Train a configuration to its end and return what its row says; its folder is gone afterwards."""
+    shutil.rmtree(folder.path, ignore_errors=True)
+    config = config.model_copy(  # nothing goes on from its checkpoints
+        update={"training": config.training.model_copy(update={"checkpoint_every_epochs": config.training.epochs})}
+    )
+    trainer = Trainer.start(config, images, folder, torch.device("cpu"))
+    bounds: list[float] = []
+    seconds: list[float] = []
+    status = "completed"
+    while not trainer.is_done and status == "completed":
+        began = time.process_time()
+        try:
+            bounds.append(round(trainer.run_epoch().validation_negative_elbo, 3))
+        except DivergedError:
+            status = "diverged"
+        seconds.append(round(time.process_time() - began, 3))
+    trainer.close()
+    shutil.rmtree(folder.path)
+    return {"status": status, "bounds": bounds, "seconds": seconds}
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,140 @@
+"""What each sampler and scheduler would have found in a space, for what cost, from the curves of an earlier sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from iafsweep.api.settings import with_sweep
+from iafsweep.api.spaces import SearchSpace
+from iafsweep.errors import UserError
+from iafsweep.rehearsal.clock import Faults
+from iafsweep.rehearsal.comparison import CLOSE, Search, check_searches, search
+from iafsweep.rehearsal.curves import check_curves, read_curves
+from iafsweep.rehearsal.surrogate import Error, Surrogate
+from iafsweep.search_space.files import load_space
+from iafsweep.search_space.space import SearchSpace as CheckedSpace
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.stored_sweep import read_sweep
+
+DEFAULT_SAMPLERS = ("random", "tpe")
+DEFAULT_SCHEDULERS = ("none", "asha")
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What a rehearsal came to.
+
+    Attributes:
+        searches: each sampler with each scheduler.
+        best: the lowest bound there is to find, averaged over seeds, nats per image.
+        error: how far the curves that all of it rests on are off.
+        curves: how many trials they were made from.
+        workers: trials at a time.
+        trials: of each sweep.
+    """
+
+    searches: tuple[Search, ...]
+    best: float
+    error: Error
+    curves: int
+    workers: int
+    trials: int
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a sampler and scheduler; hours to come within so many nats of the best are missing if most never do."""
+        rows = [
+            {
+                "sampler": each.sampler,
+                "scheduler": each.scheduler,
+                "bound": each.spread(0.5),
+                "bound_10": each.spread(0.1),
+                "bound_90": each.spread(0.9),
+                "hours": pd.Series(each.hours).median(),
+                "epochs": pd.Series(each.epochs).median(),
+                **{f"worker_hours_to_{nats:g}": _or_missing(each.hours_to(self.best + nats)) for nats in CLOSE},
+            }
+            for each in self.searches
+        ]
+        return pd.DataFrame(rows)
+
+
+def rehearse(
+    space: SearchSpace | str | Path,
+    curves: str | Path,
+    *,
+    workers: int = 8,
+    samplers: Sequence[str] = DEFAULT_SAMPLERS,
+    schedulers: Sequence[str] = DEFAULT_SCHEDULERS,
+    seeds: int = 5,
+    trials: int | None = None,
+    faults: Faults | None = None,
+) -> Rehearsed:
+    """Rehearse sweeps of a space on a simulated clock, as ``run_sweep.py rehearse`` does; nothing is trained.
+
+    Args:
+        space: what would be searched: made in Python, or the name of a space that comes along, or a file.
+        curves: the folder of an earlier sweep with the same parameters, whose trials' curves tell those of others.
+        workers: trials at a time.
+        samplers: names as ``sweep.sampler`` takes them.
+        schedulers: names as ``sweep.scheduler`` takes them.
+        seeds: sweeps of each sampler with each scheduler.
+        trials: of each sweep; None: as the space says.
+        faults: what goes wrong; None: nothing.
+
+    Raises:
+        SweepError: the curves say nothing of the space, are too few, or something named cannot be rehearsed.
+        UserError: a rule is broken.
+
+    Example:
+        >>> import iafsweep
+        >>> found = iafsweep.rehearse("runs/mine-1/sweep.toml", "runs/mine-1", seeds=2)
+        >>> list(found.table.columns[:3])
+        ['sampler', 'scheduler', 'bound']
+    """
+    checked = space.checked if isinstance(space, SearchSpace) else load_space(space)
+    return rehearsed(checked, Path(curves), workers, samplers, schedulers, seeds, trials, faults)
+
+
+def rehearsed(
+    space: CheckedSpace,
+    folder: Path,
+    workers: int,
+    samplers: Sequence[str],
+    schedulers: Sequence[str],
+    seeds: int,
+    trials: int | None = None,
+    faults: Faults | None = None,
+    heard: Callable[[str], None] = lambda _: None,
+) -> Rehearsed:
+    """Do as :func:`rehearse` with a space that was checked; ``heard`` is told what is being rehearsed."""
+    if min(workers, seeds) < 1 or not samplers or not schedulers:
+        raise UserError("a rehearsal needs at least one worker, seed, sampler and scheduler")
+    earlier = read_sweep(SweepFolder(folder.expanduser()))
+    if not space.base.data.is_known:  # one's own images, which nobody needs to look at here
+        space = replace(space, base=space.base.model_copy(update={"data": earlier.space.base.data}))
+    pairs = [(sampler, scheduler) for sampler in samplers for scheduler in schedulers]
+    spaces = [
+        with_sweep(space, {"sampler": sampler, "scheduler": scheduler, "trials": trials})
+        for sampler, scheduler in pairs
+    ]
+    check_searches(spaces)
+    curves = read_curves(earlier)
+    check_curves(space, earlier.space, curves, str(folder))
+    heard(f"curves of {len(curves)} trials")
+    surrogate = Surrogate(space, curves)
+    found = []
+    for each in spaces:
+        heard(f"{each.sweep.sampler} with {each.sweep.scheduler}")
+        found.append(search(each, surrogate, workers, range(1, seeds + 1), faults))
+    best = min([surrogate.best(space), *(min(each.bounds) for each in found)])
+    return Rehearsed(tuple(found), best, surrogate.error, len(curves), workers, spaces[0].sweep.trials)
+
+
+def _or_missing(hours: float) -> float:
+    return hours if math.isfinite(hours) else math.nan

@@ -1,0 +1,221 @@
+"""The curve of any configuration of a space, from curves that were recorded."""
+
+import random
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
+
+from iafsweep.rehearsal.curves import Curve
+from iafsweep.rehearsal.features import Features, Point
+from iafsweep.search_space.distributions import Scalar
+from iafsweep.search_space.sampling import RandomSuggest
+from iafsweep.search_space.space import SearchSpace
+
+Matrix = NDArray[np.float64]
+
+ASSUMED_NOISE = 0.3
+"""Standard deviation over seeds, nats per image, where no configuration was recorded with several: two seeds of one
+differ by about 0.4 nats then."""
+
+_FITTED = 200
+"""So many curves at most decide how far each coordinate reaches; all are used then."""
+_FOLDS = 10
+_NEIGHBOURS = 5
+_DRAWN = 4000
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far the surrogate is off on configurations that it was not given, in ten parts.
+
+    Attributes:
+        bound: root mean square of the last bound's error over the better half of configurations, nats per image.
+        rank: Spearman's correlation of predicted and recorded last bounds, over all.
+        seconds: root mean square of the relative error of seconds.
+        noise: standard deviation over seeds at the best bounds, nats per image: no surrogate is closer than that.
+        noise_measured: whether that was measured, or assumed.
+    """
+
+    bound: float
+    rank: float
+    seconds: float
+    noise: float
+    noise_measured: bool
+
+
+class Surrogate:
+    """Curves of a space, between those that were recorded.
+
+    Bounds b are regressed as log(b - a), with a below the best so that bounds that are bad by far count for little, by
+    a Gaussian process (Matérn 5/2, a length for each coordinate of :class:`Features`), fitted to the last epoch and
+    used for all of them: a curve is a combination of recorded curves. Seconds are regressed likewise, in their
+    logarithm. A curve that was stopped goes on as those that were near it there did. A configuration ends as the
+    nearest recorded one of its branch did, in the same epoch, where that diverged or ran out of memory.
+
+    Noise between seeds is drawn from the differences of configurations that were recorded with several, of the better
+    half of these, in nats.
+
+    Args:
+        space: whose configurations are asked for.
+        curves: what was recorded, one that completed at least.
+    """
+
+    def __init__(self, space: SearchSpace, curves: Sequence[Curve]) -> None:
+        self._features = Features(space)
+        self._branches = self._by_branch(curves)
+        known = [curve for curve in curves if curve.status in ("completed", "stopped") and curve.bounds]
+        self._epochs = max(len(curve.bounds) for curve in known if curve.status == "completed")
+        self._known = known
+        last = np.array([curve.bounds[-1] for curve in known if curve.status == "completed"])
+        self._floor = float(last.min() - max(np.median(last) - last.min(), 1.0))
+        self._bounds = self._whole_curves()
+        self._points = np.array([self._features.point(curve.values) for curve in known])
+        self._paces = np.log(np.array([max(fmean(curve.seconds), 1e-6) for curve in known]))
+        self._regressions = [_Regression.fit(self._points, y) for y in (self._bounds, self._paces[:, None])]
+        self._noise = self._seed_noise()
+        self.error = self._held_out_error()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a whole training."""
+        return self._epochs
+
+    def bounds(self, values: Sequence[Mapping[str, Scalar]]) -> Matrix:
+        """Return the curves of configurations, averaged over seeds, [N, epochs]."""
+        points = np.array([self._features.point(each) for each in values])
+        return self._floor + np.exp(self._regressions[0].predict(points))
+
+    def training(self, values: Mapping[str, Scalar], seed: int) -> Curve:
+        """Return what training a configuration with a seed comes to."""
+        generator = np.random.default_rng(seed)
+        point = self._features.point(values)[None]
+        noise = self._noise[generator.integers(len(self._noise))] * generator.standard_normal()
+        bounds = self._floor + np.exp(self._regressions[0].predict(point)[0]) + noise
+        pace = float(np.exp(self._regressions[1].predict(point)[0, 0]))
+        curve = Curve(values, tuple(bounds.tolist()), (pace,) * self._epochs, "completed")
+        if (bad := self._bad_neighbour(values)) is None:
+            return curve
+        epochs = min(len(bad.bounds), self._epochs - 1)
+        return replace(curve, bounds=curve.bounds[:epochs], seconds=curve.seconds[: epochs + 1], status=bad.status)
+
+    def best(self, space: SearchSpace) -> float:
+        """Return the lowest bound of any epoch, averaged over seeds, of many configurations and all recorded ones."""
+        generator = random.Random(0)
+        drawn = [space.suggest(RandomSuggest(generator)) for _ in range(_DRAWN)]
+        good = [values for values in drawn if self._bad_neighbour(values) is None]
+        return float(self.bounds([*good, *(curve.values for curve in self._known)]).min())
+
+    def _bad_neighbour(self, values: Mapping[str, Scalar]) -> Curve | None:
+        """The nearest recorded configuration of the same branch, if it ended badly."""
+        if (branch := self._branches.get(self._features.branch(values))) is None:
+            return None
+        points, ends = branch
+        nearest = ends[int(np.abs(points - self._features.point(values)).sum(1).argmin())]
+        return None if nearest.status in ("completed", "stopped") else nearest
+
+    def _by_branch(self, curves: Sequence[Curve]) -> dict[frozenset[str], tuple[Matrix, list[Curve]]]:
+        """The recorded curves of each branch in which any ended badly, and their points."""
+        found: dict[frozenset[str], list[Curve]] = {}
+        for curve in curves:
+            found.setdefault(self._features.branch(curve.values), []).append(curve)
+        return {
+            branch: (np.array([self._features.point(curve.values) for curve in own]), own)
+            for branch, own in found.items()
+            if any(curve.status not in ("completed", "stopped") for curve in own)
+        }
+
+    def _whole_curves(self) -> Matrix:
+        """The recorded bounds, transformed, [N, epochs]; stopped ones continued."""
+        rows = np.full((len(self._known), self._epochs), np.nan)
+        for row, curve in zip(rows, self._known, strict=True):
+            row[: len(curve.bounds)] = np.log(np.maximum(np.array(curve.bounds) - self._floor, 1e-3))
+        whole = rows[~np.isnan(rows[:, -1])]
+        for row in rows:
+            if np.isnan(row[-1]):
+                reached = int(np.isnan(row).argmax())
+                near = np.argsort(np.abs(whole[:, reached - 1] - row[reached - 1]))[:_NEIGHBOURS]
+                row[reached:] = row[reached - 1] + (whole[near, reached:] - whole[near, reached - 1, None]).mean(0)
+        return rows
+
+    def _seed_noise(self) -> Matrix:
+        """Curves, nats, whose multiples by a standard normal number are the noise of a seed, [P, epochs]."""
+        seeds: dict[tuple[tuple[str, Scalar], ...], list[Point]] = {}
+        for curve in self._known:
+            if curve.status == "completed":
+                seeds.setdefault(tuple(sorted(curve.values.items())), []).append(np.array(curve.bounds))
+        pairs = [(one, other) for one, *others in seeds.values() for other in others]
+        if not pairs:
+            return np.full((1, self._epochs), ASSUMED_NOISE)
+        better = sorted(pairs, key=lambda pair: float(pair[0][-1] + pair[1][-1]))[: (len(pairs) + 1) // 2]
+        return np.array([(one - other) / np.sqrt(2) for one, other in better])
+
+    def _held_out_error(self) -> Error:
+        whole = [index for index, curve in enumerate(self._known) if curve.status == "completed"]
+        folds = {key: place % _FOLDS for place, key in enumerate(sorted({str(self._known[i].values) for i in whole}))}
+        of = np.array([folds.get(str(curve.values), -1) for curve in self._known])
+        found = [np.empty_like(self._bounds), np.empty_like(self._paces)[:, None]]
+        for fold in range(_FOLDS):
+            for regression, held_out in zip(self._regressions, found, strict=True):
+                held_out[of == fold] = regression.without(of == fold).predict(self._points[of == fold])
+        recorded, predicted = (self._floor + np.exp(y[whole, -1]) for y in (self._bounds, found[0]))
+        better = recorded <= np.median(recorded)
+        return Error(
+            bound=_root_mean_square((predicted - recorded)[better]),
+            rank=float(spearmanr(predicted, recorded).statistic),
+            seconds=_root_mean_square(np.expm1(found[1][whole, 0] - self._paces[whole])),
+            noise=_root_mean_square(self._noise[:, -1]),
+            noise_measured=len(self._noise) > 1,
+        )
+
+
+@dataclass(frozen=True)
+class _Regression:
+    """A Gaussian process with its lengths found, for several figures at once.
+
+    ``mean`` is that of each figure, [E], and ``weights`` are (K + s I)^-1 (y - mean), [N, E].
+    """
+
+    kernel: Kernel
+    nugget: float
+    points: Matrix
+    figures: Matrix
+    mean: Point
+    weights: Matrix
+
+    @classmethod
+    def fit(cls, points: Matrix, figures: Matrix) -> "_Regression":
+        few = np.random.default_rng(0).permutation(len(points))[:_FITTED]
+        last = figures[few, -1]
+        spread = float(last.std()) or 1.0
+        lengths = np.ones(points.shape[1])
+        kernel = ConstantKernel(1.0) * Matern(lengths, (0.1, 30.0), nu=2.5) + WhiteKernel(0.05, (1e-4, 1.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its end: that coordinate says nothing
+            fitted = GaussianProcessRegressor(kernel, random_state=0).fit(points[few], (last - last.mean()) / spread)
+        smooth, noise = fitted.kernel_.k1, fitted.kernel_.k2
+        return cls(smooth, noise.noise_level, points, figures, *_solved(smooth, noise.noise_level, points, figures))
+
+    def without(self, held_out: NDArray[np.bool_]) -> "_Regression":
+        points, figures = self.points[~held_out], self.figures[~held_out]
+        mean, weights = _solved(self.kernel, self.nugget, points, figures)
+        return replace(self, points=points, figures=figures, mean=mean, weights=weights)
+
+    def predict(self, points: Matrix) -> Matrix:
+        return np.asarray(self.mean + self.kernel(points, self.points) @ self.weights)
+
+
+def _solved(kernel: Kernel, nugget: float, points: Matrix, figures: Matrix) -> tuple[Point, Matrix]:
+    mean = figures.mean(0)
+    return mean, np.linalg.solve(kernel(points) + nugget * np.eye(len(points)), figures - mean)
+
+
+def _root_mean_square(errors: Matrix) -> float:
+    return float(np.sqrt(np.mean(errors**2)))

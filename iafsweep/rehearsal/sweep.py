@@ -1,0 +1,82 @@
+"""A sweep without a folder: proposals and decisions as a driver makes them, with the ledger in memory."""
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.build import make_proposer
+from iafsweep.sweep.schedulers.base import make_stop_rule
+from iafsweep.sweep.storage.events import Event, Header, Proposed, Rung, Started, trial_name
+from iafsweep.sweep.storage.state import LedgerState, Replay, TrialState
+from iafsweep.sweep.storage.stored_sweep import space_hash
+
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class RehearsedSweep:
+    """The sampler, the scheduler and the ledger of a sweep, told of what happens by a clock.
+
+    What it does at each turn is what Ray Tune's searcher, scheduler and callback of a real sweep do, in the same order.
+
+    Args:
+        space: with its sampler, scheduler, seed and number of trials.
+        rows: of a ledger to go on with; its unfinished trials go on first.
+    """
+
+    def __init__(self, space: SearchSpace, rows: Iterable[Event] = ()) -> None:
+        self.space = space
+        seed, created = space.sweep.seed, stamp(0)
+        self.header = Header(sweep="rehearsal", created=created, seed=seed, space=space_hash(space))
+        self._rows = Replay(self.header)
+        for row in rows:
+            self._rows.take(row)
+        state = self.state
+        self._proposer, self._rule = make_proposer(space), make_stop_rule(space, state)
+        self._unfinished = deque(state.unfinished)
+        self._passed = {(trial.trial, rung.epoch) for trial in state.trials for rung in trial.rungs}
+        self.milestones = () if self._rule is None else self._rule.milestones
+
+    @property
+    def seed(self) -> int:
+        """The sweep's seed."""
+        return self.space.sweep.seed
+
+    @property
+    def state(self) -> LedgerState:
+        """What the ledger says now."""
+        return self._rows.state()
+
+    def begin(self, seconds: float) -> TrialState | None:
+        """Begin the next trial, a new one or one that goes on; None if there is none."""
+        trial = self._unfinished.popleft() if self._unfinished else self._proposed(seconds)
+        if trial is not None:
+            self._rows.take(Started(trial=trial.trial, time=stamp(seconds)))
+        return trial
+
+    def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
+        """Take a trial's bound after a milestone; return whether it should stop, which it is for the caller to say."""
+        if self._rule is not None and self._rule.record(trial, epoch, value):
+            return True
+        if (trial, epoch) not in self._passed:  # a trial that goes on from a rung's checkpoint reports it once more
+            self._passed.add((trial, epoch))
+            self._rows.take(Rung(trial=trial, epoch=epoch, value=value, time=stamp(seconds)))
+        return False
+
+    def take(self, row: Event) -> None:
+        """Take what else happened, such as a trial's end."""
+        self._rows.take(row)
+
+    def _proposed(self, seconds: float) -> TrialState | None:
+        state = self.state
+        if len(state.trials) >= self.space.sweep.trials or (found := self._proposer.propose(state)) is None:
+            return None
+        number = state.last_number + 1
+        row = Proposed(trial=trial_name(number), number=number, **found.proposal, time=stamp(seconds))
+        self._rows.take(row)
+        return TrialState(row)
+
+
+def stamp(seconds: float) -> str:
+    """Return the time of a row, so many seconds after a rehearsal began."""
+    return (_BEGINNING + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

@@ -1,0 +1,111 @@
+"""The comparison of searches in miniature."""
+
+import json
+import math
+import random
+import re
+
+import pytest
+import torch
+
+from benchmarks.search import compare, record
+from iafsweep.rehearsal.sweep import RehearsedSweep
+from iafsweep.search_space.sampling import RandomSuggest
+from iafsweep.training import Trainer
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def trained(cache, part="1/1"):
+    record.train("mnist", cache, part=part, quick=True)
+    return (cache / "mnist.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_a_space_is_recorded_once_in_parts_and_kept_in_order(tmp_path, monkeypatch):
+    half = trained(tmp_path, part="2/2")
+    (tmp_path / "mnist.jsonl").write_text(half + '{"number": 1, "se')  # cut off; the next row stands right behind it
+    trained(tmp_path, part="1/2")
+    text = trained(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
+        assert trained(tmp_path) == text
+
+    record.keep("mnist", tmp_path, to=tmp_path / "tables", quick=True)
+    head, *rows = map(json.loads, (tmp_path / "tables" / "mnist.jsonl").read_text().splitlines())
+    assert (head["configurations"], head["missing"]) == (3, 0)
+    assert [(row["number"], row["seed"]) for row in rows] == [(1, 0), (1, 1), (2, 0), (3, 0)]
+    assert rows[0]["parameters"] == rows[1]["parameters"]
+    assert rows[0]["bounds"] != rows[1]["bounds"]
+    assert all(len(row["bounds"]) == len(row["seconds"]) == 5 for row in rows)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir() and path.name.startswith("mnist")]
+
+
+def bound(values, epoch):
+    """Nats of the recorded space's configurations, made up."""
+    away = math.log(values["training.learning_rate"] / 0.003)
+    return 100 + 4 * away**2 + abs(values["model.flow.depth"] - 3) + 50 / epoch
+
+
+def write_table(folder, count=40):
+    space, generator = record.the_space("mnist", quick=True), random.Random(0)
+    head = {"made": "by a formula", "training_images": 400}
+    rows = [head]
+    for number in range(count):
+        values = space.suggest(RandomSuggest(generator))
+        bounds = [bound(values, epoch) for epoch in range(1, 6)]
+        rows.append(
+            {"number": number, "parameters": values, "status": "completed", "bounds": bounds, "seconds": [1.0] * 5}
+        )
+    folder.mkdir()
+    (folder / "mnist.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+@pytest.mark.slow
+def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkeypatch):
+    write_table(tmp_path / "tables")
+    names = ("random, none", "tpe, asha", *compare.PEERS)
+
+    def run(seeds, part="1/1"):
+        compare.run("mnist", tmp_path, seeds, 16.0, part, ";".join(names), tmp_path / "tables", quick=True)
+        return (tmp_path / "compare-mnist.jsonl").read_text()
+
+    run(1, "2/2")
+    text = run(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(RehearsedSweep, "begin", lambda *_: pytest.fail("rehearsed again"))
+        assert run(2) == text
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert {(row["search"], row["seed"]) for row in rows} == {(name, seed) for name in names for seed in (1, 2)}
+    for row in rows:
+        assert all(0 < spent <= 16 and nats > 100 for spent, nats in row["trace"])
+        assert row["trace"]
+        assert row["epochs"] <= 80
+    trials = {row["search"]: row["trials"] for row in rows}
+    assert 16 <= trials["random, none"] <= trials["tpe, asha"] < trials[compare.PEERS[2]]
+
+    compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
+    page = (tmp_path / "docs" / "search.md").read_text()
+    assert (tmp_path / "docs" / "figures" / "search-mnist.png").read_bytes().startswith(b"\x89PNG")
+    shown = dict(re.findall(r"^\| ([^|]+) \| 2 \| ([\d.]+) \|", page, re.M))
+    assert shown.keys() == trials.keys()
+    assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
+
+
+def test_every_search_is_one_there_is():
+    space = record.the_space("mnist", quick=True)
+    assert record.the_space("fashion", quick=True).size is None
+    for name in compare.contenders():
+        assert isinstance(compare._search(name, compare._seeded(space, name, 1)).milestones, tuple)
+
+
+def test_a_ratio_of_costs_has_an_interval():
+    assert compare.ratio([2.0] * 30, [8.0] * 30) == "0.25 (0.25 to 0.25)"
+    low, high = map(float, re.findall(r"[\d.]+", compare.ratio([2.0, 3.0, 4.0] * 10, [8.0, 9.0] * 15))[1:])
+    assert 0.2 < low < 3 / 8.5 < high < 0.5
+    assert compare.ratio([math.inf] * 3, [1.0] * 3) == "-"
