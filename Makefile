@@ -22,8 +22,8 @@ OUT ?= runs/gpu
 .PHONY: help sweep test test-faults test-all lint lock docs gpu gpu-rehearsal clean
 
 help:
-	@echo "make sweep     install, run a small sweep on the embedded images, score the best trials (about three minutes)"
-	@echo "make test      install, lint, check types, run the test suite"
+	@echo "make sweep     install what it needs, run a small sweep on the embedded images, score the best trials (about three minutes)"
+	@echo "make test      install the rest, lint, check types, run the test suite"
 	@echo "make test-faults  kill, fill and truncate: every row of the table of faults in docs/sweeps.md"
 	@echo "make test-all  make test, with the tests marked slow too"
 	@echo "make lint      lint and types alone"
@@ -43,6 +43,8 @@ $(INSTALLED): pyproject.toml requirements/run.txt
 
 $(DEV_INSTALLED): $(INSTALLED) requirements/dev.txt
 	$(INSTALL) requirements/dev.txt
+	@# Python warns of what it compiles, and tests take warnings for errors: not when they first import it.
+	$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 sweep: $(INSTALLED)

@@ -16,14 +16,13 @@ from pathlib import Path
 _ROOT = Path(__file__).parent.parent
 _PIP = {
     "PIP_CONSTRAINT": os.devnull,  # an empty one would leave that of a pip.conf
-    "PIP_BUILD_CONSTRAINT": os.devnull,
     "PIP_USER": "0",
     "PIP_REQUIRE_HASHES": "0",  # the checkout has none; of the files they are asked by an option
     "PIP_NO_BINARY": ":none:",
     "PIP_ONLY_BINARY": ":none:",
 }
 _NOT_FOR_US = (
-    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_REQUIREMENT", "PIP_PYTHON", "PIP_REPORT"),
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_REQUIREMENT", "PIP_PYTHON", "PIP_BUILD_CONSTRAINT"),
     *("UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_REQUIRE_HASHES"),
     *("UV_NO_VERIFY_HASHES", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "UV_NO_BUILD", "UV_NO_BUILD_PACKAGE"),
     *("UV_NO_EDITABLE", "UV_TORCH_BACKEND", "UV_SYSTEM_PYTHON", "UV_PYTHON"),
