@@ -99,7 +99,8 @@ def _sample(root: int, watched: Watched, done: threading.Event) -> None:
                 ours.add(pid)
                 taken[pid] = (int(fields[11]) + int(fields[12])) / sysconf("SC_CLK_TCK")
                 named = (kind for sign, kind in KINDS.items() if sign in words)
-                kinds[pid] = "driver" if pid == root else next(named, "others")
+                if words or pid not in kinds:  # who has ended has none, until its parent asks
+                    kinds[pid] = "driver" if pid == root else next(named, "others")
     sums: dict[str, float] = defaultdict(float)
     for pid, seconds in taken.items():
         sums[kinds[pid]] += seconds
@@ -148,8 +149,7 @@ def table(watched: Watched, folder: SweepFolder) -> list[tuple[str, float]]:
     of_trials = {name: seconds / at_a_time for name, seconds in trial_stages(folder).items()}
     scoring = shard_seconds(folder) / at_a_time
     return [
-        ("interpreter, PyTorch", watched.printed("Sweep folder") - watched.began),
-        ("importing Ray, loading images", watched.printed("Starting Ray") - watched.printed("Sweep folder")),
+        ("interpreter, importing PyTorch and Ray, images", watched.printed("Starting Ray") - watched.began),
         ("Ray's start", began - watched.printed("Starting Ray")),
         ("processes of trials", first - began),
         *of_trials.items(),
