@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -124,9 +125,11 @@ class Curves:
             if (value := getattr(metrics, name)) is not None:
                 self._writer.add_scalar(tag, value, metrics.epoch)
 
-    def add_image(self, name: str, grid: Tensor, epoch: int) -> None:
-        """Add an image grid [C, H, W]."""
-        self._writer.add_image(name, grid, epoch)
+    def add_image(self, name: str, png: bytes, shape: Sequence[int], epoch: int) -> None:
+        """Add an image grid of a shape [C, H, W]; PyTorch's own way would encode it once more, and grey as colours."""
+        channels, height, width = shape
+        image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png)
+        self._events.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), epoch)
 
     def add_end(self, best: Best | None, epoch: int, *, completed: bool) -> None:
         """Add the best validation bound to the run's row of the HParams tab, and close the row if it has completed."""

@@ -1,12 +1,18 @@
 """What TensorBoard reads back from a run."""
 
+from io import BytesIO
+
 import pytest
+import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 from torch.utils.tensorboard import SummaryWriter
+from torchvision.utils import make_grid
 
 from iafsweep.records import EpochMetrics, Estimate, Evaluation
 from iafsweep.training import RunFolder, Trainer
+from iafsweep.training.pictures import data_grid
 from iafsweep.training.run_log import TAGS, add_test_figures
 
 FIGURE = Estimate(
@@ -99,3 +105,22 @@ def test_the_event_file_is_closed_when_a_figure_cannot_be_written(tmp_path, monk
     with pytest.raises(OSError, match="No space"):
         add_test_figures(tmp_path, evaluation)
     assert len(closed) == 1
+
+
+def test_tensorboard_shows_the_pictures_of_the_run_folder(config, images, tmp_path, cpu):
+    folder = RunFolder(tmp_path / "run")
+    run(config, images, folder.path, cpu, 1).close()
+    shown = events(folder)
+    assert set(shown.Tags()["images"]) == {"samples", "reconstructions"}
+    for name in shown.Tags()["images"]:
+        (picture,) = shown.Images(name)
+        assert picture.step == 1
+        png = (folder.path / f"{name}.png").read_bytes()
+        assert picture.encoded_image_string == png
+        assert (picture.width, picture.height) == Image.open(BytesIO(png)).size
+
+
+@pytest.mark.parametrize(("count", "channels"), [(20, 1), (7, 3), (23, 3)])
+def test_a_grid_is_that_of_torchvision(count, channels):
+    x = torch.rand(count, channels, 5, 4)
+    assert torch.equal(data_grid(x), make_grid(x, nrow=10, padding=2, pad_value=0.5)[:channels])

@@ -1,0 +1,79 @@
+"""Install this checkout into the environment that runs it: the exact versions of files in requirements/, then itself.
+
+`python -m tools.install requirements/run.txt` lets uv do it, which it installs first, and pip where uv cannot be had or
+fails; both check the hashes. What a user has set for pip or uv elsewhere does not change what is installed, only where
+it comes from: mirrors, proxies and certificates are kept, and uv is told of a mirror that only pip knows.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent
+_PIP = {
+    "PIP_CONSTRAINT": os.devnull,  # an empty one would leave that of a pip.conf
+    "PIP_USER": "0",
+    "PIP_REQUIRE_HASHES": "0",  # the checkout has none; of the files they are asked by an option
+    "PIP_NO_BINARY": ":none:",
+    "PIP_ONLY_BINARY": ":none:",
+}
+_NOT_FOR_US = (
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_REQUIREMENT", "PIP_PYTHON", "PIP_BUILD_CONSTRAINT"),
+    *("UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_REQUIRE_HASHES"),
+    *("UV_NO_VERIFY_HASHES", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "UV_NO_BUILD", "UV_NO_BUILD_PACKAGE"),
+    *("UV_NO_EDITABLE", "UV_TORCH_BACKEND", "UV_SYSTEM_PYTHON", "UV_PYTHON"),
+)
+
+
+def environment() -> dict[str, str]:
+    """Variables for pip and uv, without those that would install something else or elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_US}
+    return {**kept, **_PIP}
+
+
+def mirror(pip: list[str], variables: dict[str, str]) -> dict[str, str]:
+    """Return the index that pip is set to, as uv wants it, if uv is set to none."""
+    if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & variables.keys():
+        return {}
+    listed = subprocess.run([*pip, "config", "list"], env=variables, capture_output=True, text=True, check=False).stdout
+    settings = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+    for name in (":env:.index-url", "install.index-url", "global.index-url"):
+        if name in settings:
+            return {"UV_DEFAULT_INDEX": ast.literal_eval(settings[name])}
+    return {}
+
+
+def install(files: list[str]) -> bool:
+    """Install with uv, else with pip.
+
+    Returns:
+        Whether either of them could.
+    """
+    variables = environment()
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    uv = [str(Path(sys.executable).parent / "uv"), *quiet, "pip"]
+    hashed = ["--no-deps", "--require-hashes"]
+    locked = [*hashed, *(word for file in files for word in ("-r", file))]
+    itself = ["--no-deps", "--no-build-isolation", "--editable", "."]
+
+    def done(*command: str) -> bool:
+        return subprocess.run(command, cwd=_ROOT, env=variables, check=False).returncode == 0
+
+    if done(*pip, "install", *quiet, *hashed, "-r", "requirements/uv.txt"):
+        variables |= mirror(pip, variables)
+        words = ("install", "--python", sys.executable)
+        if done(*uv, *words, *locked) and done(*uv, *words, *itself):
+            return True
+    print("uv could not: pip installs the same versions", file=sys.stderr)
+    words = ("install", *quiet, "--no-compile")  # as uv: Python compiles what it imports when it does
+    return done(*pip, *words, *locked) and done(*pip, *words, *itself)
+
+
+if __name__ == "__main__":
+    if not install(sys.argv[1:]):
+        sys.exit(f"Neither could. Versions as pyproject.toml allows them: {sys.executable} -m pip install -e '.[dev]'")
