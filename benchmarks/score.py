@@ -5,7 +5,10 @@ noise. The images are encoded before, once each whatever the number of samples: 
 the row *as scored* is the folded model in a process of its own that keeps the memory it frees, as scoring does. A
 process that has waited for its turn is slow to begin, which shows where a call takes milliseconds: *folded, apart* is
 such a one without that memory, and what *as scored* is to be compared with.
-pythae's `get_nll` does importance sampling its own way, which encodes the image for every sample, on the same sizes.
+The row *a task* is what a real scoring process does, `score_shard` on a shard of 100 images, with all that is around
+the arithmetic: noise, encoding, statistics of the weights; its rate is to be compared with *folded*, the arithmetic in
+a bare loop. pythae's `get_nll` does importance sampling its own way, which encodes the image for every sample, on the
+same sizes.
 The flow alone stands beside the masked autoregressive layers of zuko, nflows and pythae.
 """
 
@@ -22,9 +25,12 @@ from torch import Tensor
 from benchmarks.peers import MissingPeerError, nflows_flow, pythae_model, zuko_flow
 from benchmarks.timing import Apart, Timed, begin, end_apart, show, stopwatch, take_turns
 from benchmarks.train import MODELS, SHAPE
-from iafsweep.config import ImageFormat, ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig, RunConfig
 from iafsweep.estimators.hmc import evaluate
+from iafsweep.estimators.noise import NOISE_BLOCK
 from iafsweep.evaluation.bridges import encode, posterior_bridge
+from iafsweep.evaluation.scoring import score_shard
+from iafsweep.evaluation.shards import SHARD_IMAGES, plan_shards
 from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
 from iafsweep.training.device import keep_freed_memory
@@ -34,6 +40,8 @@ WorkOf = Callable[[VAE, Tensor, int], Callable[[], object]]
 
 IMAGES = 10
 PLAIN = "plain"
+TASK_CALLS = {"reference": 5, "mlp": 100, "tiny": 5}
+"""How many calls of the bare loop a task has the rows of."""
 
 
 def main(
@@ -53,7 +61,11 @@ def main(
             for title, ways in (
                 (
                     "importance sampling",
-                    [*_sampling(config, model, x, rows), *_apart(name, rows, device, weights_of)],
+                    [
+                        *_sampling(config, model, x, rows),
+                        *_apart(name, rows, device, weights_of),
+                        *_tasks(name, rows, device),
+                    ],
                 ),
                 ("gradients of annealing", [*_gradients(model, x, rows), *_apart(name, rows, device, slopes_of)]),
                 ("the flow alone", _flows(config, model, x, rows)),
@@ -105,6 +117,23 @@ def _apart(name: str, rows: int, device: torch.device, work_of: WorkOf) -> list[
         Timed("folded, apart", Apart(partial(_folded_work, name, rows, work_of, keeps=False)), rows),
         Timed("as scored", Apart(partial(_folded_work, name, rows, work_of, keeps=True)), rows),
     ]
+
+
+def _tasks(name: str, rows: int, device: torch.device) -> list[Timed]:
+    """A whole task, long enough that a process which waited for its turn is in step again."""
+    if device.type != "cpu":
+        return []
+    samples = NOISE_BLOCK * max(1, TASK_CALLS[name] * rows // (NOISE_BLOCK * SHARD_IMAGES))
+    return [Timed("a task", Apart(partial(_task, name, samples)), samples * SHARD_IMAGES)]
+
+
+def _task(name: str, samples: int) -> Callable[[], object]:
+    keep_freed_memory(torch.device("cpu"))
+    model, _ = model_and_images(MODELS[name], torch.device("cpu"))
+    config = RunConfig(model=MODELS[name])
+    images = torch.randint(256, (SHARD_IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    (shard,) = plan_shards("importance_sampling", "test", SHARD_IMAGES, samples, 0)
+    return partial(score_shard, folded(model), images, shard, config)
 
 
 def _folded_work(name: str, rows: int, work_of: WorkOf, *, keeps: bool) -> Callable[[], object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.finished import finish_run, finish_sweep
+from tests.rehearsal.recorded import record_sweep
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
@@ -25,6 +26,7 @@ def home(tmp_path_factory):
     finish_run(home / "runs" / "best")
     shutil.copytree(home / "runs" / "best", home / "runs" / "scored")  # figures are added to it
     finish_sweep(home / "runs" / "quick-1")
+    record_sweep(home / "runs" / "mine-1", count=20)
     return home
 
 

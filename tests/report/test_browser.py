@@ -417,7 +417,7 @@ def test_a_sweep_grows_while_one_looks(browser, growing):
                                                          ".getData('active').map(({id}) => id)"))  # fmt: skip
     now = zoom(browser, "learning-curves")
     assert all(now[axis] == pytest.approx(seen[axis]) for axis in "xy")
-    assert browser.run("scrollY") == pytest.approx(place, abs=40)  # words above it may have grown by a line
+    assert browser.run("scrollY") == pytest.approx(place, abs=100)  # words above it may have grown by some lines
     drawn = browser.run(f"{option(browser, 'learning-curves')}.series.map(({{id}}) => id)")
     assert "t0035" in drawn
     assert "t0031" not in drawn
