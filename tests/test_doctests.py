@@ -26,7 +26,7 @@ def home(tmp_path_factory):
     finish_run(home / "runs" / "best")
     shutil.copytree(home / "runs" / "best", home / "runs" / "scored")  # figures are added to it
     finish_sweep(home / "runs" / "quick-1")
-    record_sweep(home / "runs" / "mine-1", count=20)
+    record_sweep(home / "runs" / "older" / "mine-1", count=20)
     return home
 
 

@@ -93,7 +93,7 @@ def rehearse(
 
     Example:
         >>> import iafsweep
-        >>> found = iafsweep.rehearse("runs/mine-1/sweep.toml", "runs/mine-1", seeds=2)
+        >>> found = iafsweep.rehearse("runs/older/mine-1/sweep.toml", "runs/older/mine-1", seeds=2)
         >>> list(found.table.columns[:3])
         ['sampler', 'scheduler', 'bound']
     """
