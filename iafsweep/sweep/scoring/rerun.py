@@ -157,8 +157,7 @@ def score_finalists(
     """
     runs = [_Run(finalist, job) for finalist in finalists for job in finalist.jobs]
     kind = "cuda" if plan.gpus else "cpu"
-    planned = [(run.finalist.unit(task), task) for run in runs for task in run.measurement.tasks()]
-    planned = [planned[place] for place in telling_first([task for _, task in planned])]
+    planned = _in_order(runs)
     ahead = CostAhead({unit.name: task for unit, task in planned}, plan.at_a_time, foretell)
 
     def following(outcome: UnitsOutcome) -> list[Unit]:
@@ -175,6 +174,23 @@ def score_finalists(
         return units
 
     return run_units([unit for unit, _ in planned], folder, images, ScoringWorker, plan, progress, following)
+
+
+def _in_order(runs: Sequence["_Run"]) -> list[tuple[Unit, Task]]:
+    """What all begin with: soon what tells how long it takes, then trial by trial, of each the longest tasks first.
+
+    Where the longest came last, one process would do it while the others have nothing left to do.
+    """
+    by_trial: dict[str, list[tuple[Unit, Task]]] = {}
+    for run in runs:
+        tasks = run.measurement.tasks()
+        by_trial.setdefault(run.finalist.trial, []).extend((run.finalist.unit(task), task) for task in tasks)
+    planned = [
+        pair
+        for pairs in by_trial.values()
+        for pair in sorted(pairs, key=lambda pair: pair[1].evaluations, reverse=True)
+    ]
+    return [planned[place] for place in telling_first([task for _, task in planned])]
 
 
 class _Run:
