@@ -11,8 +11,9 @@ UPGRADE :=
 # Python keeps what it compiles when it first imports it, also in a container whose image says otherwise: each of Ray's
 # processes would compile PyTorch again.
 export PYTHONDONTWRITEBYTECODE :=
-# Two processes (of one thread each, see tests/conftest.py): the tests are many and tiny.
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+# Two processes (of one thread each, see tests/conftest.py): the tests are many and tiny. In the order of their folders: by
+# number of tests, the files with few but long ones would come last, and one process would wait for the other.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # `make test-faults FAULTS="faults and slow"` leaves out what `make test` runs.
 FAULTS := faults
 
