@@ -30,7 +30,7 @@ from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.data_root import default_data_root
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.search_space.candidate import Candidate, candidate
+from iafsweep.search_space.candidate import Candidate, candidate, short_seed
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.sequences import distinct, quasi_random_values
@@ -120,7 +120,9 @@ def _images(space: SearchSpace, extent: Extent) -> TrainingImages:
 
 def _trainings(space: SearchSpace, extent: Extent) -> Iterator[tuple[int, int, Candidate]]:
     """What is trained, in order: number of the configuration, which of its seeds, and the configuration."""
-    drawn = islice(distinct(space, quasi_random_values(space)), extent.configurations)
+    drawn = islice(
+        distinct(space, quasi_random_values(space, short_seed("quasi_random", space.sweep.seed))), extent.configurations
+    )
     for number, found in enumerate(drawn, start=1):
         yield number, 0, found
         if number % SECOND_SEED_EVERY == 1:

@@ -138,6 +138,11 @@ def test_a_new_sweep_starts_warm(version, tmp_path):
     assert json.loads(header)["written_by"] == VERSION
 
 
+def what_was_kept(rows, then):
+    """Of each epoch what the version kept that wrote it; the others are figures that it did not have."""
+    return [{name: row[name] for name in old} for row, old in zip(rows, then, strict=True)]
+
+
 @pytest.mark.slow
 @every_version
 def test_a_run_is_scored_again_and_goes_on(version, tmp_path):
@@ -145,10 +150,10 @@ def test_a_run_is_scored_again_and_goes_on(version, tmp_path):
     run("run_single.py", "--run", path, "--evaluate-only", "--threads", 1)
     now = folders.run_figures(path)
     figures_alike({"run": now["evaluation"]}, {"run": then["evaluation"]})
-    assert now["metrics"] == then["metrics"]
+    assert what_was_kept(now["metrics"], then["metrics"]) == then["metrics"]
     run("run_single.py", "--run", path, "--resume", "--set", "training.epochs=3", "--threads", 1)
     longer = load_run(path, "cpu")
-    assert [row.model_dump() for row in longer.metrics[:2]] == then["metrics"]
+    assert what_was_kept([row.model_dump() for row in longer.metrics[:2]], then["metrics"]) == then["metrics"]
     assert len(longer.metrics) == 3
     run("run_single.py", path / "config.toml", "--run", tmp_path / "again", "--threads", 1)
     again = load_run(tmp_path / "again", "cpu")
