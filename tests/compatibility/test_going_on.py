@@ -60,7 +60,7 @@ def run(program, *words, code=0):
 
 
 @every_version
-@pytest.mark.parametrize(("name", "trials"), [("killed", 5), ("finished", 7)])
+@pytest.mark.parametrize(("name", "trials"), [("killed", 5), pytest.param("finished", 7, marks=pytest.mark.slow)])
 def test_a_sweep_goes_on(ray_cluster, version, name, trials, tmp_path):
     """The killed trial goes on from its checkpoint; a finished sweep gets the trial it would have got."""
     folder = SweepFolder(folders.unpack(version, name, tmp_path))

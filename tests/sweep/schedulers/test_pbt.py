@@ -211,6 +211,7 @@ def begun(folder, base):
     return folder
 
 
+@pytest.mark.slow
 def test_what_may_change_while_a_model_trains_may_be_searched(tmp_path):
     """Each of them, in a copy, is what the epochs after it are trained with, the same each time."""
     assert {*CHANGES, "training.learning_rate_end"} == set(MUTABLE)

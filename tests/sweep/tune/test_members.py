@@ -15,13 +15,12 @@ from tests.sweep.tiny import open_fake, tiny_images, tiny_space
 
 SWEEPS = [
     {"sampler": "gp", "scheduler": "hyperband", "trials": 6},
-    pytest.param({"sampler": "cmaes", "scheduler": "median", "trials": 6}, marks=pytest.mark.slow),
-    pytest.param(
-        {"sampler": "nsga2", "scheduler": "asha", "trials": 8, "objective": "bound_and_time"}, marks=pytest.mark.slow
-    ),
+    {"sampler": "cmaes", "scheduler": "median", "trials": 6},
+    {"sampler": "nsga2", "scheduler": "asha", "trials": 8, "objective": "bound_and_time"},
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SWEEPS, ids=["gp-hyperband", "cmaes-median", "nsga2-asha"])
 def test_a_real_sweep_is_what_its_ledger_says(ray_cluster, tmp_path, settings):
     space = tiny_space(epochs=6, grace_epochs=1, reduction_factor=2, **settings | {"max_concurrent": 2})
