@@ -1,6 +1,7 @@
 """What a rerun costs is said after a shard of each kind, if it is much, with what fewer images would cost."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -12,6 +13,7 @@ from iafsweep.evaluation.jobs import measure
 from iafsweep.evaluation.shards import ShardResult
 from iafsweep.evaluation.tasks import PilotWork
 from iafsweep.sweep.scoring.cost import CostAhead, telling_first
+from iafsweep.sweep.scoring.rerun import _in_order
 from tests.advice.places import covers
 
 EVALUATION = {
@@ -51,6 +53,27 @@ def kinds(tasks):
 def test_pilots_and_a_shard_of_each_kind_come_first(tasks):
     assert kinds(tasks)[0] == "pilot"
     assert sorted(kinds(tasks)[1:4]) == ["hais", "importance_sampling", "negative_elbo"]
+
+
+def test_trial_by_trial_the_longest_tasks_come_first():
+    """The best trial's figures are done before the next one's, and no process ends alone with a long task."""
+    evaluation = EVALUATION | {"hais": EVALUATION["hais"] | {"chains": 8, "temperatures": 200}}
+    config = RunConfig().model_copy(update={"evaluation": EvaluationConfig.model_validate(evaluation)})
+    runs = [
+        SimpleNamespace(
+            finalist=SimpleNamespace(trial=trial, unit=lambda task, trial=trial: trial),
+            measurement=measure(job, config),
+        )
+        for trial in ("best", "second")
+        for job in plan_jobs(config, {"test": 10_000})
+    ]
+    ordered = _in_order(runs)
+    kinds = ["pilot" if isinstance(task.work, PilotWork) else task.work.method for _, task in ordered]
+    assert (kinds[:2], sorted(kinds[2:5])) == (["pilot"] * 2, ["hais", "importance_sampling", "negative_elbo"])
+    rest = [(trial, task.evaluations) for trial, task in ordered[5:]]
+    assert rest == sorted(rest, key=lambda each: (each[0], -each[1]))  # "best" is before "second"
+    assert [kind for (trial, _), kind in zip(rest, kinds[5:], strict=True) if trial == "second"][:2] == ["hais"] * 2
+    assert len(ordered) == sum(len(run.measurement.tasks()) for run in runs)
 
 
 def said(tasks, seconds, at_a_time=2):
