@@ -1,6 +1,6 @@
 """The rule of asynchronous successive halving: who goes on past a rung."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -28,8 +28,12 @@ class Rungs(RecordingRule):
         self._factor = factor
 
     def _stops(self, trial: str, epoch: int, value: float) -> bool:
-        before = list(self._recorded[epoch].values())
-        return bool(before) and value > float(np.percentile(before, 100 / self._factor))
+        return is_above_quantile(value, list(self._recorded[epoch].values()), self._factor)
+
+
+def is_above_quantile(value: float, before: Sequence[float], factor: int) -> bool:
+    """Whether a bound is above the 1/factor quantile of those before it; the first one never is."""
+    return bool(before) and value > float(np.percentile(before, 100 / factor))
 
 
 def rungs(grace: int, factor: int, epochs: int) -> Iterator[int]:

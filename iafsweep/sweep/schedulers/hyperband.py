@@ -2,10 +2,8 @@
 
 import math
 
-import numpy as np
-
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.schedulers.asha import rungs
+from iafsweep.sweep.schedulers.asha import is_above_quantile, rungs
 from iafsweep.sweep.schedulers.base import RecordingRule
 from iafsweep.sweep.storage.state import LedgerState
 
@@ -47,7 +45,7 @@ class Brackets(RecordingRule):
         if epoch not in self.milestones[mine:]:
             return False
         before = [bound for other, bound in self._recorded[epoch].items() if self.bracket(other) == mine]
-        return bool(before) and value > float(np.percentile(before, 100 / self._factor))
+        return is_above_quantile(value, before, self._factor)
 
 
 def make_brackets(space: SearchSpace, state: LedgerState) -> Brackets:
