@@ -55,6 +55,7 @@ SCHEDULERS = Family(
     "sweep.scheduler",
     {
         "asha": Member("iafsweep.sweep.schedulers.asha:make_rungs"),
+        "asha_promotion": Member("iafsweep.sweep.schedulers.promotion:make_promoting_rungs"),
         "hyperband": Member("iafsweep.sweep.schedulers.hyperband:make_brackets"),
         "median": Member("iafsweep.sweep.schedulers.median:make_median_rule"),
         "pbt": Member("iafsweep.sweep.schedulers.base:stop_nobody"),  # members wait for each other instead
@@ -86,8 +87,8 @@ class SweepConfig(Section):
     scheduler: Annotated[str, SCHEDULERS] = Field(
         "asha",
         description="What becomes of weak trials: `asha`, `hyperband` (rungs that begin late for some trials) and "
-        "`median` stop them early, `pbt` lets them go on from copies of strong ones with changed values, `none` leaves "
-        "them alone.",
+        "`median` stop them early, `asha_promotion` too but lets the best of them go on later, `pbt` lets them go on "
+        "from copies of strong ones with changed values, `none` leaves them alone.",
     )
     generation_epochs: int | None = Field(
         None, ge=1, description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1."

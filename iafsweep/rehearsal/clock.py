@@ -75,7 +75,10 @@ class Rehearsal:
 
 @dataclass
 class _Running:
-    """A trial on a worker: how far it is, and when its process will be lost."""
+    """A trial on a worker: how far it is, and when its process will be lost.
+
+    It ``began`` so long ago as it has trained, before it was promoted too.
+    """
 
     trial: TrialState
     curve: Curve
@@ -107,7 +110,7 @@ class Driven(Protocol):
         """What happened."""
 
     def begin(self, seconds: float) -> TrialState | None:
-        """Begin the next trial; None if there is none."""
+        """Begin the next trial; None if there is none, which may change when a running one reports or ends."""
 
     def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
         """Take a trial's bound after a milestone; return whether it should stop."""
@@ -142,9 +145,7 @@ def rehearse(
 
 def drive(sweep: Driven, train: Train, workers: int, faults: Faults, limit: float = math.inf) -> Rehearsal:
     """Do as :func:`rehearse` with anything that says which trials to train and when to stop them."""
-    clock = _Clock(sweep, train, faults)
-    for _ in range(workers):
-        clock.begin()
+    clock = _Clock(sweep, train, faults, workers)
     clock.run(limit)
     return Rehearsal(sweep.state, tuple(clock.completed), clock.now, clock.spent, clock.epochs)
 
@@ -154,16 +155,19 @@ class _Clock:
     sweep: Driven
     train: Train
     faults: Faults
+    workers: int
     now: float = 0.0
     spent: float = 0.0
     epochs: int = 0
     completed: list[Completed] = field(default_factory=list)
     _busy: int = 0
+    _trained: dict[str, float] = field(default_factory=dict)
     _waiting: list[tuple[float, int, _Running, int]] = field(default_factory=list)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def run(self, limit: float) -> None:
         """Let time pass until nobody trains, or all together have trained so long."""
+        self._fill()
         while self._waiting:
             moment, _, running, reached = heapq.heappop(self._waiting)
             left = limit - self.spent
@@ -176,18 +180,21 @@ class _Clock:
                 self._lost(running, -reached - 1)
             else:
                 self._reached(running, reached)
+            self._fill()
 
-    def begin(self) -> None:
-        """Begin the next trial on a free worker, if there is one."""
-        if (trial := self.sweep.begin(self.now)) is None:
-            return
+    def _fill(self) -> None:
+        """Begin trials on all free workers, as long as there are any."""
+        while self._busy < self.workers and (trial := self.sweep.begin(self.now)) is not None:
+            self._begin(trial)
+
+    def _begin(self, trial: TrialState) -> None:
         seed, faults = self.sweep.seed, self.faults
         generator = random.Random(short_seed("faults", seed, trial.trial, trial.afresh))
         curve = self.train(trial)
-        if generator.random() < faults.oom:
+        if generator.random() < faults.oom and not trial.rungs:
             curve = replace(curve, bounds=(), seconds=curve.seconds[:1], status="oom")
         slowness = faults.slowness if generator.random() < faults.stragglers else 1.0
-        running = _Running(trial, curve, slowness, generator, self.now)
+        running = _Running(trial, curve, slowness, generator, self.now - self._trained.pop(trial.trial, 0.0))
         running.lives = self._lifetime(generator)
         if trial.rungs:
             running.epoch, running.goes_on = min(trial.rungs[-1].epoch, len(curve.bounds)), True
@@ -260,4 +267,5 @@ class _Clock:
         )
         if status == "completed":
             self.completed.append(Completed(running.trial, min(running.curve.bounds), self.spent))
-        self.begin()
+        else:
+            self._trained[running.trial.trial] = seconds

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.build import make_proposer
-from iafsweep.sweep.schedulers.base import make_stop_rule
+from iafsweep.sweep.schedulers.base import make_stop_rule, promoted, promotion
 from iafsweep.sweep.storage.events import Event, Header, Proposed, Rung, Started, trial_name
 from iafsweep.sweep.storage.state import LedgerState, Replay, TrialState
 from iafsweep.sweep.storage.stored_sweep import space_hash
@@ -35,6 +35,7 @@ class RehearsedSweep:
         self._proposer, self._rule = make_proposer(space), make_stop_rule(space, state)
         self._unfinished = deque(state.unfinished)
         self._passed = {(trial.trial, rung.epoch) for trial in state.trials for rung in trial.rungs}
+        self._is_exhausted = False
         self.milestones = () if self._rule is None else self._rule.milestones
 
     @property
@@ -48,8 +49,8 @@ class RehearsedSweep:
         return self._rows.state()
 
     def begin(self, seconds: float) -> TrialState | None:
-        """Begin the next trial, a new one or one that goes on; None if there is none."""
-        trial = self._unfinished.popleft() if self._unfinished else self._proposed(seconds)
+        """Begin the next trial, a new one or one that goes on; None if there is none as yet."""
+        trial = self._unfinished.popleft() if self._unfinished else self._promoted(seconds) or self._proposed(seconds)
         if trial is not None:
             self._rows.take(Started(trial=trial.trial, time=stamp(seconds)))
         return trial
@@ -67,9 +68,22 @@ class RehearsedSweep:
         """Take what else happened, such as a trial's end."""
         self._rows.take(row)
 
+    def _promoted(self, seconds: float) -> TrialState | None:
+        best = promotion(self._rule, self.state)
+        if best is None:
+            return None
+        reopened, rung = promoted(best, stamp(seconds))
+        self._rows.take(reopened)
+        self._rows.take(rung)
+        self._passed.add((rung.trial, rung.epoch))
+        return self.state.named[best.trial]
+
     def _proposed(self, seconds: float) -> TrialState | None:
         state = self.state
-        if len(state.trials) >= self.space.sweep.trials or (found := self._proposer.propose(state)) is None:
+        if self._is_exhausted or len(state.trials) >= self.space.sweep.trials:
+            return None
+        if (found := self._proposer.propose(state)) is None:
+            self._is_exhausted = True
             return None
         number = state.last_number + 1
         row = Proposed(trial=trial_name(number), number=number, **found.proposal, time=stamp(seconds))

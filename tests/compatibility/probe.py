@@ -8,6 +8,7 @@ from iafsweep import load_run
 from iafsweep.results.status import status_of
 from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.samplers.build import make_proposer
+from iafsweep.sweep.schedulers.base import make_stop_rule
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import load_sweep_space, open_ledger, read_sweep
 from iafsweep.sweep.tune.searcher import LedgerSearcher
@@ -22,7 +23,8 @@ def probe(folder: Path) -> dict:
     space = load_sweep_space(sweep)
     with open_ledger(space, sweep) as ledger:
         proposer, unfinished = make_proposer(space), ledger.state.unfinished
-        searcher = LedgerSearcher(space, ledger, proposer, 0.0, lambda: "", unfinished, StopReason())
+        rule = make_stop_rule(space, ledger.state)
+        searcher = LedgerSearcher(space, ledger, proposer, rule, 0.0, lambda: "", unfinished, StopReason())
         given = [searcher.suggest("") for _ in range(3)]
     said["given"] = [each if isinstance(each, str) else each | {"config": json.loads(each["config"])} for each in given]
     stored = read_sweep(sweep)

@@ -7,7 +7,7 @@ import pytest
 
 from iafsweep.rehearsal.clock import ATTEMPTS, Faults, rehearse
 from iafsweep.sweep.storage.events import Finished, Proposed, Rung
-from tests.rehearsal.recorded import EPOCHS, curve, searched
+from tests.rehearsal.recorded import EPOCHS, bound, curve, searched
 
 
 def trained(trial):
@@ -108,3 +108,43 @@ def test_a_rehearsal_can_be_cut_off_by_its_cost():
     assert cut.spent == whole.spent / 2
     assert whole.seconds / 2 - 4 * EPOCHS < cut.seconds < whole.seconds
     assert [each.bound for each in cut.completed] == [each.bound for each in whole.completed if each.spent <= cut.spent]
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_trials_that_are_promoted_go_on_where_they_stopped(workers):
+    """In the end each rung has let a third of those that came to it go on, and nothing was trained twice."""
+    space = searched(sampler="random", scheduler="asha_promotion", grace_epochs=3, trials=30)
+    found = rehearse(space, trained, workers)
+    state = found.state
+    ends = Counter(trial.finished.epochs for trial in state.trials)
+    assert ends.keys() == {3, 9, EPOCHS}
+    for rung in (3, 9):
+        at = sorted(bound(trial.proposed.parameters, rung) for trial in state.trials if trial.finished.epochs >= rung)
+        went_on = [trial for trial in state.trials if any(each.epoch == rung for each in trial.rungs)]
+        assert {bound(trial.proposed.parameters, rung) for trial in went_on} >= set(at[: max(1, len(at) // 3)])
+        assert [trial.finished.epochs > rung for trial in state.trials].count(True) == len(went_on)
+    assert found.epochs == sum(trial.finished.epochs for trial in state.trials)
+    assert found.spent == pytest.approx(
+        sum(trial.finished.epochs * (1 + trial.proposed.parameters["model.flow.depth"]) for trial in state.trials)
+    )
+    assert all(trial.finished.seconds == pytest.approx(trial.finished.epochs * trained(trial).seconds[0])
+               for trial in state.trials)  # fmt: skip
+    assert sum(trial.reopened for trial in state.trials) > 0
+    assert all(trial.starts == 1 + trial.reopened for trial in state.trials)
+    assert rehearse(space, trained, workers, rows=state.events).state.events == state.events
+
+
+@pytest.mark.parametrize("cut", [2, 9, 20, 33, 41])
+def test_promotions_are_decided_alike_after_a_cut(cut):
+    space = searched(sampler="tpe", scheduler="asha_promotion", grace_epochs=3, trials=14)
+    whole = rehearse(space, trained, 1).state
+
+    def decided(state):
+        kinds = (Proposed, Rung, Finished)
+        return [
+            row.model_dump(exclude={"time", "seconds", "gpu_seconds"}) for row in state.events if isinstance(row, kinds)
+        ]
+
+    resumed = rehearse(space, trained, 1, rows=whole.events[:cut]).state
+    assert len(whole.events) > cut
+    assert decided(resumed) == decided(whole)

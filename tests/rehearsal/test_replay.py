@@ -7,7 +7,7 @@ from iafsweep.rehearsal.curves import Curve
 from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.cluster.resources import Node
-from iafsweep.sweep.storage.events import Began, Finished, Proposed, Rung, Started
+from iafsweep.sweep.storage.events import Began, Finished, Proposed, Reopened, Rung, Started
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
@@ -19,7 +19,7 @@ NODE = Node("this machine", 2, 0)
 
 def play(space, rows):
     """Tell a rehearsed sweep what happened, in the ledger's order; count proposals and decisions, all the same."""
-    sweep, told, proposed, decided = None, [], 0, 0
+    sweep, promoted, told, proposed, decided = None, None, [], 0, 0
     for row in rows:
         if sweep is None or isinstance(row, Began):  # a driver knows nothing but the ledger
             sweep = RehearsedSweep(space, told)
@@ -32,6 +32,12 @@ def play(space, rows):
             same = ("trial", "number", "parameters", "seed", "key", "repeat")
             assert trial.proposed.model_dump(include=set(same)) == row.model_dump(include=set(same))
             proposed += 1
+        elif isinstance(row, Reopened):
+            promoted = sweep.begin(0.0)
+            assert promoted.trial == row.trial
+        elif isinstance(row, Rung) and promoted is not None:
+            assert (promoted.trial, promoted.rungs[-1].epoch) == (row.trial, row.epoch)
+            promoted = None
         elif isinstance(row, Rung):
             assert not sweep.report(row.trial, row.epoch, row.value, 0.0)
             decided += 1
@@ -61,14 +67,17 @@ OPTIONS = LaunchOptions(node=NODE, open_trainer=open_fake)
 
 @pytest.mark.faults
 @pytest.mark.slow
-def test_a_sweep_that_ray_ran_is_made_again_by_the_clock_alone(ray_cluster, tmp_path):
+@pytest.mark.parametrize("scheduler", ["asha", "asha_promotion"])
+def test_a_sweep_that_ray_ran_is_made_again_by_the_clock_alone(ray_cluster, tmp_path, scheduler):
     """One trial at a time, so that the order in which they end is known."""
-    space, folder = tiny_space(**SPACE, trials=8), SweepFolder(tmp_path / "sweep")
+    space, folder = tiny_space(**SPACE | {"scheduler": scheduler}, trials=8), SweepFolder(tmp_path / "sweep")
     real = launch_sweep(space, folder, tiny_images(), OPTIONS, SweepCallback()).state
     assert {trial.finished.status for trial in real.trials} == {"completed", "stopped"}
+    assert any(trial.reopened for trial in real.trials) == (scheduler == "asha_promotion")
 
     def trained(trial):
-        fake, bounds = FakeTrainer(trial.candidate(space).config, None, tmp_path / trial.trial), []
+        fresh = tmp_path / f"{trial.trial}-{trial.reopened}"
+        fake, bounds = FakeTrainer(trial.candidate(space).config, None, fresh), []
         while not fake.is_done:
             bounds.append(fake.run_epoch().validation_negative_elbo)
         return Curve(trial.proposed.parameters, tuple(bounds), (1.0,) * 9, "completed")
@@ -84,11 +93,12 @@ def test_a_sweep_that_ray_ran_is_made_again_by_the_clock_alone(ray_cluster, tmp_
 
 @pytest.mark.faults
 @pytest.mark.slow
-def test_a_sweep_that_ray_ran_two_at_a_time_and_went_on_with(ray_cluster, tmp_path):
+@pytest.mark.parametrize("scheduler", ["asha", "asha_promotion"])
+def test_a_sweep_that_ray_ran_two_at_a_time_and_went_on_with(ray_cluster, tmp_path, scheduler):
     """In the order of its ledger, and with a driver of its own for what was added."""
     folder = SweepFolder(tmp_path / "sweep")
     for trials in (5, 9):
-        space = tiny_space(**SPACE, trials=trials, max_concurrent=2)
+        space = tiny_space(**SPACE | {"scheduler": scheduler}, trials=trials, max_concurrent=2)
         state = launch_sweep(space, folder, tiny_images(), OPTIONS, SweepCallback()).state
     assert sum(isinstance(row, Began) for row in state.events) == 2
     proposed, decided = play(space, state.events)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from iafsweep.config.sweep import SCHEDULERS
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.events import Event, Finished, Reopened, Rung
-from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 
 class StopRule(Protocol):
@@ -22,6 +22,30 @@ class StopRule(Protocol):
 
     def record(self, trial: str, epoch: int, value: float) -> bool:
         """Note that ``trial`` has the validation bound ``value`` after ``epoch``; return whether it should stop."""
+
+
+@runtime_checkable
+class PromotingRule(StopRule, Protocol):
+    """A rule that lets trials which it stopped go on later."""
+
+    def promotion(self, state: LedgerState) -> TrialState | None:
+        """Return the stopped trial that is to go on now, before any new one begins; None if there is none."""
+
+
+def promotion(rule: StopRule | None, state: LedgerState) -> TrialState | None:
+    """Return the stopped trial that ``rule`` lets go on now; None if there is none."""
+    return rule.promotion(state) if isinstance(rule, PromotingRule) else None
+
+
+def promoted(trial: TrialState, time: str) -> tuple[Reopened, Rung]:
+    """Return the rows of a stopped trial that goes on past its rung."""
+    ended = trial.finished
+    assert ended is not None
+    assert ended.value is not None
+    return (
+        Reopened(trial=trial.trial, gpus=trial.gpus, time=time),
+        Rung(trial=trial.trial, epoch=ended.epochs, value=ended.value, time=time),
+    )
 
 
 class RecordingRule(ABC):

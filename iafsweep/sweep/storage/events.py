@@ -24,7 +24,8 @@ ParameterValue = bool | int | float | str
 """What a sampler proposes."""
 
 EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
-"""How a trial ended: all epochs, stopped early by the scheduler, not finite, out of memory, an error in it."""
+"""How a trial ended: all epochs, stopped early by the scheduler (that may promote it later), not finite, out of memory,
+an error in it."""
 
 SweepStatus = Literal["completed", "exhausted", "stopped", "interrupted", "aborted"]
 """How a driver's training ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` ·
@@ -140,7 +141,7 @@ class Finished(TrainingFacts, _End):
 
 
 class Reopened(Record):
-    """A trial that had ended is to be trained further, because somebody asked for it.
+    """A trial that had ended is to be trained further, because somebody asked for it or the scheduler promotes it.
 
     Attributes:
         gpus: GPUs it gets from now on; None: as many as the other trials.

@@ -27,7 +27,7 @@ from iafsweep.sweep.cluster.footprint import lack_of_room
 from iafsweep.sweep.cluster.health_check import check_shared_folder
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.samplers.build import make_proposer
-from iafsweep.sweep.schedulers.base import make_stop_rule
+from iafsweep.sweep.schedulers.base import make_stop_rule, promotion
 from iafsweep.sweep.schedulers.pbt import Population, has_reached, make_copies
 from iafsweep.sweep.storage.environment import record_environment
 from iafsweep.sweep.storage.events import Began, Ended, SweepStatus, now
@@ -94,7 +94,7 @@ def train_sweep(
 
 def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | None:
     """Return how the sweep had ended before, if it had."""
-    if state.unfinished:
+    if state.unfinished or promotion(make_stop_rule(space, state), state) is not None:
         return None
     if len(state.trials) >= space.sweep.trials:
         return SweepOutcome("completed", state)
@@ -217,16 +217,17 @@ class Session:
         """Run Tune once from the ledger as it is; None if it stalled, or all members of a population are as far."""
         self.stop.begin()
         self.folder.end_trials.unlink(missing_ok=True)
+        rule = make_stop_rule(self.space, self.ledger.state)
         searcher = LedgerSearcher(
             self.space,
             self.ledger,
             make_proposer(self.space),
+            rule,
             plan.gpus,
             lambda: lack_of_room(self.space, self.folder.path),
             [trial for trial in self.ledger.state.unfinished if until is None or not has_reached(trial, until)],
             self.stop,
         )
-        rule = make_stop_rule(self.space, self.ledger.state)
         milestones = () if rule is None else rule.milestones
         watch = StallWatch(self.options.stalled_seconds)
         recorder = Recorder(self.folder, self.ledger, milestones, self.progress, self.log, watch, self.stop)

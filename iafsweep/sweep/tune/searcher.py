@@ -1,4 +1,4 @@
-"""The searcher Tune asks for trials: first those a ledger holds unfinished, then new ones."""
+"""The searcher Tune asks for trials: those a ledger holds unfinished, then those that are promoted, then new ones."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -12,9 +12,10 @@ from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.samplers.base import Proposer
+from iafsweep.sweep.schedulers.base import PromotingRule, StopRule, promoted, promotion
 from iafsweep.sweep.storage.events import Proposed, now, trial_name
 from iafsweep.sweep.storage.ledger import Ledger
-from iafsweep.sweep.storage.state import TrialState
+from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 
 class LedgerSearcher(Searcher):
@@ -22,8 +23,9 @@ class LedgerSearcher(Searcher):
 
     Ray's ``OptunaSearch`` tells trials stopped early as complete, leaves those without a finite bound running for ever
     and forgets failed ones; here the rows of the ledger say how a trial ended, and every proposal is drawn from them.
-    ``obstacle`` says why no trial may begin now, empty if one may; ``unfinished`` are the trials that are to go on. To
-    ``stop`` it says that nothing new was found, or what the obstacle is: no further trial begins then.
+    ``rule`` may promote trials that it stopped. ``obstacle`` says why no trial may begin now, empty if one may;
+    ``unfinished`` are the trials that are to go on. To ``stop`` it says that nothing new was found, or what the
+    obstacle is: no further trial begins then.
     """
 
     def __init__(
@@ -31,13 +33,14 @@ class LedgerSearcher(Searcher):
         space: SearchSpace,
         ledger: Ledger,
         proposer: Proposer,
+        rule: StopRule | None,
         gpus: float,
         obstacle: Callable[[], str],
         unfinished: Iterable[TrialState],
         stop: StopReason,
     ) -> None:
         super().__init__(metric=METRIC, mode=MODE)
-        self._space, self._ledger, self._proposer = space, ledger, proposer
+        self._space, self._ledger, self._proposer, self._rule = space, ledger, proposer, rule
         self._trials = space.sweep.trials
         self._obstacle = obstacle
         self._gpus = gpus
@@ -51,8 +54,12 @@ class LedgerSearcher(Searcher):
 
     @property
     def waiting(self) -> int:
-        """Trials there still are to run at most: unfinished ones and proposals not made yet."""
-        return len(self._unfinished) + max(self._trials - len(self._ledger.state.trials), 0)
+        """Times that a trial may begin or go on at most: unfinished ones, proposals not made yet, and promotions."""
+        state = self._ledger.state
+        waiting = len(self._unfinished) + max(self._trials - len(state.trials), 0)
+        if isinstance(self._rule, PromotingRule) and (waiting or promotion(self._rule, state) is not None):
+            waiting += self._trials * len(self._rule.milestones)  # each trial once at each
+        return waiting
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the next trial's name and configuration, or that there is none."""
@@ -64,12 +71,16 @@ class LedgerSearcher(Searcher):
         if self._unfinished:
             return self._issue(self._unfinished.popleft())
         state = self._ledger.state
+        if (best := promotion(self._rule, state)) is not None:
+            for event in promoted(best, now()):
+                self._ledger.append(event)
+            return self._issue(self._ledger.state.named[best.trial])
         if len(state.trials) >= self._trials:
-            return str(self.FINISHED)
-        found = self._proposer.propose(state)
+            return self._nothing_new(state)
+        found = None if self._stop.exhausted else self._proposer.propose(state)
         if found is None:
             self._stop.exhausted = True
-            return str(self.FINISHED)
+            return self._nothing_new(state)
         number = state.last_number + 1
         row = Proposed(trial=trial_name(number), number=number, **found.proposal, time=now())
         self._ledger.append(row)
@@ -83,6 +94,10 @@ class LedgerSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the ledger has it."""
+
+    def _nothing_new(self, state: LedgerState) -> str | None:
+        """Say that no trial follows, or that Tune should ask again: what runs may end so that a trial is promoted."""
+        return None if isinstance(self._rule, PromotingRule) and state.unfinished else str(self.FINISHED)
 
     def _issue(self, trial: TrialState) -> dict[str, Any]:
         row = trial.proposed

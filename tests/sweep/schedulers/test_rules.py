@@ -7,9 +7,10 @@ import pytest
 
 from iafsweep.config.sweep import SCHEDULERS
 from iafsweep.search_space.validation import check_space
-from iafsweep.sweep.schedulers.base import make_stop_rule
+from iafsweep.sweep.schedulers.base import make_stop_rule, promoted, promotion
 from iafsweep.sweep.schedulers.hyperband import Brackets
 from iafsweep.sweep.schedulers.median import MedianRule
+from iafsweep.sweep.schedulers.promotion import PromotingRungs
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Reopened, Rung, trial_name
 from iafsweep.sweep.storage.state import replay
 from tests.sweep.tiny import tiny_space
@@ -147,3 +148,63 @@ def test_the_median_rule_judges_so_often_at_most():
     assert MedianRule(grace=1, epochs=1, checks=16, fewest=4).milestones == ()
     with pytest.raises(ValueError, match="at least 1, got 0"):
         MedianRule(0, 10, 1, 1)
+
+
+def test_promotion_waits_for_others_and_goes_from_the_highest_rung_down():
+    rule = PromotingRungs(1, 2, 8)
+    assert rule.milestones == (1, 2, 4)
+    rows = []
+
+    def report(name, epoch, value):
+        if epoch == 1:
+            rows.append(Proposed(trial=name, number=int(name[1:]), parameters={}, seed=0, key=name, time="t"))
+        stops = rule.record(name, epoch, value)
+        rows.append(
+            finished(name, "stopped", epoch, value) if stops else Rung(trial=name, epoch=epoch, value=value, time="t")
+        )
+        return stops
+
+    def promote():
+        """The trial that goes on, which a rule that knows the rows alone chooses too."""
+        state = replay(HEADER, rows)
+        best, again = promotion(rule, state), PromotingRungs(1, 2, 8)
+        again.refill(rows)
+        assert promotion(again, state) == best
+        if best is not None:
+            rows.extend(promoted(best, "t"))
+        return None if best is None else best.trial
+
+    assert not report("t0001", 1, 100.0)  # one at least goes on
+    assert report("t0002", 1, 101.0)
+    assert promote() is None
+    assert report("t0003", 1, 102.0)  # one place in three
+    assert promote() is None
+    assert report("t0004", 1, 103.0)  # and two in four
+    assert promote() == "t0002"
+    assert promote() is None  # once
+    assert not report("t0001", 2, 90.0)
+    assert report("t0002", 2, 95.0)
+    assert report("t0005", 1, 104.0)
+    assert report("t0006", 1, 105.0)  # three in six
+    assert promote() == "t0003"
+    assert report("t0003", 2, 96.0)
+    assert not report("t0007", 1, 99.0)
+    assert report("t0007", 2, 97.0)  # two in four
+    assert promote() == "t0002"  # before t0004, which waits on the rung below
+    assert promote() is None  # three in seven at the first rung, and there are no better ones
+    assert report("t0008", 1, 106.0)
+    assert report("t0009", 1, 107.0)
+    assert report("t0010", 1, 108.0)
+    assert promote() == "t0004"
+    rows.append(finished("t0004", "stopped", 1, 103.0))  # by somebody, in its second epoch
+    assert report("t0011", 1, 109.0)
+    assert report("t0012", 1, 110.0)
+    assert promote() == "t0005"
+
+
+def test_a_trial_that_somebody_stopped_at_a_rung_is_not_promoted():
+    rule = PromotingRungs(1, 2, 4)
+    rows = [Proposed(trial="t0001", number=1, parameters={}, seed=0, key="a", time="t")]
+    assert not rule.record("t0001", 1, 100.0)
+    rows.append(finished("t0001", "stopped", 1, 100.0))
+    assert promotion(rule, replay(HEADER, rows)) is None

@@ -33,7 +33,7 @@ def session(tmp_path):
 
 def test_a_proposal_that_cannot_be_written_is_one_message_that_tells_what_to_do(session, monkeypatch):
     searcher = LedgerSearcher(
-        session.space, session.ledger, make_proposer(session.space), 0.0, lambda: "", [], session.stop
+        session.space, session.ledger, make_proposer(session.space), None, 0.0, lambda: "", [], session.stop
     )
 
     def full(*arguments):

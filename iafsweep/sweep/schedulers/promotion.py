@@ -1,0 +1,64 @@
+"""Asynchronous successive halving that promotes: a trial that stopped goes on once it is among the best of its rung."""
+
+from typing import final
+
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.schedulers.asha import rungs
+from iafsweep.sweep.schedulers.base import RecordingRule
+from iafsweep.sweep.storage.state import LedgerState, TrialState
+
+
+@final
+class PromotingRungs(RecordingRule):
+    """Rungs at ``grace * factor^k`` epochs; of n trials that reached one the best max(1, n // factor) go on.
+
+    As Li et al. (2020, "A system for massively parallel hyperparameter tuning") have it, but for that one trial at
+    least goes on from each rung, so that a short sweep completes one, and that who is among the best when it comes goes
+    on at once. The others stop there, and whenever a worker is free the highest rung's best of those that are among the
+    best by now goes on from its checkpoint, before any new trial begins.
+
+    Args:
+        grace: the first rung.
+        factor: about one in so many trials goes on at each rung.
+        epochs: the most epochs of any trial; rungs are below it.
+
+    Raises:
+        ValueError: grace below 1 or factor below 2.
+    """
+
+    def __init__(self, grace: int, factor: int, epochs: int) -> None:
+        super().__init__(rungs(grace, factor, epochs))
+        self._factor = factor
+        self._stopped: set[tuple[str, int]] = set()
+
+    def promotion(self, state: LedgerState) -> TrialState | None:
+        """Return the stopped trial that is to go on now; None if there is none."""
+        for epoch in reversed(self.milestones):
+            at = self._recorded[epoch]
+            for trial in sorted(at, key=at.__getitem__)[: self._places(len(at))]:
+                if (trial, epoch) in self._stopped and _waits(state.named[trial], epoch):
+                    return state.named[trial]
+        return None
+
+    def _stops(self, trial: str, epoch: int, value: float) -> bool:
+        bounds = sorted([value, *self._recorded[epoch].values()])
+        stops = value > bounds[self._places(len(bounds)) - 1]
+        if stops:
+            self._stopped.add((trial, epoch))
+        return stops
+
+    def _places(self, count: int) -> int:
+        return max(1, count // self._factor)
+
+
+def _waits(trial: TrialState, epoch: int) -> bool:
+    """Whether a trial ended at a rung that it has not gone on from; one that somebody stopped behind it has."""
+    ended = trial.finished is not None and (trial.finished.status, trial.finished.epochs) == ("stopped", epoch)
+    return ended and all(rung.epoch != epoch for rung in trial.rungs)
+
+
+def make_promoting_rungs(space: SearchSpace, state: LedgerState) -> PromotingRungs:
+    """Return the rungs of ``space``, filled from the ledger."""
+    rule = PromotingRungs(space.grace_epochs, space.sweep.reduction_factor, space.most_epochs)
+    rule.refill(state.events)
+    return rule
