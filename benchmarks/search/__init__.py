@@ -1,1 +1,4 @@
-"""The search itself, measured: ``record`` a space, ``compare`` what searches find on it, ``scale`` to thousands."""
+"""The search itself, measured.
+
+``record`` a space · ``compare`` what searches find on it · ``pbt`` what populations do · ``scale`` to thousands.
+"""

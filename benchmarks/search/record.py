@@ -50,7 +50,7 @@ class Extent(NamedTuple):
     validation_images: int
 
 
-EXTENTS = {"mnist": Extent(300, 8000, 2000), "fashion": Extent(150, 6000, 2000)}
+EXTENTS = {"mnist": Extent(200, 8000, 2000), "fashion": Extent(100, 6000, 2000)}
 QUICK = Extent(3, 400, 100)
 
 app = typer.Typer(add_completion=False, help=__doc__)

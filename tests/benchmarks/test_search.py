@@ -8,9 +8,11 @@ import re
 import pytest
 import torch
 
-from benchmarks.search import compare, record
+from benchmarks.search import compare, pbt, record
 from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.search_space.sampling import RandomSuggest
+from iafsweep.sweep.storage.events import Finished, Header, Proposed, Reopened
+from iafsweep.sweep.storage.state import replay
 from iafsweep.training import Trainer
 
 
@@ -109,3 +111,26 @@ def test_a_ratio_of_costs_has_an_interval():
     low, high = map(float, re.findall(r"[\d.]+", compare.ratio([2.0, 3.0, 4.0] * 10, [8.0, 9.0] * 15))[1:])
     assert 0.2 < low < 3 / 8.5 < high < 0.5
     assert compare.ratio([math.inf] * 3, [1.0] * 3) == "-"
+
+
+def test_of_a_sweep_beside_a_population_counts_what_completed_within_its_epochs():
+    rows = []
+
+    def end(number, epochs, bound, status="completed"):
+        name = f"t{number:04d}"
+        facts = {"epochs": epochs, "best_value": bound, "seconds": 1.0, "gpu_seconds": 0.0, "time": "t"}
+        rows.append(Finished(trial=name, status=status, **facts))
+
+    for number in range(1, 5):
+        rows.append(Proposed(trial=f"t{number:04d}", number=number, parameters={}, seed=0, key=str(number), time="t"))
+    end(1, 10, 100.0)
+    end(2, 3, 80.0, "stopped")
+    rows.append(Reopened(trial="t0002", time="t"))
+    end(2, 9, 79.0, "stopped")
+    end(3, 10, 95.0)
+    end(4, 10, 90.0)
+    state = replay(Header(sweep="s", created="t", seed=0, space="s"), rows)
+    assert pbt.found(state, 39) == (90.0, 39)
+    assert pbt.found(state, 38) == (95.0, 29)
+    assert pbt.found(state, 28) == (100.0, 19)
+    assert pbt.found(state, 9) == (math.inf, 0)

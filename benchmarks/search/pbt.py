@@ -1,0 +1,106 @@
+"""Is a population worth its epochs? `IAFSWEEP_DATA=... python -m benchmarks.search.pbt run CACHE`, then `page CACHE`.
+
+Real sweeps of spaces/recipe.toml on part of MNIST, which no recorded curve could tell: members of a population go on
+from copies. Beside populations the same space is searched at random without a scheduler (as many trials, so as many
+epochs), and by other pairs with so many trials that they train as many epochs at least; of these what is counted are
+the trials that completed before the population's epochs were spent. `run` makes what is not in CACHE, a row a sweep;
+`page` prints the table.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated
+
+import typer
+
+from benchmarks.search.record import HERE
+from iafsweep.data import TrainingImages, load_training_images
+from iafsweep.data_root import default_data_root
+from iafsweep.search_space.files import load_space
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.callbacks.base import SweepCallback
+from iafsweep.sweep.storage.events import Finished
+from iafsweep.sweep.storage.folder import SweepFolder
+from iafsweep.sweep.storage.state import LedgerState
+from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
+
+POPULATION = "random, pbt"
+SEARCHES = {POPULATION: 1, "random, none": 1, "tpe, none": 1, "tpe, asha": 5}
+"""Sampler and scheduler, and how many times as many trials as the population has members."""
+TRAINING_IMAGES, VALIDATION_IMAGES = 8000, 2000
+
+app = typer.Typer(add_completion=False, help=__doc__)
+Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")]
+
+
+@app.command()
+def run(
+    cache: Cache, seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 3, quick: Quick = False
+) -> None:
+    """Run the sweeps that are not there yet; one that was cut off goes on."""
+    space = _the_space(quick)
+    images = load_training_images(space.base.data, default_data_root())
+    few = TrainingImages(images.training[:TRAINING_IMAGES], images.validation[:VALIDATION_IMAGES])
+    for seed in range(1, seeds + 1):
+        for name in SEARCHES:
+            kept = cache / f"{name.replace(', ', '-')}-{seed}.json"
+            if kept.exists():
+                continue
+            searched, folder = _searched(space, name, seed), SweepFolder(kept.with_suffix(""))
+            state = launch_sweep(searched, folder, few, LaunchOptions(), SweepCallback()).state
+            best, epochs = found(state, space.sweep.trials * space.most_epochs)
+            kept.write_text(json.dumps({"bound": best, "epochs": epochs}), encoding="utf-8")
+            shutil.rmtree(folder.path)
+            typer.echo(f"{name} {seed}: {best:.2f} nats, {epochs} epochs")
+
+
+@app.command()
+def page(cache: Cache) -> None:
+    """Print the table: mean and standard error over seeds, nats per image."""
+    typer.echo("| search | seeds | epochs | best validation bound |\n|---|---|---|---|")
+    for name in SEARCHES:
+        rows = [json.loads(kept.read_text()) for kept in sorted(cache.glob(f"{name.replace(', ', '-')}-*.json"))]
+        if rows:
+            bounds = [row["bound"] for row in rows]
+            error = f" ± {stdev(bounds) / len(bounds) ** 0.5:.2f}" if len(bounds) > 1 else ""
+            epochs = fmean(row["epochs"] for row in rows)
+            typer.echo(f"| {name} | {len(rows)} | {epochs:.0f} | {fmean(bounds):.2f}{error} |")
+
+
+def found(state: LedgerState, budget: int) -> tuple[float, int]:
+    """Return the best bound of the trials that completed before so many epochs were trained, and the epochs till then.
+
+    Epochs count when their trial ends, in the order of the ledger.
+    """
+    best, epochs, ended = float("inf"), 0, dict[str, int]()
+    for row in state.events:
+        if isinstance(row, Finished):
+            after = epochs + row.epochs - ended.get(row.trial, 0)
+            if after > budget:
+                break
+            epochs, ended[row.trial] = after, row.epochs
+            if row.status == "completed" and row.best_value is not None:
+                best = min(best, row.best_value)
+    return best, epochs
+
+
+def _the_space(quick: bool) -> SearchSpace:
+    embedded = ("data.source=mnist_mini", "data.validation_images=1000")
+    file = HERE / "spaces" / "recipe.toml"
+    return load_space(file, embedded, epochs=4, sweep={"trials": 4}) if quick else load_space(file)
+
+
+def _searched(space: SearchSpace, name: str, seed: int) -> SearchSpace:
+    (sampler, scheduler), times = name.split(", "), SEARCHES[name]
+    changes = {"sampler": sampler, "scheduler": scheduler, "seed": seed, "trials": times * space.sweep.trials}
+    return replace(space, sweep=space.sweep.model_copy(update=changes))
+
+
+if __name__ == "__main__":
+    app()
