@@ -92,3 +92,24 @@ def ray_cluster():
     os.environ.setdefault("RAY_worker_niceness", "0")  # else the tests' own processes leave Ray's little time
     with running_ray(Node("this machine", 2, 0)) as nodes:
         yield nodes
+
+
+@pytest.fixture
+def run_sweep(monkeypatch, tmp_path, capsys):
+    """``run_sweep.py WORDS`` in this process: its exit code, and what it printed to both outputs."""
+    from iafsweep.cli import sweep
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["run_sweep.py", *map(str, words)])
+        try:
+            sweep.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run

@@ -12,6 +12,7 @@ from iafsweep.search_space.candidate import relevant_values
 from iafsweep.search_space.distributions import Choice, Range, Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
+from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.events import EndStatus
 from iafsweep.sweep.storage.state import TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
@@ -86,8 +87,10 @@ def check_curves(space: SearchSpace, recorded: SearchSpace, curves: Sequence[Cur
         raise SweepError(f"{field}; its curves say nothing of that: take the same value")
     whole = sum(curve.status == "completed" for curve in curves)
     if whole < FEWEST:
+        more = sweep_command("extend", origin, "--trials", f"+{FEWEST}")
         raise SweepError(
-            f"{origin} has {whole} completed trials with their metrics; a rehearsal needs {FEWEST} at least"
+            f"{origin} has {whole} completed trials with their metrics; a rehearsal needs {FEWEST} at least: train "
+            f"more, as with {more}"
         )
 
 

@@ -229,6 +229,15 @@ def test_names_and_places_of_a_launch(cli, training, folder, tmp_path):
     assert len(ended(folder)) == 54
 
 
+@covers("rehearsal/curves.py", "sweep_command('extend', origin, ")
+def test_a_sweep_of_too_few_trials_to_rehearse_with(cli, training, folder):
+    words = ("rehearse", folder.space, "--curves", folder.path, "--samplers", "random", "--schedulers", "none")
+    said = cli.sweep(*words)
+    assert (said.code, "a rehearsal needs 12 at least" in said.err) == (2, True)
+    cli.paste(said.err)
+    assert cli.sweep(*words).code == 0
+
+
 @covers("cli/tables.py", "sweep_command('retrain', folder.path, *board.retrain)")
 def test_what_tells_which_trial_is_truly_the_best(cli, training, folder):
     said = cli.sweep("export", folder.path)

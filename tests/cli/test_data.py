@@ -1,29 +1,12 @@
 """`run_sweep.py data`, and a space of one's own images at the command line."""
 
 import re
-import sys
 
 import numpy as np
-import pytest
 
-from iafsweep.cli import sweep
 from iafsweep.config import SOURCES
 from iafsweep.data import idx_sets
 from tests.api.test_own_images import CONFIG, SPACE
-
-
-@pytest.fixture
-def run_sweep(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["run_sweep.py", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            sweep.main()
-        return end.value.code or 0, *capsys.readouterr()
-
-    return run
 
 
 def test_every_set_is_listed_with_what_is_here(run_sweep, tmp_path):

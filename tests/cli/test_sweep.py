@@ -43,24 +43,6 @@ from tests.cli.tiny_run import ROOT
 from tests.report.sweeps import SweepMaker
 
 
-@pytest.fixture
-def run_sweep(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["run_sweep.py", *map(str, words)])
-        try:
-            sweep.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,13 +1,11 @@
 """`run_sweep.py rehearse` and `iafsweep.rehearse`: what is said, what is refused, and that nothing is written."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import iafsweep
-from iafsweep.cli import sweep
 from iafsweep.config import RunConfig
 from iafsweep.config.files import with_values
 from iafsweep.errors import ConfigError, SweepError
@@ -25,17 +23,9 @@ def earlier(tmp_path_factory):
 
 
 @pytest.fixture
-def run_sweep(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
+def run_sweep(run_sweep, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["run_sweep.py", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            sweep.main()
-        return end.value.code or 0, *capsys.readouterr()
-
-    return run
+    return run_sweep
 
 
 def files(folder):
@@ -121,7 +111,8 @@ def test_too_few_curves_and_what_has_none(run_sweep, earlier, tmp_path):
     code, _, err = run_sweep("rehearse", few.space, "--curves", few.path)
     assert (
         code,
-        "has 11 completed trials with their metrics; a rehearsal needs 12 at least" in " ".join(err.split()),
+        "has 11 completed trials with their metrics; a rehearsal needs 12 at least: train more"
+        in " ".join(err.split()),
     ) == (2, True)
     (few.trial("t0001") / "metrics.jsonl").unlink()
     assert len(read_curves(read_sweep(few))) == 12
