@@ -102,7 +102,7 @@ def run(
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
     for name, seed in wanted[first - 1 :: parts]:
-        if (name, seed) in _known(rows):
+        if (name, seed, budget) in _known(rows):
             continue
         sweep = _search(name, _seeded(table.space, name, seed))
         found = drive(sweep, table.training, WORKERS, Faults(), budget * table.whole_training)
@@ -128,9 +128,9 @@ def _search(name: str, space: SearchSpace) -> Driven:
     return RayPeer(space) if name == PEERS[2] else RehearsedSweep(space)
 
 
-def _known(rows: Path) -> dict[tuple[str, int], dict[str, Any]]:
+def _known(rows: Path) -> dict[tuple[str, int, float], dict[str, Any]]:
     lines = rows.read_text(encoding="utf-8").split("\n")[:-1] if rows.exists() else []
-    return {(row["search"], row["seed"]): row for row in map(json.loads, lines)}
+    return {(row["search"], row["seed"], row["budget"]): row for row in map(json.loads, lines)}
 
 
 def _append(rows: Path, row: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ def page(
     for name in EXTENTS:
         rows = _known(cache / f"compare-{name}.jsonl")
         if rows and (tables / f"{name}.jsonl").exists():
-            parts += list(_section(name, read_table(name, tables, quick), rows, to))
+            parts += list(_section(name, read_table(name, tables, quick), list(rows.values()), to))
     (to / "figures").mkdir(parents=True, exist_ok=True)
     write_text(to / "search.md", "\n".join(parts))
 
@@ -197,10 +197,10 @@ noise below is claimed.
 """
 
 
-def _section(name: str, table: Table, rows: dict[tuple[str, int], dict[str, Any]], to: Path) -> Iterator[str]:
-    results, budget = _results(table, rows), max(row["budget"] for row in rows.values())
+def _section(name: str, table: Table, rows: Sequence[dict[str, Any]], to: Path) -> Iterator[str]:
     error, bad = table.surrogate.error, sum(curve.status != "completed" for curve in table.curves)
-    _plot(results, budget, to / "figures" / f"search-{name}.png", error.noise)
+    lowest = min((step[1] for row in rows for step in row["trace"]), default=math.inf)
+    best = min(table.surrogate.best(table.space), lowest)
     yield f"## {table.space.title}\n"
     yield (
         f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs on "
@@ -208,9 +208,19 @@ def _section(name: str, table: Table, rows: dict[tuple[str, int], dict[str, Any]
         f"{table.whole_training:.0f} s of a core ({table.head['made']}). Simulated from them: all else. On "
         f"configurations left out the surrogate is off by {error.bound:.2f} nats (better half; rank correlation "
         f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
-        f"is: {results[0].best:.2f} nats.\n"
+        f"is: {best:.2f} nats.\n"
     )
-    yield f"![Regret against cost](figures/search-{name}.png)\n"
+    for budget in sorted({row["budget"] for row in rows}):
+        results = _results([row for row in rows if row["budget"] == budget], best)
+        figure = f"search-{name}-{budget:g}.png"
+        _plot(results, budget, to / "figures" / figure, error.noise)
+        yield f"### For the cost of {budget:g} whole trainings\n"
+        yield f"![Regret against cost](figures/{figure})\n"
+        yield from _table(results, budget)
+
+
+def _table(results: Sequence[Result], budget: float) -> Iterator[str]:
+    """A row a search."""
     yield (
         "| search | seeds | trials | regret after a quarter | regret at the end (10 to 90%) | cost to 1.0 nats "
         "| cost to 0.5 nats | times that of random search, to 0.5 (95%) |\n|---|---|---|---|---|---|---|---|"
@@ -231,12 +241,11 @@ def _section(name: str, table: Table, rows: dict[tuple[str, int], dict[str, Any]
     yield ""
 
 
-def _results(table: Table, rows: dict[tuple[str, int], dict[str, Any]]) -> list[Result]:
+def _results(rows: Sequence[dict[str, Any]], best: float) -> list[Result]:
     """Every search, the one that is cheapest to come close in front."""
-    lowest = min([step[1] for row in rows.values() for step in row["trace"]], default=math.inf)
-    best, found = min(table.surrogate.best(table.space), lowest), []
-    for name in dict.fromkeys(name for name, _ in rows):
-        own = [row for (other, _), row in sorted(rows.items()) if other == name]
+    found = []
+    for name in dict.fromkeys(row["search"] for row in rows):
+        own = sorted((row for row in rows if row["search"] == name), key=lambda row: row["seed"])
         traces = tuple(tuple(Step(*step) for step in row["trace"]) for row in own)
         search = Search(name, "", traces, (0.0,) * len(own), tuple(row["epochs"] for row in own))
         found.append(Result(name, search, best, median(row["trials"] for row in own)))

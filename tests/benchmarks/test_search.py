@@ -93,7 +93,7 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
 
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
-    assert (tmp_path / "docs" / "figures" / "search-mnist.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "docs" / "figures" / "search-mnist-16.png").read_bytes().startswith(b"\x89PNG")
     shown = dict(re.findall(r"^\| ([^|]+) \| 2 \| ([\d.]+) \|", page, re.M))
     assert shown.keys() == trials.keys()
     assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
