@@ -237,6 +237,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_command_imports_no_more_than_it_needs(sweep, tmp_path):
     """Each in a process of its own, which forks off where the programs themselves are imported and nothing slow is."""
     given = [

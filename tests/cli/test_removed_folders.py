@@ -85,6 +85,7 @@ def test_export_without_the_best_trials_folder(folder, console):
     assert best.model.flow.depth == 2
 
 
+@pytest.mark.slow
 def test_rerun_without_the_best_trials_folder_scores_the_next(ray_cluster, folder, console, tmp_path):
     shutil.rmtree(folder.trial("t0002"))
     machine = Machine(tmp_path, LaunchOptions())

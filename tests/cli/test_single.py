@@ -150,9 +150,8 @@ main()
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGHUP, 129), slow(signal.SIGTERM, 143), slow(signal.SIGINT, 130)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_interrupted_runs_print_the_command_that_resumes(config, whole, tmp_path, monkeypatch, number, code):
     folder = RunFolder(tmp_path / "my run")
     words = command(config, "--run", folder.path)

@@ -107,6 +107,7 @@ def test_the_leaderboard_shows_the_gap_and_what_errors_there_are(ray_cluster, fo
     assert figures["nll_hais"].untrusted == hais.untrusted_share
 
 
+@pytest.mark.slow
 def test_a_poorer_rerun_only_adds(ray_cluster, folder):
     run = RunFolder(folder.trial("t0002"))
     first = EVALUATION.model_copy(update={"until_error": EvaluationConfig().until_error})

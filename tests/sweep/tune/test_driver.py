@@ -106,6 +106,7 @@ def test_a_running_trial_saves_after_the_current_step_when_the_sweep_is_told_to_
     assert metrics_of(folder.trial("t0001")) == metrics_of(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
     space = finite_space(trials=20, sampler="grid", max_concurrent=1)
