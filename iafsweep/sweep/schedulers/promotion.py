@@ -3,32 +3,22 @@
 from typing import final
 
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.schedulers.asha import rungs
-from iafsweep.sweep.schedulers.base import RecordingRule
+from iafsweep.sweep.schedulers.asha import Rungs
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 
 @final
-class PromotingRungs(RecordingRule):
-    """Rungs at ``grace * factor^k`` epochs; of n trials that reached one the best max(1, n // factor) go on.
+class PromotingRungs(Rungs):
+    """Rungs as of `asha`; of n trials that reached one the best max(1, n // factor) go on.
 
     As Li et al. (2020, "A system for massively parallel hyperparameter tuning") have it, but for that one trial at
     least goes on from each rung, so that a short sweep completes one, and that who is among the best when it comes goes
     on at once. The others stop there, and whenever a worker is free the highest rung's best of those that are among the
     best by now goes on from its checkpoint, before any new trial begins.
-
-    Args:
-        grace: the first rung.
-        factor: about one in so many trials goes on at each rung.
-        epochs: the most epochs of any trial; rungs are below it.
-
-    Raises:
-        ValueError: grace below 1 or factor below 2.
     """
 
     def __init__(self, grace: int, factor: int, epochs: int) -> None:
-        super().__init__(rungs(grace, factor, epochs))
-        self._factor = factor
+        super().__init__(grace, factor, epochs)
         self._stopped: set[tuple[str, int]] = set()
 
     def promotion(self, state: LedgerState) -> TrialState | None:
