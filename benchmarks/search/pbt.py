@@ -18,10 +18,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.search.record import HERE
-from iafsweep.data import TrainingImages, load_training_images
-from iafsweep.data_root import default_data_root
-from iafsweep.search_space.files import load_space
+from benchmarks.search.record import Extent, first_images, the_space
+from iafsweep.atomic import write_text
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.storage.events import Finished
@@ -32,7 +30,8 @@ from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 POPULATION = "random, pbt"
 SEARCHES = {POPULATION: 1, "random, none": 1, "tpe, none": 1, "tpe, asha": 5}
 """Sampler and scheduler, and how many times as many trials as the population has members."""
-TRAINING_IMAGES, VALIDATION_IMAGES = 8000, 2000
+EXTENT = Extent(12, 8000, 2000)
+QUICK = Extent(4, 400, 100)
 
 app = typer.Typer(add_completion=False, help=__doc__)
 Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
@@ -44,18 +43,17 @@ def run(
     cache: Cache, seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 3, quick: Quick = False
 ) -> None:
     """Run the sweeps that are not there yet; one that was cut off goes on."""
-    space = _the_space(quick)
-    images = load_training_images(space.base.data, default_data_root())
-    few = TrainingImages(images.training[:TRAINING_IMAGES], images.validation[:VALIDATION_IMAGES])
+    space, extent = the_space("recipe", quick), QUICK if quick else EXTENT
+    few, members = first_images(space, extent), extent.configurations
     for seed in range(1, seeds + 1):
         for name in SEARCHES:
             kept = cache / f"{name.replace(', ', '-')}-{seed}.json"
             if kept.exists():
                 continue
-            searched, folder = _searched(space, name, seed), SweepFolder(kept.with_suffix(""))
+            searched, folder = _searched(space, name, members, seed), SweepFolder(kept.with_suffix(""))
             state = launch_sweep(searched, folder, few, LaunchOptions(), SweepCallback()).state
-            best, epochs = found(state, space.sweep.trials * space.most_epochs)
-            kept.write_text(json.dumps({"bound": best, "epochs": epochs}), encoding="utf-8")
+            best, epochs = found(state, members * space.most_epochs)
+            write_text(kept, json.dumps({"bound": best, "epochs": epochs}))
             shutil.rmtree(folder.path)
             typer.echo(f"{name} {seed}: {best:.2f} nats, {epochs} epochs")
 
@@ -90,15 +88,9 @@ def found(state: LedgerState, budget: int) -> tuple[float, int]:
     return best, epochs
 
 
-def _the_space(quick: bool) -> SearchSpace:
-    embedded = ("data.source=mnist_mini", "data.validation_images=1000")
-    file = HERE / "spaces" / "recipe.toml"
-    return load_space(file, embedded, epochs=4, sweep={"trials": 4}) if quick else load_space(file)
-
-
-def _searched(space: SearchSpace, name: str, seed: int) -> SearchSpace:
+def _searched(space: SearchSpace, name: str, members: int, seed: int) -> SearchSpace:
     (sampler, scheduler), times = name.split(", "), SEARCHES[name]
-    changes = {"sampler": sampler, "scheduler": scheduler, "seed": seed, "trials": times * space.sweep.trials}
+    changes = {"sampler": sampler, "scheduler": scheduler, "seed": seed, "trials": times * members}
     return replace(space, sweep=space.sweep.model_copy(update=changes))
 
 

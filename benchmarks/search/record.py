@@ -70,7 +70,7 @@ def train(
     torch.set_num_threads(1)
     (first, parts), extent = map(int, part.split("/")), _extent(space, quick)
     searched, rows = the_space(space, quick), cache / f"{space}.jsonl"
-    images = _images(searched, extent)
+    images = first_images(searched, extent)
     cache.mkdir(parents=True, exist_ok=True)
     for number, seed, found in islice(_trainings(searched, extent), first - 1, None, parts):
         if (number, seed) in _recorded(rows):
@@ -107,15 +107,16 @@ def the_space(name: str, quick: bool = False) -> SearchSpace:
     return load_space(HERE / "spaces" / f"{name}.toml", embedded if quick else (), epochs=5 if quick else None)
 
 
+def first_images(space: SearchSpace, extent: Extent) -> TrainingImages:
+    """Return the first of the split's images, as many as are trained on."""
+    images = load_training_images(space.base.data, default_data_root())
+    return TrainingImages(images.training[: extent.training_images], images.validation[: extent.validation_images])
+
+
 def _extent(space: str, quick: bool) -> Extent:
     if space not in EXTENTS:
         raise typer.BadParameter(f"no space is called {space!r}; known: {', '.join(EXTENTS)}")
     return QUICK if quick else EXTENTS[space]
-
-
-def _images(space: SearchSpace, extent: Extent) -> TrainingImages:
-    images = load_training_images(space.base.data, default_data_root())
-    return TrainingImages(images.training[: extent.training_images], images.validation[: extent.validation_images])
 
 
 def _trainings(space: SearchSpace, extent: Extent) -> Iterator[tuple[int, int, Candidate]]:

@@ -50,7 +50,11 @@ class RehearsedSweep:
 
     def begin(self, seconds: float) -> TrialState | None:
         """Begin the next trial, a new one or one that goes on; None if there is none as yet."""
-        trial = self._unfinished.popleft() if self._unfinished else self._promoted(seconds) or self._proposed(seconds)
+        if self._unfinished:
+            trial: TrialState | None = self._unfinished.popleft()
+        else:
+            state = self.state
+            trial = self._promoted(state, seconds) or self._proposed(state, seconds)
         if trial is not None:
             self._rows.take(Started(trial=trial.trial, time=stamp(seconds)))
         return trial
@@ -68,8 +72,8 @@ class RehearsedSweep:
         """Take what else happened, such as a trial's end."""
         self._rows.take(row)
 
-    def _promoted(self, seconds: float) -> TrialState | None:
-        best = promotion(self._rule, self.state)
+    def _promoted(self, state: LedgerState, seconds: float) -> TrialState | None:
+        best = promotion(self._rule, state)
         if best is None:
             return None
         reopened, rung = promoted(best, stamp(seconds))
@@ -78,8 +82,7 @@ class RehearsedSweep:
         self._passed.add((rung.trial, rung.epoch))
         return self.state.named[best.trial]
 
-    def _proposed(self, seconds: float) -> TrialState | None:
-        state = self.state
+    def _proposed(self, state: LedgerState, seconds: float) -> TrialState | None:
         if self._is_exhausted or len(state.trials) >= self.space.sweep.trials:
             return None
         if (found := self._proposer.propose(state)) is None:

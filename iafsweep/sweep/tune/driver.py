@@ -94,11 +94,14 @@ def train_sweep(
 
 def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | None:
     """Return how the sweep had ended before, if it had."""
-    if state.unfinished or promotion(make_stop_rule(space, state), state) is not None:
+    if state.unfinished:
         return None
-    if len(state.trials) >= space.sweep.trials:
-        return SweepOutcome("completed", state)
-    return SweepOutcome("exhausted", state) if make_proposer(space).propose(state) is None else None
+    are_all = len(state.trials) >= space.sweep.trials
+    if not are_all and make_proposer(space).propose(state) is not None:
+        return None
+    if promotion(make_stop_rule(space, state), state) is not None:
+        return None
+    return SweepOutcome("completed" if are_all else "exhausted", state)
 
 
 def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
