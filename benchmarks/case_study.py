@@ -30,7 +30,7 @@ import tomli_w
 import torch
 import typer
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 from torchvision.utils import save_image
 
 import iafsweep
@@ -373,7 +373,7 @@ def _difference(again: iafsweep.LoadedSweep, rows: Rows, best: Rows) -> dict[str
     """
     found: dict[str, list[tuple[float, float]]] = {"importance_sampling": [], "hais": []}
     for row, other in zip(rows, best, strict=True):
-        for _, each in again.compare(row.trial, other.trial).iterrows():
+        for _, each in again.compare(other.trial, row.trial).iterrows():
             if each["split"] == "test" and each["method"] in found:
                 found[each["method"]].append((each["difference"], each["standard_error"]))
     parts = {}
@@ -397,8 +397,12 @@ def photograph(chart: Chart, to: Path, browser: str) -> None:
              f"--screenshot={picture}", page.as_uri()],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        with Image.open(picture) as found, replacing(to) as temporary:
-            found.convert("RGB").quantize(64).save(temporary, format="PNG", optimize=True)
+        with Image.open(picture) as opened, replacing(to) as temporary:
+            found = opened.convert("RGB")
+            below = Image.new("RGB", found.size, found.getpixel((found.width - 1, found.height - 1)))
+            _, _, _, bottom = ImageChops.difference(found, below).getbbox() or (0, 0, 0, found.height)
+            shown = found.crop((0, 0, found.width, min(found.height, bottom + 12)))
+            shown.quantize(64).save(temporary, format="PNG", optimize=True)
 
 
 def draw_model(sweep: iafsweep.LoadedSweep, to: Path, model: Path) -> None:
@@ -430,7 +434,9 @@ def draw_effects(effects: Sequence[Effect], to: Path) -> None:
         panel.errorbar(middle, places, xerr=[2 * each for each in error], fmt="o", markersize=5, capsize=3, label=label)
     panel.axvline(0, color="grey", linewidth=0.8)
     panel.set_yticks(range(len(shown)), [each.name for each in shown])
-    panel.set_xlabel("change of the validation bound, nats per image (left is better; bars: two standard errors)")
+    figure.supxlabel(
+        "change of the validation bound, nats per image (left is better; bars: two standard errors)", fontsize="medium"
+    )
     panel.legend()
     panel.grid(visible=True, axis="x", linewidth=0.4)
     with replacing(to) as temporary:

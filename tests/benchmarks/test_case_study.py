@@ -5,6 +5,7 @@ from dataclasses import asdict
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.case_study import (
@@ -14,10 +15,12 @@ from benchmarks.case_study import (
     SPACE,
     Effect,
     _answer,
+    _difference,
     effects_of,
     least_squares,
     text_of,
 )
+from iafsweep.api.results import compared
 from iafsweep.records import LeaderboardRow, TrainingFacts
 from iafsweep.search_space.files import load_space
 
@@ -89,6 +92,30 @@ def test_the_space_holds_the_values_that_the_analysis_names():
     space = load_space(SPACE)
     options = {parameter.path: [str(each) for each in parameter.range] for parameter in space.parameters[:5]}
     assert all(str(value) in options[path] for path, value in CHANGES.values())
+
+
+def scored(nll):
+    """Figures of each of two images by both methods, whose mean NLL is that."""
+    parts = product(("importance_sampling", "hais"), (0, 1))
+    return pd.DataFrame(
+        [{"method": method, "split": "test", "settings": "those", "binarisation_seed": 0, "image": image,
+          "log_likelihood": -nll - image + 0.5} for method, image in parts]
+    )  # fmt: skip
+
+
+def test_what_is_worse_than_the_first_has_a_positive_difference():
+    tables = dict(zip(("t1", "t2", "t3", "t4"), map(scored, (90.0, 90.4, 91.0, 92.4)), strict=True))
+
+    class Again:
+        def compare(self, *trials):
+            found = compared({trial: tables[trial] for trial in trials}, None, (), ())
+            return pd.DataFrame([each.model_dump() for each in found.differences])
+
+    best, worse = ([LeaderboardRow(trial=trial, status="completed") for trial in pair]
+                   for pair in (("t1", "t2"), ("t3", "t4")))  # fmt: skip
+    for part in _difference(Again(), worse, best).values():
+        assert part["difference"] == pytest.approx((1.0 + 2.0) / 2)
+        assert part["error"] == pytest.approx(0.5)  # over seeds; over images it is none
 
 
 def test_the_page_says_what_the_figures_carry():
