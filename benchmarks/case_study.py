@@ -89,7 +89,7 @@ as well: what its doubling brings is the rate at which the others are weighed. T
 - `flow.depth`: none, two or four IAF steps of width 320; more steps than four are left to bigger budgets.
 - both `hidden_sizes`: 300, as in the small models of this repository, against twice that, for encoder and decoder
   apart.
-- `epochs`: 8 or 16, each with its own cosine to 0, so that no trial is measured in the middle of its schedule.
+- `epochs`: 6 or 12, each with its own cosine to 0, so that no trial is measured in the middle of its schedule.
 - `learning_rate`: within what trains at all; it is a nuisance here, which the analysis takes out with a parabola.
 - A Sobol sequence and no scheduler: a sampler that hunts for the best tries little else, and a scheduler stops the
   rest; either would leave the errors of the effects large.
@@ -144,7 +144,7 @@ The sweep's best, exported and loaded from its folder: two rows of new images, t
 
 ## On a GPU
 
-Nothing on this page was measured on a GPU. The rate of exchange is that of 8 to 16 epochs and of this processor:
+Nothing on this page was measured on a GPU. The rate of exchange is that of 6 to 12 epochs and of this processor:
 seconds an epoch and the worth of a doubling are both different there, so ask again rather than carry the answer over.
 In a copy of the space change `training.epochs` to what fits your hours and add the networks you can afford; the
 analysis of this script then needs its changes listed in `CHANGES`.

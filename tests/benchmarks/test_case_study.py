@@ -32,7 +32,7 @@ def trials(noise=0.0, seed=0):
     """Every combination of the space, with bounds and seconds that the truth gives."""
     generator, rows = np.random.default_rng(seed), []
     sizes = ("[300, 300]", "[600, 600]")
-    for values in product(("standard_normal", "autoregressive"), (0, 2, 4), sizes, sizes, (8, 16)):
+    for values in product(("standard_normal", "autoregressive"), (0, 2, 4), sizes, sizes, (6, 12)):
         prior, depth, encoder, decoder, epochs = values
         rate = float(np.exp(generator.uniform(math.log(7e-4), math.log(5e-3))))
         parameters = {
