@@ -37,6 +37,16 @@ def promotion(rule: StopRule | None, state: LedgerState) -> TrialState | None:
     return rule.promotion(state) if isinstance(rule, PromotingRule) else None
 
 
+def beginnings(rule: StopRule | None, state: LedgerState, waiting: int, trials: int) -> int:
+    """Return how often a trial may begin or go on at most in a sweep of ``trials``, ``waiting`` of which will.
+
+    Where ``rule`` promotes, each may besides go on once at each rung, unless nothing is left to come.
+    """
+    if isinstance(rule, PromotingRule) and (waiting or rule.promotion(state) is not None):
+        return waiting + trials * len(rule.milestones)
+    return waiting
+
+
 def promoted(trial: TrialState, time: str) -> tuple[Reopened, Rung]:
     """Return the rows of a stopped trial that goes on past its rung."""
     ended = trial.finished

@@ -27,7 +27,7 @@ from iafsweep.sweep.cluster.footprint import lack_of_room
 from iafsweep.sweep.cluster.health_check import check_shared_folder
 from iafsweep.sweep.cluster.resources import Node, Plan, plan_training, plan_trials
 from iafsweep.sweep.samplers.build import make_proposer
-from iafsweep.sweep.schedulers.base import make_stop_rule, promotion
+from iafsweep.sweep.schedulers.base import beginnings, make_stop_rule, promotion
 from iafsweep.sweep.schedulers.pbt import Population, has_reached, make_copies
 from iafsweep.sweep.storage.environment import record_environment
 from iafsweep.sweep.storage.events import Began, Ended, SweepStatus, now
@@ -200,7 +200,8 @@ class Session:
         waiting = len(state.unfinished) + max(sweep.trials - len(state.trials), 0)
         for gpus in {trial.gpus for trial in state.unfinished if trial.gpus is not None}:
             plan_trials(nodes, sweep.model_copy(update={"gpus_per_trial": gpus}), 1, may_grow=self.options.wait)
-        plan = plan_training(nodes, sweep, waiting, may_grow=self.options.wait)
+        most = beginnings(make_stop_rule(self.space, state), state, waiting, sweep.trials)
+        plan = plan_training(nodes, sweep, most, may_grow=self.options.wait)
         self.log.info("%d trials to go, %s", waiting, plan)
         return plan
 

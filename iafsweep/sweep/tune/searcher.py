@@ -12,7 +12,7 @@ from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.callbacks.base import StopReason
 from iafsweep.sweep.samplers.base import Proposer
-from iafsweep.sweep.schedulers.base import PromotingRule, StopRule, promoted, promotion
+from iafsweep.sweep.schedulers.base import PromotingRule, StopRule, beginnings, promoted, promotion
 from iafsweep.sweep.storage.events import Proposed, now, trial_name
 from iafsweep.sweep.storage.ledger import Ledger
 from iafsweep.sweep.storage.state import LedgerState, TrialState
@@ -57,9 +57,7 @@ class LedgerSearcher(Searcher):
         """Times that a trial may begin or go on at most: unfinished ones, proposals not made yet, and promotions."""
         state = self._ledger.state
         waiting = len(self._unfinished) + max(self._trials - len(state.trials), 0)
-        if isinstance(self._rule, PromotingRule) and (waiting or promotion(self._rule, state) is not None):
-            waiting += self._trials * len(self._rule.milestones)  # each trial once at each
-        return waiting
+        return beginnings(self._rule, state, waiting, self._trials)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the next trial's name and configuration, or that there is none."""

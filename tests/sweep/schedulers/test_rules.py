@@ -7,7 +7,7 @@ import pytest
 
 from iafsweep.config.sweep import SCHEDULERS
 from iafsweep.search_space.validation import check_space
-from iafsweep.sweep.schedulers.base import make_stop_rule, promoted, promotion
+from iafsweep.sweep.schedulers.base import beginnings, make_stop_rule, promoted, promotion
 from iafsweep.sweep.schedulers.hyperband import Brackets
 from iafsweep.sweep.schedulers.median import MedianRule
 from iafsweep.sweep.schedulers.promotion import PromotingRungs
@@ -208,3 +208,24 @@ def test_a_trial_that_somebody_stopped_at_a_rung_is_not_promoted():
     assert not rule.record("t0001", 1, 100.0)
     rows.append(finished("t0001", "stopped", 1, 100.0))
     assert promotion(rule, replay(HEADER, rows)) is None
+
+
+def test_promotions_that_are_left_count_as_trials_that_may_begin():
+    rule, rows = PromotingRungs(1, 2, 8), []
+    for number, value in enumerate((100.0, 101.0, 102.0), start=1):
+        name = f"t{number:04d}"
+        rows.append(Proposed(trial=name, number=number, parameters={}, seed=0, key=name, time="t"))
+        stops = rule.record(name, 1, value)
+        rows.append(finished(name, "stopped" if stops else "completed", 1 if stops else 8, value))
+    state = replay(HEADER, rows)
+    assert promotion(rule, state) is None
+    assert (beginnings(rule, state, 0, 3), beginnings(rule, state, 1, 4)) == (0, 1 + 4 * 3)
+    assert rule.record("t0004", 1, 103.0)
+    rows += [
+        Proposed(trial="t0004", number=4, parameters={}, seed=0, key="t0004", time="t"),
+        finished("t0004", "stopped", 1, 103.0),
+    ]
+    state = replay(HEADER, rows)  # two places in four: the second one waits
+    assert promotion(rule, state) is not None
+    assert beginnings(rule, state, 0, 4) == 4 * 3
+    assert beginnings(None, state, 0, 4) == 0
