@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 def short_name(path: str, others: Collection[str]) -> str:
-    """Return the shortest end of a dotted path that is no other path's end.
+    """Return the shortest end of a dotted path that is no other path's end, and of ``kind`` says of what.
 
     Example:
         >>> short_name("model.encoder.kind", ["model.encoder.kind", "model.decoder.kind"])
         'encoder.kind'
+        >>> short_name("model.prior.kind", ["model.prior.kind", "model.latent_size"])
+        'prior.kind'
     """
     parts = path.split(".")
-    ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+    ends = (".".join(parts[-count:]) for count in range(1 + (parts[-1] == "kind"), len(parts) + 1))
     return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in others) == 1), path)
 
 

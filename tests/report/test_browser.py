@@ -114,8 +114,8 @@ def test_searched_parameters_stand_before_figures(browser, page):
     headings = browser.run(
         "[...document.querySelectorAll('#board .heading')].map((each) => each.firstChild.textContent)"
     )
-    assert headings[:9] == ["rank", "trial", "status", "kind", "latent_size", "depth", "width", "learning_rate",
-                            "validation −ELBO"]  # fmt: skip
+    assert headings[:9] == ["rank", "trial", "status", "encoder.kind", "latent_size", "depth", "width",
+                            "learning_rate", "validation −ELBO"]  # fmt: skip
 
 
 FILTERS = {
@@ -168,7 +168,7 @@ def test_groups_tell_their_best_and_mean(browser, page, full):
     heads = browser.run("[...document.querySelectorAll('.tabulator-group')].map((each) => each.textContent)")
     rows = [row for row in load_sweep(full.path).rows if row.parameters["model.encoder.kind"] == "mlp"]
     bounds = [row.validation_negative_elbo for row in rows if row.status == "completed"]
-    (said,) = [head for head in heads if "kind = mlp" in head]
+    (said,) = [head for head in heads if "encoder.kind = mlp" in head]
     assert f"{len(rows)} trials" in said
     assert f"best {min(bounds):.2f}, mean {sum(bounds) / len(bounds):.2f} of {len(bounds)} completed" in said
 
