@@ -24,7 +24,7 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks.search.peers import OptunaPeer, RayPeer
-from benchmarks.search.record import EXTENTS, TABLES, the_space
+from benchmarks.search.record import EXTENTS, TABLES, curve_of, the_space
 from iafsweep.atomic import replacing, write_text
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.rehearsal.clock import Driven, Faults, drive
@@ -70,7 +70,7 @@ class Table(NamedTuple):
 def read_table(name: str, tables: Path = TABLES, quick: bool = False) -> Table:
     """Return a recorded space."""
     head, *rows = map(json.loads, (tables / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
-    curves = [Curve(row["parameters"], tuple(row["bounds"]), tuple(row["seconds"]), row["status"]) for row in rows]
+    curves = [curve_of(row) for row in rows]
     space = the_space(name, quick)
     return Table(space, Surrogate(space, curves), head, curves)
 
@@ -201,14 +201,15 @@ def _section(name: str, table: Table, rows: Sequence[dict[str, Any]], to: Path) 
     error, bad = table.surrogate.error, sum(curve.status != "completed" for curve in table.curves)
     lowest = min((step[1] for row in rows for step in row["trace"]), default=math.inf)
     best = min(table.surrogate.best(table.space), lowest)
+    refined = f" ({count} of them of what the surrogate took for the best)" if (count := table.head["refined"]) else ""
     yield f"## {table.space.title}\n"
     yield (
-        f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs on "
+        f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs{refined} on "
         f"{table.head['training_images']:,} images, {bad} of which ended badly; a whole one takes "
         f"{table.whole_training:.0f} s of a core ({table.head['made']}). Simulated from them: all else. On "
         f"configurations left out the surrogate is off by {error.bound:.2f} nats (better half; rank correlation "
         f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
-        f"is: {best:.2f} nats.\n"
+        f"is: {best:.2f} nats; the lowest that was trained: {table.surrogate.lowest_recorded:.2f}.\n"
     )
     for budget in sorted({row["budget"] for row in rows}):
         results = _results([row for row in rows if row["budget"] == budget], best)

@@ -1,9 +1,11 @@
-"""Record a space: `IAFSWEEP_DATA=... python -m benchmarks.search.record train mnist CACHE`, then `keep mnist CACHE`.
+"""Record a space: `IAFSWEEP_DATA=... python -m benchmarks.search.record train mnist CACHE`, then `refine`, then `keep`.
 
 `train` trains the configurations of a scrambled Sobol sequence over spaces/SPACE.toml on part of its images, every
 tenth with a second seed, and appends what each came to (every epoch's validation bound and CPU seconds) to
 CACHE/SPACE.jsonl as it ends. A second call trains what is not in there; a configuration that was cut off begins again.
-Two processes share the work with `--part 1/2` and `--part 2/2`. `keep` writes the rows in order into
+Two processes share the work with `--part 1/2` and `--part 2/2`. `refine` trains what a surrogate of these rows takes
+for the best, since the optimum of a surrogate is where it errs most to the good side, and what every search is
+measured against; a second call does so with the rows of the first. `keep` writes the rows in order into
 tables/SPACE.jsonl, which stays in the tree, under a first line that says how they were made.
 
 Seconds are process time on one thread, so that other work on the machine changes them little.
@@ -16,7 +18,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -29,8 +31,11 @@ from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig
 from iafsweep.data import TrainingImages, load_training_images
 from iafsweep.data_root import default_data_root
+from iafsweep.rehearsal.curves import Curve
+from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.candidate import Candidate, candidate, short_seed
+from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.samplers.sequences import distinct, quasi_random_values
@@ -82,6 +87,31 @@ def train(
 
 
 @app.command()
+def refine(
+    space: Space,
+    cache: Cache,
+    configurations: Annotated[int, typer.Option(min=1, help="So many of the best by the surrogate.")] = 10,
+    quick: Quick = False,
+) -> None:
+    """Train what a surrogate of what is recorded takes for the best."""
+    torch.set_num_threads(1)
+    searched, extent, rows = the_space(space, quick), _extent(space, quick), cache / f"{space}.jsonl"
+    images, recorded = first_images(searched, extent), _recorded(rows)
+    surrogate = Surrogate(searched, [curve_of(row) for row in recorded.values()])
+    ranked = (candidate_of(searched, values) for values in surrogate.ranked(searched))
+    known = {candidate_of(searched, row["parameters"]).key for row in recorded.values()}
+    best = islice((found for found in ranked if found.key not in known), configurations)
+    last = max([extent.configurations, *(number for number, _ in recorded)])
+    for number, found in enumerate(best, start=last + 1):
+        foretold = float(surrogate.bounds([found.values]).min())
+        row = {"number": number, "seed": 0, "parameters": dict(found.values)}
+        row |= _trained(found.config, images, RunFolder(cache / f"{space}-refined"))
+        _append(rows, row)
+        lowest = min(row["bounds"], default=math.nan)
+        typer.echo(f"{number} {row['status']}: {lowest:.2f} nats, foretold {foretold:.2f}")
+
+
+@app.command()
 def keep(
     space: Space,
     cache: Cache,
@@ -94,11 +124,25 @@ def keep(
     known = _recorded(cache / f"{space}.jsonl")
     wanted = [(number, seed) for number, seed, _ in _trainings(the_space(space, quick), extent)]
     made = f"python -m benchmarks.search.record train {space}; {machine(torch.device('cpu'))}; iafsweep {VERSION}"
-    head = {"made": made, **extent._asdict(), "missing": sum(each not in known for each in wanted)}
-    lines = [json.dumps(row) for row in (head, *(known[each] for each in wanted if each in known))]
+    refined = sorted(each for each in known if each[0] > extent.configurations)
+    missing = sum(each not in known for each in wanted)
+    head = {"made": made, **extent._asdict(), "missing": missing, "refined": len(refined)}
+    lines = [json.dumps(row) for row in (head, *(known[each] for each in (*wanted, *refined) if each in known))]
     to.mkdir(parents=True, exist_ok=True)
     write_text(to / f"{space}.jsonl", "\n".join(lines) + "\n")
     typer.echo(f"{to / f'{space}.jsonl'}: {len(lines) - 1} trainings, {head['missing']} missing")
+
+
+def curve_of(row: Mapping[str, Any]) -> Curve:
+    """Return the curve of a row."""
+    return Curve(row["parameters"], tuple(row["bounds"]), tuple(row["seconds"]), row["status"])
+
+
+def candidate_of(space: SearchSpace, values: Mapping[str, Scalar], repeat: int = 0) -> Candidate:
+    """Return a configuration of a recorded space, all of which are possible."""
+    found = candidate(space, values, repeat=repeat)
+    assert found is not None
+    return found
 
 
 def the_space(name: str, quick: bool = False) -> SearchSpace:
@@ -127,9 +171,7 @@ def _trainings(space: SearchSpace, extent: Extent) -> Iterator[tuple[int, int, C
     for number, found in enumerate(drawn, start=1):
         yield number, 0, found
         if number % SECOND_SEED_EVERY == 1:
-            again = candidate(space, found.values, repeat=1)
-            assert again is not None
-            yield number, 1, again
+            yield number, 1, candidate_of(space, found.values, repeat=1)
 
 
 def _recorded(rows: Path) -> dict[tuple[int, int], dict[str, Any]]:

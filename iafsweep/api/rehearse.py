@@ -32,6 +32,7 @@ class Rehearsed:
     Attributes:
         searches: each sampler with each scheduler.
         best: the lowest bound there is to find, averaged over seeds, nats per image.
+        recorded: the lowest bound that a trial of the earlier sweep had.
         error: how far the curves that all of it rests on are off.
         curves: how many trials they were made from.
         workers: trials at a time.
@@ -40,6 +41,7 @@ class Rehearsed:
 
     searches: tuple[Search, ...]
     best: float
+    recorded: float
     error: Error
     curves: int
     workers: int
@@ -133,7 +135,8 @@ def rehearsed(
         heard(f"{each.sweep.sampler} with {each.sweep.scheduler}")
         found.append(search(each, surrogate, workers, range(1, seeds + 1), faults))
     best = min([surrogate.best(space), *(min(each.bounds) for each in found)])
-    return Rehearsed(tuple(found), best, surrogate.error, len(curves), workers, spaces[0].sweep.trials)
+    recorded = surrogate.lowest_recorded
+    return Rehearsed(tuple(found), best, recorded, surrogate.error, len(curves), workers, spaces[0].sweep.trials)
 
 
 def _or_missing(hours: float) -> float:

@@ -107,11 +107,24 @@ class Surrogate:
         return replace(curve, bounds=curve.bounds[:epochs], seconds=curve.seconds[: epochs + 1], status=bad.status)
 
     def best(self, space: SearchSpace) -> float:
-        """Return the lowest bound of any epoch, averaged over seeds, of many configurations and all recorded ones."""
+        """Return the lowest bound of any epoch, averaged over seeds, of many configurations and all recorded ones.
+
+        It may lie below :attr:`lowest_recorded`: then nobody has trained what it is of.
+        """
+        return float(self.bounds(self.ranked(space)[:1]).min())
+
+    def ranked(self, space: SearchSpace) -> list[Mapping[str, Scalar]]:
+        """Return many configurations and all recorded ones, those with the lowest bound of any epoch first."""
         generator = random.Random(0)
         drawn = [space.suggest(RandomSuggest(generator)) for _ in range(_DRAWN)]
         good = [values for values in drawn if self._bad_neighbour(values) is None]
-        return float(self.bounds([*good, *(curve.values for curve in self._known)]).min())
+        all_of_them = [*good, *(curve.values for curve in self._known)]
+        return [all_of_them[place] for place in np.argsort(self.bounds(all_of_them).min(1), kind="stable")]
+
+    @property
+    def lowest_recorded(self) -> float:
+        """The lowest bound of any epoch that was recorded, of one seed."""
+        return min(min(curve.bounds) for curve in self._known)
 
     def _bad_neighbour(self, values: Mapping[str, Scalar]) -> Curve | None:
         """The nearest recorded configuration of the same branch, if it ended badly."""

@@ -5,10 +5,12 @@ import math
 import random
 import re
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.search import compare, pbt, record
+from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Reopened
@@ -48,6 +50,25 @@ def test_a_space_is_recorded_once_in_parts_and_kept_in_order(tmp_path, monkeypat
     assert not [path for path in tmp_path.iterdir() if path.is_dir() and path.name.startswith("mnist")]
 
 
+@pytest.mark.slow
+def test_what_the_surrogate_takes_for_the_best_is_trained_and_kept_behind_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "QUICK", record.Extent(12, 400, 100))
+    trained(tmp_path)
+    for _ in range(2):
+        record.refine("mnist", tmp_path, 2, quick=True)
+    record.keep("mnist", tmp_path, to=tmp_path / "tables", quick=True)
+    head, *rows = map(json.loads, (tmp_path / "tables" / "mnist.jsonl").read_text().splitlines())
+    assert (head["configurations"], head["missing"], head["refined"]) == (12, 0, 4)
+    assert [(row["number"], row["seed"]) for row in rows[-4:]] == [(number, 0) for number in (13, 14, 15, 16)]
+    assert len({json.dumps(row["parameters"]) for row in rows}) == 16
+
+    space = record.the_space("mnist", quick=True)
+    surrogate = Surrogate(space, [record.curve_of(row) for row in rows[:-4]])
+    foretold = surrogate.bounds([row["parameters"] for row in rows[-4:-2]]).min(1)
+    of_all = surrogate.bounds(surrogate.ranked(space)).min(1)
+    assert foretold[0] <= foretold[1] < np.quantile(of_all, 0.01)
+
+
 def bound(values, epoch):
     """Nats of the recorded space's configurations, made up."""
     away = math.log(values["training.learning_rate"] / 0.003)
@@ -56,7 +77,7 @@ def bound(values, epoch):
 
 def write_table(folder, count=40):
     space, generator = record.the_space("mnist", quick=True), random.Random(0)
-    head = {"made": "by a formula", "training_images": 400}
+    head = {"made": "by a formula", "training_images": 400, "refined": 0}
     rows = [head]
     for number in range(count):
         values = space.suggest(RandomSuggest(generator))

@@ -26,6 +26,13 @@ def test_it_knows_bounds_and_seconds_that_it_was_not_given(surrogate):
         assert surrogate.training(values, 0).seconds[0] == pytest.approx(1 + values["model.flow.depth"], rel=0.02)
     best = min(bound({**DEEP, "training.learning_rate": rate}) for rate in np.geomspace(1e-3, 1e-2, 50))
     assert surrogate.best(SPACE) == pytest.approx(best, abs=0.3)
+    foretold = surrogate.bounds(surrogate.ranked(SPACE)).min(1)
+    assert foretold[0] == surrogate.best(SPACE)
+    assert (np.diff(foretold) >= 0).all()
+
+
+def test_the_lowest_that_was_recorded_is_of_any_epoch_and_trial(surrogate):
+    assert surrogate.lowest_recorded == min(min(each.bounds) for each in recorded(80))
 
 
 def test_its_error_is_that_on_configurations_left_out():

@@ -87,8 +87,8 @@ def rehearsal_table(found: Rehearsed, seeds: int) -> TextTable:
         f"Bound: of the trial chosen in the end, averaged over its training seeds, nats per image: median of "
         f"{counted(seeds, 'sweep')} of {counted(found.trials, 'trial')}, and from the best tenth to the worst. Hours: "
         f"on the clock, with {counted(found.workers, 'worker')}.",
-        f"To 1.0, to 0.5: hours of all workers together until so many nats above the best there is, {found.best:.2f}; "
-        "-: most sweeps did not come so close.",
+        f"To 1.0, to 0.5: hours of all workers together until so many nats above the best there is, {found.best:.2f} "
+        f"(the lowest that was trained: {found.recorded:.2f}); -: most sweeps did not come so close.",
         f"From the curves of {counted(found.curves, 'trial')}. Error on trials left out: {error.bound:.2f} nats in the "
         f"better half, rank correlation {error.rank:.2f}, seconds {error.seconds:.0%}; noise of a seed "
         f"{error.noise:.2f} nats, {measured}. Differences below these say nothing.",
