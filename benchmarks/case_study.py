@@ -493,11 +493,22 @@ def _answer(effects: Sequence[Effect]) -> str:
             lambda each: abs(each.net) <= 2 * each.net_error,
         ),
     ):
-        chosen = sorted((each for each in effects if each.name != DOUBLING and holds(each)), key=lambda each: each.net)
+        alone = (each for each in effects if each.name not in (DOUBLING, BOTH))
+        chosen = sorted((each for each in alone if holds(each)), key=lambda each: each.net)
         if chosen:
             said = "; ".join(f"{each.name} ({_signed(each.net, each.net_error)} nats)" for each in chosen)
             parts.append(f"- **{words[0].upper()}{words[1:]}:** {said}.")
+    parts += [_together(each) for each in effects if each.name == BOTH]
     return "\n".join(parts)
+
+
+def _together(both: Effect) -> str:
+    """Whether what prior and flow bring adds up."""
+    figure = f"{_signed(both.net, both.net_error)} nats"
+    if abs(both.net) <= 2 * both.net_error:
+        return f"- **Prior and flow together** bring the sum of what each brings alone, within the error ({figure})."
+    word = "less" if both.net > 0 else "more"
+    return f"- **Prior and flow together** bring {word} than the sum of what each brings alone ({figure} beyond it)."
 
 
 def _retrained_table(retrained: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> str:

@@ -127,6 +127,10 @@ def test_the_page_says_what_the_figures_carry():
     assert [line.split(":**")[1].strip() for line in said] == [
         "a (-2.50 ± 0.30 nats).", "b (+1.50 ± 0.30 nats).", "c (-0.20 ± 0.30 nats)."
     ]  # fmt: skip
+    for net, words in ((1.4, "less than the sum"), (-1.4, "more than the sum"), (0.4, "the sum of what each brings")):
+        *_, said = _answer([*effects, Effect(BOTH, net, 0.5, 1.0, 0.0, net, 0.5)]).splitlines()
+        assert f"bring {words}" in said
+        assert f"{net:+.2f} ± 0.50 nats" in said
     figure = {"nll": 90.0, "spread": 0.1, "images": 500, "error": 1.0, "untrusted": 0.02}
     retrained = [
         {"values": name, "bound": 95.0, "bound_spread": 0.1, "is": figure, "hais": figure} for name in ("one", "two")
