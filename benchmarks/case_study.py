@@ -104,7 +104,8 @@ python run_sweep.py export-model runs/case-study --to models/case-study
 ## What ran
 
 {trials} trials, bounds from {low} to {high} nats per image; {sweep_minutes} minutes of one core of training. The best
-{top} again with {seeds} seeds each: {retraining_minutes} minutes more. The charts are the report's:
+{top} again with {seeds} seeds each: {retraining_minutes} minutes more. Times are by the wall clock, beside whatever
+else the machine did. The charts are the report's:
 
 {charts}
 
