@@ -77,9 +77,10 @@ below is computed. Measured on {machine}.
 
 ## The question as a search space
 
-Bigger networks, a flow in the posterior and a learned prior all lower the bound of a fully connected model, and all
-make an epoch longer. The same time buys more epochs of the smaller model instead. So the number of epochs is searched
-as well: what its doubling brings is the rate at which the others are weighed. This is `search_spaces/{file}.toml`:
+Bigger networks, a flow in the posterior and a learned prior may all lower the bound of a fully connected model, and
+each makes an epoch longer. The same time buys more epochs of the smaller model instead. So the number of epochs is
+searched as well: what its doubling brings is the rate at which the others are weighed. This is
+`search_spaces/{file}.toml`:
 
 ```toml
 {space}
