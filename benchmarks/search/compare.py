@@ -8,9 +8,7 @@ docs/search.md and its figures from what is there.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,55 +22,28 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks.search.peers import OptunaPeer, RayPeer
-from benchmarks.search.record import EXTENTS, TABLES, curve_of, the_space
+from benchmarks.search.record import EXTENTS, TABLES
+from benchmarks.search.rows import add_row, read_rows
+from benchmarks.search.table import WORKERS, Table, read_table
+from benchmarks.search.two_objectives import two_objectives_section
 from iafsweep.atomic import replacing, write_text
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.rehearsal.clock import Driven, Faults, drive
 from iafsweep.rehearsal.comparison import Search, Step, trace_of
-from iafsweep.rehearsal.curves import Curve
-from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.search_space.space import SearchSpace
-from iafsweep.sweep.storage.state import TrialState
 
 DOCS = Path(__file__).parents[2] / "docs"
 LEFT_OUT = ("grid", "listed", "nsga2", "pbt")
 """What is for finite spaces, for points of one's own, for two objectives, and what curves say nothing of."""
 PEERS = ("Optuna, SuccessiveHalvingPruner", "Optuna, HyperbandPruner", "Ray, OptunaSearch + ASHAScheduler")
 BASELINE = "random, none"
-WORKERS = 8
 MOST_TRIALS = 2000
 CLOSE = (1.0, 0.5)
 
 app = typer.Typer(add_completion=False, help=__doc__)
 Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
 Tables = Annotated[Path, typer.Option(help="Folder of the recorded tables.")]
-
-
-class Table(NamedTuple):
-    """A recorded space, and the surrogate of its curves."""
-
-    space: SearchSpace
-    surrogate: Surrogate
-    head: dict[str, Any]
-    curves: list[Curve]
-
-    def training(self, trial: TrialState) -> Curve:
-        """What training a trial comes to."""
-        return self.surrogate.training(trial.proposed.parameters, trial.proposed.seed)
-
-    @property
-    def whole_training(self) -> float:
-        """Seconds of a whole training on average."""
-        return float(np.mean([sum(curve.seconds) for curve in self.curves if curve.status == "completed"]))
-
-
-def read_table(name: str, tables: Path = TABLES, quick: bool = False) -> Table:
-    """Return a recorded space."""
-    head, *rows = map(json.loads, (tables / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
-    curves = [curve_of(row) for row in rows]
-    space = the_space(name, quick)
-    return Table(space, Surrogate(space, curves), head, curves)
 
 
 def contenders() -> list[str]:
@@ -97,7 +68,6 @@ def run(
     """Rehearse what is not there yet."""
     torch.set_num_threads(1)
     (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick)
-    cache.mkdir(parents=True, exist_ok=True)
     rows = cache / f"compare-{space}.jsonl"
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
@@ -108,7 +78,7 @@ def run(
         found = drive(sweep, table.training, WORKERS, Faults(), budget * table.whole_training)
         trace = [[step.spent / table.whole_training, step.bound] for step in trace_of(found, table.surrogate)]
         row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": len(found.state.trials)}
-        _append(rows, row | {"epochs": found.epochs})
+        add_row(rows, row | {"epochs": found.epochs})
         typer.echo(f"{name} {seed}: {trace[-1][1] if trace else math.inf:.2f} nats, {row['trials']} trials")
 
 
@@ -129,16 +99,7 @@ def _search(name: str, space: SearchSpace) -> Driven:
 
 
 def _known(rows: Path) -> dict[tuple[str, int, float], dict[str, Any]]:
-    lines = rows.read_text(encoding="utf-8").split("\n")[:-1] if rows.exists() else []
-    return {(row["search"], row["seed"], row["budget"]): row for row in map(json.loads, lines)}
-
-
-def _append(rows: Path, row: dict[str, Any]) -> None:
-    file = os.open(rows, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(file, (json.dumps(row) + "\n").encode())
-    finally:
-        os.close(file)
+    return {(row["search"], row["seed"], row["budget"]): row for row in read_rows(rows)}
 
 
 class Result(NamedTuple):
@@ -175,7 +136,8 @@ def page(
     for name in EXTENTS:
         rows = _known(cache / f"compare-{name}.jsonl")
         if rows and (tables / f"{name}.jsonl").exists():
-            parts += list(_section(name, read_table(name, tables, quick), list(rows.values()), to))
+            table = read_table(name, tables, quick)
+            parts += [*_section(name, table, list(rows.values()), to), *two_objectives_section(cache, name, table)]
     (to / "figures").mkdir(parents=True, exist_ok=True)
     write_text(to / "search.md", "\n".join(parts))
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 import typer
 
+from benchmarks.search.rows import add_row, read_rows
 from benchmarks.timing import machine
 from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig
@@ -76,13 +76,12 @@ def train(
     (first, parts), extent = map(int, part.split("/")), _extent(space, quick)
     searched, rows = the_space(space, quick), cache / f"{space}.jsonl"
     images = first_images(searched, extent)
-    cache.mkdir(parents=True, exist_ok=True)
     for number, seed, found in islice(_trainings(searched, extent), first - 1, None, parts):
         if (number, seed) in _recorded(rows):
             continue
         row = {"number": number, "seed": seed, "parameters": dict(found.values)}
         row |= _trained(found.config, images, RunFolder(cache / f"{space}-{first}"))
-        _append(rows, row)
+        add_row(rows, row)
         typer.echo(f"{number}.{seed} {row['status']}: {min(row['bounds'], default=math.nan):.2f} nats")
 
 
@@ -106,7 +105,7 @@ def refine(
         foretold = float(surrogate.bounds([found.values]).min())
         row = {"number": number, "seed": 0, "parameters": dict(found.values)}
         row |= _trained(found.config, images, RunFolder(cache / f"{space}-refined"))
-        _append(rows, row)
+        add_row(rows, row)
         lowest = min(row["bounds"], default=math.nan)
         typer.echo(f"{number} {row['status']}: {lowest:.2f} nats, foretold {foretold:.2f}")
 
@@ -175,20 +174,7 @@ def _trainings(space: SearchSpace, extent: Extent) -> Iterator[tuple[int, int, C
 
 
 def _recorded(rows: Path) -> dict[tuple[int, int], dict[str, Any]]:
-    """The rows there are; one that was cut off (and what another process put behind it) is made again."""
-    lines = rows.read_text(encoding="utf-8").split("\n") if rows.exists() else []
-    found = (json.loads(line) for line in lines if line.endswith("}") and line.count('"number"') == 1)
-    return {(row["number"], row["seed"]): row for row in found}
-
-
-def _append(rows: Path, row: dict[str, Any]) -> None:
-    """Add a row in one write, since two processes share the file."""
-    file = os.open(rows, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(file, (json.dumps(row) + "\n").encode())
-        os.fsync(file)
-    finally:
-        os.close(file)
+    return {(row["number"], row["seed"]): row for row in read_rows(rows)}
 
 
 def _trained(config: RunConfig, images: TrainingImages, folder: RunFolder) -> dict[str, Any]:

@@ -4,12 +4,16 @@ import json
 import math
 import random
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.search import compare, pbt, record
+from benchmarks.search import compare, pbt, record, two_objectives
+from benchmarks.search.rows import add_row, read_rows
+from benchmarks.search.table import read_table
+from iafsweep.rehearsal.curves import Curve
 from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.search_space.sampling import RandomSuggest
@@ -75,7 +79,7 @@ def bound(values, epoch):
     return 100 + 4 * away**2 + abs(values["model.flow.depth"] - 3) + 50 / epoch
 
 
-def write_table(folder, count=40):
+def write_table(folder, count=40, pace=lambda values: 1.0):
     space, generator = record.the_space("mnist", quick=True), random.Random(0)
     head = {"made": "by a formula", "training_images": 400, "refined": 0}
     rows = [head]
@@ -83,7 +87,13 @@ def write_table(folder, count=40):
         values = space.suggest(RandomSuggest(generator))
         bounds = [bound(values, epoch) for epoch in range(1, 6)]
         rows.append(
-            {"number": number, "parameters": values, "status": "completed", "bounds": bounds, "seconds": [1.0] * 5}
+            {
+                "number": number,
+                "parameters": values,
+                "status": "completed",
+                "bounds": bounds,
+                "seconds": [pace(values)] * 5,
+            }
         )
     folder.mkdir()
     (folder / "mnist.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -118,6 +128,66 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     shown = dict(re.findall(r"^\| ([^|]+) \| 2 \| ([\d.]+) \|", page, re.M))
     assert shown.keys() == trials.keys()
     assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
+
+
+@pytest.mark.slow
+def test_fronts_are_searched_once_and_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(two_objectives, "AFTER", (4, 12))
+    write_table(tmp_path / "tables", pace=lambda values: 1.0 + values["model.flow.depth"])
+    for part in ("2/2", "1/2", "1/1"):
+        two_objectives.main("mnist", tmp_path, 1, part, tmp_path / "tables", quick=True)
+    rows = list(read_rows(tmp_path / "two-mnist.jsonl"))
+    assert sorted(row["sampler"] for row in rows) == sorted(two_objectives.SAMPLERS)
+    for row in rows:
+        assert 12 / 3 < row["cost"] < 12 * 3
+        for points in row["fronts"].values():
+            bounds, paces = zip(*points, strict=True)
+            assert list(paces) == sorted(paces)
+            assert all(nats > 100 for nats in bounds)
+
+    table = read_table("mnist", tmp_path / "tables", quick=True)
+    page = "\n".join(two_objectives.two_objectives_section(tmp_path, "mnist", table))
+    shown = dict(re.findall(r"^\| (\w+) \| 1 \| .* \| (\d+)% \([^|]*\) \| [\d.]+ \|$", page, re.M))
+    assert list(shown) == [row["sampler"] for row in rows]
+    assert all(0 < int(share) <= 100 for share in shown.values())
+    assert not list(two_objectives.two_objectives_section(tmp_path, "fashion", table))
+
+
+def test_a_front_is_of_those_whom_nobody_beats_in_both():
+    seen = {1.0: 101.0, 2.0: 103.0, 3.0: 100.0, 4.0: 100.5, 0.5: 110.0, 0.6: 109.0, 5.0: 99.0, 6.0: 120.0}
+    completed = [
+        SimpleNamespace(trial=SimpleNamespace(pace=pace, proposed=SimpleNamespace(parameters=bound + 1)), bound=bound)
+        for pace, bound in seen.items()
+    ]
+    table = SimpleNamespace(
+        training=lambda trial: Curve({}, (0.0,) * 2, (trial.pace,) * 2, "completed"),
+        surrogate=SimpleNamespace(bounds=lambda averages: np.array([[200.0, average] for average in averages])),
+    )
+    points = two_objectives.front(table, completed)
+    assert [(bound, pytest.approx(math.exp(pace))) for bound, pace in points] == [
+        (seen[pace] + 1, pace) for pace in (0.5, 0.6, 1.0, 3.0, 5.0)
+    ]
+    assert two_objectives.front(table, []) == []
+
+
+def test_the_area_of_a_front_is_that_of_its_rectangles_together():
+    points = [(1.0, 3.0), (2.0, 1.0), (2.5, 2.0), (9.0, 0.0), (0.0, 9.0)]
+    assert two_objectives.dominated_area(points, (4.0, 4.0)) == (4 - 1) * (4 - 3) + (4 - 2) * (3 - 1)
+    assert two_objectives.dominated_area([], (4.0, 4.0)) == 0
+    generator = np.random.default_rng(0)
+    cloud, many = generator.uniform(0, 1, (5, 2)), generator.uniform(0, 1, (100_000, 2))
+    share = (many[:, None] >= cloud).all(2).any(1).mean()
+    assert two_objectives.dominated_area([tuple(each) for each in cloud], (1.0, 1.0)) == pytest.approx(share, abs=0.005)
+
+
+def test_a_row_that_was_cut_off_is_left_out_with_what_stands_behind_it(tmp_path):
+    rows = tmp_path / "made" / "rows.jsonl"
+    assert not list(read_rows(rows))
+    add_row(rows, {"seed": 1})
+    rows.write_text(rows.read_text() + '{"seed": 2, "bou')
+    add_row(rows, {"seed": 3})
+    add_row(rows, {"seed": 4})
+    assert list(read_rows(rows)) == [{"seed": 1}, {"seed": 4}]
 
 
 def test_every_search_is_one_there_is():
