@@ -1,5 +1,6 @@
 """The curve of any configuration of a space, from curves that were recorded."""
 
+import math
 import random
 import warnings
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,9 @@ _FITTED = 200
 """So many curves at most decide how far each coordinate reaches; all are used then."""
 _FOLDS = 10
 _NEIGHBOURS = 5
+_CAPPED = 2.0
+"""Bounds are taken to be at most so many times as far above the floor as the median of their epoch: by how many powers
+of ten a training blew up says nothing about the good ones, and a process that has to follow it misses these."""
 _DRAWN = 4000
 
 
@@ -54,11 +58,12 @@ class Error:
 class Surrogate:
     """Curves of a space, between those that were recorded.
 
-    Bounds b are regressed as log(b - a), with a below the best so that bounds that are bad by far count for little, by
-    a Gaussian process (Matérn 5/2, a length for each coordinate of :class:`Features`), fitted to the last epoch and
-    used for all of them: a curve is a combination of recorded curves. Seconds are regressed likewise, in their
-    logarithm. A curve that was stopped goes on as those that were near it there did. A configuration ends as the
-    nearest recorded one of its branch did, in the same epoch, where that diverged or ran out of memory.
+    Bounds b are regressed as log(b - a), with a below the best and b - a at most twice its median, so that bounds that
+    are bad by far count for little, by a Gaussian process (Matérn 5/2, a length for each coordinate of
+    :class:`Features`), fitted to the last epoch and used for all of them: a curve is a combination of recorded curves.
+    Seconds are regressed likewise, in their logarithm. A curve that was stopped goes on as those that were near it
+    there did. A configuration ends as the nearest recorded one of its branch did, in the same epoch, where that
+    diverged or ran out of memory.
 
     Noise between seeds is drawn from the differences of configurations that were recorded with several, of the better
     half of these, in nats.
@@ -156,7 +161,7 @@ class Surrogate:
                 reached = int(np.isnan(row).argmax())
                 near = np.argsort(np.abs(whole[:, reached - 1] - row[reached - 1]))[:_NEIGHBOURS]
                 row[reached:] = row[reached - 1] + (whole[near, reached:] - whole[near, reached - 1, None]).mean(0)
-        return rows
+        return np.asarray(np.minimum(rows, np.median(rows, axis=0) + math.log(_CAPPED)))
 
     def _seed_noise(self) -> Matrix:
         """Curves, nats, whose multiples by a standard normal number are the noise of a seed, [P, epochs]."""

@@ -1,6 +1,7 @@
 """The surrogate against curves whose formula is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,21 @@ def test_its_error_is_that_on_configurations_left_out():
         recorded(80), np.random.default_rng(0).normal(0, 30, 80), strict=True)])  # fmt: skip
     assert nonsense.error.bound > 5
     assert nonsense.error.rank < 0.6
+
+
+def test_by_how_much_trainings_blew_up_says_nothing_about_the_good():
+    blown = [
+        replace(each, bounds=tuple(bound * 10.0 ** (2 + 3 * (number % 5)) for bound in each.bounds))
+        if each.values["training.learning_rate"] > 0.005
+        else each
+        for number, each in enumerate(recorded(80))
+    ]
+    surrogate = Surrogate(SPACE, blown)
+    good = [each for each in recorded(80, seed=1) if each.values["training.learning_rate"] < 0.0045]
+    found = surrogate.bounds([each.values for each in good])[:, -1]
+    assert len(good) > 50
+    assert np.median(np.abs(found - [each.bounds[-1] for each in good])) < 0.2
+    assert surrogate.lowest_recorded - 0.5 < surrogate.best(SPACE) <= surrogate.lowest_recorded
 
 
 def test_seeds_differ_as_much_as_those_that_were_recorded():
