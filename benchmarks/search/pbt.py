@@ -2,9 +2,9 @@
 
 Real sweeps of spaces/recipe.toml on part of MNIST, which no recorded curve could tell: members of a population go on
 from copies. Beside populations the same space is searched at random without a scheduler (as many trials, so as many
-epochs), and by other pairs with so many trials that they train as many epochs at least; of these what is counted are
-the trials that completed before the population's epochs were spent. `run` makes what is not in CACHE, a row a sweep;
-`page` prints the table.
+epochs), and by the default pair with so many trials that they train as many epochs at least; of these what is counted
+are the trials that completed before the population's epochs were spent. `run` makes what is not in CACHE, a row a
+sweep; `page` prints the table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 
 POPULATION = "random, pbt"
-SEARCHES = {POPULATION: 1, "random, none": 1, "tpe, none": 1, "tpe, asha": 5}
+SEARCHES = {POPULATION: 1, "random, none": 1, "tpe, asha": 5}
 """Sampler and scheduler, and how many times as many trials as the population has members."""
 EXTENT = Extent(12, 8000, 2000)
 QUICK = Extent(4, 400, 100)

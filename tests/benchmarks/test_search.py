@@ -102,7 +102,7 @@ def write_table(folder, count=40, pace=lambda values: 1.0):
 @pytest.mark.slow
 def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkeypatch):
     write_table(tmp_path / "tables")
-    names = ("random, none", "tpe, asha", *compare.PEERS)
+    names = ("random, none", compare.DEFAULT, *compare.PEERS)
 
     def run(seeds, part="1/1"):
         compare.run("mnist", tmp_path, seeds, 16.0, part, ";".join(names), tmp_path / "tables", quick=True)
@@ -127,6 +127,7 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     assert (tmp_path / "docs" / "figures" / "search-mnist-16.png").read_bytes().startswith(b"\x89PNG")
     shown = dict(re.findall(r"^\| ([^|]+) \| 2 \| ([\d.]+) \|", page, re.M))
     assert shown.keys() == trials.keys()
+    assert set(re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", page, re.M)) - {"other"} == {*names} - {compare.DEFAULT}
     assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
 
 
@@ -197,11 +198,13 @@ def test_every_search_is_one_there_is():
         assert isinstance(compare._search(name, compare._seeded(space, name, 1)).milestones, tuple)
 
 
-def test_a_ratio_of_costs_has_an_interval():
-    assert compare.ratio([2.0] * 30, [8.0] * 30) == "0.25 (0.25 to 0.25)"
-    low, high = map(float, re.findall(r"[\d.]+", compare.ratio([2.0, 3.0, 4.0] * 10, [8.0, 9.0] * 15))[1:])
+def test_a_ratio_of_costs_has_an_interval_and_is_a_limit_where_the_other_never_came_so_close():
+    assert compare.ratio([2.0] * 30, [8.0] * 30, 64) == "0.25 (0.25 to 0.25)"
+    low, high = map(float, re.findall(r"[\d.]+", compare.ratio([2.0, 3.0, 4.0] * 10, [8.0, 9.0] * 15, 64))[1:])
     assert 0.2 < low < 3 / 8.5 < high < 0.5
-    assert compare.ratio([math.inf] * 3, [1.0] * 3) == "-"
+    assert compare.ratio([math.inf] * 3, [1.0] * 3, 64) == "-"
+    assert compare.ratio([16.0] * 3, [math.inf] * 3, 64) == "< 0.25 (0.25 to 0.25)"
+    assert compare.ratio([16.0] * 18 + [math.inf] * 12, [32.0] * 30, 64).endswith(" to -)")
 
 
 def test_of_a_sweep_beside_a_population_counts_what_completed_within_its_epochs():
