@@ -198,6 +198,21 @@ def test_every_search_is_one_there_is():
         assert isinstance(compare._search(name, compare._seeded(space, name, 1)).milestones, tuple)
 
 
+@pytest.mark.parametrize("name", record.EXTENTS)
+def test_a_kept_table_is_of_its_space(name):
+    head, *rows = map(json.loads, (record.TABLES / f"{name}.jsonl").read_text().splitlines())
+    space, extent = record.the_space(name), record.EXTENTS[name]
+    seconds = range(1, extent.configurations + 1, record.SECOND_SEED_EVERY)
+    assert head["missing"] == 0
+    assert {key: head[key] for key in extent._fields} == extent._asdict()
+    assert len(rows) == extent.configurations + len(seconds) + head["refined"]
+    keys = {row["number"]: record.candidate_of(space, row["parameters"]).key for row in rows}
+    assert len(set(keys.values())) == len(keys) == extent.configurations + head["refined"]
+    for row in rows:
+        assert len(row["seconds"]) == len(row["bounds"]) + (row["status"] != "completed")
+        assert len(row["bounds"]) == space.most_epochs or row["status"] != "completed"
+
+
 def test_a_ratio_of_costs_has_an_interval_and_is_a_limit_where_the_other_never_came_so_close():
     assert compare.ratio([2.0] * 30, [8.0] * 30, 64) == "0.25 (0.25 to 0.25)"
     low, high = map(float, re.findall(r"[\d.]+", compare.ratio([2.0, 3.0, 4.0] * 10, [8.0, 9.0] * 15, 64))[1:])
