@@ -174,13 +174,16 @@ def _section(name: str, table: Table, rows: Sequence[dict[str, Any]], to: Path) 
         f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
         f"is: {best:.2f} nats; the lowest that was trained: {table.surrogate.lowest_recorded:.2f}.\n"
     )
-    for budget in sorted({row["budget"] for row in rows}):
+    for budget in sorted({row["budget"] for row in rows if row["search"] == DEFAULT}):
         results = _results([row for row in rows if row["budget"] == budget], best)
         figure = f"search-{name}-{budget:g}.png"
         _plot(results, budget, to / "figures" / figure, error.noise)
         yield f"### For the cost of {budget:g} whole trainings\n"
         yield f"![Regret against cost](figures/{figure})\n"
         yield from _table(results, budget)
+    longest = _longest(rows, best)
+    if DEFAULT in longest:
+        yield from _against([longest[name] for name in (BASELINE, *PEERS) if name in longest], *longest[DEFAULT])
 
 
 def _table(results: Sequence[Result], budget: float) -> Iterator[str]:
@@ -201,18 +204,30 @@ def _table(results: Sequence[Result], budget: float) -> Iterator[str]:
         )
         yield "| " + " | ".join(cells) + " |"
     yield ""
-    named = {each.name: each for each in results}
-    others = [named[name] for name in (BASELINE, *PEERS) if name in named]
-    if DEFAULT in named and others:
-        yield (
-            f"The default, `{DEFAULT}`, costs so many times as much as others (ratio of the medians, 95% interval; `<` "
-            "where the other does not come so close within this cost, which is taken for its own):\n"
-        )
-        yield "| other | to 1.0 nats | to 0.5 nats |\n|---|---|---|"
-        for other in others:
-            ratios = (ratio(named[DEFAULT].costs(nats), other.costs(nats), budget) for nats in CLOSE)
-            yield f"| {other.name} | " + " | ".join(ratios) + " |"
-        yield ""
+
+
+def _against(others: Sequence[tuple[Result, float]], default: Result, given: float) -> Iterator[str]:
+    """What the default costs beside others, each with the budget that it was given; a row each."""
+    yield f"### What the default, `{DEFAULT}`, costs beside others\n"
+    yield (
+        f"The cost of the default to come so close, given {given:g}, as a multiple of another's: ratio of the medians, "
+        "95% interval; `<` where the other does not come so close with what it was given, and is taken to have at its "
+        "end.\n"
+    )
+    yield "| other | given | to 1.0 nats | to 0.5 nats |\n|---|---|---|---|"
+    for other, budget in others:
+        ratios = (ratio(default.costs(nats), other.costs(nats), budget) for nats in CLOSE)
+        yield f"| {other.name} | {budget:g} | " + " | ".join(ratios) + " |"
+    yield ""
+
+
+def _longest(rows: Sequence[dict[str, Any]], best: float) -> dict[str, tuple[Result, float]]:
+    """Every search with the largest budget that it was rehearsed for, and that."""
+    found = {}
+    for budget in sorted({row["budget"] for row in rows}):
+        for each in _results([row for row in rows if row["budget"] == budget], best):
+            found[each.name] = each, budget
+    return found
 
 
 def _results(rows: Sequence[dict[str, Any]], best: float) -> list[Result]:

@@ -127,7 +127,14 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     assert (tmp_path / "docs" / "figures" / "search-mnist-16.png").read_bytes().startswith(b"\x89PNG")
     shown = dict(re.findall(r"^\| ([^|]+) \| 2 \| ([\d.]+) \|", page, re.M))
     assert shown.keys() == trials.keys()
-    assert set(re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", page, re.M)) - {"other"} == {*names} - {compare.DEFAULT}
+    others = dict(re.findall(r"^\| ([^|]+) \| (\d+) \| [^|]+ \| [^|]+ \|$", page, re.M))
+    assert others == dict.fromkeys((compare.BASELINE, *compare.PEERS), "16")
+
+    compare.run("mnist", tmp_path, 2, 32.0, "1/1", compare.BASELINE, tmp_path / "tables", quick=True)
+    compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
+    page = (tmp_path / "docs" / "search.md").read_text()
+    assert f"| {compare.BASELINE} | 32 | " in page
+    assert page.count("### For the cost of") == 1
     assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
 
 
