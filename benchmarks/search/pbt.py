@@ -51,8 +51,13 @@ def run(
             if kept.exists():
                 continue
             searched, folder = _searched(space, name, members, seed), SweepFolder(kept.with_suffix(""))
-            state = launch_sweep(searched, folder, few, LaunchOptions(), SweepCallback()).state
-            best, epochs = found(state, members * space.most_epochs)
+            outcome = launch_sweep(searched, folder, few, LaunchOptions(), SweepCallback())
+            if outcome.status not in ("completed", "exhausted"):
+                typer.echo(
+                    f"{name} {seed}: {outcome.status} {outcome.reason}{outcome.error}; a second call goes on", err=True
+                )
+                raise typer.Exit(outcome.exit_code or 1)
+            best, epochs = found(outcome.state, members * space.most_epochs)
             write_text(kept, json.dumps({"bound": best, "epochs": epochs}))
             shutil.rmtree(folder.path)
             typer.echo(f"{name} {seed}: {best:.2f} nats, {epochs} epochs")

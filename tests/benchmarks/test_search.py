@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import typer
 
 from benchmarks.search import compare, pbt, record, two_objectives
 from benchmarks.search.rows import add_row, read_rows
@@ -19,6 +20,7 @@ from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.sweep.storage.events import Finished, Header, Proposed, Reopened
 from iafsweep.sweep.storage.state import replay
+from iafsweep.sweep.tune.driver import SweepOutcome
 from iafsweep.training import Trainer
 
 
@@ -227,6 +229,24 @@ def test_a_ratio_of_costs_has_an_interval_and_is_a_limit_where_the_other_never_c
     assert compare.ratio([math.inf] * 3, [1.0] * 3, 64) == "-"
     assert compare.ratio([16.0] * 3, [math.inf] * 3, 64) == "< 0.25 (0.25 to 0.25)"
     assert compare.ratio([16.0] * 18 + [math.inf] * 12, [32.0] * 30, 64).endswith(" to -)")
+
+
+@pytest.mark.parametrize(("status", "code"), [("interrupted", 130), ("aborted", 1), ("stopped", 1)])
+def test_a_sweep_beside_a_population_that_was_cut_off_is_not_kept(tmp_path, monkeypatch, status, code):
+    launched = []
+
+    def launch(space, folder, *_):
+        folder.path.mkdir(parents=True)
+        launched.append(folder.path)
+        state = replay(Header(sweep="s", created="t", seed=0, space="s"), [])
+        return SweepOutcome(status, state, "somebody asked it to stop")
+
+    monkeypatch.setattr(pbt, "launch_sweep", launch)
+    with pytest.raises(typer.Exit) as ended:
+        pbt.run(tmp_path, 1, quick=True)
+    assert ended.value.exit_code == code
+    assert launched == [tmp_path / "random-pbt-1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["random-pbt-1"]
 
 
 def test_of_a_sweep_beside_a_population_counts_what_completed_within_its_epochs():
