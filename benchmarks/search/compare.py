@@ -25,11 +25,13 @@ from benchmarks.search.peers import OptunaPeer, RayPeer
 from benchmarks.search.record import EXTENTS, TABLES
 from benchmarks.search.rows import add_row, read_rows
 from benchmarks.search.table import WORKERS, Table, read_table
+from benchmarks.search.trees import Trees
 from benchmarks.search.two_objectives import two_objectives_section
 from iafsweep.atomic import replacing, write_text
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS, SweepConfig
 from iafsweep.rehearsal.clock import Driven, Faults, drive
 from iafsweep.rehearsal.comparison import Search, Step, trace_of
+from iafsweep.rehearsal.regression import GaussianProcess, Regress
 from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.search_space.space import SearchSpace
 
@@ -41,6 +43,11 @@ BASELINE = "random, none"
 DEFAULT = ", ".join(str(SweepConfig.model_fields[field].default) for field in ("sampler", "scheduler"))
 MOST_TRIALS = 2000
 CLOSE = (1.0, 0.5)
+SURROGATES: dict[str, tuple[str, Regress]] = {
+    "process": ("a Gaussian process", GaussianProcess.fit),
+    "trees": ("randomised trees", Trees.fit),
+}
+"""What tells curves, in words, and how it is fitted. The first is closer to what was trained; `gp` is of its kind."""
 
 app = typer.Typer(add_completion=False, help=__doc__)
 Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
@@ -62,14 +69,15 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 30,
     budget: Annotated[float, typer.Option(min=1, help="Cost of each, in whole trainings.")] = 64.0,
     part: Annotated[str, typer.Option(help="Every N-th sweep from the K-th on, as K/N.")] = "1/1",
+    surrogate: Annotated[str, typer.Option(help=f"One of {', '.join(SURROGATES)}.")] = "process",
     only: Annotated[str, typer.Option(help="These searches, with semicolons; empty: all.")] = "",
     tables: Tables = TABLES,
     quick: Annotated[bool, typer.Option("--quick", help="A miniature of the space.")] = False,
 ) -> None:
     """Rehearse what is not there yet."""
     torch.set_num_threads(1)
-    (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick)
-    rows = cache / f"compare-{space}.jsonl"
+    (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick, SURROGATES[surrogate][1])
+    rows = _rows(cache, space, surrogate)
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
     for name, seed in wanted[first - 1 :: parts]:
@@ -97,6 +105,10 @@ def _search(name: str, space: SearchSpace) -> Driven:
         pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=space.most_epochs, reduction_factor=3)
         return OptunaPeer(space, pruner)
     return RayPeer(space) if name == PEERS[2] else RehearsedSweep(space)
+
+
+def _rows(cache: Path, space: str, surrogate: str) -> Path:
+    return cache / f"compare-{space}-{surrogate}.jsonl"
 
 
 def _known(rows: Path) -> dict[tuple[str, int, float], dict[str, Any]]:
@@ -135,10 +147,11 @@ def page(
     torch.set_num_threads(1)
     parts = [_HEAD]
     for name in EXTENTS:
-        rows = _known(cache / f"compare-{name}.jsonl")
-        if rows and (tables / f"{name}.jsonl").exists():
-            table = read_table(name, tables, quick)
-            parts += [*_section(name, table, list(rows.values()), to), *two_objectives_section(cache, name, table)]
+        for surrogate, (_, regress) in SURROGATES.items():
+            if rows := _known(_rows(cache, name, surrogate)):
+                table = read_table(name, tables, quick, regress)
+                parts += _section(name, surrogate, table, list(rows.values()), to)
+        parts += two_objectives_section(cache, name, tables, quick)
     (to / "figures").mkdir(parents=True, exist_ok=True)
     write_text(to / "search.md", "\n".join(parts))
 
@@ -160,12 +173,12 @@ noise below is claimed.
 """
 
 
-def _section(name: str, table: Table, rows: Sequence[dict[str, Any]], to: Path) -> Iterator[str]:
+def _section(name: str, surrogate: str, table: Table, rows: Sequence[dict[str, Any]], to: Path) -> Iterator[str]:
     error, bad = table.surrogate.error, sum(curve.status != "completed" for curve in table.curves)
     lowest = min((step[1] for row in rows for step in row["trace"]), default=math.inf)
     best = min(table.surrogate.best(table.space), lowest)
     refined = f" ({count} of them of what the surrogate took for the best)" if (count := table.head["refined"]) else ""
-    yield f"## {table.space.title}\n"
+    yield f"## {table.space.title}, told by {SURROGATES[surrogate][0]}\n"
     yield (
         f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs{refined} on "
         f"{table.head['training_images']:,} images, {bad} of which ended badly; a whole one takes "
@@ -176,7 +189,7 @@ def _section(name: str, table: Table, rows: Sequence[dict[str, Any]], to: Path) 
     )
     for budget in sorted({row["budget"] for row in rows if row["search"] == DEFAULT}):
         results = _results([row for row in rows if row["budget"] == budget], best)
-        figure = f"search-{name}-{budget:g}.png"
+        figure = f"search-{name}-{surrogate}-{budget:g}.png"
         _plot(results, budget, to / "figures" / figure, error.noise)
         yield f"### For the cost of {budget:g} whole trainings\n"
         yield f"![Regret against cost](figures/{figure})\n"

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.search.record import TABLES, curve_of, the_space
 from iafsweep.rehearsal.curves import Curve
+from iafsweep.rehearsal.regression import GaussianProcess, Regress
 from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.search_space.space import SearchSpace
 from iafsweep.sweep.storage.state import TrialState
@@ -35,9 +36,9 @@ class Table(NamedTuple):
         return float(np.mean([sum(curve.seconds) for curve in self.curves if curve.status == "completed"]))
 
 
-def read_table(name: str, tables: Path = TABLES, quick: bool = False) -> Table:
+def read_table(name: str, tables: Path = TABLES, quick: bool = False, regress: Regress = GaussianProcess.fit) -> Table:
     """Return a recorded space."""
     head, *rows = map(json.loads, (tables / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
     curves = [curve_of(row) for row in rows]
     space = the_space(name, quick)
-    return Table(space, Surrogate(space, curves), head, curves)
+    return Table(space, Surrogate(space, curves, regress), head, curves)

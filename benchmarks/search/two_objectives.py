@@ -79,11 +79,12 @@ def dominated_area(points: Sequence[Point], corner: Point) -> float:
     return area
 
 
-def two_objectives_section(cache: Path, name: str, table: Table) -> Iterator[str]:
+def two_objectives_section(cache: Path, name: str, tables: Path = TABLES, quick: bool = False) -> Iterator[str]:
     """Yield the page's part on fronts, if any were searched."""
     rows = list(read_rows(_rows(cache, name)))
     if not rows:
         return
+    table = read_table(name, tables, quick)
     whole = [curve for curve in table.curves if curve.status == "completed"]
     corner = (
         float(np.median([min(curve.bounds) for curve in whole])),

@@ -2,32 +2,24 @@
 
 import math
 import random
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 
 from iafsweep.rehearsal.curves import Curve
 from iafsweep.rehearsal.features import Features, Point
+from iafsweep.rehearsal.regression import GaussianProcess, Matrix, Regress
 from iafsweep.search_space.distributions import Scalar
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
-
-Matrix = NDArray[np.float64]
 
 ASSUMED_NOISE = 0.3
 """Standard deviation over seeds, nats per image, where no configuration was recorded with several: two seeds of one
 differ by about 0.4 nats then."""
 
-_FITTED = 200
-"""So many curves at most decide how far each coordinate reaches; all are used then."""
 _FOLDS = 10
 _NEIGHBOURS = 5
 _CAPPED = 2.0
@@ -71,9 +63,10 @@ class Surrogate:
     Args:
         space: whose configurations are asked for.
         curves: what was recorded, one that completed at least.
+        regress: fits what takes the place of the Gaussian process, to points in [0, 1], [N, D], and figures, [N, E].
     """
 
-    def __init__(self, space: SearchSpace, curves: Sequence[Curve]) -> None:
+    def __init__(self, space: SearchSpace, curves: Sequence[Curve], regress: Regress = GaussianProcess.fit) -> None:
         self._features = Features(space)
         self._branches = self._by_branch(curves)
         known = [curve for curve in curves if curve.status in ("completed", "stopped") and curve.bounds]
@@ -84,7 +77,7 @@ class Surrogate:
         self._bounds = self._whole_curves()
         self._points = np.array([self._features.point(curve.values) for curve in known])
         self._paces = np.log(np.array([max(fmean(curve.seconds), 1e-6) for curve in known]))
-        self._regressions = [_Regression.fit(self._points, y) for y in (self._bounds, self._paces[:, None])]
+        self._regressions = [regress(self._points, figures) for figures in (self._bounds, self._paces[:, None])]
         self._noise = self._seed_noise()
         self.error = self._held_out_error()
 
@@ -192,47 +185,6 @@ class Surrogate:
             noise=_root_mean_square(self._noise[:, -1]),
             noise_measured=len(self._noise) > 1,
         )
-
-
-@dataclass(frozen=True)
-class _Regression:
-    """A Gaussian process with its lengths found, for several figures at once.
-
-    ``mean`` is that of each figure, [E], and ``weights`` are (K + s I)^-1 (y - mean), [N, E].
-    """
-
-    kernel: Kernel
-    nugget: float
-    points: Matrix
-    figures: Matrix
-    mean: Point
-    weights: Matrix
-
-    @classmethod
-    def fit(cls, points: Matrix, figures: Matrix) -> "_Regression":
-        few = np.random.default_rng(0).permutation(len(points))[:_FITTED]
-        last = figures[few, -1]
-        spread = float(last.std()) or 1.0
-        lengths = np.ones(points.shape[1])
-        kernel = ConstantKernel(1.0) * Matern(lengths, (0.1, 30.0), nu=2.5) + WhiteKernel(0.05, (1e-4, 1.0))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its end: that coordinate says nothing
-            fitted = GaussianProcessRegressor(kernel, random_state=0).fit(points[few], (last - last.mean()) / spread)
-        smooth, noise = fitted.kernel_.k1, fitted.kernel_.k2
-        return cls(smooth, noise.noise_level, points, figures, *_solved(smooth, noise.noise_level, points, figures))
-
-    def without(self, held_out: NDArray[np.bool_]) -> "_Regression":
-        points, figures = self.points[~held_out], self.figures[~held_out]
-        mean, weights = _solved(self.kernel, self.nugget, points, figures)
-        return replace(self, points=points, figures=figures, mean=mean, weights=weights)
-
-    def predict(self, points: Matrix) -> Matrix:
-        return np.asarray(self.mean + self.kernel(points, self.points) @ self.weights)
-
-
-def _solved(kernel: Kernel, nugget: float, points: Matrix, figures: Matrix) -> tuple[Point, Matrix]:
-    mean = figures.mean(0)
-    return mean, np.linalg.solve(kernel(points) + nugget * np.eye(len(points)), figures - mean)
 
 
 def _root_mean_square(errors: Matrix) -> float:

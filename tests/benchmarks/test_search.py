@@ -13,7 +13,7 @@ import typer
 
 from benchmarks.search import compare, pbt, record, two_objectives
 from benchmarks.search.rows import add_row, read_rows
-from benchmarks.search.table import read_table
+from benchmarks.search.trees import Trees
 from iafsweep.rehearsal.curves import Curve
 from iafsweep.rehearsal.surrogate import Surrogate
 from iafsweep.rehearsal.sweep import RehearsedSweep
@@ -107,8 +107,8 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     names = ("random, none", compare.DEFAULT, *compare.PEERS)
 
     def run(seeds, part="1/1"):
-        compare.run("mnist", tmp_path, seeds, 16.0, part, ";".join(names), tmp_path / "tables", quick=True)
-        return (tmp_path / "compare-mnist.jsonl").read_text()
+        compare.run("mnist", tmp_path, seeds, 16.0, part, "process", ";".join(names), tmp_path / "tables", quick=True)
+        return (tmp_path / "compare-mnist-process.jsonl").read_text()
 
     run(1, "2/2")
     text = run(2)
@@ -126,17 +126,23 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
 
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
-    assert (tmp_path / "docs" / "figures" / "search-mnist-16.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "docs" / "figures" / "search-mnist-process-16.png").read_bytes().startswith(b"\x89PNG")
     shown = dict(re.findall(r"^\| ([^|]+) \| 2 \| ([\d.]+) \|", page, re.M))
     assert shown.keys() == trials.keys()
     others = dict(re.findall(r"^\| ([^|]+) \| (\d+) \| [^|]+ \| [^|]+ \|$", page, re.M))
     assert others == dict.fromkeys((compare.BASELINE, *compare.PEERS), "16")
 
-    compare.run("mnist", tmp_path, 2, 32.0, "1/1", compare.BASELINE, tmp_path / "tables", quick=True)
+    compare.run("mnist", tmp_path, 2, 32.0, "1/1", "process", compare.BASELINE, tmp_path / "tables", quick=True)
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
     assert f"| {compare.BASELINE} | 32 | " in page
     assert page.count("### For the cost of") == 1
+
+    compare.run("mnist", tmp_path, 1, 8.0, "1/1", "trees", compare.DEFAULT, tmp_path / "tables", quick=True)
+    compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
+    page = (tmp_path / "docs" / "search.md").read_text()
+    assert re.findall("^## .*told by (.*)$", page, re.M) == ["a Gaussian process", "randomised trees"]
+    assert (tmp_path / "docs" / "figures" / "search-mnist-trees-8.png").exists()
     assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
 
 
@@ -155,12 +161,11 @@ def test_fronts_are_searched_once_and_shown(tmp_path, monkeypatch):
             assert list(paces) == sorted(paces)
             assert all(nats > 100 for nats in bounds)
 
-    table = read_table("mnist", tmp_path / "tables", quick=True)
-    page = "\n".join(two_objectives.two_objectives_section(tmp_path, "mnist", table))
+    page = "\n".join(two_objectives.two_objectives_section(tmp_path, "mnist", tmp_path / "tables", quick=True))
     shown = dict(re.findall(r"^\| (\w+) \| 1 \| .* \| (\d+)% \([^|]*\) \| [\d.]+ \|$", page, re.M))
     assert list(shown) == [row["sampler"] for row in rows]
     assert all(0 < int(share) <= 100 for share in shown.values())
-    assert not list(two_objectives.two_objectives_section(tmp_path, "fashion", table))
+    assert not list(two_objectives.two_objectives_section(tmp_path, "fashion"))
 
 
 def test_a_front_is_of_those_whom_nobody_beats_in_both():
@@ -198,6 +203,19 @@ def test_a_row_that_was_cut_off_is_left_out_with_what_stands_behind_it(tmp_path)
     add_row(rows, {"seed": 3})
     add_row(rows, {"seed": 4})
     assert list(read_rows(rows)) == [{"seed": 1}, {"seed": 4}]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_trees_tell_what_they_were_told_and_nothing_of_what_is_held_out(count):
+    generator = np.random.default_rng(0)
+    points = generator.uniform(0, 1, (200, 3))
+    figures = np.stack([points[:, 0] * (1 + place) for place in range(count)], axis=1)
+    trees = Trees.fit(points, figures)
+    assert trees.predict(points) == pytest.approx(figures)
+    others = generator.uniform(0.1, 0.9, (100, 3))
+    assert trees.predict(others)[:, -1] == pytest.approx(others[:, 0] * count, abs=0.15 * count)
+    high = points[:, 0] > 0.5
+    assert trees.without(high).predict(points[high]).max() <= 0.5 * count
 
 
 def test_every_search_is_one_there_is():
