@@ -325,7 +325,7 @@ def test_a_sweep_that_a_budget_stopped_goes_on(cli, training, folder, budget):
     assert "The sweep is stopped: the " in said.out
     while len(ended(folder)) < 4:
         before = len(ended(folder))
-        said = cli.paste(said.out)
+        said = cli.paste(said.out, which=-1)  # before it stands how to know which is the best
         assert len(ended(folder)) > before
     assert "to go on" not in cli.sweep("status", folder.path).out
 
@@ -437,7 +437,8 @@ def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
 
     found, page = commands()
     left = {"Go on with the sweep", "Measure hais_gap"}
-    assert set(found) == {"Make this report again", *left}
+    again = "Know which trial is the best: train the first again with other seeds"
+    assert set(found) == {"Make this report again", again, *left}
     assert page["folder"] == "one"
     assert str(tmp_path) not in json.dumps(page)
     assert cli.paste(page["train_again"].replace("TRIAL", "t0001")).code == 0
@@ -445,6 +446,8 @@ def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
     for title in sorted(left):
         cli.paste(found[title])
     assert not left & set(commands()[0])
+    cli.paste(found[again])
+    assert again not in commands()[0]
     RunFolder(here.trial("t0002")).evaluation.unlink()
     found, page = commands()
     assert "Not scored of the best: t0002; rerun does it." in page["standing"]["text"]
