@@ -1,9 +1,9 @@
 """Which search finds what for which cost? `python -m benchmarks.search.compare run mnist CACHE`, then `... page CACHE`.
 
 `run` rehearses every sampler with every scheduler, and the peers, over the curves of tables/SPACE.jsonl, each for the
-cost of so many whole trainings and with so many seeds, and appends a row a sweep to CACHE/compare-SPACE.jsonl; a second
-call makes what is not there, two processes share the work with `--part 1/2` and `--part 2/2`. `page` writes
-docs/search.md and its figures from what is there.
+cost of so many whole trainings and with so many seeds, and appends a row a sweep to a file of CACHE for each space and
+surrogate; a second call makes what is not there, two processes share the work with `--part 1/2` and `--part 2/2`.
+`page` writes docs/search.md and its figures from what is there.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="A miniature of the space.")] = False,
 ) -> None:
     """Rehearse what is not there yet."""
+    if surrogate not in SURROGATES:
+        raise typer.BadParameter(f"no surrogate is called {surrogate!r}; known: {', '.join(SURROGATES)}")
     torch.set_num_threads(1)
     (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick, SURROGATES[surrogate][1])
     rows = _rows(cache, space, surrogate)
@@ -195,8 +197,9 @@ def _section(name: str, surrogate: str, table: Table, rows: Sequence[dict[str, A
         yield f"![Regret against cost](figures/{figure})\n"
         yield from _table(results, budget)
     longest = _longest(rows, best)
-    if DEFAULT in longest:
-        yield from _against([longest[name] for name in (BASELINE, *PEERS) if name in longest], *longest[DEFAULT])
+    others = [longest[other] for other in (BASELINE, *PEERS) if other in longest]
+    if DEFAULT in longest and others:
+        yield from _against(others, *longest[DEFAULT])
 
 
 def _table(results: Sequence[Result], budget: float) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import typer
 
 from benchmarks.search.record import TABLES, curve_of, the_space
 from iafsweep.rehearsal.curves import Curve
@@ -38,7 +39,11 @@ class Table(NamedTuple):
 
 def read_table(name: str, tables: Path = TABLES, quick: bool = False, regress: Regress = GaussianProcess.fit) -> Table:
     """Return a recorded space."""
-    head, *rows = map(json.loads, (tables / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
+    path = tables / f"{name}.jsonl"
+    if not path.exists():
+        kept = ", ".join(sorted(each.stem for each in tables.glob("*.jsonl"))) or "none"
+        raise typer.BadParameter(f"{tables} has no table {path.name!r}; there are: {kept}")
+    head, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     curves = [curve_of(row) for row in rows]
     space = the_space(name, quick)
     return Table(space, Surrogate(space, curves, regress), head, curves)

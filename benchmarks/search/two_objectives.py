@@ -92,9 +92,10 @@ def two_objectives_section(cache: Path, name: str, tables: Path = TABLES, quick:
     )
     found = [point for row in rows for points in row["fronts"].values() for point in points]
     most = dominated_area([*_attainable(table), *map(tuple, found)], corner)
-    yield "### Two objectives: bound and seconds of an epoch\n"
+    yield f"## {table.space.title}, two objectives: bound and seconds of an epoch\n"
     yield (
-        f'Sweeps of {AFTER[-1]} trials with `objective = "bound_and_time"`, trained to their ends. Of the front that a '
+        f"`python -m benchmarks.search.two_objectives {name}`, over the Gaussian process: sweeps of {AFTER[-1]} trials "
+        'with `objective = "bound_and_time"`, trained to their ends. Of the front that a '
         "search would show (chosen by one seed, its bounds averaged over seeds) the area is counted that it dominates, "
         "in nats times the logarithm of seconds, below the median of what was recorded in both; 100% is that of all "
         "configurations drawn or found. Medians, 10 to 90%.\n"

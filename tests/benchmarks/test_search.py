@@ -218,6 +218,16 @@ def test_trees_tell_what_they_were_told_and_nothing_of_what_is_held_out(count):
     assert trees.without(high).predict(points[high]).max() <= 0.5 * count
 
 
+def test_a_surrogate_or_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(typer.BadParameter, match="no surrogate is called 'forest'; known: process, trees"):
+        compare.run("mnist", tmp_path, surrogate="forest")
+    with pytest.raises(typer.BadParameter, match=r"has no table 'cifar.jsonl'; there are: fashion, mnist"):
+        two_objectives.main("cifar", tmp_path)
+    with pytest.raises(typer.BadParameter, match="there are: none"):
+        compare.run("mnist", tmp_path, tables=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_search_is_one_there_is():
     space = record.the_space("mnist", quick=True)
     assert record.the_space("fashion", quick=True).size is None
