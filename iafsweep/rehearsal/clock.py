@@ -4,7 +4,7 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -145,9 +145,17 @@ def rehearse(
 
 def drive(sweep: Driven, train: Train, workers: int, faults: Faults, limit: float = math.inf) -> Rehearsal:
     """Do as :func:`rehearse` with anything that says which trials to train and when to stop them."""
+    return next(drive_in_stages(sweep, train, workers, faults, [limit]))
+
+
+def drive_in_stages(
+    sweep: Driven, train: Train, workers: int, faults: Faults, limits: Iterable[float]
+) -> Iterator[Rehearsal]:
+    """Yield what one sweep comes to for each of rising limits, as :func:`drive` would with each alone."""
     clock = _Clock(sweep, train, faults, workers)
-    clock.run(limit)
-    return Rehearsal(sweep.state, tuple(clock.completed), clock.now, clock.spent, clock.epochs)
+    for limit in limits:
+        clock.run(limit)
+        yield Rehearsal(sweep.state, tuple(clock.completed), clock.now, clock.spent, clock.epochs)
 
 
 @dataclass
@@ -169,11 +177,12 @@ class _Clock:
         """Let time pass until nobody trains, or all together have trained so long."""
         self._fill()
         while self._waiting:
-            moment, _, running, reached = heapq.heappop(self._waiting)
+            moment, _, running, reached = self._waiting[0]
             left = limit - self.spent
             if self._busy * (moment - self.now) > left:
                 self.now, self.spent = self.now + left / self._busy, limit
                 return
+            heapq.heappop(self._waiting)
             self.spent += self._busy * (moment - self.now)
             self.now = moment
             if reached < 0:

@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from iafsweep.rehearsal.clock import ATTEMPTS, Faults, rehearse
+from iafsweep.rehearsal.clock import ATTEMPTS, Faults, drive_in_stages, rehearse
+from iafsweep.rehearsal.sweep import RehearsedSweep
 from iafsweep.sweep.storage.events import Finished, Proposed, Rung
 from tests.rehearsal.recorded import EPOCHS, bound, curve, searched
 
@@ -39,6 +40,21 @@ def test_a_rehearsal_is_a_function_of_the_seed(sampler):
     space, faults = searched(sampler=sampler, scheduler="asha", grace_epochs=3, seed=4), Faults(20.0, 0.1, 0.2)
     assert told(rehearse(space, trained, 3, faults)) == told(rehearse(space, trained, 3, faults))
     assert told(rehearse(space, trained, 3, faults)) != told(rehearse(space, trained, 3))
+
+
+@pytest.mark.parametrize("scheduler", ["none", "asha_promotion"])
+def test_stages_of_one_sweep_are_what_each_would_be_alone(scheduler):
+    space, limits = (
+        searched(sampler="tpe", scheduler=scheduler, grace_epochs=3, trials=14),
+        (60.0, 61.0, 200.0, math.inf),
+    )
+    stages = list(drive_in_stages(RehearsedSweep(space), trained, 3, Faults(20.0, 0.1, 0.2), limits))
+    for limit, stage in zip(limits, stages, strict=True):
+        alone = rehearse(space, trained, 3, Faults(20.0, 0.1, 0.2), limit=limit)
+        assert told(stage) == told(alone)
+        assert (stage.epochs, len(stage.completed)) == (alone.epochs, len(alone.completed))
+        assert (stage.spent, stage.seconds) == pytest.approx((alone.spent, alone.seconds))
+    assert len({len(told(stage)) for stage in stages}) > 2
 
 
 @pytest.mark.parametrize("cut", [1, 7, 16, 29])
