@@ -29,7 +29,7 @@ from benchmarks.search.trees import Trees
 from benchmarks.search.two_objectives import two_objectives_section
 from iafsweep.atomic import replacing, write_text
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS, SweepConfig
-from iafsweep.rehearsal.clock import Driven, Faults, drive
+from iafsweep.rehearsal.clock import Driven, Faults, drive_in_stages
 from iafsweep.rehearsal.comparison import Search, Step, trace_of
 from iafsweep.rehearsal.regression import GaussianProcess, Regress
 from iafsweep.rehearsal.sweep import RehearsedSweep
@@ -67,7 +67,7 @@ def run(
     space: Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")],
     cache: Cache,
     seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 30,
-    budget: Annotated[float, typer.Option(min=1, help="Cost of each, in whole trainings.")] = 64.0,
+    budgets: Annotated[str, typer.Option(help="Costs of each, in whole trainings, rising, with commas.")] = "64",
     part: Annotated[str, typer.Option(help="Every N-th sweep from the K-th on, as K/N.")] = "1/1",
     surrogate: Annotated[str, typer.Option(help=f"One of {', '.join(SURROGATES)}.")] = "process",
     only: Annotated[str, typer.Option(help="These searches, with semicolons; empty: all.")] = "",
@@ -79,18 +79,24 @@ def run(
         raise typer.BadParameter(f"no surrogate is called {surrogate!r}; known: {', '.join(SURROGATES)}")
     torch.set_num_threads(1)
     (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick, SURROGATES[surrogate][1])
-    rows = _rows(cache, space, surrogate)
+    rows, costs = _rows(cache, space, surrogate), sorted(map(float, budgets.split(",")))
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
     for name, seed in wanted[first - 1 :: parts]:
-        if (name, seed, budget) in _known(rows):
-            continue
-        sweep = _search(name, _seeded(table.space, name, seed))
-        found = drive(sweep, table.training, WORKERS, Faults(), budget * table.whole_training)
-        trace = [[step.spent / table.whole_training, step.bound] for step in trace_of(found, table.surrogate)]
-        row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": len(found.state.trials)}
-        add_row(rows, row | {"epochs": found.epochs})
-        typer.echo(f"{name} {seed}: {trace[-1][1] if trace else math.inf:.2f} nats, {row['trials']} trials")
+        known = _known(rows)
+        missing = [budget for budget in costs if (name, seed, budget) not in known]
+        sweep, limits = (
+            _search(name, _seeded(table.space, name, seed)),
+            [each * table.whole_training for each in missing],
+        )
+        stages = drive_in_stages(sweep, table.training, WORKERS, Faults(), limits)
+        for budget, found in zip(missing, stages, strict=True):
+            trace = [[step.spent / table.whole_training, step.bound] for step in trace_of(found, table.surrogate)]
+            row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": len(found.state.trials)}
+            add_row(rows, row | {"epochs": found.epochs})
+            typer.echo(
+                f"{name} {seed}, {budget:g}: {trace[-1][1] if trace else math.inf:.2f} nats, {row['trials']} trials"
+            )
 
 
 def _seeded(space: SearchSpace, name: str, seed: int) -> SearchSpace:
@@ -166,7 +172,9 @@ stops is the real one, what a configuration comes to is told by a surrogate of t
 is *measured* is the table of trainings; every figure of a search below is *simulated* over it, and is worth no more
 than the surrogate's error, which stands beside it. Peers are used as their documentation shows: Optuna's default
 sampler with a pruner at its defaults, Ray's `OptunaSearch` with its `ASHAScheduler` at its defaults but for `max_t`,
-called in the order of Ray's controller without its runtime.
+called in the order of Ray's controller without its runtime. The sampler `auto` is `gp` for a hundred trials and `tpe`
+from then on. `gp` is a Gaussian process, as the surrogate is, and might be flattered by it: trees, which are of another
+kind, tell the trainings of one space a second time.
 
 Costs are in whole trainings of that space (all epochs of an average configuration). Regret: the bound, averaged over
 training seeds, of the trial that the search would choose (the completed one with the lowest bound of its one seed),
@@ -189,8 +197,10 @@ def _section(name: str, surrogate: str, table: Table, rows: Sequence[dict[str, A
         f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
         f"is: {best:.2f} nats; the lowest that was trained: {table.surrogate.lowest_recorded:.2f}.\n"
     )
-    for budget in sorted({row["budget"] for row in rows if row["search"] == DEFAULT}):
+    for budget in sorted({row["budget"] for row in rows}):
         results = _results([row for row in rows if row["budget"] == budget], best)
+        if len(results) == 1:
+            continue  # nothing beside it
         figure = f"search-{name}-{surrogate}-{budget:g}.png"
         _plot(results, budget, to / "figures" / figure, error.noise)
         yield f"### For the cost of {budget:g} whole trainings\n"

@@ -28,7 +28,7 @@ from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 
 POPULATION = "random, pbt"
-SEARCHES = {POPULATION: 1, "random, none": 1, "tpe, asha": 5}
+SEARCHES = {POPULATION: 1, "random, none": 1, "auto, asha": 5}
 """Sampler and scheduler, and how many times as many trials as the population has members."""
 EXTENT = Extent(12, 8000, 2000)
 QUICK = Extent(4, 400, 100)

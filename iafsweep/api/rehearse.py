@@ -21,7 +21,7 @@ from iafsweep.search_space.space import SearchSpace as CheckedSpace
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import read_sweep
 
-DEFAULT_SAMPLERS = ("random", "tpe")
+DEFAULT_SAMPLERS = ("random", "auto")
 DEFAULT_SCHEDULERS = ("none", "asha")
 
 

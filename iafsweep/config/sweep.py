@@ -37,6 +37,7 @@ class SamplerMember(Member):
 SAMPLERS = Family(
     "sweep.sampler",
     {
+        "auto": SamplerMember("iafsweep.sweep.samplers.auto:auto_proposer", learns=True),
         "tpe": SamplerMember("iafsweep.sweep.samplers.tpe:tpe_proposer", learns=True),
         "gp": SamplerMember("iafsweep.sweep.samplers.gp:gp_proposer", learns=True),
         "cmaes": SamplerMember("iafsweep.sweep.samplers.cmaes:cmaes_proposer", learns=True, objectives=("bound",)),
@@ -71,10 +72,11 @@ class SweepConfig(Section):
     trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier when it is used up.")
     seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
     sampler: Annotated[str, SAMPLERS] = Field(
-        "tpe",
-        description="Who proposes: `tpe`, `gp` (Gaussian process), `cmaes` (numbers without a condition; the rest as "
-        "`tpe`), `nsga2` (two objectives), all four by what trials came to; `random`, `grid` (finite spaces), "
-        "`quasi_random` (Sobol), or `listed`: the points of [[sweep.try]] and no others.",
+        "auto",
+        description="Who proposes: `auto` (`gp` the first hundred trials, then `tpe`), `tpe`, `gp` (Gaussian "
+        "process), `cmaes` (numbers without a condition; the rest as `tpe`), `nsga2` (two objectives), all five by "
+        "what trials came to; `random`, `grid` (finite spaces), `quasi_random` (Sobol), or `listed`: the points of "
+        "[[sweep.try]] and no others.",
     )
     repeats: int = Field(
         1, ge=1, description="Seeds that each configuration is trained with; above 1 for `listed` only."
@@ -182,6 +184,7 @@ class Procedure(Section):
         "are of the other samplers that learn.",
     )
     duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
+    gp_trials: int = Field(100, ge=0, description="`auto`: so many trials are proposed by `gp`, later ones by `tpe`.")
     tpe_duplicates: int = Field(
         25, ge=1, description="After so many of them of a sampler that learns the rest are drawn at random."
     )

@@ -38,11 +38,11 @@ def test_a_table_says_what_each_would_have_found_for_what(run_sweep, earlier):
     code, out, err = run_sweep("rehearse", earlier.space, *words)
     assert (code, err) == (0, "")
     assert max(len(line) for line in out.splitlines() if not line.startswith(("Bound", "To 1.0", "From"))) <= 80
-    rows = [line.split() for line in out.splitlines() if line.split()[:1] in (["random"], ["tpe"])]
-    assert sorted(row[:2] for row in rows) == [[a, b] for a in ("random", "tpe") for b in ("asha", "none")]
+    rows = [line.split() for line in out.splitlines() if line.split()[:1] in (["random"], ["auto"])]
+    assert sorted(row[:2] for row in rows) == [[a, b] for a in ("auto", "random") for b in ("asha", "none")]
     assert [float(row[2]) for row in rows] == sorted(float(row[2]) for row in rows)
     epochs = {tuple(row[:2]): int(row[7].replace(",", "")) for row in rows}
-    assert epochs["random", "none"] == epochs["tpe", "none"] == 12 * EPOCHS > 2 * epochs["random", "asha"]
+    assert epochs["random", "none"] == epochs["auto", "none"] == 12 * EPOCHS > 2 * epochs["random", "asha"]
     assert "From the curves of 40 trials." in out
     assert "assumed, since no configuration was trained twice" in " ".join(out.split())
     assert files(earlier) == before

@@ -8,6 +8,7 @@ from iafsweep.sweep.samplers.base import Proposer
 from iafsweep.sweep.samplers.estimates import estimated_ends
 from iafsweep.sweep.samplers.learning import LearningProposer, ended, startup_trials
 from iafsweep.sweep.samplers.optuna_study import StudyTrials, ask
+from iafsweep.sweep.samplers.tpe import TpeLearner
 from iafsweep.sweep.storage.state import LedgerState
 
 
@@ -34,5 +35,5 @@ class GpLearner:
 
 
 def gp_proposer(space: SearchSpace) -> Proposer:
-    """Return `gp`."""
-    return LearningProposer(space, "gp", GpLearner(space))
+    """Return `gp`; where what it proposes was tried before, as in finite spaces it often was, `tpe` proposes."""
+    return LearningProposer(space, "gp", GpLearner(space), otherwise=TpeLearner(space))

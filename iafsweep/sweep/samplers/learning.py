@@ -31,12 +31,14 @@ class LearningProposer:
 
     Proposal ``number`` is a function of the seed, ``number`` and the rows before it: the learner has no memory but
     those. As long as too little is known, it is the next point of a scrambled Sobol sequence, so that the first trials
-    spread over the space. After 25 duplicates in a row, the rest of 100 are drawn at random; then comes what is left of
-    a finite space. ``name`` is the sampler's, for its seeds.
+    spread over the space. Where the learner's first proposal was tried before, ``otherwise`` proposes, which is for
+    learners that would repeat themselves with any seed. After 25 duplicates in a row, the rest of 100 are drawn at
+    random; then comes what is left of a finite space. ``name`` is the sampler's, for its seeds.
     """
 
-    def __init__(self, space: SearchSpace, name: str, learner: Learner) -> None:
-        self._space, self._name, self._learner = space, name, learner
+    def __init__(self, space: SearchSpace, name: str, learner: Learner, otherwise: Learner | None = None) -> None:
+        self._space, self._name = space, name
+        self._learner, self._otherwise = learner, otherwise or learner
         seed, duplicates = short_seed("startup", space.sweep.seed), space.procedure.duplicates
         self._startup = SequenceProposer(distinct(space, quasi_random_values(space, seed), duplicates))
         self._left = SequenceProposer(left(space))
@@ -51,7 +53,7 @@ class LearningProposer:
         for attempt in range(self._space.procedure.duplicates):
             seed, suggest = short_seed(self._name, self._space.sweep.seed, state.last_number + 1, attempt), None
             if attempt < self._space.procedure.tpe_duplicates:
-                suggest = self._learner(state, seed)
+                suggest = (self._otherwise if attempt else self._learner)(state, seed)
                 if suggest is None and (first := self._startup.propose(state)) is not None:
                     return first
             found = candidate(self._space, self._space.suggest(suggest or RandomSuggest(random.Random(seed))))

@@ -12,16 +12,19 @@ from scipy.stats import qmc
 
 from iafsweep.config.sweep import SAMPLERS, Procedure, SamplerMember, SweepConfig
 from iafsweep.errors import ConfigError
+from iafsweep.search_space.candidate import candidate
 from iafsweep.search_space.conditions import parse_condition
 from iafsweep.search_space.distributions import Choice, FloatRange, IntRange
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import Parameter
 from iafsweep.search_space.validation import check_space
+from iafsweep.sweep.samplers.auto import AutoLearner
 from iafsweep.sweep.samplers.build import make_proposer
 from iafsweep.sweep.samplers.estimates import estimated_ends
 from iafsweep.sweep.samplers.generations import Generations
 from iafsweep.sweep.samplers.gp import GpLearner
+from iafsweep.sweep.samplers.learning import LearningProposer
 from iafsweep.sweep.samplers.optuna_study import StudyTrials
 from iafsweep.sweep.samplers.sequences import PointSuggest, place
 from iafsweep.sweep.samplers.tpe import TpeLearner
@@ -111,7 +114,63 @@ def test_resumed_proposals_equal_uninterrupted_ones(sampler):
         assert row_of(make_proposer(space).propose(replay(HEADER, before)), number) == proposed[number]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
+def test_auto_is_gp_for_the_first_hundred_trials_and_tpe_from_then_on():
+    space, ends = space_of("auto", 200), [("completed", 90.0 + number % 7, {}) for number in range(100)]
+    for count, objective, learner in (
+        (99, "bound", GpLearner),
+        (100, "bound", TpeLearner),
+        (30, "bound_and_time", TpeLearner),
+    ):
+        searched = replace(space, sweep=space.sweep.model_copy(update={"objective": objective}))
+        state = replay(HEADER, ledger(some(count), ends[:count]))
+        proposed, expected = (searched.suggest(each(searched)(state, 5)) for each in (AutoLearner, learner))
+        assert proposed == expected
+        other = {GpLearner: TpeLearner, TpeLearner: GpLearner}[learner]
+        assert proposed != searched.suggest(other(searched)(state, 5))
+
+
+def test_trials_of_an_earlier_sweep_count_as_the_first_of_auto():
+    space = space_of("auto", 200)
+    known = [
+        Known(
+            source=f"a/{number}",
+            parameters=values,
+            status="completed",
+            epochs=9,
+            value=95.0,
+            best_value=95.0,
+            seconds=9.0,
+        )
+        for number, values in enumerate(some(99))
+    ]
+    first = Proposed(trial="t0001", number=1, parameters=some(1)[0], seed=0, key="t0001", time="t")
+    for rows, learner in ((known, GpLearner), ([*known, first], TpeLearner)):
+        state = replay(HEADER, rows)
+        assert space.suggest(AutoLearner(space)(state, 5)) == space.suggest(learner(space)(state, 5))
+
+
+def test_where_a_learner_repeats_itself_another_proposes():
+    space, asked = space_of("gp", 20), []
+    tried, new = {DEPTH: 0.0, RATE: 0.3}, {DEPTH: 0.0, RATE: 0.6}
+
+    def proposing(name, point):
+        def propose(state, seed):
+            asked.append(name)
+            return PointSuggest(point)
+
+        return propose
+
+    proposer = LearningProposer(space, "gp", proposing("first", tried), otherwise=proposing("second", new))
+    rows = [row_of(candidate(space, space.suggest(PointSuggest(tried))), 1)]
+    rows.append(row_of(proposer.propose(replay(HEADER, rows)), 2))
+    assert rows[1].parameters == space.suggest(PointSuggest(new))
+    assert asked == ["first", "second"]
+    rows.append(row_of(proposer.propose(replay(HEADER, rows)), 3))  # both repeat themselves: drawn at random
+    assert rows[2].parameters not in (rows[0].parameters, rows[1].parameters)
+    assert asked[2:] == ["first", *["second"] * 24]
+
+
+@pytest.mark.parametrize("sampler", ["auto", "gp", "tpe", "cmaes", "nsga2"])
 def test_inactive_parameters_are_not_proposed_and_a_finite_space_is_tried_whole(sampler):
     space = replace(finite_space(trials=7), sweep=space_of(sampler, 7).sweep)
     events, count = run(space, 9)
@@ -346,9 +405,12 @@ def test_gp_weighs_two_objectives_too():
     [
         (
             {"sampler": "cmaes", "objective": "bound_and_time"},
-            "'cmaes' is for objective = 'bound'.*'tpe', 'gp', 'nsga2'",
+            "'cmaes' is for objective = 'bound'.*'auto', 'tpe', 'gp', 'nsga2'",
         ),
-        ({"sampler": "nsga2"}, "'nsga2' is for objective = 'bound_and_time', got 'bound'.*'tpe', 'gp', 'cmaes'"),
+        (
+            {"sampler": "nsga2"},
+            "'nsga2' is for objective = 'bound_and_time', got 'bound'.*'auto', 'tpe', 'gp', 'cmaes'",
+        ),
     ],
 )
 def test_what_a_sampler_cannot_make_small_is_refused(settings, message):

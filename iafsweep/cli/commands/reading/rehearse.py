@@ -22,7 +22,7 @@ def rehearse(
     space: Space,
     curves: Annotated[Path, typer.Option(help="An earlier sweep's folder: its trials' curves tell those of others.")],
     workers: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
-    samplers: Annotated[str, typer.Option(help="With commas, as `sweep.sampler` takes them.")] = "random,tpe",
+    samplers: Annotated[str, typer.Option(help="With commas, as `sweep.sampler` takes them.")] = "random,auto",
     schedulers: Annotated[str, typer.Option(help="With commas, as `sweep.scheduler` takes them.")] = "none,asha",
     seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each sampler with each scheduler.")] = 5,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials of each sweep; default: the space's.")] = None,

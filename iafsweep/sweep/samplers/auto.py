@@ -1,0 +1,31 @@
+"""A Gaussian process while trials are few, the tree-structured Parzen estimator from then on."""
+
+from iafsweep.search_space.sampling import Suggest
+from iafsweep.search_space.space import SearchSpace
+from iafsweep.sweep.samplers.base import Proposer
+from iafsweep.sweep.samplers.gp import GpLearner
+from iafsweep.sweep.samplers.learning import LearningProposer
+from iafsweep.sweep.samplers.tpe import TpeLearner
+from iafsweep.sweep.storage.state import LedgerState
+
+
+class AutoLearner:
+    """Proposes as `gp` until ``procedure.gp_trials`` have been proposed or were known, then as `tpe`.
+
+    The process finds what is good after fewer trials, but its time grows with the cube of their number. With two
+    objectives it is `tpe` from the beginning. docs/search.md has what all three find.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._gp, self._tpe = GpLearner(space), TpeLearner(space)
+        self._first = space.procedure.gp_trials if space.sweep.objective == "bound" else 0
+
+    def __call__(self, state: LedgerState, seed: int) -> Suggest | None:
+        """Return what the one or the other proposes; None while too few trials have ended."""
+        are_few = len(state.trials) + len(state.known) < self._first
+        return (self._gp if are_few else self._tpe)(state, seed)
+
+
+def auto_proposer(space: SearchSpace) -> Proposer:
+    """Return `auto`."""
+    return LearningProposer(space, "auto", AutoLearner(space), otherwise=TpeLearner(space))
