@@ -138,8 +138,8 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     assert f"| {compare.BASELINE} | 32 | " in page
     assert page.count("### For the cost of") == 1
 
-    two = f"{compare.BASELINE}; {compare.DEFAULT}"
-    compare.run("mnist", tmp_path, 1, "8,12", "1/1", "trees", two, tmp_path / "tables", quick=True)
+    three = f"{compare.BASELINE}; {compare.DEFAULT}; tpe, none"
+    compare.run("mnist", tmp_path, 1, "8,12", "1/1", "trees", three, tmp_path / "tables", quick=True)
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
     assert re.findall("^## .*told by (.*)$", page, re.M) == ["a Gaussian process", "randomised trees"]
