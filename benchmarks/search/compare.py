@@ -85,18 +85,15 @@ def run(
     for name, seed in wanted[first - 1 :: parts]:
         known = _known(rows)
         missing = [budget for budget in costs if (name, seed, budget) not in known]
-        sweep, limits = (
-            _search(name, _seeded(table.space, name, seed)),
-            [each * table.whole_training for each in missing],
-        )
+        sweep = _search(name, _seeded(table.space, name, seed))
+        limits = [budget * table.whole_training for budget in missing]
         stages = drive_in_stages(sweep, table.training, WORKERS, Faults(), limits)
         for budget, found in zip(missing, stages, strict=True):
             trace = [[step.spent / table.whole_training, step.bound] for step in trace_of(found, table.surrogate)]
-            row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": len(found.state.trials)}
+            trials, best = len(found.state.trials), trace[-1][1] if trace else math.inf
+            row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": trials}
             add_row(rows, row | {"epochs": found.epochs})
-            typer.echo(
-                f"{name} {seed}, {budget:g}: {trace[-1][1] if trace else math.inf:.2f} nats, {row['trials']} trials"
-            )
+            typer.echo(f"{name} {seed}, {budget:g}: {best:.2f} nats, {trials} trials")
 
 
 def _seeded(space: SearchSpace, name: str, seed: int) -> SearchSpace:
