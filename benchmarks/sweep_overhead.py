@@ -56,7 +56,7 @@ def space_of(trials: int) -> SearchSpace:
             Parameter("training.learning_rate", FloatRange(1e-4, 1e-2, None, True)),
             Parameter("training.learning_rate_decay", FloatRange(0.1, 1.0)),
         ),
-        sweep=SweepConfig(trials=trials, scheduler="none", max_concurrent=1, free_disk=0.1),
+        sweep=SweepConfig(trials=trials, sampler="tpe", scheduler="none", max_concurrent=1, free_disk=0.1),
     )
 
 
