@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.search.compare import BASELINE, DEFAULT
 from benchmarks.search.record import Extent, first_images, the_space
 from iafsweep.atomic import write_text
 from iafsweep.search_space.space import SearchSpace
@@ -28,7 +29,7 @@ from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 
 POPULATION = "random, pbt"
-SEARCHES = {POPULATION: 1, "random, none": 1, "auto, asha": 5}
+SEARCHES = {POPULATION: 1, BASELINE: 1, DEFAULT: 5}
 """Sampler and scheduler, and how many times as many trials as the population has members."""
 EXTENT = Extent(12, 8000, 2000)
 QUICK = Extent(4, 400, 100)

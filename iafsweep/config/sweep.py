@@ -183,8 +183,8 @@ class Procedure(Section):
         description="`tpe`: until then values are drawn at random, or are those of a scrambled Sobol sequence, as they "
         "are of the other samplers that learn.",
     )
-    duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
     gp_trials: int = Field(100, ge=0, description="`auto`: so many trials are proposed by `gp`, later ones by `tpe`.")
+    duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
     tpe_duplicates: int = Field(
         25, ge=1, description="After so many of them of a sampler that learns the rest are drawn at random."
     )

@@ -44,10 +44,8 @@ def test_a_rehearsal_is_a_function_of_the_seed(sampler):
 
 @pytest.mark.parametrize("scheduler", ["none", "asha_promotion"])
 def test_stages_of_one_sweep_are_what_each_would_be_alone(scheduler):
-    space, limits = (
-        searched(sampler="tpe", scheduler=scheduler, grace_epochs=3, trials=14),
-        (60.0, 61.0, 200.0, math.inf),
-    )
+    space = searched(sampler="tpe", scheduler=scheduler, grace_epochs=3, trials=14)
+    limits = (60.0, 61.0, 200.0, math.inf)
     stages = list(drive_in_stages(RehearsedSweep(space), trained, 3, Faults(20.0, 0.1, 0.2), limits))
     for limit, stage in zip(limits, stages, strict=True):
         alone = rehearse(space, trained, 3, Faults(20.0, 0.1, 0.2), limit=limit)

@@ -17,15 +17,16 @@ class AutoLearner:
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        self._gp, self._tpe = GpLearner(space), TpeLearner(space)
+        self._gp, self.tpe = GpLearner(space), TpeLearner(space)
         self._first = space.procedure.gp_trials if space.sweep.objective == "bound" else 0
 
     def __call__(self, state: LedgerState, seed: int) -> Suggest | None:
         """Return what the one or the other proposes; None while too few trials have ended."""
         are_few = len(state.trials) + len(state.known) < self._first
-        return (self._gp if are_few else self._tpe)(state, seed)
+        return (self._gp if are_few else self.tpe)(state, seed)
 
 
 def auto_proposer(space: SearchSpace) -> Proposer:
     """Return `auto`."""
-    return LearningProposer(space, "auto", AutoLearner(space), otherwise=TpeLearner(space))
+    learner = AutoLearner(space)
+    return LearningProposer(space, "auto", learner, otherwise=learner.tpe)
