@@ -1,9 +1,10 @@
 """What does an autoregressive head bring in the same CPU time? `IAFSWEEP_DATA=... python -m benchmarks.pixelcnn CACHE`.
 
-search_spaces/best_small.toml is trained with a `pixelcnn` head for the CPU time of the run without one, which
-`python -m benchmarks.recipes hour CACHE` makes (and this does where it is missing): epochs timed in turns tell how many
-fit. Then it is scored by importance sampling and HAIS on the first of the test images on which that one was. The page
-in the cache has a row for each and the paired differences. A second call goes on where the first was stopped.
+search_spaces/best_small.toml is trained with a `pixelcnn` head for the CPU time of the run without one, which is that
+of `python -m benchmarks.recipes hour CACHE` (trained here where it is missing): epochs timed in turns tell how many
+fit. Both are scored by importance sampling and HAIS on the same test images. The page in the cache has a row for each
+and the paired differences. A second call goes on where the first was stopped; two processes share the work where each
+is told `--only` one of the models, and the page is written when both are there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from benchmarks.recipes import (
     SCORED_QUICK,
     TURNS,
     Trained,
-    hour,
     hours_folder,
     in_turns,
     known_run,
@@ -51,11 +51,14 @@ def main(
     layers: Annotated[int, typer.Option(help="Of the head.")] = 2,
     maps: Annotated[int, typer.Option(help="Of the head.")] = 16,
     kernel: Annotated[int, typer.Option(help="Of the head.")] = 5,
+    only: Annotated[str, typer.Option(help=f"One of the two alone: {PLAIN!r} or {HEAD!r}.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Train, score, write the page."""
     torch.set_num_threads(1)
-    hour(cache, quick=quick, only=BEST)
+    if only not in ("", PLAIN, HEAD):
+        raise typer.BadParameter(f"--only is {PLAIN!r} or {HEAD!r}; found {only!r}")
+    cache.mkdir(parents=True, exist_ok=True)
     plain = of_the_hour(cache, quick=quick)[BEST]
     head = plain.with_values(
         {
@@ -67,14 +70,17 @@ def main(
     )
     folders = {PLAIN: hours_folder(cache, BEST), HEAD: RunFolder(cache / f"head-{layers}x{maps}x{kernel}")}
     epochs = max(2, round(plain.training.epochs / _ratio(head, plain, folders[HEAD].path)))
-    trained = {
-        name: known_run(folder) or run_to_its_end(head.with_values({"training.epochs": epochs}), folder)
-        for name, folder in folders.items()
-    }
-    scored_once(folders[HEAD], SCORED_QUICK if quick else SCORED)
-    text = _page(folders, trained)
-    write_text(folders[HEAD].path.with_suffix(".md"), text)
-    typer.echo(text)
+    configs = {PLAIN: plain, HEAD: head.with_values({"training.epochs": epochs})}
+    for name, folder in folders.items():
+        if only in ("", name):
+            found = known_run(folder) or run_to_its_end(configs[name], folder)
+            typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
+            scored_once(folder, SCORED_QUICK if quick else SCORED)
+    trained = {name: run for name, folder in folders.items() if (run := known_run(folder)) is not None}
+    if len(trained) == len(folders) and all(folder.evaluation.exists() for folder in folders.values()):
+        text = _page(folders, trained)
+        write_text(folders[HEAD].path.with_suffix(".md"), text)
+        typer.echo(text)
 
 
 def _ratio(head: RunConfig, plain: RunConfig, place: Path) -> float:

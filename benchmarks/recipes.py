@@ -321,7 +321,8 @@ def in_turns(first: RunConfig, second: RunConfig, path: Path) -> tuple[float, fl
     seconds: tuple[list[float], list[float]] = [], []
     for config in (first, second):
         images = load_training_images(config.data, default_data_root())
-        few = TrainingImages(images.training[: len(images.training) // 10], images.validation[:500])
+        count = max(len(images.training) // 10, config.training.batch_size)
+        few = TrainingImages(images.training[:count], images.validation[:500])
         trainers.append(Trainer.start(config, few, RunFolder(path / str(len(trainers))), torch.device("cpu")))
     for _ in range(TURNS):
         for trainer, turns in zip(trainers, seconds, strict=True):
@@ -347,9 +348,13 @@ def known_run(folder: RunFolder) -> Trained | None:
 
 
 def scored_once(folder: RunFolder, settings: Sequence[str]) -> None:
-    """Score a run on test images, unless it has been scored."""
-    if not folder.evaluation.exists():
-        score_run(load_config(str(folder.config), settings), folder, default_data_root(), device="cpu", threads=1)
+    """Score a run on test images, unless it has been scored on as many."""
+    config = load_config(str(folder.config), settings)
+    if folder.evaluation.exists():
+        figure = shown_figures(folder.read_evaluation().estimates).get(("hais", "test"))
+        if figure is not None and figure.images >= config.evaluation.hais.images:
+            return
+    score_run(config, folder, default_data_root(), device="cpu", threads=1)
 
 
 def run_to_its_end(config: RunConfig, folder: RunFolder) -> Trained:
