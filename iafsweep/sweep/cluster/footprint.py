@@ -1,4 +1,4 @@
-"""How large configurations are, without building them: parameters, bytes on disk, and the room there is."""
+"""Sizes of configurations without building them: parameters and bytes on disk, compared with the free space."""
 
 import errno
 import random
@@ -19,8 +19,8 @@ from iafsweep.texts import counted
 
 _DRAWN = 16
 
-_BYTES_A_PARAMETER = 16
-"""``last.pt`` holds weights and Adam's two moments, ``best.pt`` weights: four times float32."""
+_FLOATS_PER_PARAMETER = 4
+"""``last.pt`` holds the weights and Adam's two moments, ``best.pt`` the weights that are scored."""
 
 _OTHER_BYTES = 2 * 2**20
 """Figures, TensorBoard events, metrics and log of one run."""
@@ -34,12 +34,13 @@ def parameter_count(config: RunConfig) -> int:
 
 
 def run_folder_bytes(config: RunConfig) -> int:
-    """Return about how many bytes the run folder of a configuration takes."""
-    return _BYTES_A_PARAMETER * parameter_count(config) + _OTHER_BYTES
+    """Return approximately how many bytes the run folder of a configuration takes."""
+    floats = _FLOATS_PER_PARAMETER + (config.training.weight_average > 0)  # averaged weights are in last.pt too
+    return 4 * floats * parameter_count(config) + _OTHER_BYTES
 
 
 def drawn_configurations(space: SearchSpace, count: int = _DRAWN) -> Sequence[RunConfig]:
-    """Return configurations of ``space`` to estimate sizes from, always the same ones."""
+    """Return configurations of ``space`` for estimates of size, always the same ones."""
     source = RandomSuggest(random.Random(0))
     found = (candidate(space, space.suggest(source)) for _ in range(count))
     return [each.config for each in found if each is not None] or [space.base]
@@ -48,17 +49,17 @@ def drawn_configurations(space: SearchSpace, count: int = _DRAWN) -> Sequence[Ru
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _TORCH_WRITES = ("PytorchStreamWriter", "file write failed", "unexpected pos")
-"""What ``torch.save`` says, as a RuntimeError, when a write fails; the file it wrote to is thrown away."""
+"""Messages of the RuntimeError that ``torch.save`` raises when a write fails; what it wrote is discarded."""
 
 
 def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) -> None:
-    """Refuse a sweep whose run folders cannot fit.
+    """Refuse a sweep whose run folders do not fit on the disk.
 
-    What its trials need is estimated from configurations drawn from ``space``. Each trial that writes at the same time
-    has a checkpoint of its step, and writes one beside the one it replaces.
+    The need of its trials is estimated from configurations drawn from ``space``. Each trial that runs at the same time
+    also has a mid-epoch checkpoint, and writes a new one before it replaces the old one.
 
     Raises:
-        SweepError: there is too little room; the message holds the numbers.
+        SweepError: there is too little space; the message gives the figures.
     """
     if trials == 0:
         return
@@ -74,7 +75,7 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
 
 
 def lack_of_room(space: SearchSpace, folder: Path) -> str:
-    """Return why no new trial may begin; empty if there is room."""
+    """Return why no new trial may start on this disk; empty if there is room."""
     free, floor = free_bytes(folder), floor_bytes(space)
     if free >= floor:
         return ""
@@ -82,7 +83,7 @@ def lack_of_room(space: SearchSpace, folder: Path) -> str:
 
 
 def is_out_of_room(error: BaseException) -> bool:
-    """Return whether an error, or one that led to it, says that the disk or the quota is full."""
+    """Return whether an error, or one that led to it, means that the disk or the quota is full."""
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno in _FULL:
             return True
@@ -92,12 +93,12 @@ def is_out_of_room(error: BaseException) -> bool:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how much this user may still write where ``folder`` is or will be."""
+    """Return how many bytes this user may still write where ``folder`` is or will be."""
     return shutil.disk_usage(_existing(folder)).free
 
 
 def floor_bytes(space: SearchSpace) -> int:
-    """Return how much stays free."""
+    """Return how many bytes must stay free."""
     return int(space.sweep.free_disk * 2**30)
 
 

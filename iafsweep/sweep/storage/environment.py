@@ -1,7 +1,7 @@
-"""What a sweep ran on, written down each time a driver begins: versions, cores, the program's commit.
+"""What a sweep ran on, recorded each time a driver begins: versions, cores, the program's commit.
 
-The device of each trial stands in the ledger. Nothing here tells of the machine's name, its user or its folders, so
-that it can be passed on with the results.
+The device of each trial is in the ledger. Nothing here reveals the machine's name, its user or its folders, so that it
+can be passed on with the results.
 """
 
 import os
@@ -25,8 +25,8 @@ _GIT_SECONDS = 5
 class Environment(Record):
     """What one driver ran on.
 
-    ``packages`` are those that figures depend on; ``cuda`` is what PyTorch was built for. ``commit`` is the program's,
-    None if it does not run from a repository; ``changed``: whether its files differed from that.
+    ``packages`` are those that figures depend on; ``cuda`` is the version PyTorch was built for. ``commit`` is the
+    program's, None if it does not run from a repository; ``changed`` says whether its files differed from that commit.
     """
 
     time: str
@@ -41,9 +41,9 @@ class Environment(Record):
 
 def this_environment() -> Environment:
     """Return what this process runs on."""
-    import torch  # who only reads what stands there does not wait for it
+    import torch  # imported here, so that reading the file stays fast
 
-    commit, changed = _commit(Path(__file__).parents[1])
+    commit, changed = _commit(Path(__file__).parents[2])
     return Environment(
         time=now(),
         python=platform.python_version(),
@@ -57,16 +57,17 @@ def this_environment() -> Environment:
 
 
 def record_environment(path: Path) -> None:
-    """Append this process's environment to ``path``, a JSON line; a full disk costs the line, not the sweep."""
+    """Append this process's environment to ``path``, a JSON line; a full disk loses the line, not the sweep."""
     with suppress(OSError), path.open("a+b") as file:
         file.seek(-min(file.tell(), 1), os.SEEK_END)
-        torn = file.read() not in (b"", b"\n")  # by a kill; glued to its half, this line could not be read either
+        # A kill may have cut off the last line; appended to its half, this one could not be read either.
+        torn = file.read() not in (b"", b"\n")
         line = this_environment().model_dump_json()
         file.write((f"\n{line}\n" if torn else f"{line}\n").encode())
 
 
 def read_environments(path: Path) -> tuple[Environment, ...]:
-    """Return the environments of all drivers, the first first; lines that cannot be read are left out."""
+    """Return the environments of all drivers, oldest first; lines that cannot be read are left out."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
@@ -88,8 +89,8 @@ def _version(package: str) -> str | None:
 
 
 def _commit(package: Path) -> tuple[str | None, bool | None]:
-    """The commit of the repository that ``package`` is a tracked part of, and whether its files differ from it."""
-    # An installed package may lie inside somebody's repository: only one that tracks it is the program's.
+    """Return the commit of the repository that tracks ``package``, and whether its files differ from it."""
+    # An installed package may lie inside another repository: only one that tracks it is the program's.
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
     status = _git(package, "status", "--porcelain", "--untracked-files=no", ".")
@@ -97,7 +98,7 @@ def _commit(package: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says; None if it is not there, fails or takes long."""
+    """Return git's output; None if git is missing, fails or takes too long."""
     try:
         done = subprocess.run(
             ["git", *words], cwd=folder, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True

@@ -145,8 +145,14 @@ def test_a_sweep_that_cannot_fit_is_refused_with_the_numbers(tmp_path, monkeypat
     assert disk.lack_of_room(tiny_space(free_disk=0.5), tmp_path) == ""
 
 
-def test_size_of_a_run_folder_is_about_right(tmp_path):
-    changes = {"model.encoder.mlp.hidden_sizes": (600,), "training.epochs": 1}
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_size_of_a_run_folder_is_about_right(tmp_path, average):
+    changes = {
+        "model.encoder.mlp.hidden_sizes": (1200,),
+        "training.epochs": 1,
+        "training.weight_average": average,
+        "training.weight_average_images": 20,
+    }
     config = build_config(with_values(BASE.model_dump(), changes), "test")
     trainer = Trainer.start(config, tiny_images(), RunFolder(tmp_path / "run"), torch.device("cpu"))
     trainer.run_epoch()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import iafsweep
 from iafsweep.sweep.storage import environment
 from iafsweep.sweep.storage.environment import _commit, read_environments, record_environment, this_environment
 
@@ -54,6 +55,13 @@ def test_it_tells_nothing_of_the_machine():
     text = this_environment().model_dump_json()
     for secret in (socket.gethostname(), os.getcwd(), str(Path.home())):
         assert len(secret) < 3 or secret == "root" or secret not in text
+
+
+def test_the_commit_is_asked_of_the_whole_package(monkeypatch):
+    asked = []
+    monkeypatch.setattr(environment, "_commit", lambda package: (asked.append(package), (None, None))[1])
+    this_environment()
+    assert asked == [Path(iafsweep.__file__).parent]
 
 
 def test_a_full_disk_costs_the_line_alone(tmp_path):
