@@ -1,4 +1,4 @@
-"""The curve of any configuration of a space, from curves that were recorded."""
+"""A surrogate that predicts the learning curve of any configuration of a space from recorded curves."""
 
 import math
 import random
@@ -17,27 +17,27 @@ from iafsweep.search_space.sampling import RandomSuggest
 from iafsweep.search_space.space import SearchSpace
 
 ASSUMED_NOISE = 0.3
-"""Standard deviation over seeds, nats per image, where no configuration was recorded with several: two seeds of one
-differ by about 0.4 nats then."""
+"""Standard deviation over seeds, nats per image, if no configuration was recorded with several: two seeds of one then
+differ by about 0.4 nats."""
 
 _FOLDS = 10
 _NEIGHBOURS = 5
 _CAPPED = 2.0
-"""Bounds are taken to be at most so many times as far above the floor as the median of their epoch: by how many powers
-of ten a training blew up says nothing about the good ones, and a process that has to follow it misses these."""
+"""Cap on a bound's distance from the floor, as a multiple of the median distance in its epoch. By how many powers of
+ten a training blew up says nothing about the good ones, and a process that has to fit it misses these."""
 _DRAWN = 4000
 
 
 @dataclass(frozen=True)
 class Error:
-    """How far the surrogate is off on configurations that it was not given, in ten parts.
+    """The surrogate's error in ten-fold cross-validation over configurations.
 
     Attributes:
-        bound: root mean square of the last bound's error over the better half of configurations, nats per image.
-        rank: Spearman's correlation of predicted and recorded last bounds, over all.
+        bound: root mean square error of the last bound over the better half of configurations, nats per image.
+        rank: Spearman's rank correlation of predicted and recorded last bounds, over all configurations.
         seconds: root mean square of the relative error of seconds.
-        noise: standard deviation over seeds at the best bounds, nats per image: no surrogate is closer than that.
-        noise_measured: whether that was measured, or assumed.
+        noise: standard deviation over seeds at the best bounds, nats per image; no surrogate is closer than that.
+        noise_measured: whether ``noise`` was measured; else it is assumed.
     """
 
     bound: float
@@ -48,22 +48,22 @@ class Error:
 
 
 class Surrogate:
-    """Curves of a space, between those that were recorded.
+    """Predicts the learning curves of a space by interpolating recorded ones.
 
-    Bounds b are regressed as log(b - a), with a below the best and b - a at most twice its median, so that bounds that
-    are bad by far count for little, by a Gaussian process (Matérn 5/2, a length for each coordinate of
-    :class:`Features`), fitted to the last epoch and used for all of them: a curve is a combination of recorded curves.
-    Seconds are regressed likewise, in their logarithm. A curve that was stopped goes on as those that were near it
-    there did. A configuration ends as the nearest recorded one of its branch did, in the same epoch, where that
-    diverged or ran out of memory.
+    Bounds b are regressed as log(b - a), with a below the best bound and b - a capped at twice its median, so that very
+    bad bounds count for little. The regression is a Gaussian process (Matérn 5/2, one length scale per coordinate of
+    :class:`Features`), fitted to the last epoch and used for all epochs: a curve is a combination of recorded curves.
+    The logarithm of seconds is regressed likewise. A stopped curve continues as those near it at that epoch did. If the
+    nearest recorded configuration of the same branch diverged or ran out of memory, so does a configuration, in the
+    same epoch.
 
-    Noise between seeds is drawn from the differences of configurations that were recorded with several, of the better
-    half of these, in nats.
+    Noise between seeds is drawn from the differences, in nats, between seeds of the same configuration, over the better
+    half of those recorded with several.
 
     Args:
-        space: whose configurations are asked for.
-        curves: what was recorded, one that completed at least.
-        regress: fits what takes the place of the Gaussian process, to points in [0, 1], [N, D], and figures, [N, E].
+        space: the space whose configurations are predicted.
+        curves: recorded curves, at least one of them completed.
+        regress: fits a regression, by default the Gaussian process, to points in [0, 1], [N, D], and figures, [N, E].
     """
 
     def __init__(self, space: SearchSpace, curves: Sequence[Curve], regress: Regress = GaussianProcess.fit) -> None:
@@ -78,12 +78,14 @@ class Surrogate:
         self._points = np.array([self._features.point(curve.values) for curve in known])
         self._paces = np.log(np.array([max(fmean(curve.seconds), 1e-6) for curve in known]))
         self._regressions = [regress(self._points, figures) for figures in (self._bounds, self._paces[:, None])]
-        self._noise = self._seed_noise()
+        measured = self._seed_noise()
+        self._noise = np.full((1, self._epochs), ASSUMED_NOISE) if measured is None else measured
+        self._noise_measured = measured is not None
         self.error = self._held_out_error()
 
     @property
     def epochs(self) -> int:
-        """Epochs of a whole training."""
+        """Epochs of a complete training."""
         return self._epochs
 
     def bounds(self, values: Sequence[Mapping[str, Scalar]]) -> Matrix:
@@ -92,7 +94,7 @@ class Surrogate:
         return self._floor + np.exp(self._regressions[0].predict(points))
 
     def training(self, values: Mapping[str, Scalar], seed: int) -> Curve:
-        """Return what training a configuration with a seed comes to."""
+        """Return the curve of training a configuration with a seed."""
         generator = np.random.default_rng(seed)
         point = self._features.point(values)[None]
         noise = self._noise[generator.integers(len(self._noise))] * generator.standard_normal()
@@ -105,14 +107,14 @@ class Surrogate:
         return replace(curve, bounds=curve.bounds[:epochs], seconds=curve.seconds[: epochs + 1], status=bad.status)
 
     def best(self, space: SearchSpace) -> float:
-        """Return the lowest bound of any epoch, averaged over seeds, of many configurations and all recorded ones.
+        """Return the lowest bound of any epoch, averaged over seeds, of many random and all recorded configurations.
 
-        It may lie below :attr:`lowest_recorded`: then nobody has trained what it is of.
+        It may lie below :attr:`lowest_recorded`: then no recorded training has reached it.
         """
         return float(self.bounds(self.ranked(space)[:1]).min())
 
     def ranked(self, space: SearchSpace) -> list[Mapping[str, Scalar]]:
-        """Return many configurations and all recorded ones, those with the lowest bound of any epoch first."""
+        """Return many random and all recorded configurations, those with the lowest bound of any epoch first."""
         generator = random.Random(0)
         drawn = [space.suggest(RandomSuggest(generator)) for _ in range(_DRAWN)]
         good = [values for values in drawn if self._bad_neighbour(values) is None]
@@ -121,11 +123,11 @@ class Surrogate:
 
     @property
     def lowest_recorded(self) -> float:
-        """The lowest bound of any epoch that was recorded, of one seed."""
+        """The lowest recorded bound of any epoch, of one seed."""
         return min(min(curve.bounds) for curve in self._known)
 
     def _bad_neighbour(self, values: Mapping[str, Scalar]) -> Curve | None:
-        """The nearest recorded configuration of the same branch, if it ended badly."""
+        """Return the nearest recorded configuration of the same branch if it ended badly, else None."""
         if (branch := self._branches.get(self._features.branch(values))) is None:
             return None
         points, ends = branch
@@ -133,7 +135,7 @@ class Surrogate:
         return None if nearest.status in ("completed", "stopped") else nearest
 
     def _by_branch(self, curves: Sequence[Curve]) -> dict[frozenset[str], tuple[Matrix, list[Curve]]]:
-        """The recorded curves of each branch in which any ended badly, and their points."""
+        """Return the points and recorded curves of each branch in which any curve ended badly."""
         found: dict[frozenset[str], list[Curve]] = {}
         for curve in curves:
             found.setdefault(self._features.branch(curve.values), []).append(curve)
@@ -144,7 +146,7 @@ class Surrogate:
         }
 
     def _whole_curves(self) -> Matrix:
-        """The recorded bounds, transformed, [N, epochs]; stopped ones continued."""
+        """Return the recorded bounds, transformed, [N, epochs], with stopped curves continued."""
         rows = np.full((len(self._known), self._epochs), np.nan)
         for row, curve in zip(rows, self._known, strict=True):
             row[: len(curve.bounds)] = np.log(np.maximum(np.array(curve.bounds) - self._floor, 1e-3))
@@ -156,15 +158,18 @@ class Surrogate:
                 row[reached:] = row[reached - 1] + (whole[near, reached:] - whole[near, reached - 1, None]).mean(0)
         return np.asarray(np.minimum(rows, np.median(rows, axis=0) + math.log(_CAPPED)))
 
-    def _seed_noise(self) -> Matrix:
-        """Curves, nats, whose multiples by a standard normal number are the noise of a seed, [P, epochs]."""
+    def _seed_noise(self) -> Matrix | None:
+        """Return the noise between seeds in nats, [P, epochs], or None if no configuration was trained twice.
+
+        A row times a standard normal number is the noise of one seed.
+        """
         seeds: dict[tuple[tuple[str, Scalar], ...], list[Point]] = {}
         for curve in self._known:
             if curve.status == "completed":
                 seeds.setdefault(tuple(sorted(curve.values.items())), []).append(np.array(curve.bounds))
         pairs = [(one, other) for one, *others in seeds.values() for other in others]
         if not pairs:
-            return np.full((1, self._epochs), ASSUMED_NOISE)
+            return None
         better = sorted(pairs, key=lambda pair: float(pair[0][-1] + pair[1][-1]))[: (len(pairs) + 1) // 2]
         return np.array([(one - other) / np.sqrt(2) for one, other in better])
 
@@ -183,7 +188,7 @@ class Surrogate:
             rank=float(spearmanr(predicted, recorded).statistic),
             seconds=_root_mean_square(np.expm1(found[1][whole, 0] - self._paces[whole])),
             noise=_root_mean_square(self._noise[:, -1]),
-            noise_measured=len(self._noise) > 1,
+            noise_measured=self._noise_measured,
         )
 
 

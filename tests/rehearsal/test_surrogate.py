@@ -76,6 +76,13 @@ def test_seeds_differ_as_much_as_those_that_were_recorded():
     assert surrogate.training(DEEP, 3) == surrogate.training(DEEP, 3)
 
 
+def test_one_configuration_with_two_seeds_is_enough_to_measure_noise():
+    first, *others = recorded(40)
+    surrogate = Surrogate(SPACE, [first, curve(first.values, 0.3), *others])
+    assert surrogate.error.noise_measured
+    assert surrogate.error.noise == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
+
+
 def test_noise_is_assumed_where_nothing_was_trained_twice(surrogate):
     assert not surrogate.error.noise_measured
     drawn = [surrogate.training(DEEP, seed).bounds[-1] for seed in range(400)]
