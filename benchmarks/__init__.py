@@ -1,1 +1,1 @@
-"""Measurements that the documentation shows; run from the root of the repository."""
+"""Benchmarks behind the figures in the documentation; run them from the root of the repository."""

@@ -1,14 +1,15 @@
 """Write docs/case_study.md, one sweep from question to answer: `python -m benchmarks.case_study runs/case-study`.
 
-Launches search_spaces/case_study.toml on full MNIST, trains the best five again with three seeds, scores them, exports
-the best model and draws from it; about two hours of two cores. Each step takes up where it was stopped, and what is
-done is not done again. Then the page is written from the figures alone, which docs/figures/case_study.json keeps:
-`--page-only` writes it again from them. The charts are photographs of the report's, by Chromium.
+It launches search_spaces/case_study.toml on full MNIST, trains the best five again with three seeds, scores them,
+exports the best model and draws samples from it, which takes about two hours of two cores. An interrupted step
+continues where it stopped, and finished steps are not repeated. The page is then written from the figures alone, which
+docs/figures/case_study.json keeps; `--page-only` writes it again from them. Chromium takes screenshots of the report's
+charts.
 
-The analysis is a linear model of the trials' validation bounds, and one of the logarithm of their seconds an epoch, in
-the searched parameters. What a parameter brings at equal epochs is its coefficient b; at equal time it is
-``b - e log2(r)``, with e the coefficient of a doubling of the epochs (negative: it lowers the bound) and r the factor
-by which the parameter makes an epoch longer: the doublings that its time would have bought.
+The analysis fits two linear models in the searched parameters: one of the trials' validation bounds, and one of the
+logarithm of their seconds per epoch. The effect of a parameter at equal epochs is its coefficient b. At equal time it
+is ``b - e log2(r)``, where e is the coefficient of a doubling of the epochs (negative: it lowers the bound), r is the
+factor by which the parameter lengthens an epoch, and log2(r) is the number of doublings that this time would buy.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ TOP, SEEDS = 5, 3
 CHARTS = {
     "learning-curves": "Learning curves of all trials",
     "variance": "What explains the bounds of all trials",
-    "importance": "What tells the best trials from the rest",
-    "cost": "Bound against seconds an epoch",
+    "importance": "What distinguishes the best trials from the rest",
+    "cost": "Bound against seconds per epoch",
 }
-"""Charts of the report that the page shows, and what they are."""
+"""Charts of the report that the page shows, and their captions."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUICK = {
     "data.source": "mnist_mini", "data.validation_images": 9000, "training.kl_warmup_epochs": 0,
@@ -60,14 +61,14 @@ QUICK = {
     "evaluation.importance_sampling.samples": 20, "evaluation.importance_sampling.images": 40,
     "evaluation.hais.temperatures": 3, "evaluation.hais.images": 20,
 }  # fmt: skip
-"""What `--quick` fixes: the embedded images, tiny networks beside those that are searched, figures of few images."""
+"""What `--quick` fixes: the embedded images, tiny sizes where the space searches none, figures of few images."""
 TEXT = """<!-- Written by benchmarks/case_study.py from docs/figures/case_study.json; do not edit. -->
 # Prior, posterior flow, or bigger networks: where should an hour of two cores go?
 
-A case study from a question to an answer: one sweep on full MNIST, the best trained again, figures with their errors.
-`python -m benchmarks.case_study runs/case-study` does all of it again (the extra `docs`, Chromium for the charts,
-MNIST in `$IAFSWEEP_DATA`), takes up where it was stopped, and writes this page; every number and every judgement
-below is computed. Measured on {machine}.
+This case study goes from a question to an answer: one sweep on full MNIST, the best trials trained again, and figures
+with their errors. `python -m benchmarks.case_study runs/case-study` repeats all of it and writes this page. It needs
+the extra `docs`, Chromium for the charts, and MNIST in `$IAFSWEEP_DATA`. Run again, it continues where it was stopped.
+Every number and every judgement below is computed. Measured on {machine}.
 
 ## The answer
 
@@ -75,25 +76,26 @@ below is computed. Measured on {machine}.
 
 ![What each change brings at equal epochs and at equal time](figures/case_study-effects.png)
 
-## The question as a search space
+## The search space
 
 Bigger networks, a flow in the posterior and a learned prior may all lower the bound of a fully connected model, and
-each makes an epoch longer. The same time buys more epochs of the smaller model instead. So the number of epochs is
-searched as well: what its doubling brings is the rate at which the others are weighed. This is
-`search_spaces/{file}.toml`:
+each makes an epoch longer. In the same time the smaller model could train for more epochs instead. The sweep therefore
+searches the number of epochs as well. What a doubling of the epochs gains is the exchange rate between time and nats,
+by which the other changes are judged. This is `search_spaces/{file}.toml`:
 
 ```toml
 {space}
 ```
 
-- `prior.kind`: the learned prior of `quick` and `priors` that costs least, against N(0, I).
-- `flow.depth`: none, two or four IAF steps of width 320; more steps than four are left to bigger budgets.
-- both `hidden_sizes`: 300, as in the small models of this repository, against twice that, for encoder and decoder
-  apart.
-- `epochs`: 6 or 12, each with its own cosine to 0, so that no trial is measured in the middle of its schedule.
-- `learning_rate`: within what trains at all; it is a nuisance here, which the analysis takes out with a parabola.
-- A Sobol sequence and no scheduler: a sampler that hunts for the best tries little else, and a scheduler stops the
-  rest; either would leave the errors of the effects large.
+- `prior.kind`: the small autoregressive prior of the space `quick`, against N(0, I).
+- `flow.depth`: none, two or four IAF steps of width 320. More than four steps are left to bigger budgets.
+- both `hidden_sizes`: 300, as in the small models of this repository, or twice that, varied separately for encoder and
+  decoder.
+- `epochs`: 6 or 12, each with its own cosine schedule to 0, so that no trial is measured in the middle of its schedule.
+- `learning_rate`: the range in which models train at all. It is a nuisance parameter here, and the analysis removes its
+  effect with a parabola.
+- A Sobol sequence and no scheduler: a sampler that looks for the best tries little else, and a scheduler stops the
+  other trials. Either would leave large errors on the effects.
 
 ```
 python run_sweep.py launch case_study --name case-study
@@ -104,35 +106,36 @@ python run_sweep.py export-model runs/case-study --to models/case-study
 
 ## What ran
 
-{trials} trials, bounds from {low} to {high} nats per image; {sweep_minutes} minutes of one core of training. The best
-{top} again with {seeds} seeds each: {retraining_minutes} minutes more. Times are by the wall clock, beside whatever
-else the machine did. The charts are the report's:
+Training {trials} trials took {sweep_minutes} core-minutes; their bounds are {low} to {high} nats per image. Training
+the best {top} again with {seeds} seeds each took {retraining_minutes} core-minutes more. Times are wall-clock times,
+affected by whatever else the machine was doing. The charts are those of the report:
 
 {charts}
 
-## What mattered
+## Effects
 
-Least squares over all completed trials: the validation bound in the parameters (with a parabola in the logarithm of
-the learning rate), and the logarithm of an epoch's seconds likewise. Twice the epochs change the bound by {doubling}
-nats. *At equal time* is the change at equal epochs, less what the longer epochs would have brought as more epochs at
-that rate. ± is one standard error; negative is better. The linear model leaves {rest} nats (standard deviation) of
-the bounds unexplained; one seed to the next moves a bound by {luck} nats.
+Two linear models are fitted to all completed trials by least squares: one of the validation bound in the searched
+parameters, with a parabola in the logarithm of the learning rate, and one of the logarithm of the seconds per epoch in
+prior, flow and network sizes. Doubling the epochs changes the bound by {doubling} nats. The change *at equal time* is
+the change at equal epochs minus what the longer epochs, spent on more epochs instead, would have gained at that rate.
+± is one standard error; negative is better. The linear model leaves {rest} nats (standard deviation) of the bounds
+unexplained. From one seed to the next, a bound varies by {luck} nats.
 
-| change | bound at equal epochs, nats | factor on an epoch's seconds | bound at equal time, nats |
+| change | bound at equal epochs, nats | factor on the seconds per epoch | bound at equal time, nats |
 |---|---|---|---|
 {effects}
 
-## Are the best the best?
+## Retraining the best
 
-The sweep's first {top}, each from a single seed:
+The best {top} trials of the sweep, each trained with a single seed:
 
 | trial | configuration | validation bound |
 |---|---|---|
 {leaders}
 
-Trained again from scratch with {seeds} seeds each. Bounds: mean and standard deviation over seeds. Test figures: mean
-over seeds ± the standard error over images of one (number of images). Differences to the first row are paired by
-seed, image and bits; their ± holds both errors, over seeds and over images.
+Each was trained again from scratch with {seeds} seeds. The bounds are means over seeds, with the standard deviation
+over seeds (sd). The test figures are means over seeds ± the standard error over images of one seed (number of images).
+Differences from the first row are paired by seed, image and bits; their ± combines the errors over seeds and images.
 
 {retrained}
 
@@ -140,16 +143,17 @@ seed, image and bits; their ± holds both errors, over seeds and over images.
 
 ## The model
 
-The sweep's best, exported and loaded from its folder: two rows of new images, test images, their reconstructions.
+The best model of the sweep, exported and loaded from its folder: two rows of new images, one row of test images, and
+one of their reconstructions.
 
 ![New images, test images and reconstructions](figures/case_study-samples.png)
 
 ## On a GPU
 
-Nothing on this page was measured on a GPU. The rate of exchange is that of 6 to 12 epochs and of this processor:
-seconds an epoch and the worth of a doubling are both different there, so ask again rather than carry the answer over.
-In a copy of the space change `training.epochs` to what fits your hours and add the networks you can afford; the
-analysis of this script then needs its changes listed in `CHANGES`.
+Nothing on this page was measured on a GPU. The exchange rate holds for 6 to 12 epochs on this processor. The seconds
+per epoch and the gain from a doubling are both different on a GPU, so repeat the experiment rather than carry the
+answer over. In a copy of the space, set `training.epochs` to what fits your hours and add the networks you can afford.
+Then list the changes in `CHANGES` in the script, which its analysis needs.
 """
 
 
@@ -184,14 +188,14 @@ CHANGES: dict[str, tuple[str, int | str]] = {
     "encoder 600 wide": ("model.encoder.mlp.hidden_sizes", "[600, 600]"),
     "decoder 600 wide": ("model.decoder.mlp.hidden_sizes", "[600, 600]"),
 }
-"""What a change sets which parameter to; it is compared with the other value, or with 0 steps."""
+"""The parameter that each change sets, and its value; it is compared with the other value, or with 0 steps."""
 DOUBLING = "twice the epochs"
 BOTH = "prior and flow together, beyond their sum"
-"""The interaction: it has no time of its own."""
+"""The interaction, which costs no time of its own."""
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Folder of the sweep; made if missing.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the sweep; created if missing.")],
     page_only: Annotated[bool, typer.Option("--page-only", help="Write the page again from the kept figures.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
     to: Annotated[Path, typer.Option(help="The page; its figures go into `figures` beside it.")] = PAGE,
@@ -215,7 +219,7 @@ def main(
 
 
 def run(folder: Path, *, quick: bool) -> tuple[iafsweep.LoadedSweep, iafsweep.LoadedSweep]:
-    """Return the sweep and the retraining of its best, each gone on with where it was stopped."""
+    """Return the sweep and the retraining of its best trials; each continues where it was stopped."""
     if (folder / "trials.jsonl").exists():
         sweep = iafsweep.load_sweep(folder).resume()
     else:
@@ -225,7 +229,7 @@ def run(folder: Path, *, quick: bool) -> tuple[iafsweep.LoadedSweep, iafsweep.Lo
 
 
 def _quick_space(folder: Path) -> Path:
-    """The space in miniature, beside the sweep's folder."""
+    """Write the space in miniature next to the sweep's folder; return its path."""
     space = tomllib.loads((ROOT / "search_spaces" / f"{SPACE}.toml").read_text(encoding="utf-8"))
     space["fixed"] |= QUICK
     space["search"]["training.epochs"] = {"choice": [1, 2]}
@@ -237,7 +241,7 @@ def _quick_space(folder: Path) -> Path:
 
 
 def measured(sweep: iafsweep.LoadedSweep, again: iafsweep.LoadedSweep) -> dict[str, Any]:
-    """Return all that the page says, as plain values."""
+    """Return all figures of the page as plain values."""
     done = [row for row in sweep.rows if row.rank is not None]
     if len(done) <= (least := len(CHANGES) + 5):
         raise UserError(f"{len(done)} completed trials are too few for a linear model of {least} coefficients")
@@ -262,11 +266,11 @@ def measured(sweep: iafsweep.LoadedSweep, again: iafsweep.LoadedSweep) -> dict[s
 
 
 def effects_of(done: Rows) -> tuple[list[Effect], float]:
-    """Return the effects of the changes, and the standard deviation that the linear model of the bounds leaves.
+    """Return the effects of the changes, and the residual standard deviation of the linear model of the bounds.
 
-    Both models are least squares with the usual errors; that of the bound has, besides, a doubling of the epochs, the
-    binary logarithm of the learning rate and its square, and prior and flow together. The errors of ``net`` take the
-    two models as independent.
+    Both models are fitted by least squares with the usual errors. The model of the bound also has a doubling of the
+    epochs, the binary logarithm of the learning rate and its square, and prior and flow together. The errors of ``net``
+    take the two models as independent.
     """
     made = {name: np.array([float(row.parameters[path] == value) for row in done])
             for name, (path, value) in CHANGES.items()}  # fmt: skip
@@ -309,9 +313,9 @@ def effects_of(done: Rows) -> tuple[list[Effect], float]:
 def least_squares(
     columns: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64]
 ) -> tuple[dict[str, float], dict[tuple[str, str], float], float]:
-    """Fit ``values`` by a constant and the columns: coefficients, their covariance, standard deviation of the rest.
+    """Fit ``values`` by a constant and the columns; return coefficients, their covariance, residual standard deviation.
 
-    ``C = s^2 (X'X)^-1`` with ``s^2`` the sum of squares that is left over the degrees of freedom that are left.
+    ``C = s^2 (X'X)^-1``, where ``s^2`` is the residual sum of squares over the residual degrees of freedom.
     """
     names = ["", *columns]
     design = np.column_stack([np.ones(len(values)), *columns.values()])
@@ -369,9 +373,9 @@ def _retrained(rows: Rows) -> dict[str, Any]:
 
 
 def _difference(again: iafsweep.LoadedSweep, rows: Rows, best: Rows) -> dict[str, Any]:
-    """The test NLL of a configuration minus the best one's, each method: mean over seeds, errors over seeds and images.
+    """Return the test NLL minus that of the best, by method: mean over seeds, with errors over seeds and images.
 
-    Seeds are paired in their order; of each pair the difference is over the same images and bits.
+    Seeds are paired in order; each pair is compared on the same images and bits.
     """
     found: dict[str, list[tuple[float, float]]] = {"importance_sampling": [], "hais": []}
     for row, other in zip(rows, best, strict=True):
@@ -447,7 +451,7 @@ def draw_effects(effects: Sequence[Effect], to: Path) -> None:
 
 
 def text_of(found: Mapping[str, Any]) -> str:
-    """The page, every number and judgement of which comes from the figures."""
+    """Return the page, whose numbers and judgements are all computed from the figures."""
     effects = [Effect(**each) for each in found["effects"]]
     doubling = next(each for each in effects if each.name == DOUBLING)
     rows = "\n".join(
@@ -485,13 +489,13 @@ def _signed(value: float, error: float) -> str:
 
 
 def _answer(effects: Sequence[Effect]) -> str:
-    """What pays at equal time, what does not, and what cannot be told: by two standard errors."""
+    """Return which changes pay at equal time, which do not, and which are within two standard errors of zero."""
     parts = []
     for words, holds in (
         ("pays for its time", lambda each: each.net < -2 * each.net_error),
         ("costs more than it gives", lambda each: each.net > 2 * each.net_error),
         (
-            "cannot be told from nothing (less than two standard errors)",
+            "indistinguishable from no effect (less than two standard errors)",
             lambda each: abs(each.net) <= 2 * each.net_error,
         ),
     ):
@@ -505,12 +509,12 @@ def _answer(effects: Sequence[Effect]) -> str:
 
 
 def _together(both: Effect) -> str:
-    """Whether what prior and flow bring adds up."""
+    """Return whether the effects of prior and flow add up."""
     figure = f"{_signed(both.net, both.net_error)} nats"
     if abs(both.net) <= 2 * both.net_error:
         return f"- **Prior and flow together** bring the sum of what each brings alone, within the error ({figure})."
     word = "less" if both.net > 0 else "more"
-    return f"- **Prior and flow together** bring {word} than the sum of what each brings alone ({figure} beyond it)."
+    return f"- **Prior and flow together** bring {word} than the sum of what each brings alone ({figure} beyond that)."
 
 
 def _retrained_table(retrained: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> str:
@@ -533,18 +537,18 @@ def _retrained_table(retrained: Sequence[Mapping[str, Any]], differences: Sequen
 
 
 def _who_leads(found: Mapping[str, Any]) -> str:
-    """Whether the sweep's first is the first of the retraining, and who is told apart from it on test images."""
+    """Return whether the sweep's best is the best again, and how many others differ from the best on test images."""
     first, leader = found["retrained"][0]["values"], found["leaders"][0]["values"]
     same = (
-        "The sweep's first is the first again."
+        "The best trial of the sweep is the best again."
         if first == leader
-        else f"Another is first now than in the sweep ({leader})."
+        else f"The best of the sweep ({leader}) is not the best again."
     )
     parts = [each["hais"] for each in found["differences"]]
     apart = sum(abs(each["difference"]) > 2 * each["error"] for each in parts)
     return (
-        f"{same} By HAIS {apart} of the {len(parts)} others differ from it by more than two standard errors, of seeds "
-        "and images together."
+        f"{same} By HAIS, {apart} of the {len(parts)} others differ from the first row by more than two standard "
+        "errors (over seeds and images together)."
     )
 
 

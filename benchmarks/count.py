@@ -1,7 +1,7 @@
-"""Operations and bytes of a training step, counted, and what they bound: `python -m benchmarks.count`.
+"""Count operations and bytes of a training step, and the speed limits they imply: `python -m benchmarks.count`.
 
-Nothing is timed. Products are counted by PyTorch's own counter on tensors without content; bytes are the sizes of what
-each operation of the forward pass writes. The rates of the device are those of its maker, or measured elsewhere.
+Nothing is timed. PyTorch's counter counts the products on meta tensors; bytes are the sizes of the outputs of the
+operations in the forward pass. The rates of the device are its maker's, or measured elsewhere.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ IMAGES = 2
 
 
 class Counted(NamedTuple):
-    """What one training image costs.
+    """The cost of one training image.
 
     Attributes:
         forward: operations of the forward pass, by network.
-        needed: of the flow's, those that the masks leave.
-        activations: bytes that the forward pass writes, 2 a number, parameters left out.
-        parameters: trainable parameters.
+        needed: operations of the flow that its masks leave.
+        activations: bytes that the forward pass writes, 2 per number, without parameters.
+        parameters: number of trainable parameters.
     """
 
     forward: dict[str, float]
@@ -41,21 +41,21 @@ class Counted(NamedTuple):
 
     @property
     def step(self) -> float:
-        """Operations forward and backward: three times forward."""
+        """Operations of forward and backward pass: three times those of the forward pass."""
         return 3 * sum(self.forward.values())
 
     @property
     def traffic(self) -> float:
-        """Bytes moved: forward writes and reads each map once, backward reads it again, and its gradient likewise."""
+        """Bytes moved: forward writes and reads each map, backward reads it and writes and reads its gradient."""
         return 5 * self.activations
 
     def optimiser(self, batch_size: int) -> float:
-        """Bytes that the optimiser moves, shared out among the images of a batch: 7 passes of float32."""
+        """Return the bytes that the optimiser moves per image of a batch: 7 passes of float32."""
         return 4 * 7 * self.parameters / batch_size
 
 
 class _Written(TorchDispatchMode):
-    """Adds up the numbers that operations write, views left out."""
+    """Counts the numbers that operations write, without views."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class _Written(TorchDispatchMode):
 
 
 def count(model: VAE) -> Counted:
-    """Count one training image; the model is moved to tensors without content."""
+    """Return the cost of one training image; the model is moved to the meta device."""
     layers = [module for module in model.modules() if isinstance(module, MaskedLayer)]
     needed = sum(2 * float(layer.mask.sum()) for layer in layers)
     parameters = sum(each.numel() for each in model.parameters())
@@ -98,27 +98,30 @@ def _flops(model: VAE, module: nn.Module | None, x: Tensor, noise: Tensor) -> fl
 
 
 def main(
-    model: Annotated[str, typer.Option(help="Which of reference, mlp and tiny.")] = "reference",
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 200,
-    tera_operations: Annotated[float, typer.Option(help="Of the device, 10^12 a second.")] = 790.0,
-    tera_bytes: Annotated[float, typer.Option(help="From and to its memory, 10^12 a second.")] = 3.0,
+    model: Annotated[str, typer.Option(help="One of reference, mlp and tiny.")] = "reference",
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 200,
+    tera_operations: Annotated[float, typer.Option(help="Operations of the device, 10^12 per second.")] = 790.0,
+    tera_bytes: Annotated[float, typer.Option(help="Bytes from and to its memory, 10^12 per second.")] = 3.0,
 ) -> None:
-    """Print the count and the bounds."""
+    """Print the counts and the speed limits."""
     console = Console(soft_wrap=True)
     found = count(build_model(MODELS[model], ImageFormat(SHAPE), seed=0))
     for name, flops in found.forward.items():
-        console.print(f"{name}: {flops / 1e9:.4f} GFLOP an image, forward")
-    console.print(f"flow, what its masks leave: {found.needed / 1e9:.4f} GFLOP")
-    console.print(f"all networks: {sum(found.forward.values()) / 1e9:.3f} GFLOP forward, {found.step / 1e9:.3f} a step")
+        console.print(f"{name}: {flops / 1e9:.4f} GFLOP per image, forward")
+    console.print(f"flow, forward, only weights kept by the masks: {found.needed / 1e9:.4f} GFLOP")
+    console.print(f"all networks: {sum(found.forward.values()) / 1e9:.3f} GFLOP forward, {found.step / 1e9:.3f} per step")
     traffic, optimiser = found.traffic, found.optimiser(batch_size)
-    console.print(f"activations: {found.activations / 1e6:.1f} MB an image written forward, {traffic / 1e6:.1f} moved")
     console.print(
-        f"optimiser: {optimiser / 1e6:.1f} MB an image ({found.parameters:,} parameters, 7 passes of float32)"
+        f"activations: {found.activations / 1e6:.1f} MB per image written forward, {traffic / 1e6:.1f} MB moved in a step"
+    )
+    console.print(
+        f"optimiser: {optimiser / 1e6:.1f} MB per image ({found.parameters:,} parameters, 7 passes of float32)"
     )
     by_products = tera_operations * 1e12 / found.step
     by_memory = tera_bytes * 1e12 / (traffic + optimiser)
     console.print(
-        f"bound by products: {by_products:,.0f} images/s; by memory, nothing fused: {by_memory:,.0f} images/s"
+        f"limit set by products: {by_products:,.0f} images/s; by memory traffic, if nothing is fused: "
+        f"{by_memory:,.0f} images/s"
     )
 
 

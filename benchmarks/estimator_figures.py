@@ -1,8 +1,8 @@
 """From log-weights to figures: gaps to the reference, costs, comparisons at equal gap.
 
-The reference is the log-mean-exp of all chains of the long run, image by image. A row of the table takes the weights of
-a setting in disjoint groups; the estimate of each group is one run, the mean over groups is the figure. Its error is
-that of the Monte Carlo noise alone: on these images, what other runs would give.
+The reference is the log-mean-exp of all chains of the long run, image by image. A row of the table splits the weights
+of a setting into disjoint groups. The estimate from each group is one run, and the mean over groups is the figure. Its
+error covers Monte Carlo noise alone: how much other runs on the same images would differ.
 
 Shapes: W weights, G groups, R runs, B images; nats per image.
 """
@@ -34,10 +34,10 @@ class Pool:
     Attributes:
         label: the setting, without the number of weights.
         log_weights: [W, B].
-        gradients: gradient evaluations a weight.
-        cpu_seconds: of a weight of one image.
-        acceptance_rate: None without moves.
-        step_size: frozen; None without moves.
+        gradients: gradient evaluations per weight.
+        cpu_seconds: CPU seconds per weight of one image.
+        acceptance_rate: acceptance rate of HMC moves; None without moves.
+        step_size: frozen step size; None without moves.
         sizes: group sizes of interest.
     """
 
@@ -58,14 +58,14 @@ def collect(
     sandwiches: Sequence[Sandwiched],
     seconds: dict[str, float],
 ) -> Results:
-    """Return every figure of the page but the model's.
+    """Return every figure of the page except those of the model.
 
     Args:
-        bench: with all pieces in its cache.
+        bench: the bench, with all pieces in its cache.
         reference: the long run.
         sampling: importance sampling.
-        annealing: the runs that are compared.
-        sandwiches: on simulated images.
+        annealing: the runs to compare.
+        sandwiches: sandwich bounds on simulated images.
         seconds: CPU seconds of one network evaluation, by kind.
     """
     truth = _pool(bench, reference, seconds)
@@ -89,16 +89,16 @@ def row(pool: Pool, size: int, log_likelihood: Tensor, images: int | None = None
 
     Args:
         pool: the weights.
-        size: weights a run.
-        log_likelihood: of the reference, at least as many images as the pool has, [B].
-        images: use the first so many images only.
+        size: weights per run.
+        log_likelihood: log p(x) of the reference, for at least as many images as the pool has, [B].
+        images: number of images to use, from the first; None: all.
     """
     log_weights = pool.log_weights[:, :images]
     images = log_weights.shape[1]
     groups = log_weights[: len(log_weights) // size * size].unflatten(0, (-1, size))
     estimates = groups.logsumexp(1) - math.log(size)
     first = LogWeightStatistics.of(groups[0]).summary()
-    # Noise of an image is independent of that of the others: its variance over runs is added up over images.
+    # The noise is independent across images, so its variance over runs is summed over images.
     one_run = estimator_error(estimates.std(0) if len(estimates) >= FEWEST_RUNS else first.standard_error)
     return {
         "label": pool.label,
@@ -122,10 +122,11 @@ def row(pool: Pool, size: int, log_likelihood: Tensor, images: int | None = None
 
 
 def equal_gap(pools: Sequence[Pool], annealing: Sequence[Annealing], log_likelihood: Tensor) -> list[Figures]:
-    """For each other method at its largest effort (and each size of importance sampling): the cheapest posterior run.
+    """Return, for each other method, the cheapest posterior-start run whose gap is no larger.
 
-    Both on the same images, the first ones that the other method was run on. Cheapest in gradients for HAIS, in CPU
-    time for importance sampling, among the measured ones whose gap is no larger; none of them is interpolated.
+    The others are HAIS at its largest effort, and importance sampling at several sizes. Both runs use the images that
+    the other method was run on. Cost is gradients for HAIS and CPU time for importance sampling. Only measured runs
+    count; none is interpolated.
     """
     posterior = [pool for pool, each in zip(pools[1:], annealing, strict=True) if each.start == "posterior"]
     found = []
@@ -144,7 +145,7 @@ def equal_gap(pools: Sequence[Pool], annealing: Sequence[Annealing], log_likelih
 
 
 def quarters(pools: Sequence[Pool], log_likelihood: Tensor) -> list[Figures]:
-    """Gaps by quarter of the images, in order of the gap between log p(x) and the ELBO (many samples of it)."""
+    """Return gaps by quarter of the images, ordered by the gap between log p(x) and the ELBO (mean of many samples)."""
     sampling = pools[0]
     order = (log_likelihood - sampling.log_weights.mean(0)).argsort()
     found = []
@@ -188,7 +189,7 @@ def _reference_figures(truth: Pool, log_likelihood: Tensor, reference: Annealing
         "nll_error": nll.standard_error,
         "jackknife_error": estimator_error(LogWeightStatistics.of(truth.log_weights).standard_error),
         "repeats_error": float(means.std()) / math.sqrt(len(means)),
-        # Where weights are log-normal the log of a mean of W of them is low by var / (2 W).
+        # The log of the mean of W log-normal weights is too low by (relative variance of a weight) / (2 W).
         "expected_bias": float(truth.log_weights.var(0).exp().sub(1).mean()) / (2 * len(truth.log_weights)),
         "acceptance_rate": truth.acceptance_rate,
         "step_size": truth.step_size,

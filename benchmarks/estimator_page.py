@@ -1,4 +1,4 @@
-"""Tables and plot of docs/estimators.md, from the figures alone."""
+"""Tables and plot of docs/estimators.md, made from the measured figures alone."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 MARKERS = {"IS": "s", "posterior": "o", "prior": "^", "base": "v"}
 
 SMALLEST_GAP = 2e-3
-"""Gaps below are drawn here: a logarithmic axis has no place for zero."""
+"""Smaller gaps are drawn at this value, because a logarithmic axis has no zero."""
 
 
 def fill_page(text: str, results: Results) -> str:
-    """Replace what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` by the table of that name.
+    """Replace the text between `<!-- begin NAME -->` and `<!-- end NAME -->` with the table of that name.
 
     Raises:
-        ValueError: the page names a table that there is none of, or lacks one.
+        ValueError: the page names an unknown table, or lacks one.
     """
     names = re.findall(r"<!-- begin (\w+) -->", text)
     if sorted(names) != sorted(TABLES):
-        raise ValueError(f"the page must hold each of {sorted(TABLES)} once: got {sorted(names)}")
+        raise ValueError(f"the page must contain each of {sorted(TABLES)} once, got {sorted(names)}")
     return re.sub(
         r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)",
         lambda found: f"{found[1]}{TABLES[found[2]](results)}\n{found[3]}",
@@ -46,8 +46,8 @@ def draw(results: Results, path: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     labels = dict.fromkeys(row["label"] for row in results["rows"])
     for panel, cost, title in (
-        (panels[0], _evaluations, "network evaluations an image"),
-        (panels[1], lambda row: row["cpu_seconds"], "CPU seconds an image"),
+        (panels[0], _evaluations, "network evaluations per image"),
+        (panels[1], lambda row: row["cpu_seconds"], "CPU seconds per image"),
     ):
         for label in labels:
             rows = [row for row in results["rows"] if row["label"] == label]
@@ -75,7 +75,8 @@ def _model(results: Results) -> str:
     bounds = ", ".join(f"{name} {model['bounds'][split]:.2f}" for name, split in splits)
     return (
         f"{model['title']}: {model['parameters']:,} parameters, {model['epochs']} epochs in "
-        f"{model['training_seconds']:,.0f} s. Negative ELBO, one sample an image, best epoch ({model['best_epoch']}): "
+        f"{model['training_seconds']:,.0f} s. Negative ELBO with one sample per image at the best epoch "
+        f"({model['best_epoch']}): "
         f"{bounds} nats. Device: CPU, {machine['processor']}, {machine['threads']} thread; PyTorch {machine['torch']}."
     )
 
@@ -84,11 +85,11 @@ def _reference(results: Results) -> str:
     reference, images = results["reference"], results["images"]
     last = images["first"] + images["count"] - 1
     return (
-        f"Reference: {reference['label']}, {reference['chains']} chains pooled, {reference['gradients']:,} gradients "
-        f"an image: NLL {reference['nll']:.3f} on test images {images['first']} to {last} (standard error over images "
-        f"{reference['nll_error']:.1f}). Its Monte Carlo standard deviation is {reference['repeats_error']:.4f} by "
-        f"repeats and {reference['jackknife_error']:.4f} by jackknife over chains; its expected bias is "
-        f"{reference['expected_bias']:.4f}."
+        f"Reference: {reference['label']} with {reference['chains']} pooled chains, {reference['gradients']:,} "
+        f"gradients per image. Its NLL is {reference['nll']:.3f} on test images {images['first']} to {last} (standard "
+        f"error over images {reference['nll_error']:.1f}). Its Monte Carlo standard deviation is "
+        f"{reference['repeats_error']:.4f} by repeats and {reference['jackknife_error']:.4f} by the jackknife over "
+        f"chains. Its expected bias is {reference['expected_bias']:.4f}."
     )
 
 
@@ -135,7 +136,7 @@ def _settings(results: Results) -> str:
 
 
 def _equal_gap(results: Results) -> str:
-    header = ("method", "images", "gap", "cost an image", "posterior start", "gap", "cost an image", "ratio")
+    header = ("method", "images", "gap", "cost per image", "posterior start", "gap", "cost per image", "ratio")
     rows = []
     for pair in results["equal_gap"]:
         other, ours, cost = pair["other"], pair["posterior"], pair["cost"]
@@ -185,7 +186,7 @@ def _sandwiches(results: Results) -> str:
 
 def _budgets(results: Results) -> str:
     """The most exact posterior-start run within each budget, and the cheapest within each gap."""
-    header = ("asked", "run", "gradients", "gap")
+    header = ("limit", "run", "gradients", "gap")
     ours = [row for row in results["rows"] if row["label"].startswith("posterior")]
     found = [
         (f"at most {most:,} gradients", min(within, key=lambda row: row["gap"]))
@@ -203,9 +204,9 @@ def _budgets(results: Results) -> str:
 def _seconds_of(results: Results) -> str:
     seconds = {kind: f"{1e6 * each:.0f}" for kind, each in results["seconds"].items()}
     return (
-        f"CPU time of one evaluation of one image, in microseconds: forward (IS) {seconds['sampling']}; with gradients "
-        f"from the posterior {seconds['posterior']}, from the prior {seconds['prior']}, from the base "
-        f"{seconds['base']}."
+        f"CPU time of one evaluation of one image, in microseconds: {seconds['sampling']} forward only (IS); with "
+        f"gradients, {seconds['posterior']} from the posterior, {seconds['prior']} from the prior and "
+        f"{seconds['base']} from the base."
     )
 
 
@@ -240,7 +241,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
 
 
 def _evaluations(row: Figures) -> int:
-    """Network evaluations an image: with gradients in HAIS, without in importance sampling."""
+    """Network evaluations per image: with gradients in HAIS, without in importance sampling."""
     return int(row["gradients"] or row["weights"])
 
 

@@ -1,7 +1,7 @@
-"""What is measured, piece by piece: each piece is one file of the cache, so that a stopped measurement goes on.
+"""The measurements, in pieces: each piece is one file of the cache, so that an interrupted measurement can continue.
 
 Shapes: S samples, C chains, B images, D latent; nats per image. One thread; times are CPU time of the process, which
-does not count waiting for a core.
+excludes waiting for a core.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from iafsweep.seeds import generator
 Start = Literal["posterior", "prior", "base"]
 SEED = 0
 FORWARD_ROWS, GRADIENT_ROWS = 1000, 400
-"""Rows evaluated at a time, as in the package's own scoring."""
+"""Rows evaluated at a time, as in scoring by the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +68,12 @@ class Chains:
 
     @property
     def setting(self) -> str:
-        """As the tables name it, without the number of chains."""
+        """Its name in tables, without the number of chains."""
         return f"{self.start} {self.temperatures}x{self.leapfrog_steps}"
 
     @property
     def gradients(self) -> int:
-        """Gradient evaluations a chain."""
+        """Gradient evaluations per chain."""
         return gradient_evaluations(self.temperatures, self.leapfrog_steps)
 
     @property
@@ -105,14 +105,14 @@ class Sandwiched(Chains):
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything a piece needs.
+    """The inputs of all measurements.
 
     Attributes:
         cache: folder of the pieces.
-        model: in eval mode.
+        model: the model, in eval mode.
         test: all test images, uint8 [N, X...].
-        config: of the run.
-        first: place of the first test image scored.
+        config: configuration of the run.
+        first: index of the first test image scored.
         pilots: settings of the pilot runs, one for each start and number of leapfrog steps; on the first test images.
     """
 
@@ -129,11 +129,11 @@ class Bench:
         return fixed_binarisation(part, "test", self.config.data.binarisation_seed, self.first)
 
     def bridge(self, start: Start, x: Tensor) -> Bridge:
-        """Return the bridge of a start for some images."""
+        """Return the bridge from a start for the images ``x``."""
         return BRIDGES[start](self.model, x, encode(self.model, x))
 
     def step_size(self, start: Start, leapfrog_steps: int) -> FrozenStepSize:
-        """Return what the pilot of a start found, from the cache if it is there."""
+        """Return the step size that the pilot of a start found, from the cache if it is there."""
         path = self.cache / f"pilot-{start}-{leapfrog_steps}.json"
         if not path.is_file():
             wanted = (start, leapfrog_steps)
@@ -149,10 +149,10 @@ class Bench:
 
 @dataclass(frozen=True)
 class Piece:
-    """One run.
+    """The result of one run.
 
     Attributes:
-        log_weights: [S or C, B]; of a sandwich [2, C, B], forward and reverse.
+        log_weights: [S or C, B]; for a sandwich [2, C, B], forward and reverse.
         acceptance_rate: mean over moves, chains and images; NaN without moves.
         cpu_seconds: CPU time of the process.
         seconds: wall-clock time.
@@ -174,9 +174,9 @@ def run_all(bench: Bench, runs: Sequence[Sampling | Annealing], sandwiches: Sequ
 
 
 def evaluation_seconds(bench: Bench, images: int, rounds: int) -> dict[str, float]:
-    """Return CPU seconds of one network evaluation of one image: of ``sampling``, and with gradients of each start.
+    """Return CPU seconds per network evaluation of one image: for ``sampling``, and with gradients for each start.
 
-    Short runs of all of them in turn, so that whatever else the machine does slows all alike; the median over rounds.
+    Each is the median over rounds of short runs, taken in turns so that other load on the machine affects all alike.
     """
     path = bench.cache / "seconds.json"
     if not path.is_file():
@@ -202,7 +202,7 @@ def pieces(bench: Bench, what: Sampling | Annealing | Sandwiched) -> list[Piece]
 
 
 def processor() -> str:
-    """Return the kind of processor, as the system names it."""
+    """Return the processor's name as the system gives it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -271,14 +271,14 @@ def _schedule(what: Chains) -> Tensor:
 
 
 def _generators(name: str, run: int, images: int) -> list[torch.Generator]:
-    """One generator an image; a sandwich first draws its images, from seeds that all sandwiches share."""
+    """Return one generator per image; a sandwich first draws its images, from seeds that all sandwiches share."""
     purpose = "sandwich" if name.startswith("sandwich") else name
     return [generator("cpu", SEED, purpose, run, image) for image in range(images)]
 
 
 @torch.no_grad()
 def _simulate(model: VAE, noise: Sequence[torch.Generator]) -> SimulatedImages:
-    """Draw images from the model with their latents, an exact posterior sample each."""
+    """Draw images from the model; the latents that generated them are exact posterior samples."""
     like = next(model.parameters())
     z = torch.cat([model.prior.sample(1, each, like) for each in noise])
     uniform = torch.stack([torch.rand(model.image_shape, generator=each) for each in noise])

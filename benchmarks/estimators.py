@@ -1,8 +1,8 @@
-"""Make every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (an hour or more on one core).
+"""Measure every figure of docs/estimators.md: `python -m benchmarks.estimators CACHE` (an hour or more on one core).
 
-CACHE is a folder for what is expensive: the trained model, step sizes and log-weights. A second call goes on where the
-first was stopped, and costs seconds once everything is there. `--quick` does the same in miniature, in CACHE/quick, to
-see that it works; its figures mean nothing.
+CACHE is a folder for expensive results: the trained model, step sizes and log-weights. A second call continues where
+the first was stopped, and takes seconds if everything is there. `--quick` does the same in miniature, in CACHE/quick,
+to test the script; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ RESULTS = "estimators.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """All settings of the measurements.
 
     Attributes:
-        overrides: of `benchmarks/mnist_mlp.toml`.
-        first_image: place of the first test image scored; the ones before it tune step sizes.
+        overrides: overrides of `benchmarks/mnist_mlp.toml`.
+        first_image: index of the first test image scored; earlier images tune step sizes.
         pilots: settings of the pilot runs, one for each start and number of leapfrog steps.
         reference: the long run that all gaps refer to.
         sampling: importance sampling.
-        annealing: the runs that are compared.
+        annealing: the runs to compare.
         sandwiches: forward and reverse runs on simulated images.
-        timing_rounds: how often the time of one evaluation is measured.
+        timing_rounds: how many times the time of an evaluation is measured.
     """
 
     overrides: tuple[str, ...]
@@ -126,15 +126,17 @@ QUICK = Plan(
 
 
 def main(
-    cache: Annotated[Path, typer.Argument(help="Folder for the trained model and all log-weights; made if missing.")],
+    cache: Annotated[Path, typer.Argument(help="Folder for the trained model and log-weights; created if missing.")],
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
-    docs: Annotated[Path | None, typer.Option(help="Where the page is; default: docs, with --quick CACHE.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Folder of the page; default: docs, with --quick CACHE.")] = None,
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
+        Path | None, typer.Option(help="Folder of data sets; default: $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
-    show_only: Annotated[bool, typer.Option("--show-only", help="Measure nothing: page and plot from docs.")] = False,
+    show_only: Annotated[
+        bool, typer.Option("--show-only", help="Measure nothing; write page and plot from docs/figures.")
+    ] = False,
 ) -> None:
-    """Train the model, measure the estimators, write tables and plot into the page."""
+    """Train the model, measure the estimators, and write tables and plot into the page."""
     torch.set_num_threads(1)
     docs = docs or (cache if quick else ROOT / "docs")
     figures = docs / "figures"
@@ -151,7 +153,7 @@ def main(
 
 
 def measure(plan: Plan, cache: Path, root: Path) -> Results:
-    """Train and measure whatever the cache does not hold; return all figures."""
+    """Train and measure what is missing in the cache; return all figures."""
     cache.mkdir(parents=True, exist_ok=True)
     config = load_config(str(HERE / "mnist_mlp.toml"), list(plan.overrides))
     folder = RunFolder(cache / "model")
@@ -171,8 +173,8 @@ def measure(plan: Plan, cache: Path, root: Path) -> Results:
 def _train(config: RunConfig, folder: RunFolder, root: Path) -> None:
     if folder.config.is_file() and folder.read_config() != config:
         raise typer.BadParameter(
-            f"{folder.config} is not the configuration of this script, so nothing measured beside it can be used; name "
-            f"another CACHE, or remove what is in this one"
+            f"{folder.config} is not the configuration of this script, so the measurements there cannot be used; name "
+            f"another CACHE, or empty this one"
         )
     if folder.evaluation.is_file():
         return

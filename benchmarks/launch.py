@@ -1,11 +1,11 @@
-"""Where the seconds of a whole sweep go, from the start of the command to its end.
+"""Measure where the time of a whole sweep goes, from the start of the command to its end.
 
     python -m benchmarks.launch quick
 
-Runs `run_sweep.py launch` in a temporary folder and makes a table of its wall clock by stage, from times that stand in
-its files (the sweep's ledger and log, the trials' logs and metrics, the shards' results) and from when its lines were
-printed. While trials train or are scored, side by side, a stage's seconds are those of all processes over their number.
-What each kind of process took of the processors is sampled from /proc.
+It runs `run_sweep.py launch` in a temporary folder and prints its wall-clock time by stage. The times come from the
+sweep's files (its ledger and log, the logs and metrics of trials, the results of shards) and from when its lines were
+printed. While trials train or are scored in parallel, a stage's seconds are the total of all processes divided by
+their number. The CPU time of each kind of process is sampled from /proc.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ KINDS = {
     **dict.fromkeys(("ray::IDLE", "default_worker"), "Ray's idle workers"),
     **dict.fromkeys(("gcs_server", "raylet", "dashboard", "log_monitor", "agent"), "Ray's daemons"),
 }
-"""What stands in the command line of a process of Ray, and what it does."""
+"""Text in the command line of a Ray process, and the kind of process it marks."""
 
 
 @dataclass
 class Watched:
-    """A command that was run.
+    """The record of a command that was run.
 
     Attributes:
-        began, ended: when, by the clock of the files.
-        lines: when each line was printed, and which.
-        processors: processor seconds by kind of process.
+        began, ended: start and end, by the clock of the files.
+        lines: the printed lines, each with its time.
+        processors: CPU seconds by kind of process.
     """
 
     began: float
@@ -61,12 +61,12 @@ class Watched:
     processors: dict[str, float] = field(default_factory=dict)
 
     def printed(self, text: str) -> float:
-        """When the first line with a text was printed."""
+        """Return when the first line that contains ``text`` was printed."""
         return next(moment for moment, line in self.lines if text in line)
 
 
 def watch(command: list[str]) -> Watched:
-    """Run a command to its end and note when it prints what, and who works for it."""
+    """Run a command to its end; record its lines with their times, and the CPU time of its processes."""
     watched = Watched(time.time())
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -85,7 +85,7 @@ def watch(command: list[str]) -> Watched:
 
 
 def _sample(root: int, watched: Watched, done: threading.Event) -> None:
-    """Note the processor time of a process and of all that descend from it, as long as they live."""
+    """Record the CPU time of a process and of all its descendants while they live."""
     ours, taken, kinds = {root}, dict[int, float](), dict[int, str]()
     while not done.wait(LOOK_SECONDS):
         for path in Path("/proc").glob("[0-9]*"):
@@ -99,7 +99,7 @@ def _sample(root: int, watched: Watched, done: threading.Event) -> None:
                 ours.add(pid)
                 taken[pid] = (int(fields[11]) + int(fields[12])) / sysconf("SC_CLK_TCK")
                 named = (kind for sign, kind in KINDS.items() if sign in words)
-                if words or pid not in kinds:  # who has ended has none, until its parent asks
+                if words or pid not in kinds:  # a zombie has no command line
                     kinds[pid] = "driver" if pid == root else next(named, "others")
     sums: dict[str, float] = defaultdict(float)
     for pid, seconds in taken.items():
@@ -108,13 +108,13 @@ def _sample(root: int, watched: Watched, done: threading.Event) -> None:
 
 
 def stamped(path: Path) -> list[tuple[float, str]]:
-    """When each line of a log was written, and which."""
+    """Return the lines of a log, each with its time."""
     found = (STAMP.match(line) for line in path.read_text().splitlines())
     return [(datetime.strptime(each[1], "%Y-%m-%d %H:%M:%S,%f").timestamp(), each[2]) for each in found if each]
 
 
 def trial_stages(folder: SweepFolder) -> dict[str, float]:
-    """Seconds of all trials by stage, from their logs: each line of an epoch stands behind its bound."""
+    """Return the seconds of all trials by stage, from their logs; an epoch's line is written after its bound."""
     sums: dict[str, float] = defaultdict(float)
     for trial in read_ledger(folder.ledger).finished:
         run = RunFolder(folder.trial(trial.trial))
@@ -124,7 +124,7 @@ def trial_stages(folder: SweepFolder) -> dict[str, float]:
         sums["epochs"] += sum(row.seconds for row in rows.values()) - compiling
         sums["compiling"] += compiling
         began = next(moment for moment, line in stamped(folder.log) if line == f"{trial.trial} started")
-        sums["building model and files of a trial"] += lines[0][0] - began
+        sums["building each trial's model and files"] += lines[0][0] - began
         sums["between epochs: checkpoints, pictures, TensorBoard"] += (
             lines[-1][0] - lines[0][0] - sum(row.seconds for row in rows.values())
         )
@@ -132,12 +132,12 @@ def trial_stages(folder: SweepFolder) -> dict[str, float]:
 
 
 def shard_seconds(folder: SweepFolder) -> float:
-    """Seconds that all tasks of scoring took."""
+    """Return the total seconds of all scoring tasks."""
     return sum(json.loads(path.read_text())["seconds"] for path in folder.result("x").parent.glob("*.json"))
 
 
 def table(watched: Watched, folder: SweepFolder) -> list[tuple[str, float]]:
-    """The wall clock by stage, in order."""
+    """Return the wall-clock seconds by stage, in order."""
     log = stamped(folder.log)
     at_a_time = next(int(each[1]) for _, line in log if (each := re.search(r"(\d+) trials? at a time", line)))
     began = next(moment for moment, line in log if " to go, " in line)
@@ -150,26 +150,26 @@ def table(watched: Watched, folder: SweepFolder) -> list[tuple[str, float]]:
     scoring = shard_seconds(folder) / at_a_time
     return [
         ("interpreter, importing PyTorch and Ray, images", watched.printed("Starting Ray") - watched.began),
-        ("Ray's start", began - watched.printed("Starting Ray")),
-        ("processes of trials", first - began),
+        ("starting Ray", began - watched.printed("Starting Ray")),
+        ("starting processes for trials", first - began),
         *of_trials.items(),
-        ("a core without a trial, proposing, ledger", ended - first - sum(of_trials.values())),
+        ("idle cores, proposing trials, ledger", ended - first - sum(of_trials.values())),
         ("scoring", scoring),
-        ("processes of scoring, a core without a task", scored - ended - scoring),
-        ("Ray's end, tables, report", published - scored),
+        ("starting processes for scoring, idle cores", scored - ended - scoring),
+        ("stopping Ray, tables, report", published - scored),
         ("printing, end of the process", watched.ended - published),
     ]
 
 
 WORK = {"epochs", "compiling", "scoring"}
-"""Training and scoring themselves."""
+"""The stages that train or score."""
 
 
 def main() -> None:
-    """Run it and print both tables."""
+    """Run the sweep and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", nargs="?", default="quick")
-    parser.add_argument("words", nargs=argparse.REMAINDER, help="further words for `run_sweep.py launch`")
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="further arguments of `run_sweep.py launch`")
     arguments = parser.parse_args()
     console = Console(soft_wrap=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -180,11 +180,11 @@ def main() -> None:
     whole = watched.ended - watched.began
     console.print(f"{hardware(torch.device('cpu'))}; `run_sweep.py launch {arguments.space}`\n", markup=False)
     console.print("| stage | seconds | share |\n| --- | ---: | ---: |", markup=False)
-    for name, seconds in [*rows, ("all", whole)]:
+    for name, seconds in [*rows, ("total", whole)]:
         console.print(f"| {name} | {seconds:.1f} | {seconds / whole:.0%} |", markup=False)
     beside = sum(seconds for name, seconds in rows if name not in WORK)
     console.print(f"\nNeither training nor scoring: {beside:.1f} s, {beside / whole:.0%}\n", markup=False)
-    console.print("| processes | processor seconds |\n| --- | ---: |", markup=False)
+    console.print("| processes | CPU seconds |\n| --- | ---: |", markup=False)
     for kind, seconds in sorted(watched.processors.items(), key=lambda each: -each[1]):
         console.print(f"| {kind} | {seconds:.1f} |", markup=False)
 

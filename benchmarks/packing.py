@@ -1,10 +1,10 @@
-"""Several models on one device: `python -m benchmarks.packing` (two to three minutes on two cores).
+"""Time several models that train on one device: `python -m benchmarks.packing` (two to three minutes on two cores).
 
-Rows are timed in turns, against the wall clock; what counts is the images a second of all models together.
+Rows are timed in turns by the wall clock; the rate is the total images per second of all models.
 
-- *n processes*: each trains a model of its own, eagerly, in one thread, as trials do that share a device. On a CPU they
-  share its cores.
-- *n models stacked in 1 process*: one step trains all of them along a new dimension (`torch.func`), in one thread too.
+- *n processes*: each trains its own model, eagerly, in one thread, like trials that share a device. On a CPU they share
+  its cores.
+- *n models stacked in 1 process*: one step trains all of them along a new dimension (`torch.func`), also in one thread.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from iafsweep.training.objective import bound_terms
 
 
 class Worker:
-    """A process that holds a step of training and, told so, repeats it for some seconds."""
+    """A process that holds a training step and repeats it for some seconds on request."""
 
     def __init__(self, model: str, stacked: int, batch_size: int, seconds: float) -> None:
         words = [sys.executable, "-m", "benchmarks.packing", "--worker", "--model", model, "--stacked", str(stacked)]
@@ -48,21 +48,21 @@ class Worker:
         )
 
     def go(self) -> None:
-        """Let it train."""
+        """Start a turn of training."""
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
 
     def answer(self) -> float:
-        """Wait for its next line: 0 once it is warm, then images a second whenever it has trained."""
+        """Wait for its next line: 0 after warm-up, then images per second after each turn."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("a process of this benchmark has ended; what it wrote stands above")
+            raise RuntimeError("a process of this benchmark ended too early; its output is above")
         return float(line)
 
     def end(self) -> None:
-        """Let it end."""
+        """End the process."""
         self._process.communicate()
 
 
@@ -71,9 +71,9 @@ class Row:
     """A row of the table.
 
     Attributes:
-        name: what trains.
-        workers: all that train at the same time.
-        rates: images a second of all together, a figure a turn.
+        name: label of the row.
+        workers: the workers that train at the same time.
+        rates: total images per second of all workers, one figure per turn.
     """
 
     name: str
@@ -81,32 +81,34 @@ class Row:
     rates: list[float] = field(default_factory=list)
 
     def take_turn(self) -> None:
-        """Let all train side by side."""
+        """Let all workers train in parallel for one turn."""
         for worker in self.workers:
             worker.go()
         self.rates.append(sum(worker.answer() for worker in self.workers))
 
 
 def main(
-    model: Annotated[str, typer.Option(help="Which of reference, mlp and tiny.")] = "mlp",
-    seconds: Annotated[float, typer.Option(help="How long a turn lasts.")] = 3.0,
-    rounds: Annotated[int, typer.Option(help="Turns that every row is given.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Images a step of one model.")] = 200,
+    model: Annotated[str, typer.Option(help="One of reference, mlp and tiny.")] = "mlp",
+    seconds: Annotated[float, typer.Option(help="Length of a turn.")] = 3.0,
+    rounds: Annotated[int, typer.Option(help="Turns of every row.")] = 5,
+    batch_size: Annotated[int, typer.Option(help="Images per step of one model.")] = 200,
     processes: Annotated[
-        str, typer.Option(help="Numbers of processes, with commas; the first is compared to.")
+        str, typer.Option(help="Numbers of processes, separated by commas; the first is the baseline.")
     ] = "1,2,4,8",
-    stacked: Annotated[str, typer.Option(help="Numbers of models stacked in one process, with commas.")] = "2,4,8",
+    stacked: Annotated[
+        str, typer.Option(help="Numbers of models stacked in one process, separated by commas.")
+    ] = "2,4,8",
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
     worker: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Print images a second of models that train side by side, in processes of their own and stacked in one."""
+    """Print images per second of models that train in parallel, in separate processes and stacked in one."""
     if quick:
         model, seconds, rounds, batch_size, processes, stacked = "tiny-mlp", 0.1, 2, 4, "1,2", "2"
     if worker:
         work(model_of(model), int(stacked), batch_size, seconds)
         return
     console = Console()
-    console.print(f"{hardware(resolve_device('auto'))}; a thread a process; wall clock", markup=False, soft_wrap=True)
+    console.print(f"{hardware(resolve_device('auto'))}; one thread per process; wall clock", markup=False, soft_wrap=True)
     stacks = _numbers(stacked)
     rows = side_by_side(model, _numbers(processes), batch_size, seconds)
     rows += [
@@ -118,7 +120,7 @@ def main(
 
 
 def side_by_side(model: str, numbers: Sequence[int], batch_size: int, seconds: float) -> list[Row]:
-    """Return a row for each number of processes; they are the same ones."""
+    """Return a row for each number of processes; the rows share their processes."""
     workers = [Worker(model, 1, batch_size, seconds) for _ in range(max(numbers))]
     return [Row(f"{count} process{'es' * (count > 1)}", workers[:count]) for count in numbers]
 
@@ -128,7 +130,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def take_turns(rows: list[Row], rounds: int) -> None:
-    """Wait until all processes are warm, then give every row its turns; end the processes."""
+    """Wait until all processes are warm, time every row in turns, and end the processes."""
     workers = list(dict.fromkeys(worker for row in rows for worker in row.workers))
     try:
         for worker in workers:
@@ -143,7 +145,7 @@ def take_turns(rows: list[Row], rounds: int) -> None:
 
 def _show(console: Console, rows: list[Row]) -> None:
     first = rows[0]
-    lines = [f"|  | images/s of all | lowest-highest | against {first.name} |", "| --- | ---: | ---: | ---: |"]
+    lines = [f"|  | images/s in total | lowest-highest | relative to {first.name} |", "| --- | ---: | ---: | ---: |"]
     for row in rows:
         rate, span = median(row.rates), f"{min(row.rates):,.0f}-{max(row.rates):,.0f}"
         lines.append(f"| {row.name} | {rate:,.0f} | {span} | {rate / median(first.rates):.2f} |")
@@ -160,12 +162,12 @@ def model_of(name: str) -> ModelConfig:
 
 
 def work(config: ModelConfig, models: int, batch_size: int, seconds: float) -> None:
-    """Be one of the processes: train for some seconds whenever told to, print images a second of all its models."""
+    """Run as a worker process: train for some seconds on each request, and print images per second of all models."""
     device = resolve_device("auto")
     if models > 1:
         step = stacked_step(config, models, batch_size, device)
     else:
-        way = AS_TRAINED._replace(precision=resolve_precision("auto", device))  # as trials compute there
+        way = AS_TRAINED._replace(precision=resolve_precision("auto", device))  # as for trials on this device
         step = step_of(config, way, batch_size, device)
     for _ in range(3):
         step()
@@ -181,7 +183,7 @@ def work(config: ModelConfig, models: int, batch_size: int, seconds: float) -> N
 
 
 class _Loss(torch.nn.Module):
-    """The loss as a module, to be called with the weights of another model."""
+    """The loss as a module, so that it can be called with the weights of another model."""
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -192,7 +194,7 @@ class _Loss(torch.nn.Module):
 
 
 def stacked_step(config: ModelConfig, count: int, batch_size: int, device: torch.device) -> Callable[[], object]:
-    """Return a step of ``count`` models at once, each on bits and noise of its own."""
+    """Return a step that trains ``count`` models at once, each on its own bits and noise."""
     models = [_Loss(build_model(config, ImageFormat(SHAPE), seed=seed).to(device)) for seed in range(count)]
     parameters, buffers = stack_module_state(models)
     leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}

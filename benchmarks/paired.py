@@ -1,8 +1,8 @@
-"""Does training in bfloat16, compiled, come to the same bound? `IAFSWEEP_DATA=... python -m benchmarks.paired`.
+"""Does compiled training in bfloat16 reach the same bound? `IAFSWEEP_DATA=... python -m benchmarks.paired`.
 
-A short recipe of the mlp model, each seed trained both ways: same weights to start from, same batches, same noise. What
-is compared is the validation bound of the last epoch, measured in float32 either way. A second call with the same cache
-goes on where the first was stopped; runs on another device, and those of `--quick`, are kept apart.
+Each seed trains a short recipe of the mlp model both ways, with the same initial weights, batches and noise. The
+validation bounds of the last epoch are compared, measured in float32 both times. A second call with the same cache
+continues where the first was stopped; runs on another device, and those of `--quick`, are kept separately.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ QUICK = (
 
 
 def main(
-    cache: Annotated[Path, typer.Argument(help="Folder for the runs; made if missing.")],
-    seeds: Annotated[int, typer.Option(min=2, max=10, help="Seeds to pair.")] = 5,
-    epochs: Annotated[int, typer.Option(help="Epochs of the recipe.")] = 4,
-    precision: Annotated[str, typer.Option(help="Of the fast runs: float32 or bfloat16.")] = "bfloat16",
+    cache: Annotated[Path, typer.Argument(help="Folder for the runs; created if missing.")],
+    seeds: Annotated[int, typer.Option(min=2, max=10, help="Number of seeds to pair.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Epochs of each run.")] = 4,
+    precision: Annotated[str, typer.Option(help="Precision of the fast runs: float32 or bfloat16.")] = "bfloat16",
     compiled: Annotated[bool, typer.Option(help="Whether the fast runs are compiled.")] = True,
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
-    """Train the pairs, print the differences, their mean and its 95 % interval."""
+    """Train the pairs; print the differences, their mean and its 95 % interval."""
     console, device = begin()
     if quick:
         cache, seeds, epochs, compiled = cache / "quick", 2, 1, False
@@ -73,7 +73,7 @@ def _bound(
     overrides: tuple[str, ...],
     device: torch.device,
 ) -> float:
-    """Return the validation bound of a run's last epoch, nats per image; train it unless the cache knows it."""
+    """Return the validation bound of a run's last epoch, nats per image, from the cache or by training."""
     kept = cache / f"{device.type}-{precision}-{compiling}-{epochs}-{seed}.json"
     if not kept.exists():
         config = load_config(
@@ -101,7 +101,7 @@ def _train(config: RunConfig, path: Path, device: torch.device) -> float:
         bound = trainer.run_epoch().validation_negative_elbo
     trainer.finish()
     if bound is None:
-        raise typer.BadParameter(f"{path} was trained already and its figure lost; remove it")
+        raise typer.BadParameter(f"{path} is already trained, but its bound was not kept; remove it to train again")
     return bound
 
 

@@ -1,4 +1,4 @@
-"""The same sizes in other packages: pythae's VAE_IAF; masked autoregressive flows of zuko and nflows."""
+"""Models of equal size in other packages: pythae's VAE_IAF; masked autoregressive flows of zuko and nflows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Apply = Callable[[Tensor, Tensor], Tensor]
 
 
 class MissingPeerError(Exception):
-    """A package is not installed, or does not import."""
+    """A package is not installed or cannot be imported."""
 
 
 def pythae_model(config: ModelConfig, model: VAE) -> nn.Module:
-    """Pythae's VAE_IAF around the networks of ``model``, with a flow of its own as deep and as wide.
+    """Return pythae's VAE_IAF around the networks of ``model``, with its own flow of the same depth and width.
 
-    Its flow has ReLU, neither context nor gates nor batch norm, and it has no context map.
+    That flow uses ReLU and has no context, gates or batch norm; the model has no context map.
 
     Raises:
-        MissingPeerError: there is no pythae.
+        MissingPeerError: pythae is missing.
     """
     try:
         with warnings.catch_warnings():
@@ -66,10 +66,10 @@ def pythae_model(config: ModelConfig, model: VAE) -> nn.Module:
 
 
 def zuko_flow(latent_size: int, context_size: int, width: int, depth: int, device: torch.device) -> Apply:
-    """Zuko's masked autoregressive transforms, applied in the direction that is one pass.
+    """Return zuko's masked autoregressive transforms, applied in the direction that takes one pass.
 
     Raises:
-        MissingPeerError: there is no zuko.
+        MissingPeerError: zuko is missing.
     """
     try:
         from zuko.flows import MaskedAutoregressiveTransform
@@ -82,10 +82,10 @@ def zuko_flow(latent_size: int, context_size: int, width: int, depth: int, devic
 
 
 def nflows_flow(latent_size: int, context_size: int, width: int, depth: int, device: torch.device) -> Apply:
-    """Nflows' masked affine autoregressive transforms, in the direction that is one pass.
+    """Return nflows' masked affine autoregressive transforms, applied in the direction that takes one pass.
 
     Raises:
-        MissingPeerError: there is no nflows.
+        MissingPeerError: nflows is missing.
     """
     try:
         from nflows.transforms import MaskedAffineAutoregressiveTransform
@@ -103,7 +103,7 @@ def nflows_flow(latent_size: int, context_size: int, width: int, depth: int, dev
 def _chain(
     steps: list[nn.Module], call: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]], device: torch.device
 ) -> Apply:
-    """Apply steps in turn, without gradients; ``call`` returns z' and the log-determinant of one."""
+    """Return a function that applies steps in turn, without gradients; ``call`` gives z' and log-determinant of one."""
     for step in steps:
         step.to(device).requires_grad_(requires_grad=False)
 

@@ -1,4 +1,4 @@
-"""The convolutions and matrix products of a training step, bare: what is left when everything else costs nothing."""
+"""The convolutions and matrix products of a training step alone: its time if everything else were free."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PRODUCTS = ("convolution", "convolution_backward", "mm", "addmm", "addmm_")
 
 
 def products_alone(step: Callable[[], object]) -> Callable[[], object]:
-    """Return a function that computes the products of one call of ``step`` again, on numbers of no meaning.
+    """Return a function that repeats the products of one call of ``step`` on arbitrary numbers.
 
-    Shapes, strides and precisions are those of the step; operands alike share their memory.
+    Shapes, strides and precisions are those of the step; operands that agree in these share memory.
     """
     with _Recorder() as recorder:
         step()
@@ -26,7 +26,7 @@ def products_alone(step: Callable[[], object]) -> Callable[[], object]:
 
     @torch.no_grad()
     def again() -> None:
-        with full_precision():  # as a step in float32 is: no TF32 on a GPU
+        with full_precision():  # like a step in float32: no TF32 on a GPU
             for operation, args, kwargs in calls:
                 operation(*args, **kwargs)
 
@@ -34,7 +34,7 @@ def products_alone(step: Callable[[], object]) -> Callable[[], object]:
 
 
 class _Recorder(TorchDispatchMode):
-    """Keeps every product that is computed, with operands like those it had."""
+    """Records every product that is computed, with operands of the same shape."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Recorder(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        """Compute it, and keep it if it is a product."""
+        """Compute an operation, and record it if it is a product."""
         kwargs = kwargs or {}
         if func._schema.name.removeprefix("aten::") in PRODUCTS:  # noqa: SLF001 - it has no other name
             self.calls.append((func, *tree_map_only(Tensor, self._like, (args, kwargs))))

@@ -1,9 +1,9 @@
-"""What reading a sweep of many trials costs, and a TPE proposal after many.
+"""Measure the cost of reading a sweep of many trials, and of a TPE proposal after many.
 
     python -m benchmarks.scale --trials 10000
 
-A ledger and run folders are made without training: trials of the space `mnist`, drawn at random, with made-up bounds;
-of a hundred 70 completed (of these 5 scored), 25 stopped, 5 diverged. Times are CPU seconds of this process.
+The ledger and run folders are made without training: random trials of the space `mnist` with made-up bounds. Of 100
+trials, 70 completed (5 of them scored), 25 stopped and 5 diverged. Times are CPU seconds of this process.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ EPOCHS = {"completed": 10, "stopped": 3, "diverged": 2}
 
 
 def space_of(trials: int) -> SearchSpace:
-    """The space `mnist` with few epochs."""
+    """Return the space `mnist` with few epochs."""
     space = load_space(Path("search_spaces/mnist.toml"))
     base = space.base.model_copy(update={"training": space.base.training.model_copy(update={"epochs": 10})})
     return replace(space, base=base, sweep=space.sweep.model_copy(update={"trials": trials, "grace_epochs": 3}))
 
 
 def bound(values: Mapping[str, Scalar]) -> float:
-    """Nats per image, made up."""
+    """Return a made-up bound, nats per image."""
     kinds = {"resnet": 0.0, "gated_conv": 0.7, "mlp": 3.0}
     rate, depth = values["training.learning_rate"], values["model.flow.depth"]
     assert isinstance(rate, float)
@@ -62,7 +62,7 @@ def bound(values: Mapping[str, Scalar]) -> float:
 
 
 def rows_of(space: SearchSpace) -> Iterator[Event]:
-    """Rows of a sweep that has ended."""
+    """Yield the ledger rows of a finished sweep."""
     draws = random.Random(1)
     for number in range(1, space.sweep.trials + 1):
         values, name = space.suggest(RandomSuggest(draws)), trial_name(number)
@@ -81,7 +81,7 @@ def rows_of(space: SearchSpace) -> Iterator[Event]:
 
 
 def write_run(folder: RunFolder, end: Finished, *, scored: bool) -> None:
-    """Write the run folder of a trial that ended."""
+    """Write the run folder of a finished trial."""
     folder.path.mkdir(parents=True)
     value, seconds = end.value or 500.0, end.seconds / end.epochs
     lines = []
@@ -104,7 +104,7 @@ def write_run(folder: RunFolder, end: Finished, *, scored: bool) -> None:
 
 
 def figures(end: Finished) -> Evaluation:
-    """Figures as scoring writes them, made up."""
+    """Return made-up figures in the form that scoring writes."""
     assert end.value is not None
     methods = (("negative_elbo", "1 sample", 5.0), ("importance_sampling", "1000 samples", 1.0))
     estimates = tuple(
@@ -118,7 +118,7 @@ def figures(end: Finished) -> Evaluation:
 
 
 def make_sweep(folder: SweepFolder, space: SearchSpace) -> None:
-    """Write a sweep that has ended."""
+    """Write the folder of a finished sweep."""
     folder.create()
     folder.space.write_text(dump_space(space))
     header = Header(sweep="f" * 32, created=TIME, seed=space.sweep.seed, space=space_hash(space))
@@ -132,7 +132,7 @@ def make_sweep(folder: SweepFolder, space: SearchSpace) -> None:
 
 
 def after(state: LedgerState, trials: int) -> Replay:
-    """The rows until so many trials had ended."""
+    """Return the ledger rows up to the end of trial number ``trials``."""
     last, rows = trial_name(trials), Replay(state.header)
     for row in state.events:
         rows.take(row)
@@ -142,7 +142,7 @@ def after(state: LedgerState, trials: int) -> Replay:
 
 
 def timed(console: Console, name: str, aim: str, work: Callable[[], object], times: int = 1) -> None:
-    """Do it so many times and print the median of what it took."""
+    """Do ``work`` ``times`` times and print the median CPU time."""
     taken = []
     for _ in range(times):
         started = time.process_time()
@@ -152,9 +152,9 @@ def timed(console: Console, name: str, aim: str, work: Callable[[], object], tim
 
 
 def measure(console: Console, folder: SweepFolder, trials: int) -> None:
-    """Measure what reads a sweep, and proposals in it."""
+    """Time what reads a sweep, and proposals in it."""
     quiet = Console(file=io.StringIO(), width=200)
-    console.print(f"{trials:,} trials\n\n| | aim | CPU seconds |\n| --- | ---: | ---: |", markup=False)
+    console.print(f"{trials:,} trials\n\n| | target | CPU seconds |\n| --- | ---: | ---: |", markup=False)
     timed(console, "`export`", "15", lambda: export_leaderboard(folder.path, None, quiet))
     timed(console, "`load_sweep`", "5", lambda: load_sweep(folder.path))
     timed(console, "`status`", "", lambda: status_of(read_sweep(folder)))
@@ -164,19 +164,19 @@ def measure(console: Console, folder: SweepFolder, trials: int) -> None:
             rows = after(state, count)
             propose = partial(_propose, make_proposer(space), rows)
             timed(console, f"a new driver's first proposal after {count:,} trials", "", propose)
-            timed(console, f"any further one after {count:,} trials", aim, propose, times=7)
+            timed(console, f"each further proposal after {count:,} trials", aim, propose, times=7)
 
 
 def _propose(proposer: Proposer, rows: Replay) -> None:
-    """What a driver does for a proposal: the rows have changed since the last one."""
+    """Propose as a driver does, after the rows have changed."""
     assert proposer.propose(rows.state()) is not None
 
 
 def main() -> None:
-    """Measure."""
+    """Make the sweep and print its times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--keep", type=Path, help="make the sweep in this folder, or measure the one that is there")
+    parser.add_argument("--keep", type=Path, help="folder to make the sweep in; an existing sweep is measured")
     arguments = parser.parse_args()
     console = Console(soft_wrap=True)
     console.print(f"{hardware(torch.device('cpu'))}; CPU time", markup=False)

@@ -1,15 +1,16 @@
-"""Scoring: samples and gradients a second, plain, folded, and in other packages: `python -m benchmarks.score`.
+"""Measure samples and gradients per second in scoring, and in other packages: `python -m benchmarks.score`.
 
-Importance sampling evaluates flow, decoder and densities for rows of samples; annealing needs their gradients in the
-noise. The images are encoded before, once each whatever the number of samples: none of that is in a figure. On a CPU
-the row *as scored* is the folded model in a process of its own that keeps the memory it frees, as scoring does. A
-process that has waited for its turn is slow to begin, which shows where a call takes milliseconds: *folded, apart* is
-such a one without that memory, and what *as scored* is to be compared with.
-The row *a task* is what a real scoring process does, `score_shard` on a shard of 100 images, with all that is around
-the arithmetic: noise, encoding, statistics of the weights; its rate is to be compared with *folded*, the arithmetic in
-a bare loop. pythae's `get_nll` does importance sampling its own way, which encodes the image for every sample, on the
-same sizes.
-The flow alone stands beside the masked autoregressive layers of zuko, nflows and pythae.
+Importance sampling evaluates flow, decoder and densities for rows of samples; annealing needs their gradients with
+respect to the noise. The figures exclude encoding, which is done once per image whatever the number of samples.
+
+On a CPU, the row *as scored* is the folded model in a separate process that keeps freed memory, as in scoring. A
+process that has waited for its turn starts slowly, which matters where a call takes milliseconds. Compare *as scored*
+with *folded, apart*, which is also a separate process but does not keep freed memory.
+
+The row *a task* is what a real scoring process does: `score_shard` on a shard of 100 images, including noise, encoding
+and statistics of the weights. Compare its rate with *folded*, the arithmetic in a bare loop. pythae's `get_nll` is
+importance sampling at the same sizes, but encodes the image for every sample. The flow alone is compared with the
+masked autoregressive layers of zuko, nflows and pythae.
 """
 
 from __future__ import annotations
@@ -36,18 +37,18 @@ from iafsweep.models.precision import full_precision
 from iafsweep.training.device import keep_freed_memory
 
 WorkOf = Callable[[VAE, Tensor, int], Callable[[], object]]
-"""Model, images and rows to the work that is timed."""
+"""Maps a model, images and a number of rows to the work to time."""
 
 IMAGES = 10
 PLAIN = "plain"
 TASK_CALLS = {"reference": 5, "mlp": 100, "tiny": 5}
-"""How many calls of the bare loop a task has the rows of."""
+"""Rows of a task, in calls of the bare loop."""
 
 
 def main(
-    models: Annotated[str, typer.Option(help="Which of reference, mlp and tiny, with commas.")] = "reference,mlp",
-    rounds: Annotated[int, typer.Option(help="Turns that every way is given.")] = 7,
-    rows: Annotated[int, typer.Option(help="Samples x images evaluated at a time.")] = 1000,
+    models: Annotated[str, typer.Option(help="Any of reference, mlp and tiny, separated by commas.")] = "reference,mlp",
+    rounds: Annotated[int, typer.Option(help="Turns of every variant.")] = 7,
+    rows: Annotated[int, typer.Option(help="Samples x images per evaluation.")] = 1000,
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Time and print three tables for each configuration."""
@@ -81,7 +82,7 @@ def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Tim
         Timed("folded", stopwatch(weights_of(folded(model), x, rows)), rows),
     ]
     try:
-        # It has randomness, batches and images of its own: as many samples in all.
+        # It draws its own noise and batches for one image; the total number of samples is the same.
         peer = pythae_model(config, build_model(config, ImageFormat(SHAPE), seed=0)).to(x.device).eval()
     except MissingPeerError as error:
         return [*ways, Timed("pythae get_nll", None, rows, skipped=str(error))]
@@ -92,7 +93,7 @@ def _sampling(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Tim
 
 
 def weights_of(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
-    """Return what evaluates the log-weights of so many rows."""
+    """Return a function that evaluates the log-weights of ``rows`` rows."""
     noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
     return _without_graph(lambda: bridge.log_densities(noise))
 
@@ -105,7 +106,7 @@ def _gradients(model: VAE, x: Tensor, rows: int) -> list[Timed]:
 
 
 def slopes_of(model: VAE, x: Tensor, rows: int) -> Callable[[], object]:
-    """Return what evaluates the gradients of so many rows."""
+    """Return a function that evaluates the gradients of ``rows`` rows."""
     noise, bridge = _noise(model, rows), posterior_bridge(model, x, encode(model, x))
     return lambda: evaluate(noise, bridge.log_densities)
 
@@ -120,7 +121,7 @@ def _apart(name: str, rows: int, device: torch.device, work_of: WorkOf) -> list[
 
 
 def _tasks(name: str, rows: int, device: torch.device) -> list[Timed]:
-    """A whole task, long enough that a process which waited for its turn is in step again."""
+    """Return a whole task, long enough that the slow start after waiting for a turn hardly matters."""
     if device.type != "cpu":
         return []
     samples = NOISE_BLOCK * max(1, TASK_CALLS[name] * rows // (NOISE_BLOCK * SHARD_IMAGES))
@@ -145,7 +146,7 @@ def _folded_work(name: str, rows: int, work_of: WorkOf, *, keeps: bool) -> Calla
 
 
 def model_and_images(config: ModelConfig, device: torch.device) -> tuple[VAE, Tensor]:
-    """Return a new model in eval mode and `IMAGES` images of noise, on the device."""
+    """Return a new model in eval mode and `IMAGES` random images, on the device."""
     model = build_model(config, ImageFormat(SHAPE), seed=0).to(device).eval().requires_grad_(requires_grad=False)
     return model, torch.rand((IMAGES, *SHAPE), generator=torch.Generator().manual_seed(0)).round().to(device)
 

@@ -1,8 +1,8 @@
-"""What a sweep costs beyond training: seconds a trial, memory of the driver, time to resume.
+"""Measure what a sweep costs beyond training: seconds per trial, memory of the driver, time to resume.
 
-The real trainable, TPE and ledger; tiny models on small images, one epoch a trial, one trial at a time.
-Beyond training is the wall clock of the driver minus the seconds that trainers report for their epochs, so it holds
-proposing, starting, checkpoints, figures, TensorBoard and ledger. The driver is a process of its own.
+It uses the real trainable, TPE and ledger with tiny models on few images, one epoch per trial and one trial at a time.
+The cost beyond training is the driver's wall-clock time minus the seconds that trainers report for their epochs. It
+includes proposing, starting, checkpoints, figures, TensorBoard and the ledger. The driver is a separate process.
 
     python benchmarks/sweep_overhead.py --trials 1000
 """
@@ -48,7 +48,7 @@ BASE = RunConfig.model_validate(
 
 
 def space_of(trials: int) -> SearchSpace:
-    """Depth and two continuous parameters, sampled by TPE."""
+    """Return a space of the depth and two continuous parameters, sampled by TPE."""
     return SearchSpace(
         base=BASE,
         parameters=(
@@ -61,13 +61,13 @@ def space_of(trials: int) -> SearchSpace:
 
 
 def images() -> TrainingImages:
-    """Random pictures; what they show costs nothing."""
+    """Return random images; their content does not affect the cost."""
     pixels = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return TrainingImages(pixels[:600], pixels[600:])
 
 
 def memory() -> dict[str, float]:
-    """MiB of this process: resident, of which its own (anonymous), from files, and shared; and the resident peak."""
+    """Return this process's resident memory in MiB: total, own (anonymous), from files, shared, and peak."""
     names = {"VmRSS": "resident", "RssAnon": "own", "RssFile": "files", "RssShmem": "shared", "VmHWM": "peak"}
     lines = Path("/proc/self/status").read_text().splitlines()
     found = {line.split(":")[0]: line.split()[1] for line in lines if ":" in line and len(line.split()) > 1}
@@ -75,7 +75,7 @@ def memory() -> dict[str, float]:
 
 
 def drive(folder: Path, trials: int) -> None:
-    """Be the driver; print what was measured as JSON."""
+    """Run as the driver process; print the measurements as JSON."""
     node = Node("this machine", 2, 0)
     imported = memory()
     started = time.perf_counter()
@@ -90,7 +90,7 @@ def drive(folder: Path, trials: int) -> None:
 
 
 def run_driver(folder: Path, trials: int) -> dict[str, object]:
-    """Run a driver in a process of its own."""
+    """Run a driver in a separate process and return its measurements."""
     words = [sys.executable, __file__, "--drive", str(folder), "--trials", str(trials)]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
@@ -98,7 +98,7 @@ def run_driver(folder: Path, trials: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure."""
+    """Measure a sweep and its resumption."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
@@ -115,8 +115,8 @@ def main() -> None:
         wall = first["seconds"]
         assert isinstance(wall, float)
         print(f"{len(state.finished)} trials, {wall:.0f} s, of which training {training:.0f} s")
-        print(f"beyond training: {(wall - training) / len(state.finished):.3f} s a trial (start of Ray included)")
-        print(f"processor time of the driver, imports included: {first['processor']:.0f} s")
+        print(f"beyond training: {(wall - training) / len(state.finished):.3f} s per trial (start of Ray included)")
+        print(f"CPU time of the driver, imports included: {first['processor']:.0f} s")
         print(f"memory of the driver, MiB: {first['imported']} after imports, {first['end']} at the end")
         print(f"ledger {(folder / 'trials.jsonl').stat().st_size / 2**20:.1f} MiB")
         more = run_driver(folder, arguments.trials + 1)

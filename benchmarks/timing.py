@@ -1,4 +1,4 @@
-"""Times of several ways to do one thing, taken in turns, so that a machine that slows down slows all of them down."""
+"""Time several variants of the same work in turns, so that a machine that slows down affects all of them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from iafsweep.training import resolve_device
 
 @dataclass
 class Timed:
-    """One way to do it.
+    """One variant of the work.
 
     Attributes:
-        name: for the table.
-        measure: does it once and returns the seconds it took; None where it cannot be done here.
-        amount: how much of it one call does, in the table's unit.
-        skipped: why it cannot be done here.
-        first_seconds: the first call, with whatever is made then (compiling).
-        seconds: every further call.
+        name: its name in the table.
+        measure: does the work once and returns the seconds it took; None if it cannot run here.
+        amount: amount of work per call, in the table's unit.
+        skipped: why it cannot run here.
+        first_seconds: seconds of the first call, including one-time work such as compiling.
+        seconds: seconds of every timed call.
     """
 
     name: str
@@ -39,25 +39,25 @@ class Timed:
 
     @property
     def rate(self) -> float:
-        """Units a second, by the median call."""
+        """Units per second, by the median call."""
         return self.amount / median(self.seconds)
 
 
 def begin() -> tuple[Console, torch.device]:
-    """Choose the device and print what it is; return where to print and the device."""
+    """Choose the device and print its description; return the console and the device."""
     console, device = Console(), resolve_device("auto")
     console.print(machine(device), markup=False, soft_wrap=True)
     return console, device
 
 
 def clock() -> Callable[[], float]:
-    """Return the clock: CPU time for one thread of a CPU, which other processes hardly change; else the wall's."""
+    """Return the clock: CPU time for one thread on a CPU, which other processes hardly affect; else wall-clock time."""
     is_alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
     return time.process_time if is_alone else time.perf_counter
 
 
 def take_turns(ways: list[Timed], rounds: int) -> None:
-    """Call every way once to warm up, then all of them in turns, ``rounds`` times."""
+    """Warm up every variant, then time all of them in turns, ``rounds`` times."""
     usable = [(way, way.measure) for way in ways if way.measure is not None]
     for way, measure in usable:
         way.first_seconds = measure()
@@ -68,7 +68,7 @@ def take_turns(ways: list[Timed], rounds: int) -> None:
 
 
 def end_apart(ways: list[Timed]) -> None:
-    """End the processes of the ways that have one of their own."""
+    """End the separate processes of variants that have one."""
     for way in ways:
         if isinstance(way.measure, Apart):
             way.measure.end()
@@ -89,10 +89,10 @@ def stopwatch(work: Callable[[], object]) -> Callable[[], float]:
 
 
 class Apart:
-    """A stopwatch in a process of its own, for work that settings of the whole process make fast or slow.
+    """A stopwatch in a separate process, for work whose speed depends on settings of the whole process.
 
     Args:
-        make: makes the work, over there; a function of a module, with arguments that can be pickled.
+        make: makes the work in that process; a module-level function, with arguments that can be pickled.
     """
 
     def __init__(self, make: Callable[[], Callable[[], object]]) -> None:
@@ -103,7 +103,7 @@ class Apart:
         theirs.close()
 
     def __call__(self) -> float:
-        """Let it work once; return the seconds it took there."""
+        """Do the work once; return the seconds it took in that process."""
         self._connection.send(None)
         return float(self._connection.recv())
 
@@ -119,15 +119,15 @@ def _serve(connection: Connection, make: Callable[[], Callable[[], object]]) -> 
         while True:
             connection.recv()
             connection.send(measure())
-    except EOFError:  # the other side has ended
+    except EOFError:  # the parent has closed the connection
         return
 
 
 def show(console: Console, title: str, ways: list[Timed], unit: str, baseline: str) -> None:
-    """Print a Markdown table: rate, median and spread of a call, ratio to the baseline, the first call."""
+    """Print a Markdown table: rate, median and spread of a call, ratio to the baseline, first call."""
     reference = next(way for way in ways if way.name == baseline)
     console.print(f"\n{title}\n", markup=False)
-    header = ("", f"{unit}/s", "ms a call", "10-90 %", f"against {baseline}", "first call, s")
+    header = ("", f"{unit}/s", "ms per call", "10-90 %", f"relative to {baseline}", "first call, s")
     for cells in (header, ("---", *["---:"] * 5), *((way.name, *_cells(way, reference)) for way in ways)):
         console.print("| " + " | ".join(cells) + " |", markup=False, soft_wrap=True)
 
@@ -147,19 +147,19 @@ def _cells(way: Timed, reference: Timed) -> tuple[str, ...]:
 
 
 def ratios(ways: list[Timed], baseline: str) -> Mapping[str, float]:
-    """Return the rate of every way that could be timed against the baseline's."""
+    """Return the rate of every timed variant relative to the baseline."""
     reference = next(way for way in ways if way.name == baseline)
     return {way.name: way.rate / reference.rate for way in ways if way.measure is not None}
 
 
 def machine(device: torch.device) -> str:
-    """Say what the figures were measured on, and by which clock."""
+    """Return a description of the hardware and the clock behind the figures."""
     threads = "" if device.type == "cuda" else f", threads: {torch.get_num_threads()}"
     return f"{hardware(device)}{threads}; {'CPU time' if clock() is time.process_time else 'wall clock'}"
 
 
 def hardware(device: torch.device) -> str:
-    """Name the device, as far as it tells, and PyTorch's version."""
+    """Return the name of the device and PyTorch's version."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:

@@ -1,10 +1,10 @@
-"""Training steps a second: plain, fast, and pythae's VAE_IAF on the same sizes: `python -m benchmarks.train`.
+"""Measure training steps per second, also of pythae's VAE_IAF of the same size: `python -m benchmarks.train`.
 
-The plain rows compute everything as it is defined, with memory as the system hands it out. *Products alone* are the
-convolutions and matrix products of a step, bare: no work on the rest of it can be faster. Every way trains on batches
-of its own of random pictures, data path and optimiser included, in a process of its own, in turns; with
+The plain rows compute everything as it is defined, with the system's memory allocation. *Products alone* are only the
+convolutions and matrix products of a step, which no optimisation of the rest can beat. Every variant runs in a separate
+process, in turns with the others, on its own batches of random images, including data path and optimiser. With
 OMP_NUM_THREADS=1 the clock is CPU time. Compiling takes minutes once for each compiled row (`--skip compiled` leaves
-them out). Where there is a GPU, the steps run on it.
+these out). If there is a GPU, the steps run on it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ MODELS = {
 
 
 class Way(NamedTuple):
-    """How a row of the table computes."""
+    """How a row of the table computes its steps."""
 
     name: str
     memory_format: torch.memory_format
@@ -98,11 +98,11 @@ WAYS = (
 
 def main(
     models: Annotated[
-        str, typer.Option(help="Which of reference, mlp, small_resnet, tiny; with commas.")
+        str, typer.Option(help="Any of reference, mlp, small_resnet, tiny, separated by commas.")
     ] = "reference,mlp",
-    rounds: Annotated[int, typer.Option(help="Turns that every way is given.")] = 9,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 200,
-    skip: Annotated[str, typer.Option(help="Leave out rows whose name has this in it.")] = "",
+    rounds: Annotated[int, typer.Option(help="Turns of every variant.")] = 9,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 200,
+    skip: Annotated[str, typer.Option(help="Leave out rows whose name contains this.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
     """Time the steps and print a table for each configuration."""
@@ -117,7 +117,7 @@ def main(
 
 
 def rows_of(name: str, batch_size: int, device: torch.device, skip: str) -> list[Timed]:
-    """Return a row for every way, and one for pythae."""
+    """Return a row for every variant, and one for pythae."""
     calls = 1 if MODELS[name].encoder.kind != "mlp" or device.type == "cuda" else 10
     ways = [
         Timed(way.name, Apart(partial(_steps, name, way, batch_size, calls)), batch_size * calls)
@@ -141,13 +141,13 @@ def _pythae_steps(name: str, batch_size: int, calls: int) -> Callable[[], object
 
 
 def step_of(config: ModelConfig, way: Way, batch_size: int, device: torch.device) -> Callable[[], object]:
-    """Return a step of training on batches of its own; it may change how the process handles its memory."""
+    """Return a training step with its own batches; this may change how the process handles freed memory."""
     step, batches = training_step(config, way, device), endless(config, batch_size, device)
     return lambda: step(next(batches), 0.5)
 
 
 def training_step(config: ModelConfig, way: Way, device: torch.device) -> TrainingStep:
-    """Return the step of a new model; it may change how the process handles its memory."""
+    """Return the training step of a new model; this may change how the process handles freed memory."""
     model = build_model(config, ImageFormat(SHAPE), seed=0).to(device).to(memory_format=way.memory_format)
     if way.plain:
         write_out(model)
@@ -158,9 +158,9 @@ def training_step(config: ModelConfig, way: Way, device: torch.device) -> Traini
 
 
 def write_out(model: VAE) -> None:
-    """Let every layer compute as it is defined.
+    """Make every layer compute as it is defined.
 
-    It multiplies by zeros of masks, in the first mlp layer by the input twice, and halves a map by taking a slice.
+    Layers then multiply by the zeros of masks, the first mlp layer by its input twice, and slicing halves a map.
     """
     for module in model.modules():
         if isinstance(module, MaskedLayer):
@@ -175,7 +175,7 @@ def write_out(model: VAE) -> None:
 def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> Callable[[], object]:
     networks = build_model(config, ImageFormat(SHAPE), seed=0).to(memory_format=torch.contiguous_format)
     model: nn.Module = pythae_model(config, networks).to(device)
-    optimiser = torch.optim.Adam(model.parameters())  # as its trainer makes it
+    optimiser = torch.optim.Adam(model.parameters())  # as in pythae's trainer
     batches = endless(config, batch_size, device)
 
     def step() -> object:
@@ -189,7 +189,7 @@ def _pythae_step(config: ModelConfig, batch_size: int, device: torch.device) -> 
 
 
 def endless(config: ModelConfig, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """Yield batches of random pictures, made as training makes them."""
+    """Yield batches of random images, prepared as in training."""
     pictures = torch.randint(0, 256, (4 * batch_size, *SHAPE), dtype=torch.uint8).to(device)
     for epoch in count():
         yield from EpochBatches(pictures, batch_size, config.latent_size, 0, epoch)

@@ -1,8 +1,8 @@
-"""How far a trajectory should go: `python -m benchmarks.trajectories CACHE`, minutes on one core.
+"""Find how long HMC trajectories should be: `python -m benchmarks.trajectories CACHE`, minutes on one core.
 
-CACHE is the folder of `benchmarks.estimators`, with its trained model. For each setting: the step size that a pilot
-finds for the acceptance asked for, the angle (leapfrog steps x step size), and the variance of log-weights on test
-images 0 to 49, which no table of docs/estimators.md uses. The figures stand there, in "What each estimator computes".
+CACHE is the folder of `benchmarks.estimators`, with its trained model. Each setting gives the step size that a pilot
+finds for the target acceptance, the angle (leapfrog steps x step size), and the variance of log-weights on test images
+0 to 49, which no table of docs/estimators.md uses. The figures stand there, in "What each estimator computes".
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from iafsweep.seeds import generator
 from iafsweep.training import RunFolder, load_trained_model
 
 IMAGES, CHAINS = 50, 64
-# Temperatures, leapfrog steps, acceptance; at about the same cost, but for 160x2 and 100x3, a third dearer.
+# Temperatures, leapfrog steps, target acceptance. The costs are about equal, but a third higher for 160x2 and 100x3.
 SETTINGS = ((80, 3, 0.87), (80, 3, 0.8), (120, 2, 0.8), (120, 2, 0.7), (160, 2, 0.7), (100, 3, 0.7), (60, 4, 0.8),
             (240, 1, 0.8))  # fmt: skip
 
 
 def main(
-    cache: Annotated[Path, typer.Argument(help="Folder of benchmarks.estimators, with its trained model.")],
+    cache: Annotated[Path, typer.Argument(help="CACHE of benchmarks.estimators, with its trained model.")],
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
+        Path | None, typer.Option(help="Folder of data sets; default: $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
 ) -> None:
     """Measure each setting and print a table."""
@@ -43,10 +43,10 @@ def main(
     test = load_test_images(config.data, (data_root or default_data_root()).expanduser().absolute())
     x = fixed_binarisation(test[:IMAGES], "test", config.data.binarisation_seed, 0)
     bridge = BRIDGES["posterior"](model, x, encode(model, x))
-    print("| setting | step size | angle | acceptance | gradients a chain | variance of log-weights |")
+    print("| setting | step size | angle | acceptance | gradients per chain | variance of log-weights |")
     print("|---|---:|---:|---:|---:|---:|")
     for temperatures, steps, target in SETTINGS:
-        # The default limit of the step size is what is in question here.
+        # The default limit of the step size is itself under test here.
         hais = HaisConfig(
             chains=16, temperatures=20, leapfrog_steps=steps, target_acceptance=target, maximum_step_size=1.0,
             pilot_images=20,

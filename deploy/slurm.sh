@@ -1,8 +1,9 @@
 #!/bin/bash
 # A sweep on the GPUs of several Slurm nodes: sbatch deploy/slurm.sh mnist
 #
-# Give it again after the time limit (or requeue it) and it goes on: the same name resumes. Slurm sends SIGTERM two
-# minutes before the limit, so that trials save; --hours ends the training earlier and keeps time to score the best.
+# Submit it again after the time limit (or requeue it) and the sweep continues, since the same name resumes. Slurm sends
+# SIGTERM two minutes before the limit, so that trials save. --hours ends the training earlier, to leave time for scoring
+# the best trials.
 #SBATCH --job-name=iafsweep
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -14,12 +15,12 @@
 set -euo pipefail
 
 space="${1:?usage: sbatch deploy/slurm.sh SPACE}"
-runs="${RUNS:-$PWD/runs}" # on a file system that all nodes share
+runs="${RUNS:-$PWD/runs}" # must be on a file system that all nodes share
 name="$(basename "$space" .toml)"
 python="$PWD/.venv/bin/python"
 ray="$PWD/.venv/bin/ray"
 
-# Token authentication, with a token of this job's own in a file that only this user can read.
+# Token authentication, with a token for this job alone, in a file that only this user can read.
 umask 077
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH="$runs/.ray-token-$SLURM_JOB_ID"
@@ -45,8 +46,8 @@ else
   "$python" run_sweep.py launch "$space" --runs "$runs" --name "$name" "${options[@]}" &
 fi
 driver=$!
-trap 'kill -TERM "$driver"' TERM # the batch shell gets the signal; the driver saves and ends
+trap 'kill -TERM "$driver"' TERM # the batch shell gets the signal; the driver saves and exits
 code=0
 wait "$driver" || code=$?
-wait "$driver" || code=$? # the first wait ends with the signal, this one with the driver
+wait "$driver" || code=$? # the signal ends the first wait; the driver's exit ends this one
 exit "$code"

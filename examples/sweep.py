@@ -1,6 +1,6 @@
-"""Train, sweep and score in a program: toys, a minute or two on two cores, no download.
+"""Train, sweep and score in a program, with toy networks: a minute or two on two cores, no download.
 
-Run it from anywhere: python examples/sweep.py [FOLDER]. Started again with the same folder it goes on where it was.
+Run it from anywhere: python examples/sweep.py [FOLDER]. Run again with the same folder, it continues where it stopped.
 """
 
 import sys
@@ -26,7 +26,7 @@ TOY = {
 
 
 def main(folder: Path) -> None:
-    """Sweep the depth of the flow, go on with it, and print what came out."""
+    """Sweep the depth of the flow, or resume that sweep, and print the results."""
     base = iafsweep.load_config("quick").with_values(TOY)
     space = iafsweep.SearchSpace(
         base=base,

@@ -1,1 +1,1 @@
-"""Scripts that make what is shipped and what the documentation shows."""
+"""Scripts that make shipped files and generated documentation."""

@@ -1,6 +1,6 @@
-"""Write docs/configuration.md from the configuration's own types: `python -m tools.configuration_page`.
+"""Write docs/configuration.md from the types of the configuration: `python -m tools.configuration_page`.
 
-A test compares the page with what this makes, so neither can go stale.
+A test compares the page with what this script makes, so that neither can go stale.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ UNITS = {
     "training.learning_rate_warmup_epochs": "epochs",
     "training.kl_warmup_epochs": "epochs",
     "training.free_bits": "nats",
-    "training.objective_samples": "samples an image",
+    "training.objective_samples": "samples per image",
     "training.objective_from_epoch": "epochs",
     "training.weight_average": "share",
     "training.weight_average_images": "images",
@@ -82,10 +82,10 @@ UNITS = {
     "evaluation.seed": "seed",
     "evaluation.bound_images": "images",
     "evaluation.binarisations": "binarisations",
-    "evaluation.importance_sampling.samples": "samples an image",
+    "evaluation.importance_sampling.samples": "samples per image",
     "evaluation.importance_sampling.images": "images",
     "evaluation.hais.images": "images",
-    "evaluation.hais.chains": "chains an image",
+    "evaluation.hais.chains": "chains per image",
     "evaluation.hais.temperatures": "weight increments",
     "evaluation.hais.leapfrog_steps": "steps",
     "evaluation.hais.initial_step_size": "1",
@@ -95,8 +95,8 @@ UNITS = {
     "evaluation.hais.pilot_images": "images",
     "evaluation.hais.pilot_passes": "passes",
     "evaluation.sandwich.images": "images",
-    "evaluation.until_error.target": "nats an image",
-    "evaluation.until_error.budget_evaluations": "evaluations an image",
+    "evaluation.until_error.target": "nats per image",
+    "evaluation.until_error.budget_evaluations": "evaluations per image",
     "evaluation.until_error.budget_seconds": "seconds",
     "sweep.trials": "trials",
     "sweep.seed": "seed",
@@ -111,9 +111,9 @@ UNITS = {
     "sweep.memory_per_trial": "GiB",
     "sweep.free_disk": "GiB",
     "sweep.gpu_hours": "hours",
-    "sweep.target": "nats an image",
+    "sweep.target": "nats per image",
 }
-"""Unit of every number; a number without one is an error."""
+"""The unit of every number; a number without one is an error."""
 _NUMBERS = {"integer", "number", "list of integers", "list of numbers"}
 BROKEN = (
     ("model.flow.made.width=32", "model.latent_size=64"),
@@ -137,17 +137,17 @@ BROKEN = (
     ("model.latnet_size=32",),
     ("model.latent_size=32.5",),
 )
-"""Overrides of the reference that break a rule between fields, or the form; the page shows what is said."""
+"""Overrides of the reference that break a rule; the page shows the error messages."""
 HEAD = """<!-- Written by tools/configuration_page.py from the types in iafsweep/config; do not edit. -->
 # Configuration
 
-Every field of a configuration file, with its type, default, bounds and unit. A file is TOML; a field may be written
-as a dotted key (`model.latent_size = 32`) or in a table (`[model]`, `latent_size = 32`). The defaults are the reference
-recipe.
+This page lists every field of a configuration file, with its type, default, bounds and unit. The file is TOML. You can
+write a field as a dotted key (`model.latent_size = 32`) or in a table (`[model]`, `latent_size = 32`). The defaults are
+the reference recipe.
 
 ```toml
 title = "A small model"
-base = "reference.toml"        # optional: values to begin with, a path beside this file or a file that is shipped
+base = "reference.toml"        # optional: a file to start from, by its path relative to this file or a shipped one
 
 [data]
 source = "mnist_mini"
@@ -162,16 +162,18 @@ epochs = 50
 kl_warmup_epochs = 5
 ```
 
-- On the command line `--set model.latent_size=32` wins over the file; the value is read as TOML, else taken as a text.
-- `base` files may have bases of their own, at most eight, and never a `[search]`.
-- Unknown keys, wrong types (`32.0` for a whole number too) and values out of bounds are errors that name the key.
-- A configuration is frozen once it is read, and every run keeps the whole of it in its `config.toml`.
-- Fields of kinds that are not chosen (the sizes of `resnet` where the kind is `mlp`) are allowed and do nothing.
-- `unset` in the tables means that a field is left out: what then holds is in its description. Where a base file
-  gives it a value, `"unset"` takes that away again (`--set model.flow.context_size=unset`).
+- On the command line, `--set model.latent_size=32` takes precedence over the file. The value is read as TOML, or taken
+  as text if it is not TOML.
+- A `base` file may have a base of its own, in a chain of at most eight. A base must not have a `[search]`.
+- Unknown keys, wrong types (such as `32.0` for a whole number) and values out of bounds are errors that name the key.
+- A configuration is immutable once it is read. Every run keeps all of it in its `config.toml`.
+- Fields of kinds that are not chosen (such as the sizes of `resnet` where the kind is `mlp`) are allowed and have no
+  effect.
+- `unset` in the tables means that the field has no value; its description says what happens then. To remove the value
+  that a base file gives it, set it to `"unset"` (`--set model.flow.context_size=unset`).
 
-What may be searched, and how: [search_spaces.md](search_spaces.md). What the networks are: [models.md](models.md). What
-the estimators' settings do: [estimators.md](estimators.md).
+[search_spaces.md](search_spaces.md) says what you can search and how, [models.md](models.md) describes the networks,
+and [estimators.md](estimators.md) explains the settings of the estimators.
 """
 
 
@@ -189,7 +191,7 @@ def page() -> str:
 def _sections(section: type[Section], prefix: str) -> Iterator[str]:
     leaves = [(name, field) for name, field in section.model_fields.items() if not _is_section(field)]
     if leaves:
-        title = f"`[{prefix.rstrip('.')}]`" if prefix else "The top of the file"
+        title = f"`[{prefix.rstrip('.')}]`" if prefix else "Top level"
         yield f"## {title}\n\n{_sentence(section)}\n"
         yield "| field | type | default | bounds | unit | meaning |\n|---|---|---|---|---|---|"
         yield "\n".join(_row(f"{prefix}{name}", name, field) for name, field in leaves) + "\n"
@@ -215,7 +217,7 @@ def _row(path: str, name: str, field: FieldInfo) -> str:
 
 
 def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], bool]:  # noqa: ANN401 - any annotation
-    """Kinds of values in words, their bounds, and whether the field may be left unset."""
+    """Return the kinds of values in words, their bounds, and whether the field may be unset."""
     bounds = [text for each in metadata if (text := _bound(each))]
     for each in metadata:
         if isinstance(each, Family):
@@ -248,7 +250,7 @@ def _type(annotation: Any, metadata: list[Any]) -> tuple[list[str], list[str], b
 
 
 def _tidy(bounds: list[str]) -> list[str]:
-    """Lower bounds first, and of two upper bounds the tighter: the order of pydantic's own list is its affair."""
+    """Put lower bounds first and drop `< 2^31` beside a tighter upper bound; pydantic's own order is arbitrary."""
     upper = [bound for bound in bounds if bound.startswith("≤")]
     kept = [bound for bound in bounds if not (upper and bound == "< 2^31")]
     return sorted(kept, key=lambda bound: bound.removeprefix("each ")[0] in "≤<")
@@ -294,11 +296,11 @@ def _is_section(field: FieldInfo) -> bool:
 
 
 def _rules() -> str:
-    """Mistakes and what is said to them, as it is said."""
+    """Return the section of mistakes and the error messages that they cause."""
     lines = [
-        "## What a mistake says",
+        "## Error messages",
         "",
-        "Each of these is `reference` with `--set`; the answers are the program's own.",
+        "Each example adds `--set` options to `reference`; the messages are those of the program.",
         "",
     ]
     for overrides in BROKEN:

@@ -1,6 +1,6 @@
 """Write the GPU section of docs/performance.md: `python -m tools.gpu_page OUT/gpu.json`.
 
-The file is what `python -m benchmarks.gpu OUT` leaves; the section stands between two marks in the page.
+`python -m benchmarks.gpu OUT` writes that file. The section replaces the text between two marks in the page.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ END = "<!-- End of what tools/gpu_page.py writes. -->"
 
 
 def main() -> None:
-    """Write the section."""
+    """Write the section into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="gpu.json")
-    parser.add_argument("--page", type=Path, default=PAGE, help="the page (default: docs/performance.md)")
+    parser.add_argument("results", type=Path, help="the file gpu.json")
+    parser.add_argument("--page", type=Path, default=PAGE, help="the page to update (default: docs/performance.md)")
     arguments = parser.parse_args()
     found = json.loads(arguments.results.read_text(encoding="utf-8"))
     try:
@@ -33,30 +33,30 @@ def main() -> None:
 
 
 def page(text: str, found: dict[str, Any]) -> str:
-    """Return a page whose section is that of these results.
+    """Return the page with its section written from these results.
 
     Raises:
-        ValueError: they are a rehearsal's or name no device, or the page has no marks.
+        ValueError: the results come from a rehearsal or name no device, or the page lacks the marks.
     """
     device = found["steps"].get("machine", {}).get("figures", {}).get("device")
     if found["rehearsal"] or not device:
-        raise ValueError("these results are not of a GPU: a rehearsal, or its first step has failed")
+        raise ValueError("these results are not of a GPU: they are from a rehearsal, or the first step failed")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"the page must have each of these marks once: {BEGIN} {END}")
+        raise ValueError(f"the page must contain each of these marks once: {BEGIN} {END}")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    when = f"`python -m benchmarks.gpu`, {found['began'][:10]}, {found['seconds']:.0f} s in all."
+    when = f"`python -m benchmarks.gpu`, {found['began'][:10]}, {found['seconds']:.0f} s in total."
     return f"{before}{BEGIN}\n\n{when}\n\n{section(found)}\n{_failures(found)}{END}{after}"
 
 
 def _failures(found: dict[str, Any]) -> str:
-    """Say of each step that did not end well what became of it: figures without it would look whole."""
+    """List every step that did not complete, so that missing figures do not go unnoticed."""
     lines = [
         f"- `{name}`: {each['status']} ({each['remark']})\n"
         for name, each in found["steps"].items()
         if each["status"] != "done"
     ]
-    return "".join(["Left out or broken off:\n\n", *lines, "\n"]) if lines else ""
+    return "".join(["Steps skipped or not completed:\n\n", *lines, "\n"]) if lines else ""
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Install this checkout into the environment that runs it: the exact versions of files in requirements/, then itself.
+"""Install exact versions from files in requirements/, then this checkout, into the environment that runs this script.
 
-`python -m tools.install requirements/run.txt` lets uv do it, which it installs first, and pip where uv cannot be had or
-fails; both check the hashes. What a user has set for pip or uv elsewhere does not change what is installed, only where
-it comes from: mirrors, proxies and certificates are kept, and uv is told of a mirror that only pip knows.
+`python -m tools.install requirements/run.txt` installs uv and uses it, or pip if uv is unavailable or fails; both check
+the hashes. The user's settings of pip and uv do not change what is installed, only where it comes from: mirrors,
+proxies and certificates are kept, and a mirror set only for pip is passed on to uv.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent
 _PIP = {
-    "PIP_CONSTRAINT": os.devnull,  # an empty one would leave that of a pip.conf
+    "PIP_CONSTRAINT": os.devnull,  # an empty value would leave the one in pip.conf
     "PIP_USER": "0",
-    "PIP_REQUIRE_HASHES": "0",  # the checkout has none; of the files they are asked by an option
+    "PIP_REQUIRE_HASHES": "0",  # the checkout has none; for the files an option requires them
     "PIP_NO_BINARY": ":none:",
     "PIP_ONLY_BINARY": ":none:",
 }
@@ -30,13 +30,13 @@ _NOT_FOR_US = (
 
 
 def environment() -> dict[str, str]:
-    """Variables for pip and uv, without those that would install something else or elsewhere."""
+    """Return the environment for pip and uv, without variables that change what is installed, or into which place."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_US}
     return {**kept, **_PIP}
 
 
 def mirror(pip: list[str], variables: dict[str, str]) -> dict[str, str]:
-    """Return the index that pip is set to, as uv wants it, if uv is set to none."""
+    """Return pip's index as a variable for uv, unless uv has an index of its own."""
     if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & variables.keys():
         return {}
     listed = subprocess.run([*pip, "config", "list"], env=variables, capture_output=True, text=True, check=False).stdout
@@ -48,10 +48,10 @@ def mirror(pip: list[str], variables: dict[str, str]) -> dict[str, str]:
 
 
 def install(files: list[str]) -> bool:
-    """Install with uv, else with pip.
+    """Install with uv or, if that fails, with pip.
 
     Returns:
-        Whether either of them could.
+        Whether one of them succeeded.
     """
     variables = environment()
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
@@ -69,11 +69,14 @@ def install(files: list[str]) -> bool:
         words = ("install", "--python", sys.executable)
         if done(*uv, *words, *locked) and done(*uv, *words, *itself):
             return True
-    print("uv could not: pip installs the same versions", file=sys.stderr)
-    words = ("install", *quiet, "--no-compile")  # as uv: Python compiles what it imports when it does
+    print("uv could not install them; pip now installs the same versions", file=sys.stderr)
+    words = ("install", *quiet, "--no-compile")  # like uv: Python compiles modules when it imports them
     return done(*pip, *words, *locked) and done(*pip, *words, *itself)
 
 
 if __name__ == "__main__":
     if not install(sys.argv[1:]):
-        sys.exit(f"Neither could. Versions as pyproject.toml allows them: {sys.executable} -m pip install -e '.[dev]'")
+        sys.exit(
+            f"uv and pip both failed. To install any versions that pyproject.toml allows: "
+            f"{sys.executable} -m pip install -e '.[dev]'"
+        )

@@ -13,7 +13,7 @@ def lower_bounds() -> list[str]:
     """Return ``name==version`` for each dependency in pyproject.toml.
 
     Raises:
-        ValueError: a dependency has no lower bound, or one in another form.
+        ValueError: a dependency has no lower bound of the form ``name>=version``.
     """
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = []

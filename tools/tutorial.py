@@ -1,6 +1,6 @@
-"""Write docs/tutorial.md: every command on it is run, in an empty folder, and what it prints is what stands there.
+"""Write docs/tutorial.md: run every command of the page in an empty folder, and insert what it prints.
 
-`python -m tools.tutorial` takes a few minutes on two cores. Only the folder's own path is shortened in what is printed.
+`python -m tools.tutorial` takes a few minutes on two cores. In the output, only the folder's own path is shortened.
 """
 
 from __future__ import annotations
@@ -22,31 +22,32 @@ DRAWINGS = FIGURES / "balinese.zip"
 SHOWN_PATH = "/home/you/try"
 COMMANDS = {"iafsweep-sweep": "iafsweep.cli.sweep", "iafsweep-run": "iafsweep.cli.single"}
 BLOCK = re.compile(r"^```(?P<kind>console|python run|toml write=(?P<name>\S+))\n(?P<text>.*?)^```$", re.M | re.S)
-TEXT = """<!-- Written by tools/tutorial.py, which runs all that stands here; do not edit. -->
-# From a question to a model
+TEXT = """<!-- Written by tools/tutorial.py, which runs every command on this page; do not edit. -->
+# Tutorial: from a question to a model
 
-A question, a sweep that answers it, figures that can be trusted, and a model in three lines of Python. It takes a few
-minutes on two CPU cores and needs no download. The commands are those of an installed package (`pip install .`); in a
-checkout `.venv/bin/python run_sweep.py` is `iafsweep-sweep`, and `run_single.py` is `iafsweep-run`.
+This tutorial starts from a question, answers it with a sweep, checks how far the figures can be trusted, and uses the
+best model in three lines of Python. It takes a few minutes on two CPU cores and needs no download. The commands are
+those of an installed package (`pip install .`). In a checkout, `iafsweep-sweep` is `.venv/bin/python run_sweep.py` and
+`iafsweep-run` is `.venv/bin/python run_single.py`.
 
-## The question
+## The search space
 
-Does a flow in the posterior pay on a small network, and how deep should it be? A search space asks it: what is fixed,
-what is searched, and how long. This is `depth.toml`:
+Does a flow in the posterior pay off on a small network, and how deep should it be? A search space states the question:
+what is fixed, what is searched, and how long the sweep runs. Save this one as `depth.toml`:
 
 ```toml write=depth.toml
 title = "Does a flow pay on a small network?"
-base = "reference.toml"                      # shipped with the package; what is not said here is as in that file
+base = "reference.toml"                      # shipped with the package; it gives every setting that is not set here
 
 [fixed]
 "data.source" = "mnist_mini"                 # 10,000 training images, inside the package
-"data.validation_images" = 1000              # of them, to choose by
+"data.validation_images" = 1000              # held out of these, to choose trials by
 "model.latent_size" = 16
 "model.encoder.kind" = "mlp"
 "model.encoder.mlp.hidden_sizes" = [200, 200]
 "model.decoder.kind" = "mlp"
 "model.decoder.mlp.hidden_sizes" = [200, 200]
-"model.batch_norm_momentum" = 0.1            # short runs: the reference's 0.001 and -3 are for long ones
+"model.batch_norm_momentum" = 0.1            # this and -1.0 suit short runs; the reference's 0.001 and -3, long ones
 "model.posterior_offset" = -1.0
 "training.epochs" = 6
 "training.batch_size" = 100
@@ -60,26 +61,26 @@ base = "reference.toml"                      # shipped with the package; what is
 
 [sweep]
 trials = 6
-grace_epochs = 2                             # no trial is stopped before
-reduction_factor = 2                         # then about one in two goes on
-top = 2                                      # scored on test images
+grace_epochs = 2                             # no trial is stopped earlier
+reduction_factor = 2                         # after that, about one in two continues
+top = 2                                      # how many are scored on test images
 ```
 
-## Look before
+## Preview
 
-`preview` checks every rule and starts nothing:
+`preview` checks the space against every rule and starts nothing:
 
 ```console
 $ iafsweep-sweep preview depth.toml --count 3
 ```
 
-Every mistake is answered like this one:
+Every mistake gets a message like this one:
 
 ```console
 $ iafsweep-sweep preview depth.toml --set model.latnet_size=8
 ```
 
-## Run
+## Run the sweep
 
 `launch` trains the trials, two at a time on two cores, stops weak ones early, and scores the best two on test images:
 
@@ -87,42 +88,46 @@ $ iafsweep-sweep preview depth.toml --set model.latnet_size=8
 $ iafsweep-sweep launch depth.toml --name depth
 ```
 
-Trials are ranked by the validation bound alone; test figures change no rank. `±` is the standard error over images, and
-`untrusted` the share of images whose importance weights are too uneven: such a figure is a bound rather than the
-likelihood ([estimators.md](estimators.md) says what to do about it). `s/epoch` is by the wall clock, beside whatever
-else ran, so that two trials of one network may differ; the star of the Pareto front rests on it. Ctrl-C at any moment
-costs nothing: trials save after the step they are in, and `iafsweep-sweep resume runs/depth` goes on from there, with
-the figures of a sweep that nobody disturbed; it is done at once where all is done.
+Trials are ranked by the validation bound alone; test figures never change a rank. `±` is the standard error over
+images. `untrusted` is the share of images whose importance weights are too uneven: such a figure is a bound rather than
+the likelihood ([estimators.md](estimators.md) says what to do about it). `s/epoch` is wall-clock time, affected by
+whatever else was running, so two trials of the same network may differ. The star that marks the Pareto front depends
+on it.
+
+Ctrl-C costs nothing at any moment: each trial saves after its current step. `iafsweep-sweep resume runs/depth`
+continues from there and gives the same figures as an uninterrupted sweep. If nothing is left to do, it ends at once.
 
 ```console
 $ iafsweep-sweep status runs/depth
 $ ls runs/depth
 ```
 
-## Is the first really better?
+## Compare trials
 
-On the same images the difference of two trials is known far better than either figure:
+On the same images, the difference between two trials is known far more precisely than either figure:
 
 ```console
 $ iafsweep-sweep compare runs/depth
 ```
 
-The rank stands whatever test images say; the error tells whether the difference means anything.
+Test images do not change the rank. The standard error tells you whether the difference means anything.
 
-Every image is untrusted, so importance sampling gives a bound here. HAIS, annealed from the posterior, says what it
-misses at least; on 100 images, for the best alone, and what was scored before is not scored again:
+Every image is untrusted here, so importance sampling gives only a bound. HAIS, annealed from the posterior, shows
+the least that this bound misses. This command runs it on 100 images for the best trial alone. Figures that exist
+already are not computed again:
 
 ```console
 $ iafsweep-sweep rerun runs/depth --top 1 --hais posterior:20x3x8 --set evaluation.hais.images=100
 ```
 
-`IS beside HAIS` is importance sampling on the very images of HAIS. What lies between these two columns is what it
-misses in expectation at least, and more where HAIS has untrusted images as well. The column `test NLL, IS` is of other
-images, and is not to be compared with HAIS.
+`IS beside HAIS` is importance sampling on exactly the images that HAIS scored. The difference between these two columns
+is, in expectation, the least that importance sampling misses; it misses more where HAIS has untrusted images as well.
+Do not compare the column `test NLL, IS` with HAIS: it covers a different set of images.
 
 ## The report
 
-One page that opens offline: leaderboard, learning curves, what mattered, pictures, and what it ran on.
+The report is a single page that opens offline. It shows the leaderboard, learning curves, which parameters mattered,
+pictures, and what the sweep ran on.
 
 ```console
 $ iafsweep-sweep report runs/depth
@@ -130,7 +135,8 @@ $ iafsweep-sweep report runs/depth
 
 ## Use the model
 
-The best trial as one folder, with a card that says what it is and how its figures were measured:
+`export-model` writes the best trial to one folder, with a model card that describes the model and how its figures were
+measured:
 
 ```console
 $ iafsweep-sweep export-model runs/depth --to models/best
@@ -157,16 +163,16 @@ board = iafsweep.load_sweep("runs/depth").leaderboard
 print(board[["rank", "trial", "status", "model.flow.depth", "validation_negative_elbo"]].to_string(index=False))
 ```
 
-New images, test images, and their reconstructions, a row each:
+The rows show new images, test images, and reconstructions of the test images:
 
 ![New images from the best model, test images and their reconstructions](figures/tutorial.png)
 
 ## Your own images
 
-A folder `drawings` holds 240 drawings of letters, twelve of the Balinese alphabet in twenty hands (of OMNIGLOT by
-B. Lake, MIT licence): PNG files, 105 x 105, black on white. `own_images.toml` is shipped; a copy is where to change
-what your own images need. Here two options do: where they are, and that black is to be white. `preview` reads the
-images, says what it found, and how many go where:
+The folder `drawings` holds 240 drawings: twelve letters of the Balinese alphabet, each drawn by twenty people (from
+OMNIGLOT by B. Lake, MIT licence). They are PNG files, 105 x 105, black on white. The space `own_images.toml` is shipped
+with the package; copy it to adapt it to your own images. Here two options are enough: the path of the images, and the
+inversion of black and white. `preview` reads the images and reports what it found and how it splits them:
 
 ```console
 $ ls drawings
@@ -177,9 +183,9 @@ $ iafsweep-sweep preview own_images --data-path drawings --set data.invert=true 
 $ iafsweep-sweep launch own_images --data-path drawings --set data.invert=true --trials 4 --name letters
 ```
 
-So few images teach little, and 24 test images tell models apart only roughly, as the errors say. The sweep keeps
-checksums of the images: who goes on with it, or scores it, with others is refused. Its report and exported models do
-not say where they lie.
+A model learns little from so few images, and 24 test images distinguish models only roughly, as the errors show. The
+sweep stores checksums of the images and refuses to continue or score with different ones. Its report and exported
+models do not say where the images are stored.
 
 ```python run
 import iafsweep
@@ -194,14 +200,14 @@ print(run.config.data.images)
 
 ![New letters from the best model, test images and their reconstructions](figures/own_images.png)
 
-Arrays, zip files, sizes, colour, sets with a name: [data.md](data.md).
+[data.md](data.md) covers arrays, zip files, image sizes, colour, and the named data sets.
 
-## Go on
+## Next steps
 
-- The same configuration for longer: `iafsweep-run runs/depth/best.toml --run runs/long --set training.epochs=200`
-- More trials, the sampler knows what was found: `iafsweep-sweep extend runs/depth --trials +20`
-- The best with five seeds each: `iafsweep-sweep retrain runs/depth --top 2 --seeds 5`
-- A space of your own: [search_spaces.md](search_spaces.md); all fields: [configuration.md](configuration.md)
+- Train the same configuration for longer: `iafsweep-run runs/depth/best.toml --run runs/long --set training.epochs=200`
+- Train more trials, with a sampler that knows the earlier results: `iafsweep-sweep extend runs/depth --trials +20`
+- Train the best two again with five seeds each: `iafsweep-sweep retrain runs/depth --top 2 --seeds 5`
+- Write a space of your own: [search_spaces.md](search_spaces.md); all fields: [configuration.md](configuration.md)
 """
 
 

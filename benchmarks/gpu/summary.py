@@ -1,4 +1,4 @@
-"""The results in words and tables, as Markdown."""
+"""The results as Markdown text and tables."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ REQUIRED_SCORING, AIM_SCORING = 120, 60
 
 
 def summary(found: Figures) -> str:
-    """Return all results as a page of its own."""
-    kind = "A rehearsal: tiny, on a CPU, its figures mean nothing" if found["rehearsal"] else "On a GPU"
+    """Return all results as a separate page."""
+    kind = "A rehearsal in miniature on a CPU: its figures mean nothing" if found["rehearsal"] else "On a GPU"
     head = f"# {kind}\n\n{found['began']}, {found['seconds']:.0f} s.\n"
     return "\n".join([head, *_statuses(found["steps"]), "", section(found)])
 
 
 def section(found: Figures) -> str:
-    """Return the figures: what docs/performance.md shows of them."""
+    """Return the figures as docs/performance.md shows them."""
     steps = {name: each["figures"] for name, each in found["steps"].items() if each["figures"]}
     parts = [write(steps[name], name) for name, write in WRITERS.items() if name in steps]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -44,9 +44,9 @@ def _machine(figures: Figures, name: str) -> list[str]:
     lines = [f"**{figures['device']}**, {_gib(figures['memory'])}; {packages}; Python {figures['python']}."]
     if "copy_bytes" in figures:
         lines.append(
-            f"Measured: products {_tera(figures['products_bfloat16'])}FLOP/s in bfloat16 and "
+            f"Measured: matrix products {_tera(figures['products_bfloat16'])}FLOP/s in bfloat16 and "
             f"{_tera(figures['products_float32'])}FLOP/s in float32 (no TF32), copies within its memory "
-            f"{_tera(figures['copy_bytes'])}B/s (read and written). Shares below are of these."
+            f"{_tera(figures['copy_bytes'])}B/s (read and written). Shares below refer to these."
         )
     return lines
 
@@ -63,7 +63,7 @@ def _checks(figures: Figures, name: str) -> list[str]:
     title = {
         "correctness": "Against the CPU",
         "memory": "A quarter of the memory",
-        "trial_memory": "A trial without memory",
+        "trial_memory": "A trial that runs out of memory",
     }[name]
     lines = _table(f"**{title}**", ("check", "found", "limit", "holds"), rows)
     if short := figures.get("short_training"):
@@ -73,9 +73,7 @@ def _checks(figures: Figures, name: str) -> list[str]:
             f"{short['float32']:.3f} nats in float32 and {short['bfloat16']:.3f} in bfloat16.",
         ]
     lines += [
-        f"\nOut of memory, as it is told: `{figures[key]}`"
-        for key in ("filling", "training", "error")
-        if key in figures
+        f"\nOut of memory, as reported: `{figures[key]}`" for key in ("filling", "training", "error") if key in figures
     ]
     return lines
 
@@ -97,10 +95,10 @@ def _training(figures: Figures, name: str) -> list[str]:
         )
         for row in rows
     ]
-    header = ("", "batch", "images/s", "lowest-highest", "ms a step", "of products", "of memory traffic", "memory")
-    title = f"**Training** ({name.replace('_', ' ')}; {figures['flop_an_image'] / 1e9:.3g} GFLOP an image)"
+    header = ("", "batch", "images/s", "lowest-highest", "ms per step", "of products", "of memory traffic", "memory")
+    title = f"**Training** ({name.replace('_', ' ')}; {figures['flop_an_image'] / 1e9:.3g} GFLOP per image)"
     if "float32" not in name:
-        title += f". Asked for on an H100: {REQUIRED_TRAINING:,}, aimed at: {AIM_TRAINING:,} images/s at batch 200."
+        title += f". Required on an H100: {REQUIRED_TRAINING:,}, target: {AIM_TRAINING:,} images/s at batch size 200."
     lines = _table(title, header, cells)
     for row in rows:
         if "compile_seconds" in row:
@@ -114,12 +112,12 @@ def _kernels(rows: Sequence[Figures]) -> list[str]:
     classes = list(dict.fromkeys(each for row in known for each in row["kernels"]["ms_by_class"]))
     if not known:
         return []
-    header = ("ms a step", *(f"{row['name']}, {row['batch_size']}" for row in known))
+    header = ("ms per step", *(f"{row['name']}, {row['batch_size']}" for row in known))
     cells = [(each, *(f"{row['kernels']['ms_by_class'].get(each, 0):.3f}" for row in known)) for each in classes]
     for label, key in (
-        ("all on the device", "ms_on_device"),
+        ("total on the device", "ms_on_device"),
         ("wall clock, profiled", "ms_profiled"),
-        ("kernels", "kernels_a_step"),
+        ("kernels per step", "kernels_a_step"),
     ):
         cells.append((label, *(f"{row['kernels'][key]:.2f}" for row in known)))
     return ["", *_table("", header, cells)[2:]]
@@ -132,19 +130,19 @@ def _scoring(figures: Figures, name: str) -> list[str]:
         for each in networks
     ]
     header = ("networks alone", "rows at a time", "rows/s", "of products")
-    lines = _table("**Scoring**, float32, the folded model", header, cells)
+    lines = _table("**Scoring** with the folded model in float32", header, cells)
     if "hais_rows_a_second" in figures:
         lines += [
             "",
-            f"As scored, noise included: HAIS {figures['hais_rows_a_second']:,.0f} gradients/s (1,000 images with the "
+            f"As scored, including noise: HAIS {figures['hais_rows_a_second']:,.0f} gradients/s (1,000 images with the "
             f"default settings: {figures['hais_1000_images']:,.0f} s).",
         ]
     if "is_all" in figures:
         lines += [
             f"IS {figures['is_rows_a_second']:,.0f} rows/s: {figures['is_images']:,} images with "
-            f"{figures['is_samples']:,} samples were scored in {figures['is_seconds']:.1f} s, which makes "
-            f"{figures['is_all']:.0f} s for 1,000 samples of 10,000 images (asked for on an H100: "
-            f"{REQUIRED_SCORING} s, aimed at: {AIM_SCORING} s)."
+            f"{figures['is_samples']:,} samples took {figures['is_seconds']:.1f} s, which extrapolates to "
+            f"{figures['is_all']:.0f} s for 1,000 samples of 10,000 images (required on an H100: "
+            f"{REQUIRED_SCORING} s, target: {AIM_SCORING} s)."
         ]
     return lines
 
@@ -160,7 +158,7 @@ def _packing(figures: Figures, name: str) -> list[str]:
         (each["model"], f"{each['processes']}", f"{each['images_a_second']:,.0f}", f"{each['against_one']:.2f}")
         for each in figures.get("rows", [])
     ]
-    return _table("**Several trials on one device**", ("", "processes", "images/s of all", "against 1"), cells)
+    return _table("**Several trials on one device**", ("", "processes", "images/s in total", "relative to 1"), cells)
 
 
 def _plan(figures: Figures, name: str) -> list[str]:
@@ -168,17 +166,17 @@ def _plan(figures: Figures, name: str) -> list[str]:
         (each["space"], _gib(each["used"]), _gib(each["total"]), f"{each['trials']}", f"{each['seconds']:.0f}")
         for each in figures.get("rows", [])
     ]
-    header = ("`--gpus-per-trial auto`", "largest configuration", "there is", "trials at a time", "s")
-    return _table("**What is planned**", header, cells)
+    header = ("space", "largest configuration", "available", "trials at a time", "s")
+    return _table("**Packing by `--gpus-per-trial auto`**", header, cells)
 
 
 def _sweep(figures: Figures, name: str) -> list[str]:
     if "completed" not in figures:
         return []
     return [
-        f"**A sweep** of {figures['trials']} small trials, a quarter of the device each: killed after "
-        f"{figures['seconds_to_the_kill']:.0f} s, resumed, ended after {figures['seconds_resumed']:.0f} s more; "
-        f"{figures['completed']} completed, {figures['went_on']} of them went on from a checkpoint."
+        f"**A sweep** of {figures['trials']} small trials on a quarter of the device each: killed after "
+        f"{figures['seconds_to_the_kill']:.0f} s, resumed, finished after {figures['seconds_resumed']:.0f} s more; "
+        f"{figures['completed']} completed, {figures['went_on']} of them resumed from a checkpoint."
     ]
 
 
@@ -193,7 +191,7 @@ def _long(figures: Figures, name: str) -> list[str]:
         for row in shown
     ]  # fmt: skip
     title = f"**The longest training that fitted**: {figures.get('epochs', len(curve))} epochs"
-    header = ("epoch", "training bound, nats", "validation bound, nats", "images/s", "s an epoch")
+    header = ("epoch", "training bound, nats", "validation bound, nats", "images/s", "s per epoch")
     lines = _table(title, header, cells)
     if "nll" in figures:
         lines += [

@@ -1,6 +1,7 @@
-"""The search itself, measured.
+"""Benchmarks of the search.
 
-``record`` a space · ``compare`` what searches find on it, ``two_objectives`` what fronts · ``pbt`` what populations do
-· ``scale`` to thousands. Of use to these: ``table`` a recorded space · ``rows`` of files that processes share ·
-``trees`` another surrogate · ``peers`` by their own code.
+Scripts: ``record`` records a space · ``compare`` compares searches on it · ``two_objectives`` compares Pareto fronts ·
+``pbt`` measures population-based training · ``scale`` drives thousands of trials. They share ``table``, a recorded
+space · ``rows``, files that several processes write · ``trees``, a second surrogate · ``peers``, other programs'
+searches.
 """

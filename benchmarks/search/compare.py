@@ -1,9 +1,9 @@
-"""Which search finds what for which cost? `python -m benchmarks.search.compare run mnist CACHE`, then `... page CACHE`.
+"""Compare what searches find, and at what cost: `python -m benchmarks.search.compare run mnist CACHE`.
 
-`run` rehearses every sampler with every scheduler, and the peers, over the curves of tables/SPACE.jsonl, each for the
-cost of so many whole trainings and with so many seeds, and appends a row a sweep to a file of CACHE for each space and
-surrogate; a second call makes what is not there, two processes share the work with `--part 1/2` and `--part 2/2`.
-`page` writes docs/search.md and its figures from what is there.
+`run` rehearses every sampler with every scheduler, and the peers, over the curves of tables/SPACE.jsonl, with several
+seeds and for each budget, given in whole trainings. It appends one row per sweep to a file in CACHE, one file for each
+space and surrogate. A second call runs only what is missing. Two processes share the work with `--part 1/2` and
+`--part 2/2`. `page CACHE` writes docs/search.md and its figures from these rows.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from iafsweep.search_space.space import SearchSpace
 
 DOCS = Path(__file__).parents[2] / "docs"
 LEFT_OUT = ("grid", "listed", "nsga2", "pbt")
-"""What is for finite spaces, for points of one's own, for two objectives, and what curves say nothing of."""
+"""Not compared: for finite spaces, for your own points, for two objectives, and what cannot be rehearsed."""
 PEERS = ("Optuna, SuccessiveHalvingPruner", "Optuna, HyperbandPruner", "Ray, OptunaSearch + ASHAScheduler")
 BASELINE = "random, none"
 DEFAULT = ", ".join(str(SweepConfig.model_fields[field].default) for field in ("sampler", "scheduler"))
 MOST_TRIALS = 2000
 CLOSE = (1.0, 0.5)
 SURROGATES: dict[str, tuple[str, Regress]] = {
-    "process": ("a Gaussian process", GaussianProcess.fit),
+    "process": ("Gaussian process", GaussianProcess.fit),
     "trees": ("randomised trees", Trees.fit),
 }
-"""What tells curves, in words, and how it is fitted. The first is closer to what was trained; `gp` is of its kind."""
+"""Name of each surrogate, and how it is fitted. The first is closer to what was trained; `gp` is of its kind."""
 
 app = typer.Typer(add_completion=False, help=__doc__)
-Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
+Cache = Annotated[Path, typer.Argument(help="Folder for intermediate results, outside the repository.")]
 Tables = Annotated[Path, typer.Option(help="Folder of the recorded tables.")]
 
 
@@ -66,15 +66,15 @@ def contenders() -> list[str]:
 def run(
     space: Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")],
     cache: Cache,
-    seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 30,
-    budgets: Annotated[str, typer.Option(help="Costs of each, in whole trainings, rising, with commas.")] = "64",
-    part: Annotated[str, typer.Option(help="Every N-th sweep from the K-th on, as K/N.")] = "1/1",
+    seeds: Annotated[int, typer.Option(min=1, help="Sweeps per search, each with its own seed.")] = 30,
+    budgets: Annotated[str, typer.Option(help="Budgets of each sweep in whole trainings, separated by commas.")] = "64",
+    part: Annotated[str, typer.Option(help="K/N: run only every N-th sweep, starting with the K-th.")] = "1/1",
     surrogate: Annotated[str, typer.Option(help=f"One of {', '.join(SURROGATES)}.")] = "process",
-    only: Annotated[str, typer.Option(help="These searches, with semicolons; empty: all.")] = "",
+    only: Annotated[str, typer.Option(help="Only these searches, separated by semicolons; default: all.")] = "",
     tables: Tables = TABLES,
-    quick: Annotated[bool, typer.Option("--quick", help="A miniature of the space.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Use a miniature of the space.")] = False,
 ) -> None:
-    """Rehearse what is not there yet."""
+    """Rehearse the sweeps that are not in the cache yet."""
     if surrogate not in SURROGATES:
         raise typer.BadParameter(f"no surrogate is called {surrogate!r}; known: {', '.join(SURROGATES)}")
     torch.set_num_threads(1)
@@ -145,10 +145,10 @@ class Result(NamedTuple):
 def page(
     cache: Cache,
     tables: Tables = TABLES,
-    to: Annotated[Path, typer.Option(help="Folder of the page; figures/ in it.")] = DOCS,
-    quick: Annotated[bool, typer.Option("--quick", help="A miniature of the spaces.")] = False,
+    to: Annotated[Path, typer.Option(help="Folder of the page; its figures go to figures/ inside.")] = DOCS,
+    quick: Annotated[bool, typer.Option("--quick", help="Use a miniature of the spaces.")] = False,
 ) -> None:
-    """Write the page of what has been rehearsed."""
+    """Write the page from the sweeps rehearsed so far."""
     torch.set_num_threads(1)
     parts = [_HEAD]
     for name in EXTENTS:
@@ -161,22 +161,26 @@ def page(
     write_text(to / "search.md", "\n".join(parts))
 
 
-_HEAD = """# Which search finds what, for which cost
+_HEAD = """# Comparison of search methods
 
-Written by `python -m benchmarks.search.compare page`. Samplers and schedulers, ours and by their own code those of
-peers, search a space on a simulated clock with 8 workers (docs/sweeps.md, "Rehearsal"): the code that proposes and
-stops is the real one, what a configuration comes to is told by a surrogate of trainings that were really made. So what
-is *measured* is the table of trainings; every figure of a search below is *simulated* over it, and is worth no more
-than the surrogate's error, which stands beside it. Peers are used as their documentation shows: Optuna's default
-sampler with a pruner at its defaults, Ray's `OptunaSearch` with its `ASHAScheduler` at its defaults but for `max_t`,
-called in the order of Ray's controller without its runtime. The sampler `auto` is `gp` for a hundred trials and `tpe`
-from then on. `gp` is a Gaussian process, as the surrogate is, and might be flattered by it: trees, which are of another
-kind, tell the trainings of one space a second time.
+Written by `python -m benchmarks.search.compare page`. This page compares what searches find and at what cost. A search
+is a sampler with a scheduler, either ours or a peer's (Optuna, Ray), always run by its own code. The searches run on a
+simulated clock with 8 workers (docs/sweeps.md, "Rehearsal"). The code that proposes and stops trials is the real one; a
+surrogate, fitted to trainings that were really made, predicts how each configuration trains. So only the table of
+trainings is *measured*. Every figure of a search below is *simulated* from it and no more accurate than the surrogate,
+whose error is given in each section.
 
-Costs are in whole trainings of that space (all epochs of an average configuration). Regret: the bound, averaged over
-training seeds, of the trial that the search would choose (the completed one with the lowest bound of its one seed),
-above the best there is in the space by the surrogate. Two seeds of one configuration differ, so nothing finer than the
-noise below is claimed.
+Peers are used as their documentation shows: Optuna's default sampler with a pruner at its defaults (Hyperband is given
+the number of epochs), and Ray's `OptunaSearch` with its `ASHAScheduler` at its defaults except for `max_t`, called in
+the order of Ray's controller but without its runtime. The sampler `auto` is `gp` for the first hundred trials and `tpe`
+from then on. `gp` is a Gaussian process like the surrogate, which might favour it. One space is therefore also
+simulated with a surrogate of another kind, randomised trees.
+
+Costs are in whole trainings of the space (all epochs of an average configuration). The regret of a search is the bound
+of the trial that it would choose, minus the lowest bound in the space according to the surrogate. It would choose the
+completed trial with the lowest bound of its single seed; the regret uses that trial's bound averaged over training
+seeds. *Cost to 1.0 nats* is the cost after which the regret stays at or below 1.0 nats. The tables give medians over
+the seeds. Two seeds of one configuration differ, so no claim is finer than the noise given in each section.
 """
 
 
@@ -184,23 +188,26 @@ def _section(name: str, surrogate: str, table: Table, rows: Sequence[dict[str, A
     error, bad = table.surrogate.error, sum(curve.status != "completed" for curve in table.curves)
     lowest = min((step[1] for row in rows for step in row["trace"]), default=math.inf)
     best = min(table.surrogate.best(table.space), lowest)
-    refined = f" ({count} of them of what the surrogate took for the best)" if (count := table.head["refined"]) else ""
-    yield f"## {table.space.title}, told by {SURROGATES[surrogate][0]}\n"
+    refined = ""
+    if count := table.head["refined"]:
+        refined = f"{count} of the trainings are of configurations that the surrogate ranked best, and "
+    yield f"## {table.space.title} (surrogate: {SURROGATES[surrogate][0]})\n"
     yield (
-        f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs{refined} on "
-        f"{table.head['training_images']:,} images, {bad} of which ended badly; a whole one takes "
-        f"{table.whole_training:.0f} s of a core ({table.head['made']}). Simulated from them: all else. On "
-        f"configurations left out the surrogate is off by {error.bound:.2f} nats (better half; rank correlation "
-        f"{error.rank:.2f}, seconds {error.seconds:.0%}); one seed's noise is {error.noise:.2f} nats. The best there "
-        f"is: {best:.2f} nats; the lowest that was trained: {table.surrogate.lowest_recorded:.2f}.\n"
+        f"Measured: {len(table.curves)} trainings of {table.surrogate.epochs} epochs on "
+        f"{table.head['training_images']:,} images; {refined}{bad} failed to complete. A whole training takes "
+        f"{table.whole_training:.0f} s of one core ({table.head['made']}). Everything else is simulated. On held-out "
+        f"configurations, the surrogate's root-mean-square error is {error.bound:.2f} nats for the better half; over "
+        f"all, the rank correlation is {error.rank:.2f} and the error of the seconds {error.seconds:.0%}. The noise "
+        f"between seeds (standard deviation) is {error.noise:.2f} nats. According to the surrogate, the lowest bound "
+        f"in the space is {best:.2f} nats; the lowest that was trained is {table.surrogate.lowest_recorded:.2f}.\n"
     )
     for budget in sorted({row["budget"] for row in rows}):
         results = _results([row for row in rows if row["budget"] == budget], best)
         if len(results) < 3:
-            continue  # rehearsed to see what the default costs beside them, which is told below
+            continue  # rehearsed only for the comparison with the default below
         figure = f"search-{name}-{surrogate}-{budget:g}.png"
         _plot(results, budget, to / "figures" / figure, error.noise)
-        yield f"### For the cost of {budget:g} whole trainings\n"
+        yield f"### Budget of {budget:g} whole trainings\n"
         yield f"![Regret against cost](figures/{figure})\n"
         yield from _table(results, budget)
     longest = _longest(rows, best)
@@ -231,13 +238,13 @@ def _table(results: Sequence[Result], budget: float) -> Iterator[str]:
 
 def _against(others: Sequence[tuple[Result, float]], default: Result, given: float) -> Iterator[str]:
     """What the default costs beside others, each with the budget that it was given; a row each."""
-    yield f"### What the default, `{DEFAULT}`, costs beside others\n"
+    yield f"### Cost of the default, `{DEFAULT}`, relative to others\n"
     yield (
-        f"The cost of the default to come so close, given {given:g}, as a multiple of another's: ratio of the medians, "
-        "95% interval; `<` where the other does not come so close with what it was given, and is taken to have at its "
-        "end.\n"
+        f"The cost at which the default, with a budget of {given:g}, reaches this regret, divided by that of the other "
+        "search: ratio of the medians and its 95% interval. `<` marks an upper limit: in the median, the other search "
+        "does not reach this regret within its budget, and is counted as if it did at the end.\n"
     )
-    yield "| other | given | to 1.0 nats | to 0.5 nats |\n|---|---|---|---|"
+    yield "| other search | budget | to 1.0 nats | to 0.5 nats |\n|---|---|---|---|"
     for other, budget in others:
         ratios = (ratio(default.costs(nats), other.costs(nats), budget) for nats in CLOSE)
         yield f"| {other.name} | {budget:g} | " + " | ".join(ratios) + " |"

@@ -1,10 +1,10 @@
 """Is a population worth its epochs? `IAFSWEEP_DATA=... python -m benchmarks.search.pbt run CACHE`, then `page CACHE`.
 
-Real sweeps of spaces/recipe.toml on part of MNIST, which no recorded curve could tell: members of a population go on
-from copies. Beside populations the same space is searched at random without a scheduler (as many trials, so as many
-epochs), and by the default pair with so many trials that they train as many epochs at least; of these what is counted
-are the trials that completed before the population's epochs were spent. `run` makes what is not in CACHE, a row a
-sweep; `page` prints the table.
+This runs real sweeps of spaces/recipe.toml on part of MNIST. Recorded curves cannot replace them, because members of a
+population continue from copies of others. For comparison, the same space is searched in two other ways: at random
+without a scheduler, with as many trials and so as many epochs, and by the default sampler and scheduler, with enough
+trials to train at least as many epochs. Of the latter, only trials that completed before the population's epochs were
+spent count. `run` runs the sweeps that are not in CACHE yet; `page` prints the table.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ from iafsweep.sweep.tune.driver import LaunchOptions, launch_sweep
 
 POPULATION = "random, pbt"
 SEARCHES = {POPULATION: 1, BASELINE: 1, DEFAULT: 5}
-"""Sampler and scheduler, and how many times as many trials as the population has members."""
+"""Sampler and scheduler, and the number of trials as a multiple of the population's members."""
 EXTENT = Extent(12, 8000, 2000)
 QUICK = Extent(4, 400, 100)
 
 app = typer.Typer(add_completion=False, help=__doc__)
-Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
-Quick = Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")]
+Cache = Annotated[Path, typer.Argument(help="Folder for intermediate results, outside the repository.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Run a miniature, to check that the script works.")]
 
 
 @app.command()
 def run(
-    cache: Cache, seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each search.")] = 3, quick: Quick = False
+    cache: Cache,
+    seeds: Annotated[int, typer.Option(min=1, help="Sweeps per search, each with its own seed.")] = 3,
+    quick: Quick = False,
 ) -> None:
-    """Run the sweeps that are not there yet; one that was cut off goes on."""
+    """Run the sweeps that are not in the cache yet; an interrupted one is continued."""
     space, extent = the_space("recipe", quick), QUICK if quick else EXTENT
     few, members = first_images(space, extent), extent.configurations
     for seed in range(1, seeds + 1):

@@ -1,8 +1,8 @@
-"""Other programs' searches, by their own code, as what a simulated clock drives.
+"""Searches of other programs (Optuna, Ray), run by their own code on the simulated clock.
 
-Both are told of every epoch. Ray's searcher and scheduler are called without Ray's runtime, in the order in which its
-controller calls them (``TuneController._process_trial_result``, ``_schedule_trial_stop``): nothing else of Tune bears
-on which trials begin and which are stopped.
+Both receive a report after every epoch. Ray's searcher and scheduler are called without Ray's runtime, in the order in
+which its controller calls them (``TuneController._process_trial_result``, ``_schedule_trial_stop``). Nothing else in
+Tune affects which trials begin and which are stopped.
 """
 
 from __future__ import annotations

@@ -1,14 +1,18 @@
 """Record a space: `IAFSWEEP_DATA=... python -m benchmarks.search.record train mnist CACHE`, then `refine`, then `keep`.
 
 `train` trains the configurations of a scrambled Sobol sequence over spaces/SPACE.toml on part of its images, every
-tenth with a second seed, and appends what each came to (every epoch's validation bound and CPU seconds) to
-CACHE/SPACE.jsonl as it ends. A second call trains what is not in there; a configuration that was cut off begins again.
-Two processes share the work with `--part 1/2` and `--part 2/2`. `refine` trains what a surrogate of these rows takes
-for the best, since the optimum of a surrogate is where it errs most to the good side, and what every search is
-measured against; a second call does so with the rows of the first. `keep` writes the rows in order into
-tables/SPACE.jsonl, which stays in the tree, under a first line that says how they were made.
+tenth one with a second seed. As each training ends, it appends the validation bound and CPU seconds of every epoch to
+CACHE/SPACE.jsonl. A second call trains only what is missing; an interrupted training starts again. Two processes share
+the work with `--part 1/2` and `--part 2/2`.
 
-Seconds are process time on one thread, so that other work on the machine changes them little.
+`refine` trains the configurations that a surrogate of these rows ranks best. Every search is measured against the
+optimum of the surrogate, which is where the surrogate is most likely to be too optimistic. A second call uses the rows
+of the first as well.
+
+`keep` writes the rows in order to tables/SPACE.jsonl, which is part of the repository. Its first line says how they
+were made.
+
+Seconds are process time on one thread, so other work on the machine changes them little.
 """
 
 from __future__ import annotations
@@ -60,18 +64,18 @@ QUICK = Extent(3, 400, 100)
 
 app = typer.Typer(add_completion=False, help=__doc__)
 Space = Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")]
-Cache = Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")]
-Quick = Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")]
+Cache = Annotated[Path, typer.Argument(help="Folder for intermediate results, outside the repository.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Run a miniature, to check that the script works.")]
 
 
 @app.command()
 def train(
     space: Space,
     cache: Cache,
-    part: Annotated[str, typer.Option(help="Every N-th training from the K-th on, as K/N.")] = "1/1",
+    part: Annotated[str, typer.Option(help="K/N: run only every N-th training, starting with the K-th.")] = "1/1",
     quick: Quick = False,
 ) -> None:
-    """Train what is not recorded yet."""
+    """Train the configurations that are not recorded yet."""
     torch.set_num_threads(1)
     (first, parts), extent = map(int, part.split("/")), _extent(space, quick)
     searched, rows = the_space(space, quick), cache / f"{space}.jsonl"
@@ -89,10 +93,10 @@ def train(
 def refine(
     space: Space,
     cache: Cache,
-    configurations: Annotated[int, typer.Option(min=1, help="So many of the best by the surrogate.")] = 10,
+    configurations: Annotated[int, typer.Option(min=1, help="How many configurations to train.")] = 10,
     quick: Quick = False,
 ) -> None:
-    """Train what a surrogate of what is recorded takes for the best."""
+    """Train the configurations that a surrogate of the recorded ones ranks best."""
     torch.set_num_threads(1)
     searched, extent, rows = the_space(space, quick), _extent(space, quick), cache / f"{space}.jsonl"
     images, recorded = first_images(searched, extent), _recorded(rows)
@@ -107,7 +111,7 @@ def refine(
         row |= _trained(found.config, images, RunFolder(cache / f"{space}-refined"))
         add_row(rows, row)
         lowest = min(row["bounds"], default=math.nan)
-        typer.echo(f"{number} {row['status']}: {lowest:.2f} nats, foretold {foretold:.2f}")
+        typer.echo(f"{number} {row['status']}: {lowest:.2f} nats, predicted {foretold:.2f}")
 
 
 @app.command()
@@ -117,7 +121,7 @@ def keep(
     to: Annotated[Path, typer.Option(help="Folder of the table.")] = TABLES,
     quick: Quick = False,
 ) -> None:
-    """Write the table that stays in the tree."""
+    """Write the table that is part of the repository."""
     torch.set_num_threads(1)
     extent = _extent(space, quick)
     known = _recorded(cache / f"{space}.jsonl")

@@ -1,4 +1,4 @@
-"""Rows of a file that several processes write side by side, one JSON object a line."""
+"""Files to which several processes append rows at the same time, one JSON object per line."""
 
 import json
 import os

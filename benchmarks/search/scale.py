@@ -1,9 +1,9 @@
-"""What do thousands of trials cost the one who drives them? `python -m benchmarks.search.scale --trials 10000`.
+"""Measure what thousands of trials cost the driver: `python -m benchmarks.search.scale --trials 10000`.
 
-A sweep of the recorded space of spaces/mnist.toml on a simulated clock, over curves that are a formula: nothing is
-measured of what is found, but of what finding it takes: seconds and memory of this process, CPU time a decision (a
-proposal, or whether a trial goes on past a rung), the size of the ledger, and the time that a driver needs to go on
-from it (read it, fill sampler and scheduler, propose the next trial).
+This rehearses a sweep of spaces/mnist.toml on a simulated clock, with learning curves given by a formula. It measures
+the cost of the search and not what it finds: seconds and memory of this process, CPU time per decision (a proposal, or
+whether a trial continues past a rung), the size of the ledger, and the time that a driver needs to resume from it (to
+read it, restore sampler and scheduler, and propose the next trial).
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def curves(space: SearchSpace, trial: TrialState) -> Curve:
 
 
 def main(
-    trials: Annotated[int, typer.Option(min=1, help="Trials of the sweep.")] = 10_000,
-    workers: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1000,
-    sampler: Annotated[str, typer.Option(help="As `sweep.sampler` takes it.")] = "random",
-    scheduler: Annotated[str, typer.Option(help="As `sweep.scheduler` takes it.")] = "asha",
-    lost: Annotated[float, typer.Option(help="Processes lost in an hour of a trial.")] = 1.0,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in the sweep.")] = 10_000,
+    workers: Annotated[int, typer.Option(min=1, help="Trials that run at the same time.")] = 1000,
+    sampler: Annotated[str, typer.Option(help="A value of `sweep.sampler`.")] = "random",
+    scheduler: Annotated[str, typer.Option(help="A value of `sweep.scheduler`.")] = "asha",
+    lost: Annotated[float, typer.Option(help="Processes lost per hour of a trial.")] = 1.0,
 ) -> None:
-    """Rehearse one sweep and say what that took."""
+    """Rehearse one sweep and print what it cost."""
     torch.set_num_threads(1)
     space = the_space("mnist")
     changes = {"trials": trials, "sampler": sampler, "scheduler": scheduler}
@@ -110,11 +110,11 @@ def main(
     typer.echo(machine(torch.device("cpu")))
     typer.echo(
         f"{sampler}, {scheduler}, {trials:,} trials on {workers:,} workers: {wall:.0f} s, {cpu:.0f} s of CPU time, "
-        f"{memory:,.0f} MiB at most\n"
+        f"peak memory {memory:,.0f} MiB\n"
         f"a proposal: {1e3 * sum(sweep.proposing) / trials:.1f} ms on average, {1e3 * sum(last) / len(last):.1f} ms in "
         f"the last tenth; a rung: {1e3 * sum(sweep.stopping) / max(len(sweep.stopping), 1):.2f} ms\n"
-        f"the ledger: {len(found.state.events):,} rows, {size:.1f} MiB; to go on from it: {read:.1f} s to read it and "
-        f"fill the scheduler, {resumed:.1f} s to the next trial"
+        f"the ledger: {len(found.state.events):,} rows, {size:.1f} MiB; to resume from it: {read:.1f} s to read it and "
+        f"restore the scheduler, {resumed:.1f} s to the next trial"
     )
 
 

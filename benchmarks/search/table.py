@@ -1,4 +1,4 @@
-"""A recorded space, as searches are rehearsed over it."""
+"""A recorded space, over which searches are rehearsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regression by randomised trees: another surrogate than a Gaussian process, which is what the sampler `gp` is too."""
+"""Regression by randomised trees: a surrogate that differs in kind from the Gaussian process of the sampler `gp`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Who finds the better front of bound and time? `python -m benchmarks.search.two_objectives mnist CACHE`.
+"""Compare Pareto fronts of bound and time: `python -m benchmarks.search.two_objectives mnist CACHE`.
 
-Samplers for `objective = "bound_and_time"`, each over a recorded space with so many trials, trained to their ends, and
-with so many seeds; a row a sweep goes to CACHE/two-SPACE.jsonl, a second call makes what is not there. Two processes
-share the work with `--part 1/2` and `--part 2/2`. `python -m benchmarks.search.compare page` shows the rows.
+Each sampler for `objective = "bound_and_time"` is rehearsed over a recorded space with several seeds; all trials are
+trained to the end. One row per sweep goes to CACHE/two-SPACE.jsonl. A second call runs only what is missing. Two
+processes share the work with `--part 1/2` and `--part 2/2`. `python -m benchmarks.search.compare page` shows the rows.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ AFTER = (32, 64, 128)
 
 def main(
     space: Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")],
-    cache: Annotated[Path, typer.Argument(help="Folder for what is being made; outside the tree.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each sampler.")] = 30,
-    part: Annotated[str, typer.Option(help="Every N-th sweep from the K-th on, as K/N.")] = "1/1",
+    cache: Annotated[Path, typer.Argument(help="Folder for intermediate results, outside the repository.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Sweeps per sampler, each with its own seed.")] = 30,
+    part: Annotated[str, typer.Option(help="K/N: run only every N-th sweep, starting with the K-th.")] = "1/1",
     tables: Annotated[Path, typer.Option(help="Folder of the recorded tables.")] = TABLES,
-    quick: Annotated[bool, typer.Option("--quick", help="A miniature of the space.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Use a miniature of the space.")] = False,
 ) -> None:
-    """Rehearse what is not there yet."""
+    """Rehearse the sweeps that are not in the cache yet."""
     torch.set_num_threads(1)
     (first, parts), table, rows = map(int, part.split("/")), read_table(space, tables, quick), _rows(cache, space)
     wanted = [(sampler, seed) for seed in range(1, seeds + 1) for sampler in SAMPLERS]
@@ -92,13 +92,14 @@ def two_objectives_section(cache: Path, name: str, tables: Path = TABLES, quick:
     )
     found = [point for row in rows for points in row["fronts"].values() for point in points]
     most = dominated_area([*_attainable(table), *map(tuple, found)], corner)
-    yield f"## {table.space.title}, two objectives: bound and seconds of an epoch\n"
+    yield f"## {table.space.title} (two objectives: bound and seconds per epoch)\n"
     yield (
-        f"`python -m benchmarks.search.two_objectives {name}`, over the Gaussian process: sweeps of {AFTER[-1]} trials "
-        'with `objective = "bound_and_time"`, trained to their ends. Of the front that a '
-        "search would show (chosen by one seed, its bounds averaged over seeds) the area is counted that it dominates, "
-        "in nats times the logarithm of seconds, below the median of what was recorded in both; 100% is that of all "
-        "configurations drawn or found. Medians, 10 to 90%.\n"
+        f"Simulated by `python -m benchmarks.search.two_objectives {name}` with the Gaussian process as surrogate: "
+        f'sweeps of {AFTER[-1]} trials with `objective = "bound_and_time"`, all trained to the end. The table gives '
+        "the area that the Pareto front of a sweep dominates, measured in nats times the logarithm of seconds, up to "
+        "the medians of the recorded bounds and seconds. A front is chosen by the bounds of one seed, but its area "
+        "uses bounds averaged over seeds. 100% is the area of all configurations drawn or found. Entries are medians "
+        "(10 to 90%).\n"
     )
     yield "| sampler | seeds | " + " | ".join(f"after {after} trials" for after in AFTER) + " | cost, whole trainings |"
     yield "|---|---|" + "---|" * len(AFTER) + "---|"
