@@ -1,10 +1,9 @@
 """Configuration: frozen typed sections, their rules, and TOML files.
 
-``section`` the base · ``family`` parts of which one is chosen by name, ``plugins`` those of other packages ·
-``sources`` the sets that have a name, and what an image is to a model · ``data``, ``model`` (with the likelihood),
-``training``, ``evaluation`` the sections · ``run`` how they fit together · ``sweep`` the [sweep] table of a search
-space, and how a sweep proposes and decides · ``files`` the whole, TOML and overrides · ``meaning`` files of other
-versions · ``problems`` messages.
+``section`` base class · ``family`` parts that are chosen by name, ``plugins`` those of other packages · ``sources``
+named data sets, and the format of an image · ``data``, ``model`` (with the likelihood), ``training``, ``evaluation``
+the sections · ``run`` rules between sections · ``sweep`` the [sweep] table of a search space, and a sweep's procedure ·
+``files`` TOML files and overrides · ``meaning`` files of other versions · ``problems`` error messages.
 """
 
 from iafsweep.config.data import DataConfig

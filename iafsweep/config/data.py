@@ -1,4 +1,4 @@
-"""Which images, and how they are split and binarised."""
+"""Which images to use, and how to split and binarise them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Levels = Annotated[int, Field(ge=2, le=256)]
 
 
 class FoundImages(Section):
-    """What was found in images of one's own: written by the program, and compared with what is found later."""
+    """What was found in your own images. The program writes it, and compares it with what it finds later."""
 
     shape: Annotated[tuple[Pixels, Pixels, Pixels], Strict(strict=False)]
     levels: Levels
@@ -31,7 +31,7 @@ class FoundImages(Section):
 
     @property
     def facts(self) -> SourceFacts:
-        """The same as of any source."""
+        """The same in the form used for named sources."""
         return SourceFacts(
             self.shape,
             self.training_images,
@@ -52,45 +52,48 @@ class FoundImages(Section):
 
 
 class DataConfig(Section):
-    """Which images, and how they are split and binarised."""
+    """Which images to use, and how to split and binarise them."""
 
     source: Annotated[str, SOURCES] = Field(
-        "mnist", description="A set by its name (`run_sweep.py data` lists them), or `file`: your own, at `data.path`."
+        "mnist",
+        description="A named set (`run_sweep.py data` lists them), or `file` for your own images at `data.path`.",
     )
     path: Annotated[str | None, Where()] = Field(
         None,
-        description="Where one's own images are: an `.npz` or `.npy` file, a folder or `.zip` of pictures, a folder of "
-        "IDX files; from where the command is given. No part of what tells configurations apart.",
+        description="Where your own images are: an `.npz` or `.npy` file, a folder or `.zip` of pictures, or a folder "
+        "of IDX files; relative to the current folder. Configurations that differ only in it count as the same.",
     )
     image_size: Annotated[tuple[Pixels, Pixels] | None, Strict(strict=False), Where()] = Field(
-        None, description="Height and width that one's own images are resized to, antialiased; unset: as they are."
+        None, description="Height and width to which your own images are resized, antialiased; unset: their own size."
     )
-    grey: Annotated[bool, Where()] = Field(False, description="Make grey images of one's own in colour.")
-    invert: Annotated[bool, Where()] = Field(False, description="Turn black and white of one's own images round.")
+    grey: Annotated[bool, Where()] = Field(False, description="Turn your own colour images grey.")
+    invert: Annotated[bool, Where()] = Field(False, description="Swap black and white in your own images.")
     levels: Annotated[Levels | None, Where()] = Field(
         None,
-        description="Values that a pixel of one's own images can have, 0 to `levels` - 1. Unset: 2 where there are two "
-        "alone, 256 where one is above 127 or images are resized, else as many as there are up to the largest.",
+        description="Number of values that a pixel of your own images can have, 0 to `levels` - 1. Unset: 256 if "
+        "images are resized; else 2 if they are black and white; else 256 if values are floats or one is above 127; "
+        "else the largest value + 1.",
     )
     images: FoundImages | None = Field(
-        None, description="What was found in one's own images. The program writes it; a configuration need not have it."
+        None, description="What was found in your own images. The program writes it; a configuration need not have it."
     )
     validation_images: int | None = Field(
         None,
         ge=0,
-        description="Training images held out for validation; unset: as `run_sweep.py data` lists, 5,000 of `mnist`; "
-        "of one's own a tenth, unless they come with some. 0 (none) is for single runs only.",
+        description="Training images held out for validation. Unset: the number that `run_sweep.py data` lists, such "
+        "as 5,000 for `mnist`; a tenth of your own images, unless they come with some. 0 (none) is for single runs "
+        "only.",
     )
     split_seed: Seed = Field(0, description="Seed of the split into training and validation images.")
     binarisation_seed: Seed = Field(
-        0, description="Seed of the fixed binarisation of validation and test images, and of training images scored."
+        0, description="Seed of the fixed binarisation of validation and test images, and of training images if scored."
     )
     binarisation: Binarisation | None = Field(
         None,
-        description="How values become bits: `dynamic`, drawn anew each epoch (validation and test images once, by "
-        "`binarisation_seed`); `fixed`, training images drawn once too; `threshold`, 1 from half of the largest value "
-        "on; `none`, not at all. Unset: as is customary for the set, `dynamic` for grey ones, `none` for `cifar10`, "
-        "for sets of bits and for one's own.",
+        description="How values become bits. `dynamic`: drawn anew in every epoch (validation and test images once, by "
+        "`binarisation_seed`). `fixed`: training images are drawn once too. `threshold`: 1 from half of the largest "
+        "possible value on. `none`: not at all. Unset: the custom for the set, which is `dynamic` for grey ones and "
+        "`none` for `cifar10`, sets of bits and your own images.",
     )
 
     @model_validator(mode="after")
@@ -99,7 +102,7 @@ class DataConfig(Section):
             is_own = any(isinstance(mark, Where) for mark in field.metadata)
             if is_own and self.source != "file" and getattr(self, name) != field.default:
                 raise ValueError(
-                    f"{name} = {getattr(self, name)!r} is for images of one's own, but source = {self.source!r}; set "
+                    f"{name} = {getattr(self, name)!r} is for your own images, but source = {self.source!r}; set "
                     f"data.source = 'file', or leave it out"
                 )
         if not self.is_known:
@@ -114,17 +117,17 @@ class DataConfig(Section):
 
     @property
     def is_known(self) -> bool:
-        """Whether there are facts: of images of one's own when they were looked at."""
+        """Whether the facts are known; those of your own images are once they have been read."""
         return self.source != "file" or self.images is not None
 
     @property
     def called(self) -> str:
-        """The source in a sentence."""
+        """The source's name as part of a sentence."""
         return "your own set" if self.source == "file" else self.source
 
     @property
     def told(self) -> str:
-        """The source for a reader: what it is, who made it, on which terms; of one's own images what was found."""
+        """The source for a reader: what it is, who made it, its licence; for your own images, what was found."""
         if self.images is not None:
             return f"{self.called}: {self.images}"
         about = self.facts.about
@@ -136,17 +139,19 @@ class DataConfig(Section):
         """The known sizes of the source.
 
         Raises:
-            ConfigError: they are images of one's own that were not looked at.
+            ConfigError: they are your own images and have not been read yet.
         """
         if self.source != "file":
             return source_facts(self.source)
         if self.images is None:
-            raise ConfigError("the images of data.source = 'file' were not looked at yet: iafsweep.data.look does")
+            raise ConfigError(
+                "the images of data.source = 'file' have not been read yet; iafsweep.data.look reads them"
+            )
         return self.images.facts
 
     @property
     def image_format(self) -> ImageFormat:
-        """What an image is to the model: the source's, or bits."""
+        """The format of the images that the model sees: the source's own, or bits."""
         return ImageFormat(self.facts.image_shape, self.facts.levels if self.resolved_binarisation == "none" else 2)
 
     @property
@@ -156,12 +161,12 @@ class DataConfig(Section):
 
     @property
     def draws_bits(self) -> bool:
-        """Whether bits are drawn, so that others could have been."""
+        """Whether bits are drawn at random, so that another seed gives others."""
         return self.resolved_binarisation in ("dynamic", "fixed")
 
     @property
     def measured_on(self) -> str:
-        """What figures are measured on, in a line; where it differs, they cannot be compared."""
+        """What figures are measured on, in one line. Figures with different lines cannot be compared."""
         shape, levels = self.image_format
         values = f"{levels} levels"
         if levels == 2:  # noqa: PLR2004 - bits
@@ -177,5 +182,5 @@ class DataConfig(Section):
 
     @property
     def training_images(self) -> int:
-        """Number of images trained on."""
+        """Number of images to train on."""
         return self.facts.training_images - self.held_out

@@ -17,12 +17,12 @@ Starts = Annotated[tuple[Start, ...], Strict(strict=False), Field(min_length=1)]
 class ImportanceSamplingConfig(Section):
     """Importance sampling with the approximate posterior as the proposal."""
 
-    samples: Size = Field(1000, description="Posterior samples an image, S.")
-    images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
+    samples: Size = Field(1000, description="Posterior samples per image, S.")
+    images: Size | None = Field(None, description="Number of test images to score, from the first on; unset: all.")
 
 
 class _Defaults(NamedTuple):
-    """What unset fields of `HaisConfig` stand for, from one start."""
+    """What unset fields of `HaisConfig` stand for with one start."""
 
     chains: int
     temperatures: int
@@ -32,8 +32,8 @@ class _Defaults(NamedTuple):
     initial_step_size: float
 
 
-# From the posterior what docs/estimators.md measured as most exact for its cost; else the reference's settings, whose
-# grid of 500 points has 499 increments.
+# From the posterior, the settings that docs/estimators.md measured as most exact for their cost; else the reference's,
+# whose grid of 500 points has 499 increments.
 _FROM_POSTERIOR = _Defaults(8, 80, 3, "linear", 0.8, 0.1)
 _FROM_ELSEWHERE = _Defaults(16, 499, 10, "sigmoid", 0.65, 0.01)
 
@@ -42,7 +42,7 @@ _UNSAID = ("schedule", "initial_step_size", "minimum_step_size", "maximum_step_s
 
 
 class HaisSettings(NamedTuple):
-    """Settings of annealing from one start, none of them unset; the fields are those of `HaisConfig`."""
+    """Settings of annealing from one start, none of them unset. The fields are those of `HaisConfig`."""
 
     start: Start
     chains: int
@@ -58,7 +58,7 @@ class HaisSettings(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Temperatures, leapfrog steps, chains, as figures carry them; what else moves them, where it is not usual."""
+        """The label of figures: temperatures, leapfrog steps, chains, and other settings that differ from defaults."""
         usual = HaisConfig(leapfrog_steps=self.leapfrog_steps).resolved(self.start)
         values = ((name, getattr(self, name)) for name in _UNSAID)
         said = "".join(f" {name}={value}" for name, value in values if value != getattr(usual, name))
@@ -66,7 +66,7 @@ class HaisSettings(NamedTuple):
 
     @property
     def step_size_problem(self) -> str | None:
-        """What is wrong with the limits of the step size, and what to do; None if nothing is."""
+        """What is wrong with the limits of the step size, and the remedy; None if nothing is wrong."""
         lowest, first, highest = self.minimum_step_size, self.initial_step_size, self.maximum_step_size
         if lowest <= first <= highest:
             return None
@@ -82,7 +82,7 @@ class HaisSettings(NamedTuple):
 
 
 def _unset(name: str, note: str = "") -> str:
-    """What an unset field stands for, in words."""
+    """Return in words what an unset field stands for."""
     values = getattr(_FROM_POSTERIOR, name), getattr(_FROM_ELSEWHERE, name)
     return f"unset: {values[0]} from the posterior, {values[1]}{note} from prior or base"
 
@@ -90,52 +90,51 @@ def _unset(name: str, note: str = "") -> str:
 class HaisConfig(Section):
     """Hamiltonian annealed importance sampling."""
 
-    enabled: bool = Field(default=False, description="Whether test images are scored by HAIS too.")
+    enabled: bool = Field(default=False, description="Whether to score test images by HAIS too.")
     start: Start = Field(
         "posterior",
         description="Where chains start: the full flow `posterior` (annealed in its base noise), the `prior`, "
-        "or the Gaussian `base` of the posterior.",
+        "or the posterior's Gaussian `base`.",
     )
-    images: Size | None = Field(None, description="Score the first so many test images; unset: all.")
-    chains: Size | None = Field(None, description=f"Chains an image, C; {_unset('chains')}.")
+    images: Size | None = Field(None, description="Number of test images to score, from the first on; unset: all.")
+    chains: Size | None = Field(None, description=f"Chains per image, C; {_unset('chains')}.")
     temperatures: Size | None = Field(
-        None, le=10_000_000, description=f"Weight increments T; {_unset('temperatures', ' (a grid of 500 points)')}."
+        None, le=10_000_000, description=f"Weight increments, T; {_unset('temperatures', ' (a grid of 500 points)')}."
     )
-    leapfrog_steps: Size | None = Field(
-        None, description=f"Leapfrog steps of one HMC move; {_unset('leapfrog_steps')}."
-    )
+    leapfrog_steps: Size | None = Field(None, description=f"Leapfrog steps per HMC move; {_unset('leapfrog_steps')}.")
     schedule: Literal["linear", "sigmoid"] | None = Field(
-        None, description=f"Spacing of inverse temperatures; {_unset('schedule')}."
+        None, description=f"Spacing of the inverse temperatures; {_unset('schedule')}."
     )
     initial_step_size: float | None = Field(
         None,
         gt=0,
-        description=f"Leapfrog step size at which the pilot run begins; {_unset('initial_step_size')} (the maximum, "
-        "where that is smaller).",
+        description=f"Leapfrog step size at which the pilot run begins; {_unset('initial_step_size')} (or the "
+        "maximum, if that is smaller).",
     )
-    minimum_step_size: float = Field(1e-4, gt=0, description="The pilot run keeps the step size above this.")
+    minimum_step_size: float = Field(1e-4, gt=0, description="Lower limit of the step size in the pilot run.")
     maximum_step_size: float | None = Field(
         None,
         gt=0,
-        description="The pilot run keeps the step size below this; unset: 2 / leapfrog_steps from the posterior, "
+        description="Upper limit of the step size in the pilot run; unset: 2 / leapfrog_steps from the posterior, "
         "0.5 from prior or base.",
     )
     target_acceptance: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Acceptance rate the pilot run aims at; "
-        f"unset: {_FROM_POSTERIOR.target_acceptance} from the posterior, else {_FROM_ELSEWHERE.target_acceptance}.",
+        description=f"Acceptance rate that the pilot run aims at; {_unset('target_acceptance')}.",
     )
-    pilot_images: Size = Field(25, description="Images of the pilot run that tunes the step size before it is frozen.")
-    pilot_passes: Size = Field(3, description="Annealing passes of the pilot run; their weights are thrown away.")
+    pilot_images: Size = Field(
+        25, description="Images in the pilot run, which tunes the step size before it is frozen."
+    )
+    pilot_passes: Size = Field(3, description="Annealing passes in the pilot run; their weights are discarded.")
 
     def resolved(self, start: Start | None = None) -> HaisSettings:
-        """Return these settings for chains from a start (None: their own), with what unset fields stand for there.
+        """Return the settings for chains from ``start`` (None: the configured one), with unset fields resolved.
 
-        Annealing in the base noise begins at N(0, I), on which Hamiltonian dynamics is a rotation by the angle
-        L x step size: a quarter turn forgets where it began, half a turn comes back to its mirror image. On a good
-        posterior acceptance alone would not stop the step size there; so its maximum is 2 / L.
+        Annealing in the base noise begins at N(0, I), where Hamiltonian dynamics is a rotation by the angle
+        L x step size: a quarter turn forgets the starting point, a half turn returns to its mirror image. On a good
+        posterior, the acceptance rate alone would not keep the step size below that, so its maximum is 2 / L.
         """
         start = start or self.start
         defaults = _FROM_POSTERIOR if start == "posterior" else _FROM_ELSEWHERE
@@ -163,14 +162,14 @@ class HaisConfig(Section):
 
 
 class SandwichConfig(Section):
-    """Bidirectional Monte Carlo on images simulated from the model: a lower and an upper bound, and their gap."""
+    """Bidirectional Monte Carlo on images simulated from the model: a lower bound, an upper bound, and their gap."""
 
-    enabled: bool = Field(default=False, description="Whether both bounds are measured.")
+    enabled: bool = Field(default=False, description="Whether to measure both bounds.")
     images: Size = Field(100, le=1_000_000, description="Images simulated from the model.")
     starts: Starts | None = Field(
         None,
-        description="Starts to measure, each with the settings of `evaluation.hais` (those left unset are resolved for "
-        "the start); unset: HAIS's own start.",
+        description="Starts to measure, each with the settings of `evaluation.hais` (unset ones are resolved for that "
+        "start); unset: HAIS's own start.",
     )
 
     @model_validator(mode="after")
@@ -181,21 +180,21 @@ class SandwichConfig(Section):
 
 
 class UntilErrorConfig(Section):
-    """Go on until test figures are exact enough: more samples, or more temperatures."""
+    """Take more samples, or more temperatures, until test figures are exact enough."""
 
     target: float | None = Field(
         None,
         gt=0,
-        description="Double the effort until the estimator's standard error and the difference between all and half of "
-        "the effort (samples, or temperatures) are below so many nats; unset: one round with the settings given.",
+        description="Double the effort (samples, or temperatures) until the estimator's standard error and the "
+        "difference between full and half effort are below this many nats; unset: one round with the given settings.",
     )
     budget_evaluations: Size = Field(
-        100_000, description="Network evaluations an image that all rounds of a figure may cost together."
+        100_000, description="Network evaluations per image that all rounds of a figure may cost together."
     )
     budget_seconds: float | None = Field(
         None,
         gt=0,
-        description="Seconds of computing, added up over shards, that all rounds of a figure may cost; unset: any.",
+        description="Seconds of computing, summed over shards, that all rounds of a figure may cost; unset: no limit.",
     )
 
 
@@ -203,18 +202,18 @@ class EvaluationConfig(Section):
     """How a trained model is scored."""
 
     checkpoint: Literal["best", "last"] = Field(
-        "best", description="Score the `best` epoch by validation, or the `last` (the only one without validation)."
+        "best", description="Score the `best` epoch by validation, or the `last` (the only choice without validation)."
     )
-    seed: Seed = Field(0, description="Seed of all posterior samples, momenta and simulated images of the evaluation.")
+    seed: Seed = Field(0, description="Seed of all posterior samples, momenta and simulated images in the evaluation.")
     bound_images: Size | None = Field(
         None,
-        description="Images of each split on which the final negative ELBO is measured, all where a split has fewer; "
+        description="Images of each split on which the final negative ELBO is measured, or all if a split has fewer; "
         "unset: all.",
     )
     binarisations: Size = Field(
         1,
         le=1000,
-        description="Fixed binarisations of the test images that test figures are averaged over; their seeds are "
+        description="Fixed binarisations of the test images over which test figures are averaged; their seeds are "
         "`data.binarisation_seed` and the numbers after it.",
     )
     importance_sampling: ImportanceSamplingConfig = ImportanceSamplingConfig()
@@ -224,7 +223,7 @@ class EvaluationConfig(Section):
 
     @property
     def sandwich_starts(self) -> tuple[Start, ...]:
-        """The starts of the sandwich with their default resolved; none where it is off."""
+        """The starts of the sandwich, their default resolved; empty if it is off."""
         if not self.sandwich.enabled:
             return ()
         return (self.hais.start,) if self.sandwich.starts is None else self.sandwich.starts
@@ -235,7 +234,7 @@ class EvaluationConfig(Section):
             problem = self.hais.resolved(start).step_size_problem
             if problem is not None:
                 raise ValueError(
-                    f"sandwich.starts has '{start}': of hais, {problem}, or leave '{start}' out of sandwich.starts"
+                    f"sandwich.starts has '{start}': in hais, {problem}, or leave '{start}' out of sandwich.starts"
                 )
         return self
 

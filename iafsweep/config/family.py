@@ -1,8 +1,8 @@
-"""Families: parts of a run of which a field of the configuration chooses one, by name.
+"""Families: parts of a run that a configuration field chooses by name.
 
-A member is a line of its family's registry: where it is made, named as text so that nothing is imported before it is
-needed, and what the configuration knows of it, its own section for most. Packages of others add members in the same
-form (:mod:`iafsweep.config.plugins`).
+A member is an entry of its family's registry. It says where its implementation is, as text, so that nothing is imported
+before it is needed, and what the configuration knows of it, for most members their own section. Other packages add
+members in the same form (:mod:`iafsweep.config.plugins`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from iafsweep.errors import PluginError
 
 
 class MemberConfig(Section):
-    """Base of the section that a member has for itself.
+    """Base class of a member's own section.
 
     Attributes:
-        normalised: whether it normalises what ``model.normalisation`` asks for.
+        normalised: whether the member has batch norm where ``model.normalisation`` asks for it.
     """
 
     normalised: ClassVar[bool] = True
@@ -35,14 +35,14 @@ Sizes = TypeVar("Sizes", bound=MemberConfig)
 
 @dataclass(frozen=True)
 class Member:
-    """One line of a registry.
+    """One entry of a registry.
 
     Attributes:
-        place: where it is, ``module:name`` or ``module``; imported when it is first made.
-        knows: its section of the configuration, the facts of a data source, or nothing.
-        plugin: the plugin that it comes from; None: it is part of this package.
-        version: of that plugin.
-        absent: whether that plugin is known from a file alone, and not loaded.
+        place: where its implementation is, ``module:name`` or ``module``; imported on first use.
+        knows: its section of the configuration, the facts of a data source, or None.
+        plugin: the plugin that it comes from; None if it is part of this package.
+        version: the version of that plugin.
+        absent: whether that plugin is known only from a file and is not loaded.
     """
 
     place: str
@@ -59,14 +59,14 @@ class Member:
 
 
 class Family:
-    """The registry of one family; as metadata of a field it lets only its members' names pass.
+    """The registry of one family. As metadata of a field, it accepts only the names of its members.
 
     Args:
         path: the field that names a member, such as ``model.encoder.kind``.
-        members: by the name that configurations use.
+        members: the members by the names that configurations use.
 
     Attributes:
-        owner: the section that has the members' sections as its fields.
+        owner: the section whose fields include the members' sections.
     """
 
     def __init__(self, path: str, members: Mapping[str, Member]) -> None:
@@ -75,7 +75,7 @@ class Family:
         self.owner: type[FamilyConfig] | None = None
 
     def add(self, kind: str, member: Member) -> None:
-        """Add a member, and its section to the owner's fields; what has the owner as a field is to be rebuilt."""
+        """Add a member, and its section to the owner's fields. Models that contain the owner must then be rebuilt."""
         self.members[kind] = member
         if self.owner is not None and member.section is not None:
             field = FieldInfo(default_factory=member.section, annotation=member.section)
@@ -87,16 +87,16 @@ class Family:
         """Import a member.
 
         Raises:
-            ValueError: there is none of this name.
-            PluginError: its plugin is not loaded, or has no such thing.
+            ValueError: no member has this name.
+            PluginError: its plugin is not loaded, or does not have what the member names.
         """
         if kind not in self.members:
             raise ValueError(f"unknown {self.path} {kind!r}; known: {', '.join(sorted(self.members))}")
         member = self.members[kind]
         if member.absent:
             raise PluginError(
-                f"{self.path} = {kind!r} is of the plugin {member.plugin} {member.version}, which is not loaded; add "
-                f"--plugin {member.plugin} (in Python: iafsweep.load_plugin({member.plugin!r}))"
+                f"{self.path} = {kind!r} belongs to the plugin {member.plugin} {member.version}, which is not loaded; "
+                f"add --plugin {member.plugin} (in Python: iafsweep.load_plugin({member.plugin!r}))"
             )
         module, _, name = member.place.partition(":")
         try:
@@ -105,13 +105,13 @@ class Family:
         except (ImportError, AttributeError) as error:
             if member.plugin is None:
                 raise
-            raise PluginError(f"the plugin {member.plugin} has no {member.place}: {error}; mend it") from error
+            raise PluginError(f"the plugin {member.plugin} has no {member.place}: {error}; fix the plugin") from error
 
     def checked(self, kind: str) -> str:
-        """Return the name of a member.
+        """Return ``kind`` if a member has this name.
 
         Raises:
-            PydanticKnownError: it is none.
+            PydanticKnownError: no member has this name.
         """
         if kind not in self.members:
             *names, last = (repr(name) for name in self.members)
@@ -119,12 +119,12 @@ class Family:
         return kind
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check the field that this is metadata of."""
+        """Add the check of names to the annotated field."""
         return core_schema.no_info_after_validator_function(self.checked, handler(source))
 
 
 class FamilyConfig(Section):
-    """A table with the ``kind`` of a family's member, and a section for each kind that has one.
+    """A table with the ``kind`` of a family's member, and the section of each kind that has one.
 
     Attributes:
         family: the registry.
@@ -136,7 +136,7 @@ class FamilyConfig(Section):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **given: object) -> None:
-        """Give the class the sections of its family's members."""
+        """Add the sections of the family's members to the class."""
         cls.family.owner = cls
         for kind, member in cls.family.members.items():
             cls.family.add(kind, member)
@@ -148,10 +148,10 @@ class FamilyConfig(Section):
         return section
 
     def section(self, of: type[Sizes]) -> Sizes:
-        """Return the section of the chosen member, which is of this type.
+        """Return the section of the chosen member as one of type ``of``.
 
         Raises:
-            TypeError: it is another's.
+            TypeError: it is of another type.
         """
         if not isinstance(self.chosen, of):
             raise TypeError(f"{self.kind!r} has no {of.__name__}")

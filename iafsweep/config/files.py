@@ -22,25 +22,26 @@ from iafsweep.version import VERSION, stamp
 
 SPACE_TABLES = ("search", "fixed", "sweep")
 STORED_TABLES = (*SPACE_TABLES, "procedure")
-"""What a stored search space has beside a configuration."""
+"""What a stored search space has in addition to a configuration."""
 _MAXIMUM_BASES = 8
 _MAXIMUM_NESTING = 20
 
 
 class RunConfig(RunSections):
-    """One configuration: what to train, on what, how, and how to score it. It never changes.
+    """One configuration: what to train, on what, how, and how to score it. It is immutable.
 
-    Its fields are those of docs/configuration.md, by their dotted paths: ``config.model.flow.depth``.
+    docs/configuration.md lists its fields, which you read by their dotted paths: ``config.model.flow.depth``.
     """
 
     def with_values(self, changes: Mapping[str, Any]) -> "RunConfig":
         """Return the same configuration with other values.
 
         Args:
-            changes: values by the dotted paths of their fields; None for a field that is to be without one.
+            changes: values by the dotted paths of their fields; None for no value.
 
         Raises:
-            ConfigError: a path is no field, or a rule is broken; each with its field, what was found and what to do.
+            ConfigError: a path is not a field, or a rule is broken; the message says where, what was found and what to
+                do.
 
         Example:
             >>> import iafsweep
@@ -58,7 +59,7 @@ def read_toml(path: Path, base_of: Path | None = None) -> dict[str, Any]:
     """Parse a TOML file; ``base_of`` is the file that names it as its base, for messages.
 
     Raises:
-        ConfigError: the file is missing, unreadable or not TOML; the message names it and the place.
+        ConfigError: the file is missing, unreadable or not TOML; the message names the file and the place.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
@@ -82,13 +83,13 @@ def read_toml(path: Path, base_of: Path | None = None) -> dict[str, Any]:
 
 
 def _encoding(error: UnicodeDecodeError) -> str:
-    """Say what a file is that is not UTF-8."""
+    """Say what the encoding is of a file that is not UTF-8."""
     content, place = error.object, error.start
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
         return "it is UTF-16"
     line = content.count(b"\n", 0, place) + 1
     return (
-        f"it is not UTF-8, but latin-1 perhaps, where byte {content[place]:#x} in line {line} is "
+        f"it is not UTF-8 but perhaps latin-1, in which byte {content[place]:#x} in line {line} is "
         f"{content[place : place + 1].decode('latin-1')!r}"
     )
 
@@ -102,7 +103,7 @@ def _nested_too_deep(values: dict[str, Any]) -> bool:
 
 
 def find_config(name: str | Path) -> Path:
-    """Return the path of a configuration: a file as named, or one shipped (``quick`` or ``quick.toml``)."""
+    """Return the path of a configuration: the file as named, or one that is shipped (``quick`` or ``quick.toml``)."""
     path = Path(name)
     if os.path.exists(path) or len(path.parts) > 1:  # unlike Path.exists, no error for a name too long
         return path
@@ -111,7 +112,7 @@ def find_config(name: str | Path) -> Path:
 
 
 def bundled_folder() -> Path:
-    """Folder of the search spaces: inside an installed package, or beside it in a checkout."""
+    """Return the folder of the shipped search spaces: inside an installed package, or beside it in a checkout."""
     installed = Path(str(resources.files("iafsweep"))) / "search_spaces"
     return installed if installed.exists() else installed.parent.parent / "search_spaces"
 
@@ -122,7 +123,7 @@ def _bundled_hint() -> str:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the values of ``over``, tables merged key by key."""
+    """Return ``base`` overridden by the values of ``over``, with tables merged key by key."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -134,7 +135,7 @@ def read_values(path: Path) -> dict[str, Any]:
     """Return the tables of a configuration file merged over those of its ``base`` files.
 
     ``base`` is a path relative to the file that names it, or the name of a file shipped with the package. Tables that
-    only a search space has (``search``, ``fixed``, ``sweep``) are returned as they stand in ``path`` itself; a base may
+    only a search space has (``search``, ``fixed``, ``sweep``) are returned as they are in ``path`` itself; a base must
     not have them.
 
     Raises:
@@ -146,7 +147,7 @@ def read_values(path: Path) -> dict[str, Any]:
         if not isinstance(base, str):
             raise ConfigError(f"{chain[-1]}: `base` must be the path of a TOML file, found {base!r}")
         if len(chain) > _MAXIMUM_BASES:
-            raise ConfigError(f"{path}: more than {_MAXIMUM_BASES} bases, one on the other; do they go in a circle?")
+            raise ConfigError(f"{path}: a chain of more than {_MAXIMUM_BASES} bases; do they go in a circle?")
         beside = chain[-1].parent / base
         chain.append(beside if os.path.exists(beside) else find_config(base))
         below = _read_stamped(chain[-1], chain[-2])
@@ -169,7 +170,7 @@ def with_values(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
     """Return ``values`` with each dotted path of ``changes`` set.
 
     Raises:
-        ConfigError: a path is no field of the configuration.
+        ConfigError: a path is not a field of the configuration.
     """
     merged = dict(values)
     for path, value in changes.items():
@@ -180,7 +181,7 @@ def with_values(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """Parse ``KEY=VALUE`` texts, the value read as TOML and otherwise taken as a string.
+    """Parse ``KEY=VALUE`` texts. A value is read as TOML, or taken as a string if it is not TOML.
 
     Raises:
         ConfigError: a text has no ``=``, or its key is unknown.
@@ -203,10 +204,10 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def build_config(values: Mapping[str, Any], origin: str) -> RunConfig:
-    """Check ``values`` and return them as a configuration; ``"unset"`` is None in fields that may be without a value.
+    """Check ``values`` and return them as a configuration. ``"unset"`` becomes None in fields that may have no value.
 
     Raises:
-        ConfigError: with every rule broken, and ``origin`` (a file's name, say) in front.
+        ConfigError: rules are broken; the message names ``origin``, such as a file, and every broken rule.
     """
     try:
         return RunConfig.model_validate(_with_none(values))
@@ -215,7 +216,7 @@ def build_config(values: Mapping[str, Any], origin: str) -> RunConfig:
 
 
 def _with_none(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return ``values`` with None for ``"unset"`` where a field takes it."""
+    """Return ``values`` with None for ``"unset"`` in fields that may have no value."""
     return {
         key: _with_none(value, f"{prefix}{key}.")
         if isinstance(value, Mapping)
@@ -231,7 +232,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Args:
         path: the file, or the name of one shipped with the package.
-        overrides: ``KEY=VALUE`` texts that win over the file.
+        overrides: ``KEY=VALUE`` texts that take precedence over the file.
 
     Raises:
         ConfigError: the file or an override breaks a rule, or the file is a search space.
@@ -254,20 +255,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def _read_stamped(path: Path, base_of: Path | None = None) -> dict[str, Any]:
-    """Parse a file that a person may have written, or copied from a run or a sweep: what it lacks, it then says."""
+    """Parse a file that a person wrote, or copied from a run or a sweep; fields missing in a copy are filled in."""
     values = read_toml(path, base_of)
     if "format" not in values:
         return values
     tables = {name: values.pop(name) for name in SPACE_TABLES if name in values}
-    values.pop("procedure", None)  # of the sweep that it was copied from; a new one has its own
+    values.pop("procedure", None)  # that of the sweep it was copied from; a new sweep has its own
     return settled(values, str(path)) | tables
 
 
 def settled(values: dict[str, Any], origin: str) -> dict[str, Any]:
-    """Return the values of a stored configuration, fields that it does not have at their old meaning.
+    """Return the values of a stored configuration, with missing fields at their old meaning.
 
     Raises:
-        ConfigError: another version wrote it, in a newer format or with fields that this one does not know.
+        ConfigError: another version wrote it, in a newer format or with fields that this version does not know.
     """
     take_plugins(values, origin)
     writer, refused = refusal(values, RunConfig)
@@ -277,7 +278,7 @@ def settled(values: dict[str, Any], origin: str) -> dict[str, Any]:
 
 
 def build_stored(values: dict[str, Any], origin: str) -> RunConfig:
-    """Check the values of a stored configuration, whichever version wrote it, and return them as a configuration.
+    """Check the values of a stored configuration, whatever version wrote it, and return them as a configuration.
 
     Raises:
         ConfigError: as :func:`settled`, or a rule is broken.
@@ -290,16 +291,16 @@ def build_stored(values: dict[str, Any], origin: str) -> RunConfig:
 
 
 def written_by(error: ConfigError, version: object) -> ConfigError:
-    """Return ``error`` with the version that wrote what it is of, unless that is this one, or it says so itself."""
+    """Return ``error`` with the version that wrote the file, unless it is this one or the message names it already."""
     said = f"written by iafsweep {version}"
     return error if version == VERSION or said in str(error) else ConfigError(f"{error} ({said}, this is {VERSION})")
 
 
 def read_stored_config(path: Path) -> RunConfig:
-    """Read a configuration that the program wrote: complete, and so on no base.
+    """Read a configuration that the program wrote, which is complete and so has no base.
 
     Raises:
-        ConfigError: it cannot be read, breaks a rule, names a file of its own, or is of a version that knows more.
+        ConfigError: it cannot be read, breaks a rule, names a base, or needs a newer version.
     """
     values = read_toml(path)
     if "base" in values:
@@ -308,6 +309,6 @@ def read_stored_config(path: Path) -> RunConfig:
 
 
 def dump_config(config: RunConfig) -> str:
-    """Return ``config`` as TOML that says who wrote it and every value, so that later defaults change nothing."""
+    """Return ``config`` as TOML with its writer and every value, so that later defaults change nothing."""
     named = ((path, get_path(config, path)) for path in FAMILIES if path in known_paths())
     return tomli_w.dumps(stamp() | stored_with_plugins(stored(config, "configuration"), named))

@@ -1,9 +1,9 @@
-"""What stored configurations mean, whichever version wrote them.
+"""What stored configurations mean, whatever version wrote them.
 
-A *later* field is one that format 1 did not have. In a file without it the field has its *old meaning*, the value with
-which everything is as it was before the field came: its default, unless :class:`Before` says otherwise. Of fields that
-format 1 had, ``format_1.json`` keeps the defaults, whatever they are now. What tells two configurations apart (keys,
-seeds, hashes) leaves out later fields at their old meaning, so that it stays what it was.
+A *later* field is one that format 1 did not have. In a file without it, the field has its *old meaning*: the value that
+leaves everything as it was before the field existed, which is its default unless :class:`Before` says otherwise. For
+the fields of format 1, ``format_1.json`` keeps the defaults of then, whatever they are now. What tells two
+configurations apart (keys, seeds, hashes) leaves out later fields at their old meaning, so that it never changes.
 """
 
 import json
@@ -17,18 +17,18 @@ from iafsweep.config.section import Section
 from iafsweep.version import Writer, take_stamp
 
 Kept = Literal["configuration", "sweep", "procedure"]
-"""What files keep: a configuration, the settings of a sweep, how a sweep proposes and decides."""
+"""What a file keeps: a configuration, the settings of a sweep, or its procedure."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """The old meaning of a later field whose default is another: ``Annotated[int, Before(1)] = Field(4, ...)``."""
+    """The old meaning of a later field, if not its default: ``Annotated[int, Before(1)] = Field(4, ...)``."""
 
     value: Any
 
 
 class Where:
-    """Marks a field that says where something is, or how it is read: what is found tells configurations apart."""
+    """Marks a field that says where data are or how to read them; only what is found tells configurations apart."""
 
 
 @cache
@@ -39,7 +39,7 @@ def _format_1() -> dict[str, dict[str, Any]]:
 
 @cache
 def old_meanings(section: type[Section], kept: Kept) -> Mapping[str, Any]:
-    """Return the old meaning of every field by its dotted path: those of format 1 in its order, then later ones."""
+    """Return the old meaning of every field by its dotted path: fields of format 1 in its order, then later ones."""
     first, now = _format_1().get(kept, {}), _now(section)
     return {path: first[path] for path in first if path in now} | {
         path: value for path, value in now.items() if path not in first
@@ -47,14 +47,14 @@ def old_meanings(section: type[Section], kept: Kept) -> Mapping[str, Any]:
 
 
 def forget() -> None:
-    """Forget what fields there are: some were added."""
+    """Clear the caches, after fields were added."""
     _now.cache_clear()
     old_meanings.cache_clear()
     where.cache_clear()
 
 
 def filled(values: Mapping[str, Any], section: type[Section], kept: Kept) -> dict[str, Any]:
-    """Return the values of a file with every field that it does not have at its old meaning."""
+    """Return the values of a file, with missing fields at their old meaning."""
     whole = _copy(values)
     unset = whole.pop("unset", [])
     for path, meaning in old_meanings(section, kept).items():
@@ -62,13 +62,13 @@ def filled(values: Mapping[str, Any], section: type[Section], kept: Kept) -> dic
         table: Any = whole
         for each in tables:
             table = table.setdefault(each, {}) if isinstance(table, dict) else None
-        if isinstance(table, dict):  # else the file has a value for a table, which whoever checks it will say
+        if isinstance(table, dict):  # else the file has a value in place of a table, which validation will report
             table.setdefault(name, None if path in unset else meaning)
     return whole
 
 
 def unknown(values: Mapping[str, Any], section: type[Section], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted paths of keys that are no fields of ``section``."""
+    """Yield the dotted paths of keys that are not fields of ``section``."""
     for name, value in values.items():
         if name not in section.model_fields:
             yield f"{prefix}{name}"
@@ -77,9 +77,9 @@ def unknown(values: Mapping[str, Any], section: type[Section], prefix: str = "")
 
 
 def stored(config: Section, kept: Kept) -> dict[str, Any]:
-    """Return what a file keeps of ``config``: every value, and in ``unset`` the unset fields that it must name.
+    """Return what a file keeps of ``config``: every value, and under ``unset`` the unset fields that it must name.
 
-    A field that is unset and not in the file has its old meaning when it is read, which for most is to be unset.
+    It must name those whose old meaning is a value. Any other field that the file lacks is unset when it is read.
     """
     values = config.model_dump(mode="json")
     meanings, leaves = old_meanings(type(config), kept), dict(flattened(values))
@@ -88,10 +88,15 @@ def stored(config: Section, kept: Kept) -> dict[str, Any]:
 
 
 def identity(config: Section, kept: Kept, within: str = "") -> dict[str, Any]:
-    """Return the values that tell ``config`` from others: all of format 1, in its order, and later ones that differ.
+    """Return the values that tell ``config`` from others.
 
-    Fields that are marked :class:`Where` are left out. ``kept`` is what ``config`` is, or is a part of; ``within`` says
-    which part, a dotted path.
+    They are those of all fields of format 1, in its order, and of later fields that are not at their old meaning.
+    Fields marked :class:`Where` are left out.
+
+    Args:
+        config: all that a file keeps, or one section of it.
+        kept: what the file keeps.
+        within: the dotted path of the section; empty for all.
     """
     first = {
         path.removeprefix(f"{within}." if within else ""): value
@@ -112,7 +117,7 @@ def identity(config: Section, kept: Kept, within: str = "") -> dict[str, Any]:
 
 
 def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without those that are None, which TOML does not have."""
+    """Return ``values`` without those that are None, which TOML cannot express."""
     return {
         name: without_unset(value) if isinstance(value, Mapping) else value
         for name, value in values.items()
@@ -121,7 +126,7 @@ def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refusal(values: dict[str, Any], section: type[Section]) -> tuple[Writer, str]:
-    """Take a file's stamp out of its values; return who wrote it, and why another version's file cannot be read."""
+    """Remove a file's stamp from its values; return its writer, and why the file is refused (empty if it is not)."""
     writer = take_stamp(values)
     strange = [path for path in unknown(values, section) if path != "unset"]
     return writer, writer.newer or (writer.unknown(f"`{strange[0]}`") if strange else "")
@@ -134,7 +139,7 @@ def _subsection(section: type[Section], name: str) -> type[Section] | None:
 
 @cache
 def _now(section: type[Section]) -> dict[str, Any]:
-    """The old meaning of every field, as JSON has it, were all of them later ones."""
+    """Return, in the types of JSON, what the old meaning of every field would be if all were later ones."""
     declared = {path: mark.value for path, mark in _marks(section) if isinstance(mark, Before)}
     return dict(flattened(section().model_dump(mode="json"))) | declared
 
@@ -154,7 +159,7 @@ def _marks(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted path and the value of everything in nested tables."""
+    """Yield the dotted path and the value of every leaf of nested tables."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from flattened(value, f"{prefix}{name}.")

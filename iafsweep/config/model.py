@@ -1,4 +1,4 @@
-"""Sizes and kinds of the networks; the defaults are the reference recipe."""
+"""Kinds and sizes of the networks. The defaults are the reference recipe."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, ma
 class ResnetEncoderConfig(MemberConfig):
     """Sizes of the `resnet` encoder."""
 
-    maps: Size = Field(64, description="Convolution maps of every block.")
+    maps: Size = Field(64, description="Feature maps in every block.")
     hidden_size: Size = Field(450, description="Width of the last hidden layer.")
 
 
 class ResnetDecoderConfig(MemberConfig):
     """Sizes of the `resnet` decoder."""
 
-    maps: Size = Field(64, description="Convolution maps of every block.")
+    maps: Size = Field(64, description="Feature maps in every block.")
 
 
 class GatedConvEncoderConfig(MemberConfig):
     """Sizes of the `gated_conv` encoder."""
 
     normalised = False
-    maps: Size = Field(32, description="Maps of the first two gated convolutions; the next three have twice as many.")
+    maps: Size = Field(
+        32, description="Feature maps of the first two gated convolutions; the next three have twice as many."
+    )
     hidden_size: Size = Field(256, description="Width of the last hidden layer.")
 
 
@@ -40,7 +42,9 @@ class GatedConvDecoderConfig(MemberConfig):
     """Sizes of the `gated_conv` decoder."""
 
     normalised = False
-    maps: Size = Field(32, description="Maps of the last four gated convolutions; the first two have twice as many.")
+    maps: Size = Field(
+        32, description="Feature maps of the last four gated convolutions; the first two have twice as many."
+    )
 
 
 class MlpConfig(MemberConfig):
@@ -66,7 +70,7 @@ class EncoderConfig(FamilyConfig):
     family = ENCODERS
     kind: Annotated[str, ENCODERS] = Field("resnet", description="Which encoder.")
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+        0.0, ge=0, lt=1, description="Share of hidden units (in convolutions, of single outputs) dropped in training."
     )
 
 
@@ -74,15 +78,19 @@ class PixelCnnConfig(MemberConfig):
     """Sizes of the `pixelcnn` head."""
 
     normalised = False
-    layers: Size = Field(4, le=1000, description="Gated masked convolutions, one upon the other.")
-    maps: Size = Field(32, description="Maps of each.")
-    kernel: int = Field(5, ge=3, le=99, description="Odd height and width of each, half of it above and to each side.")
-    features: Size = Field(8, description="Maps that the decoder gives it, in place of the likelihood's parameters.")
+    layers: Size = Field(4, le=1000, description="Number of gated masked convolutions, stacked.")
+    maps: Size = Field(32, description="Feature maps of each convolution.")
+    kernel: int = Field(
+        5, ge=3, le=99, description="Odd kernel size: each convolution sees half of it above and to each side."
+    )
+    features: Size = Field(
+        8, description="Feature maps that the decoder hands to the head, in place of the likelihood's parameters."
+    )
 
     @model_validator(mode="after")
     def _kernel_has_a_middle(self) -> PixelCnnConfig:
         if self.kernel % 2 == 0:
-            raise ValueError(f"kernel = {self.kernel} has no middle; take {self.kernel - 1} or {self.kernel + 1}")
+            raise ValueError(f"kernel must be odd, got {self.kernel}; take {self.kernel - 1} or {self.kernel + 1}")
         return self
 
 
@@ -93,17 +101,17 @@ HEADS = Family(
         "pixelcnn": Member("iafsweep.models.heads.pixelcnn:PixelCnn", PixelCnnConfig),
     },
 )
-"""Every way in which a pixel may follow the pixels before it, by the name configurations use."""
+"""Every autoregressive head, by the name configurations use."""
 
 
 class AutoregressiveConfig(FamilyConfig):
-    """How a pixel follows those before it, given z: the kind, and the sizes of a kind that has some."""
+    """How a pixel depends on those before it, given z: the kind of head, and the sizes of a kind that has any."""
 
     family = HEADS
     kind: Annotated[str, HEADS] = Field(
         "off",
-        description="`off`: pixels are independent given z; `pixelcnn`: masked convolutions over the pixels before, "
-        "one pass a density, a sample pixel by pixel.",
+        description="`off`: pixels are independent given z. `pixelcnn`: masked convolutions over the preceding pixels; "
+        "a density takes one pass, a sample goes pixel by pixel.",
     )
 
 
@@ -124,28 +132,28 @@ class DecoderConfig(FamilyConfig):
     family = DECODERS
     kind: Annotated[str, DECODERS] = Field("resnet", description="Which decoder.")
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of hidden units (of convolutions: of single outputs) dropped in training."
+        0.0, ge=0, lt=1, description="Share of hidden units (in convolutions, of single outputs) dropped in training."
     )
     autoregressive: AutoregressiveConfig = Field(default_factory=AutoregressiveConfig)
 
     @property
     def is_autoregressive(self) -> bool:
-        """Whether a pixel follows those before it: such likelihoods are told apart from others."""
+        """Whether a pixel depends on those before it; leaderboards and reports mark such models."""
         return self.autoregressive.kind != "off"
 
 
 class MadeConfig(Section):
-    """The masked network (cMADE) inside every step of an autoregressive flow (`iaf`, `naf`, `spline`)."""
+    """The masked network (cMADE) in every step of an autoregressive flow (`iaf`, `naf`, `spline`)."""
 
     width: Size = Field(1920, description="Width of every hidden layer; at least latent_size - 1.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers.")
     context_mode: Literal["add", "linear"] = Field(
         "add",
-        description="How the context enters: `add` after the first activation (context size = width), "
-        "`linear` through a linear map into the first pre-activation.",
+        description="How the context enters: `add` adds it after the first activation (context size = width), "
+        "`linear` adds a linear map of it to the first pre-activation.",
     )
     batch_norm: bool = Field(
-        default=True, description="Batch norm after every masked layer; in `naf` and `spline` not after the last."
+        default=True, description="Batch norm after every masked layer; in `naf` and `spline`, after all but the last."
     )
 
 
@@ -154,8 +162,8 @@ class SylvesterConfig(MemberConfig):
 
     variant: Literal["orthogonal", "householder", "triangular"] = Field(
         "orthogonal",
-        description="What the columns of Q are: `orthogonal`, some of D; `householder`, all D of a product of "
-        "reflections; `triangular`, the identity, its columns reversed in every second step.",
+        description="The columns of Q. `orthogonal`: M of D. `householder`: all D, of a product of reflections. "
+        "`triangular`: the identity, with its columns reversed in every second step.",
     )
     columns: Size = Field(16, description="Columns M of Q in `orthogonal`; at most latent_size.")
     reflections: Size = Field(8, le=1000, description="Householder reflections in `householder`.")
@@ -164,23 +172,23 @@ class SylvesterConfig(MemberConfig):
 class NafConfig(MemberConfig):
     """Sizes of the `naf` flow."""
 
-    units: Size = Field(8, le=1000, description="Sigmoids of the increasing network of each latent variable.")
+    units: Size = Field(8, le=1000, description="Sigmoids in the increasing network of each latent variable.")
 
 
 class SplineFlowConfig(MemberConfig):
     """Sizes of the `spline` flow."""
 
     bins: int = Field(8, ge=2, le=500, description="Bins of the spline of each latent variable.")
-    bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays as it is.")
+    bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays unchanged.")
 
 
 @dataclass(frozen=True)
 class FlowMember(Member):
-    """A line of the registry of flows.
+    """An entry of the registry of flows.
 
     Attributes:
         masked: whether its steps have the masked network that ``model.flow.made`` describes.
-        pushes_scores: whether they have ``push_score``, which the objectives `stl` and `dreg` need.
+        pushes_scores: whether its steps have ``push_score``, which the objectives `stl` and `dreg` need.
     """
 
     masked: bool = False
@@ -201,15 +209,17 @@ FLOWS = Family(
 
 
 class FlowConfig(FamilyConfig):
-    """The flow of the posterior: its kind, and what each kind has for itself (only that of the chosen kind matters)."""
+    """The flow of the posterior: its kind, and the sizes of each kind (only those of the chosen kind matter)."""
 
     family = FLOWS
-    kind: Annotated[str, FLOWS] = Field("iaf", description="Which flow, at a depth above 0.")
+    kind: Annotated[str, FLOWS] = Field("iaf", description="Which flow; no effect at depth 0.")
     depth: int = Field(8, ge=0, le=1000, description="Number of steps; 0 is the plain Gaussian posterior.")
-    gated: bool = Field(default=True, description="`iaf`: gated steps g*z + (1 - g)*m; false: shift only, z + m.")
+    gated: bool = Field(
+        default=True, description="`iaf`: `true` for gated steps g*z + (1 - g)*m, `false` for shifts z + m."
+    )
     context_size: Size | None = Field(
         None,
-        description="Size of the context the encoder hands to the flow; unset: the cMADE width, 256 for a "
+        description="Size of the context that the encoder hands to the flow; unset: the cMADE width, or 256 for a "
         "flow without cMADE.",
     )
     made: MadeConfig = MadeConfig()
@@ -222,13 +232,13 @@ class FlowConfig(FamilyConfig):
 
     @property
     def resolved_context_size(self) -> int:
-        """The context size with its default resolved."""
+        """The context size, its default resolved."""
         default = 256 if self.depth > 0 and not self.has_made else self.made.width
         return default if self.context_size is None else self.context_size
 
     @property
     def has_made(self) -> bool:
-        """Whether there are steps with a masked network, the one that ``made`` describes."""
+        """Whether there are steps with the masked network that ``made`` describes."""
         member = self.family.members[self.kind]
         return self.depth > 0 and isinstance(member, FlowMember) and member.masked
 
@@ -245,7 +255,9 @@ class FlowConfig(FamilyConfig):
 class AutoregressivePriorConfig(MemberConfig):
     """Sizes of the `autoregressive` prior."""
 
-    depth: Size = Field(4, le=1000, description="Number of affine masked layers, orders reversed in turns.")
+    depth: Size = Field(
+        4, le=1000, description="Number of affine masked layers; every second one uses the reversed order."
+    )
     width: Size = Field(256, description="Width of every hidden layer; at least latent_size - 1.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers of each masked network.")
 
@@ -253,17 +265,17 @@ class AutoregressivePriorConfig(MemberConfig):
 class SplineCouplingPriorConfig(MemberConfig):
     """Sizes of the `spline_coupling` prior."""
 
-    depth: Size = Field(4, le=1000, description="Number of coupling layers; four move each coordinate twice.")
+    depth: Size = Field(4, le=1000, description="Number of coupling layers; four of them move each coordinate twice.")
     width: Size = Field(256, description="Width of every hidden layer.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers of each network.")
-    bins: int = Field(8, ge=2, le=500, description="Bins of a spline.")
-    bound: float = Field(5.0, gt=0, description="Splines bend between minus and plus this.")
+    bins: int = Field(8, ge=2, le=500, description="Bins of each spline.")
+    bound: float = Field(5.0, gt=0, description="B: splines bend within [-B, B].")
 
 
 class VampPriorConfig(MemberConfig):
     """Sizes of the `vamp` prior."""
 
-    components: Size = Field(500, description="Learned inputs, one a component; each is encoded in every step.")
+    components: Size = Field(500, description="Components, each with a learned input that is encoded in every step.")
 
 
 PRIORS = Family(
@@ -283,20 +295,20 @@ PRIORS = Family(
 
 
 class PriorConfig(FamilyConfig):
-    """The prior of the latent variables: its kind, and the sizes of each (only those of the chosen kind matter)."""
+    """The prior of the latent variables: its kind, and the sizes of each kind (only those of the chosen one matter)."""
 
     family = PRIORS
     kind: Annotated[str, PRIORS] = Field(
         "standard_normal",
-        description="`standard_normal`; `autoregressive`: one pass a density, latent_size passes a sample; "
-        "`spline_coupling`: one pass both ways; `vamp`: a mixture of posteriors, with flow.depth = 0 alone.",
+        description="`standard_normal`. `autoregressive`: one pass per density, latent_size passes per sample. "
+        "`spline_coupling`: one pass for either. `vamp`: a mixture of posteriors; needs flow.depth = 0.",
     )
 
 
 class MixtureConfig(MemberConfig):
     """Size of the `discretised_logistic_mixture` likelihood."""
 
-    components: Size = Field(10, le=1000, description="Logistics that each pixel mixes.")
+    components: Size = Field(10, le=1000, description="Logistics in the mixture of each pixel.")
 
 
 _PLACE = "iafsweep.models.likelihoods"
@@ -314,37 +326,37 @@ LIKELIHOODS = Family(
 """Every likelihood, by the name configurations use."""
 
 OF_LEVELS = ("discretised_logistic", "discretised_logistic_mixture")
-"""Those that give the images' own levels probabilities, and so need images that were not made bits."""
+"""Likelihoods of the images' own levels, which need images that are not turned into bits."""
 
 
 class LikelihoodConfig(FamilyConfig):
-    """The density p(x|z) of images: its kind, and the sizes of a kind that has some."""
+    """The likelihood p(x|z) of an image: its kind, and the sizes of a kind that has any."""
 
     family = LIKELIHOODS
     kind: Annotated[str, LIKELIHOODS] | None = Field(  # type: ignore[assignment]  # follows from the images
         None,
-        description='`bernoulli` for bits; for images of more levels (`data.binarisation = "none"`) '
-        "`discretised_logistic` or `discretised_logistic_mixture`, probabilities of the levels themselves. "
+        description='`bernoulli` for bits; for images with more levels (`data.binarisation = "none"`), '
+        "`discretised_logistic` or `discretised_logistic_mixture`, which give the probabilities of the levels. "
         "Unset: `bernoulli` for bits, else `discretised_logistic`.",
     )
 
     def resolved(self, image: ImageFormat) -> str:
-        """Return the kind, its default for images of this format resolved."""
+        """Return the kind; its default depends on the format of the images."""
         return self.kind or ("bernoulli" if image.dimensions is None else "discretised_logistic")
 
 
 class ModelConfig(Section):
     """A variational autoencoder with a flow in its posterior."""
 
-    latent_size: Size = Field(64, description="Number of latent variables D.")
-    posterior_offset: float = Field(-3.0, description="Added to the predicted log standard deviation.")
+    latent_size: Size = Field(64, description="Number of latent variables, D.")
+    posterior_offset: float = Field(-3.0, description="Added to the log standard deviation that the encoder predicts.")
     batch_norm_momentum: float = Field(
         0.001, gt=0, le=1, description="Weight of the newest batch in the moving averages of batch norm."
     )
     normalisation: Literal["batch_norm", "weight_norm", "none"] = Field(
         "batch_norm",
-        description="What encoder, decoder and masked networks are normalised by: `batch_norm` where a network has it, "
-        "`weight_norm` of every layer with a start from the first batch, or `none`.",
+        description="How encoder, decoder and masked networks are normalised: `batch_norm` in networks that have it, "
+        "`weight_norm` in every layer, initialised from the first batch, or `none`.",
     )
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
@@ -354,7 +366,7 @@ class ModelConfig(Section):
 
     @property
     def takes_batch_norm(self) -> bool:
-        """Whether any part has batch norm if asked for it: the context map of a flow has, whatever the encoder is."""
+        """Whether any part can have batch norm. The context map of a flow can, whatever the encoder."""
         networks = self.encoder.chosen, self.decoder.chosen
         return self.flow.depth > 0 or any(sizes is not None and sizes.normalised for sizes in networks)
 
@@ -394,19 +406,19 @@ class ModelConfig(Section):
             )
         if prior.kind == "spline_coupling" and size == 1:
             raise ValueError(
-                "prior.kind = 'spline_coupling' moves one half of the latent variables by the other, and "
+                "prior.kind = 'spline_coupling' transforms one half of the latent variables given the other, and "
                 "latent_size = 1 has no halves; take 'autoregressive'"
             )
         if prior.kind == "vamp" and self.flow.depth > 0:
             raise ValueError(
                 f"prior.kind = 'vamp' needs the density of the posterior at any z, and with flow.depth = "
-                f"{self.flow.depth} that is the flow's inverse, {size} passes a step and component; set flow.depth = "
-                f"0, or take 'autoregressive'"
+                f"{self.flow.depth} that takes the flow's inverse, {size} passes per step and component; set "
+                f"flow.depth = 0, or take 'autoregressive'"
             )
         sizes = self.encoder.chosen
         if prior.kind == "vamp" and self.normalisation == "batch_norm" and (sizes is None or sizes.normalised):
             raise ValueError(
-                f"prior.kind = 'vamp' encodes learned inputs beside the images, and batch norm would mix the "
+                f"prior.kind = 'vamp' encodes learned inputs together with the images, and batch norm would mix the "
                 f"statistics of both; set normalisation = 'weight_norm' (or 'none'), or take encoder.kind = "
                 f"'gated_conv' in place of '{self.encoder.kind}'"
             )

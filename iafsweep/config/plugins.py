@@ -1,9 +1,9 @@
 """Plugins: members of families that other packages add.
 
-A plugin is a module with ``MEMBERS``: families by the field that names their members, of each the new lines of its
-registry. It is loaded because somebody names it (``--plugin MODULE``, :func:`load_plugin`) or has installed a package
-with an entry point of the group ``iafsweep.plugins``; never because a file says so. Files keep names, versions and the
-defaults of the plugins that they lean on, so that without them all but the model itself can still be read.
+A plugin is a module with ``MEMBERS``, a dict from the field that names a family's members to the new entries of its
+registry. It is loaded only if the user names it (``--plugin MODULE``, :func:`load_plugin`) or has installed a package
+with an entry point of the group ``iafsweep.plugins``, never because a file says so. Files keep the names, versions and
+defaults of the plugins that they depend on, so that without a plugin all but the model itself can still be read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from iafsweep.errors import ConfigError, PluginError
 _ALL = (SOURCES, ENCODERS, DECODERS, HEADS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
 
 FAMILIES = {family.path: family for family in _ALL}
-"""Every family that takes members of other packages, by the field that names one."""
+"""Every family that takes members of other packages, by the field that names a member."""
 
 _GROUP = "iafsweep.plugins"
 _KEY = "plugins"
@@ -38,25 +38,25 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
 
 _LOADED: dict[str, bool] = {}
-"""Names of the modules, and whether somebody named them."""
+"""Whether the user named each plugin, by the names of their modules."""
 
 
 def load_plugin(name: str) -> None:
     """Load a plugin: import its module, and add its members to their families.
 
-    To be called before configurations that name its members are made or read; again, it does nothing.
+    Call it before you make or read configurations that name its members. A second call does nothing.
 
     Args:
-        name: of the module.
+        name: the name of the module.
 
     Raises:
-        PluginError: there is no such module, it cannot be imported, or what it adds is not as it should be.
+        PluginError: there is no such module, it cannot be imported, or one of its members is not valid.
     """
     _load(name, asked=True)
 
 
 def load_plugins(names: Iterable[str]) -> None:
-    """Load several."""
+    """Load several plugins, as :func:`load_plugin` does."""
     for name in names:
         _load(name, asked=True)
 
@@ -72,12 +72,12 @@ def load_installed() -> None:
 
 
 def loaded_names() -> tuple[str, ...]:
-    """Return the names of all loaded plugins, as a process of the same program needs them."""
+    """Return the names of all loaded plugins, for other processes of the same program to load."""
     return tuple(_LOADED)
 
 
 def plugin_options() -> list[str]:
-    """Return the words that name, on a command line, the plugins that are not found by themselves, missing ones too."""
+    """Return the options that name, on a command line, the plugins that are not found automatically or are missing."""
     members = (member for family in FAMILIES.values() for member in family.members.values())
     missing = sorted({str(member.plugin) for member in members if member.absent})
     asked = [name for name, is_asked in _LOADED.items() if is_asked]
@@ -91,7 +91,7 @@ def _load(name: str, *, asked: bool) -> None:
         module = import_module(name)
     except Exception as error:
         found = "name a module that Python finds (installed, or in a folder of PYTHONPATH)"
-        remedy = found if asked else "mend or uninstall the package that brings it"
+        remedy = found if asked else "fix or uninstall the package that provides it"
         raise PluginError(f"cannot load the plugin {name}: {type(error).__name__}: {error}; {remedy}") from error
     version = _version(name, module)
     members = list(_members(name, version, getattr(module, "MEMBERS", None)))
@@ -109,7 +109,7 @@ def _version(name: str, module: object) -> str:
 
 
 def _members(name: str, version: str, given: object) -> Iterable[tuple[Family, str, Member]]:
-    """Check what a module adds."""
+    """Yield the members that a module adds, each checked."""
     if not isinstance(given, Mapping) or not all(isinstance(lines, Mapping) for lines in given.values()):
         raise PluginError(
             f"{name} is no plugin: it has no MEMBERS, a dict of dicts such as "
@@ -126,22 +126,22 @@ def _members(name: str, version: str, given: object) -> Iterable[tuple[Family, s
 
 
 def _problem(family: Family, kind: object, member: object) -> str:
-    """What is wrong with a line, in words; empty if nothing is."""
+    """Return what is wrong with a member, in words; empty if nothing is."""
     if not isinstance(kind, str) or not _NAME.fullmatch(kind):
-        return "is no name; take small letters, digits and underscores"
+        return "is not a valid name; use lower-case letters, digits and underscores"
     if not isinstance(member, Member):
         return f"must be a Member, found {member!r}"
     there = family.members.get(kind)
     if there is not None and not there.absent:
-        return f"is there already, from {there.plugin or 'iafsweep'}; take another name"
+        return f"exists already, from {there.plugin or 'iafsweep'}; choose another name"
     if there is None and (owner := family.owner) is not None and (kind in owner.model_fields or hasattr(owner, kind)):
-        return "is a word of the configuration already; take another name"
+        return "is a word of the configuration already; choose another name"
     if family is SOURCES:
         return "" if isinstance(member.knows, SourceFacts) else "needs SourceFacts"
     if member.knows is None:
         return ""
     if member.section is None or family.owner is None:
-        return "can know " + ("a subclass of MemberConfig" if family.owner is not None else "nothing")
+        return "must have as `knows` " + ("a subclass of MemberConfig or None" if family.owner is not None else "None")
     try:
         member.section()
     except ValueError as error:
@@ -150,7 +150,7 @@ def _problem(family: Family, kind: object, member: object) -> str:
 
 
 def _rebuild() -> None:
-    """Let everything that was made of the fields see those that were added."""
+    """Rebuild everything that depends on the fields, after some were added."""
     DecoderConfig.model_rebuild(force=True)
     ModelConfig.model_rebuild(force=True)
     whole: list[type[RunSections]] = [RunSections, *RunSections.__subclasses__()]
@@ -161,13 +161,13 @@ def _rebuild() -> None:
 
 
 def stored_with_plugins(values: dict[str, Any], named: Iterable[tuple[str, object]]) -> dict[str, Any]:
-    """Return the values that a file keeps, with what it says of the plugins that it leans on.
+    """Return the values that a file keeps, with a table of the plugins that it depends on.
 
-    Sections of plugins that the file does not lean on are left out, so that it can be read without them.
+    Sections of other plugins are left out, so that the file can be read without them.
 
     Args:
-        values: all tables; changed.
-        named: fields and their values, all that may name members.
+        values: all tables; modified.
+        named: pairs of path and value, of all fields that may name members.
     """
     chosen = set(named)
     used: dict[str, dict[str, dict[str, Any]]] = {}
@@ -182,7 +182,7 @@ def stored_with_plugins(values: dict[str, Any], named: Iterable[tuple[str, objec
 
 
 def _drop_defaults(values: dict[str, Any], path: str, kind: str, member: Member) -> bool:
-    """Take a member's section out if it has no value of its own; return whether none is left."""
+    """Remove a member's section if it holds nothing but defaults; return whether it is gone."""
     table: Any = values
     for each in path.split(".")[:-1]:
         table = table.get(each, {})
@@ -207,10 +207,10 @@ def _version_of(name: str) -> str:
 
 
 def take_plugins(values: dict[str, Any], origin: str) -> None:
-    """Take out of a file's values what it says of plugins; members of those that are not loaded become known by name.
+    """Remove the table of plugins from a file's values, and register the members of unloaded ones as absent.
 
     Raises:
-        ConfigError: it is damaged.
+        ConfigError: the table is damaged.
     """
     told = values.pop(_KEY, {})
     try:
@@ -224,7 +224,7 @@ def take_plugins(values: dict[str, Any], origin: str) -> None:
         if problems_found := [text for family, kind, member in absent if (text := _problem(family, kind, member))]:
             raise ValueError(problems_found[0])
     except (ValueError, KeyError, TypeError, AttributeError, NameError) as error:
-        raise ConfigError(f"{origin}: what it says of plugins is damaged ({error}); put the file back") from None
+        raise ConfigError(f"{origin}: its table [plugins] is damaged ({error}); restore the file") from None
     for family, kind, member in absent:
         family.add(kind, member)
     if absent:
@@ -248,7 +248,7 @@ def _known(name: str, said: Any) -> object:  # noqa: ANN401 - JSON
 
 
 def _placeholder(name: str, said: Mapping[str, Any], base: type[Section]) -> type[Section]:
-    """Return a section with fields of these names and defaults, which takes any values."""
+    """Return a section with fields of these names and defaults, which accepts any values."""
     if strange := [field for field in said if not _NAME.fullmatch(field) or hasattr(base, field)]:
         raise ValueError(f"a field cannot be called {strange[0]!r}")
     fields: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Turn pydantic's findings into messages a person can act on."""
+"""Turn pydantic's findings into messages that a person can act on."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from iafsweep.config.section import Section, field_paths, may_be_unset
 from iafsweep.errors import ConfigError
 
 UNSET = "unset"
-"""How a file, an override or a choice says that a field is to be without a value."""
+"""How a file, an override or a choice says that a field has no value."""
 _NOTHING = ("", "none", "null", "nil", UNSET)
-"""Words for no value, as other tools write it."""
+"""How other tools write that a field has no value."""
 
 
 @cache
@@ -26,7 +26,7 @@ def known_paths() -> tuple[str, ...]:
 
 @cache
 def unsettable() -> frozenset[str]:
-    """Return the paths of the fields that may be without a value."""
+    """Return the paths of the fields that may have no value."""
     return frozenset(path for path in known_paths() if may_be_unset(RunSections, path))
 
 
@@ -37,16 +37,16 @@ def _tables() -> tuple[str, ...]:
 
 
 def forget() -> None:
-    """Forget what fields there are: some were added."""
+    """Clear the caches, after fields were added."""
     for each in (known_paths, unsettable, _tables):
         each.cache_clear()
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """Return a sentence that suggests the nearest known name, or lists all of them if none is near.
+    """Return a phrase that suggests the nearest known name, or lists all of them if none is near.
 
-    The last part of a dotted path is compared as well, so that ``model.latent`` finds ``model.latent_size``; a field of
-    just that name in another table wins.
+    The last part of a dotted path is also compared, so that ``model.latent`` finds ``model.latent_size``. A field with
+    exactly that last part in another table takes precedence.
     """
     same_field = [path for path in known if path.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]]
     close = difflib.get_close_matches(name, same_field or known, n=1, cutoff=0.0 if same_field else 0.6)
@@ -60,14 +60,14 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _siblings(path: str) -> list[str]:
-    """Known keys and tables in the table of ``path``."""
+    """Return the known keys and tables in the table of ``path``."""
     prefix = path.rsplit(".", 1)[0] + "." if "." in path else ""
     names = {prefix + known.removeprefix(prefix).split(".")[0] for known in known_paths() if known.startswith(prefix)}
     return sorted(names)
 
 
 def unknown_key(path: str) -> str:
-    """Message for a key that is no field of the configuration; a table misspelt finds the table beside it."""
+    """Return the message for a key that is not a field; for a misspelt table it suggests a table of the same parent."""
     if path in _tables():
         return f"`{path}` {_table_hint(path)}"
     tables = {table.rsplit(".", 1)[-1]: table for table in _siblings(path) if table in _tables()}
@@ -82,7 +82,7 @@ def unknown_key(path: str) -> str:
 
 
 def explain(error: ValidationError, origin: str) -> ConfigError:
-    """Return the findings of ``error`` as one error, a line a finding, each with its key and what was found."""
+    """Return the findings of ``error`` as one error with a line per finding: its key, the rule and what was found."""
     lines = []
     for finding in error.errors():
         path = ".".join(str(part) for part in finding["loc"])
@@ -95,7 +95,7 @@ def explain(error: ValidationError, origin: str) -> ConfigError:
 
 
 def _misspelt_table(path: str) -> str | None:
-    """Return the known field that ``path`` is if one of its tables is spelt right, as in ``modle.latent_size``."""
+    """Return the known field that ``path`` is once its table is spelt right, as for ``modle.latent_size``."""
     table, _, field = path.rpartition(".")
     close = difflib.get_close_matches(table, _tables(), n=1, cutoff=0.75) if table and table not in _tables() else []
     meant = f"{close[0]}.{field}" if close else ""
@@ -111,7 +111,7 @@ def _table_hint(path: str) -> str:
 
 
 def _in_words(finding: ErrorDetails, path: str) -> str:
-    """Return what was wrong, and what was found, without pydantic's own words."""
+    """Return what is wrong and what was found, in our own words rather than pydantic's."""
     found, limits = finding["input"], finding.get("ctx", {})
     if finding["type"] == "value_error":
         return finding["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""The sections of a run's configuration, and the rules that hold between them; ``files`` makes one of values."""
+"""The sections of a run's configuration, and the rules between them. ``files`` builds configurations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iafsweep.config.training import TrainingConfig
 class RunSections(Section):
     """The sections of a configuration: what to train, on what, how, and how to score it."""
 
-    title: str = Field("", description="What this configuration is, in a line; shown, never computed with.")
+    title: str = Field("", description="What this configuration is, in one line; shown, but never used otherwise.")
     data: DataConfig = DataConfig()
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = TrainingConfig()
@@ -25,23 +25,23 @@ class RunSections(Section):
 
     @property
     def image_format(self) -> ImageFormat:
-        """What an image is to the model."""
+        """The format of the images that the model sees."""
         return self.data.image_format
 
     @property
     def likelihood(self) -> str:
-        """The kind of likelihood, its default resolved; of images that nobody has looked at yet that of bits."""
+        """The kind of likelihood, its default resolved; the default is that of bits until the images have been read."""
         chosen = self.model.likelihood
         return chosen.resolved(self.image_format) if self.data.is_known else chosen.kind or "bernoulli"
 
     @property
     def published(self) -> Self:
-        """The same without what is private of this machine: for trackers, and for who is given the model."""
+        """The same without what is private to this machine, for trackers, reports and exported models."""
         return self.model_copy(update={"data": self.data.model_copy(update={"path": None})})
 
     @property
     def has_lagging_averages(self) -> bool:
-        """Whether the moving averages of batch norm count; averaged weights have statistics of their own."""
+        """Whether batch norm's moving averages are used; averaged weights have statistics of their own."""
         return self.model.has_batch_norm and not self.training.weight_average
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class RunSections(Section):
         if self.training.objective in ("dreg", "stl") and not self.model.flow.pushes_scores:
             raise ValueError(
                 f"training.objective = '{self.training.objective}' needs the gradient of log q(z|x) in z at fixed "
-                f"parameters, which costs latent_size passes a step with this flow; take model.flow.depth = 0, "
+                f"parameters, which costs latent_size passes per step with this flow; take model.flow.depth = 0, "
                 f"model.flow.kind = 'planar' or 'sylvester', or training.objective = 'iwae' or 'elbo'"
             )
         return self
@@ -76,14 +76,14 @@ class RunSections(Section):
         binarisation, kind = self.data.resolved_binarisation, self.likelihood
         if kind == "bernoulli" and self.image_format.dimensions is not None:
             raise ValueError(
-                f"model.likelihood.kind = 'bernoulli' is of bits, and with data.binarisation = 'none' the images of "
+                f"model.likelihood.kind = 'bernoulli' is for bits, but with data.binarisation = 'none' the images of "
                 f"{self.data.called} have {self.image_format.levels} levels; take model.likelihood.kind = "
                 f"'discretised_logistic', or data.binarisation = 'dynamic'"
             )
         if kind in OF_LEVELS and binarisation != "none":
             raise ValueError(
-                f"model.likelihood.kind = '{kind}' is of the images' own levels, and data.binarisation = "
-                f"'{binarisation}' makes bits of them; set data.binarisation = 'none', or take 'bernoulli'"
+                f"model.likelihood.kind = '{kind}' is for the images' own levels, but data.binarisation = "
+                f"'{binarisation}' turns them into bits; set data.binarisation = 'none', or take 'bernoulli'"
             )
         if self.evaluation.binarisations > 1 and not self.data.draws_bits:
             raise ValueError(

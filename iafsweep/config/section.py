@@ -1,4 +1,4 @@
-"""The base of every configuration section: frozen, typed, no unknown keys."""
+"""Base class of every configuration section: frozen, typed, without unknown keys."""
 
 from collections.abc import Iterator
 from types import NoneType
@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """One table of the configuration file.
 
-    Frozen after construction; an unknown key, a wrong type or a value outside its range is an error on construction.
+    Instances are frozen. An unknown key, a wrong type or a value out of bounds is an error on construction.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
 def field_paths(section: type[Section], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted path of every leaf field below ``section``, in the order of definition."""
+    """Yield the dotted path of every leaf field below ``section``, in order of definition."""
     for name, field in section.model_fields.items():
         path = f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
@@ -27,7 +27,7 @@ def field_paths(section: type[Section], prefix: str = "") -> Iterator[str]:
 
 
 def may_be_unset(section: type[Section], path: str) -> bool:
-    """Return whether the leaf field at a dotted path takes None."""
+    """Return whether the leaf field at a dotted path may be None."""
     *tables, name = path.split(".")
     for table in tables:
         inner = section.model_fields[table].annotation

@@ -1,4 +1,4 @@
-"""The sets that have a name: what is known of each before it is read."""
+"""The named data sets: what is known of each before it is read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Binarisation = Literal["dynamic", "fixed", "threshold", "none"]
 
 
 class ImageFormat(NamedTuple):
-    """What an image is to a model: after binarisation, if there is one.
+    """The format of an image as a model sees it, after any binarisation.
 
     Attributes:
         shape: channels, height, width.
-        levels: how many values L each value of an image can have, 0 to L - 1; 2 of bits.
+        levels: L, the number of values that each pixel and channel can have, 0 to L - 1; 2 for bits.
     """
 
     shape: tuple[int, int, int]
@@ -23,7 +23,7 @@ class ImageFormat(NamedTuple):
 
     @property
     def dimensions(self) -> int | None:
-        """Over how many values of an image its nats are spread where bits per dimension are told; None for bits."""
+        """Number of values in an image, the divisor of bits per dimension; None for bits."""
         return None if self.levels == 2 else math.prod(self.shape)  # noqa: PLR2004 - a bit has two values
 
 
@@ -31,9 +31,9 @@ class About(NamedTuple):
     """Where a set comes from.
 
     Attributes:
-        title: what it is, in a line.
-        citation: who made it, and where that is told.
-        licence: on which terms.
+        title: what it is, in one line.
+        citation: who made it, and the publication.
+        licence: the terms of use.
     """
 
     title: str = ""
@@ -49,9 +49,9 @@ class SourceFacts(NamedTuple):
         training_images: images in the training file, validation images included.
         test_images: images in the test file.
         validation_images: how many training images are held out unless the configuration says otherwise.
-        levels: how many values a pixel can have, 0 to levels - 1: 256 of grey values, 2 of bits.
-        validation_is_last: whether the source has validation images of its own, behind its training images; else those
-            held out are drawn.
+        levels: how many values a pixel can have, 0 to levels - 1: 256 for grey values, 2 for bits.
+        validation_is_last: whether the source has validation images of its own, after its training images; otherwise
+            those held out are drawn at random.
         about: where it comes from.
         binarisation: how its values become bits unless the configuration says otherwise.
     """
@@ -155,11 +155,15 @@ SOURCES = Family(
         "file": Member("iafsweep.data.reading"),
     },
 )
-"""Every data source, by the name configurations use; `file` is images of one's own."""
+"""Every data source, by the name configurations use; `file` stands for your own images."""
 
 
 def source_facts(source: str) -> SourceFacts:
-    """Return what is known of a data source before it is read."""
+    """Return what is known of a named data source before it is read.
+
+    Raises:
+        TypeError: the source has no facts, as `file` has none.
+    """
     facts = SOURCES.members[source].knows
     if not isinstance(facts, SourceFacts):
         raise TypeError(f"the data source {source!r} has no facts")

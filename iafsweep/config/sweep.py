@@ -1,6 +1,7 @@
-"""The ``[sweep]`` table: how many trials, who proposes them, who stops them, on what they run.
+"""The ``[sweep]`` table: how many trials there are, what proposes them, what stops them, and their resources.
 
-And ``[procedure]``, how a sweep proposes and decides: recorded when it begins, so that later versions go on as it was.
+Also ``[procedure]``, how a sweep proposes and decides. A sweep records it when it begins, so that later versions
+continue the sweep in the same way.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from iafsweep.config.family import Family, Member
 from iafsweep.config.section import Section
 
 _FEWEST_MEMBERS = 4
-"""A quarter of the members copies another quarter."""
+"""One quarter of the members copies another quarter."""
 
 Objective = Literal["bound", "bound_and_time"]
-"""What a search makes small."""
+"""What a search minimises."""
 
 
 @dataclass(frozen=True)
 class SamplerMember(Member):
-    """A line of the registry of samplers.
+    """An entry of the registry of samplers.
 
     Attributes:
-        learns: whether it proposes by what trials came to, those of a warm start too.
-        objectives: what it can make small; one that does not learn goes with any.
+        learns: whether it proposes by the results of trials, including those of a warm start.
+        objectives: what it can minimise; a sampler that does not learn goes with any objective.
     """
 
     learns: bool = False
@@ -69,28 +70,28 @@ SCHEDULERS = Family(
 class SweepConfig(Section):
     """How a search space is searched."""
 
-    trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier when it is used up.")
-    seed: Seed = Field(0, description="Seed of the sampler, and of each trial's own seed.")
+    trials: int = Field(16, ge=1, description="Configurations to train; `grid` ends earlier if it is used up.")
+    seed: Seed = Field(0, description="Seed of the sampler, from which each trial's own seed derives too.")
     sampler: Annotated[str, SAMPLERS] = Field(
         "auto",
-        description="Who proposes: `auto` (`gp` the first hundred trials, then `tpe`), `tpe`, `gp` (Gaussian "
-        "process), `cmaes` (numbers without a condition; the rest as `tpe`), `nsga2` (two objectives), all five by "
-        "what trials came to; `random`, `grid` (finite spaces), `quasi_random` (Sobol), or `listed`: the points of "
-        "[[sweep.try]] and no others.",
+        description="What proposes configurations. Samplers that learn from trials: `auto` (`gp` for the first hundred "
+        "trials, then `tpe`), `tpe`, `gp` (Gaussian process), `cmaes` (for numbers without a condition; the rest as "
+        "`tpe`), `nsga2` (two objectives). Samplers that do not: `random`, `grid` (finite spaces), `quasi_random` "
+        "(Sobol), `listed` (only the points of [[sweep.try]]).",
     )
     repeats: int = Field(
-        1, ge=1, description="Seeds that each configuration is trained with; above 1 for `listed` only."
+        1, ge=1, description="Seeds with which each configuration is trained; above 1 for `listed` only."
     )
     objective: Objective = Field(
         "bound",
-        description="What a sampler that learns makes small: the validation bound, or that and the seconds of an "
-        "epoch. Ranks are by the bound; the leaderboard marks the Pareto front of both in any case.",
+        description="What a sampler that learns minimises: the validation bound, or both that and the seconds per "
+        "epoch. Ranks are by the bound; the leaderboard marks the Pareto front of both in either case.",
     )
     scheduler: Annotated[str, SCHEDULERS] = Field(
         "asha",
-        description="What becomes of weak trials: `asha`, `hyperband` (rungs that begin late for some trials) and "
-        "`median` stop them early, `asha_promotion` too but lets the best of them go on later, `pbt` lets them go on "
-        "from copies of strong ones with changed values, `none` leaves them alone.",
+        description="What happens to weak trials. `asha`, `hyperband` (rungs that begin late for some trials) and "
+        "`median` stop them early. `asha_promotion` does too, but resumes the best of them later. `pbt` continues them "
+        "from copies of strong ones with changed values. `none` leaves them alone.",
     )
     generation_epochs: int | None = Field(
         None, ge=1, description="`pbt`: epochs between two exchanges; unset: an eighth of training.epochs, at least 1."
@@ -98,30 +99,30 @@ class SweepConfig(Section):
     grace_epochs: int | None = Field(
         None,
         ge=1,
-        description="No trial is stopped before so many epochs; must exceed the longest KL warm-up. Unset: the longest "
-        "warm-up + 1, or the fewest epochs divided by the reduction factor squared where that is more.",
+        description="No trial is stopped before this many epochs; must exceed the longest KL warm-up. Unset: the "
+        "longest warm-up + 1, or the fewest epochs divided by the square of the reduction factor if that is more.",
     )
-    reduction_factor: int = Field(3, ge=2, description="Each rung lets about one in so many trials go on.")
-    max_concurrent: int | None = Field(None, ge=1, description="Trials at a time at most; unset: as many as fit.")
-    top: int = Field(3, ge=0, description="Best trials that are scored again after the sweep; 0: none.")
+    reduction_factor: int = Field(3, ge=2, description="At each rung, about one in this many trials goes on.")
+    max_concurrent: int | None = Field(None, ge=1, description="Most trials that run at a time; unset: as many as fit.")
+    top: int = Field(3, ge=0, description="Number of best trials that are scored after the sweep; 0: none.")
     gpus_per_trial: float | None = Field(
-        None, ge=0, description="GPUs a trial, fractions allowed; unset: 1 where there are GPUs, else 0."
+        None, ge=0, description="GPUs per trial, fractions allowed; unset: 1 if there are GPUs, else 0."
     )
-    cpus_per_trial: int = Field(1, ge=1, description="CPU cores a trial, and its threads.")
-    memory_per_trial: float = Field(1.0, gt=0, description="GiB of main memory a trial's process is counted with.")
-    free_disk: float = Field(1.0, ge=0, description="GiB of disk that stay free: below that no trial begins.")
+    cpus_per_trial: int = Field(1, ge=1, description="CPU cores per trial, which is also its number of threads.")
+    memory_per_trial: float = Field(1.0, gt=0, description="Main memory that each trial's process is assumed to need.")
+    free_disk: float = Field(1.0, ge=0, description="Disk space that must stay free; below it no trial begins.")
     gpu_hours: float | None = Field(
-        None, gt=0, description="Training ends when the trials have used so many hours times GPUs; unset: no limit."
+        None, gt=0, description="Training ends when the trials have used this many GPU-hours; unset: no limit."
     )
     target: float | None = Field(
-        None, description="Training ends when a completed trial's validation bound is so low, nats per image."
+        None, description="Training ends when a completed trial's validation bound is this low; unset: it does not."
     )
 
     @model_validator(mode="after")
     def _gpus_whole_above_one(self) -> SweepConfig:
         if self.gpus_per_trial is not None and self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
             raise ValueError(
-                f"gpus_per_trial = {self.gpus_per_trial} splits a GPU beside whole ones; take a fraction below 1 or a "
+                f"gpus_per_trial = {self.gpus_per_trial} is above 1 but not whole; take a fraction below 1 or a "
                 f"whole number"
             )
         return self
@@ -145,7 +146,7 @@ class SweepConfig(Section):
             return self
         if self.sampler != "random" or self.objective != "bound":
             raise ValueError(
-                "scheduler = 'pbt' draws its first members at random and goes on from the bound alone; set "
+                "scheduler = 'pbt' draws its first members at random and judges by the bound alone; set "
                 "sampler = 'random' and leave objective = 'bound'"
             )
         if self.trials < _FEWEST_MEMBERS:
@@ -171,55 +172,60 @@ def _learns_by(member: Member, objective: Objective) -> bool:
 class Procedure(Section):
     """The constants and rules behind ``[sweep]``, the table ``[procedure]`` of a sweep's own ``sweep.toml``.
 
-    The defaults are what 0.1.0 did, whose sweeps have no such table: they stay. A version that does otherwise says so
-    in :data:`NEW_SWEEPS`, and keeps doing the former for sweeps that say it.
+    The defaults are the behaviour of 0.1.0, whose sweeps have no such table, so they must not change. A version that
+    behaves differently says so in :data:`NEW_SWEEPS`, and keeps the former behaviour for sweeps that ask for it.
     """
 
-    startup_share: int = Field(4, ge=1, description="A sampler learns when one in so many trials has ended,")
-    startup_fewest: int = Field(4, ge=1, description="but so many at least,")
-    startup_most: int = Field(10, ge=1, description="and so many at most.")
+    startup_share: int = Field(4, ge=1, description="A sampler learns once one in this many trials has ended.")
+    startup_fewest: int = Field(4, ge=1, description="Fewest ended trials from which a sampler learns.")
+    startup_most: int = Field(10, ge=1, description="Most ended trials that a sampler waits for.")
     startup: Literal["random", "sobol"] = Field(
         "random",
-        description="`tpe`: until then values are drawn at random, or are those of a scrambled Sobol sequence, as they "
-        "are of the other samplers that learn.",
+        description="`tpe`: whether the values until then are drawn at random or come from a scrambled Sobol sequence, "
+        "as those of the other samplers that learn do.",
     )
-    gp_trials: int = Field(100, ge=0, description="`auto`: so many trials are proposed by `gp`, later ones by `tpe`.")
-    duplicates: int = Field(100, ge=1, description="So many proposals in a row that were tried before end the sweep.")
+    gp_trials: int = Field(100, ge=0, description="`auto`: trials proposed by `gp` before `tpe` takes over.")
+    duplicates: int = Field(100, ge=1, description="The sweep ends after this many repeated proposals in a row.")
     tpe_duplicates: int = Field(
-        25, ge=1, description="After so many of them of a sampler that learns the rest are drawn at random."
+        25, ge=1, description="After this many repeated proposals, samplers that learn draw at random."
     )
     grid_digits: int | None = Field(
-        12, ge=1, le=17, description="Digits that steps of a float are rounded to; unset: they are decimal numbers."
+        12, ge=1, le=17, description="Digits to which steps of a float are rounded; unset: exact decimal numbers."
     )
     told: Literal["best_bound_or_pruned"] = Field(
         "best_bound_or_pruned",
-        description="What `tpe` is told: the best bound of a completed trial; a stopped one is pruned at its last "
-        "bound, others at a bad one; unfinished ones are running.",
+        description="What `tpe` learns from: the best bound of a completed trial. A stopped trial counts as pruned at "
+        "its last bound, one that ended otherwise as pruned at a bad bound, an unfinished one as running.",
     )
     estimates: Literal["less_median_gain"] = Field(
         "less_median_gain",
-        description="What `gp` and `cmaes` take a stopped trial's bound for: that at its last rung which completed "
-        "trials passed, less what these gained from there on, in the median, but no better than the best; of others, "
-        "and where nothing tells, the worst.",
+        description="What `gp` and `cmaes` take for the final bound of a stopped trial: its bound at the last rung "
+        "that completed trials passed, less the median of what these gained from there on, but no better than the "
+        "best. For other trials, and without such a rung, it is the worst.",
     )
     inactive: Literal["random"] = Field(
-        "random", description="`gp`, `nsga2`: what an inactive parameter is told as: a value drawn at random."
+        "random", description="`gp`, `nsga2`: the value reported for an inactive parameter: one drawn at random."
     )
     nsga2_generations: int = Field(
-        8, ge=2, description="`nsga2`: generations of a sweep; each is complete when so many trials completed, 4 to 50."
+        8,
+        ge=2,
+        description="`nsga2`: generations of a sweep. A generation is complete once its share of the trials, 4 to 50, "
+        "has completed.",
     )
     stops: Literal["above_quantile"] = Field(
         "above_quantile",
-        description="`asha`, `hyperband`: a trial stops whose bound is above the 1/reduction_factor quantile of those "
-        "at its rung before it; the first rung is at the epochs that `sweep.grace_epochs` says.",
+        description="`asha`, `hyperband`: a trial stops if its bound is above the 1/reduction_factor quantile of those "
+        "recorded at its rung before it. The first rung is at `sweep.grace_epochs`.",
     )
-    median_checks: int = Field(16, ge=1, description="`median`: a trial is judged so often at most, evenly spaced,")
-    median_fewest: int = Field(4, ge=1, description="and beside so many others at least.")
+    median_checks: int = Field(16, ge=1, description="`median`: most times that a trial is judged, evenly spaced.")
+    median_fewest: int = Field(4, ge=1, description="`median`: fewest other trials to judge a trial against.")
     generations: int = Field(8, ge=1, description="`pbt`: generations, unless `sweep.generation_epochs` is set.")
-    copied_share: int = Field(4, ge=2, description="`pbt`: one in so many members copies one in so many.")
-    moved_by: float = Field(0.2, gt=0, lt=1, description="`pbt`: a copy's values are moved by this share of them.")
+    copied_share: int = Field(
+        4, ge=2, description="`pbt`: the weakest one in this many copy the best one in this many."
+    )
+    moved_by: float = Field(0.2, gt=0, lt=1, description="`pbt`: share of itself by which each value of a copy moves.")
     redrawn: float = Field(0.25, ge=0, le=1, description="`pbt`: probability that a value is drawn anew instead.")
 
 
 NEW_SWEEPS = Procedure(grid_digits=None, startup="sobol")
-"""What sweeps begin with that begin with this version."""
+"""The procedure of sweeps that begin with this version."""

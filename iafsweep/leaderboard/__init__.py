@@ -1,7 +1,7 @@
-"""The leaderboard: made from records alone, so that it can be made again from disk at any time.
+"""The leaderboard. It is made from records alone, so it can be rebuilt from disk at any time.
 
-``ranking`` the order · ``winners_curse`` by how much the best is too good · ``table`` for terminals · ``files`` as
-Markdown, as CSV.
+``ranking`` orders the trials · ``winners_curse`` estimates by how much the best bound is too good · ``table`` makes the
+table for people · ``files`` writes Markdown and CSV.
 """
 
 from iafsweep.leaderboard.files import leaderboard_frame, markdown_table, write_csv, write_markdown

@@ -1,4 +1,4 @@
-"""The leaderboard as files: Markdown for people, CSV (and a pandas frame) with every figure in full, a column each."""
+"""The leaderboard as files: Markdown for people, and CSV (or a pandas frame) with every figure in its own column."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ _FORMULA = ("=", "+", "-", "@")
 _LEADING = {"rank": "Int64", "trial": "string", "status": "string"}
 
 _PARTS = {"images": "Int64", "samples": "Int64", "seeds": "Int64", "settings": "string"}
-"""What is said beside a figure that is no number like itself, with its type."""
+"""Columns beside a figure that are not floating-point numbers, with their types."""
 
 
 def _figure(path: str, *parts: str) -> dict[str, tuple[str, str]]:
@@ -66,7 +66,7 @@ _COLUMNS: dict[str, tuple[str, str]] = {
     "best_probability": ("best_probability", "float64"),
     **_figure("retrained.validation_negative_elbo", "spread", "seeds"),
 }
-"""Behind the searched parameters: where each column's values stand in a row, attribute by attribute, and their type."""
+"""Columns after the searched parameters: the attribute path of each value in a row, and the column's type."""
 
 
 def _value(row: LeaderboardRow, path: str) -> object:
@@ -77,16 +77,16 @@ def _value(row: LeaderboardRow, path: str) -> object:
 
 
 def leaderboard_frame(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return the ranked leaderboard as a frame, one row a trial; whole numbers stay whole beside missing ones.
+    """Return the ranked leaderboard as a frame, one row per trial; integer columns stay integer if values are missing.
 
-    The type of a field's column is that of the field, whatever the rows hold: a column without a value has it too.
+    The type of a field's column is that of the field and does not depend on the rows, even if all values are missing.
 
     Columns: rank, trial, status, each searched parameter under its path (missing where it was inactive), then the
     fields of :class:`~iafsweep.records.LeaderboardRow` under their names, the number of parameters as ``parameters``.
-    A figure has a column for its value, and under its name with an ending others for what it rests on.
+    A figure has a column for its value, and columns named with a suffix for its error, images and settings.
 
     Args:
-        rows: one a trial, in any order.
+        rows: one per trial, in any order.
         parameters: paths of the searched parameters, in the order of their columns; None: those in the rows, sorted.
     """
     columns = _columns(rows, parameters)
@@ -107,9 +107,9 @@ def _columns(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -
 def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[str] | None = None) -> None:
     """Write the ranked leaderboard to ``path`` as CSV, atomically: a reader sees the old file or the new one.
 
-    Missing values are empty cells, those that are not finite ``NaN`` or ``inf``. A text that a spreadsheet would take
-    for a formula (it begins with =, +, - or @) gets an apostrophe in front. ``rows`` and ``parameters`` are as
-    :func:`leaderboard_frame` takes them.
+    Missing values are empty cells; values that are not finite are ``NaN`` or ``inf``. A text that a spreadsheet would
+    read as a formula (it begins with =, +, - or @) gets an apostrophe in front. ``rows`` and ``parameters`` are those
+    of :func:`leaderboard_frame`.
     """
     cells = {_cell(name): [_cell(value) for value in values] for name, values in _columns(rows, parameters).items()}
     with replacing(path) as temporary:
@@ -117,7 +117,7 @@ def write_csv(rows: Iterable[LeaderboardRow], path: Path, parameters: Sequence[s
 
 
 def _dtype(values: Sequence[object]) -> str:
-    """The pandas type of a searched parameter's column; mixed ones (a choice of texts and numbers) stay objects."""
+    """Return the pandas type of a searched parameter's column; mixed values (texts and numbers) stay objects."""
     present = [value for value in values if value is not None]
     for kind, name in ((bool, "boolean"), (int, "Int64"), (str, "string")):
         if present and all(type(value) is kind for value in present):
@@ -144,7 +144,7 @@ _ESCAPES = str.maketrans(_ESCAPED)
 
 
 def markdown_table(table: TextTable, title: str = "") -> str:
-    """Return a table as Markdown, its notes below; every cell is shown as the text it is, whatever marks it holds."""
+    """Return a table as Markdown with its notes below; cells are escaped, so that each shows its exact text."""
     lines = [f"# {_escape(title)}", ""] if title else []
     lines += [_line(table.header), _line(["---"] * len(table.header), escape=False), *map(_line, table.texts)]
     for note in table.notes:
@@ -157,7 +157,7 @@ def write_markdown(
 ) -> None:
     """Write the ranked leaderboard to ``path`` atomically.
 
-    ``rows`` and ``parameters`` are as :func:`leaderboard_frame` takes them.
+    ``rows`` and ``parameters`` are those of :func:`leaderboard_frame`.
     """
     write_text(path, markdown_table(leaderboard_table(rows, parameters), title))
 

@@ -1,4 +1,4 @@
-"""The order of the leaderboard: completed trials by their validation bound, the others below."""
+"""The order of the leaderboard: completed trials by validation bound, then the others."""
 
 import math
 import re
@@ -17,23 +17,23 @@ def ranked(rows: Iterable[LeaderboardRow]) -> tuple[LeaderboardRow, ...]:
     """Return the rows in order, with ranks.
 
     Completed trials with a finite validation bound come first, smallest bound first, and get the ranks 1, 2, ...; equal
-    bounds are ordered by trial. Below, without rank, stand the others by their bound, whatever became of them, so that
-    a broken one stands above no better one; then those without a finite bound, by status and trial. Figures of the test
-    set play no part, nor does the order of ``rows``.
+    bounds are ordered by trial. The other trials follow without a rank: first those with a finite bound, by bound
+    whatever their status, so that a broken trial is never above a better one; then those without, by status and trial.
+    Test figures and the order of ``rows`` play no part.
 
     Raises:
-        ValueError: two rows are of one trial, or rows are of unlike data.
+        ValueError: two rows are of the same trial, or rows are of different data.
     """
     rows = list(rows)
     if len(unlike := sorted({row.data for row in rows if row.data is not None})) > 1:
         raise ValueError(
-            f"a leaderboard ranks figures of the same images, split and levels, these are of: {'; '.join(unlike)}; "
-            f"make one of each"
+            f"a leaderboard ranks figures of the same images, split and levels, but these are of: {'; '.join(unlike)}; "
+            f"make one leaderboard for each"
         )
     ordered = sorted(rows, key=_position)
     for trial, count in Counter(row.trial for row in ordered).items():
         if count > 1:
-            raise ValueError(f"a leaderboard has one row a trial, got {count} of {trial!r}")
+            raise ValueError(f"a leaderboard has one row per trial, got {count} of {trial!r}")
     front = pareto_front(ordered)
     curse = winners_curse(row for row in ordered if _has_rank(row))
     expected, probabilities = ({}, {}) if curse is None else (curse.expected, curse.probabilities)
@@ -67,7 +67,7 @@ def best_row(rows: Iterable[LeaderboardRow]) -> LeaderboardRow | None:
 
 
 def _bound(row: LeaderboardRow) -> float:
-    """The validation bound; infinity for one that is missing or not finite."""
+    """Return the validation bound, or infinity if it is missing or not finite."""
     bound = row.validation_negative_elbo
     return math.inf if bound is None or not math.isfinite(bound) else bound
 
@@ -81,6 +81,6 @@ def _position(row: LeaderboardRow) -> tuple[bool, float, int, tuple[tuple[bool, 
 
 
 def _natural(text: str) -> tuple[tuple[bool, int, str], ...]:
-    """Key that sorts ``t9`` before ``t10``."""
+    """Return a key that sorts ``t9`` before ``t10``."""
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
     return tuple((part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts)

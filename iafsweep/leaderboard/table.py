@@ -1,4 +1,4 @@
-"""The leaderboard as a table for people: the figures that matter, with their errors and what they rest on."""
+"""The leaderboard as a table for people: the main figures with their errors, image counts and settings."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of figures, one a row; those it holds may rest on different numbers of images, seeds or settings."""
+    """A column of figures, one per row; they may differ in their numbers of images and seeds and in their settings."""
 
     title: str
     figures: tuple[Figure | None, ...]
@@ -66,10 +66,10 @@ class _Column:
 def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None = None) -> TextTable:
     """Return the ranked leaderboard as text; figures that no trial has are left out.
 
-    Each column of figures says on how many images they rest: in its header if all rest on as many, else in each cell.
+    Each column of figures tells the number of images: in its header if it is the same for all rows, else in each cell.
 
     Args:
-        rows: one a trial, in any order.
+        rows: one per trial, in any order.
         parameters: paths of the searched parameters, in the order of their columns; None: those in the rows, sorted.
     """
     ordered = ranked(rows)
@@ -102,13 +102,13 @@ def leaderboard_table(rows: Iterable[LeaderboardRow], parameters: Sequence[str] 
 
 
 def searched_parameters(rows: Iterable[LeaderboardRow], parameters: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the paths of parameter columns: those given, then any others that the rows have, sorted."""
+    """Return the paths of the parameter columns: those given, then any others in the rows, sorted."""
     given = tuple(parameters or ())
     return (*given, *sorted({path for row in rows for path in row.parameters} - set(given)))
 
 
 def _cell(figure: Figure, unequal: Sequence[str]) -> FigureCell:
-    """A figure, with what tells it from others of its column that were measured otherwise."""
+    """Return a figure with the details in which it differs from others of its column."""
     said = {
         "images": figure.images and f"{figure.images:,} images",
         "seeds": figure.seeds and f"{figure.seeds:,} seeds",
@@ -127,44 +127,48 @@ def _known(rows: Iterable[LeaderboardRow], figure: _FigureOf) -> list[Figure]:
 
 
 def _notes(rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:
-    """Return what the table cannot say in its cells."""
-    notes = ["Nats per image, smaller is better. Ranked by the validation bound alone, among completed trials."]
+    """Return the notes below the table."""
+    notes = ["Nats per image; smaller is better. Completed trials are ranked by the validation bound alone."]
     notes += doubts(rows)
     if any(row.autoregressive for row in rows):
         notes.append(
-            f"{AUTOREGRESSIVE.capitalize()}: pixels follow each other, so that such figures are no match for the "
-            "others; where the latent variables carry next to nothing of the bound, the posterior has collapsed."
+            f"{AUTOREGRESSIVE.capitalize()}: each pixel also depends on earlier pixels, so do not compare these "
+            "figures with those of other decoders. Where the latent variables carry almost none of the bound, the "
+            "posterior has collapsed."
         )
     sampled, annealed = _known(rows, lambda row: row.nll_importance_sampling), _known(rows, lambda row: row.nll_hais)
     resampled, reannealed = _known(rows, _retrained_sampled), _known(rows, _retrained_hais)
     if sampled or resampled:
         own, again = _samples(sampled), _samples(resampled)
-        notes.append(f"IS: importance sampling, {own or again} samples an image{_otherwise(own, again)}.")
+        notes.append(f"IS: importance sampling, {own or again} samples per image{_otherwise(own, again)}.")
     if annealed or reannealed:
         own, again = _settings(annealed), _settings(reannealed)
-        notes.append(f"HAIS: {own or again}{_otherwise(own, again)}.")
+        notes.append(
+            f"HAIS: Hamiltonian annealed importance sampling, {own or again}{_otherwise(own, again)} (start, "
+            "temperatures x leapfrog steps x chains)."
+        )
     if any(row.nll_importance_sampling_on_hais_images is not None for row in rows):
-        notes.append("Compare HAIS with IS beside HAIS: both are of the same images.")
+        notes.append("To compare HAIS with IS, take the column IS beside HAIS: it covers the same images.")
     if any(row.seconds_per_epoch is not None for row in rows):
-        notes.append("s/epoch: median by the wall clock, beside whatever else ran.")
+        notes.append("s/epoch: median wall-clock seconds per epoch; other work on the machine slows them down.")
     if any(row.pareto for row in rows):
         notes.append("*: no trial has both a lower validation bound and faster epochs (the Pareto front).")
     if seeds := _retrained_seeds({"IS": resampled, "HAIS": reannealed}):
-        notes.append(f"Retrained: mean over {seeds}, ± the standard deviation of one seed's figure.")
+        notes.append(f"Retrained: mean over {seeds}; ± is the standard deviation across seeds.")
     if any(row.hais_gap is not None for row in rows):
         notes.append(_gap_note([row for row in rows if row.hais_gap is not None]))
     bounds = _known(rows, lambda row: row.test_negative_elbo)
     if any(each.error is not None for each in (*bounds, *sampled, *annealed)):
         notes.append("±: standard error over images.")
         notes.append(
-            "The validation bound has no ±. On the same images trials differ by less than one would say; compare tells "
-            "by how much on test images."
+            "The validation bound has no ±: trials share its images, so their differences are more certain than such "
+            "an error would suggest. The command compare shows the differences on test images, with their errors."
         )
     return (*notes, *filter(None, [curse_note(rows)]))
 
 
 def doubts(rows: Sequence[LeaderboardRow]) -> list[str]:
-    """What speaks against the bounds of some trials, and what to do."""
+    """Return reasons to doubt the bounds of some trials, and what to do."""
     bounded = [row for row in rows if row.validation_negative_elbo is not None]
     unsettled = [row for row in bounded if is_unsettled(row.settling)]
     settled = [row for row in bounded if not is_unsettled(row.settling)]
@@ -173,15 +177,15 @@ def doubts(rows: Sequence[LeaderboardRow]) -> list[str]:
     if unsettled:
         least = min(row.settling or 0.0 for row in unsettled)
         found.append(
-            f"{_named(unsettled)}: moving averages of batch norm that have not settled (momentum x steps below "
-            f"{SETTLED:g}, from {least:.2g}), so their figures are far too high: take a larger "
+            f"{_named(unsettled)}: the moving averages of batch norm have not settled (momentum x steps is below "
+            f"{SETTLED:g}, at lowest {least:.2g}), so the figures are far too high. Use a larger "
             "model.batch_norm_momentum, or train longer."
         )
     if apart:
         found.append(
-            f"{_named(apart)}: the validation bound is more than {APART:g} times the training bound: moving averages "
-            "of batch norm that lag behind (take a larger model.batch_norm_momentum), or a model that overfits (take "
-            "smaller networks, or fewer epochs)."
+            f"{_named(apart)}: the validation bound is more than {APART:g} times the training bound. Either the moving "
+            "averages of batch norm lag behind (use a larger model.batch_norm_momentum), or the model overfits (use "
+            "smaller networks or fewer epochs)."
         )
     return found
 
@@ -200,23 +204,25 @@ def _settings(figures: Iterable[Figure]) -> str:
 
 
 def _gap_note(measured: Sequence[LeaderboardRow]) -> str:
-    """What the gaps are, and of which HAIS, where that is not the HAIS of the figure beside them."""
+    """Return a note on what the gaps are and, where the HAIS figure has other settings, on their settings."""
     beside = [(row.trial, row.hais_gap, row.nll_hais) for row in measured if row.hais_gap and row.nll_hais]
     others = [trial for trial, gap, hais in beside if gap.settings != hais.settings]
     note = f"HAIS gap: {_settings(_known(measured, lambda row: row.hais_gap))}"
     if others:
         whose = "the HAIS figure" if len(others) == len(beside) else f"the HAIS figure of {', '.join(others)}"
         note += f" (not the settings of {whose})"
-    return f"{note}: upper minus lower bound on images simulated from the model: bounds in expectation."
+    return (
+        f"{note}. It is the upper minus the lower bound on images simulated from the model; both hold in expectation."
+    )
 
 
 def _otherwise(own: str, retrained: str) -> str:
-    """How retrained figures were made, where that is not how the others were."""
+    """Return how retrained figures were measured if the others were measured differently, else nothing."""
     return f"; retrained: {retrained}" if own and retrained and own != retrained else ""
 
 
 def _retrained_seeds(figures: dict[str, list[Figure]]) -> str:
-    """Over how many seeds the retrained figures are means; empty without any. Where rows differ, their cells say it."""
+    """Return the number of seeds behind the retrained means, empty without any; where rows differ, their cells tell."""
     counts = {name: sorted({each.seeds for each in found if each.seeds}) for name, found in figures.items()}
     texts = {name: f"{' or '.join(map(str, found))} seeds" for name, found in counts.items() if found}
     if len(set(texts.values())) > 1:

@@ -1,4 +1,4 @@
-"""The winner's curse: the best of many bounds was chosen for being low, and so is expected to be too low."""
+"""The winner's curse: the best of many bounds was chosen because it is low, so it is expected to be too low."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,29 +13,29 @@ from iafsweep.texts import counted
 _Vector = NDArray[np.float64]
 
 _REACH = 10
-"""Configurations so many standard deviations of a seed above the best play no part: none of them is the best."""
+"""Configurations further above the best, in standard deviations of a seed, are ignored: none can be the best."""
 
 _CELLS = 8
-"""Points of the grid a standard deviation of a seed."""
+"""Grid points per standard deviation of a seed."""
 
 _STEPS = 1000
-"""Of EM; a sweep takes 10 ms."""
+"""Steps of EM, which take 10 ms for a sweep."""
 
 _TIES = (np.arange(4) + 0.5) / 4
-"""Where within its cell of the grid a mean lies when means of the same cell are told apart: anywhere."""
+"""Positions within a grid cell that are averaged over to break ties between means of the same cell."""
 
 _CONFIDENCE = 0.9
 
 _NAMED = 3
-"""Trials that are named in a sentence."""
+"""Most trials named in a sentence."""
 
 _WORTH_NAMING = 0.01
-"""Probability from which on a trial is named."""
+"""Smallest probability at which a trial is named."""
 
 
 @dataclass(frozen=True)
 class _Configuration:
-    """Trials with the same parameters: the names of their rows, and their bounds by seed, which several may share."""
+    """Trials with the same parameters: the names of their rows, and their bounds by seed; trials may share a seed."""
 
     trials: tuple[str, ...]
     own: dict[int | str, float]
@@ -47,7 +47,7 @@ class _Configuration:
 
     @property
     def unselected(self) -> list[float]:
-        """Bounds whose spread is that of seeds: a single trial's own was chosen, or left, for what it is."""
+        """Bounds whose spread is that of seeds alone; a single trial's own bound is left out, since it was selected."""
         return self.all if len(self.own) > 1 else list(self.retrained.values())
 
 
@@ -55,30 +55,30 @@ def winners_curse(rows: Iterable[LeaderboardRow]) -> WinnersCurse | None:
     """Return by how much the best of the bounds is too good, and which trial may truly be the best.
 
     The model: configuration i has the mean ``mu_i`` over training seeds, and the mean ``y_i`` of its ``n_i`` bounds is
-    ``y_i ~ N(mu_i, s^2 / n_i)``. ``s`` is the pooled standard deviation within configurations of bounds that nobody
-    chose, those of retrainings and of a list's repeats: ``s^2 = sum (y - mean)^2 / sum (m - 1)`` over all with m of
-    them, and the latter sum is its degrees of freedom. The ``mu_i`` are draws from a prior g, of which no shape is
-    assumed: it is the nonparametric maximum likelihood estimate from the bounds themselves (Kiefer and Wolfowitz 1956,
-    Ann. Math. Stat. 27; by EM, Laird 1978, JASA 73, on a grid of s / 8; on how well it shrinks: Jiang and Zhang 2009,
-    Ann. Stat. 37). A normal prior would be so wide, for bad configurations 20 nats off, that it shrinks nothing.
+    ``y_i ~ N(mu_i, s^2 / n_i)``. ``s`` is the pooled standard deviation within configurations, over bounds that were
+    not selected: those of retrainings and of a list's repeats. It is ``s^2 = sum (y - mean)^2 / sum (m - 1)`` over all
+    configurations with m such bounds; the latter sum is its degrees of freedom. The ``mu_i`` are draws from a prior g
+    of any shape, which is estimated from the bounds themselves by nonparametric maximum likelihood (Kiefer and
+    Wolfowitz 1956, Ann. Math. Stat. 27; by EM, Laird 1978, JASA 73, on a grid of s / 8; on how well it shrinks: Jiang
+    and Zhang 2009, Ann. Stat. 37). A normal prior would shrink nothing, since bad configurations 20 nats off widen it.
 
-    Given g, what is expected of one more seed is the posterior mean of ``mu_i``, and the probability that ``mu_i`` is
-    the lowest of all is a sum over the grid. That the lowest bound was chosen does not change a posterior (Dawid 1994,
-    "Selection paradoxes of Bayesian inference"), so that no further correction is due.
+    Given g, the expected bound of one more seed is the posterior mean of ``mu_i``, and the probability that ``mu_i`` is
+    the lowest of all is a sum over the grid. Selecting the lowest bound does not change a posterior (Dawid 1994,
+    "Selection paradoxes of Bayesian inference"), so no further correction is needed.
 
-    In simulations (tests/leaderboard/test_winners_curse.py) what is expected of the best is right to 0.2 s on average
-    where configurations differ by more than s, and up to 0.4 s too low where they hardly differ at all. It is of the
-    same validation images and of the best epoch: what choosing among epochs, or these images, adds is in every seed.
+    In simulations (tests/leaderboard/test_winners_curse.py) the expected bound of the best is right to 0.2 s on average
+    where configurations differ by more than s, and up to 0.4 s too low where they hardly differ at all. It is for the
+    same validation images and the best epoch: the effects of choosing the epoch and of these images are in every seed.
 
     Args:
-        rows: completed trials with a bound, the best first; those with equal parameters are one configuration.
+        rows: completed trials with a bound, the best first; trials with equal parameters are one configuration.
 
     Returns:
         None with fewer than two configurations, or where none has bounds of two seeds.
     """
     found = _configurations(rows)
     squares, freedom = _within(found)
-    if len(found) < 2 or not freedom:  # noqa: PLR2004 - of one, none was chosen
+    if len(found) < 2 or not freedom:  # noqa: PLR2004 - with one there was no choice
         return None
     means = np.array([math.fsum(each.all) / len(each.all) for each in found])
     seeds = np.array([len(each.all) for each in found])
@@ -101,34 +101,36 @@ def winners_curse(rows: Iterable[LeaderboardRow]) -> WinnersCurse | None:
 
 
 def curse_note(rows: Sequence[LeaderboardRow]) -> str:
-    """Return in words by how much the best of ranked trials is too good, or that it is not known.
+    """Return a note on by how much the best of ranked trials is too good, or that this is unknown.
 
-    Nothing is said of fewer than two configurations.
+    The note is empty for fewer than two configurations.
     """
     completed = [row for row in rows if row.rank is not None]
-    if len(_configurations(completed)) < 2:  # noqa: PLR2004 - of one, none was chosen
+    if len(_configurations(completed)) < 2:  # noqa: PLR2004 - with one there was no choice
         return ""
     if (found := winners_curse(completed)) is None:
         return (
-            f"The best of {len(completed):,} bounds is partly luck (the winner's curse); by how much is not known, "
-            "since nothing was trained with two seeds."
+            f"The best of {len(completed):,} bounds is partly luck (the winner's curse). The size of the effect is "
+            "unknown, because no configuration was trained with two seeds."
         )
     off, likeliest = found.regression, sorted(found.probabilities, key=lambda name: -found.probabilities[name])
-    named = [f"{name} with {_chance(found.probabilities[name])}" for name in likeliest[:_NAMED]
+    named = [f"{name} {_chance(found.probabilities[name])}" for name in likeliest[:_NAMED]
              if found.probabilities[name] >= _WORTH_NAMING or name == likeliest[0]]  # fmt: skip
     said = [
-        f"The best of {len(completed):,} bounds is partly luck (the winner's curse): with another seed {found.trial} "
-        f"is expected at {found.expected[found.trial]:.2f}, {abs(off):.2f} nats {'higher' if off >= 0 else 'lower'}. "
-        f"Seeds of one configuration differ by ± {found.seed_deviation:.2f} "
-        f"({counted(found.degrees_of_freedom, 'degree')} of freedom).",
-        f"Which is truly the best: {', '.join(named)}.",
+        f"The best of {len(completed):,} bounds is partly luck (the winner's curse): with another seed, {found.trial} "
+        f"is expected to reach {found.expected[found.trial]:.2f}, {abs(off):.2f} nats "
+        f"{'higher' if off >= 0 else 'lower'}. The standard deviation between seeds of one configuration is "
+        f"{found.seed_deviation:.2f} nats ({counted(found.degrees_of_freedom, 'degree')} of freedom).",
+        f"Probability of being truly the best: {', '.join(named)}.",
     ]
     if found.probabilities[likeliest[0]] < _CONFIDENCE:
-        said.append(f"The first {found.top} hold it with {_CONFIDENCE:.0%} or more.")
+        said.append(
+            f"The first {found.top} by rank include the true best with a probability of at least {_CONFIDENCE:.0%}."
+        )
     if found.means:
         means = sorted(found.means, key=lambda name: found.means[name])[:_NAMED]
         told = ", ".join(f"{name} {found.means[name]:.2f} ({found.seeds[name]} seeds)" for name in means)
-        said.append(f"Means over seeds, the best first: {told}.")
+        said.append(f"Means over seeds, best first: {told}.")
     return " ".join(said)
 
 
@@ -161,14 +163,14 @@ def _within(found: Iterable[_Configuration]) -> tuple[float, int]:
 
 
 def _posterior(means: _Vector, seeds: NDArray[np.int64], deviation: float) -> tuple[_Vector, _Vector]:
-    """Return posterior means, and the probability of each configuration to be the best, [N].
+    """Return posterior means, and the probability that each configuration is the best, [N].
 
-    Those that are far above the best stay as they are, and are not it.
+    Configurations far above the best keep their mean and have probability 0.
 
     Args:
-        means: over the seeds of each configuration, [N].
-        seeds: how many those are, [N].
-        deviation: of one seed, s.
+        means: mean over the seeds of each configuration, [N].
+        seeds: number of those seeds, [N].
+        deviation: standard deviation of one seed, s.
     """
     expected, probability = means.copy(), np.zeros(len(means))
     lowest = means.min()
@@ -189,13 +191,13 @@ def _posterior(means: _Vector, seeds: NDArray[np.int64], deviation: float) -> tu
 
 
 def _likelihood(z: _Vector, seeds: NDArray[np.int64], grid: _Vector) -> _Vector:
-    """Density of each mean given each point of the grid, up to a factor of its own, [N, G]."""
+    """Return the density of each mean given each grid point, up to a factor per mean, [N, G]."""
     return np.exp(-0.5 * seeds[:, None] * (z[:, None] - grid) ** 2)
 
 
 def _prior(z: _Vector, seeds: NDArray[np.int64], grid: _Vector) -> _Vector:
-    """The distribution on the grid under which the means are likeliest, by EM from the uniform one, [G]."""
-    cells = np.stack([np.round(z * 2 * _CELLS), seeds])  # means so near each other are one: thousands cost no more
+    """Return the distribution on the grid that maximises the likelihood of the means, by EM from uniform, [G]."""
+    cells = np.stack([np.round(z * 2 * _CELLS), seeds])  # near means are merged, so thousands cost no more
     (places, counts), bounds = np.unique(cells, axis=1, return_counts=True)
     likelihood, weights = _likelihood(places / (2 * _CELLS), counts, grid), bounds / len(z)
     prior = np.full(len(grid), 1 / len(grid))
@@ -205,7 +207,7 @@ def _prior(z: _Vector, seeds: NDArray[np.int64], grid: _Vector) -> _Vector:
 
 
 def _lowest(shares: _Vector) -> _Vector:
-    """Probability that each of independent variables on the grid, of densities [N, G], is the lowest; ties are even."""
+    """Return for independent variables of densities [N, G] the probability that each is the lowest; ties are even."""
     above = 1 - shares.cumsum(1)
     found = np.zeros(len(shares))
     for within in _TIES:

@@ -1,9 +1,9 @@
-"""What is searched: fixed values, distributions, and the conditions under which a field matters.
+"""Search spaces: fixed values, distributions, and the conditions under which a field matters.
 
-``distributions`` of one field · ``conditions`` reads a `when` and decides it · ``space`` the whole ·
-``files`` spaces as TOML · ``validation`` what is refused before anything starts · ``sampling`` how a sampler asks ·
-``candidate`` values as a configuration to train, and whether two train alike · ``preview`` sample configurations as a
-table.
+``distributions`` ranges of one field · ``conditions`` parses and evaluates a `when` · ``space`` the whole space ·
+``files`` spaces as TOML · ``validation`` checks before anything starts · ``sampling`` the interface of samplers ·
+``candidate`` values as a configuration to train, and whether two train alike · ``preview`` a table of sample
+configurations.
 
-It knows configurations, not trials, and no PyTorch.
+The package knows configurations, but neither trials nor PyTorch.
 """

@@ -1,4 +1,4 @@
-"""Values of a search space as a configuration to train: its seed, and the key that tells whether two train alike."""
+"""Values of a search space as a configuration to train: its seed, and the key that identifies equal training."""
 
 import hashlib
 import json
@@ -23,8 +23,8 @@ class Candidate:
     Attributes:
         values: searched values by path, active ones only.
         config: the whole configuration, with the trial's own training seed.
-        key: equal for configurations that train the same.
-        repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
+        key: equal for configurations that train identically.
+        repeat: which of several seeds of the same configuration, from 1; 0 if each configuration has one seed.
     """
 
     values: Mapping[str, Scalar]
@@ -34,21 +34,21 @@ class Candidate:
 
     @property
     def proposal(self) -> dict[str, Any]:
-        """What rows of a ledger say of it."""
+        """The candidate as rows of a ledger record it."""
         seed = self.config.training.seed
         return {"parameters": dict(self.values), "seed": seed, "key": self.key, "repeat": self.repeat}
 
 
 def short_seed(*parts: int | str) -> int:
-    """Return a seed in [0, 2^31), as configurations take it, that depends on all ``parts`` and on nothing else."""
+    """Return a seed in [0, 2^31), as configurations accept it, that depends on all ``parts`` and nothing else."""
     return derive_seed(*parts) % 2**31
 
 
 def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0, repeat: int = 0) -> Candidate | None:
     """Return the configuration of ``values``, or None if together they break a rule.
 
-    The training seed is a function of the sweep's seed and the configuration alone, so that a configuration trains
-    alike whichever trial it is; a trial that began ``afresh``, and each ``repeat``, has another one.
+    The training seed is a function of the sweep's seed and the configuration alone, so that a configuration trains the
+    same way in any trial. Each start ``afresh`` and each ``repeat`` has a seed of its own.
     """
     try:
         config = space.config(values)
@@ -60,7 +60,7 @@ def candidate(space: SearchSpace, values: Mapping[str, Scalar], afresh: int = 0,
 
 
 def with_own_seed(config: RunConfig, key: str, seed: int, repeat: int = 0, afresh: int = 0) -> RunConfig:
-    """Return ``config``, whose key this is, with the training seed that it has as a trial of a sweep with ``seed``."""
+    """Return ``config``, which has this ``key``, with its training seed as a trial of a sweep with ``seed``."""
     parts: list[int | str] = ["trial", seed, key]
     if repeat:
         parts += ["repeat", repeat]
@@ -71,32 +71,37 @@ def with_own_seed(config: RunConfig, key: str, seed: int, repeat: int = 0, afres
 
 
 def configuration_key(config: RunConfig) -> str:
-    """Return 16 hexadecimal digits: equal for configurations that train identically but for the seed, else different.
+    """Return 16 hexadecimal digits, equal if and only if configurations train identically but for the seed.
 
-    Fields that do nothing in ``config`` are left out (:func:`relevant_values` says which), defaults are resolved.
+    Fields without effect in ``config`` are left out (see :func:`relevant_values`), and defaults are resolved.
     """
     text = json.dumps(relevant_values(config), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def relevant_values(config: RunConfig) -> dict[str, Any]:
-    """Return the values of ``config`` that the trained weights depend on, the seed apart.
+    """Return the values of ``config`` on which the trained weights depend, except the seed.
 
-    Left out: later fields at their old meaning (:mod:`iafsweep.config.meaning`), title, evaluation, the interval of
-    checkpoints, whether to compile, the seed; sizes of encoders, decoders, flows and likelihoods of other kinds; the
-    flow's values at depth 0; the momentum of batch norm in a network without one or with averaged weights; a learning
-    rate decay, an objective or an early end that never comes; `adamw` without decay, which is `adam`; the split's seeds
-    without validation images (that of bits which are drawn for training stays); bits drawn anew each epoch and a
-    Bernoulli likelihood, which all configurations had once.
+    Left out are:
+
+    - later fields at their old meaning (:mod:`iafsweep.config.meaning`);
+    - title, evaluation, the checkpoint intervals, whether to compile, and the seed;
+    - sizes of encoders, decoders, flows and likelihoods of other kinds, and the flow's values at depth 0;
+    - the momentum of batch norm, in a network without batch norm or with averaged weights;
+    - a learning rate decay, an objective or an early end that never comes;
+    - `adamw` without decay, which is `adam`;
+    - without validation images, the seeds of the split and of the binarisation (which stays if it draws the bits of
+      training images once);
+    - bits drawn anew in each epoch and a Bernoulli likelihood, which all configurations once had.
     """
     return _mattering(config, identity(config, "configuration"))
 
 
 def active_values(config: RunConfig) -> dict[str, Any]:
-    """Return the values of ``config`` that do something in it, for people to compare runs by.
+    """Return the values of ``config`` that have an effect in it, for people who compare runs.
 
-    As :func:`relevant_values`, with later fields whatever their value, and with optimiser, schedule and objective where
-    another choice would do the same too.
+    Unlike :func:`relevant_values`, it includes later fields whatever their value, and always optimiser, schedule and
+    objective, even where another choice would do the same.
     """
     every = config.model_dump(mode="json")
     choices = {name: every["training"][name] for name in ("optimiser", "learning_rate_schedule", "objective")}
@@ -144,14 +149,14 @@ def _model(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
     if not config.has_lagging_averages:
         del values["batch_norm_momentum"]
     if not model.takes_batch_norm and model.normalisation == "none":
-        del values["normalisation"]  # as with batch norm that there is none of
+        del values["normalisation"]  # the same as batch norm where no network has it
     if model.normalisation != "batch_norm":
         values["flow"].get("made", {}).pop("batch_norm", None)
     return {name: value for name, value in values.items() if value != {}}
 
 
 def _used(config: FamilyConfig, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a family's table without those of the kinds that are not chosen."""
+    """Return the values of a family's table without those of other kinds."""
     idle = config.family.members.keys() - {config.kind}
     return {name: value for name, value in values.items() if name not in idle}
 

@@ -1,6 +1,6 @@
 """Conditions of search spaces: ``when = "model.flow.depth > 0 and model.flow.gated == true"``.
 
-The grammar, whole; it compares configuration fields with literals and can do nothing else::
+This is the whole grammar. It compares configuration fields with literals and can do nothing else::
 
     condition  = conjunction { "or" conjunction }
     conjunction = negation { "and" negation }
@@ -31,13 +31,13 @@ NUMBER_ORDER: dict[str, Callable[[float, float], bool]] = {
 
 
 def _same(value: object, literal: Scalar) -> bool:
-    """Equality that keeps ``true`` apart from 1."""
+    """Whether both are equal, with ``true`` different from 1."""
     return isinstance(value, bool) == isinstance(literal, bool) and value == literal
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One field compared with one literal, or (``in``) with several.
+    """A comparison of a field with one literal, or (``in``) with several.
 
     An unset field equals nothing and is neither smaller nor larger than anything.
 
@@ -45,7 +45,7 @@ class Comparison:
         path: dotted path of the field.
         operator: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` or ``in``.
         literals: what it is compared with.
-        column: where it stands in the text, from 1; no part of equality.
+        column: its position in the text, from 1; ignored by equality.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Comparison:
     column: int = field(default=0, compare=False)
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether the comparison is true of the values that ``lookup`` returns."""
+        """Whether the comparison holds for the values that ``lookup`` returns."""
         value = lookup(self.path)
         if self.operator in NUMBER_ORDER:
             literal = self.literals[0]
@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Itself alone."""
+        """The comparison itself."""
         return (self,)
 
 
@@ -88,13 +88,13 @@ class Not:
 
 @dataclass(frozen=True)
 class Joined:
-    """Parts joined by ``and``, true where every part is, or by ``or``, true where at least one is."""
+    """Parts joined by ``and``, which is true where every part is, or by ``or``, which is true where any part is."""
 
     word: Literal["and", "or"]
     parts: tuple[Expression, ...]
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether every part is true, or at least one."""
+        """Whether every part is true (``and``), or any part (``or``)."""
         return (all if self.word == "and" else any)(part.holds(lookup) for part in self.parts)
 
     @property
@@ -110,14 +110,14 @@ Expression: TypeAlias = Comparison | Not | Joined
 class Condition:
     """A parsed ``when``.
 
-    Equality of conditions is equality of what they say, whatever the text as it was written.
+    Conditions are equal if their expressions are, however the texts are written.
     """
 
     text: str = field(compare=False)
     expression: Expression
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether the condition is true of the values that ``lookup`` returns."""
+        """Whether the condition holds for the values that ``lookup`` returns."""
         return self.expression.holds(lookup)
 
     @property
@@ -167,7 +167,7 @@ def parse_condition(text: str) -> Condition:
     """Parse a ``when``.
 
     Raises:
-        ConfigError: the text is no condition, too long or too deep, or names no configuration field; the message points
+        ConfigError: the text is not a condition, is too long or too deep, or names an unknown field; the message points
             at the column.
     """
     if len(text) > _MAXIMUM_LENGTH:

@@ -1,4 +1,4 @@
-"""Typed ranges of search spaces: a choice among values, whole numbers, real numbers."""
+"""Typed ranges of search spaces: choices among values, whole numbers, real numbers."""
 
 import json
 import math
@@ -11,15 +11,15 @@ from typing import TypeAlias
 from iafsweep.config.sweep import NEW_SWEEPS
 
 Scalar: TypeAlias = bool | int | float | str
-"""What a sampler proposes, a ledger keeps and a table shows."""
+"""A value as a sampler proposes it, a ledger keeps it and a table shows it."""
 
 ConfigValue: TypeAlias = Scalar | tuple[int | float | str | bool, ...]
-"""What a configuration field takes: a scalar, or a list such as the hidden sizes of an ``mlp``."""
+"""The value of a configuration field: a scalar, or a list such as the hidden sizes of an ``mlp``."""
 
 _TOLERANCE = 1e-9
 
 _FINEST = 1e-7
-"""Share of the larger end that steps are told apart by: Optuna takes values that are within 1e-8 of a step alone."""
+"""Smallest step, as a share of the larger end: Optuna accepts a value only if it is within 1e-8 of a step."""
 
 
 def _is_number(value: object) -> bool:
@@ -28,13 +28,14 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few values, without an order.
+    """One of several values, without an order.
 
     Attributes:
-        values: what the configuration gets; lists (as tuples) are allowed.
+        values: the values that the configuration gets; lists (as tuples) are allowed.
 
     Raises:
-        ValueError: no values, one of them twice, or one that is no text, number, true, false or list of such.
+        ValueError: there are no values, a value occurs twice, or one is not a text, number, true, false or list of
+            these.
     """
 
     values: tuple[ConfigValue, ...]
@@ -59,7 +60,7 @@ class Choice:
 
     @property
     def options(self) -> tuple[Scalar, ...]:
-        """The values as samplers see them: a list becomes its text, such as ``"[300, 300]"``."""
+        """The values as samplers see them. A list becomes text, such as ``"[300, 300]"``."""
         return tuple(json.dumps(value) if isinstance(value, tuple) else value for value in self.values)
 
     @property
@@ -69,7 +70,7 @@ class Choice:
 
     @property
     def extremes(self) -> tuple[Scalar, ...]:
-        """The options that a check of the space tries: all of them."""
+        """The options that a check of the space tries, which are all of them."""
         return self.options
 
     def __iter__(self) -> Iterator[Scalar]:
@@ -79,7 +80,7 @@ class Choice:
         """Return the option equal to ``value``.
 
         Raises:
-            ValueError: it is none of the options.
+            ValueError: it is not one of the options.
         """
         for option in self.options:
             if option == value and isinstance(option, bool) == isinstance(value, bool):
@@ -87,7 +88,7 @@ class Choice:
         raise ValueError(f"{value!r} is not {self}")
 
     def resolve(self, option: Scalar) -> ConfigValue:
-        """Return what the configuration gets for an option."""
+        """Return the value that the configuration gets for an option."""
         return self.values[self.options.index(option)]
 
 
@@ -95,10 +96,10 @@ class Choice:
 class IntRange:
     """Whole numbers low, low + step, ..., high, both ends included.
 
-    ``log``: samplers draw evenly in the logarithm; with a step of 1 only.
+    With ``log``, samplers draw uniformly in the logarithm; the step must then be 1.
 
     Raises:
-        ValueError: an end is no whole number, low > high, the step does not lead to high, or log does not fit.
+        ValueError: an end is not a whole number, low > high, the step does not lead to high, or ``log`` does not fit.
     """
 
     low: int
@@ -148,24 +149,25 @@ class IntRange:
         if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
             raise ValueError(f"{value!r} is not a whole number from {self}")
         if (value - self.low) % self.step:
-            raise ValueError(f"{value!r} is not on the way from {self}")
+            raise ValueError(f"{value!r} is not one of the steps from {self}")
         return value
 
     def resolve(self, option: Scalar) -> ConfigValue:
-        """Return what the configuration gets: the number itself."""
+        """Return the value that the configuration gets, the number itself."""
         return option
 
 
 @dataclass(frozen=True)
 class FloatRange:
-    """Real numbers from low to high, both included; with a step the finite set low, low + step, ..., high.
+    """Real numbers from low to high, both included; with a step, the finite set low, low + step, ..., high.
 
-    Without a ``step`` any value between the ends is one. ``log``: samplers draw evenly in the logarithm; without a step
-    only. ``digits`` are significant digits that values are rounded to; None: they are low + k step as people compute
-    it.
+    With ``log``, samplers draw uniformly in the logarithm; there must then be no step. ``digits`` is the number of
+    significant digits to which the values of a range with a step are rounded; None: they are low + k step, computed
+    exactly in decimal.
 
     Raises:
-        ValueError: an end is no finite number, low > high, the step is too fine or misses high, or log does not fit.
+        ValueError: an end is not a finite number, low > high, the step is too fine or misses high, or ``log`` does not
+            fit.
     """
 
     low: float
@@ -193,7 +195,7 @@ class FloatRange:
         if self.digits is None and self.low < self.high and self.step < finest:
             raise ValueError(
                 f"`step >= {finest:.3g}` must hold between {self.low} and {self.high}, got step = {self.step}: closer "
-                f"values are not told apart; take a larger step, or leave `step` out"
+                f"values cannot be distinguished; take a larger step, or leave `step` out"
             )
         steps = self._steps
         last = self._at(math.floor(steps))
@@ -207,7 +209,7 @@ class FloatRange:
 
     @property
     def size(self) -> int | None:
-        """Number of values; None without a step (unless both ends are one)."""
+        """Number of values; None without a step (unless both ends are equal)."""
         if self.step is None:
             return 1 if self.low == self.high else None
         return round(self._steps) + 1
@@ -229,7 +231,7 @@ class FloatRange:
         return iter([self._at(index) for index in range(self.size)])
 
     def canonical(self, value: object) -> Scalar:
-        """Return ``value`` as a float, moved to the nearest step (samplers are off by rounding errors).
+        """Return ``value`` as a float, moved to the nearest step to undo the rounding errors of samplers.
 
         Raises:
             ValueError: it is not in the range.
@@ -243,11 +245,11 @@ class FloatRange:
             return float(min(max(value, self.low), self.high))
         index = round((value - self.low) / self.step)
         if abs(self._at(index) - value) > 1e-6 * self.step:
-            raise ValueError(f"{value!r} is not on the way from {self}")
+            raise ValueError(f"{value!r} is not one of the steps from {self}")
         return self._at(index)
 
     def resolve(self, option: Scalar) -> ConfigValue:
-        """Return what the configuration gets: the number itself."""
+        """Return the value that the configuration gets, the number itself."""
         return option
 
     @property
@@ -257,7 +259,7 @@ class FloatRange:
     def _at(self, index: int) -> float:
         if self.digits is None:
             return float(_decimal(self.low) + index * _decimal(self.step or 0))
-        # As earlier sweeps have it: 0.1 + 2 * 0.1 is 0.3 then, but -0.3 + 3 * 0.1 is not 0.
+        # As in earlier sweeps: 0.1 + 2 * 0.1 is then 0.3, but -0.3 + 3 * 0.1 is not 0.
         return float(f"{self.low + index * (self.step or 0.0):.{self.digits}g}")
 
 
@@ -265,7 +267,7 @@ Range: TypeAlias = Choice | IntRange | FloatRange
 
 
 def _decimal(value: float) -> Fraction:
-    """The number that a person writes for ``value``, exactly."""
+    """Return exactly the decimal number that a person writes for ``value``."""
     return Fraction(repr(value))
 
 

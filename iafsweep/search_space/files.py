@@ -1,4 +1,4 @@
-"""Search spaces as TOML files: read, checked, and written whole into the sweep's folder."""
+"""Search spaces as TOML files: read, checked, and written in full to the sweep's folder."""
 
 import difflib
 import json
@@ -59,13 +59,13 @@ def load_space(
     epochs: int | None = None,
     sweep: Mapping[str, object] | None = None,
 ) -> SearchSpace:
-    """Read a search space from a TOML file and check it whole, so that nothing starts that cannot be run.
+    """Read a search space from a TOML file and check all of it, so that nothing starts that cannot run.
 
     Args:
         path: the file, or the name of one shipped with the package.
-        overrides: ``KEY=VALUE`` texts that win over the file's fixed values.
+        overrides: ``KEY=VALUE`` texts that take precedence over the file's fixed values.
         epochs: short for the override ``training.epochs=...``; None: as in the file.
-        sweep: settings that win over the file's ``[sweep]``; those that are None are left as they are.
+        sweep: settings that take precedence over the file's ``[sweep]``; None leaves a setting as it is.
 
     Raises:
         ConfigError: the file or an override breaks a rule, or the file is a single configuration.
@@ -88,10 +88,10 @@ def load_space(
 
 
 def base_of_space(path: Path) -> RunConfig:
-    """Return the configuration of all that a space file does not search, searched fields at their base values.
+    """Return the base configuration of a space file, in which searched fields have their base values.
 
     Raises:
-        ConfigError: the file breaks a rule; those on combinations of searched values are not looked at.
+        ConfigError: the file breaks a rule; combinations of searched values are not checked.
     """
     values = read_values(path)
     _refuse_misspelt_tables(path, values)
@@ -104,11 +104,11 @@ def made_space(
     sweep: Mapping[str, object],
     first: Sequence[Mapping[str, Scalar]] = (),
 ) -> SearchSpace:
-    """Return a space that no file says, checked whole as by :func:`load_space`.
+    """Return a space that comes from no file, with the checks of :func:`load_space`.
 
     Args:
-        base: all that is not searched.
-        search: by the path of each searched field its range and the condition under which it matters.
+        base: the values of all fields that are not searched.
+        search: the range and the ``when`` of each searched field, by its path.
         sweep: settings of ``[sweep]``.
         first: values to try first.
 
@@ -129,13 +129,13 @@ def _as_options(overrides: Sequence[str], epochs: int | None) -> list[str]:
 
 
 def read_stored_space(path: Path) -> SearchSpace:
-    """Read a space that :func:`dump_space` wrote; unlike other files it stands for itself, without a ``base``.
+    """Read a space that :func:`dump_space` wrote. It is complete and so has no ``base``.
 
-    What the file, of whichever version, does not have is as it was before it could be said. The rules on spaces are not
-    checked again (:func:`checked_space` does it).
+    Fields that the file lacks have their old meaning (:mod:`iafsweep.config.meaning`). The rules on spaces are not
+    checked again; :func:`checked_space` does that.
 
     Raises:
-        ConfigError: the file is missing or damaged, leans on another file, or is of a version that knows more.
+        ConfigError: the file is missing or damaged, has a ``base``, or needs a newer version.
     """
     values = read_toml(path)
     if "base" in values or "search" not in values:
@@ -160,7 +160,7 @@ def read_stored_space(path: Path) -> SearchSpace:
 
 
 def dump_space(space: SearchSpace) -> str:
-    """Return ``space`` as TOML that holds everything and who wrote it: all values written out, no ``base`` file."""
+    """Return ``space`` as TOML with its writer and every value, without a ``base`` file."""
     tables = stamp() | stored(space.base, "configuration") | _search_tables(space)
     tables["sweep"] = stored(space.sweep, "sweep") | _first_points(space)
     tables["procedure"] = stored(space.procedure, "procedure")
@@ -168,7 +168,7 @@ def dump_space(space: SearchSpace) -> str:
 
 
 def _named(space: SearchSpace) -> Iterator[tuple[str, object]]:
-    """Yield all values, fixed and searched, of the fields that may name members of plugins."""
+    """Yield the path and every value, fixed or searched, of the fields that may name members of plugins."""
     yield from (("sweep.sampler", space.sweep.sampler), ("sweep.scheduler", space.sweep.scheduler))
     yield from ((path, get_path(space.base, path)) for path in FAMILIES if not path.startswith("sweep."))
     for parameter in space.parameters:
@@ -177,9 +177,9 @@ def _named(space: SearchSpace) -> Iterator[tuple[str, object]]:
 
 
 def space_identity(space: SearchSpace, extent: frozenset[str]) -> str:
-    """Return what tells ``space`` from others as text, the same whatever fields later versions have.
+    """Return as text what tells ``space`` from others; it stays the same whatever fields later versions add.
 
-    ``extent`` are settings of the sweep that do not tell searches apart.
+    ``extent`` names the settings of the sweep that do not tell searches apart.
     """
     tables = without_unset(identity(space.base, "configuration")) | _search_tables(space)
     frozen = old_meanings(SweepConfig, "sweep")
@@ -201,7 +201,7 @@ def _first_points(space: SearchSpace) -> dict[str, Any]:
 
 
 def checked_space(space: SearchSpace, origin: str | Path) -> SearchSpace:
-    """Return ``space`` with its first points in canonical form, all its rules checked; ``origin`` says of what.
+    """Check all rules on ``space`` and return it with its first points in canonical form; errors name ``origin``.
 
     Raises:
         ConfigError: a rule is broken.
@@ -245,7 +245,7 @@ def _space(
 
 
 def _refuse_misspelt_tables(path: Path, values: Mapping[str, Any]) -> None:
-    """Name the table of a space that an unknown one is close to, before its fields are taken for a configuration's."""
+    """Refuse an unknown table that is close to one of a space, before its fields are taken for a configuration's."""
     for key in values:
         if key in (*SPACE_TABLES, *RunConfig.model_fields):
             continue
@@ -260,7 +260,7 @@ def _table(path: Path, name: str, table: object) -> dict[str, Any]:
 
 
 def _flat(table: str, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a table whose keys are dotted paths, written with or without quotes."""
+    """Yield the path and value of each field of a table whose keys are dotted paths, with or without quotes."""
     for key, value in values.items():
         path = f"{prefix}{key}"
         if path in known_paths():
@@ -337,7 +337,7 @@ def _range(table: Mapping[str, Any], digits: int | None) -> Range:
 
 
 def _as_written_here(table: Mapping[str, Any]) -> str | None:
-    """Return how a range of other tools' words is written; None if it is none that is known."""
+    """Return how to write here a range in the words of another tool; None if the words are unknown."""
     for words in ("values", "choices", "options", "categories"):
         if isinstance(table.get(words), list):
             return f"{{ choice = {json.dumps(table[words])} }}"

@@ -1,4 +1,4 @@
-"""What a space would run: sample configurations with their sizes, before anything starts."""
+"""Sample configurations of a space with their sizes, to look at before anything starts."""
 
 import itertools
 import random
@@ -26,10 +26,10 @@ class Sample:
 
 
 def sample_configurations(space: SearchSpace, count: int, seed: int = 0) -> tuple[Sample, ...]:
-    """Return ``count`` different configurations of a space; fewer when it has no more.
+    """Return ``count`` different configurations of a space, or fewer if it has no more.
 
-    A space of at most ``count`` configurations is returned whole, in the order of its grid; others are drawn at random,
-    the same ones for the same seed. This is what the space holds, not what a sampler will propose.
+    A space of at most ``count`` configurations is returned whole, in the order of its grid. From a larger one they are
+    drawn at random, the same for the same seed. They show what the space holds, not what a sampler will propose.
 
     Raises:
         ValueError: ``count`` is less than 1.
@@ -51,7 +51,7 @@ def sample_configurations(space: SearchSpace, count: int, seed: int = 0) -> tupl
 def preview_table(
     space: SearchSpace, samples: tuple[Sample, ...], count_parameters: Callable[[RunConfig], int]
 ) -> TextTable:
-    """Return a table of samples, a row each: number, trainable parameters, every searched value."""
+    """Return a table with one row per sample: its number, its trainable parameters, and every searched value."""
     paths = [parameter.path for parameter in space.parameters]
     rows = tuple(
         (str(number), f"{count_parameters(sample.config):,}", *(value_text(sample.values.get(path)) for path in paths))

@@ -1,4 +1,4 @@
-"""What proposes values: the protocol every sampler follows, and the plain random one."""
+"""How values are proposed: the protocol that every sampler follows, and a plain random sampler."""
 
 import math
 import random
@@ -11,7 +11,7 @@ from iafsweep.search_space.distributions import Scalar
 class Suggest(Protocol):
     """A source of values, asked for one parameter after the other (define by run).
 
-    An Optuna trial fits with one line a method; :class:`RandomSuggest` is the seeded plain one.
+    An Optuna trial fits with one line per method. :class:`RandomSuggest` draws at random.
     """
 
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
@@ -21,11 +21,11 @@ class Suggest(Protocol):
         """Return one of low, low + step, ..., high."""
 
     def real(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
-        """Return a number from low to high; with a step one of low, low + step, ..., high."""
+        """Return a number from low to high; with a step, one of low, low + step, ..., high."""
 
 
 class RandomSuggest:
-    """Independent draws, uniform in the value or (``log``) in its logarithm."""
+    """Independent draws, uniform in the value or, with ``log``, in its logarithm."""
 
     def __init__(self, generator: random.Random) -> None:
         self._generator = generator
@@ -43,7 +43,7 @@ class RandomSuggest:
         return min(max(round(math.exp(exponent)), low), high)
 
     def real(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
-        """Return a number from low to high; with a step one of low, low + step, ..., high."""
+        """Return a number from low to high; with a step, one of low, low + step, ..., high."""
         if step is not None:
             return low + step * self._generator.randrange(round((high - low) / step) + 1)
         if not log:

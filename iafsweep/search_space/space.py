@@ -22,7 +22,7 @@ _COUNTABLE = 100_000
 class Parameter:
     """One searched field.
 
-    ``when`` is the condition under which it matters; None: always.
+    ``when`` is the condition under which it matters; None if it always does.
     """
 
     path: str
@@ -35,20 +35,20 @@ class SearchSpace:
     """What a sweep searches. :func:`iafsweep.search_space.files.load_space` reads and checks one.
 
     *Values* are a dict from the dotted paths of parameters to scalars, as samplers propose and ledgers keep them.
-    Parameters are taken in the order of their definition. A parameter is *active* when its condition holds of the
-    values before it; a condition that looks at an inactive parameter sees the field's base value, as the
-    configuration does.
+    Parameters are processed in the order of their definition. A parameter is *active* when its condition holds for the
+    values before it. A condition on an inactive parameter sees the field's base value, as the configuration does.
 
     Attributes:
-        base: the configuration of all values that are not searched; also what an inactive parameter's field is.
-        fixed_paths: fields that the space file (or the command line) put over its base file's.
+        base: the configuration that gives the values of fields that are not searched or whose parameters are inactive.
+        fixed_paths: fields in which the space file (or the command line) overrides the base file.
         first: values to try before the sampler proposes any.
         parameters: the searched fields, in order.
-        sweep: how it is searched.
-        procedure: what that means in detail, as of when the sweep began.
+        sweep: how the space is searched.
+        procedure: the details of the search, as of when the sweep began.
 
     Raises:
-        ConfigError: no parameters, one defined twice, or a condition that looks at itself or at a parameter after it.
+        ConfigError: there are no parameters, one is defined twice, or a condition looks at its own parameter or a later
+            one.
     """
 
     base: RunConfig
@@ -68,24 +68,24 @@ class SearchSpace:
 
     @property
     def title(self) -> str:
-        """The question the space asks."""
+        """The question that the space asks."""
         return self.base.title
 
     @property
     def fixed(self) -> dict[str, ConfigValue]:
-        """The values of the fixed fields, for people to see."""
+        """The values of the fixed fields, for display."""
         return {path: self._base_value(path) for path in self.fixed_paths}
 
     @property
     def origin(self) -> str:
-        """What errors of a configuration begin with."""
+        """The beginning of error messages about a configuration."""
         return f"a configuration of `{self.title}`" if self.title else "a configuration of the space"
 
     def config(self, values: Mapping[str, Scalar]) -> RunConfig:
         """Return the configuration of ``values``: inactive ones are dropped, missing ones take the base's value.
 
         Raises:
-            ConfigError: a name is no parameter, a value is outside its range, or together they break a rule.
+            ConfigError: a name is not a parameter, a value is outside its range, or together they break a rule.
         """
         changes = {path: self.parameter(path).range.resolve(value) for path, value in self.active(values).items()}
         return build_config(with_values(self._base_values, changes), self.origin)
@@ -94,7 +94,7 @@ class SearchSpace:
         """Return the values of active parameters, in order of definition and in canonical form (floats on their steps).
 
         Raises:
-            ConfigError: a name is no parameter, or a value is outside its range.
+            ConfigError: a name is not a parameter, or a value is outside its range.
         """
         for path in values:
             self.parameter(path)
@@ -105,7 +105,7 @@ class SearchSpace:
         return bool(values.get(HEADS.path, get_path(self.base, HEADS.path)) != "off")
 
     def missing(self, values: Mapping[str, Scalar]) -> list[str]:
-        """Return the parameters that are active with ``values`` and have none."""
+        """Return the paths of the parameters that are active with ``values`` but have no value."""
         return [each.path for each in self.parameters if each.path not in values and self._is_active(each, values)]
 
     def suggest(self, source: Suggest) -> dict[str, Scalar]:
@@ -113,10 +113,10 @@ class SearchSpace:
         return self._walk(lambda parameter: draw(source, parameter))
 
     def grid(self) -> Iterator[dict[str, Scalar]]:
-        """Return the values of every configuration once: the product set, the last parameter fastest.
+        """Return the values of every configuration once: the Cartesian product, the last parameter varying fastest.
 
         Raises:
-            ConfigError: a float range has no step, so that the set is not finite.
+            ConfigError: a float range has no step, so the set is not finite.
         """
         for parameter in self.parameters:
             if parameter.range.size is None:
@@ -130,7 +130,7 @@ class SearchSpace:
         """Return the searched numbers that are always active and have more than one value.
 
         Raises:
-            ConfigError: there are none, so that `cmaes` has nothing to adapt.
+            ConfigError: there are none, so `cmaes` has nothing to adapt.
         """
         numbers = (each for each in self.parameters if not isinstance(each.range, Choice) and each.when is None)
         if not (found := tuple(each for each in numbers if each.range.size != 1)):
@@ -142,7 +142,7 @@ class SearchSpace:
 
     @cached_property
     def size(self) -> int | None:
-        """Number of configurations in the grid; None if there is no end to them, or too many to count."""
+        """Number of configurations in the grid; None if there are infinitely many, or too many to count."""
         referenced = {path for parameter in self.parameters if parameter.when for path in parameter.when.paths}
         sizes = {parameter.path: parameter.range.size for parameter in self.parameters}
         if any(size is None for size in sizes.values()):
@@ -155,13 +155,13 @@ class SearchSpace:
         """Return the parameter of a dotted path.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such parameter.
         """
         for parameter in self.parameters:
             if parameter.path == path:
                 return parameter
         known = [parameter.path for parameter in self.parameters]
-        raise ConfigError(f"`{path}` is no parameter of this search space: {nearest(path, known)}")
+        raise ConfigError(f"`{path}` is not a parameter of this search space: {nearest(path, known)}")
 
     @property
     def longest_warmup(self) -> int:
@@ -180,14 +180,14 @@ class SearchSpace:
 
     @property
     def grace_epochs(self) -> int:
-        """Epochs before which the scheduler stops no trial, the default of ``sweep.grace_epochs`` resolved."""
+        """Epochs before which the scheduler stops no trial; resolves the default of ``sweep.grace_epochs``."""
         if self.sweep.grace_epochs is not None:
             return self.sweep.grace_epochs
         return max(self.longest_warmup + 1, self.fewest_epochs // self.sweep.reduction_factor**2)
 
     @property
     def generation_epochs(self) -> int:
-        """Epochs between two exchanges of a population, the default of ``sweep.generation_epochs`` resolved."""
+        """Epochs between two exchanges of a population; resolves the default of ``sweep.generation_epochs``."""
         return self.sweep.generation_epochs or max(1, self.most_epochs // self.procedure.generations)
 
     @cached_property
@@ -195,7 +195,7 @@ class SearchSpace:
         return self.base.model_dump()
 
     def _whole_numbers(self, path: str) -> list[int]:
-        """Smallest and largest value of a whole-number field over the space."""
+        """Return the smallest and the largest value of a whole-number field over the space."""
         found: list[object] = [get_path(self.base, path)]
         for parameter in self.parameters:
             if parameter.path == path:
@@ -228,7 +228,7 @@ class SearchSpace:
             yield from self._expand(index + 1, values)
 
     def _count(self, index: int, values: dict[str, Scalar], referenced: set[str]) -> int:
-        """Size of the grid from parameter ``index`` on; only parameters that conditions look at need to be listed."""
+        """Return the size of the grid from parameter ``index`` on, listing only parameters that conditions look at."""
         if index == len(self.parameters):
             return 1
         parameter = self.parameters[index]
@@ -241,7 +241,7 @@ class SearchSpace:
     def _check_condition(self, parameter: Parameter, itself_and_later: list[str]) -> None:
         for comparison in parameter.when.comparisons if parameter.when else ():
             if comparison.path in itself_and_later:
-                problem = f"`{comparison.path}` must be defined above `{parameter.path}` to be looked at here"
+                problem = f"`{comparison.path}` must be defined above `{parameter.path}` to be used in its condition"
             elif isinstance(found := self._example(comparison.path), tuple):
                 problem = f"`{comparison.path}` is a list, {found}; compare a field that is not"
             elif found is not None and any(
@@ -261,13 +261,13 @@ class SearchSpace:
         return get_path(self.base, path)
 
     def _base_value(self, path: str) -> ConfigValue:
-        """Return the base's value of a field; one without a value is ``"unset"``, as a choice or a ``when`` says it."""
+        """Return the base's value of a field; no value is ``"unset"``, as a choice or a ``when`` writes it."""
         value: ConfigValue | None = get_path(self.base, path)
         return UNSET if value is None else value
 
 
 def _kind(value: object) -> str:
-    """The kind of a scalar in words."""
+    """Return the kind of a scalar in words."""
     if isinstance(value, bool):
         return "true or false"
     return "number" if isinstance(value, int | float) else "text"

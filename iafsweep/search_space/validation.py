@@ -1,4 +1,4 @@
-"""What a search space must fulfil before anything starts."""
+"""The rules that a search space must meet before anything starts."""
 
 import json
 import math
@@ -48,10 +48,10 @@ MUTABLE = (
     "model.encoder.dropout",
     "model.decoder.dropout",
 )
-"""What may change while a model trains: no weight, moment or average takes its shape or meaning from it.
+"""Fields that may change while a model trains: no weight, moment or average takes its shape or meaning from them.
 
-Epochs behind a change are trained as if the recipe had said so from the beginning: at epoch e of a schedule or a
-warm-up the rate is what the new one has at e, and steps before are counted in the new batches.
+Epochs after a change are trained as if the recipe had been the new one from the beginning: at epoch e of a schedule or
+a warm-up, the rate is that of the new one at e, and earlier steps are counted in the new batches.
 """
 
 _FIXED_WHILE_TRAINING = {
@@ -65,7 +65,7 @@ _FIXED_WHILE_TRAINING = {
 
 
 def check_space(space: SearchSpace) -> None:
-    """Check every rule on a search space; all of its combinations where there are at most 4096, else so many drawn.
+    """Check every rule on a search space, with all of its combinations if they are at most 4096, else with a selection.
 
     Raises:
         ConfigError: a rule is broken; the message names the parameters, what was found and what to do.
@@ -86,7 +86,7 @@ def check_space(space: SearchSpace) -> None:
 
 
 def why_not_searched(path: str) -> str:
-    """Return why a field is the same in all trials; empty where it may differ."""
+    """Return why a field must be the same in all trials; empty if it may differ."""
     return _first_reason(_NOT_SEARCHED, path)
 
 
@@ -95,10 +95,10 @@ def _first_reason(reasons: Mapping[str, str], path: str) -> str:
 
 
 def check_selection(base: RunConfig) -> None:
-    """Check that trials can be chosen among by validation images.
+    """Check that validation images can choose among trials.
 
     Raises:
-        ConfigError: there are none, or the best epoch is not what is scored.
+        ConfigError: there are no validation images, or the best epoch is not the one that is scored.
     """
     if base.data.validation_images == 0:
         raise ConfigError(
@@ -115,7 +115,7 @@ def check_scheduler(space: SearchSpace) -> None:
     """Check that the scheduler can compare the trials of a space.
 
     Raises:
-        ConfigError: trials are too short for its rungs, or change what cannot change in a population.
+        ConfigError: trials are too short for its rungs, or would change what cannot change in a population.
     """
     if space.sweep.scheduler == "none":
         return
@@ -160,7 +160,7 @@ def _check_population(space: SearchSpace) -> None:
 
 
 def _check_average(space: SearchSpace, parameter: Parameter) -> None:
-    """Refuse that averaged weights begin in the middle of a training: a copy has none to go on with."""
+    """Refuse averaged weights that begin in the middle of training: a copy of a member without them has none."""
     if parameter.path != "training.weight_average":
         return
     values = {*parameter.range.extremes, *([space.base.training.weight_average] if parameter.when else [])}
@@ -173,7 +173,7 @@ def _check_average(space: SearchSpace, parameter: Parameter) -> None:
 
 
 def _combinations(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
-    """Yield the values to check: the whole grid, else the grid of the ranges' ends, else draws from that."""
+    """Yield the values to check: the whole grid; if too large, the grid of the ranges' ends; else draws from that."""
     corners = replace(space, parameters=tuple(_corners(space, parameter) for parameter in space.parameters))
     for candidate in (space, corners):
         if candidate.size is not None and candidate.size <= _CHECKED:
@@ -193,7 +193,7 @@ def _combinations(space: SearchSpace) -> Iterator[dict[str, Scalar]]:
 
 
 def _corners(space: SearchSpace, parameter: Parameter) -> Parameter:
-    """Return the parameter with the ends of its range, and the values beside which a condition changes, alone."""
+    """Return the parameter with only the ends of its range and the values around which a condition changes."""
     if isinstance(parameter.range, Choice):
         return parameter
     conditions = [other.when for other in space.parameters if other.when]
@@ -210,7 +210,7 @@ def _corners(space: SearchSpace, parameter: Parameter) -> Parameter:
 
 
 def _around(parameter: Parameter, literal: Scalar) -> Iterator[Scalar]:
-    """Yield ``literal`` and its neighbours, as far as they are in the parameter's range of numbers."""
+    """Yield ``literal`` and its neighbours, if they are in the parameter's range of numbers."""
     if isinstance(literal, bool | str) or isinstance(parameter.range, Choice):
         return
     step = parameter.range.step
@@ -243,7 +243,7 @@ def _problem(space: SearchSpace, values: Mapping[str, Scalar]) -> str | None:
 
 
 def _culprits(space: SearchSpace, values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
-    """Return those of the illegal ``values`` that matter: another value of the parameter would make them legal."""
+    """Return those of the illegal ``values`` that are to blame: another value of the parameter makes them legal."""
     named = {}
     for path, value in values.items():
         others = [other for other in space.parameter(path).range.extremes if other != value]
@@ -266,13 +266,13 @@ def _check_every_parameter_matters(space: SearchSpace, combinations: list[dict[s
 
 
 def _matters(space: SearchSpace, parameter: Parameter, values: dict[str, Scalar]) -> bool:
-    """Whether some other value of the parameter makes another configuration of ``values``."""
+    """Whether another value of the parameter turns ``values`` into another configuration."""
     key = configuration_key(space.config(values))
     return any(_key(space, values | {parameter.path: v}) != key for v in parameter.range.extremes)
 
 
 def _key(space: SearchSpace, values: dict[str, Scalar]) -> str:
-    """The key of a configuration; none of one that is illegal, as beside a base value that only inactive ones take."""
+    """Return the key of a configuration; empty if it is illegal, as with a base value meant only for inactive ones."""
     try:
         return configuration_key(space.config(values))
     except ConfigError:
@@ -282,11 +282,11 @@ def _key(space: SearchSpace, values: dict[str, Scalar]) -> str:
 def check_first_points(space: SearchSpace, points: Sequence[Mapping[str, object]]) -> tuple[dict[str, Scalar], ...]:
     """Return points of ``space`` in canonical form.
 
-    ``points`` are values by dotted path, of exactly the parameters that are active together.
+    ``points`` are values by dotted path, for exactly the parameters that are active together.
 
     Raises:
-        ConfigError: a name is no parameter, a value is outside its range, one is missing or inactive, or together they
-            break a rule; the message says which point it is.
+        ConfigError: a name is not a parameter, a value is outside its range, a parameter is missing or inactive, or
+            the values together break a rule; the message says in which point.
     """
     return tuple(_check(space, number, point) for number, point in enumerate(points, start=1))
 
@@ -311,7 +311,7 @@ def _check(space: SearchSpace, number: int, point: Mapping[str, object]) -> dict
 
 def _scalar(path: str, value: object) -> Scalar:
     if isinstance(value, list | tuple):
-        return json.dumps(list(value))  # as a choice among lists names them
+        return json.dumps(list(value))  # as a choice among lists writes its options
     if not isinstance(value, bool | int | float | str):
         raise ConfigError(f"`{path}` must be one value, found {value!r}")
     return value

@@ -279,7 +279,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
         (TEXT.replace("ö", "o").replace("ß", "s").encode("utf-16-le"), "it is UTF-16; save it as UTF-8"),
         (
             b"# x\n" + TEXT.encode("latin-1"),
-            "it is not UTF-8, but latin-1 perhaps, where byte 0xf6 in line 2 is 'ö';",
+            "it is not UTF-8 but perhaps latin-1, in which byte 0xf6 in line 2 is 'ö';",
         ),
     ],
 )

@@ -76,12 +76,12 @@ RULES = [
     ({"training__batch_size": 1}, "batch_size: ", {"training__batch_size": 2}),
     (
         {"data__binarisation": "none", "model__likelihood__kind": "bernoulli"},
-        "'bernoulli' is of bits, .*mnist have 256 levels; take .*'discretised_logistic', or data.binarisation = 'dyn",
+        "'bernoulli' is for bits, .*mnist have 256 levels; take .*'discretised_logistic', or data.binarisation = 'dyn",
         {"data__binarisation": "none"},
     ),
     (
         {"model__likelihood__kind": "discretised_logistic_mixture"},
-        "is of the images' own levels, and data.binarisation = 'dynamic' makes bits of them; set .* = 'none'",
+        "is for the images' own levels, but data.binarisation = 'dynamic' turns them into bits; set .* = 'none'",
         {"data__binarisation": "none", "model__likelihood__kind": "discretised_logistic_mixture"},
     ),
     (
@@ -133,7 +133,7 @@ RULES = [
     ),
     (
         SANDWICH | {"evaluation__hais__minimum_step_size": 0.05},
-        r"^test: evaluation: sandwich.starts has 'prior': of hais, minimum_step_size <= initial_step_size <= "
+        r"^test: evaluation: sandwich.starts has 'prior': in hais, minimum_step_size <= initial_step_size <= "
         r"maximum_step_size must hold, got 0.05, 0.01, 0.5 \(from the prior with 10 leapfrog steps\); "
         r"lower minimum_step_size or raise initial_step_size, or leave 'prior' out of sandwich.starts$",
         SANDWICH | {"evaluation__hais__minimum_step_size": 0.05, "evaluation__hais__initial_step_size": 0.05},

@@ -245,8 +245,9 @@ def test_table_says_how_many_images_each_figure_rests_on():
         ("-", "t0004", "failed"),
     ]
     assert table.notes[1:3] == (
-        "IS: importance sampling, 1,000 samples an image.",
-        "HAIS: prior, 100 x 5 x 8.",
+        "IS: importance sampling, 1,000 samples per image.",
+        "HAIS: Hamiltonian annealed importance sampling, prior, 100 x 5 x 8 (start, temperatures x leapfrog steps x "
+        "chains).",
     )
 
 
@@ -295,7 +296,7 @@ def test_the_gap_says_of_which_hais_it_is(tmp_path):
     def note(*rows):
         (found,) = (each for each in leaderboard_table(rows).notes if each.startswith("HAIS gap"))
         return found.removesuffix(
-            ": upper minus lower bound on images simulated from the model: bounds in expectation."
+            ". It is the upper minus the lower bound on images simulated from the model; both hold in expectation."
         )
 
     assert note(same) == "HAIS gap: prior 9x3x4"

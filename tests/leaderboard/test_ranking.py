@@ -59,7 +59,7 @@ def test_order():
 def test_figures_of_unlike_data_are_not_ranked_together():
     alike = [row("t0001", bound=90.0, data="mnist, bits"), row("t0002", bound=80.0, data="mnist, bits"), row("t0003")]
     assert len(ranked(alike)) == 3
-    with pytest.raises(ValueError, match="split and levels, these are of: mnist, 256 levels; mnist, bits"):
+    with pytest.raises(ValueError, match="split and levels, but these are of: mnist, 256 levels; mnist, bits"):
         ranked([*alike, row("t0004", bound=70.0, data="mnist, 256 levels")])
 
 
@@ -115,7 +115,7 @@ def test_best_of_none():
 
 
 def test_one_row_a_trial():
-    with pytest.raises(ValueError, match="one row a trial, got 2 of 't1'"):
+    with pytest.raises(ValueError, match="one row per trial, got 2 of 't1'"):
         ranked([row("t1", bound=1.0), row("t2"), row("t1", "failed")])
 
 

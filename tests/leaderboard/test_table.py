@@ -38,6 +38,9 @@ def test_the_bound_on_test_images_has_its_error_and_rows_without_it_are_read():
     assert any("The validation bound has no ±" in note for note in table.notes)
 
 
+HAIS = "HAIS: Hamiltonian annealed importance sampling, {} (start, temperatures x leapfrog steps x chains)."
+
+
 def retrained(trial, samples, settings, own=None):
     return LeaderboardRow(
         trial=trial,
@@ -54,16 +57,16 @@ def retrained(trial, samples, settings, own=None):
 def test_retrained_figures_say_how_they_were_made_where_no_other_does():
     """Of a sweep that was itself not scored, or scored otherwise."""
     alone = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 7, "prior 3x2x1")])
-    assert "IS: importance sampling, 7 samples an image." in alone.notes
-    assert "HAIS: prior 3x2x1." in alone.notes
+    assert "IS: importance sampling, 7 samples per image." in alone.notes
+    assert HAIS.format("prior 3x2x1") in alone.notes
     assert "95.00" in alone.texts[0]
     alike = leaderboard_table([retrained("t0001", 7, "prior 3x2x1", own=7)])
-    assert "IS: importance sampling, 7 samples an image." in alike.notes
+    assert "IS: importance sampling, 7 samples per image." in alike.notes
     other = leaderboard_table([retrained("t0001", 7, "prior 3x2x1", own=1000)])
-    assert "IS: importance sampling, 1,000 samples an image; retrained: 7." in other.notes
+    assert "IS: importance sampling, 1,000 samples per image; retrained: 7." in other.notes
     mixed = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 9, "base 3x2x1")])
-    assert "IS: importance sampling, 7 or 9 samples an image." in mixed.notes
-    assert "HAIS: base 3x2x1; or prior 3x2x1." in mixed.notes
+    assert "IS: importance sampling, 7 or 9 samples per image." in mixed.notes
+    assert HAIS.format("base 3x2x1; or prior 3x2x1") in mixed.notes
     assert {"95.00 (7 samples)", "94.00 (prior 3x2x1)"} <= set(mixed.texts[0])
     many = leaderboard_table([retrained("t0001", 7, "prior 3x2x1"), retrained("t0002", 16_000, "prior 3x2x1")])
     assert "95.00 (16,000 samples)" in many.texts[1]

@@ -135,7 +135,7 @@ def test_where_nothing_is_known_nothing_is_made_up():
     assert curse(alone, row("t2", 90.0, 2, 3, status="stopped")) is None
     assert curse(row("t1", 95.0, 1, 7, {5: 96.0}), row("t2", 96.0, 2)) is None  # one seed has no spread
     told = curse_note(ranked(apart))
-    assert "by how much is not known" in told
+    assert "The size of the effect is unknown" in told
     assert not any(mark.isdigit() for mark in told.replace("best of 5", ""))
     assert curse_note(ranked([alone])) == curse_note(()) == ""
     assert all(each.expected_negative_elbo is None for each in ranked(apart))
@@ -170,10 +170,10 @@ def test_retraining_may_name_another_best_and_ranks_stay():
     assert [(each.trial, each.rank) for each in rows] == [("t1", 1), ("t2", 2), ("t3", 3)]
     assert rows[1].best_probability > 0.9 > rows[0].best_probability
     told = curse_note(rows)
-    assert "with another seed t1 is expected at 96." in told
-    assert "Which is truly the best: t2 with over 99%." in told
-    assert "Means over seeds, the best first: t2 95.50 (3 seeds), t1 96.40 (5 seeds)." in told
-    assert "hold it" not in told
+    assert "with another seed, t1 is expected to reach 96." in told
+    assert "Probability of being truly the best: t2 over 99%." in told
+    assert "Means over seeds, best first: t2 95.50 (3 seeds), t1 96.40 (5 seeds)." in told
+    assert "by rank include" not in told
     assert told in leaderboard_table(rows).notes
 
 

@@ -146,7 +146,7 @@ def test_keys_with_and_without_quotes(tmp_path):
         ),
         (
             search("model.latent_size = { choice = [8, 9] }\n[sweep]\ngpus_per_trial = 1.5"),
-            "splits a GPU beside whole ones",
+            "is above 1 but not whole",
         ),
         ("sweep = 3\n", "no .search.: name at least one field"),
     ],

@@ -177,7 +177,10 @@ def test_lists_reach_the_configuration_as_lists():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model.latent": 8}, "`model.latent` is no parameter of this search space: did you mean `model.latent_size`"),
+        (
+            {"model.latent": 8},
+            "`model.latent` is not a parameter of this search space: did you mean `model.latent_size`",
+        ),
         ({LATENT: 9}, "`model.latent_size`: 9 is not one of 8, 16"),
         ({DEPTH: 3}, "`model.flow.depth`: 3 is not a whole number from 0 to 2"),
         ({DEPTH: "1"}, "`model.flow.depth`: '1' is not a whole number"),
