@@ -1,10 +1,9 @@
 """What does an autoregressive head bring in the same CPU time? `IAFSWEEP_DATA=... python -m benchmarks.pixelcnn CACHE`.
 
-search_spaces/best_small.toml is trained with a `pixelcnn` head for the CPU time of the run without one, which is that
-of `python -m benchmarks.recipes hour CACHE` (trained here where it is missing): epochs timed in turns tell how many
-fit. Both are scored by importance sampling and HAIS on the same test images. The page in the cache has a row for each
-and the paired differences. A second call goes on where the first was stopped; two processes share the work where each
-is told `--only` one of the models, and the page is written when both are there.
+search_spaces/best_small.toml is trained as it is and with a `pixelcnn` head, for the same CPU time: epochs timed in
+turns tell how many fit. Both are scored by importance sampling and HAIS on the same test images. The page in the cache
+has a row for each and the paired differences. A second call continues where the first was stopped. Two processes share
+the work if each is given `--only` one of the models; the second to finish writes the page.
 """
 
 from __future__ import annotations
@@ -20,18 +19,17 @@ from benchmarks.recipes import (
     BEST,
     SCORED_HOUR,
     SCORED_QUICK,
+    TINY_BEST,
     TURNS,
     Trained,
-    hours_folder,
     in_turns,
     known_run,
-    of_the_hour,
     run_to_its_end,
     scored_once,
 )
 from benchmarks.timing import machine
 from iafsweep.atomic import write_text
-from iafsweep.config import RunConfig
+from iafsweep.config import RunConfig, load_config
 from iafsweep.records import FIGURE_NAMES, Latents, shown_figures
 from iafsweep.results.comparison import compare_images
 from iafsweep.run_files import metrics_file
@@ -51,6 +49,8 @@ def main(
     layers: Annotated[int, typer.Option(help="Of the head.")] = 2,
     maps: Annotated[int, typer.Option(help="Of the head.")] = 16,
     kernel: Annotated[int, typer.Option(help="Of the head.")] = 5,
+    epochs: Annotated[int, typer.Option(min=2, help="Of the model without the head.")] = 48,
+    precision: Annotated[str, typer.Option(help="Of training: float32 or bfloat16.")] = "float32",
     only: Annotated[str, typer.Option(help=f"One of the two alone: {PLAIN!r} or {HEAD!r}.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A miniature, to see that the script works.")] = False,
 ) -> None:
@@ -59,7 +59,8 @@ def main(
     if only not in ("", PLAIN, HEAD):
         raise typer.BadParameter(f"--only is {PLAIN!r} or {HEAD!r}; found {only!r}")
     cache.mkdir(parents=True, exist_ok=True)
-    plain = of_the_hour(cache, quick=quick)[BEST]
+    settings = (f"training.epochs={epochs}", f"training.precision={precision}", "training.compile=off")
+    plain = load_config(BEST, [*settings, *(TINY_BEST if quick else ())])
     head = plain.with_values(
         {
             "model.decoder.autoregressive.kind": "pixelcnn",
@@ -68,12 +69,15 @@ def main(
             "model.decoder.autoregressive.pixelcnn.kernel": kernel,
         }
     )
-    folders = {PLAIN: hours_folder(cache, BEST), HEAD: RunFolder(cache / f"head-{layers}x{maps}x{kernel}")}
-    epochs = max(2, round(plain.training.epochs / _ratio(head, plain, folders[HEAD].path)))
-    configs = {PLAIN: plain, HEAD: head.with_values({"training.epochs": epochs})}
+    folders = {PLAIN: RunFolder(cache / "plain"), HEAD: RunFolder(cache / f"head-{layers}x{maps}x{kernel}")}
     for name, folder in folders.items():
         if only in ("", name):
-            found = known_run(folder) or run_to_its_end(configs[name], folder)
+            found = known_run(folder)
+            if found is None and name == HEAD:
+                ratio = _ratio(head, plain, folder.path)
+                fitting = {"training.epochs": max(2, round(plain.training.epochs / ratio))}
+                found = run_to_its_end(head.with_values(fitting), folder)
+            found = found or run_to_its_end(plain, folder)
             typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
             scored_once(folder, SCORED_QUICK if quick else SCORED)
     trained = {name: run for name, folder in folders.items() if (run := known_run(folder)) is not None}

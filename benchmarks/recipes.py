@@ -42,6 +42,8 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "recipes.md"
 BASELINE, BEST = "today", "best_small"
 TURNS = 5
+TINY_BEST = (*QUICK, "model.encoder.resnet.maps=2", "model.decoder.resnet.maps=2", "training.epochs=2")
+"""What makes search_spaces/best_small.toml a miniature."""
 LAST_TENTH = "LAST_TENTH"
 """Stands for the epoch after nine tenths of them."""
 
@@ -416,8 +418,7 @@ def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:
 
 def of_the_hour(cache: Path, *, quick: bool) -> dict[str, RunConfig]:
     """Return the best small recipe, and today's with so many epochs that it takes the same CPU time."""
-    tiny = (*QUICK, "model.encoder.resnet.maps=2", "model.decoder.resnet.maps=2", "training.epochs=2")
-    best = load_config("best_small", ["training.compile=off", *(tiny if quick else ())])
+    best = load_config(BEST, ["training.compile=off", *(TINY_BEST if quick else ())])
     bench, kept = Bench(cache, "mlp", quick), cache / "hour.pace"
     if not kept.exists():
         long, short = in_turns(
