@@ -109,10 +109,12 @@ def main(
     for name, flops in found.forward.items():
         console.print(f"{name}: {flops / 1e9:.4f} GFLOP per image, forward")
     console.print(f"flow, forward, only weights kept by the masks: {found.needed / 1e9:.4f} GFLOP")
-    console.print(f"all networks: {sum(found.forward.values()) / 1e9:.3f} GFLOP forward, {found.step / 1e9:.3f} per step")
+    console.print(
+        f"all networks: {sum(found.forward.values()) / 1e9:.3f} GFLOP forward, {found.step / 1e9:.3f} per step"
+    )
     traffic, optimiser = found.traffic, found.optimiser(batch_size)
     console.print(
-        f"activations: {found.activations / 1e6:.1f} MB per image written forward, {traffic / 1e6:.1f} MB moved in a step"
+        f"activations: {found.activations / 1e6:.1f} MB per image written forward, {traffic / 1e6:.1f} moved in a step"
     )
     console.print(
         f"optimiser: {optimiser / 1e6:.1f} MB per image ({found.parameters:,} parameters, 7 passes of float32)"

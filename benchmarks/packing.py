@@ -108,7 +108,9 @@ def main(
         work(model_of(model), int(stacked), batch_size, seconds)
         return
     console = Console()
-    console.print(f"{hardware(resolve_device('auto'))}; one thread per process; wall clock", markup=False, soft_wrap=True)
+    console.print(
+        f"{hardware(resolve_device('auto'))}; one thread per process; wall clock", markup=False, soft_wrap=True
+    )
     stacks = _numbers(stacked)
     rows = side_by_side(model, _numbers(processes), batch_size, seconds)
     rows += [

@@ -1,44 +1,44 @@
 """iafsweep: sweep, train and honestly score variational autoencoders with inverse-autoregressive-flow posteriors.
 
-The map, low floor to high; imports go down only:
+The layers from the lowest to the highest; each imports only from lower ones:
 
-``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  what every floor uses
-``estimators``   log p(x) from log-densities: importance sampling, annealed importance sampling; imports nothing of this
+``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  used by every layer
+``estimators``   log p(x) from log-densities: (annealed) importance sampling; imports nothing else of this package
 ``config``       frozen typed configuration, TOML
-``run_files``    what a run folder holds, without PyTorch
-``search_space`` what is searched
+``run_files``    the files of a run folder, without PyTorch
+``search_space`` the parameters that a sweep searches
 ``data``         images as uint8 tensors, fixed splits, binarisation
 ``models``       densities, cMADE, flows, encoders, decoders, the autoencoder
 ``training``     the trainer, checkpoints, trackers
-``evaluation``   a model's figures
-``sweep``        many trials: Ray Tune, the ledger, the rerun
-``rehearsal``    sweeps on a simulated clock, over recorded curves
-``results``      what a sweep or a run came to, read back
+``evaluation``   scoring of a trained model
+``sweep``        many trials: Ray Tune, the ledger, rescoring
+``rehearsal``    sweeps simulated on recorded learning curves
+``results``      results of a sweep or a run, read from its files
 ``leaderboard``  tables made from records alone
-``report``       a sweep as one page to look at, and its figures
-``api``          what a user can do, from Python
-``tune``         a trainable for anyone's Ray Tune script, imported by its name alone
+``report``       a sweep as one HTML page, and its charts
+``api``          the Python interface
+``tune``         a trainable for your own Ray Tune script; you import it by name
 ``cli``          the two command lines
 
 Shape letters in docstrings: B batch, S importance samples, C chains, T temperatures, D latent variables, H hidden
 units, X pixels. All bounds and likelihoods are in nats per image.
 
-``train`` and ``launch`` are docs/python.md's; what they leave is read back, on any machine.
+``train`` and ``launch`` are described in docs/python.md. Their results can be read on any machine.
 
 Example:
     >>> import iafsweep
-    >>> run = iafsweep.load_run("runs/best")  # of run_single.py, a sweep's trial, or an exported model
+    >>> run = iafsweep.load_run("runs/best")  # a run of run_single.py, a trial of a sweep, or an exported model
     >>> run.model.sample(64).shape  # pixel probabilities of new images
     torch.Size([64, 1, 28, 28])
-    >>> x = run.images("test", 10)  # bits of the first test images, as they are scored
+    >>> x = run.images("test", 10)  # binarised test images, the same bits as in scoring
     >>> run.model.reconstruct(x).shape
     torch.Size([10, 1, 28, 28])
-    >>> run.log_likelihood(x, samples=50).shape  # nats an image
+    >>> run.log_likelihood(x, samples=50).shape  # nats per image
     torch.Size([10])
     >>> sweep = iafsweep.load_sweep("runs/quick-1")
     >>> list(sweep.leaderboard.columns[:3])
     ['rank', 'trial', 'status']
-    >>> folder = sweep.best().export("models/best")  # load_run reads it back, anywhere
+    >>> folder = sweep.best().export("models/best")  # load_run reads it on any machine
 """
 
 import importlib
@@ -65,7 +65,7 @@ __all__ = [
     "train", "training",
 ]  # fmt: skip
 
-# Found when first asked for: PyTorch and pandas take seconds to import, pydantic a third of one; few uses need all.
+# Imported on first use: PyTorch and pandas take seconds to import, pydantic a third of one, and few uses need all.
 _LAZY = {
     "Images": "iafsweep.data",
     "LaunchOptions": "iafsweep.sweep.tune.options",

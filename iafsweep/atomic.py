@@ -1,4 +1,4 @@
-"""Files that are either the old or the new, never half of one; and what stands in a file's place, written through."""
+"""Atomic writes: a file holds the old content or the new, never a part; pipes and devices are written through."""
 
 import errno
 import os
@@ -12,20 +12,20 @@ from pathlib import Path
 
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|\d+))/fd/(\d+)")
 _LINKS = 40
-"""As many as Linux follows."""
+"""Most symbolic links followed, as in Linux."""
 _NAME_BYTES = 200
-"""Of a file's name in that of its temporary one: names may have 255."""
+"""Bytes of a file's name kept in the name of its temporary file; a name may have 255."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; on leaving, flush it to disk and rename it over ``path``.
+    """Yield a temporary path beside ``path`` to write to; on exit, flush it to disk and rename it over ``path``.
 
-    For files of our own folders: a link is replaced, not followed, since folders that others made may hold links that
-    lead anywhere. What a person names goes through :func:`writing`.
+    This is for files in run and sweep folders. A link is replaced, not followed, since a folder made by somebody else
+    may hold links to anywhere. Paths that the user names go through :func:`writing`.
 
-    If the body raises, the temporary file is removed and ``path`` is as it was. A process killed inside leaves at most
-    the temporary file behind, whose name begins with a dot and names the process.
+    If the body raises, the temporary file is removed and ``path`` stays as it was. A process killed inside leaves at
+    most the temporary file behind, whose name begins with a dot and contains the process id.
     """
     short = os.fsencode(path.name)[:_NAME_BYTES].decode(errors="ignore")
     temporary = path.with_name(f".{short}.{os.getpid()}.tmp")
@@ -42,13 +42,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on leaving, what was written goes to ``path``, whatever that is.
+    """Yield a temporary path to write to; on exit, transfer its content to ``path``, whatever that is.
 
-    A file, or one that a link leads to, is replaced as by :func:`replacing`. A pipe, a device such as ``/dev/null`` or
-    an open descriptor such as ``/dev/stdout`` is written through; ``-`` is standard output.
+    A file, or the target of a link, is replaced as by :func:`replacing`. A pipe, a device such as ``/dev/null`` or an
+    open descriptor such as ``/dev/stdout`` receives the content; ``-`` is standard output.
 
     Raises:
-        OSError: it is a folder, a socket or a disk; or as opening and writing it says.
+        OSError: ``path`` is a folder, a socket or a disk, or cannot be opened or written.
     """
     descriptor = _descriptor(path)
     if descriptor is None and (kind := _kind(path)) is None:
@@ -72,7 +72,7 @@ def is_standard_output(path: Path | None) -> bool:
 
 
 def _descriptor(path: Path) -> int | None:
-    """Return the open descriptor of this process that a path is a name of, if it is one."""
+    """Return the open descriptor of this process that a path names, or None."""
     if str(path) == "-":
         return 1
     name = os.path.abspath(path)
@@ -82,14 +82,14 @@ def _descriptor(path: Path) -> int | None:
             return int(match[1])
         try:
             leads_to = os.readlink(name)
-        except OSError:  # no link, or nothing of ours
+        except OSError:  # not a link, or not one of this process's descriptors
             return None
         name = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(name)), leads_to))
     return None
 
 
 def _kind(path: Path) -> int | None:
-    """Return the type that a path has, links followed; None if it is a file or nothing is there yet."""
+    """Return the file type of a path, following links; None for a regular file or if nothing exists there."""
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def _kind(path: Path) -> int | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically, as UTF-8; what is no character (bytes of file names) becomes ``?``."""
+    """Write ``text`` to ``path`` atomically, as UTF-8; surrogates (undecodable bytes of file names) become ``?``."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")
 

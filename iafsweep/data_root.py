@@ -1,4 +1,4 @@
-"""Where downloaded data sets are kept."""
+"""The folder of downloaded data sets."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from platformdirs import user_cache_path
 
 
 def default_data_root() -> Path:
-    """Return where downloaded sets are kept: ``IAFSWEEP_DATA`` if set, else a cache folder of the user's."""
+    """Return the folder of downloaded data sets: ``IAFSWEEP_DATA`` if set, else a folder in the user's cache."""
     named = os.environ.get("IAFSWEEP_DATA")
     return Path(os.path.expanduser(named)).absolute() if named else user_cache_path("iafsweep") / "data"
 
 
 def absolute_data_root(asked: str | Path | None) -> Path:
-    """Return the folder of data sets that was asked for, or the default one."""
+    """Return the absolute path of the folder of data sets asked for, or of the default."""
     return Path(os.path.expanduser(asked or default_data_root())).absolute()

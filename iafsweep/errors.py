@@ -1,10 +1,10 @@
-"""Errors that are the user's to mend: shown as one message, without a traceback."""
+"""Errors that the user can fix; they are shown as one message, without a traceback."""
 
 
 class UserError(Exception):
-    """Something outside the program is wrong: a file, an option, a machine.
+    """Something outside the program is wrong, such as a file, an option or the machine.
 
-    The message names what was wrong, what was found and what to do. Command lines print it and exit with 2.
+    The message says what was wrong, what was found and what to do. Command lines print it and exit with 2.
     """
 
 
@@ -13,11 +13,11 @@ class ConfigError(UserError, ValueError):
 
 
 class PluginError(UserError):
-    """A plugin cannot be loaded, or something needs one that is not."""
+    """A plugin cannot be loaded, or a required plugin is not loaded."""
 
 
 class DataError(UserError):
-    """A data set is missing, truncated or not the one it claims to be."""
+    """A data set is missing, truncated or not what it claims to be."""
 
 
 class RunFolderError(UserError):
@@ -25,4 +25,4 @@ class RunFolderError(UserError):
 
 
 class SweepError(UserError):
-    """A sweep cannot start, go on or be read as asked."""
+    """A sweep cannot be started, resumed or read as asked."""

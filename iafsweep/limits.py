@@ -1,8 +1,8 @@
-"""What this process may use of its machine: CPUs, memory and further processes, and what it is that limits them.
+"""How many CPUs, how much memory and how many more processes this process may use, and what limits them.
 
-A container or a batch job sees the machine's cores and memory, but gets a part of them. What says how much: the cores
-that the process is bound to, the limits of its control group and of those around it (cgroups of both versions, beside
-each other too), and what Slurm gave the task.
+A container or a batch job sees all cores and memory of the machine, but may use only a part of them. The limits come
+from the cores that the process is bound to, from its control group and the enclosing ones (cgroup v1 and v2, also
+mounted together), and from Slurm.
 """
 
 import os
@@ -16,11 +16,11 @@ _ROOT = Path("/")
 
 
 class Share(NamedTuple):
-    """How much of something a process may use.
+    """How much of a resource a process may use.
 
     Attributes:
         amount: a count, or bytes.
-        limit: what keeps it from being all of the machine's; empty if nothing does.
+        limit: what restricts it to less than the whole machine; empty if nothing does.
     """
 
     amount: int
@@ -28,9 +28,9 @@ class Share(NamedTuple):
 
 
 def usable_cpus(root: Path = _ROOT, environment: Mapping[str, str] = os.environ) -> Share:
-    """Return how many CPUs this process may keep busy, at least 1: the least that anything allows.
+    """Return how many CPUs this process may keep busy: the smallest of all limits, but at least 1.
 
-    A quota of one and a half CPUs is 1.
+    Quotas are rounded down: one and a half CPUs count as 1.
     """
     bound = len(os.sched_getaffinity(0))
     shares = [Share(bound, "" if bound >= (os.cpu_count() or bound) else "the CPUs this process is bound to")]
@@ -44,7 +44,7 @@ def usable_cpus(root: Path = _ROOT, environment: Mapping[str, str] = os.environ)
 
 
 def usable_memory(root: Path = _ROOT) -> Share | None:
-    """Return how many bytes of memory this process may use; None where nothing tells of it."""
+    """Return how many bytes of memory this process may use; None if that is unknown."""
     shares = []
     try:
         shares.append(Share(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
@@ -58,11 +58,11 @@ def usable_memory(root: Path = _ROOT) -> Share | None:
 
 
 def processes_left(root: Path = _ROOT) -> Share | None:
-    """Return how many further processes and threads may be started; None where nothing limits them."""
+    """Return how many more processes and threads may be started; None if nothing limits them."""
     shares = []
     most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    if most != resource.RLIM_INFINITY and os.getuid() != 0:  # it does not hold for root
-        shares.append(Share(max(most - _threads_of_user(root), 0), f"the limit of {most} a user (`ulimit -u`)"))
+    if most != resource.RLIM_INFINITY and os.getuid() != 0:  # the limit does not apply to root
+        shares.append(Share(max(most - _threads_of_user(root), 0), f"the limit of {most} per user (`ulimit -u`)"))
     for group, name in _groups(root, "pids"):
         match _words(group / "pids.max") + _words(group / "pids.current"):
             case [limit, now] if limit.isdecimal() and now.isdecimal():
@@ -80,7 +80,7 @@ def _threads_of_user(root: Path) -> int:
 
 
 def _groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
-    """Yield folder and name of the process's own control group and of each around it, as far as they can be seen."""
+    """Yield folder and name of the process's own control group and of each enclosing one that is visible."""
     mounts = list(_mounts(root))
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, own = (line.split(":", 2) + ["", ""])[:3]
@@ -89,7 +89,7 @@ def _groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
         for kind, top, folder in mounts:
             if kind != (controller if controllers else ""):
                 continue
-            # A container may see only the part of the tree below its own group, and be told a path from the top.
+            # A container may see only the tree below its own group, while /proc gives the path from the host's root.
             below = PurePosixPath(own)
             below = below.relative_to(top) if below.is_relative_to(top) and ".." not in below.parts else PurePosixPath()
             for part in (below, *below.parents):
@@ -97,7 +97,7 @@ def _groups(root: Path, controller: str) -> Iterator[tuple[Path, str]]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, str, Path]]:
-    """Yield for each mounted tree of control groups its controller (of version 2 none), its top and its folder."""
+    """Yield controller (empty for version 2), root and mount point of each mounted tree of control groups."""
     for line in _lines(root / "proc/self/mountinfo"):
         mount, _, system = line.partition(" - ")
         fields, kind = mount.split(" "), system.split(" ")

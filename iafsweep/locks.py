@@ -1,4 +1,4 @@
-"""One lock for every folder that has one writer: take it, or say who holds it."""
+"""File locks for folders that allow one writer; a lock that is taken names its holder."""
 
 import fcntl
 import os
@@ -13,20 +13,20 @@ _LOOK_SECONDS = 0.1
 
 @contextmanager
 def locked(path: Path, seconds: float = 0.0, *, leaves_nothing: bool = False) -> Iterator[str | None]:
-    """Take a lock; yields None when it was free, else who holds it. The system lets go of it when the process ends.
+    """Take a lock; yield None if it was free, else its holder. The system releases it when the process ends.
 
     Args:
-        path: the lock's file; made if it is not there.
-        seconds: how long to wait for whoever holds it.
-        leaves_nothing: make the folders above it too, and remove in the end what is empty of them, and the file.
+        path: the lock file; created if missing.
+        seconds: how long to wait for the present holder.
+        leaves_nothing: create missing parent folders too; on exit, remove the file and those folders that are empty.
 
     Raises:
-        OSError: nobody holds it, and its file cannot be written.
+        OSError: the lock is free, but its file cannot be written.
     """
     made: list[Path] | None = [] if leaves_nothing else None
     try:
         descriptor = _open(path, made)
-    except OSError:  # who may only read the file is told who holds it all the same
+    except OSError:  # a reader without write access still learns who holds it
         _remove_empty(made)
         if (holder := holder_of(path)) is None:
             raise
@@ -45,7 +45,7 @@ def locked(path: Path, seconds: float = 0.0, *, leaves_nothing: bool = False) ->
             else:
                 if _is_at(descriptor, path):
                     break
-                gone, descriptor = descriptor, _open(path, made)  # whoever held it has removed it, or moved its folder
+                gone, descriptor = descriptor, _open(path, made)  # its holder removed the file or moved its folder
                 os.close(gone)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
@@ -60,7 +60,7 @@ def locked(path: Path, seconds: float = 0.0, *, leaves_nothing: bool = False) ->
 
 
 def holder_of(path: Path) -> str | None:
-    """Return who holds a lock, as a process and a host, None if nobody does; nothing is written.
+    """Return the process and host that hold a lock, or None if it is free; write nothing.
 
     Raises:
         OSError: the file cannot be read.
@@ -79,7 +79,7 @@ def holder_of(path: Path) -> str | None:
 
 
 def _open(path: Path, made: list[Path] | None) -> int:
-    """Open a lock's file; with a list the folders above it are made, and added to it."""
+    """Open a lock file; if ``made`` is a list, create missing parent folders and append them to it."""
     if made is not None:
         made += [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def _named_in(descriptor: int) -> str:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether a path still leads to an open file."""
+    """Return whether ``path`` still refers to the file that ``descriptor`` has open."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:

@@ -1,4 +1,4 @@
-"""Seeds for everything that is drawn: a pure function of named parts, so that no draw depends on earlier ones."""
+"""Seeds of all random draws, each a pure function of named parts, so that no draw depends on earlier ones."""
 
 from __future__ import annotations
 

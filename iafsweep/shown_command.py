@@ -1,4 +1,4 @@
-"""Commands as messages print them: to be pasted into the shell that the program was called from, and then to work."""
+"""Commands in messages, written so that they work when pasted into the shell that the program was called from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMES: dict[Which, tuple[str, str]] = {
     "sweep": ("run_sweep.py", "iafsweep-sweep"),
     "run": ("run_single.py", "iafsweep-run"),
 }
-"""Both command lines: the script of a checkout, and what an installation calls it."""
+"""Names of both command lines: the script in a checkout, and the installed command."""
 
 _COMPUTING = {"launch", "resume", "extend", "retry", "retrain", "rerun"}
 _OF_ALL = ("--plugin",)
@@ -37,48 +37,48 @@ _FLAGS = {"--allow-no-authentication", "--dashboard", "--wait"}
 def sweep_command(command: str, *words: object) -> str:
     """Return a command on sweeps, such as ``resume runs/quick-1``, as a line for a shell.
 
-    What the command that runs now was told of data, Ray, tracker, plugins and hours is told again where it is needed.
+    Options of the current command for data, Ray, tracker, plugins and hours are repeated where they are needed.
 
     Args:
         command: its name.
-        words: arguments and options; an absolute path below the working directory is shown from there.
+        words: arguments and options; an absolute path below the working directory is shown relative to it.
     """
     kept = (*_OF_COMPUTING, *(_OF_TRAINING if command != "rerun" else ())) if command in _COMPUTING else ()
     return _line("sweep", [command, *words], (*_OF_ALL, *kept))
 
 
 def run_command(*words: object) -> str:
-    """Return a command on a single run as a line for a shell; else as :func:`sweep_command`."""
+    """Return a command on a single run as a line for a shell, as :func:`sweep_command` does for sweeps."""
     return _line("run", words, (*_OF_ALL, *_OF_RUN))
 
 
 def this_command() -> str:
-    """Return the command that runs now, to be pasted into a shell."""
+    """Return the current command as a line for a shell."""
     return shlex.join([*program(), *sys.argv[1:]])
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs a group of optional packages into the environment that runs now."""
+    """Return the command that installs an optional extra into the current environment."""
     root = Path(__file__).parent.parent
     what = ["-e", f"{root}[{extra}]"] if (root / "pyproject.toml").is_file() else [f"iafsweep[{extra}]"]
     return shlex.join([_in_shell(sys.executable, "python"), "-m", "pip", "install", *what])
 
 
 def installed() -> str:
-    """Return the path of the installed command that is the same as the script that was called."""
+    """Return the path of the installed command that corresponds to the script that was called."""
     names = next((names for names in _NAMES.values() if Path(sys.argv[0]).name in names), _NAMES["sweep"])
     return _in_shell(os.path.join(os.path.dirname(sys.executable), names[1]), names[1])
 
 
 def program(which: Which | None = None) -> list[str]:
-    """Return the words that call a command line of this package again from the working directory, in the same shell.
+    """Return the words that call a command line of this package from the working directory, in the same shell.
 
-    A script is named as it was called, behind the interpreter that runs it; an installed command by its path, and both
-    interpreter and command by their bare names where the shell finds them by those. Where neither was called, as in
-    somebody's own script, the installed commands of the environment are meant.
+    A script is written as it was called, after its interpreter; an installed command is written as its path. The
+    interpreter and the command are written as bare names if the shell finds them by these. If neither was called, as in
+    a user's own script, the installed command of the environment is returned.
 
     Args:
-        which: of both; None: the one that was called.
+        which: ``sweep`` or ``run``; None: the one that was called.
     """
     called = sys.argv[0]
     if which is not None:
@@ -89,7 +89,7 @@ def program(which: Which | None = None) -> list[str]:
 
 
 def _called(which: Which) -> str:
-    """The path of a command line, beside the one that was called if one was."""
+    """Return the path of a command line: beside the one that was called, if any, else in the environment."""
     script, installed = _NAMES[which]
     name = Path(sys.argv[0]).name
     if any(name in names for names in _NAMES.values()):
@@ -108,7 +108,7 @@ def _from_here(path: Path) -> str:
 
 
 def _given(options: Sequence[str], shown: Sequence[str]) -> list[str]:
-    """What the command that runs now was given of ``options``; nothing of those that are ``shown`` anyway."""
+    """Return those of ``options`` that the current command was given, except the ones already in ``shown``."""
     if not any(Path(sys.argv[0]).name in names for names in _NAMES.values()):
         return []
     found: list[str] = []
@@ -122,8 +122,8 @@ def _given(options: Sequence[str], shown: Sequence[str]) -> list[str]:
 
 
 def _in_shell(path: str, name: str) -> str:
-    """Return ``name`` if the shell means ``path`` by it or there is no such path, else the shortest way to write it."""
-    whole, found = os.path.abspath(path), shutil.which(name)  # links are not followed: an environment's python is one
+    """Return ``name`` if the shell resolves it to ``path`` or there is no such path, else the shortest form of it."""
+    whole, found = os.path.abspath(path), shutil.which(name)  # keep links: the python of an environment is one
     if not os.path.exists(whole) or (
         found is not None
         and os.path.dirname(os.path.abspath(found)) == os.path.dirname(whole)

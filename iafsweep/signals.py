@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: as exceptions, as a wish to end in good order, or as an end at once."""
+"""Ctrl-C, SIGTERM and SIGHUP, handled as exceptions, as requests for a graceful stop, or as an immediate exit."""
 
 import os
 import signal
@@ -11,20 +11,20 @@ from pathlib import Path
 from types import FrameType
 
 REPEAT_SECONDS = 2.0
-"""GNU timeout, batch queues and wrappers send the same signal to a process and to its group: that is one wish."""
+"""Repeats within this time are one request: GNU timeout, batch queues and wrappers signal a process and its group."""
 
-AGAIN = "Ctrl-C again, two seconds later or more, ends at once"
-"""What stands behind what a program does on a first signal."""
+AGAIN = "press Ctrl-C again after two seconds or more to stop at once"
+"""Hint that follows the message about a first signal."""
 
 _STDERR = 2
 
 
 class Terminated(BaseException):
-    """SIGTERM was received: batch queues and Kubernetes send it before they kill."""
+    """SIGTERM was received, which batch queues and Kubernetes send before they kill a process."""
 
 
 class HungUp(Terminated):
-    """SIGHUP was received: the terminal or the connection that the program was started from has gone."""
+    """SIGHUP was received: the terminal or connection that the program was started from has closed."""
 
 
 RAISED: dict[int, type[BaseException]] = {
@@ -32,16 +32,16 @@ RAISED: dict[int, type[BaseException]] = {
     signal.SIGTERM: Terminated,
     signal.SIGHUP: HungUp,
 }
-"""What a signal raises where it is not put off."""
+"""The exception that a signal raises when it is not deferred."""
 
 
 def heard() -> tuple[int, ...]:
-    """Return the signals to act on: those of :data:`RAISED`, but not SIGHUP where it is ignored, as under ``nohup``."""
+    """Return the signals to act on: those of :data:`RAISED`, except SIGHUP if it is ignored, as under ``nohup``."""
     return tuple(each for each in RAISED if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN)
 
 
 def let_go_of_terminal() -> None:
-    """Send output nowhere if the terminal it went to has gone: writing there would end the work that is to be saved."""
+    """Discard output to a terminal that has closed: writing to it would fail and end work that must still be saved."""
     nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for descriptor in (1, 2):
         with suppress(OSError):
@@ -51,18 +51,18 @@ def let_go_of_terminal() -> None:
 
 
 def raise_at_once() -> None:
-    """From now on the signals of :func:`heard` raise what stands in :data:`RAISED`, wherever the program is."""
+    """Make the signals of :func:`heard` raise their exceptions in :data:`RAISED`, wherever the program is."""
     _set(_raise)
 
 
 def leave_at_once() -> None:
-    """From now on Ctrl-C ends the process with 130, SIGTERM with 143, SIGHUP with 129; nothing is cleaned up."""
+    """Make Ctrl-C end the process with 130, SIGTERM with 143 and SIGHUP with 129, without any cleanup."""
     _set(_leave)
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """As :func:`leave_at_once`, inside the block alone: for imports, which a raised exception may leave half done."""
+    """Apply :func:`leave_at_once` inside the block only; for imports, which an exception may leave half done."""
     with _handlers_kept():
         leave_at_once()
         yield
@@ -70,12 +70,12 @@ def leaving_at_once() -> Iterator[None]:
 
 @contextmanager
 def keeping_handlers() -> Iterator[None]:
-    """Keep the handlers of Ctrl-C and SIGTERM through Ray's start, which puts its own in the place of SIGTERM's.
+    """Keep the handlers of Ctrl-C and SIGTERM while Ray starts, which replaces the handler of SIGTERM.
 
-    Ray's exits with the signal's number, 15, and nothing else of this program hears of it.
+    Ray's handler exits with the signal's number, 15, and the rest of this program would not notice.
 
     Raises:
-        Terminated: SIGTERM came meanwhile.
+        Terminated: SIGTERM arrived meanwhile.
     """
     try:
         with _handlers_kept():
@@ -87,13 +87,13 @@ def keeping_handlers() -> Iterator[None]:
 
 
 class SignalCount:
-    """Tells a first signal, its echo and a second one apart.
+    """Distinguishes a first signal, its echo and a second signal.
 
-    A signal of the same number within :data:`REPEAT_SECONDS` of the first is its echo; one of another number, or a
-    later one, is meant.
+    The same signal within :data:`REPEAT_SECONDS` of the first is its echo; a different or a later signal is a second
+    request.
 
     Attributes:
-        first: number of the first signal; None while there was none.
+        first: number of the first signal; None until there is one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -102,7 +102,7 @@ class SignalCount:
         self.first: int | None = None
 
     def is_second(self, number: int) -> bool:
-        """Count a signal; return whether it is a second wish to end, so that nothing should be waited for."""
+        """Count a signal; return whether it is a second request, after which nothing should be waited for."""
         if number == signal.SIGHUP:
             let_go_of_terminal()
         if self.first is None:
@@ -112,9 +112,9 @@ class SignalCount:
 
 
 class StopRequest:
-    """Whether the work should end: a signal came, or somebody put a file down that asks for it.
+    """A request to stop: a signal that arrived, or a file that somebody created for the purpose.
 
-    A ``file`` left from an earlier time is removed.
+    A ``file`` left over from earlier is removed.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -125,25 +125,25 @@ class StopRequest:
 
     @property
     def signal(self) -> int | None:
-        """Number of the first signal; None while there was none."""
+        """Number of the first signal; None until there is one."""
         return self._count.first
 
     @property
     def asked(self) -> bool:
-        """Whether to end in good order."""
+        """Whether to stop gracefully."""
         return self.signal is not None or (self._file is not None and self._file.exists())
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take Ctrl-C (SIGINT) and SIGTERM as a wish to end in good order; a second one ends at once.
+        """Treat Ctrl-C (SIGINT) and SIGTERM as a request for a graceful stop; a second one stops at once.
 
-        The same signal once more within two seconds is the first one's echo.
+        The same signal within two seconds of the first is its echo.
 
-        Outside the main thread, where Python allows no handlers, nothing is changed.
+        Outside the main thread, where Python allows no handlers, nothing changes.
 
         Raises:
-            KeyboardInterrupt: a second signal, Ctrl-C.
-            Terminated: a second signal, SIGTERM or SIGHUP.
+            KeyboardInterrupt: the second signal was Ctrl-C.
+            Terminated: the second signal was SIGTERM or SIGHUP.
         """
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -158,10 +158,10 @@ class StopRequest:
 
 @contextmanager
 def between_steps() -> Iterator[Callable[[], None]]:
-    """Give a function that raises the first signal since; until it is called, a signal changes nothing.
+    """Yield a function that raises for a signal received so far; until it is called, a first signal has no effect.
 
-    A second signal raises at once, as in :meth:`StopRequest.on_signals`. A signal that nobody asked for raises on
-    leaving.
+    A second signal raises at once, as in :meth:`StopRequest.on_signals`. A signal that is still pending on exit raises
+    there.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -180,12 +180,12 @@ def between_steps() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def handing_on() -> Iterator[None]:
-    """Hand SIGTERM and SIGHUP, which have ended the work in good order, on to whoever acted on them before.
+    """After a graceful stop by SIGTERM or SIGHUP, raise the signal again for the handler that was set before.
 
-    Mostly that ends the program, as if it had never been asked to wait.
+    That handler usually ends the program, as if the signal had never been deferred.
 
     Raises:
-        Terminated: whoever it was went on.
+        Terminated: the handler let the program continue.
     """
     try:
         yield
@@ -196,10 +196,11 @@ def handing_on() -> Iterator[None]:
 
 @contextmanager
 def told_at_once(tell: Callable[[], object]) -> Iterator[None]:
-    """Call ``tell`` when the first signal comes, whatever the main thread is doing.
+    """Call ``tell`` when the first signal arrives, whatever the main thread is doing.
 
-    A handler waits until the main thread comes back to Python: from a compiler, a step, Ray. The interpreter's wake-up
-    descriptor does not, and a thread of its own reads it. SIGHUP is told to nobody: there is no terminal any more.
+    A handler runs only once the main thread returns to Python from a compiler, a training step or Ray. The wake-up
+    descriptor of the interpreter is written at once, and a separate thread reads it. ``tell`` is not called for SIGHUP,
+    since the terminal is gone.
     """
     if not _is_main_thread():
         yield
@@ -234,7 +235,7 @@ def _set(handler: Callable[[int, FrameType | None], None]) -> None:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Put the handlers back in the end; outside the main thread, where Python allows none, do nothing."""
+    """Restore the handlers on exit; outside the main thread, where Python allows none, do nothing."""
     before = {number: signal.getsignal(number) for number in heard()} if _is_main_thread() else {}
     try:
         yield
@@ -255,6 +256,6 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     behind_the_key = "\n" if os.isatty(_STDERR) else ""
-    with suppress(OSError):  # nobody may be there to read; Python's own files could be in the middle of a write
-        os.write(_STDERR, f"{behind_the_key}Interrupted before anything was made.\n".encode())
+    with suppress(OSError):  # stderr may be closed; Python's own files may be in the middle of a write
+        os.write(_STDERR, f"{behind_the_key}Interrupted before anything was written.\n".encode())
     os._exit(128 + number)

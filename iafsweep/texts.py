@@ -1,4 +1,4 @@
-"""Texts for people that are the same wherever they stand: names of parameters, their values, durations, lines."""
+"""Text formatting shared by all output: parameter names and values, durations, counts, lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def short_name(path: str, others: Collection[str]) -> str:
-    """Return the shortest end of a dotted path that is no other path's end, and of ``kind`` says of what.
+    """Return the shortest suffix of a dotted path that no other path shares; ``kind`` keeps the name before it.
 
     Example:
         >>> short_name("model.encoder.kind", ["model.encoder.kind", "model.decoder.kind"])
@@ -27,7 +27,7 @@ def short_name(path: str, others: Collection[str]) -> str:
 
 
 def value_text(value: object) -> str:
-    """Return a parameter's value as TOML writes it, floats in four digits; a dash where it was inactive.
+    """Return a parameter's value as in TOML, floats with four digits; a dash for None (inactive).
 
     Example:
         >>> [value_text(value) for value in (True, 0.00123456, 64, "mlp", [200, 200], ("a",), None)]
@@ -41,9 +41,9 @@ def value_text(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text from a file in one line without control characters, as a table's cell or a sentence can have it.
+    """Return a text from a file as one line without control characters, fit for a table cell or a sentence.
 
-    Bytes of file names that are no text stay, for whoever prints them.
+    Undecodable bytes of file names (surrogates) are kept; the code that prints them deals with them.
 
     Example:
         >>> one_line("Which   depth?" + chr(10) + chr(27) + "[31m")
@@ -54,7 +54,7 @@ def one_line(text: str) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """Return a number of things.
+    """Return a count with its noun, in the plural unless it is 1.
 
     Example:
         >>> [counted(count, "trial") for count in (0, 1, 2000)]
@@ -67,9 +67,9 @@ def fitting(widths: Sequence[int], order: Iterable[int], room: int) -> list[int]
     """Return the columns of a table that fit, in the table's order.
 
     Args:
-        widths: of all columns, with what stands between two.
-        order: columns, those that matter most first; one that does not fit leaves its place to the next.
-        room: how wide the table may be.
+        widths: widths of all columns, separators included.
+        order: columns, most important first; one that does not fit is skipped.
+        room: greatest width of the table.
 
     Example:
         >>> fitting([10, 50, 20, 10], [2, 0, 1, 3], 45)
@@ -84,7 +84,7 @@ def fitting(widths: Sequence[int], order: Iterable[int], room: int) -> list[int]
 
 
 def readable_settings(settings: str) -> str:
-    """Return an estimator's settings as people read them: samples with separators of thousands.
+    """Return an estimator's settings for display: numbers of samples with thousands separators.
 
     Example:
         >>> [readable_settings(each) for each in ("16000 samples", "1 sample", "posterior 1280x3x8")]
@@ -94,11 +94,11 @@ def readable_settings(settings: str) -> str:
 
 
 Span = tuple[float, float]
-"""Seconds, at least and at most, as far as one can tell."""
+"""Estimated lower and upper limit of a time, in seconds."""
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people read them.
+    """Return a duration in seconds as text with a suitable unit.
 
     Example:
         >>> [duration(seconds) for seconds in (89, 90, 5399, 5400, 172_800)]
@@ -110,7 +110,7 @@ def duration(seconds: float) -> str:
 
 
 def span_text(span: Span) -> str:
-    """Return a time that is not known exactly; one figure where its ends are near each other.
+    """Return a time span as text: one approximate figure if its ends are close, else both.
 
     Example:
         >>> span_text((100.0, 120.0)), span_text((50.0, 400.0)), span_text((130.0, 170.0)), span_text((130.0, 290.0))
@@ -126,23 +126,23 @@ def span_text(span: Span) -> str:
 _COMMAND = re.compile(
     r"\S*(?:python\S* \S*|/|\b)(?:run_(?:sweep|single)\.py|iafsweep-(?:sweep|run)) |\S+ -m pip install "
 )
-"""Where a command to paste begins."""
+"""The beginning of a command to paste."""
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a text as it is; on a terminal no line breaks inside a word."""
+    """Print a text without markup; on a terminal, no line is broken inside a word."""
     console.print(said(console, text), markup=False, style=style, soft_wrap=True)
 
 
 def said(console: Console, text: str) -> str:
-    """Return a text in lines for a console; of a terminal none breaks inside a word."""
+    """Return a text, wrapped between words if the console is a terminal."""
     return "\n".join(wrapped(line, console.width) for line in text.split("\n")) if console.is_terminal else text
 
 
 def wrapped(line: str, width: int) -> str:
-    """Return a line in lines of at most ``width`` characters, but a word or a command that is longer.
+    """Return a line wrapped to at most ``width`` characters, except for longer words and commands.
 
-    A command that does not fit begins a line of its own and stays one, to be copied whole.
+    A command that does not fit starts a new line and is not broken, so that it can be copied whole.
     """
     if len(line) <= width or line.startswith("  "):
         return line

@@ -1,4 +1,4 @@
-"""Which version of the package this is, and which wrote a file."""
+"""The version of the package, and the version that wrote a file."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 VERSION = "0.2.0"
 FORMAT = 2
-"""Format of the files that runs and sweeps keep; VERSION is raised with it. Format 1, of 0.1.0, does not say so."""
+"""Format of the files of runs and sweeps; VERSION is raised with it. Files of format 1 (0.1.0) carry no stamp."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """What wrote a file."""
+    """The format and the package version that a file was written with."""
 
     format: int = 1
     version: str = "0.1.0"
@@ -22,12 +22,12 @@ class Writer:
         if self.format <= FORMAT:
             return ""
         return (
-            f"was written by iafsweep {self.version} in format {self.format}, and this version ({VERSION}) reads up to "
-            f"format {FORMAT}; use iafsweep {self.version}"
+            f"was written by iafsweep {self.version} in format {self.format}, but this version ({VERSION}) reads only "
+            f"formats up to {FORMAT}; use iafsweep {self.version}"
         )
 
     def unknown(self, what: str) -> str:
-        """Why a file that has ``what`` is refused."""
+        """Return why a file that contains ``what`` is refused."""
         return (
             f"was written by iafsweep {self.version} and has {what}, which this version ({VERSION}) does not know; "
             f"use iafsweep {self.version}"
@@ -35,12 +35,12 @@ class Writer:
 
 
 def stamp() -> dict[str, Any]:
-    """Return what every file begins with."""
+    """Return the format and version that every file begins with."""
     return {"format": FORMAT, "written_by": VERSION}
 
 
 def take_stamp(values: MutableMapping[str, Any]) -> Writer:
-    """Take what says who wrote a file out of its values; what is no stamp is left in, for whoever checks the rest."""
+    """Remove the stamp from a file's values and return it; an invalid stamp stays, for the validation of the rest."""
     if not isinstance(values.get("format"), int) or not isinstance(values.get("written_by"), str):
         return Writer()
     return Writer(values.pop("format"), values.pop("written_by"))

@@ -149,7 +149,7 @@ def test_processes_that_the_control_group_and_the_user_may_still_start(tmp_path,
         (root / f"proc/{number}/status").write_text(status)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (9, 9))
     monkeypatch.setattr(os, "getuid", lambda: 1000)
-    assert processes_left(root) == Share(2, "the limit of 9 a user (`ulimit -u`)")
+    assert processes_left(root) == Share(2, "the limit of 9 per user (`ulimit -u`)")
     monkeypatch.setattr(os, "getuid", lambda: 0)  # whom no such limit holds
     assert processes_left(root).amount == 10
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY, 9))

@@ -25,5 +25,6 @@ def test_the_figure_of_a_method_is_that_on_the_most_images_in_whatever_order():
 
 
 def test_what_counts_as_untrusted_is_told_as_the_rule_is_without_pytorch_too():
-    limits = f"more than {VARIANCE_LIMIT:g}", f"than {VARIANCE_BOUND:g} (upper {CONFIDENCE:.0%}", f"{PARETO_K_LIMIT:g}"
+    bound = f"upper {CONFIDENCE:.0%} limit of the variance above {VARIANCE_BOUND:g}"
+    limits = f"variance above {VARIANCE_LIMIT:g}", bound, f"above {PARETO_K_LIMIT:g}"
     assert all(limit in trust.UNEVEN for limit in limits)

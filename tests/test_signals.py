@@ -75,7 +75,7 @@ def test_any_reason_stops_the_sweep_and_none_a_trial():
     stopper = SweepStopper(lambda: stop.ends_running)
     stop.give("stopped", "no room for another", ends_running=False)
     assert not stopper.stop_all()
-    stop.give("interrupted", "somebody asked it to stop")
+    stop.give("interrupted", "a user asked it to stop")
     assert stopper.stop_all()
     assert not stopper("t", {})
 

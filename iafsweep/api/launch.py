@@ -1,7 +1,7 @@
-"""Begin a sweep or take one up again: `launch`, `resume`, `extend`, `retry`, `retrain`.
+"""Start or continue a sweep: `launch`, `resume`, `extend`, `retry`, `retrain`.
 
-Each sees it through: trains what is left, scores the best, publishes. Ray, which takes seconds, is imported when all
-that could be refused was not.
+Each trains the trials that are left, scores the best and publishes the results. Ray takes seconds to import, so it is
+imported only once the request has passed its checks.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ _TRIALS = re.compile(r"(\+?)(\d{1,9})")
 
 @dataclass(frozen=True)
 class SweepEnd:
-    """How a sweep came to its end, this time.
+    """How one call ended a sweep.
 
     Attributes:
-        training: how its training ended.
-        results: what it leaves.
-        exit_code: 0; 1 if it failed; 128 and the signal's number if it was interrupted.
-        of: what the sweep now leaves whose best were trained again; None if they were not.
+        training: how the training ended.
+        results: what was published.
+        exit_code: 0; 1 if it failed; 128 plus the signal's number if it was interrupted.
+        of: after a retraining, what was published again of the original sweep; otherwise None.
     """
 
     training: SweepOutcome
@@ -73,19 +73,19 @@ def launch(
     warm: Path | None = None,
     changes: Mapping[str, object] = MappingProxyType({}),
 ) -> SweepEnd:
-    """Begin a sweep in a new folder and see it through.
+    """Start a sweep in a new folder and run it to its end.
 
     Args:
-        space: what is searched.
-        runs: the folder that its folder is made in.
-        stem: what that is called without a name, before a number.
-        place: on what.
-        name: of the folder.
-        warm: an earlier sweep's folder: the sampler is told what its trials found.
-        changes: settings of it, see :func:`with_sweep`.
+        space: the search space.
+        runs: the folder in which the sweep folder is created.
+        stem: name of the sweep folder before a number, if ``name`` is None.
+        place: what the sweep runs on.
+        name: name of the sweep folder.
+        warm: folder of an earlier sweep, whose results the sampler starts from.
+        changes: changed sweep settings, see :func:`with_sweep`.
 
     Raises:
-        UserError: there is no room for it, this machine cannot give what it asks for, or a file cannot be used.
+        UserError: the disk has no room for it, this machine lacks what it asks for, or a file cannot be used.
     """
     earlier = None if warm is None else read_sweep(SweepFolder(warm))
     space, own = space_with_images(space, place.images)
@@ -94,20 +94,22 @@ def launch(
     def begin(folder: SweepFolder) -> None:
         if earlier is not None:
             known, ended = warm_start(space, folder, earlier)
-            place.news.message(f"The sampler knows {known} of the {counted(ended, 'trial')} of {warm}")
+            place.news.message(
+                f"The sampler starts from the results of {known} of the {counted(ended, 'trial')} of {warm}"
+            )
 
     with new_folder(runs, name, stem) as path:
         return complete(space, SweepFolder(path), place, begin)
 
 
 def resume(folder: Path, changes: Mapping[str, object], place: Place) -> SweepEnd:
-    """Go on with a sweep and see it through; `changes` are settings of it, see :func:`with_sweep`."""
+    """Continue a sweep to its end; `changes` are changed sweep settings, see :func:`with_sweep`."""
     old = SweepFolder(folder)
     return complete(with_sweep(load_sweep_space(old), changes, place.news), old, place)
 
 
 def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Place) -> SweepEnd:
-    """Raise the number of trials of a sweep (`+50` more, or `150` in all) and see it through."""
+    """Raise the number of trials of a sweep (`+50` more, or `150` in all) and run it to its end."""
     sweep = read_sweep(SweepFolder(folder))
     space = sweep.space
     wanted = wanted_trials(trials, space.sweep.trials)
@@ -115,12 +117,12 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Plac
         old = sweep.folder
         again = ("--name", f"{old.path.name}-of-{wanted}", "--runs", old.path.parent)
         raise UserError(
-            f"{folder} trained a population, whose members train side by side from the start; launch another one "
-            f"with more: {sweep_command('launch', old.space, '--trials', wanted, *again)}"
+            f"{folder} trained a population, which cannot grow: its members train side by side from the start; launch "
+            f"a larger one: {sweep_command('launch', old.space, '--trials', wanted, *again)}"
         )
     if wanted <= space.sweep.trials:
         raise UserError(
-            f"--trials {trials}: the sweep has {counted(space.sweep.trials, 'trial')} already "
+            f"--trials {trials}: the sweep already has {counted(space.sweep.trials, 'trial')} "
             f"({len(sweep.state.trials)} of them proposed); ask for more, as in --trials +50"
         )
     return complete(with_sweep(space, {**changes, "trials": wanted}), sweep.folder, place)
@@ -129,36 +131,38 @@ def extend(folder: Path, trials: str, changes: Mapping[str, object], place: Plac
 def retry(
     folder: Path, statuses: Sequence[str], gpus_per_trial: float | None, changes: Mapping[str, object], place: Place
 ) -> SweepEnd:
-    """Open trials again that ended badly, and go on with the sweep.
+    """Reopen trials that ended badly, and continue the sweep.
 
     Args:
         folder: the sweep folder.
         statuses: `oom`, `failed` or `diverged`.
-        gpus_per_trial: GPUs each of these trials gets; None: as many as the others.
-        changes: settings of the sweep.
-        place: on what.
+        gpus_per_trial: GPUs for each of these trials; None: as many as for the others.
+        changes: changed sweep settings.
+        place: what the sweep runs on.
     """
     chosen: list[EndStatus] = [status for status in RETRIED if status in statuses]
     if not statuses:
-        raise UserError(f"name what is run again: {', '.join(RETRIED)}")
+        raise UserError(f"no status was given; name the status of the trials to run again: {', '.join(RETRIED)}")
     if unknown := set(statuses) - set(RETRIED):
-        hint = " (such trials ended well)" if unknown <= set(get_args(EndStatus)) else ""
-        raise UserError(f"--status {unknown.pop()}: take {', '.join(RETRIED)}{hint}")
+        hint = " (they ended well)" if unknown <= set(get_args(EndStatus)) else ""
+        raise UserError(
+            f"--status {unknown.pop()}: such trials are not run again{hint}; name one of {', '.join(RETRIED)}"
+        )
     old = SweepFolder(folder)
     if not old.ledger.exists() and old.space.exists():
         raise SweepError(
-            f"{old.path} has no ledger: its sweep never started; begin it: {sweep_command('resume', old.path)}"
+            f"{old.path} has no ledger: its sweep never started; start it: {sweep_command('resume', old.path)}"
         )
     sweep = read_sweep(old)
-    reopened = len(ended_as(sweep.state, chosen, old))  # is there anything to retry? before what there is to do it on
+    reopened = len(ended_as(sweep.state, chosen, old))  # fails early if there is nothing to retry
     space, options = with_sweep(sweep.space, changes), place.options
     if gpus_per_trial is not None and options.address is None:
         asked = with_sweep(space, {"gpus_per_trial": gpus_per_trial})
         plan_trials([options.node], asked.sweep, 1, may_grow=options.wait)
 
     def begin(folder: SweepFolder) -> None:
-        place.news.message(f"Opened again: {', '.join(reopen_trials(folder, chosen, gpus_per_trial))}")
-        with folder.lock(), open_ledger(space, folder):  # keeps what was asked, in case Ray does not start
+        place.news.message(f"Reopened: {', '.join(reopen_trials(folder, chosen, gpus_per_trial))}")
+        with folder.lock(), open_ledger(space, folder):  # stores the new settings, in case Ray does not start
             pass
 
     return complete(space, old, place, begin, reopened)
@@ -167,29 +171,29 @@ def retry(
 def retrain(
     folder: Path, top: int, seeds: int, changes: Mapping[str, object], place: Place, *, all_images: bool = False
 ) -> SweepEnd:
-    """Train the best configurations again from scratch with several seeds, and score them.
+    """Retrain the best configurations from scratch with several seeds, and score them.
 
     Args:
         folder: the sweep folder.
-        top: how many of the best.
-        seeds: how often each is trained.
-        changes: settings of the sweep that trains them.
-        place: on what.
-        all_images: train on the validation images too.
+        top: number of best configurations.
+        seeds: number of seeds per configuration.
+        changes: changed settings of the sweep that retrains them.
+        place: what that sweep runs on.
+        all_images: also train on the validation images.
 
     Returns:
-        How that ended; mean and spread stand on the sweep's own leaderboard, which is published again.
+        How the retraining ended. The sweep's own leaderboard, published again, shows mean and spread.
     """
     old = SweepFolder(folder)
     into = retrain_folder(old, top, seeds, all_images=all_images)
-    if into.space.exists():  # go on with the trials it began with, whatever the sweep found since
+    if into.space.exists():  # continue with its original trials, whatever the sweep has found since
         space = load_sweep_space(into)
     else:
         space = retrain_space(read_sweep(old), top, seeds, all_images=all_images)
         into.path.parent.mkdir(exist_ok=True)
     if (found := len(space.first)) < top:
         place.news.message(
-            f"--top {top} is more than the trials that had completed, {found} in all: each is trained again"
+            f"--top {top}: only {counted(found, 'trial')} had completed, so each of them is trained again"
         )
     end = complete(with_sweep(space, changes), into, place)
     return replace(end, of=publish_results(read_sweep(old), place.news.report_command(old.path)))
@@ -202,13 +206,13 @@ def complete(
     begin: Callable[[SweepFolder], None] = lambda folder: None,
     reopened: int = 0,
 ) -> SweepEnd:
-    """Train, score the best again, publish; whatever is done already is not done again.
+    """Train, score the best trials and publish; work that is done already is not repeated.
 
-    ``begin`` is called when nothing is refused any more, before trials are trained; ``reopened`` are trials that it
-    opens again.
+    ``begin`` is called once the checks have passed, before Ray starts; ``reopened`` is the number of trials that it
+    reopens.
 
     Raises:
-        UserError: another driver runs, what is asked for cannot be given, or a file cannot be written.
+        UserError: another driver runs, the requested resources are not available, or a file cannot be written.
     """
     options, news = place.options, place.news
     news.opened(folder)
@@ -242,19 +246,22 @@ def wanted_trials(text: str, now: int) -> int:
     """
     match = _TRIALS.fullmatch(text)
     if match is None:
-        raise UserError(f"--trials {text!r}: write +50 for fifty more, or 150 for so many in all")
+        raise UserError(f"--trials {text!r}: write +50 for fifty more, or 150 for that many in all")
     return int(match[2]) + (now if match[1] else 0)
 
 
 @contextmanager
 def new_folder(runs: Path, name: str | None, stem: str) -> Iterator[Path]:
-    """Make a folder that nobody else has; without a name the space's with the first free number.
+    """Create a new sweep folder: ``name``, or without one ``stem`` and the first free number.
 
-    It is made at once, so that of two launches at one moment each gets its own; if nothing comes to stand in it, it is
-    removed again, and ``runs`` too.
+    It is created at once, so that two simultaneous launches get different folders. If it is still empty at the end, it
+    is removed, and so are ``runs`` and parent folders that were created for it.
     """
     if name is not None and _NAME.fullmatch(name) is None:
-        raise UserError(f"--name {name!r}: take letters, digits and . _ - only; --runs names the folder it is put in")
+        raise UserError(
+            f"--name {name!r} is not a valid name; use up to 100 letters, digits and . _ -, beginning with a letter or "
+            f"digit; --runs names the parent folder"
+        )
     made = [each for each in (runs, *runs.parents) if not os.path.lexists(each)]
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -264,18 +271,18 @@ def new_folder(runs: Path, name: str | None, stem: str) -> Iterator[Path]:
             if _is_made(path)
         )
     except OSError as error:
-        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
-        raise SweepError(f"cannot make a sweep folder in {runs}: {why}; take another --runs") from error
+        why = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+        raise SweepError(f"cannot create a sweep folder in {runs}: {why}; choose another --runs") from error
     except StopIteration:
         there = SweepFolder(runs / str(name))
-        or_go_on = f", or go on: {sweep_command('resume', there.path)}" if there.space.exists() else ""
-        raise SweepError(f"{there.path} exists; take another --name{or_go_on}") from None
+        or_go_on = f", or continue it: {sweep_command('resume', there.path)}" if there.space.exists() else ""
+        raise SweepError(f"{there.path} exists; choose another --name{or_go_on}") from None
     try:
         yield path
     finally:
         with suppress(OSError):
             for each in (path, *made):
-                each.rmdir()  # no more than empty ones
+                each.rmdir()  # removes only empty folders
 
 
 def _is_made(path: Path) -> bool:

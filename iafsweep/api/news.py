@@ -1,4 +1,4 @@
-"""What there is to hear while a run or a sweep goes on: bases whose methods do nothing; a member says what it hears."""
+"""Listeners to the progress of runs and sweeps: base classes that do nothing; a subclass overrides what it needs."""
 
 from __future__ import annotations
 
@@ -27,88 +27,88 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """On what a sweep runs, and who hears of it."""
+    """What a sweep runs on, and the listener that hears of it."""
 
     options: LaunchOptions
     data_root: Path
     news: SweepNews
     images: Given = None
-    """Images of one's own, in place of those that the configuration names, or where they are."""
+    """Your own images, or their path, in place of those that the configuration names."""
 
 
 class StepNews:
-    """Hears of the batches and epochs of a run."""
+    """Listener to the batches and epochs of a run."""
 
     def batch_done(self, images: int) -> None:
-        """A batch of so many images was trained."""
+        """Called after a batch of ``images`` images was trained."""
 
     def epoch_done(self, metrics: EpochMetrics) -> None:
-        """An epoch was trained."""
+        """Called after an epoch was trained."""
 
 
 class RunNews:
-    """Hears of a single run."""
+    """Listener to a single run."""
 
     def acknowledging(self) -> AbstractContextManager[object]:
-        """All is done in the block; whoever sends a signal meanwhile may be told at once what becomes of it."""
+        """Return a context around all work, in which a signal may be acknowledged as soon as it comes."""
         return nullcontext()
 
     def going_on(self, folder: Path) -> str:
-        """Return what goes on with the run in a folder, in the words of whoever is told."""
+        """Return the command or call that continues the run in a folder, for messages to this listener's user."""
         return f"iafsweep.train(config, {str(folder)!r}, resume=True)"
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
-        """Training begins or goes on, so many batches an epoch; the block is its length."""
+        """Return a context around training, of ``batches`` batches per epoch; it gives the listener to its steps."""
         return nullcontext(StepNews())
 
     def trained(self, trainer: Trainer) -> None:
-        """Training has ended."""
+        """Called after training has ended."""
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Called with a message for the user."""
 
     def scoring(self) -> AbstractContextManager[Callable[[str, int, int], None]]:
-        """Scoring begins; what it gives is called with a figure, the evaluations done, and of how many."""
+        """Return a context around scoring; it gives a function of the figure, the evaluations done and their total."""
         return nullcontext(lambda what, done, total: None)
 
 
 class SweepNews:
-    """Hears of a sweep."""
+    """Listener to a sweep."""
 
     def acknowledging(self) -> AbstractContextManager[object]:
-        """All is done in the block; whoever sends a signal meanwhile may be told at once what becomes of it."""
+        """Return a context around all work, in which a signal may be acknowledged as soon as it comes."""
         return nullcontext()
 
     def report_command(self, folder: Path) -> Sequence[str]:
-        """Return the words that make the report of a sweep again; they stand in it, without what is private."""
+        """Return the command that makes a sweep's report, as words; the report shows it, without private paths."""
         return report_command(folder)
 
     def opened(self, folder: SweepFolder) -> None:
-        """The sweep's folder is known; nothing was done in it."""
+        """Called when the sweep's folder is known and nothing has been done in it."""
 
     def importing(self) -> AbstractContextManager[object]:
-        """Ray is imported in the block, which takes seconds; nothing was made yet but an empty folder."""
+        """Return a context around the import of Ray, which takes seconds; so far only an empty folder was created."""
         return nullcontext()
 
     def working(self, space: SearchSpace, folder: SweepFolder) -> AbstractContextManager[SweepCallback]:
-        """All that could be refused was not, and the work begins; the block is its length, the trials tell it more."""
+        """Return a context around the work, once all checks have passed; it gives the callback that hears of trials."""
         from iafsweep.sweep.callbacks.base import SweepCallback
 
         return nullcontext(SweepCallback())
 
     def message(self, text: str) -> None:
-        """Something worth a line happened."""
+        """Called with a message for the user."""
 
     def problem(self, text: str) -> None:
-        """Something went wrong that costs no more than it says; who hears nothing else is warned of it."""
+        """Called with a problem that affects no more than it says; unless overridden, it becomes a warning."""
         warnings.warn(text, stacklevel=2)
 
     def trained(self, outcome: SweepOutcome, space: SearchSpace) -> None:
-        """Training has ended, and scoring follows."""
+        """Called after training has ended, before scoring."""
 
     def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
-        """These trials are scored in the block: those that were named, or the best."""
+        """Return a context around the scoring of these trials: those that were ``named``, or the best."""
         return nullcontext(lambda done: None)
 
     def scored(self, runs: Mapping[str, RunFolder]) -> None:
-        """These trials, whose run folders these are, have figures, if their scoring did not fail."""
+        """Called after scoring with the run folders by trial; those whose scoring did not fail have figures."""

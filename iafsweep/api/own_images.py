@@ -1,4 +1,4 @@
-"""Images of one's own where training, a sweep or scoring begins: read once, checked, and said in the configuration."""
+"""Your own images in training, sweeps and scoring: read once, checked, and recorded in the configuration."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from iafsweep.search_space.space import SearchSpace
 from iafsweep.search_space.validation import check_space
 
 Given = Images | Path | str | None
-"""Images of one's own, or where they are; None: at ``data.path``, if the configuration asks for such."""
+"""Your own images, or their path; None: at ``data.path``, if the configuration asks for your own images."""
 
 
 def with_images(config: RunConfig, given: Given) -> tuple[RunConfig, Images | None]:
-    """Return a configuration that says what was found in images of one's own, and these; None of a set with a name.
+    """Return a configuration that records what was found in your own images, and the images (None for a named set).
 
     Raises:
-        DataError: they cannot be used, or are not those that the configuration was made with.
-        ConfigError: the configuration is not one for such images: a batch is larger than there are, say.
+        DataError: the images cannot be used, or are not those that the configuration was made with.
+        ConfigError: the configuration does not fit the images: a batch is larger than their number, say.
     """
     data = config.data
     if not isinstance(given, Given):
         raise DataError(
-            f"images of one's own are iafsweep.Images(train=...) or a path, got {type(given).__name__}; wrap arrays: "
+            f"your own images must be iafsweep.Images(train=...) or a path, got {type(given).__name__}; wrap arrays: "
             f"images=iafsweep.Images(train=array)"
         )
     if isinstance(given, str | Path):
         if data.source != "file":
             raise DataError(
-                f"--data-path {given} (in Python images=) is for data.source = 'file'; here it is {data.source!r}"
+                f"--data-path {given} (in Python images=) is for data.source = 'file', but here it is "
+                f"{data.source!r}; set data.source = 'file', or leave the path out"
             )
         data = data.model_copy(update={"path": str(given)})
     found, images = look(data, given if isinstance(given, Images) else None)
@@ -43,10 +44,10 @@ def with_images(config: RunConfig, given: Given) -> tuple[RunConfig, Images | No
 
 
 def space_with_images(space: SearchSpace, given: Given) -> tuple[SearchSpace, Images | None]:
-    """Return a search space whose base is as of :func:`with_images`; its fixed values do not say where images are.
+    """Do as :func:`with_images` with the base of a search space, and drop the images' path from its fixed values.
 
     Raises:
-        DataError, ConfigError: as :func:`with_images`, of any configuration of the space.
+        DataError, ConfigError: as :func:`with_images`, for any configuration of the space.
     """
     base, images = with_images(space.base, given)
     if base is space.base:
@@ -59,7 +60,7 @@ def space_with_images(space: SearchSpace, given: Given) -> tuple[SearchSpace, Im
 
 
 def told(data: DataConfig, images: Images) -> str:
-    """Return in a line how many images went where."""
+    """Return one line with the numbers of training, validation and test images, and their format."""
     channels, height, width = data.facts.image_shape
     return (
         f"{images.name}: {data.training_images:,} images to train on, {data.held_out:,} to validate on, "

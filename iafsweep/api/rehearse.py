@@ -1,4 +1,4 @@
-"""What each sampler and scheduler would have found in a space, for what cost, from the curves of an earlier sweep."""
+"""What each sampler and scheduler would find in a space, and at what cost, from the curves of an earlier sweep."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ DEFAULT_SCHEDULERS = ("none", "asha")
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a rehearsal came to.
+    """The results of a rehearsal.
 
     Attributes:
-        searches: each sampler with each scheduler.
-        best: the lowest bound there is to find, averaged over seeds, nats per image.
-        recorded: the lowest bound that a trial of the earlier sweep had.
-        error: how far the curves that all of it rests on are off.
-        curves: how many trials they were made from.
-        workers: trials at a time.
-        trials: of each sweep.
+        searches: one for each sampler with each scheduler.
+        best: the lowest bound that can be found, averaged over seeds, nats per image.
+        recorded: the lowest bound of a trial of the earlier sweep, nats per image.
+        error: the error of the simulated curves, on which all results rest.
+        curves: number of trials whose recorded curves were used.
+        workers: number of trials that train at the same time.
+        trials: trials per sweep.
     """
 
     searches: tuple[Search, ...]
@@ -49,7 +49,7 @@ class Rehearsed:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a sampler and scheduler; hours to come within so many nats of the best are missing if most never do."""
+        """One row per sampler and scheduler; hours to within x nats of the best are missing if half never get there."""
         rows = [
             {
                 "sampler": each.sampler,
@@ -77,21 +77,23 @@ def rehearse(
     trials: int | None = None,
     faults: Faults | None = None,
 ) -> Rehearsed:
-    """Rehearse sweeps of a space on a simulated clock, as ``run_sweep.py rehearse`` does; nothing is trained.
+    """Simulate sweeps of a space on the learning curves of an earlier sweep, as ``run_sweep.py rehearse`` does.
+
+    Nothing is trained; the clock is simulated.
 
     Args:
-        space: what would be searched: made in Python, or the name of a space that comes along, or a file.
-        curves: the folder of an earlier sweep with the same parameters, whose trials' curves tell those of others.
-        workers: trials at a time.
-        samplers: names as ``sweep.sampler`` takes them.
-        schedulers: names as ``sweep.scheduler`` takes them.
-        seeds: sweeps of each sampler with each scheduler.
-        trials: of each sweep; None: as the space says.
-        faults: what goes wrong; None: nothing.
+        space: the space to search: a :class:`SearchSpace`, the name of a shipped space, or a file.
+        curves: folder of an earlier sweep over the same parameters, whose curves predict those of other trials.
+        workers: number of trials that train at the same time.
+        samplers: values of ``sweep.sampler`` to compare.
+        schedulers: values of ``sweep.scheduler`` to compare, each with each sampler.
+        seeds: number of simulated sweeps per sampler and scheduler.
+        trials: trials per sweep; None: as many as the space says.
+        faults: the faults to simulate; None: none.
 
     Raises:
-        SweepError: the curves say nothing of the space, are too few, or something named cannot be rehearsed.
-        UserError: a rule is broken.
+        SweepError: the curves are too few or do not cover the space, or a sampler or scheduler cannot be rehearsed.
+        UserError: an argument or the space breaks a rule.
 
     Example:
         >>> import iafsweep
@@ -114,11 +116,11 @@ def rehearsed(
     faults: Faults | None = None,
     heard: Callable[[str], None] = lambda _: None,
 ) -> Rehearsed:
-    """Do as :func:`rehearse` with a space that was checked; ``heard`` is told what is being rehearsed."""
+    """Do as :func:`rehearse` with a checked space; ``heard`` is called with what is being rehearsed."""
     if min(workers, seeds) < 1 or not samplers or not schedulers:
         raise UserError("a rehearsal needs at least one worker, seed, sampler and scheduler")
     earlier = read_sweep(SweepFolder(folder.expanduser()))
-    if not space.base.data.is_known:  # one's own images, which nobody needs to look at here
+    if not space.base.data.is_known:  # your own images, which are not needed here
         space = replace(space, base=space.base.model_copy(update={"data": earlier.space.base.data}))
     pairs = [(sampler, scheduler) for sampler in samplers for scheduler in schedulers]
     spaces = [

@@ -1,4 +1,4 @@
-"""Score the best trials of a sweep on the test images: `rerun`, and what a launch does at its end."""
+"""Score the best trials of a sweep on the test images, in `rerun` and at the end of a launch."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
@@ -28,21 +28,22 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 def rerun(
     folder: Path, changes: Mapping[str, object], asked: Asked, place: Place, trials: Sequence[str] = ()
 ) -> tuple[int, SweepResults]:
-    """Score the best trials with other settings than the sweep did, more of them, or those that are named; publish.
+    """Score the best or the named trials again, with other settings or more of them, and publish the results.
 
     Args:
         folder: the sweep folder.
-        changes: settings of the sweep, see :func:`with_sweep`: how many to score, and what each process gets.
-        asked: what to score with; the figures that it is about are made, of others those that are there are kept.
-        place: on what.
-        trials: the trials to score; none: the best.
+        changes: changed sweep settings, see :func:`with_sweep`: number of trials to score, resources of each process.
+        asked: the requested evaluation settings. Figures that they affect are measured again; other existing figures
+            are kept.
+        place: what the scoring runs on.
+        trials: names of the trials to score; none: the best.
 
     Returns:
-        The exit code, as :func:`score_best`, and what was published.
+        The exit code of :func:`score_best`, and what was published.
 
     Raises:
-        UserError: a driver is at work, nothing is asked for, a trial is named that has not completed, or this machine
-            cannot give what a process asks for.
+        UserError: a driver is at work, the request leaves nothing to score, a named trial has not completed, or this
+            machine lacks what a process asks for.
     """
     options, news = place.options, place.news
     sweep = read_sweep(SweepFolder(folder))
@@ -51,7 +52,7 @@ def rerun(
     evaluation = _evaluation(sweep.space.base, asked)
     if not settings.top and not trials:
         asked_for = sweep_command("rerun", sweep.folder.path, "--top", 5)
-        raise UserError(f"the sweep's `top` is 0, so there is nothing to score; ask for some: {asked_for}")
+        raise UserError(f"the sweep's `top` is 0, so there is nothing to score; say how many to score: {asked_for}")
     has_work = bool(best_trials(sweep.state, 1))
     if not has_work:
         news.message("No trial has completed, so there is nothing to score.")
@@ -71,7 +72,7 @@ def _evaluation(base: RunConfig, asked: Asked) -> EvaluationConfig:
     if evaluation.checkpoint != scored:
         raise UserError(
             f"evaluation.checkpoint={evaluation.checkpoint}: the sweep ranks and scores {scored}.pt, and figures of "
-            f"another checkpoint do not belong on its leaderboard; leave that out"
+            f"another checkpoint do not belong on its leaderboard; leave this setting out"
         )
     return evaluation
 
@@ -84,20 +85,20 @@ def score_best(
     asked: Collection[FigureKind] | None = None,
     trials: Sequence[str] = (),
 ) -> int:
-    """Score the best trials of a sweep, or those that are named, on the test images.
+    """Score the best or the named trials of a sweep on the test images.
 
     Ray need not run yet.
 
     Args:
         sweep: the sweep.
-        settings: how many to score, and what each process gets.
-        evaluation: what to score with.
-        place: on what; with its images, or where they are, if they are one's own.
-        asked: figures that are made whatever there is, see :func:`plan_finalist`.
-        trials: the trials to score; none: the best.
+        settings: number of trials to score, and resources of each process.
+        evaluation: the evaluation settings.
+        place: what the scoring runs on; with your own images or their path, if the sweep uses such.
+        asked: figures that are measured even if they exist, see :func:`plan_finalist`.
+        trials: names of the trials to score; none: the best.
 
     Returns:
-        0; 1 if no trial ended well or one could not be scored; 128 and the signal's number if that was interrupted.
+        0; 1 if no trial ended well or one could not be scored; 128 plus the signal's number if it was interrupted.
     """
     options, news = place.options, place.news
     ranked = best_trials(sweep.state, len(sweep.state.trials))
@@ -107,7 +108,7 @@ def score_best(
     ranked = tuple(each for each in ranked if not trials or each.trial in trials)
     if not ranked or not top:
         ends = {trial.finished.status for trial in sweep.state.finished if trial.finished is not None}
-        return 1 if ends and not ends & {"completed", "stopped"} else 0  # whether trials have ended, and none well
+        return 1 if ends and not ends & {"completed", "stopped"} else 0  # 1 if trials have ended, but none well
     data = sweep.space.base.data
     own = space_with_images(sweep.space, place.images)[1]
     test = load_test_images(data, place.data_root, own)
@@ -124,7 +125,7 @@ def score_best(
         return 1
     finalists = [finalist for finalist in finalists if finalist.jobs]
     if not finalists:
-        news.message("What was asked for is scored already.")
+        news.message("All requested figures exist already; nothing is left to score.")
         return 0
     if unknown := [finalist.trial for finalist in finalists if not finalist.run.read_fingerprints()]:
         news.message(f"Note: {unknown_images(', '.join(unknown), data.source)}")
@@ -145,7 +146,7 @@ def score_best(
 
 
 def _failed(errors: Mapping[str, str]) -> list[str]:
-    """Say each error once, with the first unit that met it: what is wrong with a trial is wrong in all its units."""
+    """Return each error once, with its first unit: what is wrong with a trial fails all its units in the same way."""
     units: dict[str, list[str]] = {}
     for name, error in errors.items():
         units.setdefault(error, []).append(name)
@@ -165,14 +166,14 @@ def _finalist(
     """Plan the scoring of a trial.
 
     Raises:
-        RunFolderError, ConfigError: a file in its folder is missing, damaged, or of training that went on by hand.
+        RunFolderError, ConfigError: a file in its folder is missing or damaged, or the run was trained further by hand.
     """
     finalist = plan_finalist(trial.trial, sweep.folder, evaluation, images, asked)
     assert trial.finished is not None
     if finalist.epoch != (epoch := scored_epoch(trial.finished, sweep.space)):
         raise RunFolderError(
-            f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is of epoch {finalist.epoch}, and "
-            f"its row is of epoch {epoch}; score it as a run of its own: "
+            f"{finalist.run.path} was trained further: {evaluation.checkpoint}.pt is from epoch {finalist.epoch}, but "
+            f"its leaderboard row is from epoch {epoch}; score it as a single run: "
             f"{run_command('--run', finalist.run.path, '--evaluate-only')}"
         )
     return finalist

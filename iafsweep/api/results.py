@@ -1,4 +1,4 @@
-"""What a sweep came to, written and compared, without Ray or PyTorch: `export`, `compare`, `report`."""
+"""Write and compare the results of a sweep, without Ray or PyTorch: `export`, `compare`, `report`."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -23,17 +23,17 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 
 
 def export(folder: Path, csv: Path | None = None, show: Sequence[str] = (), *, optuna: Path | None = None) -> Published:
-    """Write the leaderboard of a sweep from what is on disk: CSV, Markdown, the best configuration.
+    """Write the leaderboard of a sweep from the files on disk: CSV, Markdown and the best configuration.
 
     Args:
         folder: the sweep folder.
-        csv: where to write the CSV, which is all that is written then; None: in the sweep folder.
+        csv: CSV file to write, without the others; None: write all of them into the sweep folder.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
-        optuna: where to write the sweep as an Optuna journal too, for optuna-dashboard.
+        optuna: file to which the sweep is also written as an Optuna journal, for optuna-dashboard.
 
     Raises:
-        SweepError, ConfigError: the folder holds no sweep that can be read.
-        UserError: a file cannot be written, the CSV would be one of the sweep's own, or no figure was measured with the
+        SweepError, ConfigError: the folder holds no readable sweep.
+        UserError: a file cannot be written or would be one of the sweep's own, or no figure was measured with the
             settings to show.
     """
     sweep = SweepFolder(folder)
@@ -56,24 +56,24 @@ def _write_journal(sweep: StoredSweep, to: Path) -> None:
     from iafsweep.results.optuna_journal import write_journal
 
     try:
-        with TemporaryDirectory() as scratch:  # Optuna writes a lock beside it
+        with TemporaryDirectory() as scratch:  # Optuna writes a lock file next to it
             written = Path(scratch) / "journal"
             write_journal(sweep, written)
             write_text(to, written.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot write {to}: {error}; free some room, or name another place") from error
+        raise UserError(f"cannot write {to}: {error}; free some disk space, or name another place") from error
 
 
 @dataclass(frozen=True)
 class ComparedTrials:
-    """Trials beside the first of them, image by image.
+    """Trials compared with the first of them, image by image.
 
     Attributes:
-        first: its name.
-        differences: how the others' figures differ from its.
-        left_out: pairs of figures that were made with different settings.
-        problems: what could not be read of the sweep's figures, a sentence each.
-        unscored: of several sweeps those without a trial to compare, by name, with what helps, a sentence each.
+        first: name of the first trial.
+        differences: the other trials' figures minus those of the first, as paired differences.
+        left_out: pairs of figures that were measured with different settings.
+        problems: which figures of the sweep could not be read, one sentence each.
+        unscored: for several sweeps: names of those without a trial to compare, with one sentence on what to do.
     """
 
     first: str
@@ -93,14 +93,14 @@ def compare(
 
     Args:
         folder: the sweep folder.
-        trials: names; none: every trial with figures, in the order of the leaderboard.
-        csv: where to write the differences too.
-        show: settings of the figures to compare; of methods without any those of all that both were scored with.
+        trials: names of the trials; none: every trial with figures, in leaderboard order.
+        csv: file to which the differences are also written.
+        show: settings of the figures to compare; for a method without any here, all that both trials were scored with.
 
     Raises:
         SweepError: there is no such trial.
-        UserError: a trial has no figures, there are fewer than two, or the CSV cannot be written
-            or would be written into the sweep folder.
+        UserError: a trial has no figures, there are fewer than two trials, or the CSV cannot be written or would be
+            written into the sweep folder.
     """
     stored = read_sweep(SweepFolder(folder))
     if csv is not None:
@@ -109,14 +109,14 @@ def compare(
     rows = ranked(scored.rows)
     chosen = chosen_trials(stored, trials, [row.trial for row in rows])
     if len(set(chosen)) < 2:
-        more = "name another one, or none for all" if trials else more_to_compare(stored, 2)
+        more = "name another trial, or none to compare all" if trials else more_to_compare(stored, 2)
         raise too_few(chosen, more)
     tables = {trial: images_of(stored, trial, scored.evaluations.get(trial), show) for trial in chosen}
     return compared(tables, csv, scored.problems, {row.trial for row in rows if row.autoregressive})
 
 
 def chosen_trials(sweep: StoredSweep, trials: Sequence[str], ranks: Sequence[str]) -> list[str]:
-    """Return the trials to compare: those that are named, or else all that have figures of each image, best first.
+    """Return the trials to compare: the named ones, or else all that have per-image figures, best first.
 
     Raises:
         SweepError: there is no such trial.
@@ -127,7 +127,7 @@ def chosen_trials(sweep: StoredSweep, trials: Sequence[str], ranks: Sequence[str
 
 
 def too_few(chosen: Sequence[str], more: str) -> UserError:
-    """Return what to raise of fewer than two trials; ``more`` is what helps."""
+    """Return the error for fewer than two trials to compare; ``more`` says what to do."""
     named = ", ".join(chosen) or "none"
     return UserError(f"a comparison needs at least two different scored trials, got {named}; {more}")
 
@@ -135,12 +135,12 @@ def too_few(chosen: Sequence[str], more: str) -> UserError:
 def compared(
     tables: Mapping[str, pd.DataFrame], csv: Path | None, problems: tuple[str, ...], autoregressive: Collection[str]
 ) -> ComparedTrials:
-    """Compare trials with the first of them, by their tables of figures of each image; write the differences too.
+    """Compare trials with the first of them by their tables of per-image figures, and write the differences to ``csv``.
 
-    ``autoregressive`` names the trials whose decoder is that.
+    ``autoregressive`` names the trials with an autoregressive decoder.
 
     Raises:
-        UserError: they cannot be written.
+        UserError: the differences cannot be written.
     """
     first, *others = tables
     found = [compare_images(tables[other], tables[first], other, first) for other in others]
@@ -158,17 +158,17 @@ def compared(
 def report(
     folder: Path, command: Sequence[str], show: Sequence[str] = (), *, to: Path | None = None, follow: bool = False
 ) -> Iterator[Path]:
-    """Write ``report.html`` into a sweep folder and yield its path; once, or again whenever the sweep has gone on.
+    """Write the report of a sweep and yield its path: once, or again whenever the sweep has changed.
 
     Args:
         folder: the sweep folder; the sweep may be running, interrupted or without a single good trial.
-        command: the words that make the report again.
+        command: the words of the command that makes the report.
         show: settings of the test figures to show.
-        to: where to write the page; None: into the sweep folder.
-        follow: write it again whenever a file of the sweep has changed, until no driver is at work on it.
+        to: file to write; None: ``report.html`` in the sweep folder.
+        follow: write the report again whenever a file of the sweep has changed, until no driver works on it.
 
     Raises:
-        SweepError, ConfigError: the folder holds no sweep that can be read.
+        SweepError, ConfigError: the folder holds no readable sweep.
         UserError: the page cannot be written.
     """
     from iafsweep.report import changes, write_report
@@ -180,12 +180,12 @@ def report(
             yield write_report(sweep, command, show, to)
         except OSError as error:
             raise UserError(
-                f"cannot write the report: {error}; free some room, or name another place with --to"
+                f"cannot write the report: {error}; free some disk space, or name another place with --to"
             ) from error
 
 
 def served_report(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> AbstractContextManager[str]:
-    """Serve the report to this machine alone, renewed as the sweep goes on: ``iafsweep.report.serve.served``."""
+    """Serve the report to this machine alone, updated as the sweep runs: ``iafsweep.report.serve.served``."""
     from iafsweep.report.serve import served
 
     return served(folder, command, show)
@@ -193,13 +193,13 @@ def served_report(folder: Path, command: Sequence[str], show: Sequence[str] = ()
 
 @dataclass(frozen=True)
 class SweepResults:
-    """What a sweep leaves for people.
+    """The published results of a sweep.
 
     Attributes:
         folder: the sweep folder.
-        leaderboard: what was published of it.
-        report: where the report is; None if it could not be written.
-        fault: why not.
+        leaderboard: the published leaderboard.
+        report: path of the report; None if it could not be written.
+        fault: why the report could not be written.
     """
 
     folder: SweepFolder
@@ -209,9 +209,9 @@ class SweepResults:
 
 
 def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
-    """Write leaderboard and report of a sweep that is at an end.
+    """Write the leaderboard and the report of a sweep that has ended.
 
-    What goes wrong with the report is said, and never costs a command its end.
+    If the report cannot be written, the result says why; no error is raised.
 
     Raises:
         OSError: the leaderboard cannot be written.
@@ -221,12 +221,12 @@ def publish_results(sweep: StoredSweep, command: Sequence[str]) -> SweepResults:
     published = publish(sweep)
     try:
         return SweepResults(sweep.folder, published, report.write_report(sweep, command))
-    except Exception as error:  # noqa: BLE001 - the results are on disk already; a picture of them is not worth more
+    except Exception as error:  # noqa: BLE001 - the results are on disk: no reason to fail the command
         return SweepResults(sweep.folder, published, None, str(error))
 
 
 def refuse_ours(folder: SweepFolder, path: Path, option: str, name: str) -> None:
-    """Refuse a file to write that is a folder or one of the sweep's own files, whatever links lead there."""
+    """Refuse an output path that is a folder or one of the sweep's own files, with links resolved."""
     if is_standard_output(path):
         return
     folder.refuse_inside(path, option)
@@ -235,42 +235,42 @@ def refuse_ours(folder: SweepFolder, path: Path, option: str, name: str) -> None
 
 
 def not_written(what: str, csv: Path | None, error: OSError) -> Exception:
-    """Return what to raise where a CSV cannot be written."""
-    if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # who reads it has gone
+    """Return the error to raise if a CSV cannot be written."""
+    if isinstance(error, BrokenPipeError) and is_standard_output(csv):  # the reader has gone
         return error
-    return UserError(f"cannot write {what}: {error}; name a place where you may write with --csv")
+    return UserError(f"cannot write {what}: {error}; use --csv to name a file that can be written")
 
 
 def more_to_compare(sweep: StoredSweep, wanted: int) -> str:
-    """Return what gives a sweep as many trials with figures as are wanted."""
+    """Return advice on how a sweep gets as many trials with figures as ``wanted``."""
     if sweep.driver is not None:
         return f"compare again later: a driver is at work on the sweep ({sweep.driver})"
     if (there := len(best_trials(sweep.state, wanted))) < wanted:
-        return f"only trials that have completed are scored, and of the sweep's these are {there}"
+        return f"only completed trials can be scored, and the sweep has {there}"
     return f"score more: {sweep_command('rerun', sweep.folder.path, '--top', wanted)}"
 
 
 def images_of(sweep: StoredSweep, trial: str, evaluation: Evaluation | None, show: Sequence[str]) -> pd.DataFrame:
-    """Return a trial's figures of each image; with settings to show those of its figures that they show.
+    """Return the per-image figures of a trial; with ``show``, only of the figures that it selects.
 
     Raises:
-        UserError: there are none, or they cannot be read.
+        UserError: the trial has none, or they cannot be read.
     """
     end = sweep.state.named[trial].finished
     path = RunFolder(sweep.folder.trial(trial)).per_image
     rerun = sweep_command("rerun", sweep.folder.path, "--trial", trial)
     try:
         if (end is None or end.status != "completed") and not path.exists():
-            raise UserError(f"{trial} has no figures and gets none: only trials that have completed are scored")
+            raise UserError(f"{trial} has no figures and cannot be scored: only completed trials can; name another")
         table = pd.read_parquet(path)
     except FileNotFoundError:
-        raise UserError(f"{trial} has no figures of each image ({path} is missing); score it first: {rerun}") from None
+        raise UserError(f"{trial} has no per-image figures ({path} is missing); score it first: {rerun}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}; score the trial again: {rerun}") from error
     if "settings" not in table:
         raise UserError(
-            f"{path} does not say with which settings {trial} was scored, an earlier version wrote it; score the trial "
-            f"again, which takes what is there: {rerun}"
+            f"{path} does not record the settings with which {trial} was scored (an earlier version wrote it); score "
+            f"the trial again, which reuses existing results: {rerun}"
         )
     return _only_shown(table, evaluation, show) if show else table
 

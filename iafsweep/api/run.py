@@ -41,17 +41,17 @@ Likelihood = Literal["importance_sampling", "hais"]
 class Run:
     """A trained run or trial, or an exported model.
 
-    It stays as it was read, but for ``evaluation``, which :meth:`evaluate` renews.
+    Its attributes keep the state that was read, except ``evaluation``, which :meth:`evaluate` updates.
 
     Attributes:
         path: its folder.
         config: its configuration.
-        model: the autoencoder, in eval mode, its parameters without gradient.
-        epoch: epochs that model had been trained.
-        metrics: one record an epoch.
-        evaluation: the figures of this model; None if it was not scored (or not since it was trained further), or they
-            are damaged.
-        problems: what could not be read and is left out, a sentence each.
+        model: the autoencoder, in eval mode; its parameters do not require gradients.
+        epoch: number of epochs for which ``model`` was trained.
+        metrics: one record per epoch.
+        evaluation: the figures of ``model``; None if it was not scored (or not since it was trained further), or if
+            they are damaged.
+        problems: what could not be read and is left out, one sentence each.
 
     Example:
         >>> import iafsweep
@@ -81,7 +81,7 @@ class Run:
         return small_table(about, ("figure", "nats per image"), self._figures())
 
     def _figures(self) -> list[tuple[str, str]]:
-        """What is known of how good the model is, by name."""
+        """Return the model's known figures, as names and texts."""
         found = []
         if self.metrics and (best := self.metrics[min(self.epoch, len(self.metrics)) - 1]):
             bound = best.validation_negative_elbo
@@ -102,23 +102,23 @@ class Run:
         data_root: str | Path | None = None,
         images: Given = None,
     ) -> Tensor:
-        """Return images of the data set this model was trained on, as the model sees them where it is scored.
+        """Return images of the data set that the model was trained on, as the model sees them when it is scored.
 
         Args:
             split: ``train``, ``validation`` or ``test``.
-            count: the first so many; None: all.
+            count: number of images, from the first on; None: all.
             data_root: folder of data sets; None: as given to :func:`load_run` or :func:`train`.
-            images: one's own that it was trained on, or where they are; None: likewise, else where they were. An
-                exported model does not say where.
+            images: your own images that the model was trained on, or their path; None: as given to :func:`load_run` or
+                :func:`train`, else at the path in the configuration, which an exported model does not have.
 
         Returns:
-            Float32 [B, *image_shape] on the model's device: bits, zeros and ones, or, without binarisation, levels.
+            Float32 [B, *image_shape] on the model's device: bits (0 and 1), or, without binarisation, levels.
 
         Raises:
-            TypeError: `count` is no whole number.
-            ValueError: there is no such split, or `count` is below 0 or more than the split has.
-            DataError: the data set is not there and cannot be had, or is not the one that it was trained on. A warning
-                says where that is not known, as of runs of earlier versions.
+            TypeError: `count` is not an integer.
+            ValueError: there is no such split, or `count` is negative or larger than the split.
+            DataError: the data set is missing and cannot be downloaded, or is not the one that the model was trained
+                on. If that is not recorded, as in runs of earlier versions, a warning says so.
 
         Example:
             >>> import iafsweep
@@ -138,24 +138,24 @@ class Run:
         if not known:
             warnings.warn(unknown_images(str(self.path), data.source), stacklevel=2)
         if count is not None and (count := checked_whole("count", count, 0)) > len(grey):
-            raise ValueError(f"count is {count}, and there are {len(grey)} {split} images")
+            raise ValueError(f"count is {count}, but there are only {len(grey)} {split} images")
         return seen(grey[:count], data, split).to(next(self.model.parameters()).device)
 
     def export(self, to: str | Path) -> Path:
         """Write the model to one folder that :func:`load_run` reads back, bit for bit, on any machine.
 
         It holds ``model.safetensors``, ``config.toml``, ``metrics.jsonl``, ``evaluation.json`` (if it was scored) and a
-        model card, ``README.md``, with the figures and how they were measured. No file names this machine's folders.
+        model card, ``README.md``, with the figures and how they were measured. No file contains a path of this machine.
 
         Args:
             to: a new or empty folder.
 
         Returns:
-            The folder, absolute.
+            The absolute path of the folder.
 
         Raises:
             RunFolderError: the folder is not empty, or cannot be written.
-            RuntimeError: ``model`` was put into training mode, or into bfloat16 or the like.
+            RuntimeError: ``model`` was put into training mode, or into a precision below float32.
 
         Example:
             >>> import iafsweep
@@ -176,25 +176,26 @@ class Run:
         method: Likelihood = "importance_sampling",
         hais: str | None = None,
     ) -> Tensor:
-        """Estimate log p(x), a lower bound in expectation; :meth:`score` says whether to trust it.
+        """Estimate log p(x) of each image, a lower bound in expectation; :meth:`score` also says whether to trust it.
 
         Args:
-            x: [B, *image_shape] of any dtype: bits, zeros and ones, or levels, as :meth:`images` has them.
-            samples: posterior samples an image, S, of importance sampling.
-            seed: of the noise; the same seed gives the same figures.
+            x: [B, *image_shape] of any dtype: bits (0 and 1), or levels, as :meth:`images` returns them.
+            samples: posterior samples per image, S, for importance sampling.
+            seed: seed of the noise; the same seed gives the same estimates.
             method: importance sampling with the flow posterior, or Hamiltonian annealed importance sampling, ``hais``.
-            hais: the start of annealing, perhaps with temperatures x leapfrog steps x chains, ``posterior:80x3x8``;
-                None: as the run's configuration says.
+            hais: the start of annealing, optionally with temperatures x leapfrog steps x chains, such as
+                ``posterior:80x3x8``; None: as the run's configuration says.
 
         Returns:
-            Nats, [B], float64, on the CPU.
+            Log-likelihoods in nats, [B], float64, on the CPU.
 
         Raises:
-            TypeError: `x` is no tensor of real numbers, or `samples` or `seed` no whole number.
-            ValueError: `x` holds anything but bits (or levels), is of another shape, or `samples` is below 1.
+            TypeError: `x` is not a tensor of real numbers, or `samples` or `seed` is not an integer.
+            ValueError: `x` holds values other than bits (or levels) or has another shape, `samples` is below 1, or
+                `seed` is negative.
             UserError: there is no such method, or `hais` is not understood.
-            RuntimeError: ``model`` was put into training mode, or into bfloat16 or the like.
-            torch.cuda.OutOfMemoryError: the GPU cannot hold one sample of each of a hundred images.
+            RuntimeError: ``model`` was put into training mode, or into a precision below float32.
+            torch.cuda.OutOfMemoryError: the GPU cannot hold one sample for each of a hundred images.
 
         Example:
             >>> import iafsweep
@@ -214,7 +215,7 @@ class Run:
         method: Likelihood = "importance_sampling",
         hais: str | None = None,
     ) -> LogLikelihoods:
-        """Estimate log p(x) as :meth:`log_likelihood`, and say how even the weights are that it rests on.
+        """Estimate log p(x) as :meth:`log_likelihood` does, with diagnostics of the importance weights behind it.
 
         The arguments and errors are those of :meth:`log_likelihood`.
 
@@ -231,12 +232,12 @@ class Run:
             raise UserError(f"method must be one of {', '.join(get_args(Likelihood))}, got {method!r}")
         if hais is not None and (method != "hais" or hais == "off"):
             raise UserError(
-                f"hais={hais!r} does not go with method={method!r}; for HAIS say method='hais' and where it starts, "
-                f"such as hais='posterior:80x3x8'"
+                f"hais={hais!r} does not go with method={method!r}; for HAIS, use method='hais' and a start, such as "
+                f"hais='posterior:80x3x8'"
             )
         image = self.model.image
         if isinstance(x, Tensor) and image.dimensions is None and not x.is_complex() and not are_levels(x, image):
-            raise ValueError("x must hold zeros and ones only; binarise grey values first: iafsweep.data.binarise")
+            raise ValueError("x must hold zeros and ones only; binarise grey values first with iafsweep.data.binarise")
         checked = checked_images(x, image, next(self.model.parameters()))
         if method == "importance_sampling":
             return sampled(self.model, checked, samples, seed)
@@ -257,28 +258,28 @@ class Run:
         threads: int | None = None,
         progress: Shown | RunNews = "auto",
     ) -> Evaluation:
-        """Score the run on test images again and keep the figures in its folder, as ``--evaluate-only`` does.
+        """Score the run on test images again and add the figures to its folder, as ``--evaluate-only`` does.
 
-        Figures with other settings that are there stay beside the new ones. What is not given is as the run's
-        configuration says; without anything the figures are made again.
+        Existing figures with other settings are kept. Arguments that are not given are as the run's configuration says;
+        without any, its own figures are measured again.
 
         Args:
-            importance_sampling: samples an image.
-            hais: ``off``, or the start of annealing, perhaps with temperatures x leapfrog steps x chains:
+            importance_sampling: number of samples per image.
+            hais: ``off``, or the start of annealing, optionally with temperatures x leapfrog steps x chains, such as
                 ``posterior:80x3x8``.
-            images: the first so many test images, of both.
-            sandwich: measure lower and upper bound on so many images simulated from the model.
-            until_error: add samples, or temperatures, until the estimator's error is below so many nats.
+            images: number of test images for both methods, from the first on.
+            sandwich: number of images, simulated from the model, on which to measure a lower and an upper bound.
+            until_error: add samples or temperatures until the estimator's error is below this many nats.
             settings: other fields of [evaluation] by their paths, such as ``{"evaluation.seed": 1}``.
-            threads: CPU threads, as of :func:`iafsweep.train`.
-            progress: as of :func:`iafsweep.train`.
+            threads: number of CPU threads, as in :func:`iafsweep.train`.
+            progress: as in :func:`iafsweep.train`.
 
         Returns:
-            All figures of the checkpoint, which are ``evaluation`` from now on.
+            All figures of the checkpoint, which are also the new ``evaluation``.
 
         Raises:
-            UserError: something asked for is against a rule, the run is in use, the images are not there or are
-                others, or this is an exported model, whose figures are those of its run.
+            UserError: an argument breaks a rule, the run is in use, its images are missing or have changed, or this is
+                an exported model, which keeps the figures of its run.
 
         Example:
             >>> import iafsweep
@@ -310,7 +311,7 @@ class Run:
 def load_run(
     path: str | Path, device: DeviceChoice = "auto", *, images: Given = None, data_root: str | Path | None = None
 ) -> Run:
-    """Read a trained run (a folder of `run_single.py`, or of a sweep's trial), or an exported model.
+    """Read a trained run (a folder of `run_single.py` or of a sweep's trial) or an exported model.
 
     The checkpoint is the one that its configuration scores (``evaluation.checkpoint``). No code from the folder is run,
     and nothing outside it is read.
@@ -318,15 +319,16 @@ def load_run(
     Args:
         path: the folder; ``~`` is the home folder.
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
-        images: one's own that it was trained on, or where they are, for what needs them; None: where they were.
+        images: your own images that it was trained on, or their path, for methods that need them; None: at the path in
+            its configuration.
         data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
 
     Raises:
-        RunFolderError: this is no such folder, or a file in it is missing, damaged, or of another model; figures
-            that are damaged are left out instead, and named in ``problems``.
+        RunFolderError: it is no such folder, or a file in it is missing, damaged, or of another model. Damaged figures
+            do not raise; they are left out, and ``problems`` says so.
         ConfigError: its configuration breaks a rule.
         ValueError: there is no such device.
-        UserError: cuda was asked for and there is none.
+        UserError: ``cuda`` was requested and there is no GPU.
 
     Example:
         >>> import iafsweep
@@ -339,8 +341,8 @@ def load_run(
         raise RunFolderError(f"{folder.path} is a file; name the folder of a run or of an exported model")
     if (folder.path / "trials.jsonl").exists() and not folder.config.exists():
         raise RunFolderError(
-            f"{folder.path} is the folder of a sweep: read it with iafsweep.load_sweep, "
-            f"or one trial of it from {folder.path}/trials"
+            f"{folder.path} is a sweep folder; read it with iafsweep.load_sweep, or read one of its "
+            f"trials from {folder.path}/trials"
         )
     if weights_of(folder).exists():
         trained, origin = read_model(folder, where)
@@ -348,7 +350,9 @@ def load_run(
     else:
         config = folder.read_config()
         if card_of(folder).exists() and not folder.last.exists() and not folder.best.exists():
-            raise RunFolderError(f"{weights_of(folder)} is missing: this is an exported model without its weights")
+            raise RunFolderError(
+                f"{weights_of(folder)} is missing: this is an exported model without its weights; export it again"
+            )
         checkpoint = config.evaluation.checkpoint
         trained, origin = load_trained_model(folder, checkpoint, where), None
     evaluation, problems = None, tuple[str, ...]()
@@ -371,17 +375,17 @@ def load_run(
 
 
 def own_figures(folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int) -> Evaluation | None:
-    """Return the figures of a checkpoint: of the same name, epoch and, where they say it, digest of the file.
+    """Return the figures of a checkpoint: those with its name, its epoch and, if recorded, the digest of its file.
 
-    A model folder has no checkpoint file any more; there the name and epoch decide.
+    A model folder has no checkpoint file; there the name and the epoch decide.
 
     Args:
-        folder: of a run, or a model folder.
+        folder: a run folder or a model folder.
         checkpoint: which checkpoint.
         epoch: the epoch that it holds.
 
     Returns:
-        None if it was not scored, or the figures there are of other weights.
+        None if it was not scored, or the existing figures are of other weights.
 
     Raises:
         RunFolderError: ``evaluation.json`` is damaged, or the checkpoint is missing.

@@ -1,4 +1,4 @@
-"""Settings of a sweep that a command or a call asks for."""
+"""Change the settings of a sweep as a command or a call asks."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,9 +14,10 @@ from iafsweep.sweep.cluster.gpu_packing import automatic_gpus, probe_gpu, requir
 
 
 def with_sweep(space: SearchSpace, changes: Mapping[str, object], news: SweepNews | None = None) -> SearchSpace:
-    """Return ``space`` with other settings of its sweep; those that are None are left as they are.
+    """Return ``space`` with changed sweep settings; values that are None change nothing.
 
-    GPUs a trial may be ``auto``: then the largest configuration is measured, and ``news`` hears the result.
+    ``gpus_per_trial`` may be ``auto``: then the GPU memory of the largest configuration is measured, and ``news``
+    receives the result.
     """
     for key in changes:
         if key not in SweepConfig.model_fields:
@@ -26,7 +27,7 @@ def with_sweep(space: SearchSpace, changes: Mapping[str, object], news: SweepNew
         require_gpu()
         given["gpus_per_trial"] = share = automatic_gpus(space, probe_gpu)
         if news is not None:
-            news.message(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU a trial")
+            news.message(f"The largest configuration fits {1 / share:.0f} times on a GPU: {share:.3g} GPU per trial")
     try:
         return replace(space, sweep=SweepConfig.model_validate(space.sweep.model_dump() | given))
     except ValidationError as error:

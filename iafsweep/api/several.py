@@ -1,4 +1,4 @@
-"""Several sweeps: loaded from the folder they lie in, on one leaderboard, compared image by image."""
+"""Several sweeps: load all in a folder, put them on one leaderboard, compare their trials image by image."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ from iafsweep.leaderboard import leaderboard_frame, write_csv
 from iafsweep.results.listing import sweeps_in
 from iafsweep.results.several import Several, read_several
 
-if TYPE_CHECKING:  # a loaded sweep can make models: whoever only compares figures does not wait for PyTorch
+if TYPE_CHECKING:  # it imports PyTorch, which is slow and not needed to compare figures
     from iafsweep.api.sweep import LoadedSweep
 
 AnySweep: TypeAlias = "LoadedSweep | str | Path"
-"""A sweep that was loaded, or its folder."""
+"""A loaded sweep, or its folder."""
 
 
 def load_sweeps(folder: str | Path = "runs") -> list[LoadedSweep]:
-    """Load the sweeps directly in a folder, the one that began first in front; other folders are passed over.
+    """Load the sweeps directly in a folder, in the order in which they began; other folders are ignored.
 
-    A sweep that cannot be read is left out, and a warning says why. Nothing is written, Ray is not needed.
+    A sweep that cannot be read is left out, and a warning says why. Nothing is written, and Ray is not needed.
 
     Args:
-        folder: the folder that holds sweeps; of a sweep's own folder that one is loaded. ``~`` is the home folder.
+        folder: the folder that holds sweeps; if it is itself a sweep folder, that sweep is loaded. ``~`` is the home
+            folder.
 
     Raises:
-        SweepError: the folder is not there, or cannot be read.
+        SweepError: the folder does not exist, or cannot be read.
 
     Example:
         >>> import iafsweep
@@ -60,18 +61,18 @@ def load_sweeps(folder: str | Path = "runs") -> list[LoadedSweep]:
 
 
 def combined_leaderboard(sweeps: Iterable[AnySweep], show: str | Sequence[str] = ()) -> pd.DataFrame:
-    """Return one leaderboard of the trials of several sweeps, as these are now: ranked by the validation bound.
+    """Return one leaderboard of the trials of several sweeps in their current state, ranked by the validation bound.
 
-    The columns are those of :attr:`LoadedSweep.leaderboard`, ``sweep`` before ``trial``, and fields whose values differ
-    between the sweeps behind those that are searched. A field that a sweep does not search has the value that it fixes
-    wherever that does something.
+    The columns are those of :attr:`LoadedSweep.leaderboard`, with ``sweep`` before ``trial``. Fields that no sweep
+    searches, but whose values differ between sweeps, follow the searched ones. For a field that its sweep does not
+    search, a trial shows the fixed value if the field has an effect on it.
 
     Args:
-        sweeps: sweeps over the same images, split and bits.
-        show: settings of the test figures to show, as :func:`load_sweep` takes them.
+        sweeps: sweeps over the same images, split and binarisation.
+        show: settings of the test figures to show, as in :func:`load_sweep`.
 
     Raises:
-        SweepError: they are of unlike images, splits or bits, or one cannot be read.
+        SweepError: the sweeps differ in images, split or binarisation, or one cannot be read.
         UserError: no trial has a test figure with these settings.
 
     Example:
@@ -88,18 +89,18 @@ def combined_leaderboard(sweeps: Iterable[AnySweep], show: str | Sequence[str] =
 
 
 def compare_sweeps(sweeps: Iterable[AnySweep], show: str | Sequence[str] = ()) -> ComparedTrials:
-    """Compare all trials of several sweeps that have figures of each image with the best of them by validation.
+    """Compare all trials of several sweeps that have per-image figures with the best of them by validation bound.
 
     Args:
-        sweeps: sweeps over the same images, split and bits.
-        show: settings of the figures to compare; none: those of all that both were scored with.
+        sweeps: sweeps over the same images, split and binarisation.
+        show: settings of the figures to compare; none: all that both trials were scored with.
 
     Returns:
-        Paired differences of test figures; trials are named by sweep and trial, ``quick-1/t0003``.
+        Paired differences of test figures; trials are named by sweep and trial, such as ``quick-1/t0003``.
 
     Raises:
-        SweepError: they are of unlike images, splits or bits, or one cannot be read.
-        UserError: fewer than two trials have figures, or those of one cannot be read.
+        SweepError: the sweeps differ in images, split or binarisation, or one cannot be read.
+        UserError: fewer than two trials have figures, or a trial's figures cannot be read.
     """
     return compare_several(_read(sweeps, show), show=_texts(show))
 
@@ -114,9 +115,9 @@ def compare_several(
 
     Args:
         several: the sweeps.
-        named: names of trials by the folder of their sweep; of a sweep without any all that have figures are meant.
-            Without a single name they stand in the order of the leaderboard, else in that of the sweeps.
-        csv: where to write the differences too.
+        named: names of trials by the folder of their sweep; a sweep without any takes part with all trials that have
+            figures. If no trial is named at all, they are in leaderboard order, otherwise in the order of the sweeps.
+        csv: file to which the differences are also written.
         show: settings of the figures to compare.
 
     Raises:
@@ -134,7 +135,7 @@ def compare_several(
         own = chosen_trials(sweep, asked[os.path.realpath(sweep.folder.path)], ranks)
         chosen += [f"{name}/{trial}" for trial in own]
         if not own:
-            unscored[name] = f"{name} has no trial with figures of each image; {more_to_compare(sweep, 1)}"
+            unscored[name] = f"{name} has no trial with per-image figures; {more_to_compare(sweep, 1)}"
     if not any(asked.values()):
         ranks = [row.trial for row in several.rows]
         chosen.sort(key=ranks.index)

@@ -18,14 +18,14 @@ from iafsweep.texts import one_line
 
 
 def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a configuration: a TOML file, or one that comes along, such as ``reference``.
+    """Read a configuration from a TOML file, or one that is shipped with the package, such as ``reference``.
 
-    Of a search space, such as ``quick``, its base: the fixed values, and the searched fields as they are in its base
-    file. :meth:`RunConfig.with_values` changes values.
+    For a search space, such as ``quick``, return its base: the fixed values, and the searched fields as in its base
+    file. To change values, use :meth:`RunConfig.with_values`.
 
     Args:
         name: the file, or the name of one shipped with the package.
-        overrides: ``KEY=VALUE`` texts that win over the file, as after ``--set``.
+        overrides: ``KEY=VALUE`` strings that override the file, as after ``--set``.
 
     Raises:
         ConfigError: there is no such file, or it or an override breaks a rule.
@@ -42,25 +42,25 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def checked_config(config: object) -> RunConfig:
-    """Return what was given as a configuration.
+    """Return the argument if it is a configuration.
 
     Raises:
-        ConfigError: it is something else.
+        ConfigError: it is not.
     """
     if isinstance(config, RunConfig):
         return config
     raise ConfigError(
-        f"a configuration is needed, got {config!r:.60}; take iafsweep.load_config('reference') or the like"
+        f"a configuration is needed, got {config!r:.60}; pass one, such as iafsweep.load_config('reference')"
     )
 
 
 @dataclass(frozen=True)
 class Domain:
-    """What one field is searched in, made by :func:`integers`, :func:`floats` or :func:`choice`.
+    """The values over which one field is searched, made by :func:`integers`, :func:`floats` or :func:`choice`.
 
     Attributes:
         range: the values.
-        when: the condition under which they matter, such as ``model.flow.depth > 0``; None: always.
+        when: the condition under which the field matters, such as ``model.flow.depth > 0``; None: always.
     """
 
     range: Range
@@ -71,17 +71,17 @@ class Domain:
 
 
 def integers(low: int, high: int, *, step: int = 1, log: bool = False, when: str | None = None) -> Domain:
-    """Search whole numbers low, low + step, ..., high, both ends included.
+    """Search the integers low, low + step, ..., high, both ends included.
 
     Args:
-        low: the smallest.
-        high: the largest.
-        step: between two of them.
-        log: draw evenly in the logarithm.
+        low: the smallest value.
+        high: the largest value.
+        step: the distance between neighbouring values.
+        log: sample uniformly in the logarithm.
         when: the condition under which the field matters, such as ``"model.flow.depth > 0"``; None: always.
 
     Raises:
-        ConfigError: the ends, the step and ``log`` do not fit.
+        ConfigError: the ends, the step and ``log`` do not fit together.
 
     Example:
         >>> import iafsweep
@@ -92,12 +92,12 @@ def integers(low: int, high: int, *, step: int = 1, log: bool = False, when: str
 
 
 def floats(low: float, high: float, *, step: float | None = None, log: bool = False, when: str | None = None) -> Domain:
-    """Search real numbers from low to high; with a step the finite set low, low + step, ..., high.
+    """Search the real numbers from low to high or, with a step, the finite set low, low + step, ..., high.
 
     The arguments are those of :func:`integers`.
 
     Raises:
-        ConfigError: the ends, the step and ``log`` do not fit.
+        ConfigError: the ends, the step and ``log`` do not fit together.
 
     Example:
         >>> import iafsweep
@@ -108,14 +108,14 @@ def floats(low: float, high: float, *, step: float | None = None, log: bool = Fa
 
 
 def choice(values: Sequence[Any], *, when: str | None = None) -> Domain:
-    """Search a few values without an order.
+    """Search a finite set of values without an order.
 
     Args:
-        values: texts, numbers, truth values, or lists of them, such as the hidden sizes of an ``mlp``.
-        when: as :func:`integers`.
+        values: strings, numbers, booleans, or lists of them, such as the hidden sizes of an ``mlp``.
+        when: as in :func:`integers`.
 
     Raises:
-        ConfigError: there are none, one twice, or one of another kind.
+        ConfigError: there are no values, or a value occurs twice or is of another type.
 
     Example:
         >>> import iafsweep
@@ -123,7 +123,7 @@ def choice(values: Sequence[Any], *, when: str | None = None) -> Domain:
         <one of mlp, resnet>
     """
     if isinstance(values, str):
-        raise ConfigError(f"a choice is a list of values, got the text {values!r}; write choice([{values!r}, ...])")
+        raise ConfigError(f"choice takes a list of values, got the string {values!r}; write choice([{values!r}, ...])")
     taken = tuple(tuple(each) if isinstance(each, list) else each for each in values)
     return _domain(lambda: Choice(taken), when)
 
@@ -136,22 +136,22 @@ def _domain(make: Callable[[], Range], when: str | None) -> Domain:
 
 
 class SearchSpace:
-    """What a sweep searches, made in Python; docs/search_spaces.md has the same as a file.
+    """The search space of a sweep, defined in Python; docs/search_spaces.md describes the same as a file.
 
-    All of it is checked when it is made: every field, every value, every combination, as before a launch.
+    The constructor checks every field, every value and every combination, as a launch does.
 
     Args:
-        base: the configuration of all that is not searched, or its name or file, as :func:`load_config` takes it.
-        search: what each searched field is searched in; a condition may look at fields named before.
-        trials: configurations to train.
-        sweep: other fields of ``[sweep]`` by their names, such as ``{"scheduler": "none", "top": 5}``.
-        first: values to try before the sampler proposes any.
+        base: the configuration of all fields that are not searched, or its name or file, as in :func:`load_config`.
+        search: the values of each searched field; a condition may refer to fields before it.
+        trials: number of configurations to train.
+        sweep: other fields of ``[sweep]`` by name, such as ``{"scheduler": "none", "top": 5}``.
+        first: values of the searched fields to try before the sampler proposes any.
 
     Attributes:
-        checked: the same as the package works with it.
+        checked: the checked space, in the form that the package works with.
 
     Raises:
-        ConfigError: a rule is broken; the field, what was found and what to do are named.
+        ConfigError: a rule is broken; the message names the field, what was found and what to do.
 
     Example:
         >>> import iafsweep
@@ -182,18 +182,18 @@ class SearchSpace:
         for path, domain in search.items():
             if not isinstance(domain, Domain):
                 raise ConfigError(
-                    f"`{path}` must be searched in iafsweep.integers(...), floats(...) or choice(...), found "
-                    f"{domain!r}; one value alone belongs into the base: base.with_values({{{path!r}: ...}})"
+                    f"`{path}` must be searched over iafsweep.integers(...), floats(...) or choice(...), found "
+                    f"{domain!r}; a single value belongs in the base: base.with_values({{{path!r}: ...}})"
                 )
         whole = load_config(base) if isinstance(base, str | Path) else checked_config(base)
         domains = {path: (domain.range, domain.when) for path, domain in search.items()}
         self.checked = made_space(whole, domains, {"trials": trials, **(sweep or {})}, first)
 
     def save(self, path: str | Path) -> None:
-        """Write it as a file that the command line takes, and :func:`launch`: ``iafsweep-sweep launch mine.toml``.
+        """Write the space as a file for :func:`launch` or the command line: ``iafsweep-sweep launch mine.toml``.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the file cannot be written.
         """
         try:
             write_text(Path(path).expanduser(), dump_space(self.checked))

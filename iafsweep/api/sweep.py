@@ -1,4 +1,4 @@
-"""A sweep in Python: launched, gone on with, read back; its leaderboard as a frame, its trials as runs."""
+"""Sweeps in Python: launch, continue and read them; the leaderboard is a data frame, each trial a run."""
 
 import math
 import os
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from iafsweep.results.optuna_journal import Study
 
 Share = float | Literal["auto"] | None
-"""GPUs a trial; ``auto``: as many trials a GPU as the largest configuration fits; None: 1 if there are any."""
+"""GPUs per trial; ``auto``: as many trials per GPU as fit of the largest configuration; None: 1 if there is a GPU."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHOWN_ROWS = 8
@@ -57,7 +57,7 @@ _SHOWN_ROWS = 8
 
 @dataclass(frozen=True)
 class _Where:
-    """On what a sweep runs that is gone on with from Python."""
+    """What a sweep runs on when it is continued from Python."""
 
     options: LaunchOptions = field(default_factory=LaunchOptions)
     data_root: str | Path | None = None
@@ -72,20 +72,20 @@ class _Where:
 
 @dataclass(eq=False, repr=False)
 class LoadedSweep:
-    """A sweep as it stood when it was read, or when a method of it last went on with it.
+    """A sweep in the state in which it was read, or in which one of its methods last left it.
 
-    Running and interrupted ones can be read too. What goes on with it (:meth:`resume`, :meth:`extend`, :meth:`retry`,
-    :meth:`rerun`, :meth:`retrain`) does what the command of that name does, from what is on disk, and may follow a
-    command or be followed by one. It blocks, and returns the sweep, renewed. Ctrl-C saves running trials and raises
-    KeyboardInterrupt when that is done; SIGTERM and SIGHUP save them too, and are then handed on.
+    Running and interrupted sweeps can be read too. The methods that continue a sweep (:meth:`resume`, :meth:`extend`,
+    :meth:`retry`, :meth:`rerun`, :meth:`retrain`) do what the command of the same name does. They start from what is on
+    disk, so calls and commands can alternate. They block, and return the updated sweep. Ctrl-C saves running trials and
+    then raises KeyboardInterrupt; SIGTERM and SIGHUP save them too, and then go to the handler that was there before.
 
     Attributes:
         path: its folder.
-        title: what its search space asks.
+        title: the title of its search space.
         parameters: paths of the searched fields, in the order of the space.
-        rows: a record a trial, in the order of the ranks.
-        problems: what could not be read and is missing in the rows, a sentence each.
-        driver: the process that trained or scored it then, and its host; None if none did.
+        rows: one record per trial, in rank order.
+        problems: what could not be read and is missing from the rows, one sentence each.
+        driver: the process that was training or scoring the sweep at that time, and its host; None if there was none.
     """
 
     path: Path
@@ -115,7 +115,7 @@ class LoadedSweep:
         return f"{title}{counted(len(self.rows), 'trial')}, {completed} completed{', in use' if self.driver else ''}"
 
     def _table(self, most: int) -> list[tuple[str, ...]]:
-        """The first rows, as short texts."""
+        """Return the first rows as short texts."""
         found: list[tuple[str, ...]] = []
         for row in self.rows[:most]:
             values = {short_name(path, self.parameters): value_text(each) for path, each in row.parameters.items()}
@@ -131,11 +131,10 @@ class LoadedSweep:
 
     @property
     def leaderboard(self) -> pd.DataFrame:
-        """The leaderboard: a row a trial, the columns of ``leaderboard.csv``, ranked by the validation bound.
+        """The leaderboard: one row per trial, the columns of ``leaderboard.csv``, ranked by the validation bound.
 
-        Nats per image, seconds, numbers of images and parameters. Whole numbers are ``Int64`` and truth values
-        ``boolean``, so that they stay what they are beside missing ones; a searched field is missing where it was
-        inactive.
+        Bounds and likelihoods are in nats per image, times in seconds. Integer columns are ``Int64`` and boolean ones
+        ``boolean``, so that missing values do not change their type. A searched field is missing where it was inactive.
 
         Example:
             >>> import iafsweep
@@ -149,9 +148,9 @@ class LoadedSweep:
 
     @property
     def winners_curse(self) -> WinnersCurse | None:
-        """By how much the best bound is too good for having been chosen, and which trial may truly be the best.
+        """By how much selection flatters the best bound, and which trials may truly be the best.
 
-        None where the spread over seeds is not known; :meth:`retrain` makes it known.
+        None if the spread over seeds is unknown; :meth:`retrain` measures it.
 
         Example:
             >>> import iafsweep
@@ -164,7 +163,7 @@ class LoadedSweep:
         """Return the run of rank 1: the completed trial with the lowest validation bound.
 
         Args:
-            device: where its model is put.
+            device: device for its model.
 
         Raises:
             SweepError: no trial has completed with a finite bound.
@@ -177,32 +176,32 @@ class LoadedSweep:
         best = best_row(self.rows)
         if best is None:
             raise SweepError(
-                f"{self.path} has no completed trial with a finite bound yet; name one with .run('t0001'), or "
+                f"{self.path} has no completed trial with a finite bound yet; take any trial, as in .run('t0001'), or "
                 f"{self._remedy()}"
             )
         return self.run(best.trial, device)
 
     def _remedy(self) -> str:
-        """What gives the sweep its first good trial."""
+        """Return what to do to get the first good trial of the sweep."""
         if self.driver is not None:
             return f"load the sweep again later: a driver is at work on it ({self.driver})"
         sweep = read_sweep(SweepFolder(self.path))
         if sweep.state.unfinished or len(sweep.state.trials) < sweep.space.sweep.trials:
-            return f"go on with the sweep: {resume_command(sweep.folder, sweep.space, sweep.state)}"
+            return f"continue the sweep: {resume_command(sweep.folder, sweep.space, sweep.state)}"
         statuses = {row.status for row in self.rows}
         if again := [word for status in RETRIED if status in statuses for word in ("--status", status)]:
-            return f"run trials again: {sweep_command('retry', self.path, *again)}"
+            return f"retry trials: {sweep_command('retry', self.path, *again)}"
         return f"train more trials: {sweep_command('extend', self.path, '--trials', f'+{len(self.rows)}')}"
 
     def figure(self, name: str = "learning-curves", show: str | Sequence[str] = ()) -> "Chart":
-        """Return one chart of the report, which a notebook shows as a cell's value; ``.save(path)`` writes a page.
+        """Return one chart of the report; a notebook displays it, and ``.save(path)`` writes it as an HTML page.
 
-        It shows the sweep as it is now: zoom, tooltips and downloads are those of the report.
+        It shows the current state of the sweep, with the zoom, tooltips and downloads of the report.
 
         Args:
             name: ``learning-curves``, ``importance``, ``variance``, ``parallel``, ``contour``, ``cost``,
                 ``test-figures``, or ``slice-`` and a searched parameter, such as ``slice-depth``.
-            show: settings of the test figures to show.
+            show: settings of the test figures to show, as in :func:`load_sweep`.
 
         Raises:
             UserError: there is no such chart.
@@ -217,33 +216,35 @@ class LoadedSweep:
         return chart(read_sweep(SweepFolder(self.path)), name, (show,) if isinstance(show, str) else show)
 
     def run(self, trial: str, device: DeviceChoice = "auto") -> Run:
-        """Return a trial's run.
+        """Return the run of a trial.
 
         Args:
-            trial: its name, such as ``t0003``.
-            device: where its model is put.
+            trial: name of the trial, such as ``t0003``.
+            device: device for its model.
 
         Raises:
             SweepError: the sweep has no such trial.
-            RunFolderError: it has no checkpoint to read.
+            RunFolderError: the trial has no readable checkpoint.
         """
         folder = SweepFolder(self.path)
         folder.refuse_unknown(trial, sorted(row.trial for row in self.rows))
         return load_run(folder.trial(trial), device, images=self._where.images, data_root=self._where.data_root)
 
     def compare(self, *trials: str, show: str | Sequence[str] = ()) -> pd.DataFrame:
-        """Compare scored trials with the first of them, image by image: differences are known far better than figures.
+        """Compare scored trials with the first of them by paired differences, image by image.
+
+        Such differences are known far more precisely than the figures themselves.
 
         Args:
-            trials: their names; none: every trial with figures.
-            show: settings of the figures to compare; none: all that both were scored with.
+            trials: names of the trials; none: every trial with figures.
+            show: settings of the figures to compare; none: all that both trials were scored with.
 
         Returns:
-            A row a trial and figure: ``difference`` in nats, negative where ``first`` is better than ``second``, its
-            ``standard_error``, the number of ``images``.
+            One row per trial and figure: ``difference`` in nats per image, negative if ``first`` is better than
+            ``second``, its ``standard_error``, and the number of ``images``.
 
         Raises:
-            UserError: there is no such trial, one has no figures, or none were made with the same settings.
+            UserError: there is no such trial, a trial has no figures, or no two have figures with the same settings.
         """
         from iafsweep.api.results import compare
 
@@ -251,8 +252,9 @@ class LoadedSweep:
         if not found.differences and found.left_out:
             each = found.left_out[0]
             raise UserError(
-                f"{each.first} was scored with {each.first_settings}, {each.second} with {each.second_settings}: score "
-                f"them alike first, as in sweep.rerun(trials=[{each.first!r}, {each.second!r}], samples=1000)"
+                f"{each.first} was scored with {each.first_settings}, but {each.second} with {each.second_settings}; "
+                f"score both with the same settings first, as in sweep.rerun(trials=[{each.first!r}, {each.second!r}], "
+                f"samples=1000)"
             )
         records = [each.model_dump() for each in found.differences]
         return pd.DataFrame(records, columns=list(PairedDifference.model_fields))
@@ -260,8 +262,8 @@ class LoadedSweep:
     def study(self) -> "Study":
         """Return the trials as an Optuna study, for ``optuna.visualization``; plots need plotly, the extra ``plots``.
 
-        It is a copy in memory: what is done to it changes nothing of the sweep. Trial 7 of it is ``t0007``; there is no
-        trial 0, which Optuna shows as failed.
+        It is a copy in memory: changing it does not change the sweep. Trial 7 of the study is ``t0007``. A sweep has no
+        trial 0, so Optuna shows that as failed.
         """
         from iafsweep.results.optuna_journal import study_of
 
@@ -275,17 +277,17 @@ class LoadedSweep:
         settings: Mapping[str, object] | None = None,
         progress: Shown | SweepNews = "auto",
     ) -> "LoadedSweep":
-        """Go on with a sweep that was interrupted or killed; finished trials are not trained again.
+        """Continue a sweep that was interrupted or killed; finished trials are not trained again.
 
         Args:
-            gpus_per_trial: GPUs a trial, fractions allowed, or ``auto``; None: as before.
-            hours: hours this call may take; None: as many as it needs.
-            settings: other fields of ``[sweep]`` that may change while it lasts, such as ``{"max_concurrent": 2}``.
-            progress: ``auto``: shown where there is a terminal or a notebook; ``off``: nothing is printed.
+            gpus_per_trial: GPUs per trial, fractions allowed, or ``auto``; None: as before.
+            hours: time limit for this call in hours; None: no limit.
+            settings: other fields of ``[sweep]`` that may change during a sweep, such as ``{"max_concurrent": 2}``.
+            progress: ``auto``: shown on a terminal or in a notebook; ``off``: nothing is printed; or a listener.
 
         Raises:
-            UserError: another driver is at work, or what is asked for cannot be given.
-            KeyboardInterrupt: Ctrl-C; running trials are saved.
+            UserError: another driver is at work, or the requested resources are not available.
+            KeyboardInterrupt: Ctrl-C was pressed; running trials are saved.
         """
         from iafsweep.api import launch as api
 
@@ -300,21 +302,23 @@ class LoadedSweep:
         settings: Mapping[str, object] | None = None,
         progress: Shown | SweepNews = "auto",
     ) -> "LoadedSweep":
-        """Train so many more trials; the sampler knows all earlier results.
+        """Train more trials; the sampler knows all earlier results.
 
         Args:
-            trials: how many more.
-            hours: as of :meth:`resume`; so are the others.
-            settings: as of :meth:`resume`.
-            progress: as of :meth:`resume`.
+            trials: number of additional trials.
+            hours: as in :meth:`resume`.
+            settings: as in :meth:`resume`.
+            progress: as in :meth:`resume`.
 
         Raises:
-            UserError, KeyboardInterrupt: as :meth:`resume`.
+            UserError, KeyboardInterrupt: as in :meth:`resume`.
         """
         from iafsweep.api import launch as api
 
         if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
-            raise UserError(f"trials must be a whole number of further trials, at least 1, got {trials!r}")
+            raise UserError(
+                f"trials must be the number of additional trials, a whole number of at least 1, got {trials!r}"
+            )
         changes = dict(settings or {})
         return self._see_through(lambda place: api.extend(self.path, f"+{trials}", changes, place), hours, progress)
 
@@ -327,17 +331,17 @@ class LoadedSweep:
         settings: Mapping[str, object] | None = None,
         progress: Shown | SweepNews = "auto",
     ) -> "LoadedSweep":
-        """Run trials again that ended badly, and go on with the sweep.
+        """Retry trials that ended badly, and continue the sweep.
 
         Args:
-            statuses: ``oom``, ``failed`` or ``diverged``.
-            gpus_per_trial: GPUs each of these trials gets; None: as many as the others.
-            hours: as of :meth:`resume`; so are the others.
-            settings: as of :meth:`resume`.
-            progress: as of :meth:`resume`.
+            statuses: one or several of ``oom``, ``failed`` and ``diverged``.
+            gpus_per_trial: GPUs for each of these trials; None: as many as for the others.
+            hours: as in :meth:`resume`.
+            settings: as in :meth:`resume`.
+            progress: as in :meth:`resume`.
 
         Raises:
-            UserError, KeyboardInterrupt: as :meth:`resume`.
+            UserError, KeyboardInterrupt: as in :meth:`resume`.
         """
         from iafsweep.api import launch as api
 
@@ -356,20 +360,20 @@ class LoadedSweep:
         hours: float | None = None,
         progress: Shown | SweepNews = "auto",
     ) -> "LoadedSweep":
-        """Train the best configurations again from scratch with several seeds, and score them.
+        """Retrain the best configurations from scratch with several seeds, and score them.
 
-        Mean and spread stand on this sweep's leaderboard. Interrupted, the same call goes on.
+        The leaderboard of this sweep then shows mean and spread. After an interruption, the same call continues.
 
         Args:
-            top: how many of the best.
-            seeds: how often each is trained.
-            all_images: train on the validation images too.
-            gpus_per_trial: GPUs a trial, fractions allowed.
-            hours: as of :meth:`resume`.
-            progress: as of :meth:`resume`.
+            top: number of best configurations.
+            seeds: number of seeds per configuration.
+            all_images: also train on the validation images.
+            gpus_per_trial: GPUs per trial, fractions allowed.
+            hours: as in :meth:`resume`.
+            progress: as in :meth:`resume`.
 
         Raises:
-            UserError, KeyboardInterrupt: as :meth:`resume`.
+            UserError, KeyboardInterrupt: as in :meth:`resume`.
         """
         from iafsweep.api import launch as api
 
@@ -382,7 +386,7 @@ class LoadedSweep:
             lambda place: api.retrain(self.path, top, seeds, changes, place, all_images=all_images),
             hours,
             progress,
-            "the same call again",
+            "repeat the same call",
         )
 
     def rerun(
@@ -399,34 +403,34 @@ class LoadedSweep:
         gpus_per_trial: float | None = None,
         progress: Shown | SweepNews = "auto",
     ) -> "LoadedSweep":
-        """Score the best trials on the test images again, or others; new figures stand beside those that are there.
+        """Score the best or the named trials on the test images again; figures with other settings are kept.
 
         Args:
-            top: how many of the best; None: as many as the sweep scored.
-            trials: these instead of the best.
-            samples: importance samples an image.
-            hais: ``off``, or the start of annealing, perhaps with temperatures x leapfrog steps x chains:
+            top: number of best trials to score; None: as many as the sweep scored.
+            trials: names of trials to score instead of the best.
+            samples: number of importance samples per image.
+            hais: ``off``, or the start of annealing, optionally with temperatures x leapfrog steps x chains, such as
                 ``prior:500x10x16``.
-            images: the first so many test images.
-            sandwich: measure lower and upper bound on so many images simulated from each model.
-            until_error: add samples, or temperatures, until the estimator's error is below so many nats.
+            images: number of test images, from the first on.
+            sandwich: number of images, simulated from each model, on which to measure a lower and an upper bound.
+            until_error: add samples or temperatures until the estimator's error is below this many nats.
             settings: other fields of [evaluation] by their paths, such as ``{"evaluation.seed": 1}``.
-            gpus_per_trial: GPUs a process, fractions allowed.
-            progress: as of :meth:`resume`.
+            gpus_per_trial: GPUs per process, fractions allowed.
+            progress: as in :meth:`resume`.
 
         Raises:
-            UserError, KeyboardInterrupt: as :meth:`resume`.
+            UserError, KeyboardInterrupt: as in :meth:`resume`.
         """
         from iafsweep.api.rerun import rerun  # it imports Ray
 
         asked = Asked(samples, hais, images, sandwich, until_error, settings or {})
         changes, news = {"top": top, "gpus_per_trial": gpus_per_trial}, sweep_news(progress)
         named = (trials,) if isinstance(trials, str) else trials
-        with handing_on(), faults_in_words(self.path, lambda: "the same call again"):
+        with handing_on(), faults_in_words(self.path, lambda: "repeat the same call"):
             with news.acknowledging():
                 code = rerun(self.path, changes, asked, self._where.place(None, news), named)[0]
             self._renew()
-            _raise_interrupt(code, "results that are done are kept", "the same call again")
+            _raise_interrupt(code, "finished results are kept", "repeat the same call")
         return self
 
     def _see_through(
@@ -470,44 +474,48 @@ def launch(
     options: LaunchOptions | None = None,
     progress: Shown | SweepNews = "auto",
 ) -> LoadedSweep:
-    """Train the trials of a search space, score the best again, publish: as ``run_sweep.py launch`` does.
+    """Train the trials of a search space, score the best on test images, and publish the results.
 
-    The same files, the same ledger, the same figures; ``run_sweep.py resume FOLDER`` goes on with it too. It blocks.
-    Ctrl-C saves running trials and raises KeyboardInterrupt when that is done. In a thread, where Python allows no
-    handlers, signals are the main thread's matter. A Ray that runs in this process already is used and left running.
+    The files, the ledger and the figures are those of ``run_sweep.py launch``, and ``run_sweep.py resume FOLDER`` can
+    continue the sweep. The call blocks. Ctrl-C saves running trials and then raises KeyboardInterrupt. Outside the main
+    thread, where Python allows no handlers, signals are left to the main thread. If Ray already runs in this process,
+    it is used and left running.
 
     Args:
-        space: what is searched: made in Python, or the name of a space that comes along, or a file.
-        folder: a new folder of the sweep.
-        gpus_per_trial: GPUs a trial, fractions allowed; ``auto``: as many trials a GPU as the largest configuration
-            fits; None: 1 if there are any.
-        hours: hours this call may take, scoring included; None: as many as it needs.
-        settings: other fields of ``[sweep]`` by their names, over those of the space: ``{"max_concurrent": 2}``.
-        warm_start: an earlier sweep's folder: the sampler is told what its trials found.
-        images: one's own, :class:`iafsweep.Images`, in place of those that the space names, or where they are.
+        space: the search space: a :class:`SearchSpace`, the name of a shipped space, or a file.
+        folder: a new folder for the sweep.
+        gpus_per_trial: GPUs per trial, fractions allowed; ``auto``: as many trials per GPU as fit of the largest
+            configuration; None: 1 if there is a GPU.
+        hours: time limit for this call in hours, scoring included; None: no limit.
+        settings: other fields of ``[sweep]`` by name, which override those of the space: ``{"max_concurrent": 2}``.
+        warm_start: folder of an earlier sweep, whose results the sampler starts from.
+        images: your own images (:class:`iafsweep.Images` or a path), in place of those that the space names.
         data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
-        options: which Ray: a cluster to join, its folder; None: Ray is started on this machine.
-        progress: ``auto``: a table where there is a terminal or a notebook; ``off``: nothing is printed.
+        options: which Ray cluster to join, or how to start Ray; None: start Ray on this machine.
+        progress: ``auto``: a table on a terminal or in a notebook; ``off``: nothing is printed; or a listener.
 
     Returns:
-        The sweep, with what its methods need to go on.
+        The sweep; its methods continue with the same images, data folder and Ray options.
 
     Raises:
-        UserError: the folder is there, a rule is broken, or this machine cannot give what it asks for; nothing was
-            made.
+        UserError: the folder exists, a rule is broken, or this machine lacks what the sweep asks for; nothing was
+            created.
         SweepError: trial after trial failed in the same place.
-        KeyboardInterrupt: Ctrl-C; what was trained is saved.
+        KeyboardInterrupt: Ctrl-C was pressed; what was trained is saved.
     """
     from iafsweep.api import launch as api
 
     path = Path(folder).expanduser().absolute()
     if os.path.lexists(path):
         raise SweepError(
-            f"{path} exists; name a new folder, or go on with the sweep in it: "
+            f"{path} exists; name a new folder, or continue the sweep in it: "
             f"iafsweep.load_sweep({str(path)!r}).resume()"
         )
     if _NAME.fullmatch(path.name) is None:
-        raise SweepError(f"{path.name!r} is no name for a sweep's folder: take letters, digits and . _ - only")
+        raise SweepError(
+            f"{path.name!r} is not a valid name for a sweep folder; use up to 100 letters, digits and . _ -, beginning "
+            f"with a letter or digit"
+        )
     changes = {"gpus_per_trial": gpus_per_trial, **(settings or {})}
     checked = _space_of(space, {key: value for key, value in changes.items() if value != "auto"})
     where = _Where(LaunchOptions() if options is None else options, data_root, images)
@@ -521,7 +529,7 @@ def launch(
 
 
 def _space_of(space: SearchSpace | str | Path, settings: Mapping[str, object]) -> CheckedSpace:
-    """Return a space, however it is named, with other settings of its sweep, checked; those that are None are left.
+    """Return the checked space for an object, name or file, with changed sweep settings; None changes nothing.
 
     Raises:
         ConfigError: a rule is broken.
@@ -538,25 +546,25 @@ def _space_of(space: SearchSpace | str | Path, settings: Mapping[str, object]) -
 
 
 def _see_through(work: "Callable[[Place], SweepEnd]", path: Path, place: Place, going_on: str = "") -> None:
-    """Run a sweep to its end; ``going_on`` is what goes on with it, if it is not its ``resume``."""
+    """Run a sweep to its end; ``going_on`` says how to continue it, if not with ``resume``."""
     going_on = going_on or f"iafsweep.load_sweep({str(path)!r}).resume()"
     with handing_on(), faults_in_words(path, lambda: going_on):
         with place.news.acknowledging():
             end = work(place)
         if end.training.status == "aborted":
             raise SweepError(
-                f"trial after trial failed in the same place; the sweep is stopped. When that is mended, go on: "
-                f"{going_on}\n{end.training.error}"
+                f"several trials in a row failed in the same place, so the sweep has stopped; fix the cause, then "
+                f"continue: {going_on}\n{end.training.error}"
             )
         is_asked = end.training.status == "interrupted" and end.training.signal is None  # by `stop`
-        _raise_interrupt(0 if is_asked else end.exit_code, "what was trained is saved", going_on)
+        _raise_interrupt(0 if is_asked else end.exit_code, "all training so far is saved", going_on)
 
 
 def _raise_interrupt(code: int, what: str, going_on: str) -> None:
-    """Raise what a signal raises, if the code is of one."""
+    """Raise the exception of a signal if the exit code stands for one."""
     if (number := code - 128) <= 0:
         return
-    text = f"{what}; go on: {going_on}"
+    text = f"{what}; to continue: {going_on}"
     raise KeyboardInterrupt(text) if number == signal.SIGINT else RAISED[number](text)
 
 
@@ -568,19 +576,22 @@ def load_sweep(
     data_root: str | Path | None = None,
     options: LaunchOptions | None = None,
 ) -> LoadedSweep:
-    """Read a sweep folder: its ledger and the figures of its run folders. Nothing is written, Ray is not needed.
+    """Read a sweep folder: its ledger and the figures of its run folders.
+
+    Nothing is written, and Ray is not needed.
 
     Args:
-        path: the folder that ``run_sweep.py launch`` made, such as ``runs/quick-1``; ``~`` is the home folder.
-        show: settings of the test figures to show, such as ``"posterior 40x4x16"``; of each method without any the
-            figure on most images is shown, and of these the lowest.
-        images: one's own that it was trained on, or where they are, for methods that need them; None: where they were.
-        data_root: folder of data sets, likewise; None: ``$IAFSWEEP_DATA``, else a cache folder.
-        options: which Ray its methods start or join; None: on this machine.
+        path: the sweep folder, such as ``runs/quick-1``; ``~`` is the home folder.
+        show: settings of the test figures to show, such as ``"posterior 40x4x16"``; for a method without any here, the
+            figure on the most images is shown, and of several such the lowest.
+        images: your own images that it was trained on, or their path, for methods that need them; None: at the path in
+            its configuration.
+        data_root: folder of data sets, for the same methods; None: ``$IAFSWEEP_DATA``, else a cache folder.
+        options: which Ray cluster its methods join, or how they start Ray; None: they start Ray on this machine.
 
     Raises:
         UserError: no trial has a test figure with these settings.
-        SweepError: it is no sweep folder, or its ledger cannot be read.
+        SweepError: it is not a sweep folder, or its ledger cannot be read.
         ConfigError: its stored search space is damaged.
 
     Example:

@@ -1,4 +1,4 @@
-"""Train one configuration, and score what was trained: `train`."""
+"""Train one configuration and score the result: `train`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,29 +36,29 @@ def train(
     threads: int | None = None,
     progress: Shown | RunNews = "auto",
 ) -> Run:
-    """Train a configuration and score it, as ``run_single.py`` does: the same files, the same figures.
+    """Train a configuration and score it, with the same files and figures as ``run_single.py``.
 
-    Ctrl-C saves after the current step, and ``resume=True`` goes on from there with the same bits; so does whoever
-    calls ``run_single.py --run FOLDER --resume``. SIGTERM and SIGHUP save too, and are then handed on to whoever acted
-    on them before: mostly they end the program. In a thread, where Python allows no handlers, signals are the main
-    thread's matter. Nothing is left changed behind: no handler, no number of threads.
+    Ctrl-C saves after the current step. ``resume=True`` or ``run_single.py --run FOLDER --resume`` continues from
+    there, bit for bit as if training had not stopped. SIGTERM and SIGHUP save too; the handler that was there before
+    then receives the signal, which usually ends the program. Outside the main thread, where Python allows no handlers,
+    signals are left to the main thread. Signal handlers and PyTorch's number of threads are restored at the end.
 
     Args:
-        config: what to train.
-        folder: where: a new folder, or, to go on, the run's.
-        resume: go on with the run in the folder; more epochs may be asked for.
-        images: one's own, :class:`iafsweep.Images`, in place of those that the configuration names, or where they are.
+        config: the configuration to train.
+        folder: a new folder, or, with ``resume``, that of the run.
+        resume: continue the run in the folder; ``config`` may ask for more epochs.
+        images: your own images (:class:`iafsweep.Images` or a path), in place of those that the configuration names.
         data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
-        threads: CPU threads; None for PyTorch's choice, or as many as this process may keep busy if that is less.
-        progress: ``auto``: a bar where there is a terminal or a notebook; ``off``: nothing is printed. Or who hears.
+        threads: number of CPU threads; None: PyTorch's choice, or the CPUs that this process may use if they are fewer.
+        progress: ``auto``: a bar on a terminal or in a notebook; ``off``: nothing is printed; or a listener.
 
     Returns:
-        The run, as :func:`load_run` reads it: its model is that of the checkpoint that was scored.
+        The run, as :func:`load_run` reads it, with the model of the checkpoint that was scored.
 
     Raises:
-        UserError: the device, the data or the folder cannot be used as asked, or the memory does not suffice.
-        DivergedError: the bound was no number; the last good checkpoint stays.
+        UserError: the device, the data or the folder cannot be used as requested, or memory does not suffice.
+        DivergedError: the loss or the validation bound is not finite; the last good checkpoint is kept.
         KeyboardInterrupt, Terminated: a signal came; what was trained is saved.
 
     Example:
@@ -112,7 +112,7 @@ def _train(
 
 
 def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None], going_on: str) -> None:
-    """Train all epochs; ``check`` raises an interrupt between two steps, and what is trained is then saved."""
+    """Train all epochs; if ``check`` raises an interrupt between two steps, save what was trained."""
 
     def batch_done(images: int) -> None:
         steps.batch_done(images)
@@ -124,5 +124,5 @@ def _train_all(trainer: Trainer, steps: StepNews, check: Callable[[], None], goi
         trainer.finish()
     except (KeyboardInterrupt, Terminated) as interrupt:
         trainer.interrupt()
-        interrupt.args = (f"what was trained is saved; go on: {going_on}",)
+        interrupt.args = (f"all training so far is saved; to continue: {going_on}",)
         raise

@@ -1,6 +1,7 @@
-"""The two command lines, clients of ``api``.
+"""The two command-line programs, built on ``api``.
 
-``entry`` where both begin · ``single`` `run_single.py` · ``sweep`` registers the commands of `run_sweep.py`, which are
-in ``commands``, and the options they share in ``options`` · ``sweep_output`` what is printed while a sweep runs ·
-``tracking`` MLflow and wandb · ``tables`` what is shown at the end, ``console`` where · ``errors`` how a command ends.
+``entry`` starts both · ``single`` is `run_single.py` · ``sweep`` registers the commands of `run_sweep.py`, which are in
+``commands``; the options they share are in ``options`` · ``sweep_output`` prints what happens while a sweep runs ·
+``tracking`` sends runs to MLflow and wandb · ``tables`` prints results, ``console`` chooses where · ``errors`` turns
+errors into messages and exit codes.
 """

@@ -1,4 +1,4 @@
-"""Where a command prints; what a terminal, pipe or file without Unicode cannot take is written plainly."""
+"""The console that a command prints to; characters that the output cannot encode are replaced by ASCII ones."""
 
 import codecs
 import io
@@ -22,13 +22,13 @@ _PLAIN = {"±": "+-", "·": "*", "•": "*", "–": "-", "—": "-", "−": "-",
 
 
 def make_console(written: Path | None = None) -> Console:
-    """Return where a command prints: standard output, or standard error if ``written``, a file, is standard output."""
+    """Return a command's console: standard output, or standard error if the file ``written`` is standard output."""
     return Console(highlight=False, stderr=is_standard_output(written))
 
 
 @contextmanager
 def loading(what: str) -> Iterator[None]:
-    """Say on a terminal what takes seconds, while the block lasts; nothing is left of it."""
+    """Show on a terminal what is being loaded while the block runs; the line is erased afterwards."""
     is_shown = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     if is_shown:
         print(f"Loading {what} ...", end="", file=sys.stderr, flush=True)
@@ -40,10 +40,10 @@ def loading(what: str) -> Iterator[None]:
 
 
 def print_anything() -> None:
-    """From now on no character ends the program because standard output or standard error cannot encode it."""
+    """Make standard output and standard error replace characters they cannot encode instead of raising an error."""
     codecs.register_error(_NAME, _plainly)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # who runs us may have put something else in its place
+        if isinstance(stream, io.TextIOWrapper):  # a caller may have replaced the stream
             stream.reconfigure(errors=_NAME)
 
 
@@ -54,9 +54,9 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def _in_ascii(character: str) -> str:
-    """Return ASCII for a character: what is meant, its letter without marks, or a question mark.
+    """Return ASCII for a character: an equivalent, its letter without diacritics, or a question mark.
 
-    Bytes of file names that are no text come as lone surrogates and are shown in hexadecimal digits.
+    Undecodable bytes of file names arrive as lone surrogates and are shown in hexadecimal.
     """
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"

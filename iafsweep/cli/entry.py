@@ -1,4 +1,4 @@
-"""Where both commands begin, before anything slow is imported: Ctrl-C in those seconds ends them at once."""
+"""Entry points of both programs. Nothing slow is imported before them, so Ctrl-C works at once during start-up."""
 
 import os
 import shlex
@@ -30,14 +30,14 @@ def run_sweep() -> None:
 
 
 def _plain_text_if_asked() -> None:
-    """With NO_COLOR a terminal gets what a pipe does: no escape sequences, nothing redrawn; of `--help` too."""
+    """With NO_COLOR set, write to a terminal as to a pipe: no escape sequences, nothing redrawn, in `--help` too."""
     if os.environ.get("NO_COLOR"):
-        os.environ.setdefault("TTY_COMPATIBLE", "0")  # Rich's word for it
+        os.environ.setdefault("TTY_COMPATIBLE", "0")  # the variable that Rich reads
 
 
 @contextmanager
 def _missing_packages_in_words() -> Iterator[None]:
-    """Say which interpreter to take where another one runs us, which has not what we need; exit code 2."""
+    """If this interpreter lacks a package we need, name the interpreter to use and exit with code 2."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""How a command line ends: one message for a user's mistake, and an exit code that says what happened."""
+"""How a program ends: one message for a user error, and an exit code that tells what happened."""
 
 import errno
 import os
@@ -15,24 +15,24 @@ from iafsweep.shown_command import installed
 from iafsweep.signals import HungUp, Terminated, raise_at_once
 
 EXIT_CODES = (
-    "0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program (of a sweep "
-    "also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no memory, "
-    "no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"
+    "0 done (for a sweep also: ended early by a budget or a full disk); 1 an error in the program (for a sweep also: "
+    "every trial failed, three in a row failed in the same way, or scoring failed); 2 a mistake in the request, or not "
+    "enough memory or disk space; 3 training diverged; 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP"
 )
-"""As `--help` of both programs and the README tell them."""
+"""As shown by `--help` of both programs and, as a table, in the README."""
 
 USER_ERROR, DIVERGED, INTERRUPTED, TERMINATED, HUNG_UP = 2, 3, 130, 143, 129
 
 _OF_PATHS = (
     errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS
 )  # fmt: skip
-"""What is wrong with a path that somebody named, wherever it is met first."""
+"""Errors caused by a path that the user gave, wherever they first occur."""
 
 INTERRUPTS = (KeyboardInterrupt, Terminated)
 
 
 def run(app: typer.Typer) -> None:
-    """Run a command line; a user's mistake is one message on standard error, without a traceback."""
+    """Run a program; print a user error as one message on standard error, without a traceback."""
     print_anything()
     raise_at_once()
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
@@ -64,16 +64,16 @@ def run(app: typer.Typer) -> None:
 
 
 def _completed_name() -> str:
-    """The name of the program; of a script, for completion, that of the same command as it is installed.
+    """The program's name; when completion is requested for a script, the name of the installed command instead.
 
-    A shell completes by the first word of a line, which before a script is the interpreter's.
+    A shell completes by the first word of a line, which for a script is the interpreter.
     """
     name = Path(sys.argv[0]).name
     if not name.endswith(".py") or not {"--install-completion", "--show-completion"}.intersection(sys.argv[1:]):
         return name
     command = installed()
     print(
-        f"Shells complete by a line's first word, here python; this is for the same program as {command}",
+        f"Shells complete by a line's first word, which here is python; this completion is for the command {command}",
         file=sys.stderr,
     )
     return Path(command).name
@@ -93,7 +93,7 @@ def code_of(interrupt: BaseException) -> int:
 
 
 def _is_left_interrupt(end: SystemExit) -> bool:
-    """Whether Typer made it from a Ctrl-C that no command has handled: it keeps the exit code and says nothing."""
+    """Whether Typer made it from a Ctrl-C that no command handled; Typer then sets the exit code but prints nothing."""
     error: BaseException | None = end
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__

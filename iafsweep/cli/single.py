@@ -49,7 +49,8 @@ def single(
     config: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file without [search], or the name of one shipped: `reference`. Left out: the run's.",
+            help="TOML file without [search], or the name of a shipped configuration such as `reference`; default: "
+            "the configuration of the run in --run.",
             autocompletion=configurations,
         ),
     ] = None,
@@ -58,63 +59,65 @@ def single(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Override a field: `--set model.latent_size=32`. Repeatable.",
+            help="Override a field, for example `--set model.latent_size=32`. Repeatable.",
             autocompletion=fields,
         ),
     ] = None,
-    run: Annotated[Path | None, typer.Option("--run", help="Run folder; default `runs/NAME-OF-CONFIG`.")] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Run folder; default: `runs/NAME-OF-CONFIG`.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder; more epochs may be asked for.")
+        bool, typer.Option("--resume", help="Continue the run in --run, for more epochs if you ask for them.")
     ] = False,
     evaluate_only: Annotated[
         bool,
-        typer.Option("--evaluate-only", help="Score the run again, with other `evaluation.*` perhaps; no training."),
+        typer.Option(
+            "--evaluate-only", help="Score the run again without training; you may change `evaluation.*` fields."
+        ),
     ] = False,
     export: Annotated[
         Path | None,
-        typer.Option(help="Write the model of the run in --run to this new folder; no training, no scoring."),
+        typer.Option(help="Write the model of the run in --run to this new folder, without training or scoring."),
     ] = None,
     tracker: TrackerOption = None,
     until: UntilError,
-    device: Annotated[DeviceChoice, typer.Option(help="Where to compute; `auto`: a GPU if there is one.")] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="Device to compute on; `auto`: a GPU if there is one.")] = "auto",
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA, else a cache folder.")
+        Path | None, typer.Option(help="Folder of data sets; default: $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
     data_path: Annotated[
-        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
+        Path | None, typer.Option(help="Path of your own images, instead of data.path (for data.source = 'file').")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores it may use.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all available cores.")] = None,
     version: VersionOption = False,
 ) -> None:
     """Train one configuration, score it, and print its figures.
 
     Examples:
-    - the reference recipe, into `runs/reference`:
+    - train the reference recipe into `runs/reference`:
       `run_single.py reference`
-    - your own file, with a change:
+    - train your own file with one field changed:
       `run_single.py my.toml --set training.epochs=50 --run runs/short`
-    - go on with it, for more epochs:
+    - continue that run for more epochs:
       `run_single.py --run runs/short --resume --set training.epochs=100`
-    - score it again, with HAIS:
+    - score it again with HAIS:
       `run_single.py --run runs/short --evaluate-only --set evaluation.hais.enabled=true`
-    - score it until the figures are exact enough:
+    - score it until the estimator's error is small enough:
       `run_single.py --run runs/short --evaluate-only --until-error 0.02`
-    - weights, configuration and a card with its figures, in one folder:
+    - write weights, configuration and a card with the figures to one folder:
       `run_single.py --run runs/short --export models/short`
-    - train a sweep's best configuration:
+    - train a sweep's best configuration again:
       `run_single.py runs/my-sweep/best.toml`
 
-    Ctrl-C, SIGTERM or SIGHUP saves after the current step and prints how to go on; a second one ends at once.
+    Ctrl-C, SIGTERM or SIGHUP saves after the current step and prints how to continue; a second one ends at once.
 
-    Exit codes: 0 done (of a sweep also: stopped early by a budget or a disk that filled), 1 a fault of the program
-    (of a sweep also: all its trials failed, or three in a row alike, or scoring), 2 a mistake in what was asked (or no
-    memory, no disk), 3 diverged, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+    Exit codes: 0 done (for a sweep also: ended early by a budget or a full disk); 1 an error in the program (for a
+    sweep also: every trial failed, three in a row failed in the same way, or scoring failed); 2 a mistake in the
+    request, or not enough memory or disk space; 3 training diverged; 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
     """
     if export is not None:
         _export(config, run, export, trains=resume or evaluate_only or bool(overrides))
         return
     if resume and evaluate_only:
-        raise UserError("--resume trains on and --evaluate-only trains nothing; give one of them")
+        raise UserError("--resume continues training and --evaluate-only does not train; give one of them")
     asked = until.changes
     changes = [*(overrides or []), *(f"{key}={value}" for key, value in asked.items() if value is not None)]
     settings, folder = _settings(config, changes, run, is_old=resume or evaluate_only)
@@ -136,7 +139,7 @@ def single(
 
 
 class RunOutput(RunShown):
-    """Shows what is heard of a run, and until there is something that it is being prepared."""
+    """Shows the progress of a run, and before it starts a message that it is being prepared."""
 
     def __init__(self, console: Console, news: Callable[[], None], going_on: Callable[[], str] = this_command) -> None:
         super().__init__(console, news)
@@ -144,33 +147,33 @@ class RunOutput(RunShown):
         self._going_on = going_on
 
     def going_on(self, folder: Path) -> str:
-        """The command that goes on."""
+        """The command that continues the run."""
         return self._going_on()
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
-        """Say that images are read and the model is built, until there is something else to say."""
+        """Show that images and model are being loaded, until there is something else to show."""
         with self._loading:
             self._loading.enter_context(loading("images and model"))
             yield
 
     def stopping(self) -> None:
-        """Say that a signal was heard, and what is still done."""
+        """Say that a signal was received and what is still being done."""
         self._loading.close()
         super().stopping()
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
-        """Print what is trained, and show how far it is."""
+        """Print what is trained, and show its progress."""
         self._loading.close()
         return super().training(trainer, images, batches)
 
     def note(self, text: str) -> None:
-        """Print it."""
+        """Print a note."""
         self._loading.close()
         super().note(text)
 
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
-        """Show how far it is."""
+        """Show the progress of scoring."""
         self._loading.close()
         return super().scoring()
 
@@ -188,14 +191,14 @@ def train_and_score(
     images: Path | None = None,
     tracker: TrackerName | None = None,
 ) -> int:
-    """Train (unless only scoring was asked for), score, print the figures; return the exit code.
+    """Train (unless ``evaluate_only``), score, print the figures, and return the exit code.
 
-    When interrupted, the command that goes on is printed, behind whatever else there is to say. ``images``: where
-    images of one's own are; None: where the configuration says. ``tracker``: where the run is sent too.
+    After an interruption the last thing printed is the command that continues the run. ``images`` is the path of the
+    user's own images; None: the path in the configuration. ``tracker`` is a tracker that also receives the run.
     """
 
     def going_on() -> str:
-        """The command that resumes; where it is that, or there is nothing to resume, the one that was given."""
+        """The command that resumes the run; this same command if it resumes already or nothing can be resumed."""
         if evaluate_only or resume or not folder.last.exists():
             return this_command()
         return run_command("--run", folder.path, "--resume", *plugin_options())
@@ -252,7 +255,7 @@ def _export(config: str | None, run: Path | None, to: Path, *, trains: bool) -> 
         earlier = run if run is not None or config is None else _folder_of(config)
         alone = "" if earlier is None else f": {run_command('--run', earlier, '--export', to)}"
         raise UserError(
-            "--export writes the model of an earlier run as it is, trained or scored by a command of its own; name "
+            "--export only writes the model of an existing run; train or score it with a separate command, and name "
             f"that run alone with --run{alone}"
         )
     from iafsweep.cli.commands.reading.export_model import export_run
@@ -267,16 +270,16 @@ def _folder_of(config: str) -> Path:
 def _settings(
     config: str | None, overrides: list[str], run: Path | None, *, is_old: bool
 ) -> tuple[RunConfig, RunFolder]:
-    """Return configuration and folder; one of the two names may be left out and follows from the other."""
+    """Return configuration and run folder; either may be omitted and is then derived from the other."""
     if config is None:
         if run is None or not is_old:
-            earlier = "an earlier run with --run, and behind it --resume or --evaluate-only"
+            earlier = "an earlier run with --run, followed by --resume or --evaluate-only"
             if run is not None and RunFolder(run).last.exists():
                 going_on, scoring = (run_command("--run", run, each) for each in ("--resume", "--evaluate-only"))
                 earlier = f"go on with the run: {going_on}, or score it: {scoring}"
             raise UserError(
-                f"no configuration given; name a TOML file, or one that comes along, as in {run_command('reference')}; "
-                f"or {earlier}"
+                "no configuration given; name a TOML file or a shipped configuration, as in "
+                f"{run_command('reference')}; or {earlier}"
             )
         folder = RunFolder(run)
         folder.read_config()
@@ -284,5 +287,5 @@ def _settings(
     settings = load_config(config, overrides)
     folder = RunFolder(run if run is not None else _folder_of(config))
     if is_old:
-        folder.read_config()  # is it a run folder?
+        folder.read_config()  # refuses what is not a run folder
     return settings, folder

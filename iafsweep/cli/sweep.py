@@ -28,14 +28,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     no_args_is_help=True,
-    help="Sweep configurations with Ray Tune, score the best again, and export the leaderboard. "
+    help="Sweep configurations with Ray Tune, rescore the best, and export the leaderboard. "
     f"Exit codes: {errors.EXIT_CODES}.",
 )
 
 
 @app.callback()
 def base(version: VersionOption = False) -> None:
-    """What holds for every command."""
+    """Options of the program itself."""
 
 
 _BEGUN: tuple[Callable[..., None], ...] = (data, preview, rehearse, launch, resume, rerun)

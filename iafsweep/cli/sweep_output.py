@@ -1,4 +1,4 @@
-"""What a command prints that runs a sweep, while it runs and at its end."""
+"""What a command that runs a sweep prints, during the sweep and at its end."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 
 def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on: str | None = None) -> NoReturn:
-    """Run a sweep, print what is to be heard of it, what it leaves and how to go on, and end the command.
+    """Run a sweep, print its progress, its results and how to continue, and exit.
 
     Args:
-        work: runs it.
-        machine: on what.
-        going_on: the command that goes on; None: the one that resumes.
+        work: runs the sweep.
+        machine: what the sweep runs on.
+        going_on: the command that continues the sweep; None: the one that resumes it.
     """
     output = SweepOutput(machine, make_console(), going_on)
     try:
@@ -50,7 +50,7 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on:
         with faults_in_words(end.results.folder.path, lambda: output.going_on):
             output.print_end(end)
         code = end.exit_code
-    except INTERRUPTS as interrupt:  # before and while Ray starts, between two parts of the work, a second time
+    except INTERRUPTS as interrupt:  # before or while Ray starts, between two parts of the work, or a second signal
         if output.folder is None:
             raise
         if output.folder.space.exists():
@@ -62,9 +62,9 @@ def run_and_print(work: Callable[[Place], SweepEnd], machine: Machine, going_on:
 
 
 class SweepOutput(SweepShown):
-    """Prints what is heard of a sweep, and sends it to a tracker.
+    """Prints the progress of a sweep, and sends its runs to a tracker.
 
-    ``going_on`` is the command that goes on; None: the one that resumes.
+    ``going_on`` is the command that continues the sweep; None: the one that resumes it.
     """
 
     def __init__(self, machine: Machine, console: Console, going_on: str | None = None) -> None:
@@ -76,19 +76,19 @@ class SweepOutput(SweepShown):
 
     @property
     def going_on(self) -> str:
-        """The command that goes on: until the sweep keeps what this one was asked, this one."""
+        """The command that continues the sweep; this same command until the sweep folder holds its settings."""
         folder, space = self.folder, self._space
         if self._going_on is not None or folder is None or space is None or not _keeps(folder, space):
             return self._going_on or this_command()
         return sweep_command("resume", folder.path, *plugin_options())
 
     def opened(self, folder: SweepFolder) -> None:
-        """Keep it, for the command that goes on."""
+        """Remember the sweep folder, for the command that continues the sweep."""
         self.folder = folder
 
     @contextmanager
     def importing(self) -> Iterator[None]:
-        """A signal ends the command behind the imports, which an exception may leave half done."""
+        """Let a signal end the command only after the imports, since an exception could leave them half done."""
         code = 0
         try:
             with between_steps(), loading("Ray"):
@@ -96,12 +96,12 @@ class SweepOutput(SweepShown):
         except INTERRUPTS as interrupt:
             code = code_of(interrupt)
         if code:
-            print("Interrupted before anything was made.", file=sys.stderr)
+            print("Interrupted before anything was written.", file=sys.stderr)
             raise typer.Exit(code)
 
     @contextmanager
     def working(self, space: SearchSpace, folder: SweepFolder) -> Iterator[SweepCallback]:
-        """Show the trials, and send them to the tracker."""
+        """Show the trials and send them to the tracker."""
         self._space = space
         with (
             super().working(space, folder) as progress,
@@ -112,20 +112,20 @@ class SweepOutput(SweepShown):
             yield progress if tracking is None else CallbackList(progress, tracking)
 
     def scored(self, runs: Mapping[str, RunFolder]) -> None:
-        """Print how searches for a small error ended."""
+        """Print how each search for a small estimator error ended."""
         for trial, run in runs.items():
-            with suppress(RunFolderError):  # one whose scoring failed has no figures
+            with suppress(RunFolderError):  # a trial whose scoring failed has no figures
                 for line in search_lines(run.read_evaluation().estimates):
                     self.message(f"{trial} {line}")
         if self._tracking is not None:
             self._tracking.scored(runs)
 
     def print_end(self, end: SweepEnd) -> None:
-        """Print what a sweep leaves, or why it ended before its time; how to go on is last."""
+        """Print the results of a sweep or why it ended early, and last how to continue."""
         outcome = end.training
         if outcome.status == "aborted":
             self.message(report_line(end.results))
-            self.problem("Trial after trial failed in the same place; the sweep is stopped:")
+            self.problem("Several trials in a row failed in the same place, so the sweep has stopped:")
             self._console.print(outcome.error, markup=False)
         elif outcome.status == "interrupted":
             self.message(report_line(end.results))
@@ -136,7 +136,7 @@ class SweepOutput(SweepShown):
             print_leaderboard(self._console, end.of.folder, end.of.leaderboard)
             self.message(report_line(end.of))
         if outcome.status == "aborted":
-            self.message(f"When that is mended:\n  {self.going_on}")
+            self.message(f"When the cause is fixed, continue with:\n  {self.going_on}")
         elif outcome.status == "stopped" and end.exit_code <= _BY_SIGNAL:
             assert self.folder is not None
             assert self._space is not None
@@ -146,22 +146,22 @@ class SweepOutput(SweepShown):
             self.print_interrupted()
 
     def print_scored(self, results: SweepResults, code: int) -> None:
-        """Print what a sweep leaves whose best were scored; a code above 128: that was interrupted."""
+        """Print the results of a sweep whose best trials were scored; a code above 128 means an interrupted scoring."""
         print_results(self._console, results)
         if code > _BY_SIGNAL:
             self.print_interrupted()
 
     def print_interrupted(self) -> None:
-        """Print how to go on."""
+        """Print how to continue."""
         self.message(f"\nInterrupted. To go on:\n  {self.going_on}")
 
 
 _BY_SIGNAL = 128
-"""Exit codes above it are of a signal."""
+"""Exit codes above this come from a signal."""
 
 
 def print_results(console: Console, results: SweepResults) -> None:
-    """Print the leaderboard of a sweep, and where all is."""
+    """Print the leaderboard of a sweep, and where its files are."""
     folder = results.folder
     print_leaderboard(console, folder, results.leaderboard)
     say(console, f"\nLeaderboard: {folder.leaderboard_csv}")
@@ -172,12 +172,12 @@ def print_results(console: Console, results: SweepResults) -> None:
 
 
 def report_line(results: SweepResults) -> str:
-    """Return where the report is, or why there is none."""
+    """Return a line with the path of the report, or the reason why there is none."""
     if results.report is not None:
         return f"Report: {results.report}"
     return f"No report was written ({results.fault}); try: {sweep_command('report', results.folder.path)}"
 
 
 def _keeps(folder: SweepFolder, space: SearchSpace) -> bool:
-    """Whether a sweep folder has the settings of its sweep as they were asked for."""
+    """Whether a sweep folder already holds the settings that were asked for."""
     return folder.space.exists() and folder.space.read_text(encoding="utf-8") == dump_space(space)

@@ -1,4 +1,4 @@
-"""Tables for terminals, however narrow, and for pipes."""
+"""Tables of results, for terminals of any width and for pipes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def print_figures(console: Console, estimates: Sequence[Estimate]) -> None:
-    """Print the figures of a run, a row each; nats per image, smaller is better."""
+    """Print the figures of a run, one per row, in nats per image (smaller is better)."""
     rows = tuple(
         (
             _name(estimate),
@@ -42,7 +42,7 @@ def print_figures(console: Console, estimates: Sequence[Estimate]) -> None:
         for estimate in estimates
     )
     notes = (
-        "Nats per image, smaller is better; ±: standard error over images. Estimator: standard error from the "
+        "Nats per image; smaller is better. ±: standard error over images. Estimator: standard error from the "
         "estimator's own randomness.",
     )
     header = ("figure", "nats", "images", "untrusted", "estimator")
@@ -50,16 +50,24 @@ def print_figures(console: Console, estimates: Sequence[Estimate]) -> None:
 
 
 def latents_line(epochs: Sequence[EpochMetrics], scored: int) -> str:
-    """Return what the latent variables carry of the bound beside an autoregressive decoder, at the epoch scored."""
-    found = next((str(each.latents) for each in epochs if each.epoch == scored), "what no file tells")
-    return f"{AUTOREGRESSIVE.capitalize()}: no match for figures of others; the latent variables carry {found}."
+    """Return a line on how much of the bound the latent variables carry with an autoregressive decoder.
+
+    Args:
+        epochs: metrics of the run's epochs.
+        scored: the epoch that was scored.
+    """
+    found = next((str(each.latents) for each in epochs if each.epoch == scored), "not recorded")
+    return (
+        f"{AUTOREGRESSIVE.capitalize()}: do not compare these figures with those of other decoders. "
+        f"Latent variables: {found}."
+    )
 
 
 def search_lines(estimates: Sequence[Estimate]) -> list[str]:
-    """Return a line on each search for a small error: whether it ended at its target or at the end of its budget.
+    """Return a line on each search for a small error: whether it reached its target or used up its budget.
 
-    A target that was reached says little where weights are too uneven: the error may be understated, and twice the
-    samples hardly move an estimate that is far off. Such a figure is never said to have just reached it.
+    Where weights are too uneven, a reached target says little: the error may be understated, and doubling the samples
+    hardly moves an estimate that is far off. The line of such a figure says so.
     """
     lines = []
     for estimate in estimates:
@@ -67,39 +75,39 @@ def search_lines(estimates: Sequence[Estimate]) -> list[str]:
             continue
         last = found.rounds[-1]
         untrusted = estimate.untrusted_share or 0.0
-        end = "reached" if found.stopped_by == "target" else "NOT reached, the budget has ended"
+        end = "reached" if found.stopped_by == "target" else "NOT reached before the budget ran out,"
         remedy = ""
         if found.stopped_by == "target" and level_of(untrusted) != "good":
             end += ", but not to be trusted,"
-            remedy = f"; {untrusted:.0%} of the images are untrusted, the bias may be far larger: "
+            remedy = f". {untrusted:.0%} of the images are untrusted, so the bias may be far larger: "
             remedy += _remedy(estimate, beside=estimates)
         effort = "temperatures" if estimate.method == "hais" else "samples"
-        half = "nothing yet" if last.half_nll is None else f"{abs(last.nll - last.half_nll):.3f}"
+        half = "not known yet" if last.half_nll is None else f"{abs(last.nll - last.half_nll):.3f}"
         lines.append(
-            f"{_name(estimate)}: {found.target:g} nats {end} with {last.effort:,} {effort} after "
-            f"{counted(len(found.rounds), 'round')}: estimator {last.estimator_error:.3f}, all against half {half}, "
-            f"{found.network_evaluations:,} evaluations an image in all{remedy}"
+            f"{_name(estimate)}: target of {found.target:g} nats {end} after {counted(len(found.rounds), 'round')} "
+            f"with {last.effort:,} {effort}: estimator's standard error {last.estimator_error:.3f}, difference from "
+            f"half the {effort} {half}, {found.network_evaluations:,} network evaluations per image in all{remedy}"
         )
     return lines
 
 
 def _remedy(estimate: Estimate, beside: Sequence[Estimate]) -> str:
-    """What to do about a figure that reached its target and is not to be trusted."""
+    """Return advice on a figure that reached its target but is not to be trusted."""
     if estimate.method == "hais":
-        few = f"at least {FEWEST_CHAINS} chains, and " if estimate.samples < FEWEST_CHAINS else ""
-        return f"ask for {few}a smaller target, for more temperatures"
+        few = f"at least {FEWEST_CHAINS} chains and " if estimate.samples < FEWEST_CHAINS else ""
+        return f"use {few}a smaller target, which leads to more temperatures"
     if any((each.method, each.split) == ("hais", estimate.split) for each in beside):
-        return "see HAIS beside it"
-    return "ask for HAIS, which shows it"
+        return "see the HAIS figure"
+    return "score with HAIS too, which reveals it"
 
 
 def sandwich_lines(sandwiches: Sequence[SandwichEstimate]) -> list[str]:
-    """Return a line on each sandwich."""
+    """Return one line per sandwich."""
     return [
-        f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: mean log p(x) bounded, "
-        f"in expectation, by {each.lower:.3f} ± {each.lower_error:.3f}{details_text(each.details(each.lower))} and "
-        f"{each.upper:.3f} ± {each.upper_error:.3f}{details_text(each.details(each.upper))}, "
-        f"gap {each.gap:.3f} ± {each.gap_error:.3f} nats, {each.untrusted_share:.0%} untrusted"
+        f"Sandwich from the {each.start} ({each.settings}) on {each.images:,} simulated images: in expectation, mean "
+        f"log p(x) lies between {each.lower:.3f} ± {each.lower_error:.3f}{details_text(each.details(each.lower))} and "
+        f"{each.upper:.3f} ± {each.upper_error:.3f}{details_text(each.details(each.upper))}; "
+        f"gap {each.gap:.3f} ± {each.gap_error:.3f} nats, {each.untrusted_share:.0%} of the images untrusted"
         for each in sandwiches
     ]
 
@@ -116,16 +124,16 @@ def _text(value: float | None, form: str) -> str:
 _MISSING_NAMED = 5
 
 _EDGES, _BETWEEN = 2, "  "
-"""Columns of the terminal that a table's left and right edge take, and what stands between two of its own."""
+"""Terminal columns taken by a table's left and right edge, and the separator between its own columns."""
 
 _SHORTEST = 16
-"""Columns of the terminal below which a shortened text tells nothing."""
+"""Fewest terminal columns to which a text may be shortened."""
 
 _LEFT = {"trial", "status", "figure", "images", "sweep", "state", "question"}
 
 
 def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -> None:
-    """Print the ranked table, with the last parts of parameter names, and its notes."""
+    """Print the ranked table, with shortened parameter names, and its notes."""
     from iafsweep.leaderboard import leaderboard_table
     from iafsweep.results.publish import missing_checkpoints
 
@@ -135,11 +143,15 @@ def print_leaderboard(console: Console, folder: SweepFolder, board: Published) -
     )
     _print_board(console, table, board.order, problems, missing_checkpoints(folder, board.rows))
     if board.retrain:
-        say(console, f"To know which is the best: {sweep_command('retrain', folder.path, *board.retrain)}", "dim")
+        say(
+            console,
+            f"To find out which trial is truly the best: {sweep_command('retrain', folder.path, *board.retrain)}",
+            "dim",
+        )
 
 
 def print_combined(console: Console, several: Several) -> None:
-    """Print the leaderboard of several sweeps likewise."""
+    """Print the leaderboard of several sweeps in the same way."""
     from iafsweep.leaderboard import leaderboard_table
 
     table = leaderboard_table(several.rows, several.parameters)
@@ -161,13 +173,17 @@ def _print_board(
 def print_table(
     console: Console, table: TextTable, paths: Sequence[str], keys: int = 1, shortened: str | None = None
 ) -> None:
-    """Print a table of texts; on a terminal without the columns that have no room, which are named below it.
+    """Print a table of texts. On a terminal, columns that do not fit are left out and named below the table.
 
-    What is left out first is whatever is neither a figure with its error nor a parameter; then parameters, the last
-    ones first. Elsewhere a table is whole, however wide, for those who search its lines.
+    Columns that are neither figures nor parameters are left out first, then parameters from the last to the first. In
+    a pipe or a file the table is complete, however wide, so that its lines can be searched.
 
-    ``paths`` are configuration paths among the headings, cut to what tells them apart; ``keys`` columns in front say
-    which row it is; ``shortened`` is the heading of a column of prose, which on a terminal takes the room that is left.
+    Args:
+        console: where to print.
+        table: the table and its notes.
+        paths: headings that are configuration paths; they are shortened as far as they stay distinct.
+        keys: number of leading columns that identify a row.
+        shortened: heading of a column of prose, which on a terminal gets the remaining width.
     """
     headings = [short_name(heading, table.header) if heading in paths else heading for heading in table.header]
     texts = table.texts
@@ -190,13 +206,13 @@ def print_table(
     rule = f" {'─' * (len(blank) - 2)} "  # rich's own tables take minutes for ten thousand rows
     console.print("\n".join((rule, *lines, blank)), markup=False, highlight=False, soft_wrap=True)
     if left_out := [heading for column, heading in enumerate(headings) if column not in shown]:
-        say(console, f"No room for: {', '.join(left_out)}. A wider terminal, a pipe or a file shows them.", "dim")
+        say(console, f"Columns left out: {', '.join(left_out)}. A wider terminal, a pipe or a file shows them.", "dim")
     for note in table.notes:
         say(console, note, "dim")
 
 
 def _cut(row: tuple[str, ...], column: int, width: int) -> tuple[str, ...]:
-    """A row with one of its texts cut to a width."""
+    """Return a row with one of its texts cut to a width."""
     text = row[column]
     if cell_len(text) > width:
         text = f"{set_cell_size(text, width - 1).rstrip()}…"
@@ -204,7 +220,7 @@ def _cut(row: tuple[str, ...], column: int, width: int) -> tuple[str, ...]:
 
 
 def _by_importance(table: TextTable, paths: Sequence[str], keys: int) -> list[int]:
-    """The columns: the keys, likelihoods, other figures, parameters, the rest, each in the table's order."""
+    """Return the columns by importance: keys, likelihoods, other figures, parameters, the rest, each in table order."""
     figures = {column for row in table.rows for column, cell in enumerate(row) if isinstance(cell, FigureCell)}
 
     def rank(column: int) -> int:
@@ -218,6 +234,6 @@ def _by_importance(table: TextTable, paths: Sequence[str], keys: int) -> list[in
 
 
 def _line(row: Sequence[str], columns: Sequence[tuple[int, int, bool]]) -> str:
-    """A line of a table: of each column its number, its width and whether its texts stand at the left."""
+    """Return a line of a table; ``columns`` has each column's number, width, and whether it is left-aligned."""
     cells = [(row[column], " " * (width - cell_len(row[column])), at_left) for column, width, at_left in columns]
     return f" {_BETWEEN.join(text + room if at_left else room + text for text, room, at_left in cells)} "

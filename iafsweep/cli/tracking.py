@@ -1,4 +1,4 @@
-"""The option that sends runs to a tracker, for both command lines, and what it does."""
+"""How both programs send runs to a tracker."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def tracked(
     name: TrackerName | None, config: RunConfig, folder: RunFolder, say: Callable[[str], object]
 ) -> Iterator[Callable[[], None]]:
-    """Send a single run to a tracker while the block trains and scores it; yield what to call after each epoch.
+    """Send a single run to a tracker while the block trains and scores it; yield a function to call after each epoch.
 
-    Without a ``name`` nothing is sent. ``say`` is told, at the end, what was wrong with the tracker.
+    Without a ``name`` nothing is sent. At the end ``say`` receives any problem with the tracker.
 
     Raises:
         UserError: the tracker's package is not installed.
@@ -52,14 +52,14 @@ def tracked(
         status = "diverged"
         raise
     finally:
-        if folder.last.exists() and _stamp(folder) != before:  # else it never began
+        if folder.last.exists() and _stamp(folder) != before:  # otherwise it never began
             news(status)
         if trouble := mirror.close(say):
             say(trouble)
 
 
 def _stamp(folder: RunFolder) -> tuple[int, ...]:
-    """Changes whenever an epoch or figures are written."""
+    """Return a value that changes whenever an epoch or figures are written."""
     files = [path.stat() for path in (folder.metrics, folder.evaluation) if path.exists()]
     return tuple(number for file in files for number in (file.st_mtime_ns, file.st_size))
 
@@ -68,9 +68,9 @@ def _stamp(folder: RunFolder) -> tuple[int, ...]:
 def tracked_sweep(
     name: TrackerName | None, space: SearchSpace, folder: SweepFolder, progress: SweepCallback
 ) -> Iterator[SweepTracking | None]:
-    """Send all trials of a sweep to a tracker; yields who has to hear of the sweep, None if nothing is sent.
+    """Send all trials of a sweep to a tracker; yield the callback that does so, or None if nothing is sent.
 
-    Without a ``name`` nothing is sent. ``progress`` is told, once, what is wrong with the tracker.
+    Without a ``name`` nothing is sent. ``progress`` receives any problem with the tracker, once.
 
     Raises:
         UserError: the tracker's package is not installed.
@@ -89,7 +89,7 @@ def tracked_sweep(
 
 
 def _key(folder: RunFolder) -> str:
-    """The name a run keeps at a tracker, drawn once."""
+    """Return the identifier of a run at a tracker, which is drawn once and kept."""
     path = folder.path / "tracker.key"
     if not path.exists():
         write_text(path, uuid4().hex)

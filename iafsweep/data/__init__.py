@@ -1,9 +1,9 @@
-"""Data: images as uint8 tensors, fixed splits, the binarisation rule.
+"""Data: images as uint8 tensors, fixed splits, binarisation.
 
-``splits`` the way in · ``source`` what a set with a name offers; ``mnist_mini``, ``idx_sets``, ``static_mnist``,
-``matlab_sets``, ``cifar10`` those there are · ``idx`` the format of MNIST · ``images`` one's own, ``reading`` from a
-file, ``pictures`` from PNG and the like · ``binarisation`` bits, or the levels themselves · ``fingerprint`` which
-images they are.
+``splits`` the entry point · ``source`` the interface of named sets; ``mnist_mini``, ``idx_sets``, ``static_mnist``,
+``matlab_sets``, ``cifar10`` the sets themselves · ``idx`` the file format of MNIST · ``images`` your own images,
+``reading`` from a path, ``pictures`` from PNG, JPEG and PGM · ``binarisation`` what the model sees of an image ·
+``fingerprint`` checksums that identify images.
 """
 
 from iafsweep.data.binarisation import binarise, fixed_binarisation, seen, seen_in_training

@@ -1,6 +1,6 @@
-"""What a model sees of images: bits, x = 1 where p + u >= 1, u ~ U[0, 1), so that P(x = 1) = p = level / (L - 1).
+"""Binarisation: x = 1 where p + u >= 1, with p = level / (L - 1) and u ~ U[0, 1), so that P(x = 1) = p.
 
-Or x = 1 where p >= 1/2, or the levels themselves.
+Alternatively x = 1 where p >= 1/2 (`threshold`), or x is the level itself (`none`).
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from iafsweep.records import Split
 from iafsweep.seeds import generator
 
 _BLOCK = 100
-"""Images that share one generator in a fixed binarisation; another number would give other bits."""
+"""Images that share a generator in a fixed binarisation; changing this changes the bits."""
 
 
 See = Callable[[Tensor, torch.Generator], Tensor]
-"""Training images of a batch, uint8, and a generator on their device to what the model sees, float32."""
+"""Maps a batch of training images, uint8, and a generator on their device to what the model sees, float32."""
 
 
 def seen(images: Tensor, config: DataConfig, split: Split, first: int = 0, seed: int | None = None) -> Tensor:
-    """Return what a model sees of images that are the same whenever it sees them: of those that are scored.
+    """Return what a model sees of images in scoring, which is the same each time.
 
     Args:
         images: uint8 [N, channels, height, width], a contiguous part of a split.
-        config: says how values become bits, if they do.
+        config: states whether and how to binarise.
         split: which split; random bits depend on it.
-        first: place of the part's first image in the split.
-        seed: of random bits; None: the configuration's.
+        first: index of the part's first image in the split.
+        seed: seed of random bits; None: the configuration's.
 
     Returns:
         float32, of the same shape, on the images' device: bits, or levels.
@@ -45,9 +45,9 @@ def seen(images: Tensor, config: DataConfig, split: Split, first: int = 0, seed:
 
 
 def seen_in_training(images: Tensor, config: DataConfig) -> tuple[Tensor, See]:
-    """Return training images as they are kept for training, uint8, and what a model sees of a batch of them.
+    """Return the training images to keep in memory, uint8, and the function from a batch of them to the model's input.
 
-    Bits that are drawn anew each epoch are drawn batch by batch; others are made once, here.
+    Dynamic binarisation is drawn for each batch; any other is computed once, here.
     """
     if config.resolved_binarisation == "dynamic":
         return images, partial(binarise, levels=config.facts.levels)
@@ -65,7 +65,7 @@ def binarise(images: Tensor, noise: torch.Generator, levels: int = 256) -> Tenso
     Args:
         images: uint8 [..., X].
         noise: generator on the images' device.
-        levels: L, how many values they can have.
+        levels: L, the number of values a pixel can have.
 
     Returns:
         float32 [..., X] of zeros and ones.
@@ -75,17 +75,17 @@ def binarise(images: Tensor, noise: torch.Generator, levels: int = 256) -> Tenso
 
 
 def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0, levels: int = 256) -> Tensor:
-    """Return the one binarisation of ``images`` that belongs to ``seed``: the same in every call and on every device.
+    """Return the binarisation of ``images`` that belongs to ``seed``, identical in every call and on every device.
 
-    Bits of an image depend on the seed, the split and the image's place in it alone, so that a part of a split has the
-    bits that it has in the whole. They are drawn on the CPU, block by block.
+    The bits of an image depend only on the seed, the split and the image's index in it, so a part of a split has the
+    same bits as in the whole split. They are drawn on the CPU, block by block.
 
     Args:
         images: uint8 [N, X...], a contiguous part of a split.
         split: which split, part of the seed.
         seed: the binarisation seed.
-        first: place of the part's first image in the split.
-        levels: L, how many values they can have.
+        first: index of the part's first image in the split.
+        levels: L, the number of values a pixel can have.
 
     Returns:
         float32 [N, X...] of zeros and ones on the images' device.
@@ -103,5 +103,5 @@ def fixed_binarisation(images: Tensor, split: Split, seed: int, first: int = 0, 
 
 
 def _bits(images: Tensor, uniform: Tensor, levels: int) -> Tensor:
-    """Float32 zeros and ones. The whole part of the sum would be 2 where 1 + (1 - 2^-24) is rounded."""
+    """Return float32 zeros and ones; the integer part of the sum would be 2 where 1 + (1 - 2^-24) is rounded up."""
     return (images / (levels - 1) + uniform).ge_(1)

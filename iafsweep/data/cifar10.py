@@ -1,6 +1,6 @@
-"""CIFAR-10 in its binary form: 10,000 records a file, a byte of label, then red, green and blue, row by row.
+"""CIFAR-10 in its binary version: 10,000 records per file, each a label byte, then red, green and blue, row by row.
 
-The form that torchvision reads is of pickles, which are never read here.
+The version that torchvision reads consists of pickles, which this package never reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABELS = 10
 
 
 class Cifar10(FileSet):
-    """Five files of training images, one of test images."""
+    """CIFAR-10: five files of training images and one of test images."""
 
     def __init__(self) -> None:
         names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
@@ -37,7 +37,7 @@ class Cifar10(FileSet):
         return self._images(root, self.files[-1])
 
     def download(self, root: Path) -> None:
-        """Download the archive, compare its digest, unpack it."""
+        """Download the archive, check its digest and unpack it."""
         from torchvision.datasets.utils import download_and_extract_archive
 
         download_and_extract_archive(_ADDRESS, str(root), md5=_MD5, remove_finished=True)

@@ -1,7 +1,7 @@
-"""Sets in IDX files: MNIST, Fashion-MNIST, KMNIST and the six of EMNIST.
+"""Data sets in IDX files: MNIST, Fashion-MNIST, KMNIST and the six of EMNIST.
 
-Two files of images are read from ``ROOT/MNIST/raw`` and the like, where torchvision keeps them, or their ``.gz``
-beside; downloaded once through torchvision if one is not there. Labels are not read.
+The two image files of a set are read from the folder where torchvision keeps them, such as ``ROOT/MNIST/raw``, plain
+or as ``.gz``. If one is missing, torchvision downloads the set. Labels are not read.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ TEST_FILE = "t10k-images-idx3-ubyte"
 
 
 class IdxSet(FileSet):
-    """Two IDX files, of training and of test images.
+    """A data set in two IDX files, one of training and one of test images.
 
     Args:
         title: torchvision's name of the set.
-        facts: what is known of it.
-        training: name and SHA-256 of the training file, unpacked; empty where no digest is published.
-        test: the same of the test file.
-        split: the part of EMNIST that it is; its images lie on their sides in the files.
+        facts: facts about the set.
+        training: name and SHA-256 of the unpacked training file; no digest (empty) where none is published.
+        test: the same for the test file.
+        split: the part of EMNIST that this is, whose images are transposed in the files; empty for other sets.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class IdxSet(FileSet):
         return self._images(root, self.files[1], self._facts.test_images)
 
     def download(self, root: Path) -> None:
-        """Download through torchvision, which compares digests of the packed files."""
+        """Download through torchvision, which checks the digests of the packed files."""
         from torchvision import datasets
 
         if self._split:
@@ -81,7 +81,7 @@ class IdxSet(FileSet):
         return images.transpose(2, 3).contiguous() if self._split else images
 
     def _refuse_known(self, path: str, file: SetFile, content: bytes, root: Path) -> None:
-        """Sets without a digest of their own have files of the names and sizes of others."""
+        """For a set without digests, refuse MNIST and Fashion-MNIST files, whose names and sizes are the same."""
         others = (MNIST, FASHION_MNIST) if not file.checksum else ()
         for other in others:
             if any(each.is_made_of(content) for each in other.files):

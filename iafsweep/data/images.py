@@ -1,4 +1,4 @@
-"""Images of one's own: arrays checked whole, as bytes in one layout, with the number of values a pixel can have."""
+"""Your own images: arrays, fully checked and stored as bytes in one layout, with the number of values of a pixel."""
 
 from __future__ import annotations
 
@@ -17,45 +17,46 @@ from iafsweep.data.fingerprint import fingerprint
 from iafsweep.errors import DataError
 from iafsweep.records import Split
 from iafsweep.seeds import generator
+from iafsweep.texts import counted
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 PARTS: tuple[Split, ...] = ("train", "validation", "test")
 _SHARE = 10
-"""One in so many images is split off for a part that is missing."""
+"""One in this many images is split off for a missing part."""
 _MOST = 10_000
-"""So many at most."""
+"""Most images split off for a missing part."""
 _BRIGHT = 127
-"""Images of which a pixel is brighter are of 8 bits."""
+"""Images with a brighter pixel are taken to have 256 levels."""
 _BLOCK = 1000
 _WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
+"""Weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
 
 
 class Images:
-    """Images of one's own, from arrays or tensors.
+    """Your own images, from arrays or tensors.
 
-    They are whole numbers from 0 to 255, truth values, or floats from 0 to 1; ``[N, H, W]``, ``[N, C, H, W]`` or
-    ``[N, H, W, C]`` with one channel or three. Validation and test images that are not given are drawn from the others
-    with fixed seeds: a tenth, at most 10,000.
+    Values are integers from 0 to 255, booleans, or floats from 0 to 1. Shapes are ``[N, H, W]``, ``[N, C, H, W]`` or
+    ``[N, H, W, C]`` with one channel or three. If validation or test images are not given, they are drawn from the
+    others with a fixed seed: a tenth of them, at most 10,000.
 
     Args:
         train: images to train on.
-        validation: images to choose by.
+        validation: images to choose models by.
         test: images to score.
-        levels: how many values a pixel can have; None: 2 where there are two alone (0 and 1, or 0 and 255), 256 of
-            floats and where a pixel is above 127, else as many as there are up to the largest.
-        name: what they are called in messages.
+        levels: number of values a pixel can have; None: 2 if only two occur (0 and 1, or 0 and 255); else 256 for
+            floats and if a pixel is above 127; else the largest value + 1.
+        name: name of the images in messages.
 
     Attributes:
         parts: uint8 [N, C, H, W] by split, values from 0 to ``levels`` - 1.
-        levels: how many values a pixel can have.
-        name: what they are called in messages.
-        path: where they were read, absolute; None of arrays.
-        left_out: what else was there and was not read, in words; empty: nothing.
+        levels: number of values a pixel can have.
+        name: name of the images in messages.
+        path: absolute path that they were read from; None if they came as arrays.
+        left_out: description of other files or arrays that were not read; empty if there were none.
 
     Raises:
-        DataError: a part is empty, of another shape than the first, or holds what is no pixel.
+        DataError: a part is empty, differs in shape from the first, or holds values that are not pixels.
 
     Example:
         >>> import iafsweep, numpy
@@ -81,7 +82,10 @@ class Images:
         shapes = {part: each.shape[1:] for part, each in arrays.items()}
         for part, shape in shapes.items():
             if shape != shapes["train"]:
-                raise DataError(f"{name}: images of {part} are {_size(shape)}, of train {_size(shapes['train'])}")
+                raise DataError(
+                    f"{name}: all parts need images of the same size, but {part} has {_size(shape)} and train has "
+                    f"{_size(shapes['train'])}"
+                )
         self.name = name
         self.path: str | None = None
         self.left_out = ""
@@ -93,12 +97,14 @@ class Images:
 
     @cached_property
     def _split(self) -> tuple[Tensor, Tensor]:
-        """Images to train and validate on, those to validate on last if they came as such, and images to test on."""
+        """Training and validation images (validation images, if given, last), and test images."""
         train = self.parts["train"]
         if "test" in self.parts:
             test = self.parts["test"]
         else:
-            count = _share(len(train), f"{self.name}: {len(train)} images cannot be split into parts; give more")
+            count = _share(
+                len(train), f"{self.name}: {counted(len(train), 'image')} cannot be split into parts; add more"
+            )
             order = torch.randperm(len(train), generator=generator("cpu", 0, "test split"))
             test, train = train[order[:count].sort().values], train[order[count:].sort().values]
         return torch.cat([train, self.parts["validation"]]) if "validation" in self.parts else train, test
@@ -115,10 +121,10 @@ class Images:
 
     @cached_property
     def found(self) -> FoundImages:
-        """What tells them from others."""
+        """Sizes, levels and checksums of the images."""
         training, test = fingerprint(self.training), fingerprint(self.test)
         own = self.parts.get("validation")
-        few = f"{self.name}: {training.count} images cannot be split into parts; give more"
+        few = f"{self.name}: {counted(training.count, 'image')} cannot be split into parts; add more"
         channels, height, width = training.shape
         return FoundImages(
             shape=(channels, height, width),
@@ -132,9 +138,9 @@ class Images:
         )
 
     def prepared(self, config: DataConfig) -> Images:
-        """Return them as a configuration wants them: grey, of another size, black and white turned round.
+        """Return the images as the configuration asks: turned grey, resized, inverted.
 
-        Doing so twice changes nothing more.
+        Prepared images are returned unchanged.
         """
         if self._is_prepared:
             return self
@@ -145,7 +151,9 @@ class Images:
             levels = config.levels or 256
             parts = {part: resized(each, self.levels, config.image_size, levels) for part, each in parts.items()}
         if config.levels not in (None, levels):
-            raise DataError(f"{self.name} have {levels} levels, and data.levels = {config.levels}; leave it unset")
+            raise DataError(
+                f"{self.name}: the images have {levels} levels, but data.levels = {config.levels}; leave it unset"
+            )
         if config.invert:
             parts = {part: levels - 1 - each for part, each in parts.items()}
         made = copy(self)
@@ -154,7 +162,7 @@ class Images:
 
 
 def resized(images: Tensor, levels: int, size: tuple[int, int], to_levels: int) -> Tensor:
-    """Return images [N, C, H, W] of another height and width, antialiased, with values from 0 to ``to_levels`` - 1."""
+    """Return images [N, C, H, W] resized with antialiasing, with values from 0 to ``to_levels`` - 1."""
     scale = (to_levels - 1) / (levels - 1)
     blocks = [
         F.interpolate(block.float(), size, mode="bilinear", antialias=True).mul_(scale).round_().to(torch.uint8)
@@ -178,14 +186,14 @@ def _share(count: int, few: str) -> int:
 
 
 def _pixels(given: object, what: str) -> Array:
-    """Check that an array is one of images; returns it as [N, C, H, W], its values as they are."""
+    """Check that an array holds images; return it as [N, C, H, W] with unchanged values."""
     if isinstance(given, Tensor):
         given = given.detach().cpu()
         given = (given.float() if given.dtype == torch.bfloat16 else given).numpy()
     if not isinstance(given, np.ndarray):
         raise DataError(f"{what} must be an array or a tensor, found {type(given).__name__}")
     if given.dtype.kind not in "buif":
-        raise DataError(f"{what} holds {given.dtype}; pixels are uint8, bool, or floats from 0 to 1")
+        raise DataError(f"{what} holds {given.dtype}; pixels must be uint8, bool, or floats from 0 to 1")
     if given.ndim == 2:
         raise DataError(f"{what} is {_size(given.shape)}: reshape it to [images, height, width]")
     if given.ndim not in (3, 4):
@@ -207,10 +215,13 @@ def _channels_first(array: Array, what: str) -> Array:
         return np.moveaxis(array, 3, 1)
     if is_first:
         raise DataError(
-            f"{what} is {_size(array.shape)}, which may be [N, C, H, W] or [N, H, W, C]; give grey images as "
-            f"[N, H, W]; of images in colour numpy.moveaxis(x, 3, 1) puts the channels first, with more than 3 behind"
+            f"{what} is {_size(array.shape)}, which could be [N, C, H, W] or [N, H, W, C]; give grey images as "
+            f"[N, H, W], and colour images channels first (numpy.moveaxis(x, 3, 1)) and more than 3 pixels wide"
         )
-    raise DataError(f"{what} is {_size(array.shape)}: no axis of 1 or 3 channels, first or last; leave out the others")
+    raise DataError(
+        f"{what} is {_size(array.shape)}, but images need an axis of 1 or 3 channels, before or after height and "
+        f"width; drop the other channels"
+    )
 
 
 def _refuse_no_pixels(array: Array, what: str) -> None:
@@ -218,21 +229,26 @@ def _refuse_no_pixels(array: Array, what: str) -> None:
     if array.dtype.kind == "f":
         if not (np.isfinite(low) and np.isfinite(high)):
             bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-            raise DataError(f"{what} holds NaN or infinity, first in image {int(bad.argmax())} (of {int(bad.sum())})")
+            raise DataError(
+                f"{what} holds NaN or infinity in {counted(int(bad.sum()), 'image')}, the first of them image "
+                f"{int(bad.argmax())}"
+            )
         if low < 0 or high > 1:
             raise DataError(
-                f"{what} has values from {low:g} to {high:g}; floats must be from 0 to 1: divide by the largest value "
-                f"there can be, or give whole numbers as uint8"
+                f"{what} has values from {low:g} to {high:g}; floats must be from 0 to 1: divide by the largest "
+                f"possible value, or give whole numbers as uint8"
             )
     elif array.dtype.kind != "b" and (low < 0 or high > 255):
         raise DataError(f"{what} has values from {low} to {high}; whole numbers must be from 0 to 255")
 
 
 def _levels(arrays: Mapping[Split, Array], asked: int | None, name: str) -> int:
-    """How many values a pixel can have: as asked for, else as found."""
+    """Return the number of values a pixel can have, as asked for or as found."""
     kinds = {each.dtype.kind for each in arrays.values()}
     if len(kinds - set("ui")) + bool(kinds & set("ui")) > 1:
-        raise DataError(f"{name}: parts must be of one type, found {', '.join(str(a.dtype) for a in arrays.values())}")
+        raise DataError(
+            f"{name}: all parts must have the same type, found {', '.join(str(a.dtype) for a in arrays.values())}"
+        )
     if kinds == {"f"}:
         is_bits = all(bool(((each == 0) | (each == 1)).all()) for each in arrays.values())
         return asked or (2 if is_bits else 256)
@@ -240,7 +256,7 @@ def _levels(arrays: Mapping[Split, Array], asked: int | None, name: str) -> int:
     is_bits = high in (0, 1) or (high == 255 and all(_is_black_and_white(each) for each in arrays.values()))
     found = 2 if is_bits else 256 if high > _BRIGHT else high + 1
     if asked is not None and asked < found:
-        raise DataError(f"{name} has pixels of {high}, and levels = {asked} means values from 0 to {asked - 1}")
+        raise DataError(f"{name} has a pixel of {high}, but levels = {asked} allows only values from 0 to {asked - 1}")
     return asked or found
 
 
@@ -249,7 +265,7 @@ def _is_black_and_white(array: Array) -> bool:
 
 
 def _to_bytes(array: Array, levels: int) -> Array:
-    """The values as uint8 from 0 to ``levels`` - 1, in memory of their own."""
+    """Return a copy of the values as uint8 from 0 to ``levels`` - 1."""
     if array.dtype.kind == "f":
         blocks = [np.rint(block.astype(np.float32) * (levels - 1)).astype(np.uint8) for block in _blocks(array)]
         return np.concatenate(blocks)

@@ -1,4 +1,4 @@
-"""Sets in MATLAB files, read by SciPy, which runs no code of theirs: OMNIGLOT, Caltech-101 silhouettes."""
+"""Data sets in MATLAB files: OMNIGLOT, Caltech-101 silhouettes. SciPy reads them and runs no code in them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from iafsweep.errors import DataError
 _BROKEN = (
     MatReadError, zlib.error, KeyError, ValueError, TypeError, NotImplementedError, EOFError, OSError, MemoryError,
 )  # fmt: skip
-"""What SciPy raises of files that are none, broken or of another version."""
+"""What SciPy raises for files that are broken, of another version or not MATLAB files."""
 
 
 class MatlabSet(FileSet):
-    """One file with a matrix a part, an image a row or a column, each in MATLAB's order: column by column.
+    """A data set in one file, with a matrix per part whose rows or columns are images, stored column by column.
 
     Args:
-        title: what it is called.
-        folder: where its file lies.
+        title: name of the set.
+        folder: folder of its file, below the folder of data sets.
         file: the file.
-        facts: what is known of the set.
-        training: names of the matrices of training images, validation images last, and how many images each has.
+        facts: facts about the set.
+        training: matrices of training images, validation images last, by name, with their numbers of images.
         test: name of the matrix of test images.
-        url: where the file is.
-        is_upright: whether an image is a column.
-        is_inverted: whether its figures are zeros on ones.
+        url: address of the file.
+        is_upright: whether an image is a column of its matrix.
+        is_inverted: whether objects are zeros on ones.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MatlabSet(FileSet):
         self._is_upright, self._is_inverted = is_upright, is_inverted
 
     def training_images(self, root: Path) -> Tensor:
-        """Return training images and, behind them, validation images that the file has, uint8 [N, 1, 28, 28]."""
+        """Return the training images, followed by the file's validation images if any, uint8 [N, 1, 28, 28]."""
         return self._images(root, self._training)
 
     def test_images(self, root: Path) -> Tensor:
@@ -75,7 +75,7 @@ class MatlabSet(FileSet):
             return torch.cat([self._matrix(found[name], count) for name, count in names.items()])
         except _BROKEN as error:
             said = ", ".join(f"`{name}` of {count:,} images" for name, count in names.items())
-            raise DataError(f"{path} is no MATLAB file with {said} ({error}); {self.again(root)}") from None
+            raise DataError(f"{path} is not a MATLAB file with {said} ({error}); {self.again(root)}") from None
 
     def _matrix(self, matrix: Array, count: int) -> Tensor:
         _, height, width = self._facts.image_shape
@@ -83,7 +83,7 @@ class MatlabSet(FileSet):
         if rows.shape != (count, height * width):
             raise ValueError(f"found {' x '.join(map(str, rows.shape))} values")
         if not (rows.min() >= 0 and rows.max() <= 1):
-            raise ValueError("values are not from 0 to 1")
+            raise ValueError("some values are outside 0 to 1")
         values = np.rint((1 - rows if self._is_inverted else rows) * (self._facts.levels - 1)).astype(np.uint8)
         return torch.from_numpy(values).view(count, 1, width, height).transpose(2, 3).contiguous()
 
@@ -106,5 +106,5 @@ CALTECH101_SILHOUETTES = MatlabSet(
     {"train_data": 4_100, "val_data": 2_264},
     "test_data",
     "https://people.cs.umass.edu/~marlin/data/caltech101_silhouettes_28_split1.mat",
-    is_inverted=True,  # objects are zeros there; white on black here, as everybody has them
+    is_inverted=True,  # objects are zeros in the file; they are usually shown white on black
 )

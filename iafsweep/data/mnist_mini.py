@@ -1,4 +1,4 @@
-"""`mnist_mini`: the first 10,000 training and 1,000 test images of MNIST, inside the package; needs no download."""
+"""`mnist_mini`: the first 10,000 training and 1,000 test images of MNIST, shipped in the package; needs no download."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _REMEDY = "the installation is damaged: install the package again"
 
 
 def missing(root: Path) -> list[Path]:
-    """Return no file: the images are in the package, whatever ``root`` is."""
+    """Return an empty list: the images are in the package, so ``root`` is not used."""
     return []
 
 
 def prepare(root: Path) -> None:
-    """Do nothing: the images are in the package, whatever ``root`` is."""
+    """Do nothing: the images are in the package, so ``root`` is not used."""
 
 
 def training_images(root: Path) -> Tensor:

@@ -24,6 +24,7 @@ from iafsweep.data.images import PARTS, Array, Images, resized
 from iafsweep.errors import DataError
 from iafsweep.limits import usable_memory
 from iafsweep.records import Split
+from iafsweep.texts import counted
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm")
 _FORMATS = ("PNG", "JPEG", "PPM")
@@ -32,17 +33,17 @@ _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, zipfile.BadZipFile, NotImplementedError,
     RuntimeError, IndexError,
 )  # fmt: skip
-"""What Pillow and zipfile raise of broken files; RuntimeError: of an encrypted entry."""
+"""What Pillow and zipfile raise for broken files; RuntimeError is for an encrypted entry."""
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture that was not read yet.
+    """A picture that has not been read yet.
 
     Attributes:
-        name: below the folder or in the zip file, with ``/``.
+        name: path in the folder or zip file, with ``/``.
         size: bytes of the file.
-        open: opens it.
+        open: function that opens it.
     """
 
     name: str
@@ -54,7 +55,7 @@ def read_folder(path: Path, config: DataConfig) -> Images:
     """Return the pictures below a folder, in the order of their names.
 
     Raises:
-        DataError: a picture is broken, of another size or kind than the others, or there are none.
+        DataError: a picture is broken or differs from the others in size or kind, or there are no pictures.
     """
 
     def files() -> Iterator[_Picture]:
@@ -82,7 +83,7 @@ def read_zip(path: Path, config: DataConfig) -> Images:
             ]
             return _read(path, entries, config)
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path} is no zip file, or truncated ({error}); pack it again") from None
+        raise DataError(f"{path} is not a zip file, or is truncated ({error}); create it again") from None
 
 
 def _opener(file: Path) -> Callable[[], BinaryIO]:
@@ -97,7 +98,10 @@ def _read(path: Path, files: Iterable[_Picture], config: DataConfig) -> Images:
     there = sorted((each for each in files if not _is_hidden(each.name)), key=lambda each: each.name)
     pictures = [each for each in there if each.name.lower().endswith(_ENDINGS)]
     if not pictures:
-        raise DataError(f"{path} holds no pictures ({', '.join(_ENDINGS)}) and no IDX files; {len(there)} other files")
+        raise DataError(
+            f"{path} holds no pictures ({', '.join(_ENDINGS)}) and no IDX files; it has "
+            f"{counted(len(there), 'other file')}"
+        )
     parts = _by_part(path, pictures)
     levels = config.levels if config.image_size is None else config.levels or 256
     tensors = {}
@@ -106,7 +110,7 @@ def _read(path: Path, files: Iterable[_Picture], config: DataConfig) -> Images:
         tensors[part], shape = _stacked(path, members, config, shape)
     images = Images(tensors["train"], tensors.get("validation"), tensors.get("test"), levels=levels, name=str(path))
     if others := len(there) - len(pictures):
-        images.left_out = f"{others:,} other file{'s' if others > 1 else ''}"
+        images.left_out = counted(others, "other file")
     return images
 
 
@@ -115,9 +119,9 @@ def _is_hidden(name: str) -> bool:
 
 
 def _by_part(path: Path, pictures: list[_Picture]) -> dict[Split, list[_Picture]]:
-    """Pictures by the folder `train`, `validation` or `test` at the top, or below a folder that all of them are in."""
+    """Return pictures by their folder `train`, `validation` or `test`, at the top or below a common folder of all."""
     top = PurePosixPath(os.path.commonpath([str(PurePosixPath(each.name).parent) for each in pictures]) or ".")
-    while top.parts and set(top.parts) & set(PARTS):  # all in one part, which is then named as the first of its folders
+    while top.parts and set(top.parts) & set(PARTS):  # all pictures are in one part: stop above its name
         top = top.parent
     found: dict[str, list[_Picture]] = {}
     for each in pictures:
@@ -128,8 +132,8 @@ def _by_part(path: Path, pictures: list[_Picture]) -> dict[Split, list[_Picture]
     where = path / top
     if others := found.get(""):
         raise DataError(
-            f"{where} has folders {', '.join(sorted(set(found) - {''}))}, and {len(others):,} pictures beside them, "
-            f"such as {others[0].name}: put them into one of train, validation and test, or rename these folders"
+            f"{where} has the folders {', '.join(sorted(set(found) - {''}))} and {counted(len(others), 'picture')} "
+            f"outside them, such as {others[0].name}: move those into train, validation or test, or rename the folders"
         )
     if "train" not in found:
         raise DataError(f"{where} has pictures in {', '.join(sorted(found))}, but none in train")
@@ -139,7 +143,7 @@ def _by_part(path: Path, pictures: list[_Picture]) -> dict[Split, list[_Picture]
 def _stacked(
     path: Path, pictures: list[_Picture], config: DataConfig, first: tuple[str, tuple[int, ...]] | None
 ) -> tuple[Tensor, tuple[str, tuple[int, ...]]]:
-    """Return pictures as one tensor, uint8 [N, C, H, W], and which was the first of all, and its shape."""
+    """Return pictures as one tensor, uint8 [N, C, H, W], and name and shape of the first picture of all parts."""
     stacked = torch.empty(0, dtype=torch.uint8)
     for index, each in enumerate(pictures):
         image = torch.from_numpy(_decoded(each, f"{path}, {each.name}", grey=config.grey))
@@ -160,17 +164,22 @@ def _stacked(
 def _unlike(name: str, shape: tuple[int, ...], first: str, as_first: tuple[int, ...]) -> str:
     if shape[0] != as_first[0]:
         kinds = {1: "grey", 3: "in colour"}
-        return f"{name} is {kinds[shape[0]]}, {first} {kinds[as_first[0]]}; set data.grey = true to make all grey"
+        return (
+            f"{name} is {kinds[shape[0]]}, but {first} is {kinds[as_first[0]]}; set data.grey = true to convert all to "
+            f"grey"
+        )
     return (
-        f"{name} is {shape[1]} x {shape[2]} (height x width), {first} {as_first[1]} x {as_first[2]}; images must be of "
-        f"one size: set data.image_size, as in data.image_size = [{as_first[1]}, {as_first[2]}]"
+        f"{name} is {shape[1]} x {shape[2]} (height x width), but {first} is {as_first[1]} x {as_first[2]}; all images "
+        f"must have the same size: resize them, for example with data.image_size = [{as_first[1]}, {as_first[2]}]"
     )
 
 
 def _decoded(picture: _Picture, what: str, *, grey: bool) -> Array:
     """Return a picture, uint8 [1 or 3, H, W]."""
     if picture.size > _LARGEST_FILE:
-        raise DataError(f"{what} is {picture.size:,} bytes, more than any picture is taken to be")
+        raise DataError(
+            f"{what} has {picture.size:,} bytes, but a picture may have at most {_LARGEST_FILE:,}; shrink or remove it"
+        )
     try:
         with warnings.catch_warnings(), picture.open() as stream:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -179,7 +188,7 @@ def _decoded(picture: _Picture, what: str, *, grey: bool) -> Array:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS or 0
         raise DataError(
-            f"{what} has more than {most:,} pixels: a decompression bomb, or no picture to learn from"
+            f"{what} has more than {most:,} pixels: it is a decompression bomb, or too large to learn from; remove it"
         ) from None
     except MemoryError:
         raise DataError(f"{what} does not fit into memory") from None
@@ -188,7 +197,7 @@ def _decoded(picture: _Picture, what: str, *, grey: bool) -> Array:
     except _BROKEN as error:
         said = re.sub(r"<[^>]*>", "the file", str(error))
         raise DataError(
-            f"{what} is broken, or no PNG, JPEG or PGM picture ({said}); mend it, or take it away"
+            f"{what} is damaged, or is not a PNG, JPEG or PGM picture ({said}); repair or remove it"
         ) from None
     array = np.asarray(image.convert("L") if grey else image)
     return np.array(np.moveaxis(np.atleast_3d(array), 2, 0), order="C")
@@ -197,24 +206,24 @@ def _decoded(picture: _Picture, what: str, *, grey: bool) -> Array:
 def _in_grey_or_colour(image: Image.Image, what: str) -> Image.Image:
     if image.has_transparency_data:
         if image.convert("RGBA").tobytes()[3::4].strip(b"\xff"):
-            raise DataError(f"{what} is transparent in places; put a background behind it, or drop its alpha channel")
+            raise DataError(f"{what} is partly transparent; put a background behind it, or drop its alpha channel")
         image = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
     if image.mode in ("1", "L"):
         return image.convert("L")
     if image.mode in ("P", "RGB"):
         return image.convert("RGB")
-    raise DataError(f"{what} is of Pillow's mode {image.mode}; save it with 8 bits a channel, grey or RGB")
+    raise DataError(f"{what} has the Pillow mode {image.mode}; save it as grey or RGB with 8 bits per channel")
 
 
 def refuse_too_large(size: int, what: str) -> None:
-    """Check that so many bytes of pixels leave room for training on them.
+    """Check that this many bytes of pixels leave enough memory for training.
 
     Raises:
-        DataError: they are more than a quarter of the memory that there is: they are copied when they are split.
+        DataError: they exceed a quarter of the memory; splitting copies them.
     """
     memory = usable_memory()
     if memory is not None and size > memory.amount / 4:
         raise DataError(
-            f"{what} would take {size / 2**30:,.1f} GiB of this machine's {memory.amount / 2**30:,.1f}; take fewer, or "
-            f"set a smaller data.image_size"
+            f"{what} would take {size / 2**30:,.1f} GiB, more than a quarter of the available memory "
+            f"({memory.amount / 2**30:,.1f} GiB); use fewer images, or set a smaller data.image_size"
         )

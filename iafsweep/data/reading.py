@@ -1,6 +1,6 @@
-"""Images of one's own from a path: `.npz`, `.npy`, pictures in a folder or a `.zip`, IDX files in a folder.
+"""Your own images from a path: `.npz`, `.npy`, pictures in a folder or a `.zip`, IDX files in a folder.
 
-Whatever the file says of itself is checked before memory of that size is taken. No pickle is ever read.
+Sizes that a file states are checked before memory is allocated. Pickles are never read.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _IDX = re.compile(r"(?P<part>train|validation|test|t10k)[^/]*idx3-ubyte(?P<packe
 
 
 def read_images(config: DataConfig) -> Images:
-    """Return the images at ``data.path``, as the configuration wants them read.
+    """Return the images at ``data.path``, prepared as the configuration asks.
 
     Raises:
-        DataError: there are none, or a file cannot be used; it and the entry in it are named.
+        DataError: there are none, or a file cannot be used; the message names it and its entry.
     """
     if config.path is None:
         raise DataError(
-            f"data.source = 'file' needs data.path: {_KINDS}; of a model that came without, name its images with "
+            f"data.source = 'file' needs data.path: {_KINDS}; if a model came without its images, name them with "
             f"--data-path, or in Python with images="
         )
     path = Path(os.path.expanduser(config.path))
@@ -52,8 +52,8 @@ def _read(path: Path, config: DataConfig) -> Images:
         return _idx_files(path, files, config) if files else pictures.read_folder(path, config)
     if not path.exists():
         raise DataError(
-            f"data.path: there is no {path} (seen from {Path.cwd()}); name {_KINDS}; if they were moved, say "
-            f"where with --data-path"
+            f"data.path: {path} does not exist (working directory: {Path.cwd()}); name {_KINDS}; if the images have "
+            f"moved, give their new path with --data-path"
         )
     levels = None if config.image_size is not None else config.levels
     match path.suffix.lower():
@@ -67,22 +67,22 @@ def _read(path: Path, config: DataConfig) -> Images:
                 return Images(_array(stream.read(), str(path)), levels=levels, name=str(path))
         case ".zip":
             return pictures.read_zip(path, config)
-    raise DataError(f"data.path = {path} is none of what can be read: {_KINDS}")
+    raise DataError(f"data.path = {path} cannot be read; it must be {_KINDS}")
 
 
 def _npz(path: Path) -> tuple[dict[Split, Array], str]:
-    """Return the arrays `train`, `validation` and `test` of a file that NumPy wrote, and the names of others."""
+    """Return the arrays `train`, `validation` and `test` of an `.npz` file, and the names of its other arrays."""
     try:
         with zipfile.ZipFile(path) as file:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in file.infolist()}
             if "train" not in entries:
                 names = ", ".join(sorted(entries)) or "nothing"
                 raise DataError(
-                    f"{path} has no array `train` (it has {names}); save it with numpy.savez_compressed(path, "
-                    f"train=..., test=...); `validation` and `test` may be left out"
+                    f"{path} has no array `train` (found: {names}); save it with numpy.savez_compressed(path, "
+                    f"train=..., test=...); `validation` and `test` are optional"
                 )
             if meant := [name for name in entries if name.lower() in ("val", "valid", "dev", "eval", "testing")]:
-                raise DataError(f"{path} has an array `{meant[0]}`; the names that are read are {', '.join(PARTS)}")
+                raise DataError(f"{path} has an array `{meant[0]}`, but only {', '.join(PARTS)} are read; rename it")
             found: dict[Split, Array] = {}
             for part in PARTS:
                 if part in entries:
@@ -91,22 +91,22 @@ def _npz(path: Path) -> tuple[dict[Split, Array], str]:
                     found[part] = _array(file.read(entries[part]), what)
             return found, ", ".join(sorted(set(entries) - set(PARTS)))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, MemoryError) as error:
-        raise DataError(f"{path} is no .npz file, or truncated ({error}); save it again") from None
+        raise DataError(f"{path} is not an .npz file, or is truncated ({error}); save it again") from None
 
 
 def _array(content: bytes, what: str) -> Array:
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError) as error:
-        if "Object arrays" in str(error) or content[:1] == b"\x80":  # numpy takes what it does not know for a pickle
+        if "Object arrays" in str(error) or content[:1] == b"\x80":  # numpy takes unknown content for a pickle
             raise DataError(
-                f"{what} holds Python objects (a pickle), which are never read, since they may run code; save a plain "
-                f"array, as of numpy.stack(list_of_images)"
+                f"{what} holds Python objects (a pickle), which are never read, since they could run code; save a "
+                f"plain array, such as numpy.stack(list_of_images)"
             ) from None
         said = "" if "pickle" in str(error) else f" ({error})"
-        raise DataError(f"{what} is no array of NumPy, or truncated{said}; save it again") from None
+        raise DataError(f"{what} is not a NumPy array, or is truncated{said}; save it again") from None
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{what} is no array of NumPy; save it again")
+        raise DataError(f"{what} is not a NumPy array; save it again")
     return array
 
 
@@ -117,9 +117,9 @@ def _idx_files(folder: Path, files: list[Path], config: DataConfig) -> Images:
         assert match is not None
         part = {"t10k": "test"}.get(match["part"].lower(), match["part"].lower())
         if part in found and match["packed"]:
-            continue  # the same, unpacked, was read
+            continue  # its unpacked file was read
         if part in found:
-            raise DataError(f"{folder} has several files of {part} images, {path.name} is one; leave one of them")
+            raise DataError(f"{folder} has several files of {part} images, such as {path.name}; keep only one")
         found[part] = _idx_file(path)
     if "train" not in found:
         raise DataError(f"{folder} has IDX files of {', '.join(sorted(found))} images, but none of train images")
@@ -128,17 +128,17 @@ def _idx_files(folder: Path, files: list[Path], config: DataConfig) -> Images:
 
 
 def _idx_file(path: Path) -> Tensor:
-    """Return the images of an IDX file, of as many images and of the size that its header says."""
+    """Return the images of an IDX file, with the number and size that its header states."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             header = stream.read(idx.HEADER.size)
             if len(header) < idx.HEADER.size or idx.HEADER.unpack(header)[0] != idx.MAGIC:
-                raise DataError(f"{path} is no IDX file of images (magic number {idx.MAGIC})")
+                raise DataError(f"{path} is not an IDX file of images (expected magic number {idx.MAGIC})")
             _, count, height, width = idx.HEADER.unpack(header)
             pictures.refuse_too_large(count * height * width, f"{path}: {count:,} images of {height} x {width}")
             content = header + stream.read(count * height * width + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be unpacked ({error}); pack it again") from None
+        raise DataError(f"{path} cannot be unpacked ({error}); compress it again") from None
     if count * height * width == 0:
         raise DataError(f"{path} is empty ({count} x {height} x {width}); leave it out, or put images into it")
     return idx.parse_images(content, count, height, width, str(path), "write it again")

@@ -1,4 +1,4 @@
-"""What a set with a name offers, and the base of those that lie in files under the folder of data sets."""
+"""The interface of a named data set, and the base class of sets in files under the folder of data sets."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from iafsweep.errors import DataError
 
 
 class Source(Protocol):
-    """What a source offers; ``root`` is the folder under which downloaded sets are kept."""
+    """The interface of a source; ``root`` is the folder of downloaded data sets."""
 
     def missing(self, root: Path) -> list[Path]:
-        """Return the files that it needs and has not."""
+        """Return the required files that are missing."""
 
     def prepare(self, root: Path) -> None:
-        """Make sure that the files are there."""
+        """Make sure that the files exist, downloading them if need be."""
 
     def training_images(self, root: Path) -> Tensor:
-        """Return all training images, validation images behind them, uint8 [N, channels, height, width]."""
+        """Return all training images, followed by validation images, uint8 [N, channels, height, width]."""
 
     def test_images(self, root: Path) -> Tensor:
         """Return all test images, uint8 [N, channels, height, width]."""
@@ -35,12 +35,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class KnownSet:
-    """A set with a name, and whether it is on this machine.
+    """A named data set, and whether it is on this machine.
 
     Attributes:
-        name: as configurations use it.
-        facts: what is known of it.
-        missing: the files that it needs and has not.
+        name: its name in configurations.
+        facts: facts about the set.
+        missing: the required files that are missing.
     """
 
     name: str
@@ -49,19 +49,19 @@ class KnownSet:
 
 
 def known_sets(root: Path) -> tuple[KnownSet, ...]:
-    """Return every set with a name, those of plugins too, as it stands under the folder of data sets."""
+    """Return all named data sets, those of plugins included, with their files missing under the folder ``root``."""
     names = [name for name, member in SOURCES.members.items() if isinstance(member.knows, SourceFacts)]
     return tuple(KnownSet(name, source_facts(name), tuple(SOURCES.load(name).missing(root))) for name in names)
 
 
 @dataclass(frozen=True)
 class SetFile:
-    """A file of a set.
+    """A file of a data set.
 
     Attributes:
         name: its name.
-        size: its bytes, unpacked; None where that is not known.
-        checksum: its digest in hexadecimal, SHA-256 or, of 32 digits, MD5; empty where none is published.
+        size: its unpacked size in bytes; None if unknown.
+        checksum: its digest in hexadecimal, SHA-256 or (32 digits) MD5; empty if none is published.
     """
 
     name: str
@@ -75,18 +75,18 @@ class SetFile:
         return f"{self.name} ({', '.join(known)})" if known else self.name
 
     def is_made_of(self, content: bytes) -> bool:
-        """Return whether its digest is that of ``content``; true where none is known."""
+        """Return whether the digest of ``content`` matches; true if no digest is known."""
         kinds = {32: hashlib.md5, 64: hashlib.sha256}
         return not self.checksum or kinds[len(self.checksum)](content).hexdigest() == self.checksum
 
 
 class FileSet(ABC):
-    """A set in files, downloaded once, under a lock, where a stable address is known.
+    """A data set in files, downloaded once and under a lock, where a stable address is known.
 
     Args:
-        title: what it is called.
-        folder: where its files lie, below the folder of data sets.
-        files: those of images.
+        title: name of the set.
+        folder: folder of its files, below the folder of data sets.
+        files: its image files.
     """
 
     def __init__(self, title: str, folder: str, files: tuple[SetFile, ...]) -> None:
@@ -95,13 +95,13 @@ class FileSet(ABC):
         self.files = files
 
     def missing(self, root: Path) -> list[Path]:
-        """Return the files that are needed and not there."""
+        """Return the required files that are missing, packed or unpacked."""
         return [root / self.folder / file.name for file in self.files if not self._path(root, file).is_file()]
 
     def prepare(self, root: Path) -> None:
         """Make sure that all files are under ``root``, downloading them if need be.
 
-        A lock file keeps processes that start together from downloading at the same time.
+        A lock file keeps processes that start together from downloading twice.
 
         Raises:
             DataError: the folder cannot be written, or the download failed.
@@ -114,19 +114,18 @@ class FileSet(ABC):
                 if self.missing(root):
                     self._download_or_say(root)
         except OSError as error:
-            raise DataError(f"cannot put {self.title} under {root}: {error}; {self.remedy(root)}") from error
+            raise DataError(f"cannot write {self.title} to {root}: {error}; {self.remedy(root)}") from error
 
     def remedy(self, root: Path) -> str:
-        """Return what to do where a file is missing."""
+        """Return advice for a missing file."""
         return (
-            f"put {' and '.join(map(str, self.files))}, as they are or with .gz, into {root / self.folder}, or "
-            f"name another folder with --data-root or IAFSWEEP_DATA, or take data.source = 'mnist_mini', which needs "
-            f"no files"
+            f"put {' and '.join(map(str, self.files))}, plain or as .gz, into {root / self.folder}, or name another "
+            f"folder with --data-root or IAFSWEEP_DATA, or set data.source = 'mnist_mini', which needs no files"
         )
 
     @abstractmethod
     def training_images(self, root: Path) -> Tensor:
-        """Return all training images, validation images behind them, uint8 [N, channels, height, width]."""
+        """Return all training images, followed by validation images, uint8 [N, channels, height, width]."""
 
     @abstractmethod
     def test_images(self, root: Path) -> Tensor:
@@ -137,7 +136,7 @@ class FileSet(ABC):
         """Download what is missing."""
 
     def read(self, root: Path, file: SetFile) -> bytes:
-        """Return a file's bytes, unpacked: no more than there should be, and one.
+        """Return a file's unpacked bytes, at most one more than its known size.
 
         Raises:
             DataError: it is missing, or cannot be read or unpacked.
@@ -154,10 +153,10 @@ class FileSet(ABC):
             raise DataError(f"cannot read {path}: {error}; {self.remedy(root)}") from error
 
     def checked(self, root: Path, file: SetFile) -> bytes:
-        """Return a file's bytes, unpacked, which are those that its size and its digest say.
+        """Return a file's unpacked bytes after checking their size and digest.
 
         Raises:
-            DataError: they are not, or as :meth:`read`.
+            DataError: size or digest differ, or as :meth:`read`.
         """
         content, path = self.read(root, file), self._path(root, file)
         if file.size is not None and len(content) != file.size:
@@ -170,7 +169,7 @@ class FileSet(ABC):
         """Check the digest of a file of the right size.
 
         Raises:
-            DataError: it is another's.
+            DataError: the digest differs.
         """
         if not file.is_made_of(content):
             raise DataError(
@@ -179,11 +178,11 @@ class FileSet(ABC):
             )
 
     def again(self, root: Path) -> str:
-        """Return what to do where a file is not what it should be."""
-        return f"delete it and let it be downloaded again, or {self.remedy(root)}"
+        """Return advice for a file that is not what it should be."""
+        return f"delete it, so that it is downloaded again, or {self.remedy(root)}"
 
     def _path(self, root: Path, file: SetFile) -> Path:
-        """The file; where it is not there, what it is packed in."""
+        """Return the path of the file, or of its ``.gz`` if the file is missing."""
         path = root / self.folder / file.name
         return path if path.is_file() else path.with_name(f"{file.name}.gz")
 
@@ -192,21 +191,21 @@ class FileSet(ABC):
             self.download(root)
         except (OSError, RuntimeError, ValueError, EOFError) as error:
             missing = " and ".join(path.name for path in self.missing(root))
-            why = " ".join(str(error).split())  # torchvision tells each address it tried in lines of their own
+            why = " ".join(str(error).split())  # torchvision lists the addresses on separate lines
             raise DataError(
-                f"{missing} of {self.title} missing, and no download ({why}); {self.remedy(root)}"
+                f"{self.title} lacks {missing}, and the download failed ({why}); {self.remedy(root)}"
             ) from error
 
 
 def download_file(url: str, folder: Path) -> None:
-    """Download one file into a folder, under its own name once it is whole.
+    """Download one file into a folder; it gets its own name once it is complete.
 
     Raises:
-        OSError, RuntimeError: it cannot be had.
+        OSError, RuntimeError: the download failed.
     """
     from torchvision.datasets.utils import download_url
 
     name = url.rpartition("/")[2]
-    (folder / f"{name}.part").unlink(missing_ok=True)  # torchvision takes what is there for whole
+    (folder / f"{name}.part").unlink(missing_ok=True)  # torchvision takes an existing file for complete
     download_url(url, folder, f"{name}.part")
     (folder / f"{name}.part").replace(folder / name)

@@ -22,7 +22,7 @@ from iafsweep.seeds import generator
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """What training may see: no test images.
+    """The images available to training: no test images.
 
     Attributes:
         training: uint8 [N, channels, height, width].
@@ -38,7 +38,7 @@ class TrainingImages:
 
     @cached_property
     def fingerprints(self) -> dict[Split, Fingerprint]:
-        """What tells them from others, made once."""
+        """Fingerprints of both, computed once."""
         return {"train": fingerprint(self.training), "validation": fingerprint(self.validation)}
 
     def to(self, device: torch.device) -> TrainingImages:
@@ -47,38 +47,38 @@ class TrainingImages:
 
 
 def look(config: DataConfig, images: Images | None = None) -> tuple[DataConfig, Images | None]:
-    """Read images of one's own, and say what was found.
+    """Read your own images, and return the configuration completed by what was found.
 
     Args:
-        config: which images; of a set that has a name nothing is read.
-        images: one's own, if they are at hand; they are taken in place of any source.
+        config: which images; for a named data set, nothing is read.
+        images: your own images, if already loaded; they replace any source.
 
     Returns:
-        The configuration with what was found, its path absolute, and the images; None of a set that has a name.
+        The configuration with the facts found and an absolute path, and the images; None for a named data set.
 
     Raises:
-        DataError: they cannot be used, or are others than the configuration was made with.
+        DataError: the images cannot be used, or differ from those recorded in the configuration.
     """
     if images is None and config.source != "file":
         return config, None
     images = read_images(config) if images is None else images.prepared(config)
     if config.images not in (None, images.found):
         raise DataError(
-            f"{images.name}: other images than before. Known: {config.images}; found: {images.found}. Put back those "
-            f"that were there, or begin anew, in a new folder, with a configuration without [data.images]"
+            f"{images.name}: the images have changed. Recorded: {config.images}; found: {images.found}. Restore the "
+            f"earlier images, or start again in a new folder with a configuration without [data.images]"
         )
     return config.model_copy(update={"source": "file", "path": images.path, "images": images.found}), images
 
 
 def load_training_images(config: DataConfig, root: Path, images: Images | None = None) -> TrainingImages:
-    """Return training and validation images; those that a source does not hold out itself are drawn by ``split_seed``.
+    """Return training and validation images; unless the source has its own split, ``split_seed`` determines it.
 
-    The test file is checked too, so that a run does not find out at its end that it cannot be scored.
+    The test images are checked too, so that a run does not find out only at its end that it cannot be scored.
 
     Args:
         config: which images.
         root: folder of data sets.
-        images: one's own, as :func:`look` returns them; None: they are read if they are asked for.
+        images: your own, as :func:`look` returns them; None: they are read if the configuration asks for them.
 
     Raises:
         DataError: a file is missing, truncated or not what it should be.
@@ -106,7 +106,7 @@ def load_test_images(config: DataConfig, root: Path, images: Images | None = Non
     Args:
         config: which images.
         root: folder of data sets.
-        images: one's own, as :func:`look` returns them; None: they are read if they are asked for.
+        images: your own, as :func:`look` returns them; None: they are read if the configuration asks for them.
 
     Raises:
         DataError: the file is missing, truncated or not what it should be.

@@ -1,4 +1,4 @@
-"""MNIST with fixed bits, as H. Larochelle published them: text files of 0 and 1, a line an image."""
+"""Statically binarised MNIST as published by H. Larochelle: text files of 0 and 1, one line per image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ADDRESS = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
 
 
 class StaticMnist(FileSet):
-    """Three files: 50,000 training, 10,000 validation and 10,000 test images."""
+    """Static MNIST in three files: 50,000 training, 10,000 validation and 10,000 test images."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class StaticMnist(FileSet):
         )
 
     def training_images(self, root: Path) -> Tensor:
-        """Return training images and, behind them, validation images, uint8 [60000, 1, 28, 28], zeros and ones."""
+        """Return the training images, followed by the validation images, uint8 [60000, 1, 28, 28], zeros and ones."""
         return torch.cat([self._images(root, self.files[0]), self._images(root, self.files[1])])
 
     def test_images(self, root: Path) -> Tensor:
@@ -60,7 +60,7 @@ class StaticMnist(FileSet):
         marks = np.frombuffer(content, dtype=np.uint8)
         bits, between = marks[::2] - ord("0"), set(marks[1::2].tolist())
         if len(marks) % (2 * 784) or bits.max(initial=0) > 1 or not between <= set(b" \n"):
-            raise DataError(f"{self._path(root, file)} is no text of 0 and 1, 784 a line; {self.again(root)}")
+            raise DataError(f"{self._path(root, file)} is not a text file of 0 and 1, 784 per line; {self.again(root)}")
         return torch.from_numpy(bits).view(-1, *FACTS.image_shape)
 
 

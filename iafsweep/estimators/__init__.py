@@ -1,12 +1,12 @@
 """Estimators of log p(x) for any model with latent variables, from its log-densities alone.
 
-``importance`` sampling · ``annealing`` · ``bidirectional`` both bounds · ``bridge`` what they start from and aim at ·
-``hmc`` one move · ``schedules`` of temperatures · ``step_size`` its pilot run · ``noise`` random numbers ·
-``log_weights``, ``pareto``, ``standard_errors`` from weights to figures and what they are worth · ``stopping`` when
-the error is small enough.
+``importance`` importance sampling · ``annealing`` annealed importance sampling · ``bidirectional`` lower and upper
+bounds · ``bridge`` start and target densities · ``hmc`` one Hamiltonian move · ``schedules`` inverse temperatures ·
+``step_size`` the pilot run · ``noise`` random numbers · ``log_weights``, ``pareto``, ``standard_errors`` estimates and
+their diagnostics · ``stopping`` when the error is small enough.
 
-Nothing here knows a network, a configuration or another part of this package. Shapes: S samples, C chains, T weight
-increments, B images, D latent; nats per image.
+These modules depend on no network, no configuration and no other part of iafsweep. Shapes: S samples, C chains, T
+weight increments, B images, D latent; nats per image.
 """
 
 from iafsweep.estimators.annealing import AnnealingRun, anneal, annealed_importance_sampling, gradient_evaluations

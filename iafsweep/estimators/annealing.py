@@ -2,12 +2,12 @@
 
 Chains start at exact samples of pi_0 and follow log pi_b = (1 - b) log pi_0 + b log pi_1 through the inverse
 temperatures b_0 = 0 < ... < b_T = 1. At each position z_t the log-weight grows by
-(b_{t+1} - b_t) (log pi_1(z_t) - log pi_0(z_t)); between two increments one Hamiltonian move keeps pi_b unchanged. The
-weights are unbiased: E[w] = p(x). Moves stand at the T - 1 interior temperatures only (a move at b = 1 would change no
-weight), so a chain costs 1 + (T - 1) L gradients, and with T = 1 the estimate is importance sampling from pi_0, draw
-for draw.
+(b_{t+1} - b_t) (log pi_1(z_t) - log pi_0(z_t)); between two increments one Hamiltonian move leaves pi_b invariant. The
+weights are unbiased: E[w] = p(x). Moves take place at the T - 1 interior temperatures only (a move at b = 1 would
+change no weight), so a chain costs 1 + (T - 1) L gradients. With T = 1 the estimate is importance sampling from pi_0,
+draw for draw.
 
-The step size is one frozen number: adapting it to the chains whose weights are kept biases the estimate.
+The step size is a single frozen number: adapting it to the chains whose weights are kept would bias the estimate.
 
 Shapes: C chains, B images, D latent, T weight increments; nats per image. Sources: Neal, Annealed importance sampling
 (2001), arXiv:physics/9803008; Sohl-Dickstein and Culpepper, Hamiltonian annealed importance sampling (2012),
@@ -28,15 +28,15 @@ from iafsweep.estimators.schedules import check_schedule
 
 @dataclass(frozen=True)
 class AnnealingRun:
-    """The weights of one annealed run and how its moves went.
+    """The log-weights of one annealed run and the statistics of its moves.
 
     Attributes:
-        log_weights: [C, B], float64. The exponential of each is an unbiased estimate of p(x), in a reverse run of
-            1 / p(x).
-        acceptance_rate: mean over chains of the moves' acceptance probabilities, [T - 1, B], in order of the moves.
-        last_position: where the chains ended, [C, B, D].
+        log_weights: [C, B], float64. The exponential of each is an unbiased estimate of p(x), or of 1 / p(x) in a
+            reverse run.
+        acceptance_rate: mean acceptance probability over chains, [T - 1, B], in order of the moves.
+        last_position: final positions of the chains, [C, B, D].
         step_size: the frozen leapfrog step size.
-        gradient_evaluations: evaluations of value and gradient a chain, 1 + (T - 1) L.
+        gradient_evaluations: evaluations of value and gradient per chain, 1 + (T - 1) L.
     """
 
     log_weights: Tensor
@@ -47,7 +47,7 @@ class AnnealingRun:
 
     @property
     def statistics(self) -> LogWeightStatistics:
-        """Mergeable statistics of the log-weights; `.summary()` has the estimates."""
+        """Mergeable statistics of the log-weights; `.summary()` returns the estimates."""
         return LogWeightStatistics.of(self.log_weights)
 
     @property
@@ -70,12 +70,12 @@ def annealed_importance_sampling(
 
     Args:
         bridge: start and unnormalised target.
-        chains: chains an image, C.
-        inverse_temperatures: [T + 1], rising strictly from 0 to 1.
+        chains: chains per image, C.
+        inverse_temperatures: [T + 1], strictly increasing from 0 to 1.
         step_size: leapfrog step size, frozen; see `tune_step_size`.
-        leapfrog_steps: leapfrog steps a move, L.
-        generator: one for the batch, or one an image. Starts first, then momenta and acceptances move by move.
-        rows_per_chunk: evaluate at most so many rows (chains x images) at a time; None for all at once. Memory only.
+        leapfrog_steps: leapfrog steps per move, L.
+        generator: one for the batch, or one per image. It draws the starts, then momenta and acceptances move by move.
+        rows_per_chunk: most rows (chains x images) to evaluate at a time; None for all at once. Affects memory only.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -101,16 +101,16 @@ def anneal(
     generator: Generators,
     rows_per_chunk: int | None = None,
 ) -> AnnealingRun:
-    """Carry given chains along a schedule, from 0 to 1 or from 1 to 0.
+    """Anneal chains from given positions along a schedule, from 0 to 1 or from 1 to 0.
 
     Args:
-        log_densities: positions to (log pi_0, log pi_1).
+        log_densities: maps positions to (log pi_0, log pi_1).
         initial: exact samples of pi_b at the first inverse temperature b, [C, B, D].
-        inverse_temperatures: [T + 1], strictly from 0 to 1, or (reverse) from 1 to 0.
+        inverse_temperatures: [T + 1], strictly increasing from 0 to 1, or decreasing from 1 to 0 (reverse).
         step_size: leapfrog step size, frozen.
-        leapfrog_steps: leapfrog steps a move, L.
-        generator: momenta and acceptances.
-        rows_per_chunk: evaluate at most so many rows at a time; None for all at once.
+        leapfrog_steps: leapfrog steps per move, L.
+        generator: draws momenta and acceptances.
+        rows_per_chunk: most rows to evaluate at a time; None for all at once.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -143,15 +143,15 @@ def anneal(
 
 
 def gradient_evaluations(increments: int, leapfrog_steps: int) -> int:
-    """Evaluations of value and gradient one chain costs: 1 + (T - 1) L."""
+    """Evaluations of value and gradient per chain: 1 + (T - 1) L."""
     return 1 + (increments - 1) * leapfrog_steps
 
 
 def check_move_settings(step_size: float, leapfrog_steps: int) -> None:
-    """See that moves can be made.
+    """Check the step size and the number of leapfrog steps.
 
     Raises:
-        ValueError: the step size is not a positive number, or there is no leapfrog step.
+        ValueError: the step size is not positive and finite, or there is no leapfrog step.
     """
     if not 0 < step_size < float("inf"):
         raise ValueError(f"step_size must be positive and finite: got {step_size}.")
@@ -160,5 +160,5 @@ def check_move_settings(step_size: float, leapfrog_steps: int) -> None:
 
 
 def _log_ratio(log_densities: Tensor) -> Tensor:
-    """Log pi_1 - log pi_0, [C, B], from the values of a point [2, C, B]."""
+    """Log pi_1 - log pi_0, [C, B], from both log-densities [2, C, B]."""
     return log_densities[1] - log_densities[0]

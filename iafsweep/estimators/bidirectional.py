@@ -1,7 +1,7 @@
-"""Bidirectional Monte Carlo: a sandwich around log p(x), for images simulated from the model.
+"""Bidirectional Monte Carlo: lower and upper bounds on log p(x), for images simulated from the model.
 
 Forward chains give E log-mean-exp(log w) <= log p(x). An image drawn from the model comes with an exact posterior
-sample, its own latent; chains from there, annealed from the target back to the start, have E[w'] = 1 / p(x), so
+sample, the latent it was generated from. Chains annealed from there back to the start have E[w'] = 1 / p(x), so
 -log-mean-exp(log w') is an upper bound in expectation. The gap bounds the error of both.
 
 Shapes: C chains, B images, D latent; nats per image. Source: Grosse, Ghahramani and Adams, Sandwiching the marginal
@@ -21,7 +21,7 @@ from iafsweep.estimators.noise import Generators
 
 @dataclass(frozen=True)
 class Sandwich:
-    """Both bounds of log p(x) for B simulated images.
+    """Lower and upper bounds on log p(x) for B simulated images.
 
     Attributes:
         forward: the run whose weights estimate p(x).
@@ -43,7 +43,7 @@ class Sandwich:
 
     @property
     def gap(self) -> Tensor:
-        """Upper minus lower bound, [B]; above 0 on average, though not for each image."""
+        """Upper minus lower bound, [B]; positive in expectation, but not for every image."""
         return self.upper - self.lower
 
 
@@ -57,17 +57,17 @@ def reverse_annealing(
     generator: Generators,
     rows_per_chunk: int | None = None,
 ) -> AnnealingRun:
-    """Annealed importance sampling backwards, from the target to the start.
+    """Reverse annealed importance sampling, from the target to the start.
 
     Args:
-        log_densities: positions to (log pi_0, log pi_1), as in a `Bridge`.
+        log_densities: maps positions to (log pi_0, log pi_1), as in a `Bridge`.
         posterior_samples: exact samples of the normalised target, [C, B, D], in the bridge's own space (for a bridge
-            in a flow's noise, the noise that the flow maps to the latent).
-        inverse_temperatures: the schedule of the forward run, [T + 1], from 0 to 1; it is run through backwards.
+            in the noise of a flow, the noise that the flow maps to the latent).
+        inverse_temperatures: the schedule of the forward run, [T + 1], from 0 to 1; it is traversed backwards.
         step_size: leapfrog step size, frozen.
-        leapfrog_steps: leapfrog steps a move, L.
-        generator: one for the batch, or one an image.
-        rows_per_chunk: evaluate at most so many rows (chains x images) at a time; None for all at once.
+        leapfrog_steps: leapfrog steps per move, L.
+        generator: one for the batch, or one per image.
+        rows_per_chunk: most rows (chains x images) to evaluate at a time; None for all at once.
 
     Returns:
         A run with E[exp(log_weights)] = 1 / p(x).
@@ -97,18 +97,18 @@ def sandwich(
     generator: Generators,
     rows_per_chunk: int | None = None,
 ) -> Sandwich:
-    """Both bounds with the same schedule and step size, the forward run first.
+    """Compute both bounds with the same schedule and step size, the forward run first.
 
     Args:
         bridge: start and target for B images simulated from the model.
-        posterior_sample: the exact posterior sample of each image, [B, D], in the bridge's own space; all C reverse
-            chains of the image start there, so they are not independent and their spread understates their error.
-        chains: chains an image each way, C.
-        inverse_temperatures: [T + 1], rising strictly from 0 to 1.
+        posterior_sample: the exact posterior sample of each image, [B, D], in the bridge's own space. All C reverse
+            chains of an image start there, so they are not independent and their spread understates their error.
+        chains: chains per image in each direction, C.
+        inverse_temperatures: [T + 1], strictly increasing from 0 to 1.
         step_size: leapfrog step size, frozen.
-        leapfrog_steps: leapfrog steps a move, L.
-        generator: one for the batch, or one an image.
-        rows_per_chunk: evaluate at most so many rows (chains x images) at a time; None for all at once.
+        leapfrog_steps: leapfrog steps per move, L.
+        generator: one for the batch, or one per image.
+        rows_per_chunk: most rows (chains x images) to evaluate at a time; None for all at once.
 
     Raises:
         ValueError: an argument is out of its range, or `posterior_sample` is not [B, D].

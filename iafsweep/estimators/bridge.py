@@ -1,14 +1,14 @@
-"""A bridge: from a density one can draw from to an unnormalised target whose normaliser is wanted.
+"""Bridges from a density that can be sampled to an unnormalised target whose normaliser is wanted.
 
-Both estimators read nothing else of a model. Shapes: S samples or chains, B images, D latent; nats.
+A bridge is all that the estimators see of a model. Shapes: S samples or chains, B images, D latent; nats.
 
-With x an image and pi_0 the start, pi_1 the target of a bridge, three ways to estimate log p(x):
+For an image x there are three bridges, with start pi_0 and target pi_1, to estimate log p(x):
 
 * *prior*: pi_0 = p(z), pi_1 = p(x, z);
-* *base*: pi_0 = a Gaussian guess at p(z|x), pi_1 = p(x, z);
+* *base*: pi_0 = a Gaussian approximation of p(z|x), pi_1 = p(x, z);
 * *flow*: in the noise e of a flow z = f(e; x), pi_0 = N(0, I), pi_1 = p(x, f(e; x)) |det df/de|.
 
-The last starts from the flow's posterior and never inverts it: p(x) is the same integral, written in e.
+The last one starts from the flow posterior and never inverts the flow: p(x) is the same integral, written in e.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from torch import Tensor
 from iafsweep.estimators.noise import NOISE_BLOCK, Generators, draw_normal, generators_of_block
 
 LogDensity = Callable[[Tensor], Tensor]
-"""Positions [S, B, D] to log-density [S, B]; every row on its own, differentiable in the position."""
+"""Maps positions [S, B, D] to log-densities [S, B], each row independently; differentiable in the position."""
 
 LogDensities = Callable[[Tensor], tuple[Tensor, ...]]
-"""Positions [S, B, D] to several log-densities, each [S, B], evaluated together."""
+"""Maps positions [S, B, D] to several log-densities, each [S, B], evaluated together."""
 
 DrawStart = Callable[[int, Generators], Tensor]
-"""A number of samples S and a generator to exact, independent samples [S, B, D] of the start density."""
+"""Maps a number of samples S and a generator to exact, independent samples [S, B, D] of the start density."""
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """Start and target of an estimate of log p(x) for B images at once.
+    """Start and target densities for estimates of log p(x) of B images at once.
 
     Attributes:
         draw_start: draws from the start density.
-        log_densities: positions to (log pi_0, log pi_1), each [S, B]. pi_0 is normalised; the integral of pi_1 is p(x).
-            Parameters of networks inside need no gradient: switch theirs off to save memory.
+        log_densities: maps positions to (log pi_0, log pi_1), each [S, B]. pi_0 is normalised; the integral of pi_1
+            is p(x). Network parameters inside need no gradient; disabling theirs saves memory.
     """
 
     draw_start: DrawStart
@@ -55,7 +55,7 @@ class Bridge:
         """The bridge from N(mean, diag exp(log_std)^2); zeros for the standard normal.
 
         Args:
-            mean: [B, D]; its type and device are those of the positions.
+            mean: [B, D]; positions have its dtype and device.
             log_std: [B, D].
             log_target: log pi_1.
 
@@ -79,11 +79,11 @@ class Bridge:
         return cls.between(draw_start, log_start, log_target)
 
     def draw_block(self, generator: Generators, block: int) -> Tensor:
-        """The `block`-th block of start samples [`NOISE_BLOCK`, B, D]; blocks are drawn in their order."""
+        """The `block`-th block of start samples [`NOISE_BLOCK`, B, D]; blocks must be drawn in order."""
         return self.draw_start(NOISE_BLOCK, generators_of_block(generator, block))
 
     def draw(self, count: int, generator: Generators) -> Tensor:
-        """Start samples [count, B, D], drawn in whole blocks: fewer samples are the first ones of more.
+        """Start samples [count, B, D], drawn in whole blocks: a smaller count gives the first samples of a larger one.
 
         Raises:
             ValueError: `count` is below 1.
@@ -95,13 +95,13 @@ class Bridge:
 
 
 def split_rows(position: Tensor, rows_per_chunk: int | None) -> tuple[Tensor, ...]:
-    """Positions [S, B, D] as pieces [s, B, D] of at most so many rows (s x B), one sample at least.
+    """Split positions [S, B, D] into pieces [s, B, D] of at most `rows_per_chunk` rows (s x B), at least one sample.
 
-    Memory only: every row is evaluated on its own, so the pieces change no figure beyond rounding.
+    Affects memory only: each row is evaluated independently, so the split changes no figure beyond rounding.
 
     Args:
         position: [S, B, D].
-        rows_per_chunk: rows a piece; None for a single piece.
+        rows_per_chunk: rows per piece; None for a single piece.
 
     Raises:
         ValueError: `position` is not [S, B, D] or `rows_per_chunk` is below 1.

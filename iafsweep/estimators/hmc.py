@@ -1,8 +1,8 @@
-"""One Hamiltonian Monte Carlo move on a product of powers of densities, as a pure function.
+"""A Hamiltonian Monte Carlo move on a product of powers of densities, as a pure function.
 
-The density moved on is log pi = sum_k power_k log pi_k. Each log pi_k and its gradient are cached at the position, so a
-move of L leapfrog steps costs L gradients, and other powers (the next temperature) cost none. Momentum has unit
-variance and is drawn afresh for each move.
+The target of a move is log pi = sum_k power_k log pi_k. Each log pi_k and its gradient are cached at the position, so a
+move of L leapfrog steps costs L gradients, and changing the powers (the next temperature) costs none. The momentum has
+unit variance and is redrawn for each move.
 
 Shapes: K densities, C chains, B images, D latent. Source: Neal, MCMC using Hamiltonian dynamics (2011),
 arXiv:1206.1901, section 3.
@@ -19,12 +19,12 @@ from iafsweep.estimators.noise import Generators, draw_normal, draw_uniform
 
 
 class Point(NamedTuple):
-    """Where chains are, with all that the next move needs.
+    """Positions of chains, with the cached values and gradients that the next move needs.
 
     Attributes:
         position: [C, B, D].
         log_densities: log pi_k at the position, [K, C, B], float64.
-        gradients: their gradients in the position, [K, C, B, D], in the position's type.
+        gradients: their gradients with respect to the position, [K, C, B, D], in the position's dtype.
     """
 
     position: Tensor
@@ -32,7 +32,7 @@ class Point(NamedTuple):
     gradients: Tensor
 
     def log_density(self, powers: Sequence[float]) -> Tensor:
-        """Sum of power_k log pi_k, [C, B]; a power of 0 leaves its density out, even where that is infinite."""
+        """Sum of power_k log pi_k, [C, B]; a power of 0 leaves its density out, even if infinite."""
         return _weighted_sum(self.log_densities, powers)
 
     def gradient(self, powers: Sequence[float]) -> Tensor:
@@ -41,11 +41,11 @@ class Point(NamedTuple):
 
 
 class MoveInfo(NamedTuple):
-    """What one move did.
+    """The outcome of one move.
 
     Attributes:
-        acceptance_rate: probability with which each proposal was to be accepted, [C, B], float64.
-        is_accepted: whether it was, [C, B].
+        acceptance_rate: acceptance probability of each proposal, [C, B], float64.
+        is_accepted: whether it was accepted, [C, B].
     """
 
     acceptance_rate: Tensor
@@ -53,12 +53,12 @@ class MoveInfo(NamedTuple):
 
 
 def evaluate(position: Tensor, log_densities: LogDensities, rows_per_chunk: int | None = None) -> Point:
-    """Values and gradients of the log-densities at a position: one evaluation.
+    """Evaluate the log-densities and their gradients at a position.
 
     Args:
         position: [C, B, D].
-        log_densities: positions to K log-densities.
-        rows_per_chunk: evaluate at most so many rows (chains x images) at a time; None for all at once.
+        log_densities: maps positions to K log-densities.
+        rows_per_chunk: most rows (chains x images) to evaluate at a time; None for all at once.
 
     Raises:
         ValueError: a log-density is not [C, B].
@@ -80,8 +80,8 @@ def leapfrog(
 ) -> tuple[Point, Tensor]:
     """Follow the Hamiltonian flow of -log pi(position) + |momentum|^2 / 2 for `steps` leapfrog steps.
 
-    Reversible (negate the momentum and go back) and volume-preserving; the energy error at a fixed time falls with the
-    square of the step size.
+    Reversible (by negating the momentum) and volume-preserving; over a fixed integration time the energy error is of
+    second order in the step size.
 
     Returns:
         The point reached and the momentum there, [C, B, D].
@@ -89,7 +89,7 @@ def leapfrog(
     momentum = momentum + 0.5 * step_size * point.gradient(powers)
     for step in range(steps):
         point = evaluate(point.position + step_size * momentum, log_densities, rows_per_chunk)
-        # Two half kicks meet between steps; the last stands alone.
+        # Between steps, two half kicks merge into a whole one.
         kick = 1.0 if step < steps - 1 else 0.5
         momentum = momentum + kick * step_size * point.gradient(powers)
     return point, momentum
@@ -105,19 +105,19 @@ def hmc_move(
     generator: Generators,
     rows_per_chunk: int | None = None,
 ) -> tuple[Point, MoveInfo]:
-    """One move that leaves pi unchanged, each chain accepted or rejected on its own.
+    """Make one move that leaves pi invariant; each chain is accepted or rejected independently.
 
-    A proposal whose density or gradient is not finite is rejected: it could not be left again. A chain that sits where
-    the density is not finite takes any proposal where it is.
+    A proposal whose density or gradient is not finite is rejected, because the chain could not leave it again. A chain
+    at a point where the density is not finite accepts any proposal where both are.
 
     Args:
-        point: where the chains are.
-        log_densities: positions to K log-densities, the same that `point` was evaluated with.
+        point: current positions of the chains.
+        log_densities: maps positions to K log-densities, the same that `point` was evaluated with.
         powers: K powers.
         step_size: leapfrog step size, shared by all chains and images.
-        leapfrog_steps: steps a move, and gradients it costs.
-        generator: momenta first, then acceptances.
-        rows_per_chunk: evaluate at most so many rows (chains x images) at a time; None for all at once.
+        leapfrog_steps: leapfrog steps per move, each costing one gradient.
+        generator: draws momenta first, then acceptances.
+        rows_per_chunk: most rows (chains x images) to evaluate at a time; None for all at once.
     """
     position = point.position
     chains, images, latent = position.shape
@@ -149,10 +149,10 @@ def _evaluate_piece(position: Tensor, log_densities: LogDensities) -> tuple[Tens
         for value in values:
             if value.shape != position.shape[:-1]:
                 raise ValueError(
-                    f"a log-density of positions {tuple(position.shape)} must be {tuple(position.shape[:-1])}: "
+                    f"a log-density at positions {tuple(position.shape)} must have shape {tuple(position.shape[:-1])}: "
                     f"got {tuple(value.shape)}."
                 )
-        # Densities may share parts of their graph (a flow, say): only the last may free it.
+        # Densities may share parts of their graph, such as a flow, so only the last gradient may free it.
         gradients = [
             torch.autograd.grad(value.sum(), position, retain_graph=index < len(values) - 1)[0]
             for index, value in enumerate(values)

@@ -1,7 +1,7 @@
 """Importance sampling: log p(x) from independent samples of the start of a bridge.
 
-log p(x) >= L_S = E log (1/S) sum_s w_s with w_s = pi_1(z_s) / pi_0(z_s), z_s ~ pi_0; L_1 is the ELBO, and L_S rises to
-log p(x) with S (Burda et al., Importance weighted autoencoders, 2016, arXiv:1509.00519, eq. 8).
+log p(x) >= L_S = E log (1/S) sum_s w_s with w_s = pi_1(z_s) / pi_0(z_s), z_s ~ pi_0; L_1 is the ELBO, and L_S increases
+to log p(x) with S (Burda et al., Importance weighted autoencoders, 2016, arXiv:1509.00519, eq. 8).
 
 Shapes: S samples, B images, D latent; nats per image.
 """
@@ -19,17 +19,17 @@ from iafsweep.estimators.noise import NOISE_BLOCK, Generators, close_block
 def importance_sampling(
     bridge: Bridge, samples: int, generator: Generators, *, rows_per_chunk: int | None = None
 ) -> LogWeightStatistics:
-    """Importance sampling with the start of a bridge as the proposal.
+    """Estimate log p(x) by importance sampling with the start of a bridge as the proposal.
 
     Args:
         bridge: proposal (start) and unnormalised target.
-        samples: samples an image, S.
-        generator: one for the batch, or one an image.
-        rows_per_chunk: evaluate at most so many rows (samples x images) at a time; None for a block of `NOISE_BLOCK`
-            samples. Memory only: the noise does not depend on it.
+        samples: samples per image, S.
+        generator: one for the batch, or one per image.
+        rows_per_chunk: most rows (samples x images) to evaluate at a time; None for a block of `NOISE_BLOCK` samples.
+            Affects memory only: the noise does not depend on it.
 
     Returns:
-        Mergeable statistics of the S log-weights of each image; `.summary()` has the estimates.
+        Mergeable statistics of the S log-weights of each image; `.summary()` returns the estimates.
 
     Raises:
         ValueError: `samples` or `rows_per_chunk` is below 1.
@@ -44,16 +44,16 @@ def importance_sampling(
 def log_weight_blocks(
     bridge: Bridge, samples: int, generator: Generators, *, rows_per_chunk: int | None = None
 ) -> Iterator[Tensor]:
-    """The log-weights themselves, block by block: [`NOISE_BLOCK`, B] float64, the last one shorter.
+    """Yield the log-weights block by block: [`NOISE_BLOCK`, B] float64, the last block possibly shorter.
 
-    Arguments and errors as in `importance_sampling`.
+    Arguments and errors are those of `importance_sampling`.
     """
     if samples < 1:
         raise ValueError(f"the number of samples must be at least 1: got {samples}.")
     for block, first in enumerate(range(0, samples, NOISE_BLOCK)):
-        # A whole block is drawn even where less is used: the first samples of a longer run are these.
+        # A whole block is drawn even if only part of it is used, so that a longer run begins with the same samples.
         position = bridge.draw_block(generator, block)[: samples - first]
-        close_block(generator, block)  # nothing moves from here on: a million samples hold the generators of fifty
+        close_block(generator, block)  # no moves follow, so a million samples hold the generators of fifty
         with torch.no_grad():
             pieces = [_log_weights(bridge, piece) for piece in split_rows(position, rows_per_chunk)]
         yield torch.cat(pieces)

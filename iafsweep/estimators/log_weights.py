@@ -1,10 +1,11 @@
-"""Statistics of importance weights that can be gathered piece by piece and merged.
+"""Mergeable statistics of importance weights.
 
-An estimator of p(x) gives S log-weights an image; the estimate of log p(x) is their log-mean-exp. Everything here is
+An estimator of p(x) gives S log-weights per image; the estimate of log p(x) is their log-mean-exp. All figures are
 float64, in nats per image. Shapes: S weights (samples or chains), B images.
 
-A log-weight that is NaN or +inf comes from a density that could not be computed; it counts as a weight of zero. So the
-estimate stays a lower bound, and the image is untrusted: a zero weight makes the variance of log-weights infinite.
+A log-weight that is NaN or +inf comes from a density that could not be computed; it counts as a weight of zero. The
+estimate thus remains a lower bound, and the image is untrusted: a zero weight makes the variance of log-weights
+infinite.
 """
 
 from __future__ import annotations
@@ -20,31 +21,33 @@ from torch import Tensor
 from iafsweep.estimators.pareto import pareto_k
 
 KEPT_WEIGHTS = 2048
-"""So many of the largest log-weights of an image are kept: all of them, or else enough for the tail of 465,000."""
+"""Number of largest log-weights kept per image; enough for the tail of 465,000 weights."""
 
 VARIANCE_LIMIT, VARIANCE_BOUND, CONFIDENCE = 1.0, 2.0, 0.95
-"""An image is untrusted whose log-weights vary by more than the first, or whose variance may with so much confidence
-be above the second; see `largest_trusted_variance`."""
+"""An image is untrusted if the variance of its log-weights is above the limit, or its upper confidence limit above the
+bound; see `largest_trusted_variance`."""
 
 PARETO_K_LIMIT = 0.7
-"""An image whose Pareto k-hat is above is untrusted (Vehtari et al., arXiv:1507.02646)."""
+"""An image with a larger Pareto k-hat is untrusted (Vehtari et al., arXiv:1507.02646)."""
 
 
 class LogWeightSummary(NamedTuple):
-    """What the log-weights of B images say; every field [B], float64 but for `untrusted`.
+    """Estimates and diagnostics from the log-weights of B images; every field is [B], float64 except `untrusted`.
 
     Attributes:
         log_likelihood: log-mean-exp of the log-weights; -inf where all weights are zero.
-        standard_error: the estimator's own standard error of it: jackknife over the weights (beyond `KEPT_WEIGHTS`
-            of them the infinitesimal jackknife, sqrt(1/ESS - 1/S)); NaN for one weight. It says nothing of bias. Its
-            square is right on average; for a single image with uneven weights it is mostly too small, now and then far
-            too large: twice the error covers log p(x) less often than 95 % (docs/estimators.md).
+        standard_error: the estimator's own standard error of `log_likelihood`: jackknife over the weights (beyond
+            `KEPT_WEIGHTS` weights the infinitesimal jackknife, sqrt(1/ESS - 1/S)); NaN for one weight. It does not
+            include bias. Its square is right on average; for a single image with uneven weights it is usually too small
+            and occasionally far too large, so that twice the error covers log p(x) less often than 95 %
+            (docs/estimators.md).
         mean_log_weight: mean of the log-weights; for importance sampling this is the ELBO.
         effective_sample_size: (sum w)^2 / sum w^2, from 1 to S; 0 where all weights are zero.
-        log_weight_variance: variance of the log-weights (denominator S - 1); infinite if a weight is zero, NaN for one.
+        log_weight_variance: variance of the log-weights (denominator S - 1); infinite if a weight is zero, NaN for one
+            weight.
         pareto_k: shape of the tail of the weights; NaN below 25 weights or where they hardly differ.
-        untrusted: whether the variance is above 1, or its upper confidence limit above 2, or k-hat above 0.7, or the
-            estimate infinite; always for one weight.
+        untrusted: whether the variance is above 1, its upper confidence limit above 2, k-hat above 0.7, or the estimate
+            infinite; always true for one weight.
     """
 
     log_likelihood: Tensor
@@ -61,13 +64,13 @@ class LogWeightStatistics:
     """Sufficient statistics of the log-weights of B images.
 
     Attributes:
-        count: log-weights an image, S.
+        count: log-weights per image, S.
         log_sum: log sum w, [B].
         log_sum_squares: log sum w^2, [B].
-        zeros: weights that are zero, [B].
-        mean: mean of the log-weights that are not, [B].
-        squared_deviations: sum of their squared deviations from it, [B].
-        largest: the largest log-weights, [min(S, KEPT_WEIGHTS), B], in no order.
+        zeros: number of zero weights, [B].
+        mean: mean log-weight of the non-zero weights, [B].
+        squared_deviations: sum of their squared deviations from the mean, [B].
+        largest: the largest log-weights, [min(S, KEPT_WEIGHTS), B], unordered.
     """
 
     count: int
@@ -80,7 +83,7 @@ class LogWeightStatistics:
 
     @classmethod
     def of(cls, log_weights: Tensor) -> LogWeightStatistics:
-        """Statistics of log-weights [S, B].
+        """Compute the statistics of log-weights [S, B].
 
         Raises:
             ValueError: `log_weights` is not [S, B] with S at least 1.
@@ -103,9 +106,9 @@ class LogWeightStatistics:
         )
 
     def merge(self, other: LogWeightStatistics) -> LogWeightStatistics:
-        """Statistics of both sets of log-weights together, for the same images.
+        """Merge the statistics of two sets of log-weights of the same images.
 
-        Source of the update of mean and deviations: Chan, Golub and LeVeque (1979), eq. 2.1.
+        Source for the update of mean and deviations: Chan, Golub and LeVeque (1979), eq. 2.1.
         """
         ours, theirs = (self.count - self.zeros).double(), (other.count - other.zeros).double()
         share = theirs / (ours + theirs).clamp(min=1)
@@ -144,7 +147,7 @@ class LogWeightStatistics:
         return (1 / self.effective_sample_size - 1 / self.count).clamp(min=0).sqrt()
 
     def summary(self) -> LogWeightSummary:
-        """The figures that people read, for each image."""
+        """Estimates and diagnostics of each image."""
         variance = self.log_weight_variance
         k = pareto_k(self.largest, self.count)
         return LogWeightSummary(
@@ -164,21 +167,22 @@ def log_mean_exp(log_weights: Tensor) -> Tensor:
 
 
 def without_nonsense(log_weights: Tensor) -> Tensor:
-    """Log-weights in float64 with NaN and +inf (a density that could not be computed) as -inf (a weight of zero)."""
+    """Return log-weights in float64, with NaN and +inf (a density that could not be computed) replaced by -inf."""
     log_weights = log_weights.double()
     return torch.where(log_weights.isnan() | (log_weights == torch.inf), -torch.inf, log_weights)
 
 
 @cache
 def largest_trusted_variance(count: int) -> float:
-    """The largest variance of `count` log-weights, S, that is trusted; below 0 for a single one, which tells nothing.
+    """The largest variance of `count` log-weights, S, that is trusted; negative for one weight, which has no variance.
 
-    At most 1, and so small that the one-sided 95 % upper confidence limit of the true variance,
-    (S - 1) s^2 / q with q the 5 % quantile of chi-square with S - 1 degrees of freedom, is at most 2: from 18 weights
-    on the first decides. The limit is exact for normal log-weights: 5 % of the images with a variance of 2 pass at 2
-    to 17 weights, fewer at more. With those of HAIS as measured it is up to 6 % (docs/estimators.md).
+    It is at most 1, and small enough that the one-sided 95 % upper confidence limit of the true variance,
+    (S - 1) s^2 / q with q the 5 % quantile of chi-square with S - 1 degrees of freedom, is at most 2. From 18 weights
+    on, the first condition is the stricter one. The confidence limit is exact for normal log-weights: of images with a
+    true variance of 2, 5 % pass with 2 to 17 weights, fewer with more. For measured log-weights of HAIS up to 6 % pass
+    (docs/estimators.md).
     """
-    from scipy.special import chdtri  # noqa: PLC0415 - half a second that not every import of the package shall pay
+    from scipy.special import chdtri  # noqa: PLC0415 - takes half a second that only this call should pay
 
     if count < 2:
         return -1.0
@@ -186,14 +190,14 @@ def largest_trusted_variance(count: int) -> float:
 
 
 def is_too_uneven(log_weight_variance: Tensor, count: int) -> Tensor:
-    """Whether `count` log-weights vary too much to be trusted, [B], or are too few to tell (a variance that is NaN)."""
+    """Whether `count` log-weights vary too much to be trusted or are too few to tell (variance NaN), [B]."""
     return ~(log_weight_variance <= largest_trusted_variance(count))
 
 
 def is_untrusted(log_likelihood: Tensor, log_weight_variance: Tensor, k: Tensor, count: int) -> Tensor:
-    """Whether an estimate is not to be trusted, [B]: weights too uneven or too few to tell, or no estimate at all.
+    """Whether an estimate is untrusted, [B]: weights too uneven or too few to tell, or an estimate that is not finite.
 
-    A k-hat that is NaN (too few weights for one) does not count against it.
+    A k-hat of NaN (too few weights) does not count against it.
     """
     return is_too_uneven(log_weight_variance, count) | (k > PARETO_K_LIMIT) | ~log_likelihood.isfinite()
 
@@ -201,8 +205,8 @@ def is_untrusted(log_likelihood: Tensor, log_weight_variance: Tensor, k: Tensor,
 def jackknife_standard_error(log_weights: Tensor) -> Tensor:
     """Jackknife standard error of the log-mean-exp over the first dimension, [S, B] to [B].
 
-    sqrt((S - 1)/S sum_s (L_s - mean L)^2), with L_s the log-mean-exp of all weights but the s-th. Infinite where one
-    weight alone carries the estimate; NaN for a single weight.
+    sqrt((S - 1)/S sum_s (L_s - mean L)^2), with L_s the log-mean-exp of all weights but the s-th. Infinite where at
+    most one weight is not zero; NaN for a single weight.
 
     Source: Efron, The jackknife, the bootstrap and other resampling plans (1982), chapter 3.
     """
@@ -211,7 +215,7 @@ def jackknife_standard_error(log_weights: Tensor) -> Tensor:
     if count < 2:
         return torch.full_like(log_weights[0], torch.nan)
     nothing = torch.full_like(log_weights[:1], -torch.inf)
-    # Sums of what stands before and behind: taking one weight out of the whole sum would cancel where it dominates.
+    # Prefix and suffix sums: subtracting a dominant weight from the whole sum would suffer cancellation.
     before = torch.cat([nothing, log_weights.logcumsumexp(0)[:-1]])
     behind = torch.cat([log_weights.flip(0).logcumsumexp(0).flip(0)[1:], nothing])
     without_one = torch.logaddexp(before, behind) - math.log(count - 1)

@@ -1,4 +1,4 @@
-"""Random numbers of an estimator, drawn so that neither batching nor chunking changes them.
+"""Random numbers for the estimators, drawn so that neither batching nor chunking changes them.
 
 Shapes: S samples or chains, B images, D latent.
 """
@@ -13,22 +13,22 @@ import torch
 from torch import Tensor
 
 NOISE_BLOCK = 50
-"""Start samples are always drawn so many at a time, whatever is asked for and however it is evaluated.
+"""Number of start samples drawn at a time, regardless of how many are requested and how they are evaluated.
 
-`torch.randn` gives other numbers when asked for 100 at once than for 50 twice. With fixed blocks the first samples of a
-long run are the samples of a short one, and a run in which nothing moves is importance sampling draw for draw.
+`torch.randn` gives different numbers for one call of 100 than for two calls of 50. With fixed blocks, a long run begins
+with the samples of a short one, and an annealed run without moves is importance sampling, draw for draw.
 """
 
 
 @dataclass(frozen=True)
 class NoiseBlocks:
-    """Generators that are a pure function of image and block: rows 50 k to 50 k + 49 of S come from those of block k.
+    """Generators that are a pure function of image and block: samples 50 k to 50 k + 49 come from those of block k.
 
-    A block always draws all of its `NOISE_BLOCK` rows, whatever is used of them: the first samples or chains of a long
-    run are those of a short one, and a run can go on later at any block, in any process.
+    A block always draws all of its `NOISE_BLOCK` rows, even if only some are used. A long run therefore begins with the
+    samples or chains of a short one, and a run can be continued at any block, in any process.
 
     Attributes:
-        of_block: a block's number, from 0, to B generators, one an image, seeded afresh at each call.
+        of_block: maps a block number, from 0, to B generators, one per image, newly seeded at each call.
         first: number of the first block.
     """
 
@@ -36,19 +36,19 @@ class NoiseBlocks:
     first: int = 0
 
     def open(self) -> OpenBlocks:
-        """Generators to draw from: each block is seeded once, and then goes on."""
+        """Return generators to draw from; each block is seeded once and then keeps its state."""
         return OpenBlocks(self)
 
 
 class OpenBlocks:
-    """`NoiseBlocks` being drawn from. A generator takes 2.5 kB, and there is one for each image and open block."""
+    """The state of `NoiseBlocks` being drawn from: a generator of 2.5 kB for each image and open block."""
 
     def __init__(self, blocks: NoiseBlocks) -> None:
         self._blocks = blocks
         self._opened: list[Sequence[torch.Generator] | None] = []
 
     def __getitem__(self, block: int) -> Sequence[torch.Generator]:
-        """The generators of the `block`-th block from the first one on, one an image.
+        """Return the generators of a block, counted from `first`, one per image.
 
         Raises:
             ValueError: the block was closed.
@@ -57,30 +57,30 @@ class OpenBlocks:
             self._opened.append(self._blocks.of_block(self._blocks.first + len(self._opened)))
         opened = self._opened[block]
         if opened is None:
-            raise ValueError(f"block {block} of the noise has been drawn and let go: open the noise again")
+            raise ValueError(f"block {block} of the noise is already drawn and closed: call NoiseBlocks.open() again")
         return opened
 
     def close(self, block: int) -> None:
-        """Let go of a block's generators; drawn from again it would begin anew, with the same numbers."""
+        """Release a block's generators. The block cannot be drawn from again, as its numbers would repeat."""
         self._opened[block] = None
 
 
 Generators = torch.Generator | Sequence[torch.Generator] | OpenBlocks
-"""One generator for a whole batch; or one an image, so that an image's numbers do not depend on the images beside it;
+"""One generator for a whole batch; or one per image, so that an image's numbers do not depend on the rest of the batch;
 or `NoiseBlocks.open()`, so that they do not depend on the number of samples or chains either.
 
-Noise is drawn on the generator's own device and moved: a CPU generator gives the same numbers whatever the network
-runs on.
+Noise is drawn on the generator's own device and then moved, so a CPU generator gives the same numbers whatever device
+the network runs on.
 """
 
 
 def generators_of_block(generator: Generators, block: int) -> Generators:
-    """What draws the `block`-th block of start samples."""
+    """Return the generators that draw the `block`-th block of start samples."""
     return generator[block] if isinstance(generator, OpenBlocks) else generator
 
 
 def close_block(generator: Generators, block: int) -> None:
-    """Let go of what drew the `block`-th block of start samples, where it has generators of its own."""
+    """Release the generators of the `block`-th block of start samples, if it has its own."""
     if isinstance(generator, OpenBlocks):
         generator.close(block)
 
@@ -88,22 +88,22 @@ def close_block(generator: Generators, block: int) -> None:
 def draw_normal(
     size: tuple[int, int, int], generator: Generators, *, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Standard normal noise [S, B, D].
+    """Draw standard normal noise [S, B, D].
 
     Args:
         size: (S, B, D).
-        generator: one for the batch, or B of them.
-        dtype: type of the result, and the one drawn in.
-        device: where the result goes.
+        generator: one for the batch, B of them, or open noise blocks.
+        dtype: of the draws and of the result.
+        device: of the result.
 
     Raises:
-        ValueError: generators were given one an image, but not B of them.
+        ValueError: the number of generators given per image is not B.
     """
     return _draw(torch.randn, size, generator, dtype).to(device)
 
 
 def draw_uniform(size: tuple[int, int], generator: Generators, *, device: torch.device) -> Tensor:
-    """Uniform noise in [0, 1), [S, B], float64. Arguments and errors as in `draw_normal`."""
+    """Draw uniform noise in [0, 1), [S, B], float64. Arguments and errors are those of `draw_normal`."""
     return _draw(torch.rand, size, generator, torch.float64).to(device)
 
 
@@ -117,7 +117,7 @@ def _draw(sampler: Callable[..., Tensor], size: tuple[int, ...], generator: Gene
         return torch.cat(blocks)[:samples]
     if len(generator) != images:
         raise ValueError(
-            f"generators must be one for the batch or one an image: got {len(generator)} for {images} images."
+            f"generators must be one for the batch or one per image: got {len(generator)} for {images} images."
         )
     columns = [sampler((samples, *latent), generator=each, device=each.device, dtype=dtype) for each in generator]
     return torch.stack(columns, dim=1)

@@ -1,4 +1,4 @@
-"""Schedules of inverse temperatures: T + 1 numbers from 0 (start density) to 1 (target), for T weight increments."""
+"""Schedules of inverse temperatures: T + 1 values from 0 (start density) to 1 (target), for T weight increments."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 Schedule = Callable[[int], Tensor]
-"""A number of weight increments T to inverse temperatures [T + 1], float64, from 0 to 1."""
+"""Maps the number of weight increments T to inverse temperatures [T + 1], float64, from 0 to 1."""
 
 
 def linear_schedule(increments: int) -> Tensor:
@@ -22,7 +22,7 @@ def linear_schedule(increments: int) -> Tensor:
 def sigmoid_schedule(increments: int, radius: float = 4.0) -> Tensor:
     """Sigmoid of an even grid from -radius to radius, rescaled to [0, 1]; [T + 1], float64.
 
-    Small increments at both ends, large ones between.
+    Increments are small at both ends and large in between.
 
     Raises:
         ValueError: `increments` is below 1 or `radius` is not positive.
@@ -35,14 +35,15 @@ def sigmoid_schedule(increments: int, radius: float = 4.0) -> Tensor:
 
 
 def check_schedule(inverse_temperatures: Tensor) -> None:
-    """See that a schedule runs strictly from 0 to 1, or, for a reverse run, from 1 to 0.
+    """Check that a schedule is strictly monotone from 0 to 1, or from 1 to 0 for a reverse run.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it is not.
     """
     if inverse_temperatures.dim() != 1 or len(inverse_temperatures) < 2:
         raise ValueError(
-            f"inverse temperatures must be a vector of at least 2: got shape {tuple(inverse_temperatures.shape)}."
+            f"inverse temperatures must be a vector of at least 2 values: "
+            f"got shape {tuple(inverse_temperatures.shape)}."
         )
     ends = (float(inverse_temperatures[0]), float(inverse_temperatures[-1]))
     if ends not in ((0.0, 1.0), (1.0, 0.0)):

@@ -1,4 +1,4 @@
-"""Figures of a set of images, from figures of each image. Nats per image; N images."""
+"""Means over N images and their standard errors, from per-image figures, in nats."""
 
 import math
 from typing import NamedTuple
@@ -12,8 +12,8 @@ class Mean(NamedTuple):
 
     Attributes:
         value: the mean.
-        standard_error: its standard error, the images being the sample; NaN for one image.
-        images: how many.
+        standard_error: its standard error over images; NaN for one image.
+        images: number of images.
     """
 
     value: float
@@ -22,13 +22,13 @@ class Mean(NamedTuple):
 
 
 def mean_over_images(values: Tensor) -> Mean:
-    """Mean of a figure of each image and its standard error over images.
+    """Mean of a per-image figure and its standard error over images.
 
     Args:
         values: [N].
 
     Raises:
-        ValueError: `values` is not a vector of at least one.
+        ValueError: `values` is not a vector, or is empty.
     """
     values = _vector(values)
     images = len(values)
@@ -37,48 +37,49 @@ def mean_over_images(values: Tensor) -> Mean:
 
 
 def paired_difference(first: Tensor, second: Tensor) -> Mean:
-    """Mean of first - second, image by image, with its standard error.
+    """Mean of first - second over images, with its standard error.
 
-    Two trials scored on the same images differ by far less than the images among themselves: the pairs say how much.
+    Two trials scored on the same images differ far less than the images differ from each other, so the paired
+    difference has a much smaller error than either mean.
 
     Args:
         first: [N].
-        second: [N], of the same images in the same order.
+        second: [N], for the same images in the same order.
 
     Raises:
         ValueError: the two are not vectors of the same length.
     """
     first, second = _vector(first), _vector(second)
     if len(first) != len(second):
-        raise ValueError(f"paired figures must be of the same images: got {len(first)} and {len(second)}.")
+        raise ValueError(f"paired figures must cover the same images: got {len(first)} and {len(second)} images.")
     return mean_over_images(first - second)
 
 
 def estimator_error(standard_errors: Tensor) -> float:
     """Standard error of the mean over images from the estimator's own randomness: sqrt(sum of squares) / N.
 
-    The noise of one image is independent of that of the others.
+    The noise is independent between images.
 
     Args:
-        standard_errors: of each image's own estimate, [N].
+        standard_errors: standard error of each image's estimate, [N].
 
     Raises:
-        ValueError: `standard_errors` is not a vector of at least one.
+        ValueError: `standard_errors` is not a vector, or is empty.
     """
     standard_errors = _vector(standard_errors)
     return float(standard_errors.square().sum().sqrt()) / len(standard_errors)
 
 
 def untrusted_share(untrusted: Tensor) -> float:
-    """Share of images marked untrusted, from marks [N].
+    """Share of untrusted images, from flags [N].
 
     Raises:
-        ValueError: `untrusted` is not a vector of at least one.
+        ValueError: `untrusted` is not a vector, or is empty.
     """
     return float(_vector(untrusted).mean())
 
 
 def _vector(values: Tensor) -> Tensor:
     if values.dim() != 1 or len(values) < 1:
-        raise ValueError(f"figures of images must be a vector of at least one: got shape {tuple(values.shape)}.")
+        raise ValueError(f"per-image figures must be a vector of at least one value: got shape {tuple(values.shape)}.")
     return values.to(torch.float64)

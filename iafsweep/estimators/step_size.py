@@ -1,7 +1,7 @@
-"""The pilot: find the leapfrog step size in annealed passes whose weights are never looked at.
+"""The pilot run: find the leapfrog step size in annealed passes whose weights are discarded.
 
-A step size that adapts to the chains whose weights are kept biases the estimate, in either direction. So it is found
-on a few images first, one number for all of them, and frozen; the run that counts starts afresh with other noise.
+A step size that adapted to the chains whose weights are kept would bias the estimate, in either direction. The pilot
+therefore finds a single step size on a few images, and the main run keeps it frozen and draws other noise.
 """
 
 import math
@@ -17,22 +17,22 @@ from iafsweep.estimators.noise import Generators
 from iafsweep.estimators.schedules import check_schedule
 
 GAIN_DECAY = 0.75
-"""Robbins-Monro gains fall as k^-0.75 once the search has come across its target."""
+"""Robbins-Monro gains decay as k^-0.75 once the acceptance rate has crossed its target."""
 
 LARGEST_STEP = 1.0
-"""At full gain one move changes the log step size by no more, whatever was accepted."""
+"""Largest change of the log step size per move at full gain."""
 
 
 @dataclass(frozen=True)
 class PilotSettings:
-    """How the pilot searches.
+    """Settings of the pilot run.
 
     Attributes:
-        target_acceptance: mean acceptance rate over the moves of a pass that it aims at.
-        passes: annealed passes.
-        initial_step_size: where it begins.
-        minimum_step_size: it stays above this.
-        maximum_step_size: it stays below this.
+        target_acceptance: targeted mean acceptance rate over the moves of a pass.
+        passes: number of annealed passes.
+        initial_step_size: first step size tried.
+        minimum_step_size: lower limit of the step size.
+        maximum_step_size: upper limit of the step size.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -57,13 +57,13 @@ class PilotSettings:
 
 
 class Pilot(NamedTuple):
-    """What the pilot found.
+    """Result of the pilot run.
 
     Attributes:
         step_size: the step size to freeze.
         acceptance_rate: mean acceptance over the moves whose step sizes were averaged; None without moves (T = 1).
-        moves: moves made.
-        gradient_evaluations: evaluations of value and gradient a chain.
+        moves: number of moves.
+        gradient_evaluations: evaluations of value and gradient per chain.
     """
 
     step_size: float
@@ -73,11 +73,11 @@ class Pilot(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """Where the search stands.
+    """State of the search.
 
     Attributes:
-        log_step_size: to try next.
-        settled_moves: moves since the acceptance rate came across the target.
+        log_step_size: the one to try next.
+        settled_moves: moves since the acceptance rate first crossed the target.
         was_above: whether the last acceptance rate was above the target; None before the first.
     """
 
@@ -98,19 +98,19 @@ def tune_step_size(
 ) -> Pilot:
     """Find one step size for all images, chains and temperatures.
 
-    Robbins-Monro on the log step size, one update a move: log e += k^-0.75 (a - a*) / s, with a the mean acceptance of
-    the move, a* the target, s the fall of acceptance with log e at the target as theory has it (acceptance is
-    2 Phi(-v/2) with v proportional to e^2), and k the moves since a first came across a*. The result is the geometric
-    mean of the step sizes of the last pass, one whole sweep of temperatures (its second half, if it is the only one).
+    Robbins-Monro on the log step size, one update per move: log e += k^-0.75 (a - a*) / s, where a is the mean
+    acceptance of the move, a* the target, s the theoretical decrease of acceptance with log e at the target (acceptance
+    is 2 Phi(-v/2) with v proportional to e^2), and k the number of moves since a first crossed a*. The result is the
+    geometric mean of the step sizes of the last pass over the temperatures, or of the second half of a single pass.
 
     Args:
         bridge: start and target of a few images.
-        chains: chains an image, C.
-        inverse_temperatures: the schedule of the run to come, [T + 1], from 0 to 1.
-        settings: how to search.
-        leapfrog_steps: leapfrog steps a move, L, of the run to come.
-        generator: not the one of the run to come.
-        rows_per_chunk: evaluate at most so many rows (chains x images) at a time; None for all at once.
+        chains: chains per image, C.
+        inverse_temperatures: the schedule of the main run, [T + 1], from 0 to 1.
+        settings: settings of the search.
+        leapfrog_steps: leapfrog steps per move of the main run, L.
+        generator: must not be that of the main run.
+        rows_per_chunk: most rows (chains x images) to evaluate at a time; None for all at once.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -160,7 +160,7 @@ def _updated(search: _Search, acceptance_rate: float, settings: PilotSettings) -
 
 
 def _acceptance_slope(target: float) -> float:
-    """Fall of the acceptance rate with the log step size at the target, from 2 Phi(-v/2) and v proportional to e^2."""
+    """Decrease of acceptance with the log step size at the target, from 2 Phi(-v/2) with v proportional to e^2."""
     normal = NormalDist()
     deviation = -2 * normal.inv_cdf(target / 2)
     return 2 * deviation * normal.pdf(deviation / 2)

@@ -1,8 +1,8 @@
-"""Go on until an estimate is good enough, by what it can know of its own error.
+"""Increase the effort until an estimate is good enough, judged by its own diagnostics.
 
-A standard error alone says nothing of bias: importance sampling can be nats below log p(x) with a tiny one. Half the
-effort, however, is biased more than all of it; where doubling the effort hardly moves the estimate any more, little
-bias is left that more of the same effort could remove. Both must be small.
+A standard error alone does not reveal bias: importance sampling can be nats below log p(x) with a tiny one. Half of the
+effort, however, has a larger bias than all of it. If doubling the effort hardly moves the estimate, more of the same
+effort could remove little bias. Both the standard error and this difference must be small.
 """
 
 import math
@@ -13,14 +13,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Progress:
-    """What an effort gave: figures of a set of images, nats per image.
+    """Figures of a set of images after a given effort, nats per image.
 
     Attributes:
-        effort: all effort so far, in whatever is counted: samples, chains, temperatures.
-        estimate: mean over images of the estimated log p(x), from all of it.
-        half_estimate: the same from half of it: of samples best the mean over both halves, which is less noisy than
-            either; of temperatures the round before. NaN where nothing has been done with half of it yet.
-        standard_error: the estimator's own standard error of `estimate` (that over images no effort can mend).
+        effort: total effort so far, counted in samples, chains or temperatures.
+        estimate: mean over images of the estimated log p(x), from all of the effort.
+        half_estimate: the same from half of it: for samples best the mean over both halves, which is less noisy than
+            either; for temperatures the previous round. NaN if there is no estimate from half of the effort yet.
+        standard_error: the estimator's own standard error of `estimate` (no effort reduces the one over images).
     """
 
     effort: int
@@ -30,21 +30,21 @@ class Progress:
 
     @property
     def difference(self) -> float:
-        """Absolute difference between all and half of the effort; NaN if an estimate is infinite."""
+        """Absolute difference between the estimates from all and from half of the effort; NaN if both are infinite."""
         return abs(self.estimate - self.half_estimate)
 
     def is_within(self, target: float) -> bool:
-        """Whether both the standard error and the difference are below a target; a NaN never is."""
+        """Whether both the standard error and the difference are below a target; never true for NaN."""
         return self.standard_error < target and self.difference < target
 
 
 @dataclass(frozen=True)
 class UntilError:
-    """How a search for a small error ended.
+    """Result of a search for a small error.
 
     Attributes:
         rounds: the progress after each round; each has twice the effort of the one before.
-        target: the error aimed at, nats per image.
+        target: the targeted error, nats per image.
         stopped_by: ``target`` if the last round met it, ``budget`` if no further round was allowed.
     """
 
@@ -54,21 +54,20 @@ class UntilError:
 
     @property
     def last(self) -> Progress:
-        """The round with all the effort."""
+        """The last round, with all of the effort."""
         return self.rounds[-1]
 
 
 def search(target: float, first_effort: int, may_spend: Callable[[int], bool]) -> Generator[int, Progress, UntilError]:
-    """Double the effort until standard error and difference are both below a target, or the budget ends.
+    """Double the effort until standard error and difference are both below a target, or the budget is spent.
 
-    A generator: yields how much effort to bring all work up to, is sent what that gave, and returns how it ended. So
-    several searches can go on side by side, and a killed one is taken up again by sending it what it has.
+    This generator yields the total effort to reach next, is sent the resulting `Progress`, and returns how the search
+    ended. Several searches can therefore run side by side, and a killed one is resumed by sending it earlier progress.
 
     Args:
-        target: the error to come below, nats per image.
-        first_effort: effort of the first round, which is always made.
-        may_spend: whether so much effort in all is still within the budget, of whatever kind; asked before each further
-            round.
+        target: the error to get below, nats per image.
+        first_effort: effort of the first round, which always takes place.
+        may_spend: whether a total effort is within the budget, of whatever kind; called before each further round.
 
     Raises:
         ValueError: `target` is not positive or `first_effort` is below 1.

@@ -1,11 +1,12 @@
-"""A model's figures: log-densities of our networks, given to the estimators a shard of images at a time.
+"""Scoring: applies the estimators to a trained model, one shard of images at a time.
 
-``bridges`` a model's log-densities · ``scoring`` a shard of images, ``simulated`` images drawn from the model ·
-``shards`` what is scored at once and its parts added up · ``memory`` chunks that fit · ``tasks`` work with a name,
-``jobs`` a figure as rounds of tasks · ``summary``, ``evaluate`` all figures of a run · ``previous`` those of before.
+``bridges`` a model's log-densities · ``scoring`` scores a shard of images, ``simulated`` a shard of images drawn from
+the model · ``shards`` shards and their results · ``memory`` chunks that fit into memory · ``tasks`` units of work,
+``jobs`` a figure as rounds of tasks · ``summary`` figures of a split, ``evaluate`` all figures of a run · ``previous``
+figures of earlier scorings.
 
-The estimators are in :mod:`iafsweep.estimators`; their names are found here too, as they were in version 0.1, with a
-warning.
+The estimators are in :mod:`iafsweep.estimators`. Their names can still be imported from here, as in version 0.1, with a
+deprecation warning.
 """
 
 import warnings

@@ -1,6 +1,6 @@
-"""The three bridges of a variational autoencoder: where annealing may start.
+"""The three bridges of a variational autoencoder, one for each start of annealing.
 
-Here a model becomes log-densities; the estimators know nothing else of it.
+A bridge presents a model as log-densities, which is all that the estimators see of it.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from iafsweep.models import VAE, PosteriorParameters
 from iafsweep.models.priors import StandardNormalPrior
 
 MakeBridge = Callable[[VAE, Tensor, PosteriorParameters], Bridge]
-"""A model in eval mode, images as it sees them [B, X...] and their encoding to a bridge for these images."""
+"""Maps a model in eval mode, images as it sees them [B, X...] and their encoding to a bridge for these images."""
 
 
 def posterior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
-    """From the full flow posterior to the joint density, in the posterior's base noise e.
+    """Bridge from the full flow posterior to the joint density, in the posterior's base noise e.
 
     pi_0(e) = N(e; 0, I), pi_1(e) = p(x, f(e; x)) |det df/de|: the flow is never inverted.
     """
@@ -32,7 +32,7 @@ def posterior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> 
 
 
 def prior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
-    """From the prior to the joint density, in z; starts are exact draws of it, made of noise."""
+    """Bridge from the prior to the joint density, in z; it starts at exact prior samples."""
     if isinstance(model.prior, StandardNormalPrior):
         zeros = torch.zeros_like(parameters.mean)
         return Bridge.from_gaussian(zeros, zeros, lambda z: model.log_joint(x, z))
@@ -50,7 +50,7 @@ def prior_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Brid
 
 
 def base_bridge(model: VAE, x: Tensor, parameters: PosteriorParameters) -> Bridge:
-    """From the Gaussian base of the posterior (the flow left out) to the joint density, in z."""
+    """Bridge from the Gaussian base of the posterior (without the flow) to the joint density, in z."""
     return Bridge.from_gaussian(parameters.mean, parameters.log_std, lambda z: model.log_joint(x, z))
 
 
@@ -58,6 +58,6 @@ BRIDGES: dict[str, MakeBridge] = {"posterior": posterior_bridge, "prior": prior_
 
 
 def encode(model: VAE, x: Tensor) -> PosteriorParameters:
-    """Encode each image once, without a graph, whatever number of samples follows."""
+    """Encode each image once, without gradients; all of its samples share the encoding."""
     with torch.no_grad():
         return model.posterior(x)

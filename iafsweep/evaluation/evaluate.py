@@ -1,4 +1,4 @@
-"""The evaluation of one run: every figure of its configuration, one after the other."""
+"""The evaluation of one run: all figures of its configuration, one after the other."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training.device import keep_freed_memory
 
 ScoringProgress = Callable[[str, int, int], None]
-"""Hears what is being scored, how many evaluations of the network are done of all figures, and of how many."""
+"""Called with the label of the task, and the number of network evaluations done and in total, over all figures."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Every figure of a run.
+    """All figures of a run.
 
     Attributes:
         estimates: the figures, in the order of the table.
-        sandwiches: bounds on simulated images, one a start.
-        shards: the scored shards that the figures are made of.
-        images: the figures of each image, as `per_image_table` makes them; None without estimates.
-        simulated: the bounds of each simulated image, as `simulated_table` makes them, with settings and seed; None
+        sandwiches: bounds on simulated images, one per start.
+        shards: the scored shards behind the figures.
+        images: the per-image figures, as returned by `per_image_table`; None without estimates.
+        simulated: the bounds of each simulated image, as returned by `simulated_table`, with settings and seed; None
             without sandwiches.
     """
 
@@ -45,7 +45,7 @@ class Scores:
     simulated: pd.DataFrame | None
 
     def with_beside(self) -> Scores:
-        """Return these with importance sampling on the very images of each figure of HAIS, method by method."""
+        """Return the scores with importance sampling on exactly the images of each HAIS figure added, by method."""
         beside = [] if self.images is None else beside_hais(self.estimates, self.images)
         methods = list(METHOD_NAMES)
         ordered = sorted((*self.estimates, *beside), key=lambda each: methods.index(each.method))
@@ -53,9 +53,9 @@ class Scores:
 
 
 def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | SandwichJob]:
-    """Return the figures that a configuration asks for, in the order of the table.
+    """Return the jobs for all figures that a configuration requests, in the order of the table.
 
-    ``sizes`` are the images there are of each split; splits without images are left out.
+    ``sizes`` holds the number of available images per split; splits without images are left out.
     """
     evaluation = config.evaluation
     jobs: list[Job | SandwichJob] = [
@@ -72,11 +72,11 @@ def plan_jobs(config: RunConfig, sizes: Mapping[Split, int]) -> list[Job | Sandw
 def evaluate(
     model: VAE, images: Mapping[Split, Tensor], config: RunConfig, progress: ScoringProgress | None = None
 ) -> Scores:
-    """Make every figure that a configuration asks for, one task after the other.
+    """Compute all figures that a configuration requests, one task after the other.
 
     Args:
-        model: in eval mode.
-        images: uint8 [N, X...] of each split, on the model's device.
+        model: the autoencoder, in eval mode.
+        images: images of each split, uint8 [N, X...], on the model's device.
         config: the run's configuration.
         progress: called before and after every task.
     """
@@ -90,7 +90,7 @@ def evaluate(
     for measurement in measurements:
         while tasks := measurement.tasks():
             measurement.take(_do(tasks, ready, images, told))
-            told.total += _evaluations(measurement.tasks())  # a search for a small error goes on
+            told.total += _evaluations(measurement.tasks())  # a search for a small error may continue
         scored.append(measurement.scored)
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -98,11 +98,11 @@ def evaluate(
 
 
 def assemble(scored: Sequence[Scored]) -> Scores:
-    """Put the figures of a run together, with importance sampling on the very images of HAIS."""
+    """Collect the figures of a run, and add importance sampling on exactly the images of HAIS."""
     images: list[pd.DataFrame] = []
     simulated: list[pd.DataFrame] = []
     for each in scored:
-        # A search for a small error ends with settings of its own.
+        # Use each job's own settings, because a search for a small error changes them.
         made_of = [result for result in each.results if isinstance(result, ShardResult)]
         images += [per_image_table(made_of, each.config.evaluation)] if made_of else []
         bounds = [result for result in each.results if isinstance(result, SandwichResult)]
@@ -119,7 +119,7 @@ def assemble(scored: Sequence[Scored]) -> Scores:
 
 
 def write_images(folder: RunFolder, scores: Scores) -> None:
-    """Write the figures of each image: ``per_image.parquet``, and with sandwiches ``simulated.parquet``."""
+    """Write the per-image figures to ``per_image.parquet``, and those of sandwiches to ``simulated.parquet``."""
     for path, table in ((folder.per_image, scores.images), (folder.simulated, scores.simulated)):
         if table is None:
             path.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def write_images(folder: RunFolder, scores: Scores) -> None:
 
 
 def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:
-    """Return one row a simulated image and start: start, image, both bounds and the variances of their log-weights."""
+    """Return one row per start and simulated image: start, image, both bounds, and their log-weight variances."""
     names = ("lower", "upper", "lower_log_weight_variance", "upper_log_weight_variance")
     frames = []
     for result in results:
@@ -141,14 +141,14 @@ def simulated_table(results: Sequence[SandwichResult]) -> pd.DataFrame:
 
 @dataclass
 class _Told:
-    """How far all figures together are."""
+    """Progress over all figures."""
 
     progress: ScoringProgress | None
     total: int
     done: int = 0
 
     def tell(self, task: Task, done: int = 0) -> None:
-        """Tell that a task begins, or that so many evaluations of it are done."""
+        """Report that a task begins, or that ``done`` of its evaluations are done."""
         self.done += done
         if self.progress is not None:
             self.progress(task.label, self.done, self.total)
@@ -159,7 +159,7 @@ def _evaluations(tasks: Sequence[Task]) -> int:
 
 
 def _do(tasks: Sequence[Task], model: VAE, images: Mapping[Split, Tensor], told: _Told) -> dict[str, Result]:
-    """Do tasks in their order; a pilot stands before those that need it."""
+    """Perform tasks in order; a pilot comes before the tasks that need it."""
     results: dict[str, Result] = {}
     for task in tasks:
         told.tell(task)

@@ -1,8 +1,8 @@
-"""A job: one figure, measured in rounds of tasks.
+"""Jobs: a job is one figure, measured in rounds of tasks.
 
-A measurement says which tasks have to be done next, takes their results, and has the figure in the end. Who does the
-tasks, where and in what order, it does not know: one process does them one by one, a rerun those of many figures at
-once. Given results that were kept, it comes to where it stopped.
+A measurement returns the tasks to be done next, takes their results, and finally has the figure. It does not know who
+does the tasks, where, or in what order: one process does them one by one, a rerun does those of many figures in
+parallel. Given stored results, it continues where it stopped.
 """
 
 import math
@@ -27,7 +27,7 @@ _Kind = TypeVar("_Kind", FrozenStepSize, ShardResult)
 
 @dataclass(frozen=True)
 class Job:
-    """A figure of the first images of a split."""
+    """A figure of the first ``images`` images of a split."""
 
     method: Method
     split: Split
@@ -43,15 +43,15 @@ class SandwichJob:
 
 
 def kind_of(job: Job | SandwichJob) -> FigureKind:
-    """Return which figure a job makes."""
+    """Return the kind of figure that a job measures."""
     return "sandwich" if isinstance(job, SandwichJob) else job.method
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a job came to.
+    """The outcome of a job.
 
-    ``results`` are what the figure was made of; ``config`` is the configuration that the job ended with.
+    ``results`` are the results behind the figure; ``config`` is the configuration that the job ended with.
     """
 
     figure: Estimate | SandwichEstimate
@@ -60,23 +60,23 @@ class Scored:
 
 
 class Measurement(ABC):
-    """A figure on its way: rounds of tasks, each round from the results of those before."""
+    """The measurement of a figure in rounds of tasks; each round depends on the results of earlier ones."""
 
     def __init__(self, tasks: list[Task]) -> None:
         self._tasks = tasks
         self._scored: Scored | None = None
 
     def tasks(self) -> Sequence[Task]:
-        """Return what has to be done next; nothing once the figure is there."""
+        """Return the tasks of the next round; none once the figure is complete."""
         return self._tasks
 
     @abstractmethod
     def take(self, results: Mapping[str, Result]) -> None:
-        """Take the results of all tasks of a round, by their names."""
+        """Take the results of all tasks of a round, by task name."""
 
     @property
     def scored(self) -> Scored:
-        """What it came to, once nothing has to be done any more."""
+        """The outcome, once no tasks are left."""
         assert self._scored is not None
         return self._scored
 
@@ -85,12 +85,12 @@ class Measurement(ABC):
 
 
 def measure(job: Job | SandwichJob, config: RunConfig) -> Measurement:
-    """Begin a job."""
+    """Start the measurement of a job."""
     return _Sandwich(job, config) if isinstance(job, SandwichJob) else _Estimation(job, config)
 
 
 class _Sandwich(Measurement):
-    """Both bounds on simulated images: one round."""
+    """Both bounds on simulated images, in one round."""
 
     def __init__(self, job: SandwichJob, config: RunConfig) -> None:
         self._config = config
@@ -117,13 +117,13 @@ class _Sandwich(Measurement):
 
 
 class _Estimation(Measurement):
-    """The bound, importance sampling or HAIS: one round, or, where an error is aimed at, as many as it takes.
+    """The bound, importance sampling or HAIS: one round, or as many as a target error takes.
 
-    Importance sampling adds samples to those it has, and so has half of its effort within. HAIS doubles the
-    temperatures and begins afresh: more chains take away bias as 1 / C only once the variance of log-weights is below
-    about one, and temperatures bring it there; for the same number of gradients they leave less bias. So half of the
-    effort is half of the temperatures, the round before: half of the chains, as biased as all of them but for that
-    1 / C, would show little.
+    Importance sampling adds samples to those it has, so the estimate from half of the effort comes from the same
+    samples. HAIS doubles the temperatures and starts again, because for the same number of gradients temperatures leave
+    less bias than chains: more chains reduce bias as 1 / C only once the variance of log-weights is below about one,
+    which takes more temperatures. Half of the effort is therefore the previous round, with half of the temperatures.
+    Half of the chains would reveal little, because their bias differs from that of all chains only by that 1 / C.
     """
 
     def __init__(self, job: Job, config: RunConfig) -> None:
@@ -132,8 +132,8 @@ class _Estimation(Measurement):
         self._keeps = job.method != "hais"
         self._pilot: Task | None = None
         self._gathered: list[ShardResult] = []
-        self._earlier = math.nan  # the first round has none before it, and is never enough
-        self._spent: list[tuple[float, int]] = []  # seconds and evaluations an image of the rounds so far
+        self._earlier = math.nan  # the first round has no predecessor, so it never suffices
+        self._spent: list[tuple[float, int]] = []  # seconds, and evaluations per image, of each round so far
         target = config.evaluation.until_error.target
         is_search = target is not None and job.method != "negative_elbo"
         self._effort = self._first_effort(is_search=is_search)
@@ -177,11 +177,11 @@ class _Estimation(Measurement):
         if self._job.method == "hais":
             return evaluation.hais.resolved().temperatures
         samples = evaluation.importance_sampling.samples
-        # Further samples go on at a block of noise that no earlier ones have used.
+        # Further samples must begin at an unused block of noise.
         return NOISE_BLOCK * math.ceil(samples / NOISE_BLOCK) if is_search else samples
 
     def _round(self) -> list[Task]:
-        """The tasks that bring the effort up to where it is to be."""
+        """Return the tasks that raise the effort to ``_effort``."""
         job = self._job
         if self._keeps:
             known = self._gathered[0].shard.samples if self._gathered else 0
@@ -194,13 +194,13 @@ class _Estimation(Measurement):
         return [self._pilot, *_shard_tasks(job, self._config, hais.resolved().chains, pilot=self._pilot)]
 
     def _all_spent(self) -> tuple[float, int]:
-        """Seconds and evaluations an image of all rounds together; the last holds those before if they are kept."""
+        """Return seconds, and evaluations per image, of all rounds; the last round includes earlier ones if kept."""
         if self._keeps:
             return self._spent[-1]
         return math.fsum(each[0] for each in self._spent), sum(each[1] for each in self._spent)
 
     def _may_spend(self, effort: int) -> bool:
-        """Whether the budget allows a further round: as much as all before it if it keeps them, else twice the last."""
+        """Whether the budget allows another round, which costs as much as all before if kept, else twice the last."""
         settings, times = self._config.evaluation.until_error, 1 if self._keeps else 2
         (seconds, evaluations), before = self._spent[-1], self._all_spent()
         is_cheap = before[1] + times * evaluations <= settings.budget_evaluations
@@ -256,5 +256,5 @@ def _with_temperatures(config: RunConfig, temperatures: int) -> RunConfig:
 def _result_of(task: Task, results: Mapping[str, Result], kind: type[_Kind]) -> _Kind:
     result = results[task.name]
     if not isinstance(result, kind):
-        raise TypeError(f"the result of {task.name} is no {kind.__name__}")
+        raise TypeError(f"the result of {task.name} must be a {kind.__name__}, got {type(result).__name__}")
     return result

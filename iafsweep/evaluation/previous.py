@@ -1,4 +1,4 @@
-"""Figures of the same checkpoint that were measured before stand beside new ones; none replaces another."""
+"""Keeps earlier figures of the same checkpoint next to new ones, unless they were made in exactly the same way."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from iafsweep.texts import readable_settings
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a run folder holds from an earlier scoring."""
+    """The results of earlier scorings in a run folder."""
 
     evaluation: Evaluation
     images: pd.DataFrame | None
@@ -23,19 +23,19 @@ class Earlier:
 
     @property
     def methods(self) -> set[Method]:
-        """The methods with test figures whose images are there too, so that new figures can stand beside them."""
+        """The methods whose test figures have per-image figures too, so that new figures can be added to them."""
         tested = [each for each in self.evaluation.estimates if each.split == "test"]
         return {each.method for each in tested if self.images is not None and len(rows_of(self.images, each))}
 
 
 def read_earlier(run: RunFolder) -> Earlier | None:
-    """Return what a run was scored with before; None if it was not, or that cannot be read."""
+    """Return the results of earlier scorings of a run; None if there are none or they cannot be read."""
     try:
         evaluation = run.read_evaluation()
     except RunFolderError:
         return None
     images, simulated = _read(run.per_image), _read(run.simulated)
-    if simulated is not None and "settings" not in simulated:  # an earlier version had one sandwich a start
+    if simulated is not None and "settings" not in simulated:  # an earlier version had one sandwich per start
         settings = {each.start: (each.settings, each.seed) for each in evaluation.sandwiches}
         simulated = simulated[simulated["start"].isin(list(settings))]
         simulated = simulated.assign(
@@ -48,9 +48,9 @@ def read_earlier(run: RunFolder) -> Earlier | None:
 
 
 def with_earlier(scores: Scores, earlier: Earlier) -> Scores:
-    """Return new scores beside the earlier ones; only a figure made in the very same way is replaced by the new one.
+    """Return new scores together with the earlier ones; a new figure replaces only one made in exactly the same way.
 
-    Both are of the same checkpoint.
+    Both must be of the same checkpoint.
     """
     estimates, sandwiches = earlier.evaluation.estimates, earlier.evaluation.sandwiches
     made = {each.made_with for each in scores.estimates} | {each.made_with for each in scores.sandwiches}
@@ -70,7 +70,7 @@ def with_earlier(scores: Scores, earlier: Earlier) -> Scores:
 
 
 def lost(scores: Scores, earlier: Earlier) -> list[str]:
-    """Return in words the earlier figures that new scores have nothing in place of."""
+    """Return descriptions of the earlier figures that new scores do not replace."""
     made = {(each.method, each.split) for each in scores.estimates}
     starts = {each.start for each in scores.sandwiches}
     return [

@@ -1,4 +1,4 @@
-"""Score a model on a shard of images: the bound, importance sampling, or HAIS."""
+"""Scores a model on a shard of images with the ELBO, importance sampling, or HAIS."""
 
 import time
 from collections.abc import Iterable
@@ -25,20 +25,20 @@ from iafsweep.seeds import generator
 
 SCHEDULES: dict[str, Schedule] = {"linear": linear_schedule, "sigmoid": sigmoid_schedule}
 
-# Rows (samples x images) evaluated at a time: memory only. Gradients keep every activation, so they take fewer.
+# Rows (samples x images) per evaluation, without and with gradients, which keep all activations. Affects memory only.
 _ROWS = {"cpu": (1000, 400), "cuda": (5000, 1600)}
 
 _PARAMETERS = 784
-"""What a decoder gives for one of the images for which rows were chosen."""
+"""Decoder outputs per image of MNIST, for which the numbers of rows were chosen."""
 
 
 class FrozenStepSize(Record):
-    """What the pilot of a HAIS run found.
+    """Result of the pilot of a HAIS run.
 
     Attributes:
-        step_size: the leapfrog step size, frozen for the run that counts.
-        acceptance_rate: of the pilot's last pass; None without moves (one temperature).
-        gradient_evaluations: of the pilot, a chain.
+        step_size: the leapfrog step size, frozen for the main run.
+        acceptance_rate: mean acceptance rate of the pilot's last pass; None without moves (one temperature).
+        gradient_evaluations: gradient evaluations of the pilot per chain.
         seconds: wall-clock seconds.
     """
 
@@ -53,19 +53,19 @@ def score_shard(
 ) -> ShardResult:
     """Score one shard.
 
-    Noise depends on (evaluation seed, method, split, binarisation, image, block of 50 samples) alone, in full float32:
-    neither the shard's borders nor memory, order, number of workers or device change a figure. It does not depend on
-    the trial: a run has the same figure wherever it is scored, and a trial scored twice differs from itself by nothing.
+    Noise depends only on evaluation seed, method, split, binarisation, image and block of 50 samples, and networks
+    compute in full float32. The shard's borders, memory, order, number of workers and device therefore change no
+    figure. Noise does not depend on the trial either, so that scoring a model again gives the same figure.
 
     Args:
         model: in eval mode; its parameters need no gradient (``requires_grad_(False)`` saves memory).
         images: the shard's images, uint8 [B, X...], on the model's device.
-        shard: which method, on which range.
-        config: settings and seed, and how images become bits, if they do.
+        shard: the method and the range of images.
+        config: settings, seed, and whether and how images are binarised.
         step_size: the frozen step size; for HAIS only.
 
     Raises:
-        ValueError: the number of images is not the shard's, or HAIS has no step size.
+        ValueError: the number of images differs from the shard's, or HAIS has no step size.
     """
     if len(images) != shard.count:
         raise ValueError(f"the shard has {shard.count} images, got {len(images)}")
@@ -74,7 +74,7 @@ def score_shard(
     noise = _noise(config.evaluation.seed, shard.method, shard)
     if shard.method == "hais":
         if step_size is None:
-            raise ValueError("HAIS needs a frozen step size: run `tune` first")
+            raise ValueError("HAIS needs a frozen step size: find one with tune() and pass it as step_size")
         return _hais(model, x, shard, config.evaluation.hais.resolved(), noise, step_size, started)
 
     def sample(rows: int) -> list[LogWeightStatistics]:
@@ -94,9 +94,10 @@ def score_shard(
 
 
 def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: NoiseBlocks) -> FrozenStepSize:
-    """Find the step size of a HAIS run in a pilot on a few images; its weights are thrown away.
+    """Find the step size of a HAIS run in a pilot on a few images, whose weights are discarded.
 
-    ``model`` is in eval mode, ``x`` the pilot's images as it sees them, [B, X...]; ``noise`` is the pilot's own.
+    ``model`` is in eval mode; ``x`` are the pilot's images as the model sees them, [B, X...]; ``noise`` must not be
+    that of the main run.
     """
     started = time.perf_counter()
     hais = config.hais.resolved(start)
@@ -129,7 +130,7 @@ def tune(model: VAE, x: Tensor, start: Start, config: EvaluationConfig, noise: N
 
 
 def tune_on_test_images(model: VAE, images: Tensor, config: RunConfig, binarisation_seed: int) -> FrozenStepSize:
-    """Run the pilot of HAIS on the first ``hais.pilot_images`` of test images, uint8 [N, X...]."""
+    """Run the pilot of HAIS on the first ``hais.pilot_images`` test images, uint8 [N, X...]."""
     evaluation = config.evaluation
     count = min(evaluation.hais.pilot_images, len(images))
     x = seen(images[:count], config.data, "test", seed=binarisation_seed)
@@ -145,10 +146,10 @@ def schedule(settings: HaisSettings) -> Tensor:
 def noise_blocks(
     seed: int, purpose: str, split: str, binarisation_seed: int, places: range, first_sample: int = 0
 ) -> NoiseBlocks:
-    """Return the noise of some images: a CPU generator for each image and block, from all that is named here.
+    """Return the noise of images: a CPU generator for each image and block, seeded with the arguments.
 
-    ``seed`` is the evaluation's, ``purpose`` the method or another use; ``places`` are those of the images in the
-    split, and ``first_sample`` is the sample that the first block begins with.
+    ``seed`` is the evaluation seed and ``purpose`` the method or another use; ``places`` are the indices of the images
+    in the split, and ``first_sample`` is the index of the first sample.
     """
 
     def of_block(block: int) -> list[torch.Generator]:
@@ -158,7 +159,7 @@ def noise_blocks(
 
 
 def halves(blocks: Iterable[Tensor], count: int) -> list[LogWeightStatistics]:
-    """Statistics of the first and the second half of ``count`` log-weights that come in blocks [S, B]; one of one."""
+    """Statistics of the first and second half of ``count`` log-weights in blocks [S, B]; only one if ``count`` is 1."""
     border = count // 2
     gathered: list[LogWeightStatistics | None] = [None, None]
     place = 0
@@ -206,17 +207,17 @@ def _noise(seed: int, purpose: str, shard: Shard) -> NoiseBlocks:
 
 
 def rows_without_gradient(model: VAE) -> int:
-    """Rows (samples x images) to evaluate at a time where no gradients are needed, to begin with."""
+    """Rows (samples x images) to evaluate at a time without gradients, as first attempt."""
     return _rows(model)[0]
 
 
 def rows_with_gradient(model: VAE) -> int:
-    """Rows (chains x images) to evaluate at a time where gradients are needed, to begin with."""
+    """Rows (chains x images) to evaluate at a time with gradients, as first attempt."""
     return _rows(model)[1]
 
 
 def _rows(model: VAE) -> tuple[int, int]:
-    """Rows to evaluate at a time, without and with gradients: fewer where an image takes more memory than MNIST's."""
+    """Rows to evaluate at a time, without and with gradients; fewer if an image takes more memory than MNIST's."""
     share = min(1.0, _PARAMETERS / model.likelihood.row_numbers)
     forward, with_gradient = _ROWS["cuda" if next(model.parameters()).is_cuda else "cpu"]
     return max(1, int(share * forward)), max(1, int(share * with_gradient))

@@ -1,4 +1,4 @@
-"""A shard: one method on a contiguous range of images; the unit that is computed, stored and resumed."""
+"""Shards: a shard is one method on a contiguous range of images, the unit that is computed, stored and resumed."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,20 +10,20 @@ from iafsweep.estimators.log_weights import LogWeightStatistics, is_untrusted
 from iafsweep.records import Method, Record, Split
 
 SHARD_IMAGES = 100
-"""Images a shard. Without influence on any figure: each image has its own random numbers."""
+"""Images per shard. It changes no figure, because each image has its own random numbers."""
 
 
 class Shard(Record):
-    """One method on a range of images of a split, with a range of samples an image.
+    """One method on a range of images of a split, with a range of samples per image.
 
     Attributes:
         method: how the images are scored.
-        split: which images.
-        binarisation_seed: of the fixed binarisation of the split.
-        first: place of the first image in the split.
+        split: the split of the images.
+        binarisation_seed: seed of the fixed binarisation of the split.
+        first: index of the first image in the split.
         count: number of images.
-        samples: samples (HAIS: chains) an image.
-        first_sample: how many samples other shards have made already; a multiple of `NOISE_BLOCK`.
+        samples: samples (HAIS: chains) per image.
+        first_sample: index of the first sample, after those of earlier shards; a multiple of `NOISE_BLOCK`.
     """
 
     method: Method
@@ -36,23 +36,23 @@ class Shard(Record):
 
 
 class ShardResult(Record):
-    """What scoring a shard gave; each tuple has one entry an image.
+    """Result of scoring a shard; each tuple has one entry per image.
 
     Attributes:
         shard: what was scored.
         log_likelihood: estimates of log p(x) (of the ELBO for ``negative_elbo``), nats.
-        half_log_likelihood: the same from half of the samples, the mean over both halves; NaN for one sample.
-        standard_error: the estimator's own standard error of each. Twice it covers log p(x) of a single image less
-            often than 95 % where weights are uneven (`LogWeightSummary`); the mean over images may rest on it.
+        half_log_likelihood: the same from half of the samples, as the mean over both halves; NaN for one sample.
+        standard_error: the estimator's own standard error of each. With uneven weights, twice this error covers
+            log p(x) of a single image less often than 95 % (`LogWeightSummary`); for the mean over images it is usable.
         mean_log_weight: mean of the log-weights.
         effective_sample_size: (sum w)^2 / sum w^2.
         log_weight_variance: variance of the log-weights.
         pareto_k: Pareto k-hat; NaN below 25 weights.
         untrusted: weights too uneven or too few to tell (`is_untrusted`); never for ``negative_elbo``, a mere bound.
         acceptance_rate: mean over moves, chains and images; None without moves.
-        network_evaluations: evaluations of flow and decoder an image.
+        network_evaluations: evaluations of flow and decoder per image.
         gradient_evaluations: how many of them with a gradient.
-        seconds: wall-clock seconds; NaN if they are not known.
+        seconds: wall-clock seconds; NaN if unknown.
     """
 
     shard: Shard
@@ -74,7 +74,7 @@ PER_IMAGE_COLUMNS = tuple(
     "log_likelihood half_log_likelihood standard_error mean_log_weight effective_sample_size log_weight_variance "
     "pareto_k untrusted".split()
 )
-"""The fields of a result that have one entry an image."""
+"""The fields of a result with one entry per image."""
 
 
 def plan_shards(
@@ -110,9 +110,9 @@ def shard_result(
     gradient_evaluations: int,
     seconds: float,
 ) -> ShardResult:
-    """Pack the statistics of a shard's log-weights.
+    """Build a shard's result from the statistics of its log-weights.
 
-    ``halves`` are statistics of the first and the second half of the samples; of a single sample alone.
+    ``halves`` holds the statistics of the first and second half of the samples, or only one for a single sample.
     """
     whole = halves[0] if len(halves) == 1 else halves[0].merge(halves[1])
     summary = whole.summary()
@@ -135,7 +135,7 @@ def shard_result(
 
 
 def mean_acceptance(rates: Iterable[tuple[float | None, int]]) -> float | None:
-    """Mean over shards of (acceptance rate, images), weighted by their images; None if there were no moves."""
+    """Mean of pairs (acceptance rate, images) of shards, weighted by images; None if there were no moves."""
     moved = [(rate, images) for rate, images in rates if rate is not None]
     if not moved:
         return None
@@ -143,29 +143,32 @@ def mean_acceptance(rates: Iterable[tuple[float | None, int]]) -> float | None:
 
 
 def column(results: Sequence[ShardResult], name: str) -> Tensor:
-    """Return one figure of every image of all shards in order, float64 [N]."""
+    """Return a per-image figure over all shards in order, float64 [N]."""
     return torch.tensor([value for result in results for value in getattr(result, name)], dtype=torch.float64)
 
 
 def floats(values: Tensor) -> tuple[float, ...]:
-    """Return a figure of every image, [B], as a record keeps it."""
+    """Return a per-image figure, [B], in the form that records store."""
     return tuple(values.double().tolist())
 
 
 def merge_parts(first: ShardResult, second: ShardResult) -> ShardResult:
-    """Return the result of the samples of both, which follow each other.
+    """Merge two results for consecutive ranges of samples of the same images.
 
-    Exact but for two fields: the standard error is the infinitesimal jackknife's, sqrt(1/ESS - 1/S), and Pareto k-hat
-    is that of the larger part, since only the weights themselves would give that of all.
+    The result is exact except for two fields: the standard error is that of the infinitesimal jackknife,
+    sqrt(1/ESS - 1/S), and Pareto k-hat is that of the larger part, since the overall one would need the weights.
 
     Raises:
-        ValueError: the two are not of the same images, or their samples do not follow each other.
+        ValueError: the two are not of the same images, or their samples are not consecutive.
     """
     a, b = first.shard, second.shard
     if a.model_copy(update={"samples": b.samples, "first_sample": b.first_sample}) != b:
-        raise ValueError(f"parts must be of the same images: got {a} and {b}")
+        raise ValueError(f"parts must cover the same images: got {a} and {b}")
     if a.first_sample + a.samples != b.first_sample:
-        raise ValueError(f"samples must follow each other: got those up to {a.first_sample + a.samples}, then {b}")
+        raise ValueError(
+            f"samples must be consecutive: the second part must begin at sample {a.first_sample + a.samples}, "
+            f"got {b.first_sample}"
+        )
     count = a.samples + b.samples
     log_likelihood = torch.logaddexp(_log_sum(first), _log_sum(second)) - math.log(count)
     ess = (2 * torch.logaddexp(_log_sum(first), _log_sum(second))).sub(_log_sum_squares(first, second)).exp()
@@ -199,7 +202,7 @@ def _variance(first: ShardResult, second: ShardResult, count: int) -> Tensor:
         deviations = deviations + (part.shard.samples - 1) * (variance if part.shard.samples > 1 else 0.0)
     shift = _tensor(second.mean_log_weight) - _tensor(first.mean_log_weight)
     between = shift.square() * first.shard.samples * second.shard.samples / count
-    # A zero weight makes a mean infinite, and the difference of two such means no number.
+    # A zero weight makes a mean infinite, and the difference of two such means NaN.
     return ((deviations + between) / (count - 1)).nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 

@@ -1,4 +1,4 @@
-"""The sandwich of a trained model: bidirectional Monte Carlo on images simulated from it."""
+"""Sandwich bounds of a trained model: bidirectional Monte Carlo on images simulated from it."""
 
 import copy
 import math
@@ -23,15 +23,15 @@ from iafsweep.records import Record, SandwichEstimate
 from iafsweep.seeds import generator
 
 _ROUND_TRIP = 1e-6
-"""A latent variable that the float64 inversion does not bring back so closely has no noise to start from."""
+"""Largest error of a latent variable after inversion in float64; beyond it, an image has no noise to start from."""
 
 
 class SimulatedShard(Record):
-    """A range of simulated images, and where the chains start.
+    """A range of simulated images and the start of the chains.
 
     Attributes:
-        start: of the forward chains.
-        first: number of the first image.
+        start: start of the forward chains.
+        first: index of the first image.
         count: number of images.
     """
 
@@ -41,16 +41,16 @@ class SimulatedShard(Record):
 
 
 class SandwichResult(Record):
-    """Both bounds of each image of a shard; each tuple has one entry an image, nats.
+    """Both bounds of each image of a shard; each tuple has one entry per image, in nats.
 
     Attributes:
-        shard: which images.
-        lower: from forward chains.
-        upper: from reverse chains; infinite where none could be computed.
+        shard: the images and the start.
+        lower: lower bounds, from forward chains.
+        upper: upper bounds, from reverse chains; infinite where no weight could be computed.
         lower_log_weight_variance: variance of the forward log-weights; NaN for one chain.
         upper_log_weight_variance: variance of the reverse log-weights; NaN for one chain.
-        acceptance_rate: mean over moves, chains, images and both ways; None without moves.
-        gradient_evaluations: an image, each way.
+        acceptance_rate: mean over moves, chains, images and both directions; None without moves.
+        gradient_evaluations: gradient evaluations per image in each direction.
         seconds: wall-clock seconds.
     """
 
@@ -65,7 +65,7 @@ class SandwichResult(Record):
 
 
 class SimulatedImages(NamedTuple):
-    """Images drawn from the model, with the latent variables they were made from.
+    """Images drawn from the model, with the latent variables that they were generated from.
 
     Attributes:
         x: bits or levels, [B, X...].
@@ -78,9 +78,9 @@ class SimulatedImages(NamedTuple):
 
 @torch.no_grad()
 def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
-    """Draw images from the model: z from the prior, x from p(x|z); each from its own generator.
+    """Draw images from the model: z from the prior, x from p(x|z), with a generator per image.
 
-    ``model`` is in eval mode, ``seed`` the evaluation's; ``places`` are numbers of the images.
+    ``model`` is in eval mode, ``seed`` is the evaluation seed, and ``places`` are the indices of the images.
     """
     reference = next(model.parameters())
     draws = [generator("cpu", seed, "simulated", place) for place in places]
@@ -97,8 +97,8 @@ def simulate(model: VAE, seed: int, places: range) -> SimulatedImages:
 def posterior_start(model: VAE, images: SimulatedImages, start: Start) -> Tensor:
     """Return each image's exact posterior sample in the space of a bridge, [B, D].
 
-    For ``prior`` and ``base`` that is z itself; for ``posterior`` the noise e = f^{-1}(z), inverted in float64 (in
-    float32 the D passes of an autoregressive step add up their rounding). Where f(e) is not z again, it is NaN: the
+    For ``prior`` and ``base`` it is z itself; for ``posterior`` it is the noise e = f^{-1}(z), inverted in float64 (in
+    float32 the D passes of an autoregressive step accumulate rounding errors). It is NaN where f(e) differs from z; the
     upper bound of such an image is infinite.
     """
     if start != "posterior":
@@ -113,14 +113,14 @@ def posterior_start(model: VAE, images: SimulatedImages, start: Start) -> Tensor
 
 
 def tune_on_simulated_images(model: VAE, images: int, start: Start, config: EvaluationConfig) -> FrozenStepSize:
-    """Run the pilot of a sandwich on its first images, ``config.hais.pilot_images`` of them, with noise of its own."""
+    """Run the pilot of a sandwich on its first ``config.hais.pilot_images`` images, with noise of its own."""
     places = range(min(config.hais.pilot_images, images))
     x = simulate(model, config.seed, places).x
     return tune(model, x, start, config, noise_blocks(config.seed, "pilot", "simulated", 0, places))
 
 
 def squeeze(model: VAE, shard: SimulatedShard, config: EvaluationConfig, step_size: float) -> SandwichResult:
-    """Measure both bounds for a shard of simulated images, forward and reverse with the same settings.
+    """Compute both bounds for a shard of simulated images, with the same settings in both directions.
 
     ``model`` is in eval mode; the start is the shard's, not that of ``config``; ``step_size`` is frozen.
     """
@@ -165,9 +165,9 @@ def summarise_sandwich(
     *,
     autoregressive: bool = False,
 ) -> SandwichEstimate:
-    """Return the bounds and their gap over all simulated images, in whatever order the shards come.
+    """Return the mean bounds and gap over all simulated images; the shards may be in any order.
 
-    ``dimensions`` are the values of an image, of images that are not bits; ``autoregressive`` is the model's decoder.
+    ``dimensions`` is the number of values per image, None for bits; ``autoregressive`` is whether the decoder is.
     """
     results = sorted(results, key=lambda result: result.shard.first)
     start = results[0].shard.start

@@ -1,4 +1,4 @@
-"""From scored shards to figures of a split, and to a table of images."""
+"""Summarises scored shards as figures of a split and as a per-image table."""
 
 import math
 from collections import defaultdict
@@ -25,17 +25,17 @@ def summarise(
     *,
     autoregressive: bool = False,
 ) -> Estimate:
-    """Return the figure of a split from all its shards, whatever order they come in.
+    """Return the figure of a split from all its shards, in any order.
 
     Args:
-        results: the shards of one method on one split, for each binarisation a range from the first image on.
+        results: the shards of one method on one split, covering the same first images for each binarisation.
         config: the settings they were scored with.
-        pilot: what found the step size; for HAIS only.
-        dimensions: values of an image, of images that are not bits.
-        autoregressive: whether the model's decoder is.
+        pilot: the pilot that found the step size; for HAIS only.
+        dimensions: number of values per image, None for bits.
+        autoregressive: whether the model's decoder is autoregressive.
 
     Raises:
-        ValueError: the shards are of several methods or splits, or do not cover a range from 0 without a gap, or not
+        ValueError: the shards are of several methods or splits, or do not cover a range from 0 without gaps, or not
             the same range for each binarisation.
     """
     of_seed = by_binarisation(results)
@@ -73,38 +73,39 @@ def summarise(
 
 
 def by_binarisation(results: Sequence[ShardResult]) -> dict[int, list[ShardResult]]:
-    """Return the shards in order, by seed of their binarisation; errors as in `summarise`."""
-    if len({(result.shard.method, result.shard.split) for result in results}) != 1:
-        raise ValueError("a figure is made of shards of one method on one split")
+    """Return the shards in order, grouped by binarisation seed; errors as in `summarise`."""
+    kinds = {(result.shard.method, result.shard.split) for result in results}
+    if len(kinds) != 1:
+        raise ValueError(f"a figure needs shards of one method on one split, got {sorted(kinds)}")
     gathered: dict[int, list[ShardResult]] = defaultdict(list)
     for result in sorted(results, key=lambda result: (result.shard.binarisation_seed, result.shard.first)):
         gathered[result.shard.binarisation_seed].append(result)
     counts = {seed: _images(shards) for seed, shards in gathered.items()}
     if len(set(counts.values())) != 1:
-        raise ValueError(f"every binarisation must have as many images: got {counts}")
+        raise ValueError(f"every binarisation must have the same number of images: got {counts} by seed")
     return dict(gathered)
 
 
 def mean_over_binarisations(of_seed: dict[int, list[ShardResult]], name: str) -> Tensor:
-    """One figure of every image, [N]: the mean over binarisations."""
+    """Per-image mean of a figure over binarisations, [N]."""
     return torch.stack([column(shards, name) for shards in of_seed.values()]).mean(0)
 
 
 def error_of_images(of_seed: dict[int, list[ShardResult]]) -> Tensor:
-    """The estimator's standard error of every image's mean over binarisations, [N]; their noise is independent."""
+    """The estimator's standard error of each image's mean over binarisations, whose noise is independent, [N]."""
     errors = torch.stack([column(shards, "standard_error") for shards in of_seed.values()])
     return errors.square().sum(0).sqrt() / len(errors)
 
 
 def seconds_of(results: Sequence[ShardResult], pilot: FrozenStepSize | None = None) -> float:
-    """Return the seconds of all shards and the pilot; NaN if those of a shard are not known."""
+    """Return the total seconds of all shards and the pilot; NaN if those of a shard are unknown."""
     return math.fsum(result.seconds for result in results) + (0.0 if pilot is None else pilot.seconds)
 
 
 def beside_hais(estimates: Sequence[Estimate], images: pd.DataFrame) -> list[Estimate]:
-    """Return importance sampling on the very images of each figure of HAIS, where it was done on more of them.
+    """Return importance sampling on exactly the images of each HAIS figure, if it was done on more images.
 
-    Where rows of ``images`` are missing, no figure is made of them.
+    A figure is left out if rows of it are missing in ``images``.
     """
     found: dict[tuple[object, ...], Estimate] = {}
     known = {each.made_with for each in estimates}
@@ -124,7 +125,7 @@ def beside_hais(estimates: Sequence[Estimate], images: pd.DataFrame) -> list[Est
 
 
 def rows_of(images: pd.DataFrame, figure: Estimate) -> pd.DataFrame:
-    """Return the rows of `per_image_table` that a figure is made of."""
+    """Return the rows of a `per_image_table` that belong to a figure."""
     is_its = images["binarisation_seed"].isin(figure.binarisation_seeds) & (images["image"] < figure.images)
     for name in ("method", "split", "settings", "seed"):
         is_its &= images[name] == getattr(figure, name)
@@ -132,7 +133,7 @@ def rows_of(images: pd.DataFrame, figure: Estimate) -> pd.DataFrame:
 
 
 def _of_rows(whole: Estimate, rows: pd.DataFrame, images: int) -> Estimate:
-    """A figure of a part of another's images; nobody measured the seconds of that part."""
+    """Return a figure for some of another's images; its seconds are unknown."""
     share = whole.network_evaluations // len(whole.binarisation_seeds)
     results = [
         ShardResult(
@@ -157,9 +158,9 @@ def _of_rows(whole: Estimate, rows: pd.DataFrame, images: int) -> Estimate:
 
 
 def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str:
-    """Return a method's settings in a few words: ``prior 100x5x8`` has temperatures, leapfrog steps and chains.
+    """Return a method's settings as short text: ``prior 100x5x8`` has temperatures, leapfrog steps and chains.
 
-    Other fields of `HaisConfig` that move the figure stand behind, where they are not their defaults.
+    Other fields of `HaisConfig` that affect the figure follow if they differ from their defaults.
     """
     if method != "hais":
         return "1 sample" if samples == 1 else f"{samples} samples"
@@ -168,10 +169,10 @@ def settings_text(method: Method, config: EvaluationConfig, samples: int) -> str
 
 
 def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) -> pd.DataFrame:
-    """Return one row an image, method and binarisation.
+    """Return a table with one row per image, method and binarisation.
 
-    Columns: method, split, binarisation_seed, image (its place), samples, settings and seed as `Estimate` has them, and
-    the figures of `PER_IMAGE_COLUMNS`.
+    Columns: method, split, binarisation_seed, image (index in the split), samples, settings and seed as in `Estimate`,
+    and the figures of `PER_IMAGE_COLUMNS`.
     """
     frames = []
     for result in results:
@@ -185,7 +186,7 @@ def per_image_table(results: Sequence[ShardResult], config: EvaluationConfig) ->
 
 
 def in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return tables of `per_image_table` as one, its rows in their order."""
+    """Concatenate tables of `per_image_table` and sort the rows by split, method, binarisation and image."""
     order = ["split", "method", "binarisation_seed", "image"]
     return pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True, kind="stable")
 
@@ -200,7 +201,10 @@ def _images(ordered: Sequence[ShardResult]) -> int:
     expected = 0
     for result in ordered:
         if result.shard.first != expected:
-            raise ValueError(f"shards must cover a range without gap: image {expected} is missing or twice there")
+            raise ValueError(
+                f"shards must cover a range without gaps or overlaps: expected one that begins at image {expected}, "
+                f"got {result.shard.first}"
+            )
         expected += result.shard.count
     return expected
 

@@ -1,7 +1,7 @@
-"""A task: the smallest piece of an evaluation, whose result depends on nothing but what it says of itself.
+"""Tasks: the smallest units of an evaluation: a pilot, a shard, or a shard of a sandwich.
 
-A pilot, a shard, or a shard of a sandwich. A task's name holds a hash of all that its result depends on besides the
-model and the images: a result kept under its name never has to be made again.
+A task's name contains a hash of everything that its result depends on besides the model and the images, so that a
+result stored under that name never has to be computed again.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from iafsweep.records import Record, Split
 
 
 class PilotWork(Record):
-    """Find the step size of annealing from a start.
+    """A pilot, which finds the step size of annealing from a start.
 
     Attributes:
-        start: where chains start.
+        start: start of the chains.
         on: test images, or images simulated from the model.
-        images: how many of them it takes: ``hais.pilot_images``, or all of a run that scores fewer. So more images to
-            be scored change no pilot, and no name of what needs it.
-        binarisation_seed: of the test images.
+        images: number of images: ``hais.pilot_images``, or all of a run that scores fewer. Scoring more images thus
+            changes neither the pilot nor the names of the tasks that need it.
+        binarisation_seed: binarisation seed of the test images.
     """
 
     start: Start
@@ -44,16 +44,16 @@ Result = FrozenStepSize | ShardResult | SandwichResult
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of work.
+    """A unit of work.
 
     Attributes:
-        name: holds a hash of the work, the settings it depends on, the source of the images, and the name of what it
-            needs.
-        label: what it is, for people.
+        name: contains a hash of the work, the settings it depends on, the source of the images, and the name of the
+            task it needs.
+        label: short description for people.
         work: what to do.
-        config: with which settings, and how images become bits, if they do.
-        needs: name of the task that finds its step size; None where none is needed.
-        evaluations: evaluations of the network that it takes (samples x images), to show how far the work is.
+        config: settings, and whether and how images are binarised.
+        needs: name of the task that finds its step size; None if it needs none.
+        evaluations: network evaluations that it takes (samples x images), for progress.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Task:
 def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = None) -> Task:
     """Return a task with its name.
 
-    ``pilot`` is the task that finds its step size.
+    ``pilot`` is the task that finds its step size, if it needs one.
     """
     evaluation = config.evaluation
     needs = None if pilot is None else pilot.name
@@ -79,8 +79,8 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
         "needs": needs,
     }
     if not isinstance(work, Shard) or work.method == "hais":
-        # Resolved, so that names change with what a default stands for, and not with whether it is written out. How
-        # many images a pilot takes is part of its work.
+        # Resolved, so that names depend on the value of a default and not on whether it is written out. The number of
+        # images of a pilot is part of its work.
         settings["hais"] = _resolved_for(work, evaluation)._asdict()
         del settings["hais"]["pilot_images"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -89,13 +89,13 @@ def make_task(label: str, work: Work, config: RunConfig, pilot: Task | None = No
 
 
 def perform(model: VAE, images: Mapping[Split, Tensor], task: Task, needed: FrozenStepSize | None) -> Result:
-    """Do a task.
+    """Perform a task.
 
-    ``images`` are uint8 [N, X...] of each split, on the model's device; ``needed`` is the result of the task that this
-    one needs.
+    ``images`` holds the images of each split, uint8 [N, X...], on the model's device; ``needed`` is the result of the
+    task that this one needs.
 
     Raises:
-        ValueError: it needs a step size and has none.
+        ValueError: the task needs a step size but has none.
     """
     work, evaluation = task.work, task.config.evaluation
     if isinstance(work, PilotWork):
@@ -107,15 +107,15 @@ def perform(model: VAE, images: Mapping[Split, Tensor], task: Task, needed: Froz
         part = images[work.split][work.first : work.first + work.count]
         return score_shard(model, part, work, task.config, step_size)
     if step_size is None:
-        raise ValueError(f"{task.name} needs the step size of {task.needs}")
+        raise ValueError(f"{task.name} needs the step size that {task.needs} finds; perform that task first")
     return squeeze(model, work, evaluation, step_size)
 
 
 def read_result(task: Task, text: str) -> Result:
-    """Return a task's result from its JSON.
+    """Parse a task's result from JSON.
 
     Raises:
-        pydantic.ValidationError: the text is something else.
+        pydantic.ValidationError: the text is not such a result.
     """
     if isinstance(task.work, PilotWork):
         return FrozenStepSize.model_validate_json(text)
@@ -125,7 +125,7 @@ def read_result(task: Task, text: str) -> Result:
 
 
 def _resolved_for(work: Work, evaluation: EvaluationConfig) -> HaisSettings:
-    """The settings of annealing from the work's own start, none of them unset."""
+    """Return the resolved settings of annealing from the work's own start."""
     return evaluation.hais.resolved(None if isinstance(work, Shard) else work.start)
 
 

@@ -1,14 +1,15 @@
 """Models: variational autoencoders with flows in their posterior and prior.
 
-``build`` from a configuration to a model and its starting weights · ``vae`` what a model can do · ``encoders``,
-``decoders``, ``flows``, ``priors``, ``likelihoods`` of pixels, ``heads`` before them a family a folder, a member a
-file · ``made``,
-``masks``, ``block_product``, ``context`` the masked network inside a flow · ``splines``, ``roots`` increasing maps and
-their inverses · ``densities`` · ``layers``, ``residual``, ``gated`` pieces of networks · ``weight_norm`` · ``shapes``
-sizes from an image · ``precision`` full float32 and eval mode, for a while · ``folding`` a trained model made ready for
-scoring · ``inputs`` what a user hands in, checked · ``passes`` how far a sampler is.
+- ``build``: builds and initialises a model from its configuration; ``vae``: the model and its densities.
+- ``encoders``, ``decoders``, ``flows``, ``priors``, ``likelihoods`` (of pixels), ``heads`` (between decoder and
+  likelihood): the families, each a folder with one file per member.
+- ``made``, ``masks``, ``block_product``, ``context``: the masked network of flows and priors.
+- ``splines``, ``roots``: increasing maps and their inverses; ``densities``: log densities.
+- ``layers``, ``residual``, ``gated``: parts of networks; ``weight_norm``: weight normalisation.
+- ``shapes``: sizes that follow from an image; ``precision``: contexts for full float32 and eval mode.
+- ``folding``: prepares a trained model for scoring; ``inputs``: checks user input; ``passes``: a sampler's progress.
 
-A new member: a file in its family's folder, its section of the configuration, a line in the family's registry
+A new member needs a file in its family's folder, a section of the configuration, and an entry in the family's registry
 (docs/extending.md).
 """
 

@@ -1,8 +1,8 @@
-"""A masked product in training, of which only what the mask leaves is computed.
+"""Products with a masked weight in training, without the blocks that the mask sets to zero.
 
-Masks are block-triangular (:mod:`iafsweep.models.masks`). Rows are taken in blocks; of each block the range of columns
-outside which the mask is zero enters neither ``y = (mask * W) x`` nor its gradients ``dx = (mask * W)^T dy`` and
-``dW = mask * (dy x^T)``. Small products take more time so than whole (docs/performance.md).
+Masks are block-triangular (:mod:`iafsweep.models.masks`). Rows are taken in blocks. Columns outside the range in which
+a block's mask is nonzero enter neither ``y = (mask * W) x`` nor its gradients ``dx = (mask * W)^T dy`` and
+``dW = mask * (dy x^T)``. Small products are faster if computed whole (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BLOCK_ROWS = 320
-"""Rows of a block in training, at least; a weight with fewer than two blocks is computed whole."""
+"""Minimum number of rows per block in training; a weight with fewer than two blocks is computed whole."""
 
 
 class Block(NamedTuple):
-    """Rows of a mask, and the range of columns outside which it is zero in all of them."""
+    """Rows of a mask, and the range of columns outside which all of them are zero."""
 
     rows: slice
     columns: slice
 
 
 def mask_blocks(mask: Tensor, count: int) -> tuple[Block, ...]:
-    """Cut the rows of a mask, or of a masked weight, [outputs, inputs] into ``count`` blocks, as even as can be."""
+    """Split the rows of a mask or masked weight [outputs, inputs] into ``count`` blocks, as evenly as possible."""
     bounds = [0, *torch.tensor([len(part) for part in mask.tensor_split(count)]).cumsum(0).tolist()]
     return tuple(Block(slice(first, last), _used(mask[first:last])) for first, last in pairwise(bounds))
 
@@ -37,15 +37,15 @@ def _used(rows: Tensor) -> slice:
 
 
 def block_product(x: Tensor, weight: Tensor, mask: Tensor, blocks: tuple[Block, ...]) -> Tensor:
-    """Return ``(mask * W) x`` with gradients in ``x`` and ``W``; x [N, inputs] to [N, outputs].
+    """Return ``(mask * W) x``, differentiable in ``x`` and ``W``; x [N, inputs] to [N, outputs].
 
-    Under autocast it computes in autocast's precision, as a product of PyTorch's own does.
+    Under autocast it computes in autocast's precision, as PyTorch's own products do.
 
     Args:
         x: [N, inputs].
         weight: W, [outputs, inputs].
         mask: zeros and ones, [outputs, inputs].
-        blocks: of the mask.
+        blocks: from :func:`mask_blocks`.
     """
     if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
         x = x.to(torch.get_autocast_dtype(x.device.type))

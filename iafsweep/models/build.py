@@ -1,4 +1,4 @@
-"""From a configuration to a model."""
+"""Build and initialise a model from its configuration."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from iafsweep.models.weight_norm import apply_weight_norm
 def build_model(config: ModelConfig, image: ImageFormat, seed: int) -> VAE:
     """Build the model of ``config`` for images of one format, on the CPU, in float32, in training mode.
 
-    Same arguments, same weights; the global random state is left as it was.
+    The same arguments give the same weights. The global random state is left unchanged.
 
     Args:
         config: kinds and sizes of the networks.
-        image: their shape and levels; ``RunConfig.image_format`` says those of a run.
-        seed: of the starting weights.
+        image: shape and levels of the images; for a run, ``RunConfig.image_format``.
+        seed: seed of the starting weights.
 
     Raises:
-        ValueError: the likelihood is none of such images.
+        ValueError: the likelihood does not fit images of this format.
     """
     # PyTorch's constructors draw weights of their own, which are overwritten below.
     with torch.random.fork_rng(devices=[]):
@@ -38,7 +38,7 @@ def build_model(config: ModelConfig, image: ImageFormat, seed: int) -> VAE:
     initialise(model, torch.Generator().manual_seed(seed))
     if config.normalisation == "weight_norm":
         apply_weight_norm(model)
-    # Convolutions of this size are faster with the maps of a pixel side by side; the values are the same.
+    # Convolutions of this size are faster in channels-last order; the values are the same.
     return model.to(memory_format=torch.channels_last)
 
 
@@ -63,11 +63,11 @@ def _assemble(config: ModelConfig, image: ImageFormat) -> VAE:
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw every weight Xavier-uniform and set every bias to where it starts (0, but for the gates of a flow).
+    """Draw all weights Xavier-uniform and set all biases to their starting values (0, except in the gates of a flow).
 
-    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, a hundredth of that where an output is to start near 0;
-    masked weights count the fans of the whole matrix. Batch norms keep what their constructors gave them. The draws are
-    made in the order of ``model.modules()``, so a seed stands for one set of weights.
+    ``w ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, or a hundredth of that in layers whose output should
+    start near 0. The fans of a masked weight are those of the whole matrix. Batch norms keep their constructors'
+    values. Weights are drawn in the order of ``model.modules()``, so the seed determines them.
 
     Args:
         model: changed in place; on the generator's device.
@@ -90,5 +90,5 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return how many numbers of a network are trained, those behind masks counted too."""
+    """Return the number of trainable parameters of a network; masked weights count in full."""
     return sum(parameter.numel() for parameter in network.parameters())

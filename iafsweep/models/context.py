@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class ContextEntry(nn.Module, ABC):
     """How the context enters the first hidden layer of a masked network.
 
-    ``embed`` depends on the context alone, so it runs once an image however many samples share it; ``activate``
+    ``embed`` depends on the context alone, so it runs once per image, however many samples share it; ``activate``
     broadcasts its result over the samples.
     """
 
@@ -22,19 +22,19 @@ class ContextEntry(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, context: Tensor) -> Tensor:
-        """Turn the context [B, C] into what is added to the hidden layer, [B, H]."""
+        """Map the context [B, C] to the term that is added to the hidden layer, [B, H]."""
 
     @abstractmethod
     def activate(self, pre_activation: Tensor, embedded: Tensor) -> Tensor:
-        """Return the activated first layer [..., B, H] from its pre-activation [..., B, H] and ``embed``'s [B, H]."""
+        """Return the activated first layer [..., B, H], given its pre-activation and the embedded context [B, H]."""
 
 
 @final
 class AddContext(ContextEntry):
-    """``ELU(a) + context``: added after the activation, so the context is as wide as the layer.
+    """``ELU(a) + context``: added after the activation, so the context must be as wide as the layer.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the context size differs from the width.
     """
 
     def __init__(self, context_size: int, width: int) -> None:
@@ -42,11 +42,11 @@ class AddContext(ContextEntry):
         if context_size != width:
             raise ValueError(
                 f"an added context must be as wide as the hidden layer, got context size {context_size} and width "
-                f"{width}; take the linear entry for another size"
+                f'{width}; for another size, set model.flow.made.context_mode = "linear"'
             )
 
     def embed(self, context: Tensor) -> Tensor:
-        """Return the context as it is."""
+        """Return the context unchanged."""
         return context
 
     def activate(self, pre_activation: Tensor, embedded: Tensor) -> Tensor:
@@ -56,9 +56,9 @@ class AddContext(ContextEntry):
 
 @final
 class LinearContext(ContextEntry):
-    """``ELU(a + V context)``: a linear map without mask or bias, added to what the activation is applied to.
+    """``ELU(a + V context)``: a linear map without mask or bias, added to the pre-activation.
 
-    It is added after the layer's batch norm: a wide context would otherwise drown the few latent variables.
+    It is added after the layer's batch norm; before it, a wide context would drown out the few latent variables.
     """
 
     def __init__(self, context_size: int, width: int) -> None:
@@ -76,4 +76,4 @@ class LinearContext(ContextEntry):
 
 
 CONTEXT_ENTRIES: dict[str, type[ContextEntry]] = {"add": AddContext, "linear": LinearContext}
-"""Every way in, by the name configurations use."""
+"""Every context entry, by the name configurations use."""

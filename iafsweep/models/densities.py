@@ -22,12 +22,12 @@ def diagonal_normal_log_density(x: Tensor, mean: Tensor, log_std: Tensor) -> Ten
     """Return ``log N(x; mean, diag(exp(log_std))^2)`` in nats.
 
     Args:
-        x: where, [..., D].
+        x: points, [..., D].
         mean: broadcastable to x.
         log_std: logarithm of the standard deviations, broadcastable to x.
 
     Returns:
-        [...], the leading dimensions of x and the parameters broadcast.
+        [...], the leading dimensions of x and the parameters, broadcast.
     """
     standardised = (x - mean) * (-log_std).exp()
     return (-0.5 * (standardised.square() + _LOG_TWO_PI) - log_std).sum(-1)
@@ -36,11 +36,11 @@ def diagonal_normal_log_density(x: Tensor, mean: Tensor, log_std: Tensor) -> Ten
 def bernoulli_log_density(x: Tensor, logits: Tensor) -> Tensor:
     """Return ``sum x log p + (1 - x) log(1 - p)`` with ``p = sigmoid(logits)``, in nats.
 
-    Stable for logits of any size: no probability is ever formed. Images are flattened by the caller.
+    Stable for logits of any size, since no probability is computed. The caller flattens the images.
 
     Args:
         x: values in [0, 1], broadcastable to logits; expanded as a view, never copied.
-        logits: [..., X]; they decide the dtype.
+        logits: [..., X]; they determine the dtype.
 
     Returns:
         [...], the leading dimensions of logits.

@@ -1,9 +1,9 @@
-"""A model made ready for scoring: what is the same for every image and sample is computed once.
+"""Prepare a model for scoring: compute once what is the same for every image and sample.
 
-In eval mode batch norm is an affine map with fixed numbers, and masked weights are fixed too. So masks and batch norms
-are multiplied into the weights next to them, and what a mask leaves empty is not computed at all:
-``BN((mask * W) x) = (s * mask * W) x + t`` with ``s = scale / sqrt(variance + epsilon)``, ``t = shift - s * mean``. The
-densities are the same up to rounding.
+In eval mode batch norm is a fixed affine map, and masked weights are fixed too. Masks and batch norms are therefore
+multiplied into the weights next to them, ``BN((mask * W) x) = (s * mask * W) x + t`` with
+``s = scale / sqrt(variance + epsilon)`` and ``t = shift - s * mean``, and blocks that a mask sets to zero are not
+computed. The densities are the same up to rounding.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from iafsweep.models.weight_norm import remove_weight_norm
 
 BLOCK_UNITS = 80
 MOST_BLOCKS = 12
-"""Rows of a masked weight that are computed together, at least, and blocks of them, at most: more leave more zeros out,
-but make products too small to be fast (docs/performance.md)."""
+"""Minimum number of rows per block of a masked weight, and maximum number of blocks: more blocks skip more zeros, but
+make products too small to be fast (docs/performance.md)."""
 
 BatchNormLayer = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 def folded(model: VAE) -> VAE:
-    """Return a copy of a model in eval mode for scoring: without gradients of its parameters, and faster.
+    """Return a copy of a model in eval mode that scores faster and has no gradients of its parameters.
 
     Raises:
         RuntimeError: the model cannot be scored (see `refuse_unfit`).
@@ -57,11 +57,11 @@ def folded(model: VAE) -> VAE:
 
 
 def refuse_unfit(model: nn.Module) -> None:
-    """See that a model can be scored: all of it in eval mode, no number of it of fewer bits than float32.
+    """Check that a model can be scored: all of it in eval mode, and no number of lower precision than float32.
 
     Raises:
-        RuntimeError: part of it is in training mode, where batch norm depends on the batch, or in bfloat16 or the like,
-            which moves a likelihood by more than its error bars.
+        RuntimeError: part of it is in training mode, where batch norm depends on the batch, or in a type such as
+            bfloat16, whose rounding changes a likelihood by more than its error bars.
     """
     if any(module.training for module in model.modules()):
         found, loss = "is in training mode", ""
@@ -72,10 +72,10 @@ def refuse_unfit(model: nn.Module) -> None:
             return
         found, loss = (
             f"holds {' and '.join(low)} numbers",
-            " (its weights stay rounded; load the run again for its own)",
+            " (its weights stay rounded; load the run again for the original weights)",
         )
     raise RuntimeError(
-        f"scoring needs a model in eval mode and float32, this one {found}: call run.model.float().eval(){loss}"
+        f"scoring needs a model in eval mode and float32, but this one {found}: call run.model.float().eval(){loss}"
     )
 
 
@@ -98,7 +98,7 @@ def _affine(norm: BatchNormLayer) -> _Affine:
 class BlockLinear(nn.Module):
     """``W x + b`` for a weight with many zeros known in advance; x [..., inputs] to [..., outputs].
 
-    Rows are taken in blocks, and of each block the range of columns outside which it is zero is left out.
+    Rows are taken in blocks, and each block is multiplied only in the range of columns that holds its nonzero weights.
 
     Args:
         weight: [outputs, inputs].
@@ -117,7 +117,7 @@ class BlockLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the map."""
-        rows = x.flatten(0, -2)  # a part of the columns of a matrix needs no copy
+        rows = x.flatten(0, -2)  # a range of a matrix's columns needs no copy
         parts = [
             F.linear(rows[:, columns], weight, bias)
             for columns, weight, bias in zip(self.columns, self.weights, self.biases, strict=True)
@@ -127,7 +127,7 @@ class BlockLinear(nn.Module):
 
 
 def _folded_layer(layer: MaskedLayer) -> BlockLinear:
-    """Return the plain map that a masked layer is in eval mode."""
+    """Return the plain affine map that a masked layer is in eval mode."""
     weight = layer.masked_weight()
     if layer.norm is not None:
         scale, shift = _affine(layer.norm)
@@ -146,7 +146,7 @@ def _fold_linear(module: NormalisedLinear) -> None:
 
 
 def _fold_block(block: ResidualBlock) -> None:
-    """Fold the second norm into the convolution before it; the first one stands behind a sum that is used twice."""
+    """Fold the second norm into the convolution before it; the first stays, as the shortcut also reads its input."""
     if not isinstance(block.second_norm, BatchNormLayer):
         return
     scale, shift = _affine(block.second_norm)
@@ -156,13 +156,13 @@ def _fold_block(block: ResidualBlock) -> None:
 
 
 def _fold_output(decoder: ResnetDecoder) -> None:
-    """Fold the last norm into the 1x1 convolution behind it."""
+    """Fold the last norm into the 1x1 convolution after it."""
     if not isinstance(decoder.norm, BatchNormLayer):
         return
     scale, shift = _affine(decoder.norm)
     weight, bias = decoder.output.weight, decoder.output.bias
     if bias is None:
-        raise ValueError("the output of a decoder has a bias")
+        raise ValueError("a decoder's output layer needs a bias to fold its batch norm into, but has none")
     bias.add_(weight.flatten(1) @ shift)
     weight.mul_(scale[None, :, None, None])
     decoder.norm = nn.Identity()

@@ -33,7 +33,7 @@ def gated_conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> Gated
 
 
 def gated_valid_conv(inputs: int, outputs: int, kernel: tuple[int, int]) -> Gated:
-    """A gated convolution without padding: as large as its input, it leaves one position."""
+    """A gated convolution without padding; a kernel as large as the input leaves one position."""
     value, gate = (nn.Conv2d(inputs, outputs, kernel) for _ in range(2))
     return Gated(value, gate)
 

@@ -1,4 +1,4 @@
-"""Small pieces that several networks share."""
+"""Layers that several networks share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def with_dropout(network: Network, share: float) -> Network:
-    """Let every dropout inside ``network`` drop this share; at 0 it costs nothing. Return ``network``.
+    """Set the share that every dropout in ``network`` drops (0 costs nothing), and return ``network``.
 
     Raises:
-        ValueError: there is none inside, and some was asked for.
+        ValueError: ``network`` has no dropout, and ``share`` is not 0.
     """
     found = [module for module in network.modules() if isinstance(module, nn.Dropout)]
     if share and not found:
-        raise ValueError(f"{type(network).__name__} has no dropout, so its share must be 0, got {share}")
+        raise ValueError(f"{type(network).__name__} has no dropout layers, so its dropout must be 0, got {share}")
     for module in found:
         module.p = share
     return network
@@ -33,7 +33,7 @@ class BatchNorm(nn.BatchNorm1d):
     """Batch norm of the last dimension: x [..., F] to [..., F] (Ioffe and Szegedy 2015, arXiv:1502.03167).
 
     Training mode takes mean and variance over all leading dimensions together, so the rows of a batch depend on each
-    other; eval mode takes the moving averages and treats every row alone.
+    other. Eval mode uses the moving averages, so every row is independent.
     """
 
     def __init__(self, features: int, momentum: float, initial_shift: float = 0.0) -> None:
@@ -46,13 +46,16 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 def image_batch_norm(maps: int, momentum: float | None) -> nn.Module:
-    """Batch norm of the maps of [B, maps, height, width]; nothing without a momentum."""
+    """Return batch norm for [B, maps, height, width], or the identity without a momentum."""
     return nn.Identity() if momentum is None else nn.BatchNorm2d(maps, eps=BATCH_NORM_EPSILON, momentum=momentum)
 
 
 @final
 class SmallLinear(nn.Linear):
-    """A linear map whose weights start at a hundredth: what it gives is near 0 at first, and what that moves stays."""
+    """A linear map whose weights start at a hundredth of the usual size.
+
+    Its outputs start near 0, so a map that they parametrise starts near the identity.
+    """
 
     initial_scale = 0.01
 
@@ -70,8 +73,8 @@ class NormalisedLinear(nn.Module):
         """Apply the map and the norm.
 
         Args:
-            x: [..., inputs], or half of it.
-            doubled: the input is ``[x, x]``: half the products, since ``[U, V] [x, x] = (U + V) x``.
+            x: [..., inputs], or half as wide if ``doubled``.
+            doubled: whether the input is ``[x, x]``; takes half the products, since ``[U, V] [x, x] = (U + V) x``.
         """
         weight = self.linear.weight
         if doubled:

@@ -16,13 +16,13 @@ from iafsweep.models.masks import autoregressive_masks
 
 
 class OutputLayer(NamedTuple):
-    """An output layer of a cMADE: what it says about each latent variable.
+    """Settings of an output layer of a cMADE.
 
     Attributes:
-        numbers: P, how many; None: one, without a dimension of its own.
-        start: where its biases (or the shift of its batch norm) start.
-        normed: whether it has batch norm where the hidden layers have it.
-        scale: factor on its weights as they are drawn.
+        numbers: P, outputs per latent variable; None: one, without a dimension of its own.
+        start: starting value of its biases (or of the shift of its batch norm).
+        normed: whether it has batch norm if the hidden layers have it.
+        scale: factor on its initial weights.
     """
 
     numbers: int | None = None
@@ -32,19 +32,19 @@ class OutputLayer(NamedTuple):
 
 
 Undo = Callable[..., Tensor]
-"""A coordinate after an autoregressive step [..., B], and the outputs for it, to that coordinate before the step."""
+"""Maps a coordinate after an autoregressive step [..., B], and its outputs, to the coordinate before the step."""
 
 
 @final
 class MaskedLayer(nn.Module):
     """``BN((mask * W) x)``, or ``(mask * W) x + bias`` without batch norm; x [..., inputs] to [..., outputs].
 
-    The weight is stored dense and the mask is left out of checkpoints, since it follows from the sizes.
+    The weight is stored dense. Checkpoints leave out the mask, since it follows from the sizes.
 
     Attributes:
-        initial_bias: where the bias (or the shift of the batch norm) starts.
-        initial_scale: factor on the weights as they are drawn.
-        blocks: of the mask, computed apart in training on a CPU; none where the product is computed whole.
+        initial_bias: starting value of the bias (or of the shift of the batch norm).
+        initial_scale: factor on the initial weights.
+        blocks: blocks of the mask, computed separately in training on a CPU; empty if the product is computed whole.
     """
 
     mask: Tensor
@@ -71,12 +71,12 @@ class MaskedLayer(nn.Module):
         return self.weight * self.mask
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the masked map and what follows it."""
+        """Apply the masked map, then the bias or batch norm."""
         y = self._product(x)
         return y if self.norm is None else self.norm(y)
 
     def _product(self, x: Tensor) -> Tensor:
-        # Launches cost a GPU more than zeros do, and a compiler fuses the mask into what surrounds it.
+        # On a GPU, kernel launches cost more than the zeros; a compiler fuses the mask into the code around it.
         if not self.blocks or x.device.type != "cpu" or torch.compiler.is_compiling():
             return F.linear(x, self.masked_weight(), self.bias)
         rows = block_product(x.flatten(0, -2), self.weight, self.mask, self.blocks)
@@ -87,7 +87,7 @@ class MaskedLayer(nn.Module):
 
 @final
 class ConditionalMade(nn.Module):
-    """Hidden layers of masked maps with ELU, and masked output layers, each an attribute under its name.
+    """Masked hidden layers with ELU, then masked output layers, each an attribute under its name.
 
     Output i depends on the inputs before i (after i when ``reverse``) and on the context, never on input i itself.
 
@@ -95,7 +95,7 @@ class ConditionalMade(nn.Module):
         latent_size: D.
         width: H, units of every hidden layer, at least D - 1.
         hidden_layers: number of hidden layers, at least 1.
-        entry: how the context enters; made for this width. None: there is no context.
+        entry: how the context enters; built for this width. None: no context.
         outputs: the output layers by name.
         batch_norm_momentum: weight of the newest batch in the moving averages; None: biases instead of batch norm.
         reverse: the order of dependencies runs from the last latent variable to the first.
@@ -129,23 +129,23 @@ class ConditionalMade(nn.Module):
             self.add_module(name, MaskedLayer(mask, momentum, layer.start, layer.scale))
 
     def embed(self, context: Tensor) -> Tensor:
-        """Turn the context [B, C] into what ``forward`` takes, [B, H]; once an image, however many samples.
+        """Embed the context [B, C] for ``forward``, [B, H]: once per image, however many samples share it.
 
         Raises:
-            ValueError: it takes no context.
+            ValueError: the network takes no context.
         """
         if self.entry is None:
             raise ValueError("this masked network takes no context")
         return self.entry.embed(context)
 
     def forward(self, z: Tensor, embedded: Tensor | None) -> tuple[Tensor, ...]:
-        """Compute what each output layer says, in the type of z: [..., B, D], or [..., B, D, P].
+        """Return the output of each output layer, in the type of z: [..., B, D], or [..., B, D, P].
 
-        The network may compute in fewer bits (autocast).
+        The network itself may compute in lower precision (autocast).
 
         Args:
             z: latent variables, [..., B, D].
-            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z. None: without a context.
+            embedded: ``embed(context)``, [B, H]; broadcast over the leading dimensions of z. None: no context.
         """
         hidden = self.first(z)
         if self.entry is None or embedded is None:
@@ -161,18 +161,18 @@ class ConditionalMade(nn.Module):
         return flat if layer.numbers is None else flat.unflatten(-1, (self.latent_size, layer.numbers))
 
     def solve(self, z: Tensor, embedded: Tensor | None, undo: Undo) -> Tensor:
-        """Return the point that an autoregressive step with these outputs turns into z, in D passes.
+        """Invert an autoregressive step with these outputs: return the point that it maps to z, in D passes.
 
         Args:
             z: after the step, [..., B, D].
             embedded: as ``forward`` takes it.
-            undo: makes one coordinate of the point.
+            undo: inverts the step in one coordinate.
         """
         coordinates = torch.arange(self.latent_size, device=z.device)
         source = torch.zeros_like(z)
         for i in reversed(range(self.latent_size)) if self.reverse else range(self.latent_size):
             outputs = (each.select(z.dim() - 1, i) for each in self(source, embedded))
-            # One coordinate at a time: the others are still guesses, and a guess that overflows would turn 0 * inf
-            # behind a mask into NaN.
+            # One coordinate at a time: the others are still guesses, and a guess that overflows would give
+            # 0 * inf = NaN behind a mask.
             source = torch.where(coordinates == i, undo(z[..., i], *outputs).unsqueeze(-1), source)
         return source

@@ -1,9 +1,9 @@
 """Masks that make a network autoregressive (Germain et al. 2015, MADE, arXiv:1502.03509).
 
-Unit u of a hidden layer has a degree d(u): it sees the first d(u) latent variables of the step's order, nothing else.
-Degrees are sorted and spread evenly, the same in every layer, so that each mask is block-triangular. With at least D
-units they run from 0 to D - 1: units of degree 0 see only the context, and carry it to every output, the first one too.
-With D - 1 units they run from 1, and the first output is a constant that learns without the context.
+Unit u of a hidden layer has a degree d(u) and sees only the first d(u) latent variables in the step's order. Degrees
+are sorted and spread evenly, the same in every layer, so each mask is block-triangular. With at least D units they run
+from 0 to D - 1; units of degree 0 see only the context, and carry it to every output, including the first. With D - 1
+units they run from 1, and the first output is a learned constant that does not depend on the context.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def hidden_degrees(latent_size: int, width: int) -> Tensor:
     """Return the degrees of a hidden layer's units, sorted: integers [width], on the CPU whatever the default device.
 
     Raises:
-        ValueError: fewer units than degrees needed, so that some allowed dependence would be missing.
+        ValueError: too few units for all degrees, so that an allowed dependence would be missing.
     """
     _refuse_too_narrow(latent_size, width)
     lowest = 0 if width >= latent_size else 1
@@ -24,10 +24,10 @@ def hidden_degrees(latent_size: int, width: int) -> Tensor:
 
 
 def autoregressive_masks(latent_size: int, width: int, hidden_layers: int, *, reverse: bool) -> list[Tensor]:
-    """Return the masks of all layers, input to output, as booleans [outputs, inputs].
+    """Return the masks of all layers, from input to output, as booleans [outputs, inputs].
 
-    Their product is positive exactly where output i may depend on input j: j < i, or j > i when ``reverse``. On the
-    default device `meta` (to count parameters) they are shapes alone, and take no memory.
+    Their product is positive exactly where output i may depend on input j: j < i, or j > i when ``reverse``. If the
+    default device is `meta` (to count parameters), they have shapes but take no memory.
 
     Args:
         latent_size: D, number of inputs and of outputs.

@@ -1,6 +1,6 @@
-"""How far a sampler is that takes many passes of its networks."""
+"""Progress of a sampler that takes many passes of its networks."""
 
 from collections.abc import Callable
 
 Passes = Callable[[int, int], None]
-"""Hears, after each pass of a network, how many are done and of how many."""
+"""Progress callback: gets the number done and the total after each network pass (`pixelcnn`: each row of pixels)."""

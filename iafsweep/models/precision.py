@@ -1,4 +1,4 @@
-"""How a model computes for a while: in eval mode, in full float32."""
+"""Context managers for eval mode and full float32 precision."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SWITCHES = (
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Keep convolutions and matrix products in float32 inside the block, and autocast out of it.
+    """Compute convolutions and matrix products in full float32 inside the block, without autocast.
 
-    cuDNN computes float32 convolutions in TF32 unless told otherwise: 10 bits of mantissa, which moves a likelihood of
-    a hundred nats by more than its error bars. Autocast would move it further.
+    By default cuDNN computes float32 convolutions in TF32. Its 10 bits of mantissa change a likelihood of a hundred
+    nats by more than its error bars; autocast would change it further.
     """
-    # The newer switches first: where a user has set one of them, PyTorch refuses to read the older one.
+    # The newer switches first: if a user has set one of them, PyTorch refuses to read the older one.
     before = [switch.fp32_precision for switch in _SWITCHES]
     for switch in _SWITCHES:
         switch.fp32_precision = "ieee"
-    # The older one too: where the two differ, PyTorch refuses to compile products, and perhaps to compute them.
+    # The older one too: if they disagree, PyTorch refuses to compile products, and perhaps to compute them.
     older = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("highest")
@@ -41,14 +41,14 @@ def full_precision() -> Iterator[None]:
 
 @contextmanager
 def without_autocast() -> Iterator[None]:
-    """Keep autocast out of the block: products are computed in the type of what is multiplied."""
+    """Disable autocast inside the block, so that products are computed in the type of their operands."""
     with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
         yield
 
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` into eval mode inside the block, and back into the mode it was in."""
+    """Put ``model`` into eval mode inside the block, and restore its mode afterwards."""
     was_training = model.training
     model.eval()
     try:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from iafsweep.models.layers import image_batch_norm
 
 RESIDUAL_SCALE = 0.1
-"""What a block adds to its shortcut is scaled by this."""
+"""Scale of the term that a block adds to its shortcut."""
 
 
 @final
@@ -39,17 +39,17 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        # In place: nothing else reads what a batch norm returns, and the gradient of ELU is cheaper from its result.
+        # In place: nothing else reads a batch norm's output, and ELU's gradient is cheaper to compute from its result.
         hidden: Tensor = self.first(F.elu(self.first_norm(x), inplace=isinstance(self.first_norm, nn.BatchNorm2d)))
         hidden = self.second(self.dropout(F.elu(self.second_norm(hidden), inplace=True)))
-        # The image is float32 under autocast too; added as it is, it would make every map after it so.
+        # Images stay float32 under autocast; without the cast, they would make all later maps float32.
         return torch.add(self.shortcut(x).to(hidden.dtype), hidden, alpha=RESIDUAL_SCALE)
 
 
 def entry_block(channels: int, maps: int, batch_norm_momentum: float | None) -> ResidualBlock:
-    """The block that reads the image: its shortcut is the image itself, broadcast over the maps.
+    """A block that reads the image, with the image itself as its shortcut, broadcast over the maps.
 
-    An image of several channels is averaged over them first, unless there are as many channels as maps.
+    The channels of the shortcut are averaged first, unless there are as many channels as maps.
     """
     shortcut = _same if channels == maps else _channel_mean
     bias = batch_norm_momentum is None
@@ -78,7 +78,7 @@ def doubling_block(maps: int, batch_norm_momentum: float | None) -> ResidualBloc
 
 def halved(x: Tensor) -> Tensor:
     """Return every second row and column, ``x[..., ::2, ::2]``; height and width are even."""
-    # The gradient of a slice is channels-first, and with it would be those of all maps before it.
+    # Not a slice: its gradient is channels-first, and would make those of all earlier maps so.
     return F.interpolate(x, scale_factor=0.5, mode="nearest")
 
 

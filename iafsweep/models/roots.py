@@ -1,4 +1,4 @@
-"""Roots of increasing functions, many at a time: Newton's method kept inside a bracket."""
+"""Elementwise roots of increasing functions, by Newton's method kept inside a bracket."""
 
 from collections.abc import Callable
 
@@ -6,24 +6,25 @@ import torch
 from torch import Tensor
 
 TOLERANCE = 16
-"""A root x is found when a step is no longer than so many spacings of its type's numbers at 1, times ``max(1, |x|)``:
+"""The search for a root x ends when a step is no longer than this many machine epsilons times ``max(1, |x|)``:
 4e-15 in float64."""
 
 MOST_STEPS = 200
-"""Bisection alone halves a bracket of 1e30 to the spacing of float64 in 153 steps."""
+"""Maximum number of steps. Bisection alone halves a bracket of 1e30 to the spacing of float64 in 153 steps."""
 
 
 @torch.no_grad()
 def increasing_root(function: Callable[[Tensor], tuple[Tensor, Tensor]], low: Tensor, high: Tensor) -> Tensor:
-    """Return x with ``function(x) = 0``, for each element alone, to :data:`TOLERANCE`; without a graph.
+    """Return x with ``function(x) = 0``, element by element, to :data:`TOLERANCE`; without an autograd graph.
 
-    A step is Newton's where that stays inside the bracket and is less than half as long as the step before it, else the
-    middle of the bracket: quadratic near the root, and never slower than bisection by more than a factor.
+    A step is Newton's if that stays inside the bracket and is less than half as long as the previous step; otherwise it
+    goes to the middle of the bracket. Convergence is quadratic near the root, and slower than bisection by at most a
+    constant factor.
 
     Args:
-        function: x [...] to its values and slopes, both [...]; increasing in each element.
+        function: maps x [...] to values and slopes, both [...]; increasing in each element.
         low: at or below the roots, [...].
-        high: at or above them, [...].
+        high: at or above the roots, [...].
     """
     x = 0.5 * (low + high)
     moved = high - low

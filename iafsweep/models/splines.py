@@ -1,7 +1,7 @@
 """Monotone rational-quadratic splines with linear tails (Durkan et al. 2019, neural spline flows, arXiv:1906.04032).
 
-Between -B and B the map is a quotient of quadratics in each of K bins, through knots with given slopes; outside it is
-the identity, and at both ends the slope is 1, so that it is smooth everywhere. It and its inverse are explicit.
+Between -B and B the map is a quotient of quadratics in each of K bins, through knots with given slopes. Outside, it is
+the identity. The slope is 1 at both ends, so it is continuous everywhere. The map and its inverse have closed forms.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SMALLEST = 1e-3
-"""Bins are at least this share of the whole wide and high, and slopes at least this."""
+"""Minimum width and height of a bin, as shares of the interval, and minimum slope."""
 
 _SLOPE_1 = math.log(math.expm1(1 - _SMALLEST))
-"""``softplus`` of this, and the smallest slope, are a slope of 1."""
+"""``softplus`` of this, plus the minimum slope, is a slope of 1."""
 
 
 def parameters_of_a_spline(bins: int) -> int:
-    """Return how many numbers describe one spline: K widths, K heights, K - 1 inner slopes."""
+    """Return the number of parameters of one spline: K widths, K heights, K - 1 inner slopes."""
     return 3 * bins - 1
 
 
 class _Bin(NamedTuple):
-    """The bin that each point falls into: where it begins, how wide and high it is, the slopes at its ends."""
+    """The bin that each point falls into: its lower left corner, its width and height, and the slopes at its ends."""
 
     left: Tensor
     bottom: Tensor
@@ -37,11 +37,11 @@ class _Bin(NamedTuple):
 
 
 def spline(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-    """Map each number by its spline.
+    """Map each number by its own spline.
 
     Args:
         x: [...].
-        parameters: [..., 3 K - 1], any numbers; zeros are the identity.
+        parameters: [..., 3 K - 1], unconstrained; zeros give the identity.
         bound: B.
 
     Returns:
@@ -59,7 +59,7 @@ def spline(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]
 
 
 def inverse_spline(y: Tensor, parameters: Tensor, bound: float) -> Tensor:
-    """Return the x [...] that ``spline`` maps to y [...]; arguments as there."""
+    """Return the x [...] that :func:`spline` maps to y [...]; the other arguments are the same."""
     inside = y.clamp(-bound, bound)
     part = _bin_of(inside, parameters, bound, inverse=True)
     steepness = part.height / part.width
@@ -68,7 +68,7 @@ def inverse_spline(y: Tensor, parameters: Tensor, bound: float) -> Tensor:
     a = part.height * (steepness - part.slope) + above * bend
     b = part.height * part.slope - above * bend
     c = -steepness * above
-    # The root in [0, 1], written so that nothing cancels where a is small.
+    # The root in [0, 1], in a form that avoids cancellation for small a.
     t = (2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())).clamp(0, 1)
     return torch.where(y.abs() < bound, part.left + t * part.width, y)
 
@@ -102,7 +102,7 @@ def _bin_of(at: Tensor, parameters: Tensor, bound: float, *, inverse: bool) -> _
 
 
 def _knots(free: Tensor, bound: float) -> Tensor:
-    """Turn K free numbers into K + 1 knots from -B to B."""
+    """Map K unconstrained numbers to K + 1 knots from -B to B."""
     bins = free.shape[-1]
     shares = _SMALLEST + (1 - _SMALLEST * bins) * F.softmax(free, dim=-1)
     inner = shares[..., :-1].cumsum(-1) * (2 * bound) - bound

@@ -2,7 +2,7 @@
 
 The posterior is written in whitened noise: ``e ~ N(0, I)``, ``z = flow(mean + std * e; context)``, hence
 ``log q(z|x) = log N(e; 0, I) - log|det dz/de|``. Sampling, importance weights and annealing all go through the noise,
-and only reverse chains ever invert the flow.
+and only reverse chains invert the flow.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from iafsweep.models.shapes import ImageShape
 
 
 class PosteriorParameters(NamedTuple):
-    """All the posterior q(z|x) takes from an image: one encoder pass serves any number of samples.
+    """Parameters of the posterior q(z|x): one encoder pass serves any number of samples.
 
     Attributes:
         mean: mean of the base Gaussian, [B, D].
-        log_std: logarithm of its standard deviation, the posterior offset added, [B, D].
+        log_std: logarithm of its standard deviation, posterior offset included, [B, D].
         context: what the flow is conditioned on, [B, C]; None when the flow takes no context.
     """
 
@@ -39,23 +39,24 @@ class PosteriorParameters(NamedTuple):
 
 @final
 class VAE(nn.Module):
-    """Encoder, flow, decoder, prior and likelihood, and the densities they make together, in nats.
+    """A variational autoencoder: encoder, flow, decoder, prior and likelihood, with their densities in nats.
 
-    In training mode batch norm ties the images of a batch together; densities are those of a proper model only in eval
-    mode. ``sample``, ``reconstruct`` and ``invert_noise`` insist on it, the caller chooses it: ``model.eval()``.
+    In training mode batch norm makes the images of a batch depend on each other, so densities are those of a proper
+    model only in eval mode: call ``model.eval()``. ``sample``, ``reconstruct``, ``predict`` and ``invert_noise``
+    require it.
 
     Args:
-        encoder: images to the base Gaussian's parameters and a hidden layer.
-        context_map: hidden layer [B, H] to context [B, C]; None when the flow takes no context.
-        flow: from the base Gaussian to the posterior.
-        decoder: latent variables to the parameters of the likelihood.
-        prior: of the latent variables.
-        likelihood: of the images, given the decoder's parameters.
+        encoder: maps images to the base Gaussian's parameters and a hidden layer.
+        context_map: maps the hidden layer [B, H] to the context [B, C]; None when the flow takes no context.
+        flow: maps the base Gaussian to the posterior.
+        decoder: maps latent variables to the parameters of the likelihood.
+        prior: density of the latent variables.
+        likelihood: density of the images, given the decoder's parameters.
         latent_size: D.
         posterior_offset: added to the encoder's log standard deviation.
 
     Raises:
-        ValueError: a context map without a flow that takes a context, or the reverse.
+        ValueError: a context map without a flow that takes a context, or vice versa.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class VAE(nn.Module):
     ) -> None:
         super().__init__()
         if (context_map is None) != (flow.context_size is None):
-            raise ValueError("a flow that takes a context needs a context map, one that takes none must have none")
+            raise ValueError("a flow with a context needs a context map, and a flow without one must have none")
         self.encoder = encoder
         self.context_map = context_map
         self.flow = flow
@@ -84,7 +85,7 @@ class VAE(nn.Module):
 
     @property
     def image(self) -> ImageFormat:
-        """What an image is to the model: its shape, and how many levels its values have."""
+        """Format of an image: its shape and the number of levels of its values."""
         return self.likelihood.image
 
     @property
@@ -93,14 +94,14 @@ class VAE(nn.Module):
         return self.image.shape
 
     def encode(self, x: Tensor) -> PosteriorParameters:
-        """Return the parameters of q(z|x) for images x, checked and converted to the model's dtype and device.
+        """Return the parameters of q(z|x); the images x are checked and converted to the model's dtype and device.
 
         Args:
             x: [B, *image_shape], of any dtype and device: bits (or probabilities from 0 to 1), or levels 0 to L - 1.
 
         Raises:
-            TypeError: no tensor of real numbers.
-            ValueError: images of another shape, or values that are none of theirs.
+            TypeError: `x` is not a tensor of real numbers.
+            ValueError: `x` has another shape, or values that its images cannot have.
 
         Example:
             >>> import iafsweep
@@ -112,20 +113,20 @@ class VAE(nn.Module):
         return self.posterior(checked_images(x, self.image, next(self.parameters())))
 
     def posterior(self, x: Tensor) -> PosteriorParameters:
-        """Do the work of :meth:`encode` without its checks, which would make a GPU wait and break a compiled step.
+        """Do the work of :meth:`encode` without its checks, which would stall a GPU and break a compiled step.
 
         Args:
-            x: [B, *image_shape] of the model's own dtype, on its device.
+            x: [B, *image_shape], of the model's dtype and on its device.
         """
         levels = self.image.levels
         output: EncoderOutput = self.encoder(x if levels == 2 else centred(x, levels))  # noqa: PLR2004 - bits
         context = None if self.context_map is None else self.context_map(output.hidden)
-        # Networks may compute in fewer bits (autocast); densities are always those of the images' own type.
+        # Networks may compute in lower precision (autocast); densities are always computed in the images' own type.
         mean, log_std = output.mean.to(x.dtype), output.log_std.to(x.dtype)
         return PosteriorParameters(mean, log_std + self.posterior_offset, context)
 
     def transform_noise(self, noise: Tensor, parameters: PosteriorParameters) -> tuple[Tensor, Tensor]:
-        """Turn whitened noise into a posterior sample.
+        """Map whitened noise to a posterior sample.
 
         Args:
             noise: e, [..., B, D], a draw of N(0, I) or any other point.
@@ -140,12 +141,12 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def posterior_score(self, noise: Tensor, parameters: PosteriorParameters) -> Tensor:
-        """Return d log q(z|x)/dz at fixed parameters where noise [..., B, D] lands, [..., B, D]; without gradient."""
+        """Return d log q(z|x)/dz [..., B, D] at the z of noise [..., B, D], with fixed parameters; without gradient."""
         std = parameters.log_std.exp()
         return self.flow.push_score(parameters.mean + std * noise, parameters.context, -noise / std)
 
     def invert_noise(self, z: Tensor, parameters: PosteriorParameters) -> Tensor:
-        """Return the noise [..., B, D] that ``transform_noise`` turns into z [..., B, D]; the cost is the flow's.
+        """Return the noise [..., B, D] that ``transform_noise`` maps to z [..., B, D]; costs one inverse of the flow.
 
         Raises:
             RuntimeError: the model is in training mode.
@@ -155,11 +156,11 @@ class VAE(nn.Module):
         return (base - parameters.mean) * (-parameters.log_std).exp()
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the likelihood's parameters for z [..., D], all leading dimensions in one batch.
+        """Return the likelihood's parameters for z [..., D], decoding all leading dimensions in one batch.
 
         Returns:
-            [..., *likelihood.parameter_shape]; of a Bernoulli likelihood the logits [..., *image_shape], with an
-            autoregressive decoder the features that its head reads.
+            [..., *likelihood.parameter_shape]: for a Bernoulli likelihood, the logits [..., *image_shape]; for an
+            autoregressive decoder, the features that its head reads.
         """
         parameters: Tensor = self.decoder(z.reshape(-1, self.latent_size))
         return parameters.to(z.dtype).reshape(*z.shape[:-1], *self.likelihood.parameter_shape)
@@ -178,21 +179,21 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator | None = None, progress: Passes | None = None) -> Tensor:
-        """Draw z ~ p(z) and decode: pictures of new images, [count, *image_shape], on the model's device.
+        """Draw z ~ p(z) and decode it to new images, [count, *image_shape], on the model's device.
 
-        A picture holds the means of p(x|z), as shares of the largest level: of bits the probabilities p(x=1|z). With an
-        autoregressive decoder it is a draw of p(x|z), which has no means to show. Levels themselves, noise included,
-        are drawn by ``model.likelihood.sample(model.decode(z), generator)``.
+        The images are means of p(x|z), as shares of the largest level; for bits, the probabilities p(x=1|z). With an
+        autoregressive decoder they are draws of p(x|z), whose means show nothing useful. To draw levels with the
+        likelihood's noise, call ``model.likelihood.sample(model.decode(z), generator)``.
 
         Args:
-            count: how many images.
-            generator: draws the latent variables, then what pictures need; None: one seeded with 0, so the same images
-                at every call.
-            progress: hears, where prior or head takes many passes of its networks, how many are done and of how many,
-                first of the one, then of the other; what it raises ends the call.
+            count: number of images.
+            generator: draws the latent variables, then whatever the images need; None: one seeded with 0, so every
+                call returns the same images.
+            progress: called with the number of network passes done and their total, first for the prior, then for the
+                head, if they take many; an exception that it raises ends the call.
 
         Raises:
-            TypeError: `count` is no whole number, or `generator` no generator.
+            TypeError: `count` is not an integer, or `generator` is not a generator.
             ValueError: `count` is below 0.
             RuntimeError: the model is in training mode.
 
@@ -211,17 +212,17 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Encode x, draw one z ~ q(z|x) an image, decode: pictures as of :meth:`sample`, [B, *image_shape].
+        """Encode x, draw one z ~ q(z|x) per image and decode it to images as in :meth:`sample`, [B, *image_shape].
 
         Args:
             x: [B, *image_shape], of any dtype and device: bits (or probabilities from 0 to 1), or levels
                 0 to L - 1.
-            generator: draws the posterior's noise, then what pictures need; None: one seeded with 0, so the same at
-                every call.
+            generator: draws the posterior's noise, then whatever the images need; None: one seeded with 0, so every
+                call returns the same images.
 
         Raises:
-            TypeError: `x` is no tensor of real numbers, or `generator` no generator.
-            ValueError: images of another shape, or values that are none of theirs.
+            TypeError: `x` is not a tensor of real numbers, or `generator` is not a generator.
+            ValueError: `x` has another shape, or values that its images cannot have.
             RuntimeError: the model is in training mode.
 
         Example:
@@ -238,18 +239,18 @@ class VAE(nn.Module):
     def predict(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the most probable value of every pixel of x given one z ~ q(z|x) and the pixels of x before it.
 
-        Where pixels are independent given z, those before it say nothing. With an autoregressive decoder they may say
-        more than z, so this is no picture of what z holds: see :meth:`reconstruct` beside it.
+        If pixels are independent given z, those before it have no effect. With an autoregressive decoder they may tell
+        more than z does, so the result does not show what z encodes: compare it with :meth:`reconstruct`.
 
         Args:
-            x: as :meth:`reconstruct` takes it.
-            generator: likewise; the same z as there.
+            x: as in :meth:`reconstruct`.
+            generator: as in :meth:`reconstruct`; the same generator gives the same z.
 
         Returns:
             Shares of the largest level, [B, *image_shape].
 
         Raises:
-            TypeError, ValueError, RuntimeError: as :meth:`reconstruct`.
+            TypeError, ValueError, RuntimeError: as in :meth:`reconstruct`.
         """
         self._require_eval_mode("predict")
         z = self._encoded(x, checked_generator(generator))
@@ -257,13 +258,15 @@ class VAE(nn.Module):
         return self.likelihood.most_probable(x, self.decode(z)) / (self.image.levels - 1)
 
     def _encoded(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw one z ~ q(z|x) an image, [B, D]."""
+        """Draw one z ~ q(z|x) per image, [B, D]."""
         parameters = self.encode(x)
         mean = parameters.mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
         return self.transform_noise(noise.to(mean.device), parameters)[0]
 
     def _require_eval_mode(self, method: str) -> None:
-        # In training mode this would not only mix the images of a batch but move the averages of the batch norms.
+        # In training mode this would mix the images of a batch and also update the moving averages of the batch norms.
         if self.training:
-            raise RuntimeError(f"{method} needs a model in eval mode, this one is in training mode: call model.eval()")
+            raise RuntimeError(
+                f"{method} needs a model in eval mode, but this one is in training mode: call model.eval()"
+            )

@@ -1,8 +1,8 @@
-"""Weight normalisation with a start that depends on data (Salimans and Kingma 2016, arXiv:1602.07868).
+"""Weight normalisation with data-dependent initialisation (Salimans and Kingma 2016, arXiv:1602.07868).
 
-``w = g v / |v|``, a norm for each row of a matrix and each map of a convolution: the length of a weight and its
-direction are trained apart, and nothing ties the images of a batch together. As the first batch passes, each hidden
-layer's output is given mean 0 and variance 1, by its g and its bias; output layers stay as they were drawn.
+``w = g v / |v|``, with a norm for each row of a matrix and each output map of a convolution. The length of a weight and
+its direction are trained separately, and the images of a batch do not affect each other. From the first batch, g and
+bias of each hidden layer are set so that its output has mean 0 and variance 1; output layers stay as they were drawn.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from iafsweep.models.precision import eval_mode
 from iafsweep.models.vae import VAE
 
 _TINY = 1e-24
-"""Added to squared norms: a unit behind a mask that hides all inputs has the norm 0."""
+"""Added to squared norms, since the weights of a unit whose mask hides all inputs have norm 0."""
 
 _CONSTANT = 1e-10
-"""An output that varies less over a batch than this is constant, and keeps its scale."""
+"""An output whose variance over a batch is not above this counts as constant, and keeps its scale."""
 
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | MaskedLayer
 
 
 @final
 class _Direction(nn.Module):
-    """Makes w of its length g and its direction v; the length of whole rows, or maps, of the weight."""
+    """Computes w from its length g and direction v, with one length per row, or output map, of the weight."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
-        self.outputs = outputs  # the dimension of the weight that counts its outputs
+        self.outputs = outputs  # the output dimension of the weight
 
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
         """Return ``g v / |v|``."""
         return v * (g / self._norm(v))
 
     def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the g and v that make w."""
+        """Return g and v for a given w."""
         return self._norm(w), w
 
     def _norm(self, v: Tensor) -> Tensor:
@@ -53,25 +53,25 @@ class _Direction(nn.Module):
 
 @torch.no_grad()
 def apply_weight_norm(model: VAE) -> None:
-    """Write the weight of every layer as length and direction; its outputs stay as they are.
+    """Reparametrise the weight of every layer by length and direction; the layer's outputs do not change.
 
-    The linear entry of a context is left out: it is added to what a normalised layer gives.
+    The linear entry of a context is left out, since its output is added to that of a normalised layer.
     """
     entries = {module.linear for module in model.modules() if isinstance(module, LinearContext)}
     for module in list(model.modules()):
         if isinstance(module, Layer) and module not in entries:
             if isinstance(module, MaskedLayer):
-                module.weight.mul_(module.mask)  # what is hidden is 0 for good, and counts in no norm
+                module.weight.mul_(module.mask)  # masked weights stay 0, and count in no norm
             outputs = 1 if isinstance(module, nn.ConvTranspose2d) else 0
             parametrize.register_parametrization(module, "weight", _Direction(outputs))
 
 
 def remove_weight_norm(model: nn.Module) -> None:
-    """Compute every weight once, for weights that do not change any more."""
+    """Compute every weight once and store it as a plain parameter, for weights that no longer change."""
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
             weight = nn.Parameter(cast("Tensor", module.weight).detach(), requires_grad=False)
-            # Not by remove_parametrizations: it takes the property from a class that copies of a module share.
+            # Not by remove_parametrizations: it deletes the property from a class that copies of a module share.
             module.__class__ = type(module).__bases__[0]
             del module.parametrizations
             module.weight = weight
@@ -79,17 +79,17 @@ def remove_weight_norm(model: nn.Module) -> None:
 
 @torch.no_grad()
 def start_from_data(model: VAE, x: Tensor, noise: Tensor) -> None:
-    """Give each hidden layer of a new model outputs of mean 0 and variance 1 over a batch, one after the other.
+    """Initialise the hidden layers of a new model in turn, so that outputs have mean 0 and variance 1 over a batch.
 
     Args:
-        model: with weight norm, eager; changed in place.
+        model: with weight norm and not compiled; changed in place.
         x: images as the model sees them, float [B, *image_shape].
-        noise: of the posterior samples that decoder and prior see, [B, D].
+        noise: noise of the posterior samples that decoder and prior see, [B, D].
     """
     begun: set[nn.Module] = set()
 
     def normalise(module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
-        if module in begun:  # a prior that leans on the encoder calls it again
+        if module in begun:  # a prior that uses the encoder calls it again
             return None
         begun.add(module)
         return _normalise(module, output)
@@ -105,7 +105,7 @@ def start_from_data(model: VAE, x: Tensor, noise: Tensor) -> None:
 
 
 def hidden_layers(model: VAE) -> Iterator[nn.Module]:
-    """Yield the layers of a model with weight norm that are no outputs of a network, as they are called."""
+    """Yield every layer of a model with weight norm that is not an output layer, as the module that is called."""
     inner = {module.linear for module in model.modules() if isinstance(module, NormalisedLinear)}
     outputs: set[nn.Module] = set()
     for module in model.modules():
@@ -129,7 +129,7 @@ def _layer_of(module: nn.Module) -> Layer | None:
 
 
 def _normalise(module: nn.Module, output: Tensor) -> Tensor | None:
-    """Move a layer's g and bias so that its output has mean 0 and variance 1; return that output."""
+    """Set a layer's g and bias so that its output has mean 0 and variance 1, and return that output."""
     layer = _layer_of(module)
     bias = None if layer is None else layer.bias
     if layer is None or bias is None:

@@ -1,8 +1,8 @@
 """Typed records that cross a boundary between stages, to and from JSON.
 
-``base`` what all have in common · ``bits`` nats as bits per dimension · ``beside`` what stands beside a figure ·
-``latents`` what latent variables carry · ``run`` training · ``scores`` evaluation ·
-``trust`` when to believe a figure or a bound · ``leaderboard`` a row a trial, and cells for people. All figures are in
+``base`` the base class · ``bits`` nats as bits per dimension · ``beside`` details shown with a figure ·
+``latents`` how much the latent variables carry · ``run`` training · ``scores`` evaluation ·
+``trust`` when to believe a figure or a bound · ``leaderboard`` one row per trial, and table cells. All figures are in
 nats per image; smaller is better for ``negative_elbo`` and ``nll``.
 """
 

@@ -1,4 +1,4 @@
-"""The base of every record, and the figure that chooses."""
+"""The base class of records, and the metric that trials are ranked by."""
 
 import json
 from typing import Literal
@@ -8,29 +8,29 @@ from pydantic import BaseModel, ConfigDict
 from iafsweep.version import Writer, stamp, take_stamp
 
 METRIC = "validation_negative_elbo"
-"""The figure that schedules and ranks trials: the validation bound at full KL weight."""
+"""The metric that schedules and ranks trials: the validation bound at full KL weight."""
 
 MODE: Literal["min"] = "min"
 """Smaller is better."""
 
 
 class Record(BaseModel):
-    """A frozen record; numbers that are not finite are written as the strings JSON lacks ("NaN", "Infinity").
+    """A frozen record; non-finite numbers, which JSON lacks, are written as strings ("NaN", "Infinity").
 
-    A new field of a record that is kept in files has a default: what it means that an earlier version's file does not
-    have it. Whoever writes gives the value.
+    A new field of a record stored in files needs a default, which is its value in files of earlier versions. Code that
+    writes the record passes the value.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 def with_stamp(record: Record) -> str:
-    """Return a record as a file of its own keeps it, with the version that writes it."""
+    """Return the content of a record's own file, stamped with the version that writes it."""
     return json.dumps(stamp() | json.loads(record.model_dump_json()), indent=2) + "\n"
 
 
 def without_stamp(content: bytes) -> tuple[bytes, Writer]:
-    """Return the JSON of a record's file without what says who wrote it, and who did; what is no JSON stays."""
+    """Return the JSON of a record's file without its stamp, and the stamp; content that is not JSON is unchanged."""
     try:
         values = json.loads(content)
     except ValueError:

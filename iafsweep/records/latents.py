@@ -6,12 +6,12 @@ from iafsweep.records.base import Record
 
 
 class Latents(Record):
-    """What tells a posterior in use from one that has collapsed onto the prior; of one epoch, nats per image.
+    """Figures of one epoch that reveal whether the posterior has collapsed onto the prior, in nats per image.
 
     Attributes:
         kl: mean of log q(z|x) - log p(z), on the images of the bound.
         bound: negative ELBO.
-        active_units: latent variables that vary over images (variance above 0.01); None where that is not known.
+        active_units: number of latent variables that vary over images (variance above 0.01); None if unknown.
     """
 
     kl: float
@@ -20,7 +20,7 @@ class Latents(Record):
 
     @property
     def share(self) -> float:
-        """Share of the negative ELBO that the KL is."""
+        """The KL as a share of the negative ELBO."""
         return self.kl / self.bound
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""One trial on the leaderboard, and a figure of it."""
+"""Rows of the leaderboard, their figures, and table cells."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from iafsweep.records.run import TrainingFacts
 from iafsweep.records.scores import Estimate
 
 TrialStatus = Literal["pending", "running", "completed", "stopped", "diverged", "failed", "oom", "interrupted"]
-"""How a trial stands; ``stopped`` is early, by the scheduler; ``oom`` ran out of memory."""
+"""Status of a trial; ``stopped``: stopped early by the scheduler; ``oom``: out of memory."""
 
 
 class Figure(Record):
-    """One figure of a trial, nats per image, with what it rests on.
+    """One figure of a trial, nats per image, with how it was measured.
 
     Attributes:
         value: the figure.
-        images: how many images it rests on.
-        error: its standard error over images; over seeds the standard deviation of one seed's figure. None where there
-            is none: of the validation bound, of a single seed.
+        images: number of images it was measured on.
+        error: its standard error over images; for a mean over seeds, the standard deviation across seeds. None for the
+            validation bound and for a single seed.
         estimator_error: standard error from the estimator's own randomness alone.
-        untrusted: share of images whose weights say that the figure should not be trusted.
-        settings: how it was measured, as :class:`Estimate` has it.
-        samples: samples an image.
-        seeds: of how many seeds it is the mean; None where it is a trial's own.
-        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
-        autoregressive: whether the model's pixels follow each other, given z.
+        untrusted: share of images whose weights show that the figure should not be trusted.
+        settings: how it was measured, as in :class:`Estimate`.
+        samples: samples per image.
+        seeds: number of seeds that it is the mean of; None for a figure of the trial itself.
+        dimensions: values per image, for bits per dimension; None for binary images.
+        autoregressive: whether the decoder is autoregressive.
     """
 
     value: float
@@ -46,12 +46,12 @@ class Figure(Record):
 
     @property
     def bits_per_dim(self) -> float | None:
-        """The figure in bits per dimension; None of bits."""
+        """The figure in bits per dimension; None for binary images."""
         return bits_per_dim(self.value, self.dimensions)
 
     @property
     def details(self) -> tuple[str, ...]:
-        """What stands beside the figure wherever it is shown."""
+        """The details shown with the figure."""
         return details_of(self.bits_per_dim, autoregressive=self.autoregressive)
 
     @staticmethod
@@ -64,15 +64,15 @@ class Figure(Record):
 
 
 class Retrained(Record):
-    """A configuration trained again from scratch, with several seeds, and scored.
+    """A configuration trained again from scratch with several seeds, and scored.
 
     Attributes:
-        seeds: how many.
-        test_negative_elbo: mean of their one-sample bounds on test images, over those that were scored alike.
-        nll_importance_sampling: likewise of their test NLLs by importance sampling.
-        nll_hais: likewise by HAIS.
-        bounds: validation bound of each that has completed, by its training seed, of all retrainings together; none of
-            those that trained on the validation images too.
+        seeds: number of seeds.
+        test_negative_elbo: mean over seeds of the one-sample bound on test images, for runs scored in the same way.
+        nll_importance_sampling: the same for the test NLL by importance sampling.
+        nll_hais: the same for the test NLL by HAIS.
+        bounds: validation bound of each completed run by its training seed, over all retrainings; runs that also
+            trained on the validation images are left out.
     """
 
     seeds: int
@@ -83,7 +83,7 @@ class Retrained(Record):
 
     @property
     def validation_negative_elbo(self) -> Figure | None:
-        """Mean and spread over seeds of the validation bound; None where none has one."""
+        """Mean and standard deviation over seeds of the validation bound; None if there are no bounds."""
         if not (values := list(self.bounds.values())):
             return None
         error = statistics.stdev(values) if len(values) > 1 else None
@@ -93,20 +93,20 @@ class Retrained(Record):
 class WinnersCurse(Record):
     """By how much the best of many validation bounds is too good, as ``leaderboard.winners_curse`` estimates it.
 
-    A configuration goes by its trial with the lowest bound. Nats per image.
+    A configuration is named by its trial with the lowest bound. All figures are in nats per image.
 
     Attributes:
-        trial: of rank 1.
-        bound: its bound, which was chosen for being low.
+        trial: the trial of rank 1.
+        bound: its bound, which was chosen because it is low.
         seed_deviation: standard deviation of one seed's bound around its configuration's mean.
-        degrees_of_freedom: what that rests on: bounds less configurations.
-        expected: the bound that one more seed of a configuration is expected to have, by trial, in the order of the
-            ranks; of those near the top alone.
-        probabilities: that a configuration's mean is the lowest of all, likewise; others have none.
-        means: mean over seeds of the configurations that were trained with several, likewise; without a trial's own
-            bound, which was chosen, where that is the only one in the sweep.
-        seeds: how many seeds these are.
-        top: so many in the order of the ranks hold the best with the probability ``confidence``.
+        degrees_of_freedom: degrees of freedom of ``seed_deviation``: sum of m - 1 over configurations with m bounds
+            that were not selected.
+        expected: expected bound of one more seed, by trial, in the order of ranks; far from the top, the own mean.
+        probabilities: probability that the mean of each configuration is the lowest of all; 0 far from the top.
+        means: mean over seeds of each configuration trained with several. A trial's own bound is left out if it is
+            the only one in the sweep, since it was selected.
+        seeds: number of seeds behind each of ``means``.
+        top: the number of first ranks that include the true best with a probability of at least ``confidence``.
         confidence: 90%.
     """
 
@@ -123,7 +123,7 @@ class WinnersCurse(Record):
 
     @property
     def regression(self) -> float:
-        """How much higher than its bound here the best trial is expected to end with another seed."""
+        """How much higher the bound of the best trial is expected to be with another seed."""
         return self.expected[self.trial] - self.bound
 
 
@@ -134,38 +134,37 @@ class LeaderboardRow(Record):
         rank: 1 for the best validation bound among completed trials, None for others; set by ``leaderboard.ranked``.
         trial: the trial's id, unique in the sweep.
         status: how it ended.
-        parameters: value of each searched parameter that was active, by its dotted path.
-        epochs: epochs done.
-        best_epoch: the epoch of the best validation bound, which is the one scored.
+        parameters: value of each active searched parameter, by its dotted path.
+        epochs: completed epochs.
+        best_epoch: the epoch with the best validation bound, which is scored.
         validation_negative_elbo: the bound on the validation images at that epoch, full KL weight. It has no error:
-            trials have the same images and bits, and differ by less than a standard error over images says.
-        validation_images: how many images that is.
-        expected_negative_elbo: what the bound of one more seed is expected to be, where the spread over seeds is known
-            and the trial near the top; set by ``leaderboard.ranked``.
-        best_probability: that the mean bound of its configuration over seeds is the lowest of all, likewise.
-        train_negative_elbo: the training bound of the same epoch, train mode; None where its run folder does not tell.
+            trials share images and bits, so their differences are smaller than a standard error over images suggests.
+        validation_images: number of validation images.
+        expected_negative_elbo: expected bound of one more seed, if the standard deviation over seeds is known, for the
+            best trial of each configuration; set by ``leaderboard.ranked``.
+        best_probability: probability that its configuration has the lowest mean bound over seeds, for the same trials.
+        train_negative_elbo: the training bound of the same epoch, train mode; None if its run folder has no record.
         settling: momentum of batch norm x steps up to that epoch; below 5 its moving averages have not settled, and
             bounds and test figures are far too high. None without batch norm, or without a bound.
         test_negative_elbo: the one-sample bound on test images.
         nll_importance_sampling: test NLL by importance sampling.
         nll_hais: test NLL by HAIS.
-        nll_importance_sampling_on_hais_images: importance sampling on the very images of HAIS, to compare the two.
-        retrained: the same configuration from scratch, with other seeds.
+        nll_importance_sampling_on_hais_images: importance sampling on exactly the HAIS images, for comparison.
+        retrained: the same configuration trained from scratch with other seeds.
         hais_gap: upper minus lower bound on images simulated from the model, with HAIS. Its settings are those of
-            ``nll_hais`` where they were measured; they may be others.
-        training: what its training took so far; None before it began.
-        seconds_per_epoch: median wall-clock seconds of an epoch, the first left out; where the run folder's record does
-            not tell (one epoch, or the folder is gone), the mean, compiling not counted.
+            ``nll_hais`` if the bounds were measured with these, else others.
+        training: cost of its training so far; None before it began.
+        seconds_per_epoch: median wall-clock seconds of an epoch, without the first; if the run folder does not record
+            it (one epoch, or the folder is gone), the mean without compiling.
         pareto: whether no completed trial has both a lower bound and faster epochs; set by ``leaderboard.ranked``.
         gpu_seconds: training seconds times GPUs held.
         seed: seed of the training.
         checkpoint: path of the scored checkpoint, relative to the sweep folder.
-        error: one line that says what went wrong.
-        data: what its figures are measured on, in a line, as ``DataConfig.measured_on`` has it; None where it is not
-            known.
-        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
-        autoregressive: whether the model's pixels follow each other, given z.
-        latents: what they carry of the bound at ``best_epoch``; None where the run folder does not tell.
+        error: what went wrong, in one line.
+        data: what its figures are measured on, as in ``DataConfig.measured_on``; None if unknown.
+        dimensions: values per image, for bits per dimension; None for binary images.
+        autoregressive: whether the decoder is autoregressive.
+        latents: what the latent variables carry of the bound at ``best_epoch``; None if the run folder has no record.
     """
 
     rank: int | None = None
@@ -200,19 +199,19 @@ class LeaderboardRow(Record):
 
     @property
     def validation_bits_per_dim(self) -> float | None:
-        """The validation bound in bits per dimension; None of bits."""
+        """The validation bound in bits per dimension; None for binary images."""
         bound = self.validation_negative_elbo
         return None if bound is None else bits_per_dim(bound, self.dimensions)
 
 
 class FigureCell(Record):
-    """A cell with a figure.
+    """A table cell with a figure.
 
     Attributes:
         value: the figure.
-        error: what stands behind its ±; None where there is none.
-        untrusted: share of untrusted images; None where nothing tells.
-        details: what tells it from others of its column.
+        error: the error shown after ±; None if there is none.
+        untrusted: share of untrusted images; None if unknown.
+        details: details in which it differs from other figures of its column.
     """
 
     value: float
@@ -225,7 +224,7 @@ class FigureCell(Record):
 
     @property
     def parts(self) -> tuple[str, str, str, str]:
-        """Its texts in their order: figure, error, untrusted share and details, each with what goes before it."""
+        """Its texts in order: figure, error, untrusted share and details, each with its separator in front."""
         return (
             f"{self.value:.2f}",
             "" if self.error is None else f" ± {self.error:.2f}",
@@ -235,7 +234,7 @@ class FigureCell(Record):
 
 
 class ShareCell(Record):
-    """A cell with a share of untrusted images."""
+    """A table cell with a share of untrusted images."""
 
     untrusted: float
 
@@ -244,11 +243,11 @@ class ShareCell(Record):
 
 
 class TextTable(Record):
-    """A table for people: text in cells, and figures, which know their text, for a terminal, Markdown or HTML.
+    """A table for a terminal, Markdown or HTML, whose cells are texts or figures that format themselves.
 
     Attributes:
         header: names of the columns.
-        rows: the cells, a row each, as many as the header has.
+        rows: the cells of each row, as many as the header has.
         notes: lines to print below.
     """
 

@@ -1,4 +1,4 @@
-"""What a training run says of itself: a line an epoch, and how far it is."""
+"""Records of a training run: metrics of each epoch, and progress."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from iafsweep.records.scores import Fingerprint, Split
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
-"""What networks compute in; densities and sums are float32 or more in either."""
+"""Precision of the networks; densities and sums use float32 or higher in either case."""
 RunStatus = Literal["running", "completed", "diverged", "interrupted"]
 
 
 class EpochMetrics(Record):
-    """One line of ``metrics.jsonl``: what one training epoch gave.
+    """One line of ``metrics.jsonl``: the metrics of one training epoch.
 
     Attributes:
-        epoch: epochs done, 1 after the first.
+        epoch: number of completed epochs, 1 after the first.
         kl_weight: weight of the KL term during the epoch, from 0 to 1.
-        learning_rate: step size of the epoch's first step, which may change from step to step.
+        learning_rate: learning rate of the epoch's first step; it may change from step to step.
         train_loss: mean training loss (that of the objective, KL term weighted), train mode.
         train_negative_elbo: mean of -log p(x|z) + log q(z|x) - log p(z) over the epoch, train mode, full KL weight.
         train_reconstruction: mean of -log p(x|z).
         train_kl: mean of log q(z|x) - log p(z).
         validation_negative_elbo: the bound on the validation images, eval mode, full KL weight; None without them.
-        images_per_second: training images a second, neither validation nor compiling counted.
-        seconds: seconds of the epoch, validation and compiling counted.
-        train_bits_per_dim: the training bound in bits per dimension; None of images that are bits.
-        validation_bits_per_dim: the validation bound, likewise.
+        images_per_second: training images per second, without validation and compiling.
+        seconds: seconds of the epoch, including validation and compiling.
+        train_bits_per_dim: the training bound in bits per dimension; None for binary images.
+        validation_bits_per_dim: the validation bound in the same unit.
         validation_reconstruction: mean of -log p(x|z) on the validation images.
-        validation_kl: mean of log q(z|x) - log p(z) on them.
-        active_units: latent variables that vary over them (variance above 0.01).
-        gradient_norm: mean norm of the gradient of all weights together, before it is clipped; where it is not clipped,
-            over every tenth step from the first.
-        clipped_share: share of steps in which it was; None where gradients are not clipped.
+        validation_kl: mean of log q(z|x) - log p(z) on the validation images.
+        active_units: number of latent variables that vary over the validation images (variance above 0.01).
+        gradient_norm: mean norm of the full gradient before clipping; without clipping, over every tenth step from the
+            first.
+        clipped_share: share of steps whose gradient was clipped; None without clipping.
     """
 
     epoch: int
@@ -60,7 +60,7 @@ class EpochMetrics(Record):
 
     @property
     def latents(self) -> Latents:
-        """What the latent variables carry of the validation bound; without validation images, of the training bound."""
+        """What the latent variables carry of the validation bound or, without validation images, the training bound."""
         if self.validation_kl is None or self.validation_negative_elbo is None:
             return Latents(kl=self.train_kl, bound=self.train_negative_elbo)
         return Latents(kl=self.validation_kl, bound=self.validation_negative_elbo, active_units=self.active_units)
@@ -74,15 +74,15 @@ class Best(Record):
 
 
 class TrainingFacts(Record):
-    """What training a run took, and what it computed in: the same from the run folder to the leaderboard.
+    """Cost and precision of a run's training, as stored in the run folder and passed on to the leaderboard.
 
     Attributes:
-        seconds: training seconds so far, interruptions not counted.
-        parameters: trainable parameters.
-        precision: what the networks computed in during training; None if it never began.
+        seconds: training seconds so far, without interruptions.
+        parameters: number of trainable parameters.
+        precision: precision of the networks during training; None if it never began.
         compiled: whether the training step was compiled.
-        compile_seconds: how many of the seconds were spent compiling, in all processes that the run went through; None
-            if that is not known (yet).
+        compile_seconds: the part of ``seconds`` spent compiling, over all processes of the run; None if not known
+            (yet).
     """
 
     seconds: float
@@ -93,12 +93,12 @@ class TrainingFacts(Record):
 
     @property
     def facts(self) -> TrainingFacts:
-        """These alone, of a record that has more."""
+        """These fields alone, without those that a subclass adds."""
         return TrainingFacts(**{name: getattr(self, name) for name in TrainingFacts.model_fields})
 
 
 class _Progress(Record):
-    """What stands in front of the facts, for people who look into the file."""
+    """Fields written before the facts, for people who read the file."""
 
     status: RunStatus
     epochs: int
@@ -106,13 +106,13 @@ class _Progress(Record):
 
 
 class RunState(TrainingFacts, _Progress):
-    """``state.json`` of a run folder: how far the run is, kept beside the checkpoints for people and tools.
+    """``state.json`` of a run folder: the progress of the run, kept beside the checkpoints for people and tools.
 
     Attributes:
-        status: ``running`` until the run ends one way or another.
-        epochs: epochs done.
+        status: ``running`` until the run ends in any way.
+        epochs: completed epochs.
         best: the best epoch, None without validation or before the first epoch.
-        images: what it was trained, validated and, once scored, tested on; empty of a run of an earlier version.
+        images: the images it was trained, validated and, once scored, tested on; empty for runs of earlier versions.
     """
 
     parameters: int

@@ -1,7 +1,7 @@
-"""A sweep rehearsed: real samplers and schedulers on a simulated clock, over curves that were recorded before.
+"""Rehearsal of a sweep: real samplers and schedulers on a simulated clock, with curves recorded by an earlier sweep.
 
-``curves`` what was recorded · ``features`` values as numbers that distances mean something between · ``regression``
-figures of any point, from those of some · ``surrogate`` the curve of any configuration, from those · ``sweep`` a sweep
-without a folder: its ledger in memory · ``clock`` workers, and what goes wrong with them · ``comparison`` what each
-sampler and scheduler would have found, for what cost.
+``curves`` the recorded learning curves · ``features`` configurations as points with meaningful distances ·
+``regression`` figures at any point · ``surrogate`` the predicted curve of any configuration · ``sweep`` a sweep without
+a folder, its ledger in memory · ``clock`` simulated workers and faults · ``comparison`` what each sampler and scheduler
+would have found, and at what cost.
 """

@@ -1,4 +1,4 @@
-"""A simulated clock: workers that train trials by their curves, and what goes wrong with them."""
+"""A simulated clock: workers that train trials by their curves, and simulated faults."""
 
 import heapq
 import itertools
@@ -16,21 +16,21 @@ from iafsweep.sweep.storage.events import EndStatus, Event, Finished
 from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 ATTEMPTS = 4
-"""A trial that loses its process for so many times has failed, as in a real sweep."""
+"""A trial fails when it loses its process for this many times, as in a real sweep."""
 
 Train = Callable[[TrialState], Curve]
-"""What training a trial comes to; its values and its seed are in ``proposed``."""
+"""Returns the curve of a trial, whose values and seed are in ``proposed``."""
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong.
+    """Rates of simulated faults.
 
     Attributes:
-        lost_an_hour: processes lost in an hour of one trial's training; the trial goes on after its last whole epoch.
+        lost_an_hour: processes lost per hour of a trial's training; the trial continues after its last whole epoch.
         oom: share of trials that run out of memory in their first epoch.
         stragglers: share of trials that take ``slowness`` times as long.
-        slowness: how many times as long.
+        slowness: factor by which stragglers take longer.
     """
 
     lost_an_hour: float = 0.0
@@ -44,8 +44,8 @@ class Completed:
     """A trial that completed.
 
     Attributes:
-        trial: which.
-        bound: its best, nats per image, as its seed has it.
+        trial: the trial.
+        bound: its best validation bound with its own seed, nats per image.
         spent: seconds that all workers together had trained by then.
     """
 
@@ -60,10 +60,10 @@ class Rehearsal:
 
     Attributes:
         state: its ledger.
-        completed: trials that completed, as they did.
+        completed: completed trials, in the order in which they completed.
         seconds: on the clock, from the first start to the last end.
         spent: seconds that all workers together trained.
-        epochs: trained by all trials together, those that were lost again included.
+        epochs: epochs trained by all trials together, however they ended.
     """
 
     state: LedgerState
@@ -75,9 +75,9 @@ class Rehearsal:
 
 @dataclass
 class _Running:
-    """A trial on a worker: how far it is, and when its process will be lost.
+    """A trial on a worker: its progress, and when its process will be lost.
 
-    It ``began`` so long ago as it has trained, before it was promoted too.
+    The time since it ``began`` is its training time, including that before a promotion.
     """
 
     trial: TrialState
@@ -99,24 +99,24 @@ class Driven(Protocol):
 
     @property
     def seed(self) -> int:
-        """Its seed, that of faults too."""
+        """Its seed, also used for faults."""
 
     @property
     def milestones(self) -> tuple[int, ...]:
-        """Epochs after which it is told of a trial's bound."""
+        """Epochs after which a trial's bound is reported to it."""
 
     @property
     def state(self) -> LedgerState:
-        """What happened."""
+        """The ledger so far."""
 
     def begin(self, seconds: float) -> TrialState | None:
-        """Begin the next trial; None if there is none, which may change when a running one reports or ends."""
+        """Start the next trial; None if there is none, which may change when a running one reports or ends."""
 
     def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
-        """Take a trial's bound after a milestone; return whether it should stop."""
+        """Record a trial's bound after a milestone; return whether it should stop."""
 
     def take(self, row: Finished) -> None:
-        """Take a trial's end."""
+        """Record a trial's end."""
 
 
 def rehearse(
@@ -129,29 +129,28 @@ def rehearse(
 ) -> Rehearsal:
     """Run a sweep of ``space`` on a simulated clock, with its own sampler, scheduler, seed and number of trials.
 
-    A function of its arguments. What happens at the same moment happens in the order in which trials came to wait for
-    it.
+    The result depends only on the arguments. Simultaneous events are handled in the order in which they were scheduled.
 
     Args:
         space: what is searched, and how.
-        train: what training a trial comes to.
-        workers: trials at a time.
-        faults: what goes wrong; None: nothing.
-        rows: of a ledger to go on with; unfinished trials go on after their last rung.
-        limit: seconds that all workers together train at most; then it is cut off.
+        train: returns the curve of a trial.
+        workers: number of trials that train at once.
+        faults: faults to simulate; None: none.
+        rows: rows of a ledger to resume; unfinished trials continue after their last rung.
+        limit: most seconds that all workers together train; then the rehearsal is cut off.
     """
     return drive(RehearsedSweep(space, rows), train, workers, faults or Faults(), limit)
 
 
 def drive(sweep: Driven, train: Train, workers: int, faults: Faults, limit: float = math.inf) -> Rehearsal:
-    """Do as :func:`rehearse` with anything that says which trials to train and when to stop them."""
+    """Do as :func:`rehearse` with anything that decides which trials to train and when to stop them."""
     return next(drive_in_stages(sweep, train, workers, faults, [limit]))
 
 
 def drive_in_stages(
     sweep: Driven, train: Train, workers: int, faults: Faults, limits: Iterable[float]
 ) -> Iterator[Rehearsal]:
-    """Yield what one sweep comes to for each of rising limits, as :func:`drive` would with each alone."""
+    """Yield the rehearsal of one sweep at each of several increasing limits, as :func:`drive` would with each alone."""
     clock = _Clock(sweep, train, faults, workers)
     for limit in limits:
         clock.run(limit)
@@ -174,7 +173,7 @@ class _Clock:
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def run(self, limit: float) -> None:
-        """Let time pass until nobody trains, or all together have trained so long."""
+        """Let time pass until no trial is running, or all workers together have trained for ``limit`` seconds."""
         self._fill()
         while self._waiting:
             moment, _, running, reached = self._waiting[0]
@@ -192,7 +191,7 @@ class _Clock:
             self._fill()
 
     def _fill(self) -> None:
-        """Begin trials on all free workers, as long as there are any."""
+        """Start trials on all free workers, as long as there are trials to start."""
         while self._busy < self.workers and (trial := self.sweep.begin(self.now)) is not None:
             self._begin(trial)
 
@@ -214,9 +213,9 @@ class _Clock:
         return generator.expovariate(self.faults.lost_an_hour / 3600) if self.faults.lost_an_hour else math.inf
 
     def _go_on(self, running: _Running) -> None:
-        """Train to the next epoch that is told of, or as long as the process lives."""
+        """Train to the next milestone or the last epoch, or until the process is lost."""
         if running.goes_on and running.epoch in self.sweep.milestones:
-            running.goes_on = False  # saved there, maybe before the scheduler could decide, it tells it once more
+            running.goes_on = False  # it saved here, perhaps before the scheduler decided, so it reports again
             self._put(self.now, running, running.epoch)
             return
         running.goes_on = False
@@ -247,7 +246,7 @@ class _Clock:
             self._go_on(running)
 
     def _lost(self, running: _Running, whole: int) -> None:
-        """Go on in another process after the last whole epoch, or give up."""
+        """Continue in another process after the last whole epoch, or fail after too many losses."""
         self.epochs += whole - running.epoch
         running.epoch = whole
         if running.attempts == ATTEMPTS:

@@ -1,4 +1,4 @@
-"""What each sampler and scheduler would have found, for what cost."""
+"""Comparison of samplers and schedulers: what each would have found, and at what cost."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,14 +15,15 @@ from iafsweep.search_space.validation import check_scheduler
 from iafsweep.sweep.samplers.build import make_proposer
 
 CLOSE = (1.0, 0.5)
-"""Nats per image above the best that costs are told for."""
+"""Distances from the best bound, nats per image, for which costs are reported."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A moment of a search at which another trial was the best: ``spent`` seconds of all workers, and its ``bound``.
+    """A moment of a search at which another trial became the best, after ``spent`` seconds of all workers together.
 
-    The bound is averaged over seeds, nats per image; who chooses sees that of one seed, and may choose a worse trial.
+    ``bound`` is that trial's, averaged over seeds, nats per image. The choice sees the bound of one seed only, and may
+    fall on a worse trial.
     """
 
     spent: float
@@ -36,9 +37,9 @@ class Search:
     Attributes:
         sampler: its name.
         scheduler: its name.
-        traces: of each seed the steps of its best trial.
-        hours: of each seed, on the clock.
-        epochs: of each seed, trained by all trials.
+        traces: for each seed, the successive best trials.
+        hours: for each seed, hours on the clock.
+        epochs: for each seed, epochs trained by all trials.
     """
 
     sampler: str
@@ -49,17 +50,17 @@ class Search:
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """Of each seed the bound of the trial that it chose in the end; infinite where none completed."""
+        """For each seed, the bound of the trial chosen in the end; infinite if none completed."""
         return tuple(trace[-1].bound if trace else math.inf for trace in self.traces)
 
     def spread(self, share: float) -> float:
-        """Return the bound that a share of the seeds came below."""
+        """Return the quantile of :attr:`bounds` over seeds at ``share``."""
         return float(np.quantile(self.bounds, share, method="closest_observation"))
 
     def hours_to(self, bound: float) -> float:
-        """Return the median cost, in hours of all workers together, until a trial that good was chosen for good.
+        """Return the median cost, in hours of all workers together, until a trial at ``bound`` or below stayed chosen.
 
-        Infinite where half of the seeds never did.
+        Infinite if half of the seeds never got there.
         """
         return median(_seconds_to(trace, bound) for trace in self.traces) / 3600
 
@@ -104,7 +105,7 @@ def search(
 
 
 def trace_of(rehearsal: Rehearsal, surrogate: Surrogate) -> tuple[Step, ...]:
-    """Return when which bound was the best known one, averaged over seeds."""
+    """Return the successive best trials of a rehearsal, with their bounds averaged over seeds."""
     chosen, best = [], math.inf
     for each in rehearsal.completed:
         if each.bound < best:
@@ -117,14 +118,16 @@ def trace_of(rehearsal: Rehearsal, surrogate: Surrogate) -> tuple[Step, ...]:
 
 
 def check_searches(spaces: Sequence[SearchSpace]) -> None:
-    """Refuse what cannot be rehearsed, of spaces that were checked with another sampler and scheduler.
+    """Refuse spaces that cannot be rehearsed; they were checked before, but with another sampler and scheduler.
 
     Raises:
-        SweepError: a population, whose copies curves say nothing of.
-        ConfigError: a space cannot be searched so.
+        SweepError: a space trains a population, about whose copies curves say nothing.
+        ConfigError: a space cannot be searched with its sampler or scheduler.
     """
     for space in spaces:
         if space.sweep.scheduler == "pbt":
-            raise SweepError("scheduler 'pbt' copies weights, of which curves say nothing: it cannot be rehearsed")
+            raise SweepError(
+                "scheduler 'pbt' cannot be rehearsed: it copies weights, which learning curves do not record"
+            )
         check_scheduler(space)
         make_proposer(space)

@@ -1,4 +1,4 @@
-"""Curves of trials that were trained: every epoch's bound and seconds."""
+"""Learning curves of trained trials: every epoch's bound and seconds."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,21 @@ from iafsweep.shown_command import sweep_command
 from iafsweep.sweep.storage.events import EndStatus
 from iafsweep.sweep.storage.state import TrialState
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
+from iafsweep.texts import counted
 
 FEWEST = 12
-"""Trainings that came to their last epoch: with fewer of them a surrogate is a guess."""
+"""Fewest completed trials; with fewer of them a surrogate is a guess."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One training.
+    """The learning curve of one training.
 
     Attributes:
         values: the searched values that were active.
-        bounds: validation bound after each epoch, nats per image; as many as there are.
-        seconds: of each epoch, one that ended it not counted.
-        status: how it ended; one that was stopped has fewer bounds than epochs were asked for.
+        bounds: validation bound after each epoch that has one, nats per image.
+        seconds: seconds of each epoch; recorded curves leave out an epoch in which training failed.
+        status: how the training ended; a stopped one has fewer bounds than the epochs requested.
     """
 
     values: Mapping[str, Scalar]
@@ -39,13 +40,16 @@ class Curve:
 
 
 def read_curves(sweep: StoredSweep) -> list[Curve]:
-    """Return the curves of a sweep's trials that ended; those that failed, or whose metrics are gone, are left out.
+    """Return the curves of a sweep's ended trials, except those that failed or whose metrics are gone.
 
     Raises:
-        SweepError: it is a population, whose curves are of values that change.
+        SweepError: the sweep trained a population, whose members change their values along the curve.
     """
     if sweep.space.sweep.scheduler == "pbt":
-        raise SweepError(f"{sweep.folder.path} is a population: its curves are of values that change as they go")
+        raise SweepError(
+            f"{sweep.folder.path} trained a population, whose members changed values during training, so no curve "
+            f"belongs to a single configuration; use another sweep"
+        )
     found = (_curve(sweep, trial) for trial in sweep.state.finished)
     return [curve for curve in found if curve is not None]
 
@@ -64,33 +68,34 @@ def _curve(sweep: StoredSweep, trial: TrialState) -> Curve | None:
 
 
 def check_curves(space: SearchSpace, recorded: SearchSpace, curves: Sequence[Curve], origin: str) -> None:
-    """Refuse curves that say nothing of ``space``; ``recorded`` is the space they are of, ``origin`` its name.
+    """Refuse curves that say nothing about ``space``; ``recorded`` is the space they come from, ``origin`` its name.
 
     Raises:
-        SweepError: other parameters, values outside what was recorded, other fixed values, or too few curves.
+        SweepError: other parameters, values outside the recorded ranges, other fixed values, or too few curves.
     """
     mine, theirs = ({parameter.path: parameter.range for parameter in each.parameters} for each in (space, recorded))
     if unlike := mine.keys() ^ theirs.keys():
         path = next(each for each in (*mine, *theirs) if each in unlike)
+        where = f"here but not in {origin}" if path in mine else f"in {origin} but not here"
         raise SweepError(
-            f"{path} is searched {'here and not' if path in mine else 'not here but'} in {origin}; its curves say "
-            f"nothing of that: rehearse a space with the same parameters"
+            f"{path} is searched {where}, so the recorded curves do not apply; rehearse a space with the same "
+            f"parameters"
         )
     if "training.epochs" in mine:
-        raise SweepError("training.epochs is searched: trainings of unlike lengths cannot be rehearsed")
+        raise SweepError("training.epochs is searched, but trainings of different lengths cannot be rehearsed")
     for path, among in mine.items():
         if strange := [value for value in among.extremes if not _is_among(value, theirs[path])]:
             raise SweepError(
-                f"{path} = {strange[0]} was not searched in {origin}, but {theirs[path]}; narrow the range"
+                f"{path} = {strange[0]} was not searched in {origin}, where it is {theirs[path]}; narrow the range"
             )
-    if field := _unlike_field(space, recorded):
-        raise SweepError(f"{field}; its curves say nothing of that: take the same value")
+    if field := _unlike_field(space, recorded, origin):
+        raise SweepError(f"{field}, so the recorded curves do not apply; use the same value")
     whole = sum(curve.status == "completed" for curve in curves)
     if whole < FEWEST:
         more = sweep_command("extend", origin, "--trials", f"+{FEWEST}")
         raise SweepError(
-            f"{origin} has {whole} completed trials with their metrics; a rehearsal needs {FEWEST} at least: train "
-            f"more, as with {more}"
+            f"{origin} has {counted(whole, 'completed trial')} with metrics, but a rehearsal needs at least {FEWEST}; "
+            f"train more, for example: {more}"
         )
 
 
@@ -100,16 +105,16 @@ def _is_among(value: Scalar, among: Range) -> bool:
     return isinstance(value, int | float) and among.low <= value <= among.high
 
 
-def _unlike_field(space: SearchSpace, recorded: SearchSpace) -> str:
-    """Say which field has another value for the same searched values, of those that bounds depend on."""
+def _unlike_field(space: SearchSpace, recorded: SearchSpace, origin: str) -> str:
+    """Say which field that bounds depend on differs for the same searched values; empty if none does."""
     generator = random.Random(0)
     for _ in range(20):
         values = space.suggest(RandomSuggest(generator))
         try:
             mine, theirs = (dict(flattened(relevant_values(each.config(values)))) for each in (space, recorded))
-        except ConfigError:  # a combination that the space leaves out
+        except ConfigError:  # a combination that the space excludes
             continue
         for path in (*mine, *theirs):
             if mine.get(path) != theirs.get(path):
-                return f"{path} is {mine.get(path, 'unset')} here and {theirs.get(path, 'unset')} there"
+                return f"{path} is {mine.get(path, 'unset')} here but {theirs.get(path, 'unset')} in {origin}"
     return ""

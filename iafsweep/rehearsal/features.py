@@ -1,4 +1,4 @@
-"""Values of a search space as points, so that a distance means how unlike two configurations are."""
+"""Configurations of a search space as points whose distance measures how much they differ."""
 
 import math
 from collections.abc import Mapping
@@ -15,23 +15,24 @@ Point = NDArray[np.float64]
 class Features:
     """Coordinates of configurations, each in [0, 1].
 
-    A number is one coordinate, over its range (in the logarithm where the range is); a choice of numbers too, by its
-    place in their order; any other choice has a coordinate an option. A parameter with a condition has one more, which
-    says whether it is active; where it is not, the others are in the middle: inactive is a category.
+    A number has one coordinate, its position in the range (on a log scale if the range is logarithmic). A choice of
+    numbers also has one, its rank among the options; any other choice has one per option (one-hot). A conditional
+    parameter has one more, which says whether it is active. If it is not, its other coordinates are 0.5, so that
+    inactive is a category of its own.
     """
 
     def __init__(self, space: SearchSpace) -> None:
         self._parameters = space.parameters
 
     def point(self, values: Mapping[str, Scalar]) -> Point:
-        """Return the coordinates of values, [F]."""
+        """Return the coordinates of a configuration, [F]."""
         found: list[float] = []
         for parameter in self._parameters:
             found += _coordinates(parameter, values.get(parameter.path))
         return np.array(found)
 
     def branch(self, values: Mapping[str, Scalar]) -> frozenset[str]:
-        """Return which parameters with a condition are active."""
+        """Return the conditional parameters that are active."""
         return frozenset(each.path for each in self._parameters if each.when is not None and each.path in values)
 
 

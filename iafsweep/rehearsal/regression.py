@@ -1,4 +1,4 @@
-"""Figures of any point of a space, from those of some."""
+"""Regression of figures on the points of a space."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from iafsweep.rehearsal.features import Point
 Matrix = NDArray[np.float64]
 
 _FITTED = 200
-"""So many points at most decide how far each coordinate reaches; all are used then."""
+"""Most points used to fit the length scales; predictions use all points."""
 
 
 class Regression(Protocol):
-    """What tells figures of any point from those of some."""
+    """A fitted regression, which predicts the figures of any point."""
 
     def predict(self, points: Matrix) -> Matrix:
         """Return the figures of points, [N, E]."""
 
     def without(self, held_out: NDArray[np.bool_]) -> Regression:
-        """Return the same, as if some of its points had not been known."""
+        """Return the same regression without the points in ``held_out``."""
 
 
 Regress = Callable[[Matrix, Matrix], Regression]
-"""Fits to points in [0, 1], [N, D], and their figures, [N, E]."""
+"""Fits a regression to points in [0, 1], [N, D], and their figures, [N, E]."""
 
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """A Gaussian process with its lengths found, for several figures at once.
+    """A Gaussian process with fitted length scales, for several figures at once.
 
-    ``mean`` is that of each figure, [E], and ``weights`` are (K + s I)^-1 (y - mean), [N, E].
+    ``mean`` is the mean of each figure, [E], and ``weights`` are (K + s I)^-1 (y - mean), [N, E], with s the
+    ``nugget``.
     """
 
     kernel: Kernel
@@ -51,20 +52,20 @@ class GaussianProcess:
 
     @classmethod
     def fit(cls, points: Matrix, figures: Matrix) -> GaussianProcess:
-        """Return the process of points in [0, 1], [N, D], whose lengths are the likeliest for the last figure."""
+        """Fit to points in [0, 1], [N, D], with the length scales of maximum likelihood for the last figure."""
         few = np.random.default_rng(0).permutation(len(points))[:_FITTED]
         last = figures[few, -1]
         spread = float(last.std()) or 1.0
         lengths = np.ones(points.shape[1])
         kernel = ConstantKernel(1.0) * Matern(lengths, (0.1, 30.0), nu=2.5) + WhiteKernel(0.05, (1e-4, 1.0))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its end: that coordinate says nothing
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its limit: an irrelevant coordinate
             fitted = GaussianProcessRegressor(kernel, random_state=0).fit(points[few], (last - last.mean()) / spread)
         smooth, noise = fitted.kernel_.k1, fitted.kernel_.k2
         return cls(smooth, noise.noise_level, points, figures, *_solved(smooth, noise.noise_level, points, figures))
 
     def without(self, held_out: NDArray[np.bool_]) -> GaussianProcess:
-        """Return it with the same lengths and fewer points."""
+        """Return the process with the same length scales, without the points in ``held_out``."""
         points, figures = self.points[~held_out], self.figures[~held_out]
         mean, weights = _solved(self.kernel, self.nugget, points, figures)
         return replace(self, points=points, figures=figures, mean=mean, weights=weights)

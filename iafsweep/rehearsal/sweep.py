@@ -1,4 +1,4 @@
-"""A sweep without a folder: proposals and decisions as a driver makes them, with the ledger in memory."""
+"""A sweep without a folder: it proposes and decides as a driver does, with the ledger in memory."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class RehearsedSweep:
-    """The sampler, the scheduler and the ledger of a sweep, told of what happens by a clock.
+    """The sampler, the scheduler and the ledger of a sweep, driven by a clock.
 
-    What it does at each turn is what Ray Tune's searcher, scheduler and callback of a real sweep do, in the same order.
+    At each turn it does what the Ray Tune searcher, scheduler and callback of a real sweep do, in the same order.
 
     Args:
-        space: with its sampler, scheduler, seed and number of trials.
-        rows: of a ledger to go on with; its unfinished trials go on first.
+        space: the space, with its sampler, scheduler, seed and number of trials.
+        rows: rows of a ledger to resume; its unfinished trials come first.
     """
 
     def __init__(self, space: SearchSpace, rows: Iterable[Event] = ()) -> None:
@@ -45,11 +45,11 @@ class RehearsedSweep:
 
     @property
     def state(self) -> LedgerState:
-        """What the ledger says now."""
+        """The state of the ledger now."""
         return self._rows.state()
 
     def begin(self, seconds: float) -> TrialState | None:
-        """Begin the next trial, a new one or one that goes on; None if there is none as yet."""
+        """Start the next trial, new or resumed; None if there is none at present."""
         if self._unfinished:
             trial: TrialState | None = self._unfinished.popleft()
         else:
@@ -60,16 +60,16 @@ class RehearsedSweep:
         return trial
 
     def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
-        """Take a trial's bound after a milestone; return whether it should stop, which it is for the caller to say."""
+        """Record a trial's bound after a milestone; return whether it should stop. The caller records its end."""
         if self._rule is not None and self._rule.record(trial, epoch, value):
             return True
-        if (trial, epoch) not in self._passed:  # a trial that goes on from a rung's checkpoint reports it once more
+        if (trial, epoch) not in self._passed:  # a trial that resumes from a rung's checkpoint reports it again
             self._passed.add((trial, epoch))
             self._rows.take(Rung(trial=trial, epoch=epoch, value=value, time=stamp(seconds)))
         return False
 
     def take(self, row: Event) -> None:
-        """Take what else happened, such as a trial's end."""
+        """Record any other event, such as a trial's end."""
         self._rows.take(row)
 
     def _promoted(self, state: LedgerState, seconds: float) -> TrialState | None:
@@ -95,5 +95,5 @@ class RehearsedSweep:
 
 
 def stamp(seconds: float) -> str:
-    """Return the time of a row, so many seconds after a rehearsal began."""
+    """Return the time of a row that is written ``seconds`` after a rehearsal began."""
     return (_BEGINNING + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""All that a page says of a sweep, as one record: Python decides what is said, the page's script how it is drawn."""
+"""Everything that the page shows of a sweep, as one record: Python decides the content, the page's script the look."""
 
 from iafsweep.records import FigureCell, Latents, PairedDifference, Record, TextTable, TrialStatus
 from iafsweep.records.trust import Level
@@ -7,14 +7,14 @@ Value = bool | int | float | str | None
 
 
 class Searched(Record):
-    """A searched parameter, or a field that trials differ in.
+    """A searched parameter, or another field in which trials differ.
 
     Attributes:
-        path: of the field.
-        name: the shortest that tells it from the others.
-        options: the values it may take, as text, of a choice.
-        low: smallest value, of a range.
-        high: largest value.
+        path: path of the field.
+        name: the shortest unambiguous name.
+        options: the possible values as text, for a choice.
+        low: smallest value, for a range.
+        high: largest value, for a range.
         log: whether the search, and so the axis, is logarithmic.
         whole: whether all values are whole numbers.
     """
@@ -29,25 +29,25 @@ class Searched(Record):
 
 
 class Tried(Record):
-    """A trial: what :class:`~iafsweep.records.LeaderboardRow` has of it that the page shows.
+    """A trial: the part of its :class:`~iafsweep.records.LeaderboardRow` that the page shows.
 
     Attributes:
-        trial: its name.
-        status: how it stands.
-        rank: among completed trials.
-        values: of the searched parameters, in their order; None where it was inactive.
+        trial: name of the trial.
+        status: status of the trial.
+        rank: rank among completed trials.
+        values: values of the searched parameters, in their order; None where inactive.
         figures: in the order of :attr:`Contents.figures`.
         bound: best validation bound, nats per image; None without a finite one.
-        epochs: done.
-        best_epoch: of the bound.
+        epochs: epochs done.
+        best_epoch: epoch of the bound.
         seconds_per_epoch: median, wall clock.
-        seconds: of training.
-        weights: trainable parameters.
-        seed: of training.
-        pareto: whether it is on the front of bound and seconds of an epoch.
+        seconds: training seconds.
+        weights: number of trainable parameters.
+        seed: training seed.
+        pareto: whether it is on the Pareto front of bound and seconds per epoch.
         error: one line that says what went wrong.
         decoder: ``autoregressive decoder`` if it has one.
-        latents: what they carry of the bound in the best epoch.
+        latents: how much of the bound the latent variables carry in the best epoch.
     """
 
     trial: str
@@ -74,7 +74,7 @@ class Shares(Record):
     Attributes:
         bars: paths and shares, the largest first.
         note: what is measured.
-        empty: why there is nothing to show; empty if there is.
+        empty: why there is nothing to show; otherwise empty.
     """
 
     bars: tuple[tuple[str, float], ...]
@@ -83,14 +83,14 @@ class Shares(Record):
 
     @staticmethod
     def none(why: str) -> "Shares":
-        """Return that there is nothing to show, and why."""
+        """Return a record without bars that says why there is nothing to show."""
         return Shares(bars=(), note="", empty=why)
 
 
 class Pictures(Record):
-    """What a trial draws, as data URIs; None where there is none on disk.
+    """Samples and reconstructions of a trial as data URIs; None if there is none on disk.
 
-    ``samples_how`` and ``reconstructions_how`` say what they show, where that is not what others show.
+    ``samples_how`` and ``reconstructions_how`` say what they show, if it differs from those of other trials.
     """
 
     samples: str | None
@@ -100,7 +100,7 @@ class Pictures(Record):
 
 
 class Judged(Record):
-    """A word that is judged good or bad, and the sentence behind it."""
+    """A judgement: how good something is, in a word, with a sentence that explains it."""
 
     level: Level
     word: str
@@ -108,13 +108,13 @@ class Judged(Record):
 
 
 class Tile(Record):
-    """A figure of the headline with what it rests on.
+    """A headline figure with what it is based on.
 
     Attributes:
-        label: what it is.
-        value: as text.
+        label: name of the figure.
+        value: the figure as text.
         error: one standard error as text.
-        foot: what it rests on.
+        foot: what the figure is based on.
         untrusted: share of untrusted images.
     """
 
@@ -129,45 +129,45 @@ class Contents(Record):
     """A sweep as its page shows it.
 
     Attributes:
-        name: of the sweep folder.
-        title: what the search space asks.
-        made: when this was read, UTC.
-        standing: how the sweep stands.
+        name: name of the sweep folder.
+        title: title of the search space.
+        made: when the folder was read, UTC.
+        standing: state of the sweep.
         running: whether a driver is at work.
         best: the trial of rank 1.
-        verdict: whether its test figures can be trusted; without a best trial why there is none.
-        doubts: what speaks against its bound, and by how much it is too good for having been chosen.
-        tiles: its figures.
-        facts: how far the sweep is, in short pieces.
-        asked: trials asked for.
-        parameters: what was searched.
-        figures: names of the columns of figures.
-        trials: the best first.
-        notes: what the leaderboard cannot say in its cells.
-        population: what to keep in mind of trials that went on from copies; empty in other sweeps.
+        verdict: whether its test figures can be trusted; without a best trial, why there is none.
+        doubts: reasons to doubt its bound, and by how much selection flatters it.
+        tiles: its headline figures.
+        facts: progress of the sweep, in short pieces.
+        asked: number of trials requested.
+        parameters: the searched parameters.
+        figures: names of the figure columns.
+        trials: the trials, the best first.
+        notes: remarks below the leaderboard.
+        population: how to read trials that continued from copies of others; empty if there are none.
         failures: the last lines of errors, each with the trials that it ended.
-        series: what curves there are: their names and labels; ``epoch`` and ``elapsed`` are axes.
-        curves: a column a series, by trial.
+        series: names and labels of the curves; ``epoch`` and ``elapsed`` are axes.
+        curves: one column per series, by trial.
         curves_note: which trials have no curve, and why.
-        best_epochs: what training said in the best epochs of the best trials.
+        best_epochs: training metrics in the best epochs of the best trials.
         importance: which parameters tell the best trials from the rest.
-        variance: which parameters explain the differences between all.
-        diagnostics: of every test figure.
+        variance: which parameters explain the differences between all trials.
+        diagnostics: diagnostics of every test figure.
         sandwiches: bounds on simulated images.
-        estimators_note: how to read them.
+        estimators_note: how to read test figures and diagnostics.
         pairs: paired differences between scored trials.
-        pairs_note: between which.
+        pairs_note: which trials were compared.
         configuration: the fields that all trials share, by path.
-        defaults: the program's own values of these fields.
-        pictures: by trial.
+        defaults: default values of these fields.
+        pictures: samples and reconstructions, by trial.
         environment: what the sweep ran on: names and texts.
         problems: what could not be read.
-        levels: up to which share of untrusted images a figure is trusted, and doubtful.
-        commands: what makes the page again, and what is left to do: for what, and a line to paste.
-        folder: of the sweep, as commands name it.
-        load: what loads the best model in Python.
-        train_again: what trains a trial's configuration again; ``TRIAL`` stands for its name.
-        compare: what compares trials, likewise.
+        levels: largest shares of untrusted images at which a figure is trusted, and doubtful.
+        commands: how to make the page again, and what is left to do: purposes and lines to paste.
+        folder: the sweep folder, as commands name it.
+        load: the line that loads the best model in Python.
+        train_again: the command that trains a trial's configuration again; ``TRIAL`` stands for its name.
+        compare: the command that compares trials, without their names.
     """
 
     name: str

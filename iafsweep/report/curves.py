@@ -1,4 +1,4 @@
-"""Curves of the trials over their epochs, read from the run folders and thinned so that a page of many stays small."""
+"""Learning curves of the trials, read from the run folders and thinned so that a page with many stays small."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from iafsweep.report.scored import nats_note
 from iafsweep.run_files import metrics_file
 
 MOST_CURVES = 500
-"""So many trials have curves, the best; the bounds of all are on the leaderboard."""
+"""Number of trials, the best, with curves on the page; the bounds of all are on the leaderboard."""
 MOST_TRIALS = 24
-"""So many trials, the best, are in the table of their best epochs."""
+"""Number of trials, the best, in the table of best epochs."""
 _POINTS_IN_ALL = 24_000
 _FEWEST_POINTS, _MOST_POINTS = 16, 240
 
@@ -30,7 +30,7 @@ _LABELS = {
     "active_units": "active units",
     "gradient_norm": "gradient norm, before clipping",
     "clipped_share": "share of clipped steps",
-    "learning_rate": "step size",
+    "learning_rate": "learning rate",
     "kl_weight": "weight of the KL term",
 }
 _NATS = {METRIC, "train_negative_elbo", "train_loss", "train_kl", "train_reconstruction", "validation_kl",
@@ -39,7 +39,7 @@ _NO_CURVE = {"epoch", "seconds", "images_per_second"}
 
 
 def read_metrics(path: Path, problems: list[str]) -> list[EpochMetrics]:
-    """Return the epochs of a trial; none if its file is missing (it did not begin), or damaged, which is noted.
+    """Return the epochs of a trial; none if it has not begun (no file), or if the file is damaged.
 
     Args:
         path: ``metrics.jsonl`` of its run folder.
@@ -57,11 +57,11 @@ def read_metrics(path: Path, problems: list[str]) -> list[EpochMetrics]:
 def learning_curves(
     rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]
 ) -> tuple[dict[str, str], dict[str, Columns], str]:
-    """Return the series that there are with their labels, the columns of each trial, and which trials have none.
+    """Return the available series with labels, the columns of each trial, and a note on trials without curves.
 
     Args:
         rows: the trials, the best first.
-        metrics: the epochs of each by its name.
+        metrics: the epochs of each trial, by name.
     """
     began = [row.trial for row in rows if metrics.get(row.trial)]
     shown = began[:MOST_CURVES]
@@ -73,14 +73,14 @@ def learning_curves(
 
 
 def best_epochs(rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]) -> TextTable:
-    """Return what training said in the best epoch of the best trials, a row a trial; a dash where it said nothing.
+    """Return the training metrics of the best trials in their best epochs, one row per trial; a dash for no value.
 
     Args:
         rows: the trials, the best first.
-        metrics: the epochs of each by its name.
+        metrics: the epochs of each trial, by name.
     """
-    header = ("trial", "epoch", "reconstruction", "KL", "share of the bound", "active units",
-              "gradient norm", "clipped steps", "step size")  # fmt: skip
+    header = ("trial", "epoch", "reconstruction", "KL", "KL / bound", "active units",
+              "gradient norm", "clipped steps", "learning rate")  # fmt: skip
     found = [(row, each) for row in rows for each in metrics.get(row.trial, []) if each.epoch == row.best_epoch]
     cells = [
         (
@@ -104,7 +104,7 @@ def _cell(value: float | None, form: str) -> str:
 
 
 def thinned(bounds: Sequence[float | None], most: int) -> list[int]:
-    """Return which epochs to keep, at most ``most`` + 1: first, last, lowest, and others spread evenly between them."""
+    """Return indices of at most ``most`` + 1 epochs to keep: the first, the last, the lowest, and an even spread."""
     if len(bounds) <= most:
         return list(range(len(bounds)))
     kept = {round(place * (len(bounds) - 1) / (most - 1)) for place in range(most)}
@@ -136,7 +136,7 @@ def _label(name: str) -> str:
 
 
 def _finite(value: object) -> float | None:
-    """A number with as many digits as a drawing can show; None for whatever is none."""
+    """Return a finite number with as many digits as a chart can show, and None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(f"{value:.6g}")
@@ -144,12 +144,12 @@ def _finite(value: object) -> float | None:
 
 def _missing(rows: Sequence[LeaderboardRow], began: int, shown: int) -> str:
     if not rows:
-        return "No trial was proposed yet."
+        return "No trial has been proposed yet."
     if not began:
-        return "No trial has finished an epoch, or the run folders are not here."
+        return "No trial has finished an epoch, or the run folders are missing."
     said = []
     if began < len(rows):
-        said.append(f"{len(rows) - began:,} of {len(rows):,} trials have no curve: no epoch of theirs is on disk.")
+        said.append(f"{len(rows) - began:,} of {len(rows):,} trials have no curve: none of their epochs is on disk.")
     if shown < began:
-        said.append(f"The best {shown:,} of {began:,} trials have their curves here.")
+        said.append(f"Curves are shown for the best {shown:,} of {began:,} trials.")
     return " ".join(said)

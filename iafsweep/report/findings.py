@@ -1,4 +1,4 @@
-"""All that a page says of a sweep, read from its folder once, whatever state it is in."""
+"""Read everything that the page shows of a sweep from its folder, whatever state it is in."""
 
 import math
 import shlex
@@ -30,11 +30,11 @@ from iafsweep.texts import short_name, value_text
 
 
 def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = ()) -> Contents:
-    """Read the run folders and the figures of a sweep; nothing is written, and a driver may be at work in it.
+    """Read the run folders and the figures of a sweep; nothing is written, and a driver may be at work.
 
     Args:
         sweep: the sweep.
-        command: the words that make the page again, the sweep folder last, without absolute paths.
+        command: the words of the command that makes the page, the sweep folder last, without absolute paths.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
 
     Raises:
@@ -101,14 +101,14 @@ def read_contents(sweep: StoredSweep, command: Sequence[str], show: Sequence[str
 
 
 def _commands(command: Sequence[str], left: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, str]]:
-    """What makes the page again, and what is left to do, as lines to paste."""
-    yield "Make this report again", shlex.join(command)
+    """Yield how to make the page again and what is left to do, as purposes and lines to paste."""
+    yield "Write this report again", shlex.join(command)
     for title, more in left:
         yield title, shlex.join([*command[: command.index("report")], more[0], command[-1], *more[1:]])
 
 
 def _for_trials(command: Sequence[str], best: LeaderboardRow | None) -> dict[str, str]:
-    """What a reader may want to run of a trial, where the sweep's folder is named so."""
+    """Return the commands that a reader may want to run for a trial, and the sweep folder as they name it."""
     folder = command[-1]
     trial = "TRIAL" if best is None else best.trial
     again = [f"{folder}/trials/TRIAL/config.toml", "--run", "runs/TRIAL-again"]
@@ -122,7 +122,7 @@ def _for_trials(command: Sequence[str], best: LeaderboardRow | None) -> dict[str
 
 
 def _searched(space: SearchSpace, rows: Sequence[LeaderboardRow]) -> tuple[Searched, ...]:
-    """The searched parameters, then fields that trials of an earlier version of the space had besides."""
+    """Return the searched parameters, then other fields that trials of an earlier version of the space have."""
     known = {parameter.path: parameter for parameter in space.parameters}
     others = sorted({path for row in rows for path in row.parameters} - set(known))
     paths = [*known, *others]
@@ -171,12 +171,12 @@ def _tried(row: LeaderboardRow, parameters: Sequence[Searched], cells: Sequence[
 
 
 def _value(parameter: Searched, value: Value) -> Value:
-    """A choice's value as the text of its option; a number as it is."""
+    """Return a choice's value as the text of its option, and a number unchanged."""
     return value_text(value) if parameter.options is not None and value is not None else value
 
 
 def _fields(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Value]]:
-    """Every field of a configuration by its path; a list as text."""
+    """Yield every field of a configuration with its path; lists as text."""
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, BaseModel):

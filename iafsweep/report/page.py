@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing but itself, and may load nothing else."""
+"""The page: one self-contained HTML file, whose content security policy lets it load nothing else."""
 
 import base64
 import hashlib
@@ -13,9 +13,9 @@ from iafsweep.report.contents import Contents
 from iafsweep.report.private import shareable
 
 LIVE = "connect-src 'self'; "
-"""What the policy allows besides where a server keeps the page: to ask it for what is new."""
+"""Addition to the policy if a server keeps the page up to date: the page may ask it for new data."""
 _OURS = {"pictures", "folder", "commands", "load", "train_again", "compare"}
-"""Made here of parts that tell nothing; a data URI would not survive what is done to texts."""
+"""Built by the package without private parts, so not filtered as texts are; a data URI would not survive that."""
 _PAGE = """<!doctype html>
 <html lang="en"><head>
 <meta charset="utf-8">
@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>{style}</style>
 </head><body{attributes}>
-<noscript><p>{title}: {standing} The page is drawn by its script; leaderboard.md has the table without.</p></noscript>
+<noscript><p>{title}: {standing} This page needs JavaScript; leaderboard.md has the table without it.</p></noscript>
 <div id="page"></div>
 <script type="application/json" id="data">{data}</script>
 <script type="text/plain" id="licences">{licences}</script>
@@ -39,8 +39,8 @@ def html_page(contents: Contents, *, live: bool = False, only: str = "") -> str:
     """Return the report as HTML.
 
     Args:
-        contents: what the sweep has come to.
-        live: whether a server keeps it, which it asks for what is new.
+        contents: what the page shows.
+        live: whether a server keeps the page up to date; the page then asks it for new data.
         only: name of the one chart to show; empty: the whole report.
     """
     style, scripts = _text("libraries/tabulator.css") + _text("report.css"), _scripts()
@@ -62,14 +62,14 @@ def html_page(contents: Contents, *, live: bool = False, only: str = "") -> str:
 
 
 def as_json(contents: Contents) -> str:
-    """Return a record as JSON that may be passed on: no text in it tells of the machine it came from."""
+    """Return a record as JSON fit to be shared: no text in it identifies the machine it came from."""
     values = contents.model_dump(exclude_none=True, exclude_defaults=True)
     fit = {name: value if name in _OURS else _fit(value) for name, value in values.items()}
     return json.dumps(fit, separators=(",", ":"), allow_nan=False)
 
 
 def inside_html(text: str) -> str:
-    """Return JSON fit for a script element: marks with a meaning in HTML occur in its texts alone, as escapes do."""
+    """Return JSON fit for a script element: characters special to HTML, which only its strings hold, are escaped."""
     for mark in "<>&\u2028\u2029":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
     return text
@@ -97,7 +97,7 @@ def _text(name: str) -> str:
 
 @cache
 def _scripts() -> tuple[str, ...]:
-    """The libraries, and ours as one."""
+    """Return the libraries' scripts, and our own as one."""
     folder = files("iafsweep.report") / "assets"
     ours = sorted(each.name for each in folder.iterdir() if each.name.endswith(".js"))
     own = '"use strict";\n(() => {\n' + "\n".join(map(_text, ours)) + "})();\n"
@@ -105,7 +105,7 @@ def _scripts() -> tuple[str, ...]:
 
 
 def _raw(text: str, element: str) -> str:
-    """The content of a script or style element, which must not be escaped.
+    """Return the content of a script or style element unescaped, as it must be.
 
     Raises:
         ValueError: it would end the element.
@@ -117,5 +117,5 @@ def _raw(text: str, element: str) -> str:
 
 @cache
 def _hash(content: str) -> str:
-    """The source of a content security policy that allows just this inline text."""
+    """Return the content security policy source that allows exactly this inline text."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -13,19 +13,19 @@ from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.storage.folder import SweepFolder
 
 MOST_TRIALS = 16
-"""So many trials, the best that have any, have their pictures on the page."""
+"""Number of trials, the best that have any, with pictures on the page."""
 _BYTES_IN_ALL = 1_200_000
 _MOST_PIXELS = 2_000_000
 _MOST_BYTES = 4_000_000
 _AUTOREGRESSIVE = {
     "samples_how": f"{AUTOREGRESSIVE}, drawn pixel by pixel",
-    "reconstructions_how": f"{AUTOREGRESSIVE}; an input, a draw given its latent variables, and the most probable "
-    "value of each pixel given these and the input's own earlier pixels",
+    "reconstructions_how": f"{AUTOREGRESSIVE}; the input, a sample given its latent variables, and the most probable "
+    "value of each pixel given the latent variables and the input's own earlier pixels",
 }
 
 
 def best_pictures(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems: list[str]) -> dict[str, Pictures]:
-    """Return the pictures of the best trials that have any, as many as a page of moderate size can hold.
+    """Return the pictures of the best trials that have any, as many as fit on a page of moderate size.
 
     Args:
         folder: the sweep folder.
@@ -47,7 +47,7 @@ def best_pictures(folder: SweepFolder, rows: Sequence[LeaderboardRow], problems:
 
 
 def data_uri(path: Path, problems: list[str]) -> str | None:
-    """Return a PNG file as a data URI, read and written anew so that nothing but its pixels is passed on."""
+    """Return a PNG file as a data URI, re-encoded so that it holds nothing but the pixels."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError("too large")

@@ -1,4 +1,4 @@
-"""Texts from files made fit to be passed on: no control characters, no absolute path, no name of host or user."""
+"""Make texts from files fit to be shared: no control characters, absolute paths, host names or user names."""
 
 import getpass
 import re
@@ -10,18 +10,18 @@ from ipaddress import IPv6Address
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _SHORTEST_NAME = 3
-"""Shorter names of hosts and users are parts of ordinary words."""
+"""Shorter names of hosts and users occur in ordinary text."""
 _FEWEST_NAMES = 3
 _COMMON = {"root", "localhost"}
-"""Names that tell nothing, and occur in ordinary sentences."""
+"""Names that identify nobody and occur in ordinary sentences."""
 
-# A path is what begins with a root and has a name after it; `1/2` and `and/or` are none, and a URL goes whole.
+# A path begins with a root, followed by a name; `1/2` and `and/or` are not paths, and a URL is removed whole.
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 _NAME = r"[^\s/'\"`<>|:,;()\[\]{}]+"
 _PATH = re.compile(
     r"(?<=['\"`])(?:~[\w.-]*)?/[^'\"`]+(?=['\"`])"  # quoted, perhaps with spaces in it
     r"|(?<=['\"`])[A-Za-z]:[\\/][^'\"`]*(?=['\"`])"
-    rf"|(?<=-[A-Za-z])(?<!\w-[A-Za-z])(?:/{_NAME})+/?"  # behind an option: -I/usr/include
+    rf"|(?<=-[A-Za-z])(?<!\w-[A-Za-z])(?:/{_NAME})+/?"  # after an option: -I/usr/include
     rf"|(?<![\w./])(?:(?:\.\./){{2,}}|(?:\.\.?/)+(?=(?:home|Users|root)/)){_NAME}(?:/{_NAME})*/?"  # up and down again
     rf"|(?<![\w./\\~])(?!(?<=<)/\w+>)(?:~[\w.-]*)?(?:/{_NAME})+/?"  # but not </tag>
     rf"|(?<!\w)[A-Za-z]:(?:[\\/]{_NAME})+"
@@ -36,10 +36,10 @@ _PERHAPS_IPV6 = re.compile(r"(?<![\w:.])[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*(?:%[\w
 
 
 def shareable(text: str) -> str:
-    """Return ``text`` in one line without what tells of the machine it came from.
+    """Return ``text`` in one line without anything that identifies the machine it came from.
 
-    Absolute paths keep their last name; URLs, network addresses, this host's name and this user's are left out;
-    control characters, and those that turn the direction of writing, become U+FFFD.
+    Absolute paths keep only their last name; URLs, network addresses and the names of this host and user are removed;
+    control characters, and those that change the direction of writing, become U+FFFD.
     """
     text = " ".join(text.split())
     text = "".join(_REPLACEMENT if unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Co") else mark for mark in text)
@@ -54,7 +54,7 @@ def shareable(text: str) -> str:
 
 
 def _last_name(match: re.Match[str]) -> str:
-    """The last name of a path; none of one so short that it may be a person's folder."""
+    """Return the last name of a path; no name if the path is so short that it may be a person's folder."""
     names = [name for name in _SLASHES.split(match[0]) if name]
     if len(names) < _FEWEST_NAMES and "." not in names[-1]:
         return _ELLIPSIS
@@ -62,7 +62,7 @@ def _last_name(match: re.Match[str]) -> str:
 
 
 def _without_address(match: re.Match[str]) -> str:
-    """What may be an IPv6 address: left out if it is one. ``::`` alone is a mark of C++, and ``12:30:00`` a time."""
+    """Remove a possible IPv6 address if it is one; ``::`` alone is C++ syntax, and ``12:30:00`` a time."""
     found = match[0].rstrip(".")
     address = found.rstrip(":") if not found.endswith("::") else found
     try:
@@ -74,11 +74,11 @@ def _without_address(match: re.Match[str]) -> str:
 
 @cache
 def _names() -> tuple[str, ...]:
-    """This host's names and this user's, the longest first."""
+    """Return the names of this host and this user, the longest first."""
     found = {socket.gethostname(), socket.gethostname().split(".")[0]}
     try:
         found.add(getpass.getuser())
-    except (KeyError, OSError, ImportError):  # a user without a name, as containers have them
+    except (KeyError, OSError, ImportError):  # a user without a name, as in containers
         pass
     telling = (name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _COMMON)
     return tuple(sorted(telling, key=len, reverse=True))

@@ -1,4 +1,4 @@
-"""The test figures of the scored trials: with what says whether to trust them, and how they differ image by image."""
+"""The test figures of the scored trials: diagnostics that say whether to trust them, and paired differences."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.texts import readable_settings
 
 MOST_TRIALS = 24
-"""So many scored trials, the best, have their diagnostics shown; the leaderboard has the figures of all."""
+"""Number of scored trials, the best, with diagnostics on the page; the leaderboard has the figures of all."""
 MOST_COMPARED = 8
-"""So many, the best, are compared with each other."""
+"""Number of scored trials, the best, that are compared with each other."""
 METHODS: dict[Method, str] = {
     "negative_elbo": "test −ELBO",
     "importance_sampling": "test NLL, IS",
@@ -33,16 +33,16 @@ METHODS: dict[Method, str] = {
 
 
 def test_estimates(evaluation: Evaluation, show: Sequence[str]) -> dict[Method, Estimate]:
-    """Return the figure of each method on test images that the leaderboard shows."""
+    """Return each method's figure on test images that the leaderboard shows."""
     shown = shown_figures(evaluation.estimates, show)
     return {method: each for (method, split), each in shown.items() if split == "test"}
 
 
 def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
-    """Return the diagnostics of every test figure as text, a row a figure; a dash where there is none."""
+    """Return the diagnostics of every test figure as text, one row per figure; a dash for no value."""
     header = (
         "trial", "figure", "settings", "images", "NLL ± s.e.", "untrusted", "k̂", "log-weight variance", "ESS",
-        "estimator error", "half the effort", "acceptance", "step size", "evaluations an image", "seconds",
+        "estimator error", "half the effort", "acceptance", "step size", "evaluations per image", "seconds",
     )  # fmt: skip
     rows = tuple(
         _estimate_cells(trial, each)
@@ -54,7 +54,7 @@ def diagnostics_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
 
 
 def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
-    """Return the bounds on simulated images as text, a row a trial and start; without rows if none were measured."""
+    """Return the bounds on simulated images as text, one row per trial and start; no rows if none were measured."""
     header = ("trial", "start", "settings", "images", "lower bound", "upper bound", "gap", "untrusted", "acceptance",
               "step size")  # fmt: skip
     rows = [
@@ -77,9 +77,9 @@ def sandwich_table(evaluations: Mapping[str, Evaluation]) -> TextTable:
 
 
 def paired(folder: SweepFolder, evaluations: Mapping[str, Evaluation]) -> tuple[tuple[PairedDifference, ...], str]:
-    """Return the paired differences in test figures between the best scored trials, and between which those are.
+    """Return the paired differences in test figures between the best scored trials, and a note on which these are.
 
-    Trials whose figures of each image are not on disk, or cannot be read, have none.
+    Trials whose per-image figures are not on disk or cannot be read are left out.
     """
     tables = {}
     for trial in list(evaluations)[:MOST_COMPARED]:
@@ -96,24 +96,27 @@ def paired(folder: SweepFolder, evaluations: Mapping[str, Evaluation]) -> tuple[
         if difference.split == "test"
     )
     if not tables:
-        return (), "No figures of each image are on disk, so no two trials can be compared image by image."
-    left = f"; of {len(evaluations):,} scored trials the best {MOST_COMPARED}" * (len(evaluations) > MOST_COMPARED)
-    note = f"Image by image, on the same bits, between {', '.join(tables)}{left}; `compare` does it for any two."
+        return (), "No per-image figures are on disk, so trials cannot be compared image by image."
+    some = f" (of the best {MOST_COMPARED} of {len(evaluations):,} scored trials)" * (len(evaluations) > MOST_COMPARED)
+    note = (
+        f"Trials compared image by image, on the same bits: {', '.join(tables)}{some}. `compare` compares any scored "
+        "trials."
+    )
     return found, note
 
 
 def nats_note(dimensions: int | None) -> str:
-    """Return a sentence on how nats become bits per dimension; nothing of images that are bits."""
+    """Return a sentence on how nats convert to bits per dimension; empty for binary images."""
     return "" if dimensions is None else f" {dimensions * math.log(2):,.2f} nats per image are 1 bit per dimension."
 
 
 def number(value: float | None, places: int = 2) -> str:
-    """Return a figure as text; a dash for none."""
+    """Return a figure as text; a dash for None."""
     return "–" if value is None else f"{value:.{places}f}"
 
 
 def share(value: float | None) -> str:
-    """Return a share as text; a dash for none."""
+    """Return a share as text; a dash for None."""
     return "–" if value is None else f"{value:.0%}"
 
 

@@ -1,4 +1,4 @@
-"""A report that is kept up to date while one looks at it: a server for this machine alone that can only be read."""
+"""Serve a report that stays up to date while it is viewed: a read-only server for this machine alone."""
 
 import hashlib
 import secrets
@@ -20,7 +20,7 @@ _ADDRESS = "127.0.0.1"
 
 
 class _Kept:
-    """The page and its data, made again when they are asked for, a file has changed and some time has passed."""
+    """The page and its data, renewed on request if a file has changed and some time has passed."""
 
     def __init__(self, folder: Path, command: Sequence[str], show: Sequence[str]) -> None:
         self._folder, self._command, self._show = SweepFolder(folder), command, show
@@ -30,7 +30,7 @@ class _Kept:
         self.page = self.data = b""
 
     def renew(self) -> None:
-        """See that page and data are of now, or nearly.
+        """Bring the page and its data up to date, or nearly.
 
         Raises:
             UserError: the sweep cannot be read.
@@ -51,7 +51,7 @@ class _Kept:
 
 def _handler(kept: _Kept, token: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Answers two addresses, behind a token, to who asks for this machine by its number or name."""
+        """Answers requests for two token-protected paths that address this machine by IP number or as localhost."""
 
         server: ThreadingHTTPServer
         server_version, sys_version = "iafsweep", ""
@@ -61,12 +61,12 @@ def _handler(kept: _Kept, token: str) -> type[BaseHTTPRequestHandler]:
             known = {f"{name}:{self.server.server_port}" for name in (_ADDRESS, "localhost")}
             kinds = {f"/{token}/": "text/html; charset=utf-8", f"/{token}/data": "application/json"}
             kind = next((kind for path, kind in kinds.items() if secrets.compare_digest(path, self.path)), None)
-            if host not in known or kind is None:  # a name of another site that leads here is no name of ours
+            if host not in known or kind is None:  # another site's name that resolves to this machine is refused
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
             try:
                 kept.renew()
-            except Exception as error:  # noqa: BLE001 - the page on the screen stays, and the server with it
+            except Exception as error:  # noqa: BLE001 - keep the server and the page on the screen
                 self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, type(error).__name__)
                 return
             self._answer(kept.page if kind.startswith("text") else kept.data, kind)
@@ -92,18 +92,18 @@ def _handler(kept: _Kept, token: str) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def served(folder: Path, command: Sequence[str], show: Sequence[str] = ()) -> Iterator[str]:
-    """Serve a report that is kept up to date while the block lasts, and give its address.
+    """Serve a report that is kept up to date while the block lasts, and yield its address.
 
-    It is reached from this machine alone, at a port and behind a token that are made anew each time; it writes nothing.
+    It can be reached from this machine alone, at a new port and with a new token each time; it writes nothing.
 
     Args:
         folder: the sweep folder.
-        command: the words that make the report again.
+        command: the words of the command that makes the report.
         show: settings of the test figures to show.
 
     Raises:
         SweepError, ConfigError, UserError: the sweep cannot be read.
-        OSError: no port can be had.
+        OSError: no port is available.
     """
     kept, token = _Kept(folder, command, show), secrets.token_urlsafe(16)
     kept.renew()

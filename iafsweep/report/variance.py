@@ -1,4 +1,4 @@
-"""How much of the differences between all trials each searched parameter explains, by a random forest."""
+"""How much of the variance between all trials each searched parameter explains, by a random forest."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from iafsweep.search_space.space import Parameter, SearchSpace
 from iafsweep.texts import value_text
 
 FEWEST_TRIALS = 10
-"""With fewer trials a forest explains nothing that it was not told."""
+"""With fewer trials, a forest explains nothing of trials that it has not seen."""
 _TREES, _MOST_IN_A_TREE = 200, 2000
 _ROOM, _WILD = 1.5, 3.0
-"""A bound is wild when it is so many times farther from the best than nine tenths of the bounds are."""
+"""If a bound is ``_WILD`` times as far from the best as nine tenths of the bounds, cut at ``_ROOM`` times as far."""
 
 
 def explained_variance(
@@ -25,34 +25,34 @@ def explained_variance(
 ) -> Shares:
     """Return the share of the variance over trials that each parameter explains, the largest first.
 
-    A random forest (Breiman, Random forests, 2001) predicts the validation bound of every trial, whatever became of
-    it, at the last epoch that all of them have. What it explains of trials that a tree has not seen (out of bag) is
-    shared out by how much the splits on each parameter lower the variance. An inactive parameter is a value of its own.
+    A random forest (Breiman, Random forests, 2001) predicts the validation bound of every trial, whatever its status,
+    at the last epoch that all of them have. The variance that it explains out of bag (on trials that a tree has not
+    seen) is shared among the parameters by how much their splits lower it. Inactive counts as a value of its own.
     """
     bounds = _at_one_epoch(rows, metrics)
     if len(bounds) < FEWEST_TRIALS:
         count = f"{len(bounds)} trial{'' if len(bounds) == 1 else 's'} with a finite bound"
-        return Shares.none(f"Too few trials: {count}, a forest needs at least {FEWEST_TRIALS}.")
+        return Shares.none(f"Too few trials: {count}; a random forest needs at least {FEWEST_TRIALS}.")
     epoch, known = min(len(metrics[row.trial]) for row, _ in bounds), [row for row, _ in bounds]
     limit = _not_wild([bound for _, bound in bounds])
     target = np.array([min(bound, limit) for _, bound in bounds])
     columns = {each.path: _columns(each, known) for each in space.parameters}
     columns = {path: found for path, found in columns.items() if np.ptp(found, axis=0).any()}
     if not columns or not np.ptp(target):
-        return Shares.none("No searched parameter, or no bound, has more than one value among the trials.")
+        return Shares.none("All trials have the same bound, or the same value of every searched parameter.")
     shares, explained = _shares(columns, target)
     bars = tuple((path, round(shares[path], 4)) for path in sorted(shares, key=lambda p: -shares[p]))
     note = (
-        f"How much of the variance between all {len(known):,} trials each parameter explains, by their bounds at epoch "
-        f"{epoch:,} (a random forest; together {explained:.0%}, out of bag). Stopped and broken trials count; bounds "
-        f"above {limit:.0f} count as that. Here stands what makes a trial good or bad at all; the figure beside it "
-        "says what tells the best from the rest."
+        f"How much of the variance of the bounds of all {len(known):,} trials at epoch {epoch:,} each parameter "
+        f"explains (random forest; {explained:.0%} together, out of bag). Stopped and broken trials are included; "
+        f"bounds above {limit:.0f} count as {limit:.0f}. Explained variance shows what makes a trial good or bad at "
+        "all; importance shows what separates the best trials from the rest."
     )
     return Shares(bars=bars, note=note, empty="")
 
 
 def _not_wild(bounds: Sequence[float]) -> float:
-    """Up to where bounds tell trials apart: the largest, or, if that is wild, a little above nine tenths of them."""
+    """Return the cut for bounds: the largest one, or, if that is an outlier, a little above nine tenths of them."""
     known = sorted(bounds)
     low, high = known[0], known[-1]
     bulk = known[min(math.ceil(0.9 * len(known)) - 1, len(known) - 2)]
@@ -64,7 +64,7 @@ def _not_wild(bounds: Sequence[float]) -> float:
 def _at_one_epoch(
     rows: Sequence[LeaderboardRow], metrics: Mapping[str, Sequence[EpochMetrics]]
 ) -> list[tuple[LeaderboardRow, float]]:
-    """The bound of every trial with an epoch at the last one that all of these have; those not finite left out."""
+    """Return the bounds of the begun trials at the last epoch that all of them have, without those not finite."""
     begun = [row for row in rows if metrics.get(row.trial)]
     last = min((len(metrics[row.trial]) for row in begun), default=0)
     found = [(row, metrics[row.trial][last - 1].validation_negative_elbo) for row in begun]
@@ -72,7 +72,7 @@ def _at_one_epoch(
 
 
 def _columns(parameter: Parameter, rows: Sequence[LeaderboardRow]) -> NDArray[np.float64]:
-    """What a tree may split on, [trials, columns]: a column an option, or the value; inactive is apart from all."""
+    """Return a parameter's features, [trials, columns]: a column per option, or the value; inactive is far from all."""
     values = [row.parameters.get(parameter.path) for row in rows]
     if isinstance(parameter.range, Choice):
         texts = [value_text(value) for value in values]
@@ -85,7 +85,7 @@ def _columns(parameter: Parameter, rows: Sequence[LeaderboardRow]) -> NDArray[np
 
 
 def _shares(columns: Mapping[str, NDArray[np.float64]], target: NDArray[np.float64]) -> tuple[dict[str, float], float]:
-    """The share of the variance that each parameter explains, and that of all together."""
+    """Return the share of the variance that each parameter explains, and that of all together."""
     forest = RandomForestRegressor(
         _TREES, min_samples_leaf=2, oob_score=True, random_state=0, max_samples=min(len(target), _MOST_IN_A_TREE)
     )

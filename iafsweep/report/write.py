@@ -1,4 +1,4 @@
-"""Write the report of a sweep folder, once or as long as the sweep runs; or give one chart of it."""
+"""Write the report of a sweep folder, once or as long as the sweep runs, or return one chart of it."""
 
 import html
 import time
@@ -15,22 +15,22 @@ from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 
 CHARTS = ("learning-curves", "importance", "variance", "parallel", "contour", "cost", "test-figures")
-"""Names of the charts; besides ``slice-`` with the path of each searched parameter."""
+"""Names of the charts, in addition to ``slice-`` with the path of each searched parameter."""
 SHARE_OF_TIME = 0.1
-"""What runs beside the sweep takes no more of one core than this."""
+"""Largest share of one core that following a running sweep may take."""
 FEWEST_SECONDS = 2.0
 
 
 def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str] = (), to: Path | None = None) -> Path:
-    """Write ``report.html`` into a sweep folder, atomically, or the page to another place; return its path.
+    """Write the report atomically, as ``report.html`` in the sweep folder or to another file, and return its path.
 
-    The sweep may be running, interrupted, without a single good trial or without any: the page says so.
+    The sweep may be running or interrupted, and may lack good trials or any trials; the page says so.
 
     Args:
         sweep: the sweep.
-        command: the words that make the report again, the folder last, without absolute paths.
+        command: the words of the command that makes the report, the folder last, without absolute paths.
         show: settings of the test figures to show, see :meth:`~iafsweep.records.Estimate.is_shown`.
-        to: where to write it, into nothing of the sweep's; None: into the sweep folder.
+        to: file to write, not one of the sweep's own; None: ``report.html`` in the sweep folder.
 
     Raises:
         OSError: it cannot be written.
@@ -43,28 +43,28 @@ def write_report(sweep: StoredSweep, command: Sequence[str], show: Sequence[str]
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart of a sweep, to look at in a notebook or a browser.
+    """One chart of a sweep, to view in a notebook or a browser.
 
     Attributes:
-        name: which.
-        html: a whole page with it, which loads nothing.
+        name: name of the chart.
+        html: a complete page with the chart, which loads nothing else.
     """
 
     name: str
     html: str
 
     def save(self, path: str | Path) -> Path:
-        """Write it as an HTML file and return its path.
+        """Write the chart as an HTML file and return its path.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         with writing(Path(path)) as temporary:
             temporary.write_bytes(self.html.encode("utf-8", errors="replace"))
         return Path(path)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the page in a frame of its own, which can reach nothing of the notebook's."""
+        """Return what a notebook shows: the page in its own frame, which cannot access the notebook."""
         page = html.escape(self.html, quote=True)
         return (
             f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-downloads" title="{html.escape(self.name)}" '
@@ -93,13 +93,13 @@ def chart(sweep: StoredSweep, name: str, show: Sequence[str] = ()) -> Chart:
 
 
 def changes(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[StoredSweep]:
-    """Yield a sweep as it is, and again whenever a file of it has changed, until no driver is at work on it.
+    """Yield a sweep as it is, and again whenever one of its files has changed, until no driver works on it.
 
-    Between looks it waits so long that looking costs a small share of the time, whatever a reader makes of them.
+    The waits between checks are so long that checking and handling a change cost only a small share of one core.
 
     Args:
         path: the sweep folder.
-        sleep: waits for so many seconds.
+        sleep: waits for the given number of seconds.
     """
     before: object = None
     while True:
@@ -115,7 +115,7 @@ def changes(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator
 
 
 def state_of(folder: SweepFolder) -> tuple[object, ...]:
-    """Return what differs when a file that the report is made from has changed."""
+    """Return a value that changes when a file that the report is made from changes."""
     found = [_stamp(folder.ledger), _stamp(folder.environment)]
     if folder.trials.exists():
         for trial in sorted(folder.trials.iterdir()):

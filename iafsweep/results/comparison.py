@@ -1,4 +1,4 @@
-"""Two models compared image by image, from their tables of figures of each image."""
+"""Compare two models image by image, from their tables of per-image figures."""
 
 import math
 from collections.abc import Collection
@@ -13,7 +13,7 @@ _KEYS = ["method", "split", "settings", "binarisation_seed", "image"]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Two figures that are not compared: of one method and split, but made with different settings."""
+    """Two figures of the same method and split that are not compared, because their settings differ."""
 
     method: Method
     split: Split
@@ -25,9 +25,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models beside each other.
+    """Two models compared.
 
-    Both have one entry a method and split that both models were scored by: with the same settings, or not.
+    For each method and split that both models were scored by, ``differences`` has an entry for each of the settings
+    that they share; if they share none, ``left_out`` has one entry.
     """
 
     differences: tuple[PairedDifference, ...]
@@ -37,10 +38,10 @@ class Comparison:
 def compare_images(first: pd.DataFrame, second: pd.DataFrame, first_name: str, second_name: str) -> Comparison:
     """Return the paired difference in mean NLL for each method and split that both were scored by.
 
-    Pairs are of the same image with the same bits, by the same method with the same settings: estimators of different
-    effort have different bias, and a difference of theirs says nothing about the models. An image's difference is its
-    mean over binarisations. The seed of the estimator's noise may differ: it moves no figure but by its error.
-    ``first`` and ``second`` are tables as `per_image_table` makes them.
+    Pairs share the image and its bits, the method and its settings: estimators of different effort have different bias,
+    so that their difference says nothing about the models. An image's difference is its mean over binarisations. The
+    seed of the estimator's noise may differ, since it changes figures only within the estimator's error. ``first`` and
+    ``second`` are tables as `per_image_table` makes them.
     """
     columns = [*_KEYS, "log_likelihood"]
     both = first[columns].merge(second[columns], on=_KEYS, suffixes=("_first", "_second"))
@@ -70,7 +71,7 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame, first_name: str, s
 
 
 def told_apart(difference: PairedDifference, autoregressive: Collection[str]) -> PairedDifference:
-    """Return a difference that says which of its models have an autoregressive decoder, given the names of those."""
+    """Return a difference that records which of its models have an autoregressive decoder, given their names."""
     names = {"first": difference.first, "second": difference.second}
     return difference.model_copy(
         update={f"{each}_autoregressive": name in autoregressive for each, name in names.items()}

@@ -1,4 +1,4 @@
-"""Write a finished model to one folder, with its card: all it needs, and nothing of the machine it was made on."""
+"""Write a finished model to one folder with a model card: self-contained, with no trace of the machine."""
 
 import os
 import shutil
@@ -37,13 +37,13 @@ def export_model(
     metrics: tuple[EpochMetrics, ...],
     evaluation: Evaluation | None,
 ) -> Path:
-    """Write a model folder; a process killed meanwhile leaves none.
+    """Write a model folder atomically: a process killed meanwhile leaves none.
 
-    ``to`` is new or empty, ``model`` in eval mode; ``evaluation`` has its own figures (see `own_figures`), None if it
-    was not scored. Returns the folder, absolute.
+    ``to`` is new or empty, ``model`` is in eval mode, and ``evaluation`` has the model's own figures (see
+    `own_figures`), or is None if it was not scored. Returns the absolute path of the folder.
 
     Raises:
-        RunFolderError: there is something in the folder already, or it cannot be written.
+        RunFolderError: the folder is not empty, or cannot be written.
     """
     to = new_folder(to)
     part = RunFolder(to.with_name(f".{to.name}.{os.getpid()}.tmp"))
@@ -64,7 +64,7 @@ def export_model(
 
 
 def origin_of(folder: RunFolder, config: RunConfig, epoch: int) -> Origin:
-    """Return where the weights of a run folder come from; what its ``last.pt`` would say is None where that is gone."""
+    """Return where the weights of a run folder come from; fields that ``last.pt`` would tell are None if it is gone."""
     name, images = folder.path.absolute().name, folder.read_fingerprints()
     known = Origin(name=name, checkpoint=config.evaluation.checkpoint, epoch=epoch, images=images)
     try:
@@ -118,7 +118,9 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
         gates = ("gated " if flow.gated else "shift-only ") if flow.kind == "iaf" else ""
         posterior = f"{_FLOWS.get(flow.kind, f'a flow `{flow.kind}`')} of {flow.depth} {gates}steps"
     if flow.has_made:
-        posterior += f", each a masked network of {flow.made.hidden_layers} hidden layers of {flow.made.width}"
+        posterior += (
+            f", each a masked network of {counted(flow.made.hidden_layers, 'hidden layer')} of {flow.made.width} units"
+        )
     prior = "N(0, I)" if model.prior.kind == "standard_normal" else f"`{model.prior.kind}`"
     (channels, height, width), levels = config.image_format
     kind = "binarised images" if config.image_format.dimensions is None else f"images of {levels} levels"
@@ -127,7 +129,7 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
         f"A variational autoencoder of {kind}, {channels} x {height} x {width}: `{model.encoder.kind}` encoder, "
         f"`{model.decoder.kind}` decoder{head}, {model.latent_size} latent variables with the prior {prior}, "
         f"`{config.likelihood}` likelihood. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` "
-        f"has every field."
+        f"lists every field."
     ]
 
 
@@ -143,7 +145,7 @@ def _use(config: RunConfig) -> list[str]:
         "",
         'run = iafsweep.load_run(".")  # this folder; no code from it is run',
         f"run.model.sample(64)  # new images, {shown} from 0 to 1, [64, {shape}]",
-        f'run.log_likelihood(run.images("test", 100{there}))  # nats an image, by importance sampling',
+        f'run.log_likelihood(run.images("test", 100{there}))  # nats per image, by importance sampling',
         "```",
     ]
 
@@ -166,15 +168,15 @@ def _figures(
         return [
             *lines,
             "",
-            "No test figures of these weights are known: score the run they come from, and export it again.",
+            "No test figures of these weights are known; to add them, score the original run and export it again.",
         ]
     return [*lines, "", *_measured(evaluation, config), *(_sandwich(each) for each in evaluation.sandwiches)]
 
 
 def _latents(last: EpochMetrics | None) -> list[str]:
-    """What to know of figures of an autoregressive decoder."""
-    carried = "" if last is None else f" At the epoch scored the latent variables carry {last.latents}."
-    return [f"{AUTOREGRESSIVE.capitalize()}: no match for figures of models without one.{carried}"]
+    """Return what a reader must know about figures of an autoregressive decoder."""
+    carried = "" if last is None else f" At the scored epoch, the latent variables carry {last.latents}."
+    return [f"{AUTOREGRESSIVE.capitalize()}: its figures are not comparable with those of models without one.{carried}"]
 
 
 def _row(each: Estimate) -> str:
@@ -187,26 +189,26 @@ def _row(each: Estimate) -> str:
 
 
 def _seen(config: RunConfig, seeds: Sequence[int]) -> str:
-    """What the images are that the figures are of."""
+    """Return a phrase on how the scored images were binarised."""
     if config.data.draws_bits:
         return f"Images are binarised with the fixed seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}"
-    return f'Images are as `data.binarisation = "{config.data.resolved_binarisation}"` leaves them'
+    return f'Images are prepared with `data.binarisation = "{config.data.resolved_binarisation}"`'
 
 
 def _measured(evaluation: Evaluation, config: RunConfig) -> list[str]:
-    """How the figures came about: what a reader needs to make them again, and to know what they are worth."""
+    """Return how the figures were measured: what a reader needs to reproduce and to judge them."""
     seeds = sorted({seed for each in evaluation.estimates for seed in each.binarisation_seeds})
     noise = sorted({each.seed for each in evaluation.estimates})
     shares = [each.untrusted_share for each in evaluation.estimates if each.untrusted_share is not None]
     lines = [
         f"- Scored on {_plain(evaluation.device)}, in float32 without TF32; log-weights are summed in float64.",
         f"- {_seen(config, seeds)}; the estimator's noise has seed {_listed(noise)}.",
-        "- IS and HAIS estimate log p(x), from below in expectation: the mean over images of log-mean-exp of weights.",
+        "- IS and HAIS estimate log p(x) from below in expectation: the mean over images of log-mean-exp of weights.",
         f"- Untrusted: share of images whose {UNEVEN}.",
     ]
     if shares and max(shares) > TRUSTED_SHARE:
         lines.append(
-            f"- Up to {max(shares):.0%} of the images are untrusted: take such a figure as a bound, not a likelihood."
+            f"- Up to {max(shares):.0%} of the images are untrusted: treat such a figure as a bound, not a likelihood."
         )
     return lines
 
@@ -225,7 +227,7 @@ _OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "adamax": "Adamax"}
 
 
 def _recipe(config: RunConfig) -> list[str]:
-    """What of the recipe a reader of the figures should know; nothing of the plain ELBO."""
+    """Return what a reader of the figures should know about the training recipe; nothing for the plain ELBO."""
     training, known = config.training, []
     if training.objective_begins:
         begins = f" from epoch {training.objective_from_epoch} on" if training.objective_from_epoch else ""
@@ -237,7 +239,7 @@ def _recipe(config: RunConfig) -> list[str]:
 
 def _training(config: RunConfig, origin: Origin) -> list[str]:
     data, training = config.data, config.training
-    of = "images of one's own" if data.source == "file" else f"`{data.source}`"
+    of = "the author's own data" if data.source == "file" else f"`{data.source}`"
     known = [
         f"{data.training_images:,} training images of {of}, {data.held_out:,} held out (split seed {data.split_seed})",
         f"{counted(origin.epoch, 'epoch')}, batches of {training.batch_size}, {_OPTIMISERS[training.optimiser]}, "
@@ -259,6 +261,6 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line of text that Markdown shows as it is."""
+    """Return text in one line with Markdown's special characters escaped."""
     line = " ".join(text.split())
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#$~" else mark for mark in line)

@@ -1,4 +1,4 @@
-"""What a sweep has come to: the ledger's rows of the leaderboard, with the test figures of the rerun."""
+"""The leaderboard rows of a sweep: training results from the ledger, test figures from the rerun."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
@@ -30,12 +30,12 @@ from iafsweep.texts import readable_settings
 
 
 class ScoredRows(NamedTuple):
-    """What there is to say of the trials of a sweep.
+    """The rows of a sweep's trials.
 
     Attributes:
-        rows: a row a trial, in the order of proposal; trials that were scored have their test figures.
-        evaluations: the figures of each scored trial in full, by its name.
-        problems: what could not be read and is left out, a sentence each.
+        rows: one row per trial, in the order of proposal; those of scored trials have their test figures.
+        evaluations: the full figures of each scored trial, by name.
+        problems: what could not be read and is left out, one sentence each.
     """
 
     rows: tuple[LeaderboardRow, ...]
@@ -44,9 +44,10 @@ class ScoredRows(NamedTuple):
 
 
 def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
-    """Return a row a trial, with its test figures and those of retrainings; damaged ones cost only themselves.
+    """Return one row per trial, with its test figures and those of retrainings; only damaged figures are left out.
 
-    ``show`` are settings of the test figures to show, see :meth:`Estimate.is_shown`; none: on most images the lowest.
+    ``show`` are settings of the test figures to show, see :meth:`Estimate.is_shown`; none: the figure on the most
+    images, and of several such the lowest.
 
     Raises:
         UserError: no trial has a test figure with one of these settings.
@@ -55,10 +56,10 @@ def scored_rows(sweep: StoredSweep, show: Sequence[str] = ()) -> ScoredRows:
 
 
 def scored_rows_of_each(sweeps: Sequence[StoredSweep], show: Sequence[str] = ()) -> list[ScoredRows]:
-    """Return the same of several sweeps; settings to show need be those of a trial of one of them.
+    """Do as :func:`scored_rows` for several sweeps; it suffices if one of them has figures with the settings to show.
 
     Raises:
-        UserError: no trial of any has a test figure with one of these settings.
+        UserError: no trial of any sweep has a test figure with one of these settings.
     """
     found = [_scored_rows(sweep, show) for sweep in sweeps]
     _refuse_unknown_settings([each for scored in found for each in scored.evaluations.values()], show)
@@ -94,7 +95,7 @@ def _scored_rows(sweep: StoredSweep, show: Sequence[str]) -> ScoredRows:
 
 
 def _of_epochs(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
-    """Median epoch and training bound of a trial that has ended; nothing where its run folder does not tell."""
+    """Return median epoch time, training bound and latents of an ended trial, as far as its run folder has them."""
     if row.seconds_per_epoch is None:
         return {}
     try:
@@ -107,40 +108,41 @@ def _of_epochs(folder: SweepFolder, row: LeaderboardRow) -> dict[str, object]:
 
 
 def _at_best(epochs: Sequence[EpochMetrics], epoch: int | None) -> dict[str, object]:
-    """Training bound and what the latent variables carry at an epoch; nothing without it."""
+    """Return the training bound and the latent variables' share of the bound at an epoch; nothing without it."""
     found = next((each for each in epochs if each.epoch == epoch), None)
     return {} if found is None else {"train_negative_elbo": found.train_negative_elbo, "latents": found.latents}
 
 
 def _refuse_unknown_settings(evaluations: Iterable[Evaluation], show: Sequence[str]) -> None:
-    """See that each of the settings asked for is some trial's."""
+    """Refuse requested settings with which no trial was scored."""
     tested = [each for evaluation in evaluations for each in evaluation.estimates if each.split == "test"]
     chosen = [each for each in tested if each.method != "negative_elbo"]
     for settings in show:
         if not any(each.is_made_with(settings) for each in chosen):
             there = sorted({f"{readable_settings(each.settings)} on {each.images:,} images" for each in chosen})
             raise UserError(
-                f"--show {settings!r}: no test figure was measured so; there are: {'; '.join(there) or 'none'}"
+                f"--show {settings!r}: no test figure was measured with these settings; available: "
+                f"{'; '.join(there) or 'none'}"
             )
 
 
 def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) -> Evaluation | None:
-    """Return the figures that belong beside a trial's bound; None if it was not scored.
+    """Return the figures of the checkpoint that belongs to a trial's bound; None if it was not scored.
 
-    The ledger says which those are, so that a checkpoint that was removed takes none with it.
+    The ledger says which checkpoint that is, so that the figures remain when the checkpoint is removed.
 
     Raises:
-        RunFolderError: there are figures, damaged or others.
+        RunFolderError: the figures are damaged, or of another checkpoint.
     """
     run, end = RunFolder(folder.trial(trial.trial)), trial.finished
     if not run.evaluation.exists():
         return None
     found = run.read_evaluation()
     if end is None:
-        raise RunFolderError("it has not ended")
+        raise RunFolderError("the trial has not ended")
     if not has_own(found, end, space):
         raise RunFolderError(
-            f"they are of {found.checkpoint}.pt at epoch {found.epoch}, and its row is of "
+            f"they are from {found.checkpoint}.pt at epoch {found.epoch}, but the trial's row is from "
             f"{space.base.evaluation.checkpoint}.pt at epoch {scored_epoch(end, space)}"
         )
     return found
@@ -149,7 +151,7 @@ def _own_evaluation(folder: SweepFolder, trial: TrialState, space: SearchSpace) 
 def _as_it_stands(
     row: LeaderboardRow, folder: SweepFolder, space: SearchSpace, problems: list[str], *, trains: bool
 ) -> LeaderboardRow:
-    """A trial that has not ended, with what its run folder says of it; the ledger knows no more than that it began."""
+    """Return the row of a trial with its run folder's progress if it has not ended; the ledger only has its start."""
     if row.status not in ("interrupted", "pending"):
         return row
     path, epochs = RunFolder(folder.trial(row.trial)).metrics, list[EpochMetrics]()
@@ -177,7 +179,7 @@ def _as_it_stands(
 
 
 def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[LeaderboardRow, ...]]:
-    """The rows of each retraining, the one that began first in front; one that cannot be read is noted."""
+    """Return the rows of each retraining, in order of their beginning; unreadable ones become problems."""
     found = []
     for retraining in retrainings(folder):
         name = retraining.path.relative_to(folder.path).as_posix()
@@ -193,12 +195,12 @@ def _retrained_rows(folder: SweepFolder, problems: list[str]) -> list[tuple[Lead
 
 
 def _test_figures(evaluation: Evaluation, show: Sequence[str] = ()) -> dict[str, object]:
-    """The figures of a row, from those of the rerun."""
+    """Return the test figures of a row from the evaluation of its rerun."""
     tested = [each for each in evaluation.estimates if each.split == "test"]
     shown = {method: each for (method, _), each in shown_figures(tested, show).items()}
     figures = {method: Figure.of(each) for method, each in shown.items()}
     hais = shown.get("hais")
-    # A figure of HAIS may be older than that beside it, and of other bits.
+    # The HAIS figure may be older than the IS figure shown, and of other bits.
     alike = [
         each
         for each in tested
@@ -224,12 +226,12 @@ def _test_figures(evaluation: Evaluation, show: Sequence[str] = ()) -> dict[str,
 
 
 def leaderboard_rows(state: LedgerState, space: SearchSpace) -> tuple[LeaderboardRow, ...]:
-    """Return a row for every trial, ended or not, by number of proposal; without ranks and without test figures."""
+    """Return a row for every trial, ended or not, in the order of proposal, without ranks and test figures."""
     return tuple(leaderboard_row(trial, space) for trial in state.trials)
 
 
 def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
-    """Return a trial's row: what the ledger tells of its training."""
+    """Return a trial's row with what the ledger records of its training."""
     proposed, end = trial.proposed, trial.finished
     data = space.base.data
     found = trial.candidate(space) if trial.afresh else None
@@ -268,7 +270,7 @@ def leaderboard_row(trial: TrialState, space: SearchSpace) -> LeaderboardRow:
 
 
 def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], epoch: int | None) -> float | None:
-    """Momentum of batch norm x steps up to an epoch of a trial; None where it does not matter, or without an epoch."""
+    """Return batch-norm momentum x steps up to an epoch of a trial; None if irrelevant, or without an epoch."""
     if epoch is None:
         return None
 
@@ -286,9 +288,9 @@ def settling_at(space: SearchSpace, parameters: Mapping[str, ParameterValue], ep
 
 
 def usual_seconds(epochs: Sequence[EpochMetrics]) -> float | None:
-    """Return the median of the seconds of an epoch, the first left out; None with fewer than two.
+    """Return the median seconds per epoch without the first epoch; None with fewer than two epochs.
 
-    It is the wall clock's, beside whatever else ran: the median forgets epochs that a neighbour slowed down, and those
-    that compiled, unless they are most of them. The first one has everything to make ready.
+    This is wall-clock time, whatever else ran on the machine. The median is robust to epochs that compiled or that
+    other processes slowed down, unless these are the majority. The first epoch includes preparations.
     """
     return median(each.seconds for each in epochs[1:]) if len(epochs) > 1 else None

@@ -1,4 +1,4 @@
-"""The sweeps that lie in a folder, read from their spaces and ledgers alone: no run folder is opened."""
+"""List the sweeps in a folder from their spaces and ledgers alone, without opening run folders."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep, read_sweep
 
 @dataclass(frozen=True)
 class FoundSweeps:
-    """What there is in a folder.
+    """The sweeps in a folder.
 
     Attributes:
-        sweeps: those that can be read, the one that began first in front.
-        problems: which cannot, and why; what is damaged in the ledgers of the others; a sentence each.
+        sweeps: the readable sweeps, in the order in which they began.
+        problems: which sweeps are unreadable and why, and what is damaged in the ledgers of others; one sentence each.
     """
 
     sweeps: tuple[StoredSweep, ...]
@@ -24,10 +24,10 @@ class FoundSweeps:
 
 
 def sweeps_in(folder: Path) -> FoundSweeps:
-    """Read the sweeps directly in a folder; of a sweep's own folder that one. Other folders and files are passed over.
+    """Read the sweeps directly in a folder, or the folder itself if it is a sweep's; ignore everything else.
 
     Raises:
-        SweepError: the folder is not there, or cannot be read.
+        SweepError: the folder does not exist, or cannot be read.
     """
     sweeps, problems = list[StoredSweep](), list[str]()
     for path in _paths(folder):
@@ -54,13 +54,13 @@ def _paths(folder: Path) -> Iterator[Path]:
 
 
 def _is_sweep(path: Path) -> bool:
-    """Whether it has files of a sweep; one of the two may be lost, which reading it then says."""
+    """Return whether a folder has a sweep's space or ledger; if one of them is lost, reading the sweep says so."""
     folder = SweepFolder(path)
     return folder.space.exists() or folder.ledger.exists()
 
 
 def state_of(sweep: StoredSweep) -> str:
-    """Return how a sweep stands, in a word or two: what its driver does, or else how its last one ended."""
+    """Return the state of a sweep in a word or two: what its driver does, or how its last driver ended."""
     state = sweep.state
     last = state.sessions[-1] if state.sessions else None
     if sweep.driver is not None:

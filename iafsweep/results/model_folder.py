@@ -1,8 +1,8 @@
 """A finished model as one folder to keep, publish or hand on: weights, configuration, figures, and a card.
 
 ``model.safetensors`` the weights (https://huggingface.co/docs/safetensors: tensors and texts, never code) ·
-``config.toml`` · ``README.md`` the model card · ``metrics.jsonl`` · ``evaluation.json`` if it was scored. No file in it
-names the machine or the folder it was made on, and nothing outside it is read.
+``config.toml`` · ``README.md`` the model card · ``metrics.jsonl`` · ``evaluation.json`` if it was scored. No file names
+the machine or the folder that the model comes from, and nothing outside the folder is read.
 """
 
 import hashlib
@@ -28,23 +28,23 @@ from iafsweep.version import VERSION, Writer
 FORMAT = "iafsweep model 1"
 
 _KEY = "iafsweep"
-"""One text in the file's header, so that equal models are equal files: safetensors writes several in any order."""
+"""The only metadata key: safetensors writes several in arbitrary order, so that equal models could differ as files."""
 
 _DTYPES = {torch.float32: "F32", torch.int64: "I64"}
-"""What weights and counters are held in; safetensors' names for it."""
+"""Types of weights and counters, with the names that safetensors gives them."""
 
 
 class Origin(Record):
     """Where the weights of a model folder come from.
 
     Attributes:
-        name: of the run folder, its last part alone.
+        name: last part of the run folder's path.
         checkpoint: which checkpoint they are.
-        epoch: epochs they had been trained.
-        torch_version: the PyTorch that trained them; None where it is not known.
-        device: kind of device they were trained on; None where it is not known.
-        seconds: training seconds; None where they are not known.
-        images: what they were trained, validated and, if they were scored, tested on; empty where it is not known.
+        epoch: number of epochs for which they were trained.
+        torch_version: PyTorch version that trained them; None if unknown.
+        device: kind of device on which they were trained; None if unknown.
+        seconds: training seconds; None if unknown.
+        images: fingerprints of the training, validation and (if they were scored) test images; empty if unknown.
     """
 
     name: str
@@ -67,14 +67,14 @@ def card_of(folder: RunFolder) -> Path:
 
 
 def write_weights(path: Path, model: VAE, origin: Origin) -> None:
-    """Write every tensor of a model, bit for bit, their digest, and where they come from."""
+    """Write every tensor of a model bit for bit, with their digest and origin."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     said = {"format": FORMAT, "written_by": VERSION, "origin": origin.model_dump(), "sha256": _digest(tensors)}
     save_file(tensors, path, metadata={_KEY: json.dumps(said)})
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and bytes, in the order of the names, so that damage on the way is noticed."""
+    """Return the SHA-256 of names, types, shapes and bytes in the order of names, to detect damage in transit."""
     sha = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
@@ -84,12 +84,11 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def read_model(folder: RunFolder, device: torch.device) -> tuple[TrainedModel, Origin]:
-    """Read the model of a model folder. Names, shapes and types are compared before anything of its size is made.
+    """Read the model of a model folder; names, shapes and types are checked before any tensor is allocated.
 
     Raises:
-        RunFolderError: the weights are missing, truncated, damaged, of another program, or not those of
-            ``config.toml``.
-        ConfigError: the configuration breaks a rule, or names a file outside.
+        RunFolderError: the weights are missing, truncated, damaged, of another program, or do not fit ``config.toml``.
+        ConfigError: the configuration breaks a rule, or names a file outside the folder.
     """
     config = folder.read_config()
     path = weights_of(folder)
@@ -109,10 +108,10 @@ def read_model(folder: RunFolder, device: torch.device) -> tuple[TrainedModel, O
 
 
 def _check(path: Path, config: RunConfig) -> tuple[Origin, str | None]:
-    """Compare the file's own list of tensors with the model that the configuration describes.
+    """Check the file's own list of tensors against the model that the configuration describes.
 
     Returns:
-        Where the weights come from, and their digest; None where the file, of an earlier version, has none.
+        The origin of the weights, and their digest, which is None in files of earlier versions.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -120,13 +119,15 @@ def _check(path: Path, config: RunConfig) -> tuple[Origin, str | None]:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             listed = {name: (tuple(each.get_shape()), each.get_dtype()) for name, each in found.items()}
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(f"{path} is truncated or no safetensors file ({error}); export the model again") from None
+        raise RunFolderError(
+            f"{path} is truncated or not a safetensors file ({error}); export the model again"
+        ) from None
     origin, digest = _origin(path, text)
     try:
         expected = _expected(config, len(listed))
     except RuntimeError as error:
         raise RunFolderError(
-            f"{path} does not fit the config.toml beside it: a model of its sizes cannot be built "
+            f"{path} does not fit the config.toml beside it: a model of these sizes cannot be built "
             f"({str(error).splitlines()[0]}); export the model again"
         ) from None
     if problems := _differences(expected, listed):
@@ -137,27 +138,30 @@ def _check(path: Path, config: RunConfig) -> tuple[Origin, str | None]:
 
 
 def _origin(path: Path, text: str) -> tuple[Origin, str | None]:
-    """Where the weights come from, and their digest, as the file's header says."""
+    """Return the origin of the weights and their digest from the file's header."""
     try:
         said = json.loads(text)
         if said["format"] != FORMAT:
-            raise RunFolderError(f"{path} is not of this version ({FORMAT!r}); it says {str(said['format'])[:60]!r}")
+            raise RunFolderError(
+                f"{path} has the format {str(said['format'])[:60]!r}, but this version reads {FORMAT!r}; read it with "
+                f"the version that wrote it"
+            )
         writer = Writer(version=str(said.get("written_by", Writer().version)))
         if strange := sorted(set(said["origin"]) - set(Origin.model_fields)):
             raise RunFolderError(f"{path} {writer.unknown(f'`{strange[0]}`')}")
         digest = said.get("sha256")
         return Origin.model_validate(said["origin"]), None if digest is None else str(digest)
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise RunFolderError(f"{path} does not say where it comes from; export the model again") from None
+        raise RunFolderError(f"{path} does not record where its weights come from; export the model again") from None
 
 
 def _expected(config: RunConfig, tensors: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and type of every tensor of a configuration's model, without making it; nothing if it has too many.
+    """Return shape and type of every tensor of the configured model, unallocated; empty if the flow is too deep.
 
     Raises:
-        RuntimeError: sizes that PyTorch cannot count.
+        RuntimeError: a size is too large for PyTorch.
     """
-    if config.model.flow.depth > tensors:  # a step has tensors of its own
+    if config.model.flow.depth > tensors:  # each step of the flow has its own tensors
         return {}
     with torch.device("meta"):
         model = build_model(config.model, config.image_format, seed=0)
@@ -168,14 +172,14 @@ def _expected(config: RunConfig, tensors: int) -> dict[str, tuple[tuple[int, ...
 def _differences(
     expected: Mapping[str, tuple[tuple[int, ...], str]], listed: Mapping[str, tuple[tuple[int, ...], str]]
 ) -> list[str]:
-    """What does not fit, the first few of each kind, in words."""
+    """Return in words which tensors do not fit, the first few of each kind."""
     missing, foreign = sorted(expected.keys() - listed.keys()), sorted(listed.keys() - expected.keys())
     other = [
         f"{name} is {_text(listed[name])} instead of {_text(expected[name])}"
         for name in sorted(expected.keys() & listed.keys())
         if listed[name] != expected[name]
     ]
-    named = [(missing, "missing"), (foreign, "not of this model")]
+    named = [(missing, "missing"), (foreign, "not part of this model")]
     return [f"{_few(names)} {what}" for names, what in named if names] + ([_few(other)] if other else [])
 
 

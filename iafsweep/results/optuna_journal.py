@@ -1,4 +1,4 @@
-"""A sweep as an Optuna journal, for optuna-dashboard, made from its ledger and its run folders."""
+"""Convert a sweep to an Optuna study or journal (for optuna-dashboard), from its ledger and run folders."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep
 __all__ = ["Study", "study_of", "write_journal"]
 
 _POINTS = 50
-"""About so many points of a trial's curve are shown."""
+"""Approximate number of points in a trial's curve."""
 
 
 def write_journal(sweep: StoredSweep, path: Path) -> None:
     """Write the study of a sweep to ``path``, which does not exist yet.
 
-    Optuna numbers trials from 0 and without gaps, we from 1: trial 7 is ours of that number, and a number that none of
-    ours has is a failed trial without values. Completed trials have their best bound, stopped ones are pruned with
-    their last; diverged, out of memory and failed ones have failed; others wait, or run if a driver does.
+    Optuna numbers trials from 0 without gaps, sweeps from 1. Numbers are kept: trial 7 of the study is trial 7 of the
+    sweep, and a number without a trial becomes a failed trial without values. Completed trials have their best bound.
+    Stopped trials are pruned, with their last bound; diverged, out-of-memory and failed ones are failed. Others are
+    waiting, or running if they have started and a driver runs.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _add_study(sweep, JournalStorage(JournalFileBackend(str(path))))
 
 
 def study_of(sweep: StoredSweep) -> Study:
-    """Return the study of a sweep, as of :func:`write_journal`, in memory."""
+    """Return in memory the study that :func:`write_journal` writes."""
     storage = InMemoryStorage()
     return optuna.load_study(study_name=_add_study(sweep, storage), storage=storage)
 
 
 def _add_study(sweep: StoredSweep, storage: BaseStorage) -> str:
-    """Write the study of a sweep into a storage; return its name."""
+    """Add the study of a sweep to a storage; return its name."""
     name = f"{sweep.folder.path.name} {sweep.state.header.sweep[:8]}"
     study = storage.create_new_study([StudyDirection.MINIMIZE], name)
     storage.set_study_system_attr(study, "study:metric_names", ["validation -ELBO (nats)"])
@@ -69,10 +70,10 @@ def _nobody() -> FrozenTrial:
 def _row(sweep: StoredSweep, trial: TrialState, start: str | None) -> FrozenTrial:
     row = frozen_trial(sweep.space, trial.proposed.parameters, None)
     if row is None:
-        return create_trial(state=OptunaState.FAIL, user_attrs={"trial": f"{trial.trial}: not of this search space"})
+        return create_trial(state=OptunaState.FAIL, user_attrs={"trial": f"{trial.trial}: not in this search space"})
     row.set_user_attr("trial", trial.trial)
     if trial.donors:
-        row.set_user_attr("went on from copies of", list(trial.donors))
+        row.set_user_attr("continued from copies of", list(trial.donors))
     row.intermediate_values = _curve(RunFolder(sweep.folder.trial(trial.trial)))
     row.datetime_start = None if start is None else _local(start)
     if (end := trial.finished) is None:
@@ -96,7 +97,7 @@ def _outcome(end: Finished) -> tuple[OptunaState, float | None]:
 
 
 def _curve(run: RunFolder) -> dict[int, float]:
-    """Validation bounds by epoch, the first ten and then some of them."""
+    """Return validation bounds by epoch: the first ten epochs, then every few."""
     if not run.metrics.exists():
         return {}
     with suppress(RunFolderError):
@@ -109,7 +110,7 @@ def _curve(run: RunFolder) -> dict[int, float]:
 
 
 def _local(time: str) -> datetime | None:
-    """A ledger's time as Optuna keeps it, of this place without saying so; None if it is none."""
+    """Return a ledger's time as Optuna stores it, local and without a time zone; None if it is not a time."""
     with suppress(ValueError):
         return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
     return None

@@ -1,4 +1,4 @@
-"""What a sweep leaves for people: leaderboard as CSV and Markdown, the best configuration, a table on the terminal."""
+"""Publish the results of a sweep: the leaderboard as CSV and Markdown, and the best configuration."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 @dataclass(frozen=True)
 class Published:
-    """What was published; ``retrain`` as :func:`what_to_retrain` returns it."""
+    """What was published; ``retrain`` is the result of :func:`what_to_retrain`."""
 
     rows: tuple[LeaderboardRow, ...]
     order: list[str]
@@ -27,11 +27,10 @@ class Published:
 def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = ()) -> Published:
     """Write ``leaderboard.csv``, ``leaderboard.md`` and ``best.toml``; return what they were written from.
 
-    With another place for the CSV that alone is written, and nothing into the sweep folder, which may be read-only.
+    With ``csv``, only the CSV is written, to that file, and nothing to the sweep folder, which may be read-only.
 
-    Of a trial that has ended, all but its test figures and its median epoch comes from the ledger, so that a run folder
-    that was removed is missed by none of it. ``csv`` is another place for the CSV; ``show`` is as :func:`scored_rows`
-    takes it.
+    The rows of ended trials come from the ledger, except test figures and the median epoch time, so that removed run
+    folders cost nothing else. ``show`` is as in :func:`scored_rows`.
 
     Raises:
         UserError: no figure was measured with the settings to show.
@@ -46,29 +45,29 @@ def publish(sweep: StoredSweep, csv: Path | None = None, show: Sequence[str] = (
         return published
     write_csv(rows, folder.leaderboard_csv, order)
     write_markdown(rows, folder.leaderboard_markdown, sweep.space.title or "Leaderboard", order)
-    if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # the best may be missed
+    if (best := best_row(rows)) is not None and not (state.problems and folder.best.exists()):  # damage may hide it
         if (found := sweep.candidate_of(state.named[best.trial])) is not None:
-            name = os.fsencode(folder.path.name).decode(errors="replace")  # bytes that are no text do not go into TOML
+            name = os.fsencode(folder.path.name).decode(errors="replace")  # TOML cannot hold bytes that are no text
             titled = found.config.model_copy(update={"title": f"Best of {name}: {best.trial}"})
             write_text(folder.best, dump_config(titled))
     return published
 
 
 _TOP, _SEEDS = 3, 5
-"""What is trained again where nothing says how many it takes: the defaults of ``retrain``."""
+"""Numbers of trials and seeds to retrain if nothing says how many it takes: the defaults of ``retrain``."""
 
 
 def what_to_retrain(sweep: StoredSweep, rows: Sequence[LeaderboardRow]) -> list[str]:
-    """Return the options of the ``retrain`` that tells by how much the best bound is too good, or which is the best.
+    """Return the options of the ``retrain`` that measures the winner's curse or finds the truly best trial.
 
-    None where that is known with 90%, all seeds agree, nobody chose among configurations, or nothing can be trained
-    again: while a driver is at work, of a population, of a list with repeats.
+    The list is empty if the best is known with 90% probability, all seeds agree, there was only one configuration to
+    choose from, or nothing can be retrained: while a driver is at work, for a population, and for a list with repeats.
     """
     settings = sweep.space.sweep
     if sweep.driver is not None or settings.scheduler == "pbt" or settings.repeats > 1:
         return []
     completed = [row for row in ranked(rows) if row.rank is not None]
-    if len(completed) < 2:  # noqa: PLR2004 - of one, none was chosen
+    if len(completed) < 2:  # noqa: PLR2004 - with one there was no choice
         return []
     top, seeds, found = min(_TOP, len(completed)), _SEEDS, winners_curse(completed)
     if found is not None:
@@ -81,7 +80,7 @@ def what_to_retrain(sweep: StoredSweep, rows: Sequence[LeaderboardRow]) -> list[
 
 
 def missing_checkpoints(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> list[str]:
-    """Return the checkpoints that rows name and that are not there (any more), relative to the sweep folder."""
+    """Return the checkpoints that rows name but that do not exist (any more), relative to the sweep folder."""
     return [
         row.checkpoint for row in rows if row.checkpoint is not None and not (folder.path / row.checkpoint).exists()
     ]

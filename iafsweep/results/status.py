@@ -1,4 +1,4 @@
-"""How a sweep stands, read from its folder alone, whether it runs or not; imports neither Ray nor PyTorch."""
+"""The status of a sweep, running or not, read from its folder alone; imports neither Ray nor PyTorch."""
 
 from collections import Counter
 from contextlib import suppress
@@ -21,15 +21,15 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep
 from iafsweep.texts import Span
 
 _THEN_SCORED: frozenset[SweepStatus] = frozenset({"completed", "exhausted", "stopped"})
-"""Ends of training that scoring follows."""
+"""Ends of training after which the sweep scores."""
 
 
 @dataclass(frozen=True)
 class RunningTrial:
     """A trial that began and has not ended.
 
-    Its epochs and its best validation bound are those of its last checkpoint; before the first it is ``starting``,
-    ``compiling`` or ``training``.
+    Its epochs and its best validation bound are those of its last checkpoint; ``doing`` is ``starting``, ``compiling``
+    or ``training`` before the first.
     """
 
     trial: str
@@ -40,25 +40,25 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class Status:
-    """How a sweep stands.
+    """The status of a sweep.
 
     Attributes:
         folder: the sweep folder.
-        driver: the process that drives it; None if none does.
-        trials: trials asked for.
-        ended: trials that ended.
-        counts: how they ended.
+        driver: the process that drives it; None without one.
+        trials: number of trials requested.
+        ended: number of trials that ended.
+        counts: number of ended trials by status.
         best: the best completed trial.
         running: trials that began and have not ended.
-        unscored: of the best trials, which the sweep scores after its training, those without figures, the best first;
-            none while it still trains, or may go on to.
-        damaged: of these, those whose figures are there and cannot be read.
-        rerun_files: result files of scoring.
-        left: between how many seconds of training are left; None if nothing says.
-        ended_as: how the training of the last driver ended, if it said so; scoring comes after it.
-        was_killed: whether the last driver went without a word, before its training ended.
+        unscored: trials without figures among the best, which the sweep scores after training, the best first; empty
+            while it trains or may still continue training.
+        damaged: those of ``unscored`` whose figures exist but cannot be read.
+        rerun_files: number of result files of scoring.
+        left: least and most seconds of training that are left; None if unknown.
+        ended_as: how the last driver's training ended, if it recorded that; scoring comes after it.
+        was_killed: whether the last driver disappeared without recording an end of its training.
         problems: what is wrong with the ledger.
-        dimensions: values of an image, over which bits per dimension are told; None of images that are bits.
+        dimensions: number of values in an image, for bits per dimension; None for binary images.
     """
 
     folder: Path
@@ -79,7 +79,7 @@ class Status:
 
 
 def status_of(sweep: StoredSweep, now: datetime | None = None) -> Status:
-    """Return how a sweep stands."""
+    """Return the status of a sweep."""
     folder, space, state, driver = sweep.folder, sweep.space, sweep.state, sweep.driver
     trials = space.sweep.trials
     last = state.sessions[-1] if state.sessions else None
@@ -112,12 +112,12 @@ def _running(folder: SweepFolder, trial: str) -> RunningTrial:
 
 
 def _unscored(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> tuple[str, ...]:
-    """The finalists without figures, from their run folders: scoring may be killed anywhere, and leaves no row."""
+    """Return the finalists without figures, from their run folders, since scoring writes no row to the ledger."""
     last = state.sessions[-1] if state.sessions else None
     if len(state.finished) < space.sweep.trials and not (isinstance(last, Ended) and last.outcome in _THEN_SCORED):
         return ()
     ended = [(trial.trial, trial.finished) for trial in best_trials(state, len(state.trials)) if trial.finished]
-    # One that cannot be scored (any more) leaves its place to the next.
+    # A trial that cannot be scored (any more) leaves its place to the next.
     finalists = islice((each for each in ended if _can_be_scored(folder, *each, space)), space.sweep.top)
     return tuple(trial for trial, end in finalists if not _is_scored(folder.trial(trial), end, space))
 
@@ -143,7 +143,7 @@ def _figures(path: Path) -> Evaluation | None:
 
 
 def _left(sweep: StoredSweep, now: datetime) -> Span | None:
-    """Between how many seconds the trials that are left take, by those that began since the driver did."""
+    """Return least and most seconds that the remaining trials take, judged by those begun since the driver started."""
     events = sweep.state.events
     began = next((index for index, event in reversed(list(enumerate(events))) if isinstance(event, Began)), None)
     if began is None or not isinstance(first := events[began], Began):
@@ -151,7 +151,7 @@ def _left(sweep: StoredSweep, now: datetime) -> Span | None:
     starts: dict[str, datetime] = {}
     ended = []
     for event in events[began:]:
-        with suppress(ValueError):  # a time that is none: that trial tells nothing
+        with suppress(ValueError):  # an invalid time: the trial is ignored
             if isinstance(event, Started):
                 starts[event.trial] = datetime.fromisoformat(event.time)
             elif isinstance(event, Finished) and (start := starts.pop(event.trial, None)) is not None:

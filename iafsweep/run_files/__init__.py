@@ -1,1 +1,1 @@
-"""What a run folder holds and where, without PyTorch: ``run_folder`` names and records, ``metrics_file`` epochs."""
+"""The files of a run folder, without PyTorch: ``run_folder`` paths and records, ``metrics_file`` epochs."""

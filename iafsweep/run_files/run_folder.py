@@ -1,4 +1,4 @@
-"""Where a run keeps its files."""
+"""The folder of a run and its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iafsweep.records import Evaluation, Fingerprint, RunState, Split, with_stam
 from iafsweep.shown_command import run_command, sweep_command
 from iafsweep.version import FORMAT, VERSION, Writer
 
-# Temporary files as iafsweep.atomic names them, of the files that stand in a run folder and of no others.
+# Names that iafsweep.atomic gives to temporary files, only for the kinds of files found in a run folder.
 _LEFTOVER = re.compile(r"\.(?:[a-z_]+\.)+(?:toml|jsonl|json|pt|png|parquet)\.\d+\.tmp")
 StateOrEvaluation = TypeVar("StateOrEvaluation", RunState, Evaluation)
 
@@ -44,19 +44,19 @@ class RunFolder:
     config = _File("config.toml")
     """The configuration as trained, every field written out."""
     metrics = _File("metrics.jsonl")
-    """One JSON line an epoch."""
+    """One JSON line per epoch."""
     log = _File("run.log")
-    """What happened, with times."""
+    """Log with times."""
     state = _File("state.json")
-    """How far the run is."""
+    """Progress of the run."""
     best = _File("best.pt")
     """The checkpoint of the best epoch by validation."""
     pending_best = _File("best.next.pt")
-    """A newer best checkpoint, until ``last.pt`` knows of it."""
+    """A newer best checkpoint that ``last.pt`` does not refer to yet."""
     last = _File("last.pt")
-    """The newest checkpoint, from which a run goes on."""
+    """The newest checkpoint, from which a run resumes."""
     step = _File("step.pt")
-    """In the middle of an epoch, the checkpoint from which that goes on; ``last.pt`` is of the epoch before."""
+    """The checkpoint inside an unfinished epoch, from which that resumes; ``last.pt`` is of the epoch before."""
     evaluation = _File("evaluation.json")
     """The figures measured at the end."""
     per_image = _File("per_image.parquet")
@@ -72,12 +72,12 @@ class RunFolder:
     data = _File("data.png")
     """Binarised images, as the model sees them."""
     lock = _File(".run.lock")
-    """There while a process trains or scores the run, or was killed doing so."""
+    """Exists while a process trains or scores the run, or after it was killed doing so."""
 
     def locked(self, seconds: float = 0.0) -> AbstractContextManager[str | None]:
-        """Take the folder as its one writer, a run of its own or a sweep's trial; gives None, or who has it.
+        """Lock the folder as its only writer, for a single run or a trial; yields None, or the present holder.
 
-        The folder is made if it is not there, and removed again if nothing has been put into it.
+        The folder is created if missing, and removed again if it is still empty.
 
         Raises:
             OSError: it cannot be written.
@@ -86,7 +86,7 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder as its one writer.
+        """Hold the lock of the folder as its only writer.
 
         Raises:
             RunFolderError: another process holds it, or it cannot be written.
@@ -107,10 +107,10 @@ class RunFolder:
             yield
 
     def create(self, config: RunConfig) -> None:
-        """Make the folder and write the configuration into it.
+        """Create the folder and write the configuration into it.
 
         Raises:
-            RunFolderError: there are files in it already, or it cannot be written.
+            RunFolderError: it already contains files, or cannot be written.
         """
         self.refuse_used()
         try:
@@ -120,16 +120,16 @@ class RunFolder:
             raise RunFolderError(f"cannot write the run folder {self.path}: {error}; name another folder") from error
 
     def refuse_file(self) -> None:
-        """Check that there is no file where the folder should be.
+        """Check that the folder's path is not a file.
 
         Raises:
-            RunFolderError: there is.
+            RunFolderError: it is.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise RunFolderError(f"{self.path} is a file, and a run needs a folder; name another with --run")
+            raise RunFolderError(f"{self.path} is a file, but a run needs a folder; name another path with --run")
 
     def refuse_used(self) -> None:
-        """Check that a run may start here: there is nothing, or only what a run writes before its first checkpoint.
+        """Check that a run may start here: the folder has at most files that a run writes before its first checkpoint.
 
         Raises:
             RunFolderError: there are other files, or the folder cannot be read.
@@ -143,19 +143,17 @@ class RunFolder:
             raise RunFolderError(f"cannot read the run folder {self.path}: {error}; name another folder") from error
         written = {self.config.name, self.metrics.name, self.data.name, self.lock.name}
         if not all(name in written or _LEFTOVER.fullmatch(name) for name in names):
-            go_on = (
-                "add --resume (in Python resume=True) to go on with the run in it, or " if self.last.exists() else ""
-            )
+            go_on = "add --resume (in Python resume=True) to continue the run in it, or " if self.last.exists() else ""
             raise RunFolderError(f"{self.path} is not empty; {go_on}name another folder with --run")
 
     def remove_leftovers(self) -> None:
-        """Remove what processes that were killed in the middle of a write have left here."""
+        """Remove temporary files of processes that were killed while writing."""
         for path in self.path.iterdir():
             if _LEFTOVER.fullmatch(path.name) and not path.is_dir():
                 path.unlink(missing_ok=True)
 
     def clear(self) -> bool:
-        """Remove all that is in the folder but its lock; return whether there was anything."""
+        """Remove everything in the folder except its lock; return whether there was anything."""
         left = [path for path in self.path.glob("*") if path != self.lock]
         for path in left:
             if path.is_dir() and not path.is_symlink():
@@ -172,15 +170,15 @@ class RunFolder:
         shutil.rmtree(self.tensorboard, ignore_errors=True)
 
     def rewrite_config(self, config: RunConfig) -> None:
-        """Replace ``config.toml`` by the configuration a resumed run goes on with."""
+        """Replace ``config.toml`` with the configuration of a resumed run."""
         write_text(self.config, dump_config(config))
 
     def read_config(self) -> RunConfig:
         """Return the configuration of the run.
 
         Raises:
-            RunFolderError: this is no run folder.
-            ConfigError: the file in it breaks a rule.
+            RunFolderError: this is not a run folder.
+            ConfigError: its configuration breaks a rule.
         """
         try:
             if not self.config.is_file():
@@ -191,16 +189,16 @@ class RunFolder:
         return read_stored_config(self.config)
 
     def read_state(self) -> RunState:
-        """Return how far the run is.
+        """Return the progress of the run.
 
         Raises:
             RunFolderError: the file is missing or damaged.
         """
-        again = f"going on with the run writes it anew: {run_command('--run', self.path, '--resume')}"
+        again = f"continue the run to write it again: {run_command('--run', self.path, '--resume')}"
         return _read_record(self.state, RunState, again)
 
     def read_fingerprints(self) -> dict[Split, Fingerprint]:
-        """Return those of the images it was trained, validated and tested on, as far as it says."""
+        """Return the fingerprints of the images it was trained, validated and tested on, as far as recorded."""
         try:
             return self.read_state().images
         except RunFolderError:
@@ -219,7 +217,7 @@ class RunFolder:
         write_text(self.state, with_stamp(state))
 
     def tested_on(self, images: Fingerprint) -> None:
-        """Keep which images it is scored on, if it does not say."""
+        """Record the fingerprint of the test images, unless one is recorded already."""
         with suppress(RunFolderError):
             state = self.read_state()
             if "test" not in state.images:
@@ -231,13 +229,13 @@ class RunFolder:
 
 
 def sweep_of(run: Path) -> Path | None:
-    """Return the folder of the sweep that a run folder is a trial of; None if it is none."""
+    """Return the folder of the sweep that a run folder belongs to; None if it is not a trial."""
     trials = run.absolute().parent
     return trials.parent if trials.name == "trials" and (trials.parent / "trials.jsonl").exists() else None
 
 
 def _how_to_score(run: Path) -> str:
-    """What makes the figures in a folder again; of a trial its sweep does, which keeps what they came from."""
+    """Return how to measure a run's figures again; for a trial, through its sweep, which keeps the shard results."""
     if (run / "model.safetensors").exists():
         return "export the model again from its run"
     if (sweep := sweep_of(run)) is not None:
@@ -253,7 +251,7 @@ def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> St
             raise RunFolderError(f"{path} {writer.newer}")
         return record.model_validate_json(content)
     except FileNotFoundError:
-        raise RunFolderError(f"{path} is missing; has this run got so far?") from None
+        raise RunFolderError(f"{path} is missing; the run may not have got this far") from None
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error}") from None
     except ValidationError as error:
@@ -266,16 +264,16 @@ def _read_record(path: Path, record: type[StateOrEvaluation], remedy: str) -> St
 
 
 def new_folder(to: Path) -> Path:
-    """Return the absolute path of a folder that a model is to be written to.
+    """Return the absolute path of a new folder to write a model to.
 
     Raises:
-        RunFolderError: it is a file, or there is something in it.
+        RunFolderError: it is a file or a folder that is not empty.
     """
     to = Path(os.path.expanduser(to)).absolute()
     try:
         if to.exists() and not to.is_dir():
             raise RunFolderError(f"{to} is a file; name a new folder for the model")
-        if not to.name or (to.exists() and any(to.iterdir())):  # the root: nothing can be written beside it first
+        if not to.name or (to.exists() and any(to.iterdir())):  # "/" has no parent for the temporary folder
             raise RunFolderError(f"{to} is not empty; name a new folder for the model")
     except OSError as error:
         raise RunFolderError(f"cannot write the model folder {to}: {error}; name another folder") from error

@@ -1,10 +1,10 @@
-"""Training: knows torch, not Ray.
+"""Training, with PyTorch and without Ray.
 
-``trainer`` the loop, when there is no going on · ``schedules`` what changes from epoch to epoch · ``batches`` its
-images · ``step`` one batch, ``gradient`` what it follows, ``optimiser`` how, ``averaging`` the average of its weights ·
-``objective`` the bound, also that which chooses · ``computing`` how steps are computed, compiled or not ·
-``checkpoint`` files to go on from · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
-``tracking`` what is left behind · ``trained`` models read back · ``device`` where to compute, and its memory.
+``trainer`` the training loop · ``schedules`` KL weight, learning rate, early stopping · ``batches`` the batches of an
+epoch · ``step`` one training step, ``gradient`` its gradient estimator, ``optimiser`` its update, ``averaging`` the
+average of the weights · ``objective`` the negative ELBO and the validation bound · ``computing`` precision and
+compilation · ``checkpoint`` checkpoint files · ``comparison`` what may change on resume · ``run_log``, ``pictures``,
+``tracking`` logs, images and trackers · ``trained`` reads models back · ``device`` devices and their memory.
 """
 
 from iafsweep.run_files.run_folder import RunFolder

@@ -1,4 +1,4 @@
-"""The moving average of a model's weights, with statistics of batch norm of its own."""
+"""The moving average of a model's weights, with batch norm statistics of its own."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from iafsweep.training.objective import bound_terms
 
 @final
 class WeightAverage:
-    """``a <- d a + (1 - d) w`` after every step (Polyak and Juditsky 1992), d rising to its decay.
+    """Moving average of the weights: ``a <- d a + (1 - d) w`` after every step (Polyak and Juditsky 1992).
 
-    After t steps ``d = min(decay, (1 + t) / (10 + t))``, so that the weights it started with are soon forgotten.
+    After t steps ``d = min(decay, (1 + t) / (10 + t))``, so that the initial weights are soon forgotten.
 
-    The moving averages of batch norm belong to other weights: :meth:`settle` estimates them anew, as means over batches
-    of training images, without dropout, of the same bits and noise after every epoch.
+    The moving averages of batch norm belong to the unaveraged weights. :meth:`settle` re-estimates them as means over
+    batches of training images, without dropout, with the same bits and noise after every epoch.
 
     Args:
-        model: that is trained.
+        model: the model in training.
         config: its recipe; ``weight_average`` is above 0.
 
     Attributes:
-        model: with the averaged weights, in eval mode.
+        model: a copy with the averaged weights, in eval mode.
     """
 
     def __init__(self, model: VAE, config: TrainingConfig) -> None:
@@ -44,15 +44,17 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
-        """Take in the weights after so many steps in all."""
+        """Add the current weights to the average, after ``steps`` steps in total."""
         decay = min(self._config.weight_average, (1 + steps) / (10 + steps))
         torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
 
     @torch.no_grad()
     def settle(self, images: Tensor, see: See = binarise) -> None:
-        """Estimate the statistics of batch norm on the first so many training images, uint8 [N, ...], in any order.
+        """Re-estimate the batch norm statistics on the first ``weight_average_images`` training images, in any order.
 
-        What is seen of a batch are bits drawn anew unless ``see`` says otherwise.
+        Args:
+            images: the training images, uint8 [N, ...].
+            see: maps a batch of images to what the model sees; by default newly drawn bits.
         """
         norms = [module for module in self.model.modules() if isinstance(module, _BatchNorm)]
         if not norms:

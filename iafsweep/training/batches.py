@@ -1,4 +1,4 @@
-"""The batches of an epoch: which images, what is seen of them, the noise; a function of the seed and the epoch."""
+"""The batches of an epoch: images, what the model sees of them, and noise, as a function of seed and epoch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from iafsweep.seeds import derive_seed, generator
 
 
 class Batch(NamedTuple):
-    """What a step reads.
+    """The input of a training step.
 
     Attributes:
         x: bits or levels, float32 [B, channels, height, width].
-        noise: standard normal, [B, D], or [S, B, D] for S samples an image.
-        number: its place in the epoch, 0 the first.
-        seed: of what else the step draws: dropout.
+        noise: standard normal, [B, D], or [S, B, D] for S samples per image.
+        number: index within the epoch, from 0.
+        seed: for everything else the step draws, that is, dropout.
     """
 
     x: Tensor
@@ -30,24 +30,24 @@ class Batch(NamedTuple):
 
 
 def batch_count(images: int, batch_size: int) -> int:
-    """Number of batches of an epoch; an incomplete last one is left out."""
+    """Number of batches per epoch; an incomplete last batch is left out."""
     return images // batch_size
 
 
 class EpochBatches(Iterator[Batch]):
-    """The batches of an epoch, made on the images' device; nothing waits for it.
+    """The batches of an epoch, created on the images' device without waiting for it.
 
     Args:
         images: all training images, uint8 [N, channels, height, width].
-        batch_size: images a batch, B.
+        batch_size: images per batch, B.
         latent_size: D.
-        seed: of the training.
-        epoch: 0 is the first.
-        samples: of the posterior, an image.
-        see: what is seen of a batch; bits drawn anew unless told otherwise.
+        seed: the training seed.
+        epoch: index of the epoch, from 0.
+        samples: posterior samples per image.
+        see: maps a batch of images to what the model sees; by default newly drawn bits.
 
     Attributes:
-        done: batches that were taken.
+        done: number of batches taken so far.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class EpochBatches(Iterator[Batch]):
         return Batch(x, noise, number, derive_seed(*self._seed, number))
 
     def draws(self) -> Tensor:
-        """Return the generator's state, from which the batches that are left are drawn."""
+        """Return the state of the generator that draws the remaining batches."""
         return self._draws.get_state()
 
     def go_on(self, done: int, draws: Tensor) -> None:
-        """Go on behind ``done`` batches, with the generator's state as it was there."""
+        """Continue after ``done`` batches, with the generator's state at that point."""
         self.done = done
         self._draws.set_state(draws.cpu())

@@ -1,9 +1,10 @@
 """Checkpoints: written atomically, read without running code, checked before use.
 
-``last.pt`` holds all that training goes on from after an epoch, ``step.pt`` in the middle of the next; ``best.pt`` the
-weights of the best epoch. A new best is first written to ``best.next.pt`` and takes its name only after ``last.pt`` has
-been replaced, so that a process killed at any moment leaves a ``last.pt`` and a ``best.pt`` that belong together. A
-reader takes ``best.next.pt`` for the best if ``last.pt`` knows of it, and writes nothing: the run may be training.
+``last.pt`` holds everything needed to resume training after an epoch, ``step.pt`` the same in the middle of the next
+epoch, and ``best.pt`` the weights of the best epoch. A new best is first written to ``best.next.pt`` and renamed only
+after ``last.pt`` has been replaced, so that a process killed at any moment leaves a consistent ``last.pt`` and
+``best.pt``. A reader uses ``best.next.pt`` as the best if ``last.pt`` refers to it. Readers write nothing, because the
+run may still be training.
 """
 
 from __future__ import annotations
@@ -31,27 +32,27 @@ from iafsweep.version import VERSION, Writer
 
 FORMAT = "iafsweep checkpoint 1"
 _NOWHERE = torch.device("meta")
-"""To read what a checkpoint says without its weights."""
+"""Where tensors are loaded to if only the other fields of a checkpoint are wanted."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What ``last.pt`` holds.
+    """Contents of ``last.pt``.
 
     Attributes:
         config: the configuration as TOML.
-        epoch: epochs done.
+        epoch: epochs completed.
         model: state of the model.
         optimiser: state of the optimiser.
         best: the best epoch so far.
         seconds: training seconds so far.
-        threads: CPU threads it was trained with; another number may round differently.
-        device: kind of device it was trained on.
-        torch_version: the PyTorch that wrote it.
-        precision: what the networks computed in.
+        threads: CPU threads used in training; another number may round differently.
+        device: type of the device used in training.
+        torch_version: the PyTorch version that wrote it.
+        precision: precision of the networks.
         compiled: whether the step was compiled.
         compile_seconds: how many of the seconds were spent compiling.
-        average: state of the model with the averaged weights, which is the one that counts; None where there is none.
+        average: state of the model with the averaged weights, which is validated and scored; None without averaging.
     """
 
     config: str
@@ -76,13 +77,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class StepCheckpoint(Checkpoint):
-    """What ``step.pt`` holds: a checkpoint in the middle of an epoch; ``epoch``, ``best``, ``seconds`` of whole ones.
+    """Contents of ``step.pt``, a checkpoint within an epoch; ``epoch``, ``best``, ``seconds`` count whole epochs only.
 
     Attributes:
-        batches: how many of the epoch's are done.
-        sums: over them, of what a step returns, [5].
+        batches: batches of the epoch completed.
+        sums: sums of the step's figures over these batches, [5].
         draws: state of the generator of the epoch's draws.
-        elapsed: seconds of training in this epoch.
+        elapsed: training seconds in this epoch.
         compiling: how many of them were spent compiling.
     """
 
@@ -95,7 +96,7 @@ class StepCheckpoint(Checkpoint):
 
 @dataclass(frozen=True)
 class BestWeights:
-    """What ``best.pt`` holds.
+    """Contents of ``best.pt``.
 
     Attributes:
         config: the configuration as TOML.
@@ -109,7 +110,7 @@ class BestWeights:
 
 
 def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None) -> None:
-    """Write ``last.pt`` and, if there is a new best, ``best.pt``; at every moment the two on disk belong together."""
+    """Write ``last.pt`` and, if there is a new best, ``best.pt``; the two on disk are consistent at every moment."""
     if new_best is not None:
         _write(folder.pending_best, vars(new_best))
     _write(folder.last, vars(checkpoint))
@@ -119,12 +120,12 @@ def save(folder: RunFolder, checkpoint: Checkpoint, new_best: BestWeights | None
 
 
 def save_step(folder: RunFolder, checkpoint: StepCheckpoint) -> None:
-    """Write ``step.pt``; ``last.pt`` must be of the epoch before."""
+    """Write ``step.pt``; ``last.pt`` must be that of the previous epoch."""
     _write(folder.step, vars(checkpoint))
 
 
-def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state holds
-    """Return a copy of a state (nested dictionaries and lists) whose tensors lie in ordinary memory of their own."""
+def on_cpu(state: Any) -> Any:  # noqa: ANN401 - a state holds anything
+    """Return a copy of a state (nested dictionaries and lists) with its tensors copied to CPU memory."""
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
@@ -136,27 +137,32 @@ def load_last(folder: RunFolder, device: torch.device) -> Checkpoint:
     """Read ``last.pt``.
 
     Raises:
-        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+        RunFolderError: it is missing, truncated, or not a checkpoint of this program.
     """
     return Checkpoint(**_read(folder.last, device, Checkpoint, _how_to_begin(folder)))
 
 
 def _how_to_begin(folder: RunFolder) -> str:
-    """What to do about a run without a checkpoint."""
+    """Advice for a run without a checkpoint."""
     if (sweep := sweep_of(folder.path)) is not None:
-        return f"if the trial was killed before its first one, go on with the sweep: {sweep_command('resume', sweep)}"
+        return (
+            f"if the trial was killed before its first checkpoint, continue the sweep: {sweep_command('resume', sweep)}"
+        )
     try:
         folder.refuse_used()
     except RunFolderError:
-        return "has this run got so far?"
-    return f"a run killed before its first checkpoint starts again: {run_command(folder.config, '--run', folder.path)}"
+        return "restore it, or train the run again in a new folder"
+    return (
+        f"if the run was killed before its first checkpoint, start it again: "
+        f"{run_command(folder.config, '--run', folder.path)}"
+    )
 
 
 def load_step(folder: RunFolder, last: Checkpoint, device: torch.device) -> StepCheckpoint | None:
-    """Read ``step.pt``; None if there is none of the epoch after that of ``last``.
+    """Read ``step.pt``; None if there is none for the epoch that follows ``last``.
 
     Raises:
-        RunFolderError: it is truncated, no checkpoint of this program, or of another kind of device.
+        RunFolderError: it is truncated, not a checkpoint of this program, or from another type of device.
     """
     if not folder.step.exists():
         return None
@@ -164,27 +170,29 @@ def load_step(folder: RunFolder, last: Checkpoint, device: torch.device) -> Step
     if step.epoch != last.epoch:  # the process was killed before it could remove it
         return None
     if step.device != device.type:
-        raise RunFolderError(f"{folder.step} is of an epoch that was begun on {step.device}, which draws other numbers")
+        raise RunFolderError(
+            f"{folder.step} was written on {step.device}, whose random numbers differ from those of {device.type}"
+        )
     return step
 
 
 def load_best(folder: RunFolder, device: torch.device) -> BestWeights:
-    """Read the weights of the best epoch, under whichever of its two names ``last.pt`` knows them.
+    """Read the weights of the best epoch, from ``best.next.pt`` if ``last.pt`` refers to it, else from ``best.pt``.
 
     Raises:
-        RunFolderError: they are missing, truncated, or no checkpoint of this program.
+        RunFolderError: they are missing, truncated, or not a checkpoint of this program.
     """
     pending = _known_pending(folder, device)
     if pending is not None:
         return pending
-    return BestWeights(**_read(folder.best, device, BestWeights, "without it the best epoch cannot be scored"))
+    return BestWeights(**_read(folder.best, device, BestWeights, "only this file holds the weights of the best epoch"))
 
 
 def check_whole(folder: RunFolder, checkpoint: Literal["best", "last"]) -> None:
     """Read a checkpoint without keeping its weights, to find damage before anything is computed.
 
     Raises:
-        RunFolderError: it is missing, truncated, or no checkpoint of this program.
+        RunFolderError: it is missing, truncated, or not a checkpoint of this program.
     """
     if checkpoint == "best":
         load_best(folder, _NOWHERE)
@@ -193,7 +201,7 @@ def check_whole(folder: RunFolder, checkpoint: Literal["best", "last"]) -> None:
 
 
 def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, average: VAE | None, folder: RunFolder) -> None:
-    """Put the weights and moments of a checkpoint into a model, its optimiser and the model of averaged weights.
+    """Load a checkpoint into a model, its optimiser and the model with the averaged weights.
 
     Raises:
         RunFolderError: they do not fit.
@@ -204,13 +212,15 @@ def restore(saved: Checkpoint, model: VAE, optimiser: Optimizer, average: VAE | 
         if average is not None:
             average.load_state_dict(saved.average or {})
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunFolderError(f"{folder.last} does not fit the config.toml beside it: {error}") from error
+        raise RunFolderError(
+            f"{folder.last} does not match the config.toml next to it; restore the file that changed: {error}"
+        ) from error
 
 
 def settle_best(folder: RunFolder) -> None:
-    """Give a pending best its name if ``last.pt`` knows of it, else remove it: training will find it again.
+    """Rename ``best.next.pt`` to ``best.pt`` if ``last.pt`` refers to it, else remove it: training will find it again.
 
-    Only for who writes the folder, that is, holds its lock.
+    Only the process that holds the folder's lock may call this.
 
     Raises:
         RunFolderError: it is damaged, or ``last.pt`` is.
@@ -222,10 +232,10 @@ def settle_best(folder: RunFolder) -> None:
 
 
 def checkpoint_digest(folder: RunFolder, checkpoint: Literal["best", "last"]) -> str:
-    """Return the SHA-256 of a checkpoint's file, to tell figures of one from those of another.
+    """Return the SHA-256 of a checkpoint file, which identifies the checkpoint that figures belong to.
 
     Raises:
-        RunFolderError: it is missing, or which file it is cannot be told.
+        RunFolderError: it is missing, or it cannot be determined which file it is.
     """
     path = folder.last
     if checkpoint == "best":
@@ -234,20 +244,20 @@ def checkpoint_digest(folder: RunFolder, checkpoint: Literal["best", "last"]) ->
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise RunFolderError(f"{path} is missing: there is no checkpoint to score") from None
+        raise RunFolderError(f"{path} is missing, so there is no checkpoint to score; restore it") from None
 
 
 def _known_pending(folder: RunFolder, device: torch.device) -> BestWeights | None:
-    """Return the pending best if ``last.pt`` knows of it: then it is the best, and only its name is missing."""
+    """Return the pending best if ``last.pt`` refers to it: it is then the best, and only not renamed yet."""
     if not folder.pending_best.exists():
         return None
     try:
-        # Before last.pt: if the run goes on meanwhile, best.pt is this one or a newer.
+        # Read before last.pt: if the run continues meanwhile, best.pt is this one or newer.
         pending = BestWeights(**_read(folder.pending_best, device, BestWeights, ""))
     except RunFolderError as error:
-        if not folder.pending_best.exists():  # it has just been given its name
+        if not folder.pending_best.exists():  # it has just been renamed
             return None
-        raise RunFolderError(f"{error}; delete it, if {folder.best.name} beside it is whole") from None
+        raise RunFolderError(f"{error}; delete it if {folder.best.name} next to it is intact") from None
     last = load_last(folder, _NOWHERE)
     return pending if last.best is not None and last.best.epoch == pending.epoch else None
 
@@ -257,12 +267,12 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         try:
             torch.save({"format": FORMAT, "written_by": VERSION, **plain}, temporary)
-        except RuntimeError as error:  # PyTorch's own writer does not pass on what the system said
+        except RuntimeError as error:  # PyTorch's writer hides the system's error
             raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
 
 def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeights], without: str) -> dict[str, Any]:
-    """Return the fields of a checkpoint; ``without`` says what its lack means."""
+    """Return the fields of a checkpoint; ``without`` tells the user what its absence means."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
@@ -272,29 +282,29 @@ def _read(path: Path, device: torch.device, record: type[Checkpoint | BestWeight
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        # A damaged file makes PyTorch and its unpickler fail in any way there is.
+        # On a damaged file, PyTorch and its unpickler may raise anything.
         raise RunFolderError(f"{path} is truncated or not a checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise RunFolderError(f"{path} is not a checkpoint of this program ({FORMAT!r}); was it written by another?")
+        raise RunFolderError(f"{path} is not a checkpoint of this program: its format is not {FORMAT!r}")
     writer = content.pop("written_by", Writer().version)
     required = {field.name for field in fields(record) if field.default is MISSING}
     if not required <= set(content) <= {field.name for field in fields(record)}:
         raise RunFolderError(
-            f"{path} was written by another version of this program: iafsweep {writer}, this is {VERSION}; "
-            f"go on with that one"
+            f"{path} was written by another version of this program, iafsweep {writer} (this is {VERSION}); "
+            f"use that version"
         )
     if not _is_sound(content):
-        raise RunFolderError(f"{path} is damaged: a checkpoint's epoch is a number, its weights are named tensors")
+        raise RunFolderError(f"{path} is damaged: its epoch, its weights or its configuration is not valid")
     try:
         if content.get("best") is not None:
             content["best"] = Best.model_validate(content["best"])
     except ValidationError:
-        raise RunFolderError(f"{path} is damaged: it does not say which epoch was the best") from None
+        raise RunFolderError(f"{path} is damaged: its record of the best epoch is not valid") from None
     return content
 
 
 def _is_sound(content: dict[str, Any]) -> bool:
-    """Whether the fields that both kinds of checkpoint have are what they should be."""
+    """Whether the fields that all checkpoints share have the right types."""
     epoch, model = content["epoch"], content["model"]
     is_epoch = isinstance(epoch, int) and epoch >= 0
     states = [model] if content.get("average") is None else [model, content["average"]]
@@ -306,6 +316,6 @@ def _is_sound(content: dict[str, Any]) -> bool:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):
-        return "it holds more than tensors and plain values, or is cut off"
+        return "it contains objects other than tensors and plain values, or ends early"
     text = str(error).strip().splitlines()
     return text[0][:120] if text else type(error).__name__

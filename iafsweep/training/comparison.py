@@ -1,4 +1,4 @@
-"""Whether a run may go on with another configuration than it began with."""
+"""Whether a run may resume with a configuration other than the one it was started with."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from iafsweep.errors import ConfigError, RunFolderError
 from iafsweep.run_files.run_folder import RunFolder, sweep_of
 from iafsweep.training.checkpoint import Checkpoint, load_best
 
-# What changes neither the epochs already trained nor the way they would be trained again.
+# These fields change neither the epochs already trained nor how they would be trained again.
 _FREE_FIELDS = {
     "title",
     "training.epochs",
     "training.early_stopping_epochs",
     "training.checkpoint_every_minutes",
     "training.compile",
-    *where(RunConfig),  # what is found there tells
+    *where(RunConfig),  # the images found there are compared instead
 }
 _FREE_SECTIONS = ("evaluation.",)
 
 
 def refuse_other_training(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:
-    """Check that ``asked`` differs from ``trained`` at most in what changes no epoch that is trained already.
+    """Check that ``asked`` differs from ``trained`` only in fields that change no epoch already trained.
 
     Raises:
-        RunFolderError: it differs elsewhere; the message names each field and both values.
+        RunFolderError: it differs in others; the message names each field and both values.
     """
     found = [f"{path} = {_shown(new)} (trained with {_shown(old)})" for path, new, old in differences(asked, trained)]
     if found:
         raise RunFolderError(
             f"{folder.path} was trained with another configuration: {'; '.join(found)}. "
             f"Only the number of epochs, training.early_stopping_epochs, training.checkpoint_every_minutes, "
-            f"training.compile and [evaluation] may change on resume; take a new folder for another training"
+            f"training.compile and [evaluation] may change on resume; train this configuration in a new folder"
         )
     epochs = asked.training.epochs, trained.training.epochs
     if asked.training.learning_rate_schedule == "cosine" and epochs[0] != epochs[1]:
         raise RunFolderError(
-            f"{folder.path} was trained with training.learning_rate_schedule = 'cosine' over {epochs[1]} epochs, and "
-            f"the learning rate of each depends on their number, so training.epochs = {epochs[0]} would be another "
-            f"training; take a new folder for that"
+            f"{folder.path} was trained with training.learning_rate_schedule = 'cosine' over {epochs[1]} epochs. "
+            f"The learning rate of every epoch depends on that number, so a run with training.epochs = {epochs[0]} "
+            f"cannot continue this one; train it in a new folder"
         )
 
 
@@ -55,21 +55,21 @@ def _shown(value: object) -> str:
 
 
 def refuse_training_changes(trained: RunConfig, asked: RunConfig, folder: RunFolder) -> None:
-    """Check that ``asked`` differs from ``trained`` at most in title and evaluation: what scoring alone can change.
+    """Check that ``asked`` is valid for scoring without training: as for a resumed run, with the same epochs.
 
     Raises:
-        RunFolderError: it differs elsewhere.
+        RunFolderError: another field differs.
     """
     refuse_other_training(trained, asked, folder)
     if asked.training.epochs != trained.training.epochs:
         raise RunFolderError(
-            f"--evaluate-only trains nothing, so training.epochs = {asked.training.epochs} would change nothing "
-            f"({folder.path} has {trained.training.epochs}); leave it out, or train on with --resume"
+            f"--evaluate-only does not train, so training.epochs = {asked.training.epochs} would have no effect "
+            f"({folder.path} has {trained.training.epochs}); leave it out, or continue training with --resume"
         )
 
 
 def refuse_lost_best(folder: RunFolder, last: Checkpoint, config: RunConfig) -> None:
-    """Check that ``best.pt`` is whole and of the epoch that ``last.pt`` says, before anything is trained on.
+    """Check before training resumes that ``best.pt`` is intact and of the epoch that ``last.pt`` names.
 
     Raises:
         RunFolderError: it is not.
@@ -80,10 +80,14 @@ def refuse_lost_best(folder: RunFolder, last: Checkpoint, config: RunConfig) -> 
         best = load_best(folder, torch.device("cpu"))
         refuse_foreign_checkpoint(best.config, config, folder)
         if best.epoch != last.best.epoch:
-            raise RunFolderError(f"{folder.best} is of epoch {best.epoch}, {folder.last.name} knows {last.best.epoch}")
+            raise RunFolderError(
+                f"{folder.best} is from epoch {best.epoch}, but {folder.last.name} names epoch {last.best.epoch} as "
+                f"the best"
+            )
     except RunFolderError as error:
-        or_last = ", or go on and score the last epoch with --set evaluation.checkpoint=last"
-        raise RunFolderError(f"{error}; put it back{'' if sweep_of(folder.path) else or_last}") from None
+        or_last = ", or continue and score the last epoch with --set evaluation.checkpoint=last"
+        message = f"{error}. Restore {folder.best.name}{'' if sweep_of(folder.path) else or_last}"
+        raise RunFolderError(message) from None
 
 
 def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder) -> None:
@@ -91,25 +95,27 @@ def refuse_foreign_checkpoint(written: str, config: RunConfig, folder: RunFolder
 
     Args:
         written: the configuration inside the checkpoint, as TOML.
-        config: the run's.
+        config: the run's configuration.
         folder: the run folder, for messages.
 
     Raises:
-        RunFolderError: it is another run's, or what it says of its configuration cannot be read.
+        RunFolderError: it belongs to another run, or its configuration cannot be read.
     """
     try:
         inside = build_stored(tomllib.loads(written), "the checkpoint")
     except (ConfigError, tomllib.TOMLDecodeError) as error:
-        raise RunFolderError(f"a checkpoint in {folder.path} does not say what it was trained with: {error}") from None
+        raise RunFolderError(
+            f"the configuration stored in a checkpoint of {folder.path} cannot be read: {error}"
+        ) from None
     for path, trained, beside in differences(inside, config):
         raise RunFolderError(
-            f"a checkpoint in {folder.path} is another run's: it was trained with {path} = {trained!r}, config.toml "
-            f"beside it has {beside!r}; its weights do not fit its config.toml"
+            f"a checkpoint in {folder.path} is from another run: it was trained with {path} = {trained!r}, but the "
+            f"config.toml next to it has {beside!r}; restore the file that was replaced"
         )
 
 
 def differences(one: RunConfig, other: RunConfig) -> Iterator[tuple[str, Any, Any]]:
-    """Yield path and both values of every field in which two trainings differ."""
+    """Yield the path and both values of every field that makes two trainings differ."""
     for path in field_paths(RunConfig):
         values = get_path(one, path), get_path(other, path)
         if path not in _FREE_FIELDS and not path.startswith(_FREE_SECTIONS) and values[0] != values[1]:

@@ -1,4 +1,4 @@
-"""Where to compute: which device, how much memory it has, and what is kept or given back of it."""
+"""The device to compute on, its memory, and how freed memory is kept or returned to the system."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from iafsweep.training.objective import bound_terms
 
 
 def resolve_device(choice: DeviceChoice, called: str = "device") -> torch.device:
-    """Return the device asked for; ``auto`` takes a GPU where there is one.
+    """Return the requested device; ``auto`` is a GPU if there is one, else the CPU.
 
     Args:
         choice: ``auto``, ``cpu`` or ``cuda``.
-        called: what the caller's user calls this choice, for messages: an argument, or a command-line option.
+        called: the user's name for this choice in messages, an argument or a command-line option.
 
     Raises:
-        ValueError: there is no such choice.
-        UserError: cuda was asked for and there is none.
+        ValueError: the choice is unknown.
+        UserError: cuda was requested and is not available.
     """
     if choice not in get_args(DeviceChoice):
         raise ValueError(f"{called} must be one of {', '.join(get_args(DeviceChoice))}, got {choice!r}")
@@ -39,7 +39,7 @@ def resolve_device(choice: DeviceChoice, called: str = "device") -> torch.device
         built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
         raise UserError(
             f"{called} cuda: no CUDA device is visible (PyTorch {torch.__version__}, built {built}); "
-            f"check the driver and CUDA_VISIBLE_DEVICES, or take {called} cpu"
+            f"check the driver and CUDA_VISIBLE_DEVICES, or use {called} cpu"
         )
     return torch.device("cuda" if available and choice != "cpu" else "cpu")
 
@@ -61,16 +61,16 @@ _PAD_BYTES = 64 * 2**20
 
 
 def keep_freed_memory(device: torch.device) -> bool:
-    """Let this process reuse what it frees if it computes on the CPU; return whether its allocator took the wish.
+    """Let a process that computes on the CPU keep freed memory for reuse; return whether the allocator accepted.
 
-    glibc alone does. On a GPU the buffers are not the host's, and nothing is changed.
+    Only glibc does. On a GPU nothing is changed, because its buffers are not in host memory.
 
-    What the process has taken stays with it until it ends or :func:`give_freed_memory_back` is called; the reference
-    recipe's most is a fifth higher so. It counts for the whole process, as the number of threads does, and calling it
-    again changes nothing.
+    The process keeps its memory until it ends or :func:`give_freed_memory_back` is called; this raises the peak of the
+    reference recipe by a fifth. Like the number of threads, the setting applies to the whole process. Calling it again
+    changes nothing.
 
     Args:
-        device: where the work is done.
+        device: the device that computes.
     """
     libc = _glibc()
     if libc is None or device.type != "cpu":
@@ -80,7 +80,7 @@ def keep_freed_memory(device: torch.device) -> bool:
 
 
 def give_freed_memory_back() -> None:
-    """Give the system back every page that is free at this moment, for whoever needs it next."""
+    """Return all currently free memory pages to the system, for other processes."""
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
@@ -98,7 +98,7 @@ _SAYS_ALLOCATION_FAILED = (
     "not enough memory",
     "can't allocate memory",
     "bad allocation",
-    # What does not go through PyTorch's own allocator: contexts, graphs, workspaces of libraries.
+    # Allocations outside of PyTorch's own allocator: contexts, graphs, workspaces of libraries.
     "CUDA out of memory",
     "CUDA error: out of memory",
     "STATUS_ALLOC_FAILED",
@@ -113,12 +113,12 @@ REMEDY = "lower model.latent_size, the sizes under model.encoder, model.decoder 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """What one training step takes at least.
+    """The least memory that a training step takes.
 
     Attributes:
-        parameters: trainable parameters by part of the model (``encoder``, ``flow``, ...).
+        parameters: number of trainable parameters of each part of the model (``encoder``, ``flow``, ...).
         activations: bytes that a batch keeps for the backward pass, in float32.
-        total: bytes in all.
+        total: total bytes.
     """
 
     parameters: dict[str, int]
@@ -127,14 +127,17 @@ class MemoryNeed:
 
 
 def training_memory(config: RunConfig) -> MemoryNeed:
-    """Return what training takes at least: nothing is allocated, the networks are run on PyTorch's ``meta`` device.
+    """Return the least memory that training takes, found on PyTorch's ``meta`` device without allocating it.
 
-    Weights, the optimiser's two moments, the average of the weights where there is one and, with validation images, the
-    copy of the best weights; with checkpoints less often than every epoch a further copy of all but that; besides the
-    larger of gradients and half of the activations (they may be kept in 16 bits).
+    It counts the images and, in float32,
+
+    - the weights, the optimiser's two moments, and the average of the weights if there is one; all of these twice if
+      checkpoints are written less often than every epoch;
+    - with validation images, a copy of the best weights;
+    - the larger of the gradients and half of the activations (which may be kept in 16 bits).
 
     Raises:
-        RuntimeError: sizes that PyTorch cannot count.
+        RuntimeError: the sizes are too large for PyTorch to count.
     """
     with torch.device("meta"):
         model = build_model(config.model, config.image_format, config.training.seed)
@@ -155,24 +158,24 @@ def refuse_too_large(config: RunConfig, device: torch.device) -> None:
     """Refuse a configuration whose training cannot fit into the memory of ``device``.
 
     Raises:
-        UserError: it cannot; the message names what is large and what to lower.
+        UserError: it does not fit; the message names what is large and what to lower.
     """
     try:
         need = training_memory(config)
     except RuntimeError as error:
-        raise UserError(f"the model is too large to be built ({str(error).splitlines()[0]}); {REMEDY}") from None
+        raise UserError(f"the model is too large to build ({str(error).splitlines()[0]}); {REMEDY}") from None
     there = device_memory(device)
     if there is not None and need.total > there:
         parts = ", ".join(f"{name} {count:,}" for name, count in need.parameters.items() if count)
         raise UserError(
-            f"training needs at least {size_text(need.total)} of memory, {device.type} has {size_text(there)}: "
-            f"{sum(need.parameters.values()):,} parameters ({parts}), and {size_text(need.activations)} for a batch of "
-            f"{config.training.batch_size:,} images; {REMEDY}"
+            f"training needs at least {size_text(need.total)} of memory, but {device.type} has {size_text(there)}: "
+            f"{sum(need.parameters.values()):,} parameters ({parts}), and {size_text(need.activations)} of "
+            f"activations for a batch of {config.training.batch_size:,} images; {REMEDY}"
         )
 
 
 def device_memory(device: torch.device) -> int | None:
-    """Return the memory of a device in bytes; of the CPU what this process may use; None where it cannot be known."""
+    """Return the memory of a device in bytes; for the CPU, what this process may use; None if unknown."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     share = usable_memory()
@@ -180,20 +183,20 @@ def device_memory(device: torch.device) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory of the CPU or the GPU could not be had."""
+    """Return whether an error means that the CPU or the GPU is out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SAYS_ALLOCATION_FAILED)
 
 
 def size_text(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes as text, in GiB or MiB."""
     return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"
 
 
 def _activations(model: VAE, images: Tensor, noise: Tensor) -> int:
-    """Return the bytes that the bound of a batch keeps for its backward pass, weights not counted."""
-    kept: dict[int, Tensor] = {}  # by storage; the tensors are held, so that no number is used twice
+    """Return the bytes that the bound of a batch keeps for its backward pass, without weights."""
+    kept: dict[int, Tensor] = {}  # by storage; holding the tensors keeps storage numbers unique
     weights = {each.untyped_storage()._cdata for each in model.state_dict(keep_vars=True).values()}
 
     def keep(tensor: Tensor) -> Tensor:

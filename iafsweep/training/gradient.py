@@ -1,13 +1,13 @@
-"""What a step differentiates: which bound, and by which estimator of its gradient.
+"""Training objectives and the estimators of their gradients.
 
 With log w = log p(x|z) + kl_weight * (log p(z) - log q(z|x)) for samples z_k, k = 1 ... K, of the posterior:
 
 - *ELBO*: the mean of log w (Kingma and Welling 2014, arXiv:1312.6114);
 - *IWAE*: log mean exp log w (Burda et al. 2016, arXiv:1509.00519);
-- *path derivatives alone*: log q(z|x) is differentiated in z and not in the parameters. Of the ELBO that is "sticking
-  the landing": the same mean, since what is left out has mean 0, and no variance where q is the posterior (Roeder et
-  al. 2017, arXiv:1703.09194). Of IWAE the gradient at z_k takes its normalised weight once more, the doubly
-  reparameterised gradient: the same mean again (Tucker et al. 2019, arXiv:1810.04152).
+- *path derivatives alone*: log q(z|x) is differentiated with respect to z and not to the parameters. For the ELBO this
+  is "sticking the landing": it has the same mean, since the omitted term has mean 0, and no variance where q is the
+  posterior (Roeder et al. 2017, arXiv:1703.09194). For IWAE the gradient at z_k is multiplied by its normalised weight
+  once more. This is the doubly reparameterised gradient, with the same mean (Tucker et al. 2019, arXiv:1810.04152).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 Means = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Bits and noise of a batch to the means of reconstruction and KL over it, nats per image."""
+"""Maps the images and noise of a batch to its mean reconstruction and KL terms, nats per image."""
 
 
 class Drawn(NamedTuple):
@@ -41,7 +41,7 @@ class Drawn(NamedTuple):
     Attributes:
         z: [..., B, D].
         log_posterior: log q(z|x), [..., B].
-        score: d log q(z|x)/dz at fixed parameters, [..., B, D]; None where all derivatives are taken.
+        score: d log q(z|x)/dz at fixed parameters, [..., B, D]; None if all derivatives are taken.
     """
 
     z: Tensor
@@ -50,10 +50,10 @@ class Drawn(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What a step makes small, and its parts, nats per image, without gradients.
+    """The loss of a step and its terms, detached, in nats per image.
 
     Attributes:
-        loss: minus the bound at the KL weight of the step.
+        loss: negative bound at the KL weight of the step.
         reconstruction: mean of -log p(x|z) over samples and images.
         kl: mean of log q(z|x) - log p(z).
     """
@@ -64,12 +64,12 @@ class Loss(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """Which bound is trained.
+    """A training objective.
 
     Attributes:
-        samples: K.
-        weighted: IWAE; else the ELBO.
-        path_alone: path derivatives alone.
+        samples: posterior samples per image, K.
+        weighted: whether it is IWAE; else it is the ELBO.
+        path_alone: whether only path derivatives are taken.
     """
 
     samples: int = 1
@@ -89,7 +89,7 @@ _MEMBERS = {
 
 
 def objective_in(config: TrainingConfig, epoch: int) -> Objective:
-    """Return what is trained in an epoch, 0 the first."""
+    """Return the objective of an epoch, counted from 0."""
     if epoch < config.objective_from_epoch:
         return PLAIN
     return _MEMBERS[config.objective]._replace(samples=config.objective_samples)
@@ -100,23 +100,26 @@ class Gradient(ABC):
 
     @abstractmethod
     def backward(self, batch: Batch, kl_weight: float) -> Loss:
-        """Add the gradient on a batch to that of the weights, and return the loss."""
+        """Accumulate the gradient of a batch in the weights, and return the loss."""
 
     @abstractmethod
     def compiled(self, compiling: Compile) -> Gradient:
-        """Return the same with its networks compiled; what the KL weight enters stays outside."""
+        """Return the same estimator with its networks compiled; terms with the KL weight stay outside."""
 
 
 def gradient_of(model: VAE, computing: Computing, objective: Objective, free_bits: float = 0.0) -> Gradient:
-    """Return the gradient of an objective.
+    """Return the gradient estimator of an objective.
 
     Raises:
-        ValueError: it takes path derivatives alone, and the flow does not push scores.
+        ValueError: it takes path derivatives alone, but the flow cannot push scores.
     """
     if objective == PLAIN:
         return _OneSample(mean_terms(model, computing), free_bits)
     if objective.path_alone and not model.flow.pushes_scores:
-        raise ValueError(f"{type(model.flow).__name__} pushes no scores, so path derivatives alone cannot be taken")
+        raise ValueError(
+            f"{type(model.flow).__name__} cannot push scores, which training.objective = 'dreg' or 'stl' needs; "
+            f"choose 'elbo' or 'iwae'"
+        )
     return _Samples(
         draw=_lowered(model, computing, lambda x, noise: _draw(model, x, noise, objective)),
         weigh=_lowered(model, computing, lambda x, drawn: _weigh(model, x, drawn)),
@@ -126,7 +129,7 @@ def gradient_of(model: VAE, computing: Computing, objective: Objective, free_bit
 
 
 def mean_terms(model: VAE, computing: Computing) -> Means:
-    """Return bits and noise to the means of reconstruction and KL, of one sample an image.
+    """Return the function from images and noise to mean reconstruction and KL terms, with one sample per image.
 
     Networks compute in the precision of ``computing``, densities in float32: see :mod:`iafsweep.models.vae`.
     """
@@ -140,10 +143,10 @@ def mean_terms(model: VAE, computing: Computing) -> Means:
 
 
 def _lowered(model: VAE, computing: Computing, function: Callable[..., Result]) -> Callable[..., Result]:
-    """Let networks inside ``function`` compute in the precision asked for."""
+    """Wrap ``function`` so that its networks compute in the precision of ``computing``."""
     device_type, lowered = next(model.parameters()).device.type, computing.precision == "bfloat16"
 
-    def computed(*arguments: Any) -> Result:  # noqa: ANN401 - those of the function
+    def computed(*arguments: Any) -> Result:  # noqa: ANN401 - arguments of the function
         with torch.autocast(device_type, torch.bfloat16, enabled=lowered):
             return function(*arguments)
 
@@ -158,7 +161,7 @@ def _draw(model: VAE, x: Tensor, noise: Tensor, objective: Objective) -> Drawn:
 
 
 def _weigh(model: VAE, x: Tensor, drawn: Drawn) -> tuple[Tensor, Tensor]:
-    """Return reconstruction and KL of each sample, [..., B] each."""
+    """Return the reconstruction and KL terms of each sample, each [..., B]."""
     z, log_posterior = drawn.z, drawn.log_posterior
     if drawn.score is not None:
         log_posterior = log_posterior.detach() + (drawn.score * (z - z.detach())).sum(-1)
@@ -188,7 +191,7 @@ class _OneSample(Gradient):
 @final
 @dataclass(frozen=True)
 class _Samples(Gradient):
-    """In two parts, cut at the samples, where `dreg` weighs the gradient; a compiler wants to begin at leaves."""
+    """In two parts, cut at the samples, where `dreg` weights the gradient; compiled graphs should begin at leaves."""
 
     draw: Callable[[Tensor, Tensor], Drawn]
     weigh: Callable[[Tensor, Drawn], tuple[Tensor, Tensor]]
@@ -207,12 +210,12 @@ class _Samples(Gradient):
             log_weights = -(reconstruction + kl_weight * kl)
             loss = math.log(self.objective.samples) - log_weights.logsumexp(0).mean()
             if self.objective.path_alone:
-                # With a KL weight b below 1 the share b of what is left out of log w takes the weight's square.
+                # The omitted term of log w has the KL weight b, so a share b of the gradient takes the squared weight.
                 again = 1 - kl_weight * (1 - log_weights.detach().softmax(0).unsqueeze(-1))
         loss.backward()
         assert z.grad is not None
         ends, gradients = [drawn.z], [z.grad * again]
-        if log_posterior.grad is not None:  # no gradient goes there with path derivatives alone
+        if log_posterior.grad is not None:  # path derivatives alone leave it without a gradient
             ends, gradients = [*ends, drawn.log_posterior], [*gradients, log_posterior.grad]
         torch.autograd.backward(ends, gradients)
         return Loss(loss.detach(), mean_reconstruction.detach(), mean_kl.detach())

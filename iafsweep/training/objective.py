@@ -1,4 +1,4 @@
-"""The negative ELBO, split into its two terms; its mean over validation images is the bound that chooses."""
+"""The negative ELBO and its two terms; its mean over validation images is the validation bound."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iafsweep.seeds import generator
 
 _VALIDATION_BATCH = 500
 _SMALL = 784
-"""Values of an image of MNIST, of which so many fit into memory."""
+"""Number of values of an MNIST image; `_VALIDATION_BATCH` images of this size fit into memory."""
 
 
 class BoundTerms(NamedTuple):
@@ -39,7 +39,7 @@ class BoundTerms(NamedTuple):
 
 
 def bound_terms(model: VAE, x: Tensor, noise: Tensor) -> BoundTerms:
-    """Return the terms of the negative ELBO of one posterior sample an image.
+    """Return the terms of the negative ELBO, from one posterior sample per image.
 
     With e = ``noise`` and z = flow(mu(x) + sigma(x) e; context(x)): log q(z|x) = log N(e; 0, I) - log|det dz/de|
     (Kingma et al. 2016, arXiv:1606.04934).
@@ -73,8 +73,8 @@ def mean_bound(model: VAE, images: Tensor, noise: Tensor, batch_size: int) -> Bo
     Args:
         model: the autoencoder; its mode is restored.
         images: as the model sees them, float [N, X...].
-        noise: standard normal, [N, D], fixed so that two epochs differ by the model alone.
-        batch_size: images at a time; without influence but on speed and rounding.
+        noise: standard normal, [N, D], fixed so that epochs differ only by the model.
+        batch_size: images at a time; affects speed and rounding only.
     """
     total, kl = torch.zeros((2,), dtype=torch.float64, device=images.device)
     with eval_mode(model):
@@ -86,14 +86,14 @@ def mean_bound(model: VAE, images: Tensor, noise: Tensor, batch_size: int) -> Bo
 
 
 ACTIVE = 0.01
-"""A latent variable is active if where it lands varies more than so over images (Burda et al. 2016)."""
+"""A latent variable is active if its variance over images is above this (Burda et al. 2016)."""
 
 
 @torch.no_grad()
 def active_units(model: VAE, images: Tensor) -> int:
-    """Return how many latent variables are active: ``Var_x z_d > 0.01`` where z is what noise 0 lands on.
+    """Return the number of active latent variables: ``Var_x z_d > 0.01``, with z obtained from zero noise.
 
-    Without a flow that is the posterior's mean, with one a point near it, which no sampling noise hides.
+    Without a flow, z is the posterior mean; with a flow, a point near it. Neither has sampling noise.
 
     Args:
         model: the autoencoder; its mode is restored.
@@ -106,20 +106,20 @@ def active_units(model: VAE, images: Tensor) -> int:
 
 
 def fixed_noise(count: int, latent_size: int, device: torch.device, *seed: int | str) -> Tensor:
-    """Return standard normal noise [count, latent_size] that is the same on every device (drawn on the CPU)."""
+    """Return standard normal noise [count, latent_size], drawn on the CPU so that it is the same on every device."""
     return torch.randn((count, latent_size), generator=generator("cpu", *seed)).to(device)
 
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Validation images with the noise of their posterior samples: the same after every epoch and in every trial.
+    """Validation images and the noise of their posterior samples, the same after every epoch and in every trial.
 
-    The bound is at full KL weight, in eval mode and in full float32, however a run trains.
+    The bound is computed at full KL weight, in eval mode and in full float32, whatever the training uses.
 
     Attributes:
         images: as the model sees them, float [V, X...]; V may be 0.
         noise: standard normal, [V, D].
-        batch_size: images at a time; of large ones, or of levels, as many as fit in training.
+        batch_size: images at a time; for large images or levels, no more than in training.
     """
 
     images: Tensor
@@ -143,6 +143,6 @@ class ValidationSet:
             return mean_bound(model, self.images, self.noise, self.batch_size)
 
     def active_units(self, model: VAE) -> int | None:
-        """Return how many latent variables are active on the first images; None with fewer than two."""
+        """Return the number of latent variables active on the first batch; None with fewer than two images."""
         with full_precision():
             return active_units(model, self.images[: self.batch_size]) if len(self.images) > 1 else None

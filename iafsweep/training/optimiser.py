@@ -1,4 +1,4 @@
-"""The optimisers: Adam and its kin, with weight decay that is decoupled and spares biases and batch norms."""
+"""The optimisers: Adam, AdamW and Adamax, with decoupled weight decay that skips biases and batch norm."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch.optim import Optimizer
 from iafsweep.config import TrainingConfig
 
 _MATRIX = 2
-"""Weights have so many dimensions or more; biases, and scales and shifts of batch norms, have one."""
+"""Fewest dimensions of a decayed weight; biases and batch norm's scales and shifts have one."""
 
 
 @final
 class DecoupledAdamax(torch.optim.Adamax):
-    """Adamax (Kingma and Ba 2015) after a step of weight decay (Loshchilov and Hutter 2019): the groups' ``decay``."""
+    """Adamax (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019): ``decay`` of each group."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 - as PyTorch has it
+    def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 - PyTorch's signature
         """Update every weight."""
         for group in self.param_groups:
             if group["decay"]:
@@ -29,9 +29,9 @@ class DecoupledAdamax(torch.optim.Adamax):
 
 
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
-    """Return the optimiser of a model's weights; its learning rate is set before every step.
+    """Return an optimiser for a model's weights; the trainer sets its learning rate before every step.
 
-    ``adam`` and ``adamw`` are one fused kernel, ``adamax`` a few over all weights together.
+    ``adam`` and ``adamw`` run as one fused kernel, ``adamax`` as a few kernels over all weights together.
     """
     rate = config.learning_rate
     if config.optimiser == "adam":
@@ -46,26 +46,26 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
 
 
 def restore_moments(optimiser: Optimizer, saved: dict[str, Any]) -> None:
-    """Put saved moments into an optimiser, which keeps its own settings: a copy in a population goes on with others."""
+    """Load saved moments into an optimiser but keep its settings, which differ in a copied trial of a population."""
     own = [{name: value for name, value in group.items() if name != "params"} for group in optimiser.param_groups]
     optimiser.load_state_dict(saved)
     for group, settings in zip(optimiser.param_groups, own, strict=True):
         group.update(settings)
     for parameter, moments in optimiser.state.items():
         for name, moment in moments.items():
-            if moment.shape == parameter.shape:  # the fused update walks through memory in the weights' own order
+            if moment.shape == parameter.shape:  # the fused update needs the memory layout of the weights
                 moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
 
 
 def gradient_norm(model: nn.Module) -> Tensor:
-    """Return the norm of all gradients together, without waiting for the device."""
+    """Return the global gradient norm, without waiting for the device."""
     gradients = [each.grad for each in model.parameters() if each.grad is not None]
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return norm
 
 
 def clip_gradients(model: nn.Module, most: float) -> Tensor:
-    """Scale all gradients together so that their norm is at most ``most``; return what it was."""
+    """Scale all gradients so that their global norm is at most ``most``; return the norm before."""
     norm = gradient_norm(model)
     torch.nn.utils.clip_grads_with_norm_(model.parameters(), most, norm, foreach=True)
     return norm

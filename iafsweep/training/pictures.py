@@ -1,4 +1,4 @@
-"""The pictures of a run: which images they show, and after which epochs they are drawn."""
+"""The pictures of a run: data, samples and reconstructions, and the epochs after which they are drawn."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from iafsweep.training.run_log import Curves
 
 _TILES = 100
 _MOST_PIXELS = 1_000_000
-"""Of large images fewer are shown, at least a row, so that a picture is no larger than a report takes."""
+"""Limit of pixels per picture, so that it fits into a report; of large images fewer are shown, at least one row."""
 _ROW = 10
 _SHOWN_CHANNELS = (1, 3)
 _GAP, _GREY = 2, 0.5
-"""Between the images of a grid: pixels, and their share of white."""
+"""The gap between the images of a grid: width in pixels, and grey value from 0 to 1."""
 
 
 @final
 class Pictures:
-    """Draws the data, samples and reconstructions of a run into its folder, always of the same images and noise."""
+    """Draws the data, samples and reconstructions of a run into its folder, always with the same images and noise."""
 
     def __init__(self, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> None:
         self._folder = folder
@@ -42,11 +42,11 @@ class Pictures:
         self._drawn_epoch: int | None = None
 
     def draw_data(self) -> None:
-        """Draw the images that reconstructions are of."""
+        """Draw the images that the reconstructions show."""
         _write(self._folder.data, png_of(data_grid(self._inputs / self._largest)))
 
     def draw(self, model: VAE, epoch: int, curves: Curves) -> None:
-        """Draw samples and reconstructions as of an epoch, into files and TensorBoard; once an epoch."""
+        """Draw samples and reconstructions after an epoch, to files and TensorBoard; only once per epoch."""
         if self._drawn_epoch == epoch:
             return
         self._drawn_epoch = epoch
@@ -55,7 +55,7 @@ class Pictures:
             self._folder.reconstructions: reconstruction_grid(model, self._inputs, self._seed),
         }
         for path, grid in grids.items():
-            png = png_of(grid)  # once: to encode them is most of what a picture costs
+            png = png_of(grid)  # only once, because encoding dominates the cost
             _write(path, png)
             curves.add_image(path.stem, png, grid.shape, epoch)
 
@@ -66,34 +66,34 @@ def is_drawn(epoch: int) -> bool:
 
 
 def _shown(images: TrainingImages, config: RunConfig) -> Tensor:
-    """What the model sees of the images that pictures show: validation images, or training ones where are none."""
+    """Return the images of the pictures as the model sees them: validation images, or training images if none."""
     split: Split = "validation" if len(images.validation) else "train"
     grey = images.validation if len(images.validation) else images.training
     return seen(grey[: _tiles(config.image_format.shape) // 2], config.data, split)
 
 
 def _tiles(shape: tuple[int, int, int]) -> int:
-    """How many images of a shape a grid has, in whole rows."""
+    """Number of images of a shape in a grid, in whole rows."""
     _, height, width = shape
     return max(_ROW, min(_TILES, _MOST_PIXELS // (height * width)) // _ROW * _ROW)
 
 
 def sample_grid(model: VAE, device: torch.device, seed: int) -> Tensor:
-    """Return a grid of new images from the prior through the trained decoder, as `VAE.sample` shows them, [C, H, W]."""
+    """Return a grid of new images from `VAE.sample`, [C, H, W]."""
     with eval_mode(model):
         return data_grid(model.sample(_tiles(model.image_shape), generator(device, seed, "samples")))
 
 
 def reconstruction_grid(model: VAE, images: Tensor, seed: int) -> Tensor:
-    """Return a grid of inputs, each with its reconstruction to its right, [C, H, W].
+    """Return a grid of inputs, each with its reconstruction to the right, [C, H, W].
 
-    Where the decoder is autoregressive that is a draw, and to its right stands the most probable value of each pixel
-    given the latent variables and the input's own earlier pixels; so a third of the inputs are left out.
+    With an autoregressive decoder the reconstruction is a draw, and a third image shows the most probable value of each
+    pixel given the latent variables and the input's own earlier pixels; a third of the inputs are then left out.
 
     Args:
         model: the autoencoder.
         images: the inputs as the model sees them, float [N, C, H, W].
-        seed: seed of the posterior samples.
+        seed: of the posterior samples.
     """
     ways, columns = [model.reconstruct], _ROW
     if model.likelihood.is_autoregressive:
@@ -105,15 +105,15 @@ def reconstruction_grid(model: VAE, images: Tensor, seed: int) -> Tensor:
 
 
 def data_grid(images: Tensor, columns: int = _ROW) -> Tensor:
-    """Return a grid of images [N, C, H, W] of shares from 0 to 1, ten or so in a row, [C, H', W'].
+    """Return a grid [C, H', W'] of images [N, C, H, W] with values from 0 to 1, at most ``columns`` per row.
 
-    Three channels are colours and one is grey; of other numbers the mean is shown, as grey.
+    Three channels are shown as colours, one as grey; of any other number the mean is shown as grey.
     """
     if images.shape[1] not in _SHOWN_CHANNELS:
         images = images.mean(1, keepdim=True)
     count, channels, height, width = images.shape
     columns = min(columns, count)
-    # As torchvision's make_grid, whose import alone takes each process of a sweep a second.
+    # Like torchvision's make_grid, whose import would cost each process of a sweep a second.
     size = [-(-count // columns) * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP]
     grid = torch.full([channels, *size], _GREY)
     for place, image in enumerate(images.float().cpu()):

@@ -1,4 +1,4 @@
-"""``run.log`` and TensorBoard: what a run says of itself while it goes."""
+"""``run.log`` and TensorBoard events: the live record of a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunLog:
 
     Attributes:
         curves: the TensorBoard events.
-        say, warn, error: add a line to ``run.log``.
+        say, warn, error: write a line to ``run.log``.
     """
 
     def __init__(self, folder: RunFolder, config: RunConfig, epochs_done: int, line: str, warning: str) -> None:
@@ -34,13 +34,13 @@ class RunLog:
 
         Args:
             folder: the run folder.
-            config: shown by TensorBoard.
-            epochs_done: events of later epochs, of an earlier attempt, are purged.
-            line: how the run begins or goes on.
-            warning: what should be known of it besides; empty where there is nothing.
+            config: shown in TensorBoard.
+            epochs_done: events of later epochs, left by an earlier attempt, are purged.
+            line: first line, on how the run starts or resumes.
+            warning: what else the user should know; empty if nothing.
 
         Raises:
-            RunFolderError: ``run.log`` is a link, which may lead out of the run folder.
+            RunFolderError: ``run.log`` is a symbolic link, which may lead out of the run folder.
         """
         self._lines = _open_log(folder.log)
         self.say, self.warn, self.error = self._lines.info, self._lines.warning, self._lines.error
@@ -50,12 +50,12 @@ class RunLog:
             self.say(line)
             if warning:
                 self.warn(warning)
-        except BaseException:  # a full disk: nobody else could close it
+        except BaseException:  # such as a full disk; nobody else could close the log
             _close_log(self._lines)
             raise
 
     def add_epoch(self, metrics: EpochMetrics) -> None:
-        """Add a line on an epoch to ``run.log``."""
+        """Write a line about an epoch to ``run.log``."""
         validation = metrics.validation_negative_elbo
         shown = "" if validation is None else f", validation {validation:.2f}"
         bits = bits_text(metrics.train_bits_per_dim if validation is None else metrics.validation_bits_per_dim)
@@ -63,7 +63,7 @@ class RunLog:
         self.say(f"epoch {metrics.epoch}: train {metrics.train_negative_elbo:.2f}{shown} nats{bits}, {speed}")
 
     def close(self) -> None:
-        """Close both; what TensorBoard has not written yet is written."""
+        """Close both, after flushing the TensorBoard events."""
         try:
             self.curves.close()
         finally:  # a full disk may refuse the last events
@@ -71,22 +71,22 @@ class RunLog:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that cannot be written is an error like any other, not a traceback between the lines of a terminal."""
+    """A log file whose write errors are raised, instead of printed as a traceback on the terminal."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        """Raise what writing raised."""
+        """Re-raise the write error."""
         if (error := sys.exc_info()[1]) is not None:
             raise error
 
 
 def _open_log(path: Path) -> logging.Logger:
-    """Return a logger that appends lines with their time to ``path``; it belongs to no global tree of loggers.
+    """Return a logger that appends timestamped lines to ``path``, outside of logging's global hierarchy.
 
     Raises:
-        RunFolderError: ``path`` is a link, which may lead out of the run folder.
+        RunFolderError: ``path`` is a symbolic link, which may lead out of the run folder.
     """
     if path.is_symlink():
-        raise RunFolderError(f"{path} is a link, and what it leads to would be written to; remove it")
+        raise RunFolderError(f"{path} is a symbolic link, and the log would be written to its target; remove the link")
     logger = logging.Logger("iafsweep")
     handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -102,19 +102,19 @@ def _close_log(logger: logging.Logger) -> None:
 
 
 class Curves:
-    """TensorBoard events of one run: a scalar a figure and epoch, image grids, and a row of the HParams tab."""
+    """TensorBoard events of one run: scalars per epoch, image grids, and a row of the HParams tab."""
 
     def __init__(self, folder: Path, first_epoch: int) -> None:
-        """Write under ``folder``; events of an earlier attempt from ``first_epoch`` on are purged."""
+        """Write to ``folder``; an earlier attempt's events from ``first_epoch`` on are purged."""
         self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
-        self._events: Any = self._writer.file_writer  # which PyTorch declares to be None
+        self._events: Any = self._writer.file_writer  # PyTorch declares it as None
 
     def add_config(self, config: RunConfig, epoch: int) -> None:
         """Show the configuration as text and in the HParams tab."""
         config = config.published
         self._writer.add_text("config", "    " + dump_config(config).replace("\n", "\n    "), epoch)
-        # Without PyTorch's own word on all runs, which TensorBoard would take from the first it meets: from the runs
-        # themselves it finds which fields differ.
+        # Without PyTorch's experiment-wide summary: TensorBoard would take the first run's for all of them, whereas it
+        # finds the fields that differ from the runs themselves.
         _, start, self._end = hparams(hyperparameters(config), {})
         self._events.add_summary(start)
         self._writer.flush()
@@ -126,13 +126,13 @@ class Curves:
                 self._writer.add_scalar(tag, value, metrics.epoch)
 
     def add_image(self, name: str, png: bytes, shape: Sequence[int], epoch: int) -> None:
-        """Add an image grid of a shape [C, H, W]; PyTorch's own way would encode it once more, and grey as colours."""
+        """Add a PNG of shape [C, H, W]; PyTorch's `add_image` would encode it again, and grey as colour."""
         channels, height, width = shape
         image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png)
         self._events.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), epoch)
 
     def add_end(self, best: Best | None, epoch: int, *, completed: bool) -> None:
-        """Add the best validation bound to the run's row of the HParams tab, and close the row if it has completed."""
+        """Add the best validation bound to the run's row of the HParams tab; close the row if the run has completed."""
         if best is not None:
             self._writer.add_scalar(VALIDATION_TAG, best.validation_negative_elbo, epoch)
         if completed:
@@ -144,7 +144,7 @@ class Curves:
 
 
 def add_test_figures(folder: Path, evaluation: Evaluation) -> None:
-    """Add the figures of an evaluation to the run's row of the HParams tab."""
+    """Add the test figures of an evaluation to the run's row of the HParams tab."""
     with SummaryWriter(str(folder)) as writer:
         for (method, split), each in shown_figures(evaluation.estimates).items():
             if split == "test":
@@ -169,7 +169,7 @@ TAGS = {
     "images_per_second": "speed/images_per_second",
     "seconds": "speed/seconds_per_epoch",
 }
-"""The figures of an epoch, under what they are of."""
+"""TensorBoard tag of each metric of an epoch."""
 
 VALIDATION_TAG = "final/bound_validation"
 
@@ -178,14 +178,14 @@ TEST_TAGS: dict[Method, str] = {
     "importance_sampling": "final/nll_test_importance_sampling",
     "hais": "final/nll_test_hais",
 }
-"""The figures that a run ends with, nats per image."""
+"""TensorBoard tag of each method's test figure, nats per image."""
 
 
 def hyperparameters(config: RunConfig) -> dict[str, int | float | str]:
-    """Return every field of data, model and training that does something and is set, by its dotted path.
+    """Return every field of data, model and training that is set and has an effect, by its dotted path.
 
-    The number of epochs is left out: a run may go on for more, and TensorBoard keeps what was written first. Lists are
-    text, and so are true and false, which TensorBoard would show as 1 and 0.
+    The number of epochs is left out: a run may be extended, and TensorBoard keeps the first value written. Lists become
+    text, as do true and false, which TensorBoard would show as 1 and 0.
     """
     columns: dict[str, int | float | str] = {}
     for path, value in flattened(active_values(config)):

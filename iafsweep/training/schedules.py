@@ -1,4 +1,4 @@
-"""What changes from epoch to epoch, as functions of the recipe and of how far training is."""
+"""KL weight, learning rate and early stopping, as functions of the recipe and the progress of training."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from iafsweep.config import TrainingConfig
 
 
 def kl_weight(config: TrainingConfig, epoch: int) -> float:
-    """Return the KL term's weight in epoch ``epoch`` (0 is the first): min(1, epoch / kl_warmup_epochs)."""
+    """Return the weight of the KL term in an epoch, counted from 0: min(1, epoch / kl_warmup_epochs)."""
     if config.kl_warmup_epochs == 0:
         return 1.0
     return min(1.0, epoch / config.kl_warmup_epochs)
 
 
 def learning_rate(config: TrainingConfig, epoch: int, batch: int = 0, batches: int = 1) -> float:
-    """Return the step size of a step.
+    """Return the learning rate of a step.
 
     ``step``: learning_rate * decay^(epoch // decay_epochs). ``cosine`` (Loshchilov and Hutter 2017, arXiv:1608.03983):
-    learning_rate * (end + (1 - end) * (1 + cos(pi * t)) / 2), t from 0 at the first step of all to 1 behind the last.
-    In the warm-up that times the share of its steps that are done with this one.
+    learning_rate * (end + (1 - end) * (1 + cos(pi * t)) / 2), with t from 0 at the very first step to 1 after the last.
+    During warm-up the rate is multiplied by the share of warm-up steps done, including this one.
 
     Args:
         config: the recipe.
-        epoch: 0 is the first.
-        batch: the step's place in the epoch.
-        batches: steps of an epoch.
+        epoch: index of the epoch, from 0.
+        batch: index of the step within the epoch, from 0.
+        batches: steps per epoch.
     """
     rate = config.learning_rate
     if config.learning_rate_schedule == "step":
@@ -39,7 +39,7 @@ def learning_rate(config: TrainingConfig, epoch: int, batch: int = 0, batches: i
 
 
 def has_stopped_early(config: TrainingConfig, epochs_done: int, best_epoch: int) -> bool:
-    """Whether the validation bound has not fallen for ``early_stopping_epochs``, counted once all has settled."""
+    """Whether the validation bound has not fallen for ``early_stopping_epochs``, counted from ``settled_epochs`` on."""
     patience = config.early_stopping_epochs
     if patience is None:
         return False

@@ -1,4 +1,4 @@
-"""One step of training: the bound of a batch, its gradient, the optimiser's update."""
+"""One training step: the bound of a batch, its gradient, and the optimiser's update."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from iafsweep.training.computing import Computing
 from iafsweep.training.gradient import Loss, Objective, gradient_of, objective_in
 from iafsweep.training.optimiser import clip_gradients, gradient_norm
 
-_STEPS_TO_RECORD = 2  # on a GPU the first compiles and computes, the second records; those after it replay
+_STEPS_TO_RECORD = 2  # on a GPU the first step compiles, the second records CUDA graphs, later ones replay
 _COMPILERS = ("torch._dynamo", "torch._inductor", "triton")
 
 NORM_EVERY = 10
-"""Where gradients are not clipped, their norm is measured in one step of so many: it reads all of them once more."""
+"""Without clipping, one step in this many measures the gradient norm, because that reads all gradients again."""
 
 SUMS = 5
-"""How many figures a step returns."""
+"""Number of figures that a step returns."""
 
 
 @final
 class TrainingStep:
-    """Follows the gradient of an objective by one update.
+    """Computes the gradient of an objective on a batch and updates the weights.
 
-    Compiled, forward and backward are two compiled graphs for batches of one size (four where it takes several samples;
-    on a GPU, CUDA graphs); the update is one fused kernel either way. The KL weight and the learning rate stay outside,
-    so that another value compiles nothing.
+    If compiled, forward and backward are two compiled graphs for batches of one size (four graphs with several samples;
+    on a GPU, CUDA graphs). The update is not part of them. Neither are the KL weight and the learning rate, so that new
+    values need no recompilation.
 
     Args:
         model: the autoencoder.
-        optimiser: of its weights.
-        computing: how it computes.
+        optimiser: optimiser of its weights.
+        computing: precision and compilation.
         training: the recipe.
-        epoch: from which on it is for, 0 the first: it decides the objective.
-        compile_seconds: of earlier processes and steps.
+        epoch: the first epoch that it trains, counted from 0; decides the objective.
+        compile_seconds: compile time of earlier processes and steps.
 
     Attributes:
-        computing: how it computes; eager from the first step on where compiling failed, with a note that says so.
-        objective: what is trained.
-        compile_seconds: seconds that compiling took, and those given; the first step's, on a GPU those of the steps
-            that record its graphs too; without compiling they stay what they were.
+        computing: precision and compilation; if compiling fails, it becomes eager, with a note that says so.
+        objective: the training objective.
+        compile_seconds: total compile time: the initial value plus the time of the first step (on a GPU also of the
+            step that records its graphs); unchanged without compilation.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TrainingStep:
         self._steps_to_compile = (_STEPS_TO_RECORD if self._replays else 1) if computing.compiled else 0
         if computing.compiled:
             share_compile_cache()
-            # What an earlier trial of this process compiled is no use, and PyTorch gives up after a few versions.
+            # Code compiled for an earlier trial in this process is useless, and PyTorch limits recompilations.
             torch.compiler.reset()
             self._gradient = self._eager.compiled(lambda function: _compiled(function, replays=self._replays))
 
@@ -88,10 +88,10 @@ class TrainingStep:
         """Train on one batch, without waiting for the device.
 
         Returns:
-            [5]: mean loss, reconstruction and KL of the batch, nats per image; the norm of the gradient where it was
-            measured (see `NORM_EVERY`) and 0 elsewhere; 1 where it was clipped, else 0.
+            [5]: mean loss, reconstruction and KL of the batch, nats per image; the gradient norm if measured (see
+            `NORM_EVERY`), else 0; 1 if the gradient was clipped, else 0.
         """
-        # Around forward and backward, and outside of what is compiled: float32 is no TF32 on a GPU.
+        # Around forward and backward, outside of the compiled code: float32 must not become TF32 on a GPU.
         with full_precision() if self.computing.precision == "float32" else nullcontext(), self._dropping(batch.seed):
             loss = (self._first_gradients if self._steps_to_compile else self._gradients)(batch, kl_weight)
         norm = clipped = self._nothing
@@ -104,14 +104,14 @@ class TrainingStep:
         return torch.stack([*loss, norm, clipped])
 
     def close(self) -> None:
-        """Let go of what was compiled; on a GPU that is the memory in which its graphs keep a whole step."""
+        """Release the compiled code; on a GPU this frees the memory in which its graphs keep a whole step."""
         if self._gradient is not self._eager:
             self._gradient, self._steps_to_compile = self._eager, 0
             torch.compiler.reset()
 
     @contextmanager
     def _dropping(self, seed: int) -> Iterator[None]:
-        """Let dropout, which knows PyTorch's own generators alone, draw from a seed, and leave them as they were."""
+        """Seed PyTorch's global generators, the only ones dropout can use, and restore them afterwards."""
         if not self._drops:
             yield
             return
@@ -120,25 +120,25 @@ class TrainingStep:
             yield
 
     def _gradients(self, batch: Batch, kl_weight: float) -> Loss:
-        # Before anything is replayed: the gradients of the step before lie in memory that a replay writes over.
+        # Before any replay, because a replay overwrites the memory of the previous step's gradients.
         self._optimiser.zero_grad(set_to_none=True)
         if self._replays:
             torch.compiler.cudagraph_mark_step_begin()
         return self._gradient.backward(batch, kl_weight)
 
     def _first_gradients(self, batch: Batch, kl_weight: float) -> Loss:
-        """Compile, and compute; a step that cannot be compiled computes without from now on, and says so."""
+        """Compile and compute; if compiling fails, continue without it and add a note that says so."""
         self._steps_to_compile -= 1
         averages = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
         started = time.perf_counter()
         try:
             loss = self._gradients(batch, kl_weight)
         except RuntimeError as error:
-            # By module: importing the classes takes a second that runs without a compiler need not wait for.
+            # By module name: importing the classes would cost runs without a compiler a second.
             if not (self.computing.compiled and type(error).__module__.startswith(_COMPILERS)):
                 raise
             reason = " ".join(str(error).split())[:200]
-            note = f"the step is not compiled, training is slower: compiling failed ({reason})"
+            note = f"compiling the training step failed ({reason}), so it is not compiled and training is slower"
             self.computing = Computing(self.computing.precision, compiled=False, note=note)
             self._replays, self._steps_to_compile, self._gradient = False, 0, self._eager
             self._model.load_state_dict(averages)  # batch norm may have seen the batch already
@@ -153,9 +153,9 @@ def _compiled(function: Callable[..., Any], *, replays: bool) -> Callable[..., A
 
 
 def share_compile_cache() -> Path:
-    """Keep what is compiled where the next trial, process and run find it; return that folder.
+    """Set the folder in which trials, processes and runs share compiled code; return it.
 
-    ``TORCHINDUCTOR_CACHE_DIR`` names it, if set; else it is in the user's cache folder.
+    It is ``TORCHINDUCTOR_CACHE_DIR`` if set, else a folder in the user's cache folder.
     """
     default = Path(platformdirs.user_cache_dir("iafsweep")) / "compiled"
     return Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(default)))

@@ -17,12 +17,12 @@ from iafsweep.training.comparison import refuse_foreign_checkpoint
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model as it was after some epoch of its training.
+    """A model as of some epoch of its training.
 
     Attributes:
         model: the autoencoder, in eval mode.
         config: its configuration.
-        epoch: epochs it had been trained.
+        epoch: number of epochs it was trained.
     """
 
     model: VAE
@@ -44,5 +44,7 @@ def load_trained_model(folder: RunFolder, checkpoint: Literal["best", "last"], d
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise RunFolderError(f"the checkpoint in {folder.path} does not fit its config.toml: {error}") from error
+        raise RunFolderError(
+            f"the checkpoint in {folder.path} does not match its config.toml; restore the file that changed: {error}"
+        ) from error
     return TrainedModel(model.eval(), config, saved.epoch)

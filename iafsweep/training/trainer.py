@@ -1,4 +1,4 @@
-"""The one trainer: ``run_single.py`` and every trial of a sweep train through it."""
+"""The trainer, used by ``run_single.py`` and by every trial of a sweep."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from iafsweep.training.step import NORM_EVERY, SUMS, TrainingStep
 
 
 class DivergedError(Exception):
-    """The loss or the validation bound is not a finite number; the last good checkpoint is kept."""
+    """The loss or the validation bound is not finite; the last good checkpoint is kept."""
 
     def __init__(self, metrics: EpochMetrics) -> None:
         super().__init__(
@@ -50,10 +50,10 @@ class DivergedError(Exception):
 
 
 class _Epoch(NamedTuple):
-    """An epoch in training: its batches, the sums over those done, and when it began, had all been trained here."""
+    """An epoch in progress; the last two fields are as if all of it had been trained in this process."""
 
     batches: EpochBatches
-    sums: Tensor  # of what a step returns, [5], on the device
+    sums: Tensor  # sums of the step's figures over the batches done, [5], on the device
     began: float
     compiled_before: float
 
@@ -61,11 +61,11 @@ class _Epoch(NamedTuple):
 class Trainer:
     """Trains one configuration epoch by epoch in its run folder.
 
-    ``bounds_note`` says what is wrong where the bounds of the best epoch part by far; else it is empty.
+    ``bounds_note`` warns if the validation bound of the best epoch is far above its training bound; else it is empty.
 
-    All that is random in an epoch (order of images, binarisation, posterior noise) is a function of the training seed
-    and of the epoch's number, so that a run that was ended at any step, or killed, goes on exactly as if it had not
-    been. An incomplete last batch is left out; which images fall into it changes with every epoch.
+    All randomness of an epoch (order of images, binarisation, posterior noise) is a function of the training seed and
+    the epoch number, so that a run that was interrupted or killed at any step resumes exactly as if it had not been. An
+    incomplete last batch is left out; its images differ from epoch to epoch.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Trainer:
         device: torch.device,
         saved: Checkpoint | None = None,
     ) -> None:
-        """Build the model and its optimiser, as of a checkpoint if there is one: `start` and `resume` do."""
+        """Build the model and its optimiser, from a checkpoint if given; use `start` or `resume` instead."""
         keep_freed_memory(device)
         self.config = config
         self.folder = folder
@@ -98,10 +98,10 @@ class Trainer:
             earlier = Computing(saved.precision, saved.compiled)
         computing = choose_computing(config, self.model, device, earlier)
         self._step = self._make_step(computing, saved.compile_seconds if saved else 0.0)
-        # The last whole epoch while it is not on disk, with the best weights that best.pt does not have yet; replaced
-        # in one assignment: an interrupt finds the epoch before or the new one, never halves of both.
+        # The last whole epoch while it is not on disk, with the best weights that best.pt does not have yet. Replaced
+        # in one assignment, so that an interrupt finds the previous epoch or the new one, never a mixture.
         self._unsaved: tuple[Checkpoint, BestWeights | None] | None = None
-        # Where the next epoch goes on, its weights being in the model; the epoch that was left between two steps.
+        # Where to continue within the next epoch (the weights are in the model), and the epoch left between two steps.
         self._begun = (
             replace(saved, model={}, optimiser={}, average=None) if isinstance(saved, StepCheckpoint) else None
         )
@@ -118,20 +118,20 @@ class Trainer:
             RunFolderError: the folder is not empty or cannot be written.
         """
         folder.refuse_used()
-        trainer = cls(config, images, folder, device)  # what does not fit into memory leaves no folder
+        trainer = cls(config, images, folder, device)  # a model too large for memory leaves no folder
         folder.create(config)
         trainer._pictures.draw_data()
         folder.metrics.touch()
         if config.model.normalisation == "weight_norm":
             trainer._start_from_data()
-        # Killed before the end of its first epoch, a run can go on too.
+        # So that a run killed within its first epoch can resume too.
         trainer._unsaved = trainer._checkpoint(0, None, 0.0), None
         trainer.save()
         trainer._open(f"started on {trainer.place}, {trainer.parameters:,} parameters")
         return trainer
 
     def _start_from_data(self) -> None:
-        """Let the first batch of the first epoch, which is trained on after it, set the lengths of the weights."""
+        """Set the weight lengths from the first batch of the first epoch, which is also the first one trained on."""
         training = self.config.training
         size, seed = training.batch_size, training.seed
         batches = EpochBatches(self._kept, size, self.model.latent_size, seed, self.epochs_done, see=self._see)
@@ -142,14 +142,14 @@ class Trainer:
 
     @classmethod
     def resume(cls, config: RunConfig, images: TrainingImages, folder: RunFolder, device: torch.device) -> Trainer:
-        """Go on from ``last.pt``, and from ``step.pt`` if that is of the epoch after it; metrics beyond them are cut.
+        """Resume from ``last.pt``, or from ``step.pt`` if it is of the next epoch; later metrics are cut.
 
-        More epochs, another evaluation or title may be asked for; any other difference is an error.
+        The configuration may differ in the fields that `refuse_other_training` allows, such as the number of epochs.
 
         Raises:
             DataError: it was trained or validated on other images.
-            RunFolderError: there is no checkpoint, it or the metrics are damaged, the best epoch's checkpoint is wanted
-                at the end and missing or damaged, or the configuration is another.
+            RunFolderError: there is no checkpoint, it or the metrics are damaged, the best epoch's checkpoint is needed
+                at the end but missing or damaged, or the configuration differs.
         """
         refuse_other_training(folder.read_config(), config, folder)
         known = folder.read_fingerprints()
@@ -158,8 +158,8 @@ class Trainer:
         refuse_foreign_checkpoint(saved.config, config, folder)
         if saved.epoch > config.training.epochs:
             raise RunFolderError(
-                f"{folder.path} has trained {counted(saved.epoch, 'epoch')}, more than the "
-                f"{config.training.epochs} asked for; ask for at least {saved.epoch}"
+                f"{folder.path} has already trained {counted(saved.epoch, 'epoch')}, more than training.epochs = "
+                f"{config.training.epochs}; set it to at least {saved.epoch}"
             )
         if config.evaluation.checkpoint == "best":
             refuse_lost_best(folder, saved, config)
@@ -171,7 +171,7 @@ class Trainer:
             if saved.epoch < config.training.epochs and (begun := checkpoints.load_step(folder, saved, device)):
                 refuse_foreign_checkpoint(begun.config, config, folder)
         except RunFolderError as error:
-            begun, remark = None, f"{error}; the epoch begins again"
+            begun, remark = None, f"{error}; the epoch starts again from its first batch"
         if begun is None:
             folder.step.unlink(missing_ok=True)
         trainer = cls(config, images, folder, device, begun or saved)
@@ -182,8 +182,8 @@ class Trainer:
             trainer._log.warn(remark)
         if saved.threads != torch.get_num_threads() and device.type == "cpu":
             trainer._log.warn(
-                f"trained with {counted(saved.threads, 'thread')} before, {torch.get_num_threads()} now: figures may "
-                f"differ in the last digits"
+                f"trained with {counted(saved.threads, 'thread')} before and with {torch.get_num_threads()} now; "
+                f"figures may differ in the last digits"
             )
         return trainer
 
@@ -194,17 +194,17 @@ class Trainer:
 
     @property
     def scored(self) -> VAE:
-        """The model that is validated, scored and drawn from: that of the averaged weights where there is one."""
+        """The model that is validated, scored and sampled: the one with averaged weights, if there is one."""
         return self.model if self._average is None else self._average.model
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs asked for are trained, or it stops early."""
+        """Whether all requested epochs are trained, or training has stopped early."""
         return self.epochs_done >= self.config.training.epochs or self._stops_early
 
     @property
     def end_note(self) -> str:
-        """What to say of the end where it came before the last epoch asked for; else empty."""
+        """The reason why training ended before the last requested epoch; empty if it did not."""
         if self.epochs_done >= self.config.training.epochs or not self._stops_early or self.best is None:
             return ""
         best = self.best.epoch
@@ -212,44 +212,44 @@ class Trainer:
 
     @property
     def place(self) -> str:
-        """Where and how it computes, such as ``cpu (2 threads), float32, not compiled``."""
+        """Device, precision and compilation, such as ``cpu (2 threads), float32, not compiled``."""
         return f"{device_name(self.device)}, {self._step.computing.description}"
 
     @property
     def note(self) -> str:
-        """What a user should hear of the run before it trains; empty where there is nothing to say."""
+        """What the user should know about the run before it trains; empty if nothing."""
         return "; ".join(filter(None, (self._step.computing.note, _unsettled(self.config, len(self.images.training)))))
 
     @property
     def batches_begun(self) -> int:
-        """Batches that are done of the epoch that was left between two steps."""
+        """Batches done in the epoch that was left between two steps."""
         if self._begun is not None:
             return self._begun.batches
         return 0 if self._left is None else self._left.batches.done
 
     @property
     def reached(self) -> str:
-        """How far it is, such as ``epoch 3`` or ``epoch 3 and 4 of 7 batches of the next``."""
-        begun = f" and {self.batches_begun} of {self._batches} batches of the next" if self.batches_begun else ""
+        """Progress so far, such as ``epoch 3`` or ``epoch 3 plus 4 of 7 batches of the next``."""
+        begun = f" plus {self.batches_begun} of {self._batches} batches of the next" if self.batches_begun else ""
         return f"epoch {self.epochs_done}{begun}"
 
     @property
     def state(self) -> RunState:
-        """How far the run is, as if it went on."""
+        """The state of the run, with status ``running``."""
         return self._state("running")
 
     def run_epoch(self, progress: Callable[[int], None] | None = None) -> EpochMetrics:
-        """Train one epoch, measure the validation bound, and keep what is due to be kept.
+        """Train one epoch, measure the validation bound, and save what is due.
 
         Args:
-            progress: called after every batch with its number of images; what it raises ends the epoch between two
-                steps, where `interrupt` saves it.
+            progress: called after every batch with its number of images; if it raises, the epoch ends between two
+                steps, and `interrupt` can save it there.
 
         Raises:
             DivergedError: the loss or the validation bound is not finite.
         """
         if self._checkpoint_is_due(self.epochs_done):
-            self.save()  # it is on disk already, unless that failed: training on would change what is to be written
+            self.save()  # usually saved already; if that failed, save before training changes the weights
         epoch, note = self._begin(), self.note
         sums = self._train(epoch, progress)
         compiling = self._step.compile_seconds - epoch.compiled_before
@@ -275,12 +275,12 @@ class Trainer:
         return metrics
 
     def save(self) -> None:
-        """Write the checkpoints and ``state.json`` as of the last whole epoch, if they are not there already."""
+        """Write the checkpoints and ``state.json`` of the last whole epoch, unless they are on disk already."""
         if self._write_kept():
             self._write_state("running")
 
     def finish(self, status: RunStatus = "completed") -> None:
-        """Save, draw the figures, write the last state and close all files."""
+        """Save, draw the pictures, write the final state and close all files."""
         self.save()
         self._pictures.draw(self.scored, self.epochs_done, self._log.curves)
         self._log.curves.add_end(self.best, self.epochs_done, completed=status == "completed")
@@ -293,10 +293,10 @@ class Trainer:
         self.close()
 
     def interrupt(self) -> None:
-        """Save what is trained, mark the run as interrupted and close all files.
+        """Save the training progress, mark the run as interrupted and close all files.
 
-        An epoch that was left between two steps is saved as of the last of them. In the middle of a step its weights
-        are halves of two; the last whole epoch, and what is on disk of the next, is then what counts.
+        An epoch that was left between two steps is saved as of the last of them. In the middle of a step the weights
+        are inconsistent and not saved; the run then resumes from the last whole epoch and any ``step.pt`` on disk.
         """
         self._write_kept()
         if self._left is not None:
@@ -306,7 +306,7 @@ class Trainer:
         self.close()
 
     def close(self) -> None:
-        """Close log and event file, let go of what was compiled; what was not saved is lost."""
+        """Close the log and the event file and release compiled code; unsaved progress is lost."""
         self._step.close()
         self._log.close()
 
@@ -315,7 +315,7 @@ class Trainer:
         self._log = RunLog(self.folder, self.config, self.epochs_done, line, self.note)
 
     def _keep(self, metrics: EpochMetrics) -> None:
-        """Keep the epoch that has just been trained, until it is written."""
+        """Keep the epoch just trained in memory until it is written."""
         best, new_best = self.best, None
         bound = metrics.validation_negative_elbo
         if bound is not None and (best is None or bound < best.validation_negative_elbo):
@@ -326,7 +326,7 @@ class Trainer:
             apart = are_apart(training, bound)
             self.bounds_note = apart_remark(training, bound, normalised=normalised) if apart else ""
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
-        if not self._checkpoint_is_due(metrics.epoch):  # the weights go on before it is written
+        if not self._checkpoint_is_due(metrics.epoch):  # training continues before it is written
             states = {name: on_cpu(getattr(last, name)) for name in ("model", "optimiser", "average")}
             last = replace(last, **states)
         if new_best is None and self._unsaved is not None:
@@ -335,7 +335,7 @@ class Trainer:
         self._reached(last)
 
     def _checkpoint(self, epoch: int, best: Best | None, seconds: float) -> Checkpoint:
-        """Return what training goes on from; its tensors are those that are trained."""
+        """Return a checkpoint of the current state; it shares its tensors with the training."""
         return Checkpoint(
             config=dump_config(self.config),
             epoch=epoch,
@@ -356,22 +356,22 @@ class Trainer:
         self.epochs_done, self.best, self.seconds = last.epoch, last.best, last.seconds
 
     def _write_kept(self) -> bool:
-        """Write the last whole epoch; return whether it was not on disk yet.
+        """Write the last whole epoch, if it is not on disk yet; return whether it was written.
 
-        Interrupted, or refused by a full disk, it is still to be written.
+        After an interrupt or on a full disk, it remains to be written.
         """
         if (unsaved := self._unsaved) is None:
             return False
         checkpoints.save(self.folder, *unsaved)
         self._unsaved = None
-        self._reached(unsaved[0])  # once more: an interrupt may have come before it was said
+        self._reached(unsaved[0])  # again, because an interrupt may have come before _keep did it
         self._postpone()
         return True
 
     def _save_step(self, epoch: _Epoch) -> None:
-        """Write an epoch as of its last step, behind the last whole one."""
+        """Save the last whole epoch, then the next epoch as of its last step."""
         self.save()
-        sums = epoch.sums.cpu()  # waits for the device, and then the time is known
+        sums = epoch.sums.cpu()  # waits for the device, so that the time taken is right
         saved = StepCheckpoint(
             **vars(self._checkpoint(self.epochs_done, self.best, self.seconds)),
             batches=epoch.batches.done,
@@ -384,11 +384,11 @@ class Trainer:
         self._postpone()
 
     def _postpone(self) -> None:
-        """Let the next checkpoint within an epoch be due so many minutes from now."""
+        """Schedule the next checkpoint within an epoch, ``checkpoint_every_minutes`` from now."""
         self._due = time.monotonic() + 60 * self.config.training.checkpoint_every_minutes
 
     def _begin(self) -> _Epoch:
-        """Begin the next epoch, or go on with it where it was left."""
+        """Begin the next epoch, or continue it where it was left."""
         began, begun, self._begun, self._left = time.perf_counter(), self._begun, None, None
         training = self.config.training
         if objective_in(training, self.epochs_done) != self._step.objective:
@@ -410,7 +410,7 @@ class Trainer:
         return _Epoch(batches, begun.sums, began - begun.elapsed, begun.compile_seconds - begun.compiling)
 
     def _make_step(self, computing: Computing, compile_seconds: float) -> TrainingStep:
-        """Return the step of the next epoch."""
+        """Return the training step for the next epoch."""
         return TrainingStep(
             self.model,
             self.optimiser,
@@ -421,10 +421,10 @@ class Trainer:
         )
 
     def _train(self, epoch: _Epoch, progress: Callable[[int], None] | None) -> Tensor:
-        """Train what is left of an epoch; return the sums over its batches of what a step returns.
+        """Train the rest of an epoch; return the sums of the step's figures over its batches.
 
-        Nothing waits for the device but the end: the sums stay on it until all batches have been handed to it, and are
-        then read, so that whoever takes the time takes that of the work.
+        Only the end waits for the device: the sums stay there until all batches have been submitted and are then read,
+        so that the caller's timing covers all of the work.
         """
         training, sums, compiled = self.config.training, epoch.sums, self._step.compile_seconds
         weight, count = kl_weight(training, self.epochs_done), self._batches
@@ -435,7 +435,7 @@ class Trainer:
                 group["lr"] = rate
             sums += self._step(batch, weight)
             if self._step.compile_seconds > compiled and self._unsaved is None:
-                self._write_state("running")  # who looks sees that it no longer compiles
+                self._write_state("running")  # shows that compiling is over
             compiled = self._step.compile_seconds
             if self._average is not None:
                 self._average.update(self.epochs_done * count + epoch.batches.done)
@@ -476,7 +476,7 @@ class Trainer:
 
     @property
     def _batches(self) -> int:
-        """Batches of an epoch."""
+        """Batches per epoch."""
         return batch_count(len(self.images.training), self.config.training.batch_size)
 
     @property
@@ -506,7 +506,7 @@ class Trainer:
 
 
 def _unsettled(config: RunConfig, training_images: int) -> str:
-    """What is wrong where the moving averages cannot settle in the epochs asked for; else empty."""
+    """A warning if batch norm's moving averages cannot settle in the requested epochs; else empty."""
     if not config.has_lagging_averages:
         return ""
     training, momentum = config.training, config.model.batch_norm_momentum
@@ -515,6 +515,6 @@ def _unsettled(config: RunConfig, training_images: int) -> str:
 
 
 def _is_finite(metrics: EpochMetrics) -> bool:
-    """Return whether the loss of an epoch is a finite number, and its validation bound if there is one."""
+    """Return whether the loss of an epoch is finite, and its validation bound if there is one."""
     bound = metrics.validation_negative_elbo
     return math.isfinite(metrics.train_loss) and (bound is None or math.isfinite(bound))

@@ -1,7 +1,7 @@
-"""Training in anyone's Ray Tune script, and back from there: docs/ray_tune.md; imports Ray.
+"""Training in your own Ray Tune script, and importing its results (docs/ray_tune.md); imports Ray.
 
-``trial`` an ordinary Tune trainable · ``param_space`` what Tune's words for a space mean · ``results`` a ``ResultGrid``
-as a model or as a sweep.
+``trial`` an ordinary Tune trainable · ``param_space`` Tune's search space as configurations · ``results`` a
+``ResultGrid`` as a model or as a sweep.
 """
 
 from iafsweep.tune.results import import_results, load_best

@@ -1,4 +1,4 @@
-"""Tune's ``param_space`` in terms of configurations: fields by their dotted paths, or nested, over a base."""
+"""Tune's ``param_space`` as configurations: fields by dotted path, or nested, on top of a base."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,18 +15,18 @@ from iafsweep.search_space.candidate import configuration_key, with_own_seed
 from iafsweep.search_space.validation import why_not_searched
 
 REPEAT = "repeat"
-"""Says which of several seeds of a configuration a trial has, from 1; as a sweep's `repeats`."""
+"""Key that says which of several seeds of a configuration a trial has, from 1, like a sweep's `repeats`."""
 _GRID = "grid_search"
 
 
 def trial_config(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """Return what a trial trains: ``base`` with the values that Tune gives it, and a training seed of its own.
+    """Return a trial's configuration: ``base`` with the values that Tune gives it, and a training seed of its own.
 
-    The seed is a function of the base's and the configuration, and of ``repeat`` where that is given: a trial of one of
-    our sweeps, whose ``sweep.seed`` is the base's ``training.seed``, trains the same.
+    The seed is a function of the base's seed and the configuration, and of ``repeat`` if given. A trial of one of our
+    sweeps whose ``sweep.seed`` is the base's ``training.seed`` therefore trains the same.
 
     Raises:
-        ConfigError: a key is no field or must not differ, a value is none for it, or together they break a rule.
+        ConfigError: a key is not a field or must not differ, a value is invalid, or values together break a rule.
     """
     changes = _flat(values)
     repeat = changes.pop(REPEAT, 0)
@@ -38,12 +38,12 @@ def trial_config(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
 
 
 def check_param_space(base: RunConfig, space: Mapping[str, Any]) -> None:
-    """Check every key of a space, and every value that is listed or an end of a range by itself.
+    """Check every key of a space and, one at a time, every listed value and both ends of every range.
 
-    Which rules hold of several together depends on what is drawn; a trial that breaks one fails before it trains.
+    Rules on several fields depend on what is drawn; a trial that breaks one fails before it trains.
 
     Raises:
-        ConfigError: a key is no field or must not differ, or a value is none for it.
+        ConfigError: a key is not a field or must not differ, or a value is invalid.
     """
     found = {path: domain for path, domain in _flat(space).items() if path != REPEAT}
     _refuse(found)
@@ -54,12 +54,12 @@ def check_param_space(base: RunConfig, space: Mapping[str, Any]) -> None:
                 build_config(with_values(values, {path: value}), "param_space")
             except ConfigError as error:
                 said = str(error).removeprefix("param_space:").lstrip()
-                if said.startswith(path):  # else it is a rule on several, beside the base's values
+                if said.startswith(path):  # else it breaks a rule on several fields, with the base's values
                     raise
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted paths and values, of nested dictionaries too."""
+    """Yield dotted paths and values, including those in nested dictionaries."""
     for name, value in values.items():
         if isinstance(value, Mapping) and _GRID not in value:
             yield from leaves(value, f"{prefix}{name}.")
@@ -70,12 +70,13 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ConfigError(
-            f"param_space is a dictionary of fields and what Tune draws them from, got {type(values).__name__}"
+            f"param_space must be a dictionary that maps fields to what Tune draws them from, got "
+            f"{type(values).__name__}"
         )
     found: dict[str, Any] = {}
     for path, value in leaves(values):
         if path in found:
-            raise ConfigError(f"`{path}` stands there twice, dotted and nested; leave one out")
+            raise ConfigError(f"`{path}` is given twice, dotted and nested; remove one of the two")
         found[path] = value
     return found
 
@@ -86,8 +87,8 @@ def _refuse(paths: Iterable[str]) -> None:
             raise ConfigError(unknown_key(path))
         if path == "training.seed":
             raise ConfigError(
-                f"`{path}` cannot be searched: each trial gets a seed of its own from the one in `base`; for several "
-                f'seeds of a configuration search "{REPEAT}", 1, 2, ...'
+                f"`{path}` cannot be searched: each trial derives its own seed from the one in `base`; to train a "
+                f'configuration with several seeds, search "{REPEAT}" over 1, 2, ...'
             )
         if reason := why_not_searched(path):
             raise ConfigError(f"`{path}` cannot be searched: {reason}; set it in `base`")

@@ -1,4 +1,4 @@
-"""What Tune found, as a model to use, or as a sweep to rank, score and report; nothing that is pickled is read here."""
+"""Tune's results as a model to use, or as a sweep to rank, score and report; no pickle is read here."""
 
 import json
 import math
@@ -38,12 +38,12 @@ _ERROR_CHARACTERS = 8000
 def load_best(results: ResultGrid, device: DeviceChoice = "auto") -> Run:
     """Return the run with the lowest validation bound, with the weights of its best epoch.
 
-    Compared are the best epochs in the newest checkpoints of all trials, of those that were stopped or failed too;
+    It compares the best epochs in the newest checkpoints of all trials, including those that were stopped or failed;
     Tune's own ``get_best_result`` compares last reports.
 
     Args:
         results: what ``Tuner.fit`` or ``Tuner.get_results`` returned.
-        device: where its model is put.
+        device: device of the model.
 
     Raises:
         UserError: no trial has left a checkpoint with a trained epoch.
@@ -64,12 +64,12 @@ def load_best(results: ResultGrid, device: DeviceChoice = "auto") -> Run:
 
 
 def import_results(results: ResultGrid, to: str | Path) -> LoadedSweep:
-    """Make a sweep of what Tune found, for ``rerun``, ``export``, ``report``, ``compare`` and ``load_sweep``.
+    """Make a sweep of Tune's results, for ``rerun``, ``export``, ``report``, ``compare`` and ``load_sweep``.
 
     The configurations are listed one by one: Tune's space, searcher and scheduler are not translated. A trial is
-    ``completed`` if it trained all its epochs, ``stopped`` if Tune ended it before, ``failed`` or ``diverged``; where
-    Tune itself was ended it is unfinished, and ``resume`` goes on with it. Its figures are those it reported last, its
-    weights those of its newest checkpoint.
+    ``completed`` if it trained all its epochs, ``stopped`` if Tune ended it before, ``failed`` or ``diverged``. If Tune
+    itself was ended, it is unfinished, and ``resume`` continues it. Its figures are those it reported last, its weights
+    those of its newest checkpoint.
 
     Args:
         results: what ``Tuner.fit`` or ``Tuner.get_results`` returned.
@@ -80,7 +80,7 @@ def import_results(results: ResultGrid, to: str | Path) -> LoadedSweep:
         and a warning says how many.
 
     Raises:
-        UserError: no trial has left a checkpoint, or they are of different bases.
+        UserError: no trial has left a checkpoint, or the checkpoints have different bases.
         RunFolderError: a checkpoint was removed or is damaged.
         SweepError: the folder is not empty.
     """
@@ -89,10 +89,10 @@ def import_results(results: ResultGrid, to: str | Path) -> LoadedSweep:
         raise SweepError(f"{to} is not empty; name a new folder for the sweep")
     told = [result for result in _each(results) if METRIC in (result.metrics or {})]
     if left_out := len(results) - len(told):
-        warnings.warn(f"{counted(left_out, 'trial')} ended before the first report: left out", stacklevel=2)
+        warnings.warn(f"left out {counted(left_out, 'trial')} that ended before the first report", stacklevel=2)
     fresh = SweepFolder(folder.path.with_name(f".{folder.path.name}.new"))  # appears whole, or not at all
     with ExitStack() as opened:
-        shutil.rmtree(fresh.path, ignore_errors=True)  # of one that was killed
+        shutil.rmtree(fresh.path, ignore_errors=True)  # left by a killed import
         opened.callback(shutil.rmtree, fresh.path, ignore_errors=True)
         checkpoints = [_opened(result, opened) for result in told]
         space, candidates = _listed(_common_base(checkpoints, results), told)
@@ -111,19 +111,19 @@ def import_results(results: ResultGrid, to: str | Path) -> LoadedSweep:
 def _each(results: ResultGrid) -> list[Result]:
     if not isinstance(results, ResultGrid | list):
         raise UserError(
-            f"results are what Tuner.fit() returned, got {results!r:.80}; of an experiment's folder: "
+            f"results must be what Tuner.fit() returned, got {results!r:.80}; to read an experiment's folder: "
             f"tune.Tuner.restore(path, trainable=...).get_results()"
         )
     return [results[index] for index in range(len(results))]
 
 
 def _opened(result: Result, opened: ExitStack) -> RunFolder | None:
-    """Return the newest checkpoint of a trial, found whole; None if it left none."""
+    """Return the newest checkpoint of a trial, checked to be complete; None if it left none."""
     if result.checkpoint is None:
         return None
     folder = RunFolder(Path(opened.enter_context(result.checkpoint.as_directory())))
     if folder.path.exists() and not (folder.path / BASE).is_file():
-        raise UserError(f"{folder.path} is no checkpoint of iafsweep.tune.trainable: it has no {BASE}")
+        raise UserError(f"{folder.path} is not a checkpoint of iafsweep.tune.trainable: it has no {BASE}")
     check_whole(folder, "last")
     if folder.read_state().best is not None:
         check_whole(folder, "best")
@@ -132,9 +132,9 @@ def _opened(result: Result, opened: ExitStack) -> RunFolder | None:
 
 def _no_checkpoint(results: ResultGrid) -> UserError:
     return UserError(
-        f"none of {counted(len(results), 'trial')} has left a checkpoint with a trained epoch. One that completes "
-        f"leaves one; for those that do not: run_config=tune.RunConfig(checkpoint_config=tune.CheckpointConfig("
-        f"checkpoint_frequency=1, num_to_keep=2))"
+        f"none of {counted(len(results), 'trial')} has left a checkpoint with a trained epoch. A trial that completes "
+        f"leaves one; to have one from the others too, use run_config=tune.RunConfig("
+        f"checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=2))"
     )
 
 
@@ -143,15 +143,15 @@ def _common_base(checkpoints: Sequence[RunFolder | None], results: ResultGrid) -
     if not bases:
         raise _no_checkpoint(results)
     if any(base != bases[0] for base in bases):
-        raise UserError("the trials are of trainables with different bases; import each experiment by itself")
+        raise UserError("the trials come from trainables with different bases; import each experiment separately")
     return bases[0]
 
 
 def _listed(base: RunConfig, results: Sequence[Result]) -> tuple[SearchSpace, list[Candidate]]:
-    """Return the space that lists what the trials trained, and each trial's place in it."""
+    """Return the space that lists what the trials trained, and each trial's candidate in it."""
     given: list[Mapping[str, Any]] = [dict(leaves(result.config or {})) for result in results]
     configs = [trial_config(base, values) for values in given]
-    # A space needs a parameter: where there is none, one with the base's value alone.
+    # A space needs a parameter: if Tune searched none, list one with only the base's value.
     paths = dict.fromkeys(path for values in given for path in values if path != REPEAT) or ["training.learning_rate"]
     parameters, points = [], [dict[str, Scalar]() for _ in configs]
     for path in paths:
@@ -163,11 +163,11 @@ def _listed(base: RunConfig, results: Sequence[Result]) -> tuple[SearchSpace, li
     first = tuple(point for index, point in enumerate(points) if point not in points[:index])
     space = SearchSpace(base=base, parameters=tuple(parameters), sweep=sweep, first=first)
     found = [candidate(space, point, repeat=values.get(REPEAT, 0)) for point, values in zip(points, given, strict=True)]
-    return space, [each for each in found if each is not None]  # each, since its configuration passed the rules above
+    return space, [each for each in found if each is not None]  # none is left out: all passed the rules above
 
 
 def _rows(name: str, number: int, found: Candidate, result: Result) -> Iterator[Event]:
-    """Yield what a ledger says of a trial."""
+    """Yield a trial's rows in the ledger."""
     yield Proposed(trial=name, number=number, **found.proposal, time=now())
     yield Started(trial=name, time=now())
     told, error = result.metrics or {}, result.error
@@ -182,7 +182,7 @@ def _rows(name: str, number: int, found: Candidate, result: Result) -> Iterator[
         value=told[METRIC] if math.isfinite(told[METRIC]) else None,
         best_epoch=told.get("best_epoch"),
         best_value=told.get("best_value"),
-        **facts | {"seconds": told["training_seconds"]},  # where `seconds` are the last epoch's
+        **facts | {"seconds": told["training_seconds"]},  # in `told`, `seconds` are the last epoch's
         gpu_seconds=told["training_seconds"] * told["gpus"],
         device=told["device"],
         error="" if error is None else str(error)[-_ERROR_CHARACTERS:],

@@ -1,4 +1,4 @@
-"""A trial as an ordinary Tune trainable: the one trainer, an epoch a step, in Tune's own checkpoints."""
+"""A trial as an ordinary Tune trainable: the same trainer, one epoch per step, with Tune's own checkpoints."""
 
 import gc
 import math
@@ -33,7 +33,7 @@ from iafsweep.training.comparison import differences
 from iafsweep.tune.param_space import check_param_space, trial_config
 
 BASE = "base.toml"
-"""The base of all trials, in every checkpoint beside the run's own files."""
+"""File with the base of all trials, which every checkpoint holds next to the run's own files."""
 
 
 def trainable(
@@ -45,22 +45,23 @@ def trainable(
 ) -> type[tune.Trainable]:
     """Return a trainable for ``tune.Tuner``, with any of Tune's searchers, schedulers, loggers and callbacks.
 
-    It reports after every epoch: the fields of a line of ``metrics.jsonl`` (:class:`~iafsweep.records.EpochMetrics`),
-    of which ``validation_negative_elbo``, nats per image, is the one to choose by (infinite of a trial that diverged),
-    and ``status``, ``epochs``, ``best_epoch``, ``best_value``, ``parameters``, ``training_seconds``, ``gpus``,
-    ``device`` and the like. It makes a checkpoint at its end; others are made as ``tune.CheckpointConfig`` says. The
-    images are read here, and shared: once a node. Ray is not started.
+    After every epoch a trial reports the fields of a line of ``metrics.jsonl``
+    (:class:`~iafsweep.records.EpochMetrics`) and ``status``, ``epochs``, ``best_epoch``, ``best_value``,
+    ``parameters``, ``training_seconds``, ``gpus``, ``device`` and the like. Choose by ``validation_negative_elbo``
+    (nats per image), which is infinite for a diverged trial. A trial writes a checkpoint when it ends by itself, and
+    others as ``tune.CheckpointConfig`` says. The images are read here and shared, one copy per node. Ray is not
+    started.
 
     Args:
-        base: the values that are not searched: a configuration, a file, or the name of one that is shipped.
-        param_space: what ``tune.Tuner`` is given too, to be checked now; None: a trial with a key that is no field
-            fails before it trains.
-        images: one's own, in place of those that the base names, or where they are.
+        base: the values that are not searched: a configuration, a file, or the name of a shipped one.
+        param_space: the space given to ``tune.Tuner``, to be checked now; None: a trial with an unknown key fails
+            before it trains.
+        images: your own images, or their path, in place of those that the base names.
         data_root: folder of data sets; None: ``$IAFSWEEP_DATA``, else a cache folder.
 
     Raises:
-        ConfigError: the base or the space breaks a rule; the message names the key, and the nearest that is known.
-        DataError: the images are not there and cannot be had.
+        ConfigError: the base or the space breaks a rule; the message names the key, and the nearest known one.
+        DataError: the images are missing and cannot be obtained.
     """
     load_installed()
     config, own = with_images(load_config(base) if isinstance(base, str | Path) else checked_config(base), images)
@@ -79,16 +80,16 @@ def trainable(
 
 
 class TuneTrial(tune.Trainable):
-    """What :func:`trainable` makes: one trial after the other in one process, each in a run folder that is thrown away.
+    """The class behind :func:`trainable`: one trial after the other in one process, each in a temporary run folder.
 
-    All that stays is in Tune's checkpoints: the files of a run folder, whose weights are read without running code.
-    Whatever fails in a process that was used before does so in :meth:`step`: Tune loses trials that fail in a reset.
+    Only Tune's checkpoints are kept: the files of a run folder, whose weights are read without running code. In a
+    reused process, whatever fails does so in :meth:`step`, because Tune loses trials that fail in a reset.
     """
 
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], training: np.ndarray, validation: np.ndarray, base: str, plugins: tuple[str, ...]
     ) -> None:
-        """Take what all trials share, their base as JSON, and refuse a configuration that breaks a rule."""
+        """Take what all trials share, with ``base`` as JSON, and refuse a configuration that breaks a rule."""
         load_plugins(plugins)
         self._images = TrainingImages(tensor_over(training), tensor_over(validation))
         self._base = RunConfig.model_validate_json(base)
@@ -98,7 +99,7 @@ class TuneTrial(tune.Trainable):
         trial_config(self._base, self._values)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Put the trial away and take another."""
+        """Close the current trial and switch to another."""
         self.cleanup()
         self._values = new_config
         return True
@@ -111,31 +112,31 @@ class TuneTrial(tune.Trainable):
         told = {
             **facts.model_dump(),
             "training_seconds": facts.seconds,
-            **metrics.model_dump(),  # whose seconds are of the epoch
+            **metrics.model_dump(),  # their `seconds` are the epoch's
             "status": status,
             "epochs": trainer.config.training.epochs,
             "best_epoch": best and best.epoch,
             "best_value": best and best.validation_negative_elbo,
             "gpus": self._resources.get("GPU", 0.0),
             "device": device_name(trainer.device),
-            "training_iteration": metrics.epoch,  # a checkpoint of another trial's, which Tune counts as it likes
+            "training_iteration": metrics.epoch,  # Tune's own count is off after another trial's checkpoint
             DONE: status != "running",
             SHOULD_CHECKPOINT: status != "running",
         }
         return {name: value for name, value in told.items() if value is not None}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Save as of the last whole epoch: what training goes on from, and the weights of the best epoch."""
+        """Save the state after the last whole epoch, from which training continues, and the best epoch's weights."""
         trainer, to = self._open(), RunFolder(Path(checkpoint_dir))
         trainer.save()
         copy_files(trainer.folder, to)
         write_text(to.path / BASE, dump_config(self._base))
 
     def load_checkpoint(self, checkpoint: Any) -> None:  # noqa: ANN401 - Tune's word for a folder
-        """Go on from a checkpoint, this trial's or, if a population is trained, another's.
+        """Continue from a checkpoint of this trial or, in a population, of another.
 
         Raises:
-            ConfigError: it is of a configuration that a model cannot change to while it trains.
+            ConfigError: its configuration differs from this trial's in what cannot change while a model trains.
             DataError: it was trained on other images.
             RunFolderError: it is damaged.
         """
@@ -144,8 +145,8 @@ class TuneTrial(tune.Trainable):
         for path, was, now in differences(source.read_config(), config):
             if path not in (*MUTABLE, "training.seed"):
                 raise ConfigError(
-                    f"`{path}` cannot change from {was!r} to {now!r} while a model trains, as only "
-                    f"{', '.join(f'`{each}`' for each in MUTABLE)} can; take it out of what the scheduler mutates"
+                    f"`{path}` cannot change from {was!r} to {now!r} while a model trains; only "
+                    f"{', '.join(f'`{each}`' for each in MUTABLE)} can; remove it from what the scheduler mutates"
                 )
         self.cleanup()
         copy_run(source, self._run_folder(), config)
@@ -159,7 +160,7 @@ class TuneTrial(tune.Trainable):
         if self._place is not None:
             self._place.cleanup()
             self._place = None
-        if torch.cuda.is_available():  # the next trial in this process looks whether its GPU is empty
+        if torch.cuda.is_available():  # the next trial in this process checks that its GPU is empty
             gc.collect()
             torch.cuda.empty_cache()
 
@@ -168,7 +169,7 @@ class TuneTrial(tune.Trainable):
         return dict(self.trial_resources.required_resources) if self.trial_resources else {}
 
     def _open(self) -> Trainer:
-        """Return the open run: a new one, or, from a checkpoint, one that goes on."""
+        """Return the open run, a new one or one resumed from a checkpoint."""
         if self._trainer is None:
             config = trial_config(self._base, self._values)
             device = take_device(self._resources.get("GPU", 0.0))
@@ -180,18 +181,18 @@ class TuneTrial(tune.Trainable):
         return self._trainer
 
     def _run_folder(self) -> RunFolder:
-        """Return the run folder, in the trial's folder of this process, which Tune neither reads nor keeps."""
+        """Return the temporary run folder, in the trial's local folder, which Tune neither reads nor keeps."""
         if self._place is None:
             self._place = tempfile.TemporaryDirectory(prefix="run-", dir=self.logdir, ignore_cleanup_errors=True)
         return RunFolder(Path(self._place.name) / "run")
 
     def _epoch(self, trainer: Trainer) -> tuple[EpochMetrics, str]:
         try:
-            # All epochs are done where the process was killed after its last checkpoint, before Tune knew of it.
+            # All epochs are done if the process was killed after its last checkpoint, before Tune knew of it.
             metrics = metrics_file.read(trainer.folder.metrics)[-1] if trainer.is_done else trainer.run_epoch()
         except DivergedError as error:
             trainer.close()
-            return error.metrics.model_copy(update={METRIC: math.inf}), "diverged"  # which schedulers do understand
+            return error.metrics.model_copy(update={METRIC: math.inf}), "diverged"  # unlike NaN, schedulers handle it
         if not trainer.is_done:
             return metrics, "running"
         trainer.finish()
@@ -199,7 +200,7 @@ class TuneTrial(tune.Trainable):
 
 
 def copy_files(source: RunFolder, to: RunFolder) -> None:
-    """Copy what a run folder keeps of its training and no other file; links are not followed."""
+    """Copy the files that a run folder keeps of its training, and no others; symbolic links are left out."""
     kept = ("config", "metrics", "log", "state", "best", "last", "data", "samples", "reconstructions")
     to.path.mkdir(parents=True, exist_ok=True)
     for name in kept:

@@ -28,7 +28,6 @@ _DECLARATIONS = {"typer.Option", "typer.Argument", "Field"}
 NO_ADVICE = {
     "texts.py": ("-m pip install ",),  # finds commands in texts
     "cli/sweep_output.py": ("there is nothing to resume",),
-    "sweep/cluster/actor_pool.py": ("a process of the rerun died",),
     "sweep/storage/stored_sweep.py": ("nothing to retry",),
     "training/comparison.py": ("may change on resume",),
     "sweep/cluster/health_check.py": ("--pids-limit",),  # of whatever runs containers

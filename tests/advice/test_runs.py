@@ -45,11 +45,11 @@ def run(cli, config, finished, tmp_path):
     return RunFolder(Path(shutil.copytree(finished / "trials" / "t0001", tmp_path / "it's a run")))
 
 
-@covers("run_files/run_folder.py", "to go on with the run in it", "{go_on}name another folder with --run")
-@covers("run_files/run_folder.py", "and a run needs a folder; name another", "in use by another process")
+@covers("run_files/run_folder.py", "to continue the run in it", "{go_on}name another folder with --run")
+@covers("run_files/run_folder.py", "but a run needs a folder; name another", "in use by another process")
 @covers("run_files/run_folder.py", "cannot write the run folder {self.path}: {error}; name another with --run")
-@covers("cli/single.py", "--resume trains on and --evaluate-only trains nothing")
-@covers("training/comparison.py", "or train on with --resume")
+@covers("cli/single.py", "--resume continues training and --evaluate-only does not train")
+@covers("training/comparison.py", "or continue training with --resume")
 def test_folders_that_are_taken(cli, config, run, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "files").mkdir()
@@ -68,16 +68,16 @@ def test_folders_that_are_taken(cli, config, run, tmp_path):
     assert cli.run(*words, "--run", "another").code == 0
     assert cli.run(config, "--run", "another", *words[1:], "--resume").code == 0
     said = cli.run(config, "--run", "another", *words[1:])
-    assert "to go on with the run in it" in said.err
+    assert "to continue the run in it" in said.err
     said = cli.run("--run", "another", "--evaluate-only", "--set", "training.epochs=2", *CPU)
-    assert said.err.endswith("leave it out, or train on with --resume\n")
+    assert said.err.endswith("leave it out, or continue training with --resume\n")
     assert cli.run("--run", "another", "--evaluate-only", *CPU).code == 0
     assert "give one of them" in cli.run("--run", "another", "--evaluate-only", "--resume").err
     assert cli.run("--run", "another", "--resume", "--set", "training.epochs=2", *CPU).code == 0
 
 
 @covers("cli/single.py", "run_command('--run', run, each)", "run_command('reference')")
-@covers("cli/single.py", "and behind it --resume or --evaluate-only", "run alone with --run", "'--export', to)")
+@covers("cli/single.py", "followed by --resume or --evaluate-only", "run alone with --run", "'--export', to)")
 def test_a_command_without_a_configuration_or_with_too_much(cli, config, run, tmp_path, monkeypatch):
     said = cli.run("--run", run.path, *CPU)
     assert said.code == 2
@@ -89,7 +89,7 @@ def test_a_command_without_a_configuration_or_with_too_much(cli, config, run, tm
     for which in (1, 2):
         cli.paste(said.err, which)
     said = cli.run(*CPU)
-    assert "or an earlier run with --run, and behind it --resume or --evaluate-only" in said.err
+    assert "or an earlier run with --run, followed by --resume or --evaluate-only" in said.err
     for words in (("--run", run.path, "--resume"), (config, "--run", run.path)):
         model = tmp_path / f"model of {len(words)} {words[0]}".replace("/", "-").replace(str(tmp_path), "")
         said = cli.run(*words, "--export", model.name)
@@ -99,7 +99,7 @@ def test_a_command_without_a_configuration_or_with_too_much(cli, config, run, tm
 
 
 @covers("cli/single.py", "this_command()", "run_command('--run', folder.path, '--resume', ")
-@covers("training/checkpoint.py", "a run killed before its first checkpoint starts again: ")
+@covers("training/checkpoint.py", "if the run was killed before its first checkpoint, start it again: ")
 def test_an_interrupted_run_goes_on(cli, config, monkeypatch, tmp_path):
     """Before its first checkpoint, while it trains, and while it is scored; after a kill too."""
     run = RunFolder(tmp_path / "a run")
@@ -121,12 +121,12 @@ def test_an_interrupted_run_goes_on(cli, config, monkeypatch, tmp_path):
         shutil.rmtree(run.path)
     run.create(TINY)
     said = cli.run("--run", run.path, "--resume", *CPU)
-    assert (said.code, "starts again: " in said.err) == (2, True)
+    assert (said.code, "start it again: " in said.err) == (2, True)
     cli.paste(said.err)
     assert run.read_evaluation().estimates
 
 
-@covers("training/checkpoint.py", "if the trial was killed before its first one")
+@covers("training/checkpoint.py", "if the trial was killed before its first checkpoint")
 def test_a_trial_without_a_checkpoint(cli, training, folder):
     run = RunFolder(folder.trial("t0004"))
     run.create(TINY)
@@ -146,14 +146,14 @@ def test_damaged_files_of_a_run(cli, run):
     run.best.unlink()
     words = ("--run", run.path, "--resume", "--set", "training.epochs=3", *CPU)
     said = cli.run(*words)
-    assert said.err.endswith("go on and score the last epoch with --set evaluation.checkpoint=last\n")
+    assert said.err.endswith("continue and score the last epoch with --set evaluation.checkpoint=last\n")
     assert cli.run(*words, "--set", "evaluation.checkpoint=last").code == 0
     assert run.read_evaluation().checkpoint == "last"
 
 
 @covers("api/scoring/asked.py", "as in --until-error 0.02")
 @covers("config/files.py", "give each KEY=VALUE a --set of its own")
-@covers("training/computing.py", "begin again in a new folder with --set training.precision=float32")
+@covers("training/computing.py", "start again in a new folder with --set training.precision=float32")
 def test_options_of_a_run(cli, config, run, monkeypatch, tmp_path):
     words = ("--run", run.path, "--evaluate-only", "--budget-evaluations", 20, *CPU)
     assert "add it, as in --until-error 0.02 (in Python" in cli.run(*words).err
@@ -166,9 +166,9 @@ def test_options_of_a_run(cli, config, run, monkeypatch, tmp_path):
     monkeypatch.setattr("iafsweep.training.computing.has_bfloat16_products", lambda: False)
     words = (config, "--set", "training.batch_size=1000", "--set", "training.precision=bfloat16", *CPU)
     said = cli.run(*words, "--run", "slow")
-    assert "begin again in a new folder with --set training.precision=float32" in " ".join(said.out.split())
+    assert "start again in a new folder with --set training.precision=float32" in " ".join(said.out.split())
     said = cli.run(*words, "--run", "fast", "--set", "training.precision=float32")
-    assert (said.code, "begin again" in said.out) == (0, False)
+    assert (said.code, "start again" in said.out) == (0, False)
 
 
 @covers("training/tracking/__init__.py", "install_command(name)", "set MLFLOW_TRACKING_URI=")
@@ -234,7 +234,7 @@ def test_the_interpreter_of_the_environment(tmp_path, finished):
 
 
 @covers("sweep/cluster/resources.py", "limit --hours instead")
-@covers("sweep/cluster/footprint.py", "take another --runs folder")
+@covers("sweep/cluster/footprint.py", "choose another --runs folder")
 def test_resources_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     space = shutil.copy(folder.space, tmp_path / "s.toml")
     said = cli.sweep("launch", space, "--gpu-hours", 1)
@@ -243,18 +243,18 @@ def test_resources_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     monkeypatch.setattr(footprint, "free_bytes", lambda path: 2**40 if path.is_relative_to(elsewhere) else 2**20)
     said = cli.sweep("launch", space)
-    assert said.err.endswith("make room, take another --runs folder, or fewer --trials\n")
+    assert said.err.endswith("free some space, choose another --runs folder, or lower --trials\n")
     assert cli.sweep("launch", space, "--runs", elsewhere).code == 0
-    assert cli.sweep("resume", folder.path).err.endswith("; make room\n")
+    assert cli.sweep("resume", folder.path).err.endswith("; free some space\n")
 
 
-@covers("sweep/cluster/gpu_packing.py", "name --gpus-per-trial 1 to let", "name a number, or 0")
-@covers("sweep/cluster/gpu_packing.py", "name a number of GPUs instead")  # as the two others do
-@covers("sweep/cluster/device.py", "take no GPU (--gpus-per-trial 0)")
+@covers("sweep/cluster/gpu_packing.py", "set --gpus-per-trial 1 to let", "give a number, or 0")
+@covers("sweep/cluster/gpu_packing.py", "give a number of GPUs instead")  # as the two others do
+@covers("sweep/cluster/device.py", "use no GPU (--gpus-per-trial 0)")
 def test_gpus_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     space = shutil.copy(folder.space, tmp_path / "s.toml")
     said = cli.sweep("launch", space, "--gpus-per-trial", "auto")
-    assert said.err.endswith("PyTorch sees none; name a number, or 0\n")
+    assert said.err.endswith("PyTorch sees none; give a number, or 0\n")
     assert cli.sweep("launch", space, "--gpus-per-trial", 0).code == 0
     with pytest.raises(Exception, match=r"--gpus-per-trial 0\)"):
         device.take_device(1.0)
@@ -263,16 +263,16 @@ def test_gpus_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
 
     monkeypatch.setattr("iafsweep.api.settings.probe_gpu", lambda config: (2**50, 2**30))
     said = cli.sweep("launch", space, "--gpus-per-trial", "auto")
-    assert "or name --gpus-per-trial 1 to let such trials end as out of memory" in said.err, said.text
+    assert "or set --gpus-per-trial 1 to let such trials end as out of memory" in said.err, said.text
     assert cli.sweep("launch", space, "--gpus-per-trial", 1).code == 0
 
 
 @covers("sweep/cluster/health_check.py", "leave --address out", "no Ray cluster answers", "cannot join the Ray cluster")
-@covers("sweep/cluster/health_check.py", "nobody listens at", "a shorter path: --ray-folder /tmp/ray")
+@covers("sweep/cluster/health_check.py", "nothing listens at", "a shorter path: --ray-folder /tmp/ray")
 @covers("sweep/cluster/health_check.py", "a token is then drawn for this command alone")
-@covers("sweep/cluster/health_check.py", "name a shared one with --runs")
+@covers("sweep/cluster/health_check.py", "choose a shared folder with --runs")
 def test_ray_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
-    """Ray itself is asked nothing here; that nobody listens is found by a socket."""
+    """Ray itself is asked nothing here; that nothing listens is found by a socket."""
     with pytest.raises(SweepError, match=r"leave --address out to use this machine alone$"):
         health_check.check_cluster("127.0.0.1:1")
     assert cli.sweep("resume", folder.path).code == 0
@@ -282,18 +282,18 @@ def test_ray_of_a_launch(cli, training, folder, monkeypatch, tmp_path):
     assert cli.sweep("resume", folder.path, "--ray-folder", "/tmp/ray").code == 0
 
 
-@covers("data/reading.py", "name its images with --data-path", "say where with --data-path")
+@covers("data/reading.py", "name them with --data-path", "give their new path with --data-path")
 def test_the_file_of_one_s_own_images(cli, config, tmp_path):
     grey = np.random.default_rng(1).integers(0, 256, (80, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "my images.npz", train=grey[:60], test=grey[60:])
     fields = ("data.source=file", "data.validation_images=10", "training.batch_size=10")
     words = (config, "--run", "mine", *CPU, *(word for field in fields for word in ("--set", field)))
     said = cli.run(*words)
-    assert (said.code, "name its images with --data-path" in said.err) == (2, True)
+    assert (said.code, "name them with --data-path" in said.err) == (2, True)
     assert cli.run(*words, "--data-path", "my images.npz").code == 0
     (tmp_path / "my images.npz").rename(tmp_path / "moved.npz")
     said = cli.run("--run", "mine", "--evaluate-only", *CPU)
-    assert (said.code, "say where with --data-path" in said.err) == (2, True)
+    assert (said.code, "give their new path with --data-path" in said.err) == (2, True)
     assert cli.run("--run", "mine", "--evaluate-only", *CPU, "--data-path", "moved.npz").code == 0
 
 
@@ -314,6 +314,6 @@ def test_the_folder_of_data(cli, training, folder, monkeypatch, tmp_path):
     space = shutil.copy(folder.space, tmp_path / "s.toml")
     words = ("launch", space, "--top", 0, "--set")
     said = cli.sweep(*words, "data.source=mnist", "--data-root", "nowhere")
-    assert "name another folder with --data-root or IAFSWEEP_DATA, or take data.source = 'mnist_mini'" in said.err
+    assert "name another folder with --data-root or IAFSWEEP_DATA, or set data.source = 'mnist_mini'" in said.err
     assert cli.sweep(*words, "data.source=mnist", "--data-root", "my data").code == 0
     assert cli.sweep(*words, "data.source=mnist_mini", "--data-root", "nowhere").code == 0

@@ -69,7 +69,7 @@ def test_a_sweep_that_is_asked_to_stop(cli, training, folder):
 
 
 @covers("api/results.py", "score more: ", "sweep_command('rerun', sweep.folder.path, '--trial', trial)")
-@covers("api/results.py", "score it first", "score the trial again: {rerun}", "which takes what is there: {rerun}")
+@covers("api/results.py", "score it first", "score the trial again: {rerun}", "which reuses existing results: {rerun}")
 @pytest.mark.slow
 def test_compare_without_figures_to_compare(cli, training, folder):
     for trial in ("t0001", "t0002"):
@@ -82,7 +82,10 @@ def test_compare_without_figures_to_compare(cli, training, folder):
     for damage, advice in (
         (images.unlink, "score it first: "),
         (lambda: images.write_bytes(b"no table"), "score the trial again: "),
-        (lambda: pd.read_parquet(images).drop(columns="settings").to_parquet(images), "which takes what is there: "),
+        (
+            lambda: pd.read_parquet(images).drop(columns="settings").to_parquet(images),
+            "which reuses existing results: ",
+        ),
     ):
         damage()
         said = cli.sweep("compare", folder.path, "t0001", "t0002")
@@ -94,12 +97,12 @@ def test_compare_without_figures_to_compare(cli, training, folder):
 @pytest.mark.slow
 def test_no_command_is_advised_where_none_can_score_a_second_trial(cli, training, folder):
     said = cli.sweep("compare", folder.path, "t0001", "t0003")
-    assert "t0003 has no figures and gets none" in cli.sweep("compare", folder.path, "t0003", "t0001").err
+    assert "t0003 has no figures and cannot be scored" in cli.sweep("compare", folder.path, "t0003", "t0001").err
     rewrite(folder, '"status":"completed","epochs":2,"value":102.0', '"status":"failed","epochs":2,"value":102.0')
     assert ended(folder) == ["completed", "failed", "failed"]
     said = cli.sweep("compare", folder.path)
     assert said.code == 2
-    assert said.err.endswith("only trials that have completed are scored, and of the sweep's these are 1\n")
+    assert said.err.endswith("only completed trials can be scored, and the sweep has 1\n")
 
 
 @covers("cli/commands/reading/compare.py", "sweep_command('rerun'")
@@ -118,11 +121,11 @@ def test_compare_of_figures_with_other_settings(cli, training, folder):
 @covers("api/rerun.py", "sweep_command('rerun', sweep.folder.path, '--top', 5)")
 def test_rerun_of_nothing(cli, training, folder):
     said = cli.sweep("rerun", folder.path, "--top", 0)
-    assert (said.code, "nothing to score; ask for some" in said.err) == (2, True)
+    assert (said.code, "nothing to score; say how many to score: " in said.err) == (2, True)
     cli.paste(said.err)
 
 
-@covers("api/rerun.py", "score it as a run of its own: {run_command(")
+@covers("api/rerun.py", "score it as a single run: {run_command(")
 @pytest.mark.slow
 def test_a_trial_that_was_trained_further(cli, training, folder):
     run = folder.trial("t0002")
@@ -137,7 +140,7 @@ def test_a_trial_that_was_trained_further(cli, training, folder):
     assert RunFolder(run).read_evaluation().epoch == figures.epoch
 
 
-@covers("run_files/run_folder.py", "score it again: ", "going on with the run writes it anew: ")
+@covers("run_files/run_folder.py", "score it again: ", "continue the run to write it again: ")
 @pytest.mark.slow
 def test_damaged_files_of_a_trial(cli, training, folder):
     run = RunFolder(folder.trial("t0002"))
@@ -156,7 +159,7 @@ def test_damaged_files_of_a_trial(cli, training, folder):
     assert cli.sweep("rerun", folder.path, "--trial", "t0002", *SCORED).code == 0
 
 
-@covers("api/sweep.py", "go on with the sweep: ", "run trials again: ", "train more trials: ")
+@covers("api/sweep.py", "continue the sweep: ", "retry trials: ", "train more trials: ")
 @covers("cli/commands/reading/export_model.py", "take another trial: ")
 @pytest.mark.slow
 def test_a_sweep_without_a_good_trial(cli, training, folder, tmp_path):
@@ -173,8 +176,8 @@ def test_a_sweep_without_a_good_trial(cli, training, folder, tmp_path):
 
     saved = folder.ledger.read_bytes()
     for ending, advice in (
-        ((), "go on with the sweep: "),
-        (("diverged",), "run trials again: "),
+        ((), "continue the sweep: "),
+        (("diverged",), "retry trials: "),
         (("stopped",), "train more trials: "),
     ):
         folder.ledger.write_bytes(saved)
@@ -187,7 +190,7 @@ def test_a_sweep_without_a_good_trial(cli, training, folder, tmp_path):
         assert iafsweep.load_sweep(folder.path).best().epoch in (1, 2)
 
 
-@covers("api/launch.py", "begin it: ")
+@covers("api/launch.py", "start it: ")
 @pytest.mark.slow
 def test_retry_of_a_sweep_that_never_began(cli, training, folder):
     folder.ledger.unlink()
@@ -197,9 +200,9 @@ def test_retry_of_a_sweep_that_never_began(cli, training, folder):
     assert ended(folder) == ["completed"] * 4
 
 
-@covers("api/launch.py", ", or go on: ", "take another --name{or_go_on}", "--runs names the folder it is put in")
-@covers("api/launch.py", "take another --runs", "as in --trials +50")
-@covers("sweep/storage/folder.py", "take another --runs")
+@covers("api/launch.py", ", or continue it: ", "choose another --name{or_go_on}", "--runs names the parent folder")
+@covers("api/launch.py", "choose another --runs", "as in --trials +50")
+@covers("sweep/storage/folder.py", "choose another --runs folder")
 @pytest.mark.slow
 def test_names_and_places_of_a_launch(cli, training, folder, tmp_path):
     space = shutil.copy(folder.space, tmp_path / "one.toml")
@@ -207,20 +210,20 @@ def test_names_and_places_of_a_launch(cli, training, folder, tmp_path):
     folder.path.rename(runs / name)
     folder = SweepFolder(runs / name)
     said = cli.sweep("launch", space, "--runs", runs, "--name", name)
-    assert (said.code, "take another --name, or go on: " in said.err) == (2, True)
+    assert (said.code, "choose another --name, or continue it: " in said.err) == (2, True)
     cli.paste(said.err)
     assert len(ended(folder)) == 4
     assert cli.sweep("launch", space, "--runs", runs, "--name", "another").code == 0
 
     said = cli.sweep("launch", space, "--name", "sub/other")
-    assert "--runs names the folder it is put in" in said.err
+    assert "--runs names the parent folder" in said.err
     assert cli.sweep("launch", space, "--runs", "sub", "--name", "other").code == 0
     (tmp_path / "file").touch()
     for taken in ("file", "sub/other/sweep.toml/in"):
         said = cli.sweep("launch", space, "--runs", taken)
-        assert (said.code, "take another --runs" in said.err) == (2, True)
+        assert (said.code, "choose another --runs" in said.err) == (2, True)
     assert cli.sweep("launch", space, "--runs", "elsewhere").code == 0
-    with pytest.raises(SweepError, match="take another --runs$"):
+    with pytest.raises(SweepError, match="choose another --runs folder$"):
         SweepFolder(tmp_path / "file" / "sweep").create()
 
     said = cli.sweep("extend", folder.path, "--trials", 4)
@@ -233,7 +236,7 @@ def test_names_and_places_of_a_launch(cli, training, folder, tmp_path):
 def test_a_sweep_of_too_few_trials_to_rehearse_with(cli, training, folder):
     words = ("rehearse", folder.space, "--curves", folder.path, "--samplers", "random", "--schedulers", "none")
     said = cli.sweep(*words)
-    assert (said.code, "a rehearsal needs 12 at least" in said.err) == (2, True)
+    assert (said.code, "a rehearsal needs at least 12" in said.err) == (2, True)
     cli.paste(said.err)
     assert cli.sweep(*words).code == 0
 
@@ -241,23 +244,23 @@ def test_a_sweep_of_too_few_trials_to_rehearse_with(cli, training, folder):
 @covers("cli/tables.py", "sweep_command('retrain', folder.path, *board.retrain)")
 def test_what_tells_which_trial_is_truly_the_best(cli, training, folder):
     said = cli.sweep("export", folder.path)
-    assert "by how much is not known" in " ".join(said.out.split())
+    assert "The size of the effect is unknown" in " ".join(said.out.split())
     ((_, words),) = commands_in(said.text)
     assert words[0] == "retrain"
     assert words[-4:] == ["--top", "2", "--seeds", "5"]
     cli.paste(said.text)
     said = cli.sweep("export", folder.path)
     told = " ".join(said.out.split())
-    assert "with another seed t0001 is expected at 105.00, 4.00 nats higher" in told
-    assert "truly the best: t0001 with 50%, t0002 with 50%." in told  # these seeds all agree: more would tell no more
-    assert "To know which" not in told
+    assert "with another seed, t0001 is expected to reach 105.00, 4.00 nats higher" in told
+    assert "truly the best: t0001 50%, t0002 50%." in told  # these seeds all agree: more would tell no more
+    assert "To find out which" not in told
     assert "4.00 nats higher" in folder.leaderboard_markdown.read_text()
     curse = iafsweep.load_sweep(folder.path).winners_curse
     assert (curse.trial, curse.degrees_of_freedom, curse.seeds) == ("t0001", 8, {"t0001": 5, "t0002": 5})
     assert curse.regression == pytest.approx(4)
 
 
-@covers("api/launch.py", "launch another one with more: ")
+@covers("api/launch.py", "launch a larger one: ")
 @covers("sweep/scoring/retrain.py", "launch it again with another seed instead: ")
 @pytest.mark.slow
 def test_a_population(cli, training, tmp_path):
@@ -336,7 +339,7 @@ def test_a_full_disk(cli, training, folder, monkeypatch, tmp_path):
     """While trials train, before the sweep keeps what it was asked, and while trials are scored."""
     training.raises = OSError(28, "No space left on device")
     said = cli.sweep("resume", folder.path)
-    assert (said.code, "mend this, then go on:\n" in said.err) == (2, True)
+    assert (said.code, "fix the cause, then continue:\n" in said.err) == (2, True)
     cli.paste(said.err)
     assert len(ended(folder)) == 4
 
@@ -356,8 +359,8 @@ def test_a_full_disk(cli, training, folder, monkeypatch, tmp_path):
 
 
 @covers("sweep/storage/ledger.py", "sweep_command('resume', path.parent)")
-@covers("sweep/storage/stored_sweep.py", "go on with it as it is: ")
-@covers("sweep/tune/driver.py", "then go on: ")
+@covers("sweep/storage/stored_sweep.py", "continue that sweep as it is: ")
+@covers("sweep/tune/driver.py", "then continue: ")
 @pytest.mark.slow
 def test_a_ledger_that_is_there_or_cannot_be_written_and_a_sweep_that_stalls(cli, training, folder, monkeypatch):
     saved = folder.ledger.read_bytes()
@@ -399,7 +402,7 @@ def test_a_ledger_that_is_there_or_cannot_be_written_and_a_sweep_that_stalls(cli
 
 
 @covers("cli/sweep_output.py", "try: {sweep_command('report'")
-@covers("api/results.py", "name another place with --to", "name a place where you may write with --csv")
+@covers("api/results.py", "name another place with --to", "use --csv to name a file that can be written")
 @covers("cli/commands/reading/report.py", "leave one of them out", "needs --serve")
 @pytest.mark.slow
 def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
@@ -415,13 +418,13 @@ def test_files_that_cannot_be_written(cli, training, folder, tmp_path):
     assert folder.report.is_file()
     folder.leaderboard_csv.unlink()
     folder.leaderboard_csv.mkdir()
-    assert "name a place where you may write with --csv" in cli.sweep("export", folder.path).err
+    assert "use --csv to name a file that can be written" in cli.sweep("export", folder.path).err
     assert cli.sweep("export", folder.path, "--csv", tmp_path / "board.csv").code == 0
 
 
 @covers("cli/commands/reading/report.py", "report_command(")
 @covers("api/news.py", "report_command(folder)")
-@covers("report/words.py", "Resume goes on", "resume goes on", "rerun does it", "resume_options(")
+@covers("report/words.py", "Use resume to continue", "use resume to continue", "rerun scores them", "resume_options(")
 @pytest.mark.slow
 def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
     """They stand in it without a path of this machine, and work from where it says: where the folder is so named."""
@@ -436,13 +439,13 @@ def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
         return dict(data["commands"]), data
 
     found, page = commands()
-    left = {"Go on with the sweep", "Measure hais_gap"}
-    again = "Know which trial is the best: train the first again with other seeds"
-    assert set(found) == {"Make this report again", again, *left}
+    left = {"Continue the sweep", "Measure hais_gap"}
+    again = "Find out which trial is truly the best: train the top trials again with other seeds"
+    assert set(found) == {"Write this report again", again, *left}
     assert page["folder"] == "one"
     assert str(tmp_path) not in json.dumps(page)
     assert cli.paste(page["train_again"].replace("TRIAL", "t0001")).code == 0
-    assert cli.paste(found["Make this report again"]).code == 0
+    assert cli.paste(found["Write this report again"]).code == 0
     for title in sorted(left):
         cli.paste(found[title])
     assert not left & set(commands()[0])
@@ -450,9 +453,9 @@ def test_commands_of_the_report(cli, training, folder, tmp_path, monkeypatch):
     assert again not in commands()[0]
     RunFolder(here.trial("t0002")).evaluation.unlink()
     found, page = commands()
-    assert "Not scored of the best: t0002; rerun does it." in page["standing"]["text"]
-    cli.paste(found["Score what is not scored"])
-    assert "Not scored of the best" not in commands()[1]["standing"]["text"]
+    assert "Best trials not scored yet: t0002; rerun scores them." in page["standing"]["text"]
+    cli.paste(found["Score the best trials that are not scored yet"])
+    assert "Best trials not scored yet" not in commands()[1]["standing"]["text"]
 
 
 @covers("search_space/files.py", "train it: ")
@@ -494,7 +497,9 @@ def test_compare_of_sweeps(cli, training, folder):
     cli.sweep("rerun", folder.path, "--trial", "t0002")
     RunFolder(folder.trial("t0001")).per_image.unlink()
     said = cli.sweep("compare", *both)
-    assert "it's 1/t0001 has no figures of each image: differences are from it's 2/t0001, the best that has" in said.out
+    assert (
+        "it's 1/t0001 has no per-image figures; differences are from it's 2/t0001, the best that has them" in said.out
+    )
     cli.paste(said.out)
     assert "nats more than it's 1/t0001" in cli.sweep("compare", *both).out
     for run in (RunFolder(other.trial("t0001")), RunFolder(folder.trial("t0002"))):

@@ -88,14 +88,14 @@ def test_a_name_and_settings_over_those_of_the_space(cli, training, tmp_path):  
     assert len(warm.rows) == 1
 
 
-@covers("api/sweep.py", "or go on with the sweep in it: ", "them alike first, as in sweep.rerun(")
+@covers("api/sweep.py", "or continue the sweep in it: ", "with the same settings first, as in sweep.rerun(")
 def test_what_is_refused_makes_nothing_and_says_what_to_do(sweep, tmp_path):
-    with pytest.raises(SweepError, match="exists; name a new folder, or go on with the sweep in it: ") as caught:
+    with pytest.raises(SweepError, match="exists; name a new folder, or continue the sweep in it: ") as caught:
         iafsweep.launch(space(), sweep.path, **OFF)
     eval(str(caught.value).rpartition("in it: ")[2].replace("()", "(progress='off')"))
     before = sorted(tmp_path.iterdir())
     for call, message in (
-        (lambda: iafsweep.launch(space(), tmp_path / "my sweep", **OFF), "take letters, digits"),
+        (lambda: iafsweep.launch(space(), tmp_path / "my sweep", **OFF), "letters, digits"),
         (lambda: iafsweep.launch("nowhere.toml", tmp_path / "new", **OFF), "no such configuration: nowhere.toml"),
         (
             lambda: iafsweep.launch(space(), tmp_path / "new", settings={"cpus_per_trial": 999}, **OFF),
@@ -108,10 +108,10 @@ def test_what_is_refused_makes_nothing_and_says_what_to_do(sweep, tmp_path):
         (lambda: iafsweep.launch(space(), tmp_path / "new", progress="on"), "progress must be"),
         (lambda: sweep.extend(0, **OFF), "at least 1, got 0"),
         (lambda: sweep.retrain(seeds=1, **OFF), "seeds >= 2"),
-        (lambda: sweep.retry("lost", **OFF), "take oom, failed, diverged"),
+        (lambda: sweep.retry("lost", **OFF), "name one of oom, failed, diverged"),
         (lambda: sweep.rerun(top=0, **OFF), "nothing to score"),
         (lambda: sweep.rerun(settings={"evaluation.checkpoint": "last"}, **OFF), "do not belong on its leaderboard"),
-        (lambda: iafsweep.load_sweep(tmp_path), "is no sweep folder"),
+        (lambda: iafsweep.load_sweep(tmp_path), "is not a sweep folder"),
     ):
         with pytest.raises(iafsweep.UserError, match=message):
             call()
@@ -122,7 +122,9 @@ def test_what_is_refused_makes_nothing_and_says_what_to_do(sweep, tmp_path):
         path = SweepFolder(sweep.path).trial(trial) / "per_image.parquet"
         table = pd.read_parquet(path)
         table[table["settings"].isin(["5 samples", "6 samples"])].to_parquet(path)
-    with pytest.raises(iafsweep.UserError, match=r"score them alike first, as in sweep\.rerun") as caught:
+    with pytest.raises(
+        iafsweep.UserError, match=r"score both with the same settings first, as in sweep\.rerun"
+    ) as caught:
         sweep.compare("t0001", "t0002")
     eval(str(caught.value).rpartition("as in ")[2].replace("1000)", "9, images=6, progress='off')"))
     assert set(sweep.compare("t0001", "t0002")["settings"]) == {"9 samples", "1 sample"}
@@ -145,13 +147,13 @@ def test_a_signal_is_raised_when_all_is_saved_and_says_how_to_go_on(cli, trainin
     ends_as(monkeypatch, "interrupted", signal=number)
     heard = []
     signal.signal(signal.SIGTERM, lambda *arguments: heard.append(arguments[0]))  # `cli` puts it back
-    with pytest.raises(BaseException, match="what was trained is saved; go on: ") as caught:  # noqa: PT011
+    with pytest.raises(BaseException, match="all training so far is saved; to continue: ") as caught:  # noqa: PT011
         iafsweep.launch(space(), tmp_path / "sweep", **OFF)
     assert caught.type.__name__ == {signal.SIGINT: "KeyboardInterrupt", signal.SIGTERM: "Terminated"}[number]
     assert heard == [number] * (number == signal.SIGTERM)
     assert ended(tmp_path / "sweep") == []
     monkeypatch.setattr(Session, "run", train)
-    eval(str(caught.value).rpartition("go on: ")[2].replace("()", "(progress='off')"))
+    eval(str(caught.value).rpartition("to continue: ")[2].replace("()", "(progress='off')"))
     assert ended(tmp_path / "sweep") == ["completed"] * 2
 
 
@@ -159,7 +161,7 @@ def test_who_is_asked_to_stop_returns_and_trial_after_trial_failing_raises(cli, 
     ends_as(monkeypatch, "interrupted")
     assert iafsweep.launch(space(), tmp_path / "stopped", **OFF).rows == ()
     ends_as(monkeypatch, "aborted", error="Traceback\nValueError: no")
-    with pytest.raises(SweepError, match=r"in the same place; the sweep is stopped(?s:.)*ValueError: no"):
+    with pytest.raises(SweepError, match=r"in the same place, so the sweep has stopped(?s:.)*ValueError: no"):
         iafsweep.launch(space(), tmp_path / "aborted", **OFF)
 
 
@@ -171,18 +173,18 @@ def test_a_disk_that_fills_is_one_message(cli, training, tmp_path, monkeypatch):
     train = Session.run
     monkeypatch.setattr(Session, "run", full)
     with pytest.raises(
-        iafsweep.UserError, match=r"No space left on device(?s:.)*go on:\n  iafsweep.load_sweep"
+        iafsweep.UserError, match=r"No space left on device(?s:.)*then continue:\n  iafsweep.load_sweep"
     ) as caught:
         iafsweep.launch(space(), tmp_path / "sweep", **OFF)
     monkeypatch.setattr(Session, "run", train)
-    eval(str(caught.value).rpartition("go on:\n")[2].strip().replace("()", "(progress='off')"))
+    eval(str(caught.value).rpartition("then continue:\n")[2].strip().replace("()", "(progress='off')"))
     monkeypatch.setattr("iafsweep.training.Trainer.run_epoch", lambda *arguments: full(None, None))
     config = BASE.with_values({"training.epochs": 1})
     with pytest.raises(iafsweep.UserError, match="No space left") as caught:
         iafsweep.train(config, tmp_path / "run", device="cpu", **OFF)
     monkeypatch.undo()
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    remedy = str(caught.value).rpartition("go on:\n")[2].strip()
+    remedy = str(caught.value).rpartition("then continue:\n")[2].strip()
     assert eval(remedy.replace("=True)", "=True, device='cpu', progress='off')")).epoch == 1
 
 
@@ -228,13 +230,13 @@ def test_arrays_go_on_from_a_file_with_the_same_images_alone(cli, training, tmp_
     np.savez(tmp_path / "mine.npz", train=mine)
     np.savez(tmp_path / "other.npz", train=other)
     said = cli.sweep("extend", found.path, "--trials", "+1")
-    assert (said.code, "name its images with --data-path" in said.err.replace("\n", " ")) == (2, True), said.err
+    assert (said.code, "name them with --data-path" in said.err.replace("\n", " ")) == (2, True), said.err
     said = cli.sweep("extend", found.path, "--trials", "+1", "--data-path", "other.npz")
-    assert (said.code, "other images than before" in said.err) == (2, True)
+    assert (said.code, "the images have changed" in said.err) == (2, True)
     assert cli.sweep("extend", found.path, "--trials", "+1", "--data-path", "mine.npz").code == 0
     again = iafsweep.load_sweep(found.path, images=images).extend(1, **OFF)
     assert len(again.rows) == 4
-    with pytest.raises(iafsweep.UserError, match="other images than before"):
+    with pytest.raises(iafsweep.UserError, match="the images have changed"):
         iafsweep.load_sweep(found.path, images=iafsweep.Images(train=other)).extend(1, **OFF)
 
 
@@ -314,7 +316,7 @@ before = state()
 try:
     iafsweep.launch(space, home / "ours", progress="off")
 except KeyboardInterrupt as caught:
-    assert "is saved; go on" in str(caught)
+    assert "is saved; to continue" in str(caught)
     assert state() == before
     assert len(iafsweep.load_sweep(home / "ours").resume(progress="off").rows) == 2
     print("went on")

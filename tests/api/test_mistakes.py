@@ -45,7 +45,7 @@ def test_a_mistake_is_one_message_and_makes_nothing(tmp_path, mistake):
 @pytest.mark.parametrize("asked", [{"hais": "posterior:5x2x4"}, {"method": "hais", "hais": "off"}])
 def test_hais_is_not_left_out_or_run_in_silence(folder, asked):  # noqa: F811
     run = iafsweep.load_run(folder.path, device="cpu")
-    with pytest.raises(UserError, match="for HAIS say method='hais'"):
+    with pytest.raises(UserError, match="for HAIS, use method='hais'"):
         run.log_likelihood(run.images("test", 2), **asked)
 
 

@@ -88,7 +88,7 @@ def test_a_run_from_nothing_to_a_model_and_its_images_moved_and_changed(home, mo
     moved = shutil.move(home / "mine.npz", home / "elsewhere" / "moved.npz")
     capsys.readouterr()
     assert main(monkeypatch, "--run", "../run", "--evaluate-only", "--threads", "1") == 2
-    assert "there is no " in (error := capsys.readouterr().err)
+    assert "does not exist" in (error := capsys.readouterr().err)
     assert "--data-path" in error
     scoring = ("--run", "../run", "--evaluate-only", "--threads", "1", "--data-path", "moved.npz")
     assert main(monkeypatch, *scoring) == 0
@@ -101,7 +101,7 @@ def test_a_run_from_nothing_to_a_model_and_its_images_moved_and_changed(home, mo
     capsys.readouterr()
     for words in (scoring, (*more[:-1], "training.epochs=4")):
         assert main(monkeypatch, *words) == 2
-        assert "moved.npz: other images than before. Known: 54 images to train" in capsys.readouterr().err
+        assert "moved.npz: the images have changed. Recorded: 54 images to train" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before
 
     shutil.rmtree(home / "elsewhere")  # and nothing that does not need images asks for them
@@ -117,7 +117,7 @@ def test_a_run_from_nothing_to_a_model_and_its_images_moved_and_changed(home, mo
         model.images("test")
     bits = model.images("test", 3, images=iafsweep.Images(train=GREY))
     assert bits.shape == (3, 1, 8, 8)
-    with pytest.raises(DataError, match="other images than before"):
+    with pytest.raises(DataError, match="the images have changed"):
         model.images("test", 3, images=iafsweep.Images(train=changed()))
 
 
@@ -153,7 +153,7 @@ def test_a_run_on_a_set_is_not_scored_on_arrays(home):
     images = iafsweep.Images(train=RANDOM.integers(0, 256, (1300, 28, 28), dtype=np.uint8))
     with pytest.raises(RunFolderError, match="data.source = 'file' .trained with 'mnist_mini'."):
         score(config, RunFolder(home / "run"), home, images=images, device="cpu")
-    with pytest.raises(DataError, match=r"--data-path mine.npz .* is for data.source = 'file'; here it is 'mnist"):
+    with pytest.raises(DataError, match=r"--data-path mine.npz .* is for data.source = 'file', but here it is 'mnist"):
         score(config, RunFolder(home / "run"), home, images="mine.npz", device="cpu")
 
 
@@ -164,10 +164,10 @@ def test_a_configuration_that_does_not_fit_the_images_says_so_with_their_name(ho
         with_images(load_config("own.toml", ["data.validation_images=54"]), None)
     with pytest.raises(ConfigError, match="images = 7 is more than the 6 test images of your own set"):
         with_images(load_config("own.toml", ["evaluation.importance_sampling.images=7"]), None)
-    with pytest.raises(ConfigError, match="path = 'mine.npz' is for images of one's own, but source = 'mnist'"):
+    with pytest.raises(ConfigError, match="path = 'mine.npz' is for your own images, but source = 'mnist'"):
         load_config("own.toml", ["data.source=mnist"])
     for override in ("data.image_size=[8, 8]", "data.grey=true", "data.invert=true", "data.levels=17"):
-        with pytest.raises(ConfigError, match="is for images of one's own, but source = 'mnist_mini'"):
+        with pytest.raises(ConfigError, match="is for your own images, but source = 'mnist_mini'"):
             load_config("own.toml", ["data.source=mnist_mini", "data.path=unset", override])
     wide = (home / "space.toml").read_text().replace("[search]", '[search]\n"training.batch_size" = { int = [10, 50] }')
     (home / "space.toml").write_text(wide)
@@ -221,7 +221,7 @@ def test_a_stored_space_knows_its_images_and_its_hash_not_where_they_are(home):
     assert space_hash(stored) == space_hash(space)
     again, _ = space_with_images(stored, home / "png")
     assert again.base.data.path == str(home / "png")
-    with pytest.raises(DataError, match="there is no"):
+    with pytest.raises(DataError, match="does not exist"):
         space_with_images(stored, None)
     config = stored.config({"training.learning_rate": 2e-3})
     assert config.data == space.base.data  # trials, whose workers read no file
@@ -237,7 +237,7 @@ def test_images_found_are_written_and_read_back(home):
     data = {"source": "file", "path": "mine.npz", "images": found | {"levels": 17}}
     networks = {"encoder": {"kind": "mlp"}, "decoder": {"kind": "mlp"}}
     copied = build_config({"data": data, "model": networks, "training": {"batch_size": 10}}, "copied")
-    with pytest.raises(DataError, match="mine.npz: other images than before"):
+    with pytest.raises(DataError, match="mine.npz: the images have changed"):
         with_images(replace_data(config, copied), None)
     with pytest.raises(ConfigError, match=r"data.images.shape.2: field required, found"):
         build_config({"data": {"source": "file", "images": found | {"shape": [1, 8]}}}, "copied")

@@ -169,7 +169,7 @@ def test_images_that_are_not_there_are_not_replaced_by_others(folder):
         run.images("tset", 2)
     with pytest.raises(ValueError, match="count must be at least 0, got -1"):
         run.images("test", -1)
-    with pytest.raises(ValueError, match="count is 1001, and there are 1000 test images"):
+    with pytest.raises(ValueError, match="count is 1001, but there are only 1000 test images"):
         run.images("test", 1001)
     for count in (2.0, True):
         with pytest.raises(TypeError, match="count must be a whole number"):
@@ -183,14 +183,14 @@ def test_a_device_is_the_one_asked_for_or_refused(folder, monkeypatch):
         with pytest.raises(ValueError, match=f"^device must be one of auto, cpu, cuda, got {device!r}"):
             iafsweep.load_run(folder.path, device)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"^device cuda: no CUDA device is visible .* or take device cpu$"):
+    with pytest.raises(UserError, match=r"^device cuda: no CUDA device is visible .* or use device cpu$"):
         iafsweep.load_run(folder.path, "cuda")
 
 
 def test_folders_that_are_something_else_are_called_what_they_are(folder, tmp_path, monkeypatch):
     (tmp_path / "sweep").mkdir()
     SweepFolder(tmp_path / "sweep").ledger.write_text("")
-    with pytest.raises(RunFolderError, match=r"is the folder of a sweep: read it with iafsweep.load_sweep"):
+    with pytest.raises(RunFolderError, match=r"is a sweep folder; read it with iafsweep.load_sweep"):
         iafsweep.load_run(tmp_path / "sweep")
     with pytest.raises(RunFolderError, match="is a file; name the folder") as caught:
         iafsweep.load_run(folder.config)

@@ -129,7 +129,7 @@ def test_sweeps_without_a_trial_yet(runs):
     board = iafsweep.combined_leaderboard([fresh])
     assert (len(board), list(board.columns[:3])) == (0, ["rank", "sweep", "trial"])
     assert len(iafsweep.combined_leaderboard([runs / "flows", fresh])) == 3
-    with pytest.raises(UserError, match="got none; fresh has no trial with figures"):
+    with pytest.raises(UserError, match="got none; fresh has no trial with per-image figures"):
         iafsweep.compare_sweeps([fresh])
 
 
@@ -150,7 +150,9 @@ def test_unlike_images_splits_and_bits_are_refused(runs, changed, told):
         lambda: compare_folders([(each, []) for each in both(runs)], None, console()),
         lambda: export_combined(both(runs), None, console()),
     ):
-        with pytest.raises(SweepError, match=f"unlike images, splits or bits .*: {told}.*; name sweeps of the same$"):
+        with pytest.raises(
+            SweepError, match=f"different images, splits or bits, .*: {told}.*; name sweeps that use the same$"
+        ):
             refused()
 
 
@@ -160,7 +162,9 @@ def test_images_that_differ_by_their_checksums_are_refused(runs):
             run = RunFolder(runs / name / "trials" / trial)
             told = {"test": Fingerprint(count=10, shape=(1, 28, 28), checksum=checksum)}
             run.write_state(run.read_state().model_copy(update={"images": told}))
-    with pytest.raises(SweepError, match="the test images of deep are not those of flows: .*cdcdcdcd against .*abab"):
+    with pytest.raises(
+        SweepError, match="the test images of deep are not those of flows: .*cdcdcdcd instead of .*abab"
+    ):
         iafsweep.combined_leaderboard(both(runs))
 
 
@@ -190,7 +194,7 @@ def test_the_command_names_the_best_of_all_and_of_each_sweep(runs, tmp_path):
     )
     assert lines[2] == "best of new: none, no trial has completed with a finite bound"
     assert any("nats more than deep/t0001" in each for each in lines)
-    assert any(each.startswith("new has no trial with figures of each image; only trials that") for each in lines)
+    assert any(each.startswith("new has no trial with per-image figures; only completed trials") for each in lines)
     assert pd.read_csv(csv)["first"].tolist() == ["flows/t0002", "flows/t0001"]
 
 
@@ -228,8 +232,8 @@ def test_what_no_column_shows_is_a_note(runs):
     shown = console()
     export_combined(both(runs), None, shown)
     text = shown.export_text()
-    assert "Test figures are of unlike checkpoints: flows best.pt; deep last.pt." in text
-    assert "are of unlike machines: flows cpu (1 threads); deep NVIDIA H100." in text
+    assert "Test figures come from different checkpoints: flows best.pt; deep last.pt." in text
+    assert "come from different machines: flows cpu (1 threads); deep NVIDIA H100." in text
     assert read_several([runs / "flows"]).notes == ()
 
 
@@ -242,7 +246,9 @@ def test_settings_to_show_need_be_those_of_one_sweep(runs):
     run.write_evaluation(run.read_evaluation().model_copy(update={"estimates": estimates}))
     board = iafsweep.combined_leaderboard(both(runs), show="7 samples").set_index(["sweep", "trial"])
     assert board["nll_importance_sampling"].dropna().to_dict() == {("deep", "t0001"): 1.5}
-    with pytest.raises(UserError, match="'8 samples': no test figure was measured so; there are: .*7 samples"):
+    with pytest.raises(
+        UserError, match="'8 samples': no test figure was measured with these settings; available: .*7 samples"
+    ):
         iafsweep.combined_leaderboard(both(runs), show="8 samples")
 
 
@@ -275,14 +281,14 @@ def test_trials_stand_behind_their_sweep(run_sweep):
     [
         (["compare", "flows", "deep", "t0009"], "deep has no trial 't0009'; it has t0001, t0002"),
         (["compare", "flows", "deeep"], "flows has no trial 'deeep'; it has t0001"),
-        (["compare", "flows", "./deeep"], "deeep is no sweep folder"),
-        (["compare", "flows", "t0003", "deep"], "flows: t0003 has no figures and gets none"),
+        (["compare", "flows", "./deeep"], "deeep is not a sweep folder"),
+        (["compare", "flows", "t0003", "deep"], "flows: t0003 has no figures and cannot be scored"),
         (["compare", "deep", "deep"], "needs at least two different scored trials, got deep/t0001; name another"),
         (["compare", "flows", "deep", "--csv", "deep/x.csv"], "--csv deep/x.csv lies in the sweep folder"),
         (["export", "flows", "deep", "--csv", "deep/x.csv"], "--csv deep/x.csv lies in the sweep folder"),
-        (["export", "flows", "deep", "--csv", "nowhere/x.csv"], "name a place where you may write with --csv"),
-        (["export", "flows", "nowhere"], "nowhere is no sweep folder"),
-        (["export", "flows", "deep", "--optuna", "x"], "an Optuna journal is of one sweep, and 2 are named"),
+        (["export", "flows", "deep", "--csv", "nowhere/x.csv"], "use --csv to name a file that can be written"),
+        (["export", "flows", "nowhere"], "nowhere is not a sweep folder"),
+        (["export", "flows", "deep", "--optuna", "x"], "an Optuna journal holds one sweep, but 2 are named"),
     ],
 )
 def test_mistakes_are_one_message(run_sweep, words, message):

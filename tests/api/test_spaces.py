@@ -57,7 +57,7 @@ def test_a_space_is_that_of_the_file_it_writes(tmp_path):
     [
         ({}, "at least one parameter"),
         ({"model.flow.dept": iafsweep.integers(0, 1)}, "did you mean `model.flow.depth`"),
-        ({"model.flow.depth": 3}, "one value alone belongs into the base"),
+        ({"model.flow.depth": 3}, "a single value belongs in the base"),
         ({"model.flow.depth": iafsweep.integers(-3, 3)}, "combinations"),
         ({"training.seed": iafsweep.integers(0, 3)}, "each trial gets a seed of its own"),
         ({"model.flow.depth": iafsweep.integers(0, 3, when="model.flo.depth > 1")}, "unknown"),

@@ -64,7 +64,7 @@ def test_mistakes(folder, tmp_path):
         sweep.run("../../first")
     with pytest.raises(RunFolderError, match="t0003 is not a run folder"):
         sweep.run("t0003")
-    with pytest.raises(SweepError, match="is no sweep folder"):
+    with pytest.raises(SweepError, match="is not a sweep folder"):
         iafsweep.load_sweep(tmp_path)
     empty = iafsweep.LoadedSweep(folder.path, "", (), ())
     with pytest.raises(SweepError, match="has no completed trial"):

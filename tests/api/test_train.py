@@ -96,7 +96,7 @@ def test_scoring_again_is_that_of_the_command_and_is_kept(trained, tmp_path, mon
     assert {"4 samples", "6 samples", "prior 2x1x3"} <= {each.settings for each in found.estimates}
     for wrong, message in (
         ({"hais": "nowhere"}, "hais 'nowhere' is not understood"),
-        ({"settings": {"training.epochs": 3}}, r"training.epochs cannot change where a trained model is scored"),
+        ({"settings": {"training.epochs": 3}}, r"training.epochs cannot change when a trained model is scored"),
         ({"settings": {"evaluation.until_error.budget_seconds": 3.0}}, "a budget limits until_error"),
         ({"images": 10**6}, "more than the 1,000 test images"),
         ({"progress": "on"}, "progress must be 'auto' or 'off', got 'on'"),

@@ -150,5 +150,5 @@ def test_the_page_says_what_the_figures_carry():
             "differences": [{"importance_sampling": part, "hais": part}],
         }  # fmt: skip
     )
-    assert "Another is first now than in the sweep (two). By HAIS 1 of the 1 others differ" in page
+    assert "The best of the sweep (two) is not the best again. By HAIS, 1 of the 1 others differ" in page
     assert "| two | 95.00 (sd 0.10) | 90.00 ± 1.00 (500), 2% untrusted | +0.50 ± 0.10 |" in page

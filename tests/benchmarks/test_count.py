@@ -22,6 +22,7 @@ def test_products_are_counted_twice_a_weight_and_a_step_is_three_times_forward(c
 
     count.main(model="tiny")
     bounds = re.search(
-        r"bound by products: ([\d,]+) images/s; by memory, nothing fused: ([\d,]+) images/s", capsys.readouterr().out
+        r"limit set by products: ([\d,]+) images/s; by memory traffic, if nothing is fused: ([\d,]+) images/s",
+        capsys.readouterr().out,
     )
     assert all(int(each.replace(",", "")) > 0 for each in bounds.groups())

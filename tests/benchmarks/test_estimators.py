@@ -64,7 +64,7 @@ def test_the_page_shows_the_figures_beside_it():
 
 
 def test_a_page_without_a_table_is_refused():
-    with pytest.raises(ValueError, match="must hold each of"):
+    with pytest.raises(ValueError, match="must contain each of"):
         fill_page(f"<!-- begin {next(iter(TABLES))} -->", {})
 
 

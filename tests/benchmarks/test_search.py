@@ -136,16 +136,16 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
     assert f"| {compare.BASELINE} | 32 | " in page
-    assert page.count("### For the cost of") == 1
+    assert page.count("### Budget of") == 1
 
     three = f"{compare.BASELINE}; {compare.DEFAULT}; tpe, none"
     compare.run("mnist", tmp_path, 1, "8,12", "1/1", "trees", three, tmp_path / "tables", quick=True)
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
-    assert re.findall("^## .*told by (.*)$", page, re.M) == ["a Gaussian process", "randomised trees"]
+    assert re.findall(r"^## .* \(surrogate: (.*)\)$", page, re.M) == ["Gaussian process", "randomised trees"]
     assert (tmp_path / "docs" / "figures" / "search-mnist-trees-8.png").exists()
-    assert page.count("### For the cost of") == 3
-    assert "Measured: 40 trainings of 5 epochs on 400 images, 0 of which ended badly" in page
+    assert page.count("### Budget of") == 3
+    assert "Measured: 40 trainings of 5 epochs on 400 images; 0 failed to complete." in page
 
 
 @pytest.mark.slow
@@ -269,7 +269,7 @@ def test_a_sweep_beside_a_population_that_was_cut_off_is_not_kept(tmp_path, monk
         folder.path.mkdir(parents=True)
         launched.append(folder.path)
         state = replay(Header(sweep="s", created="t", seed=0, space="s"), [])
-        return SweepOutcome(status, state, "somebody asked it to stop")
+        return SweepOutcome(status, state, "a user asked it to stop")
 
     monkeypatch.setattr(pbt, "launch_sweep", launch)
     with pytest.raises(typer.Exit) as ended:

@@ -80,7 +80,9 @@ def test_figures_of_several_settings_are_told_apart(folder):
 
 def test_a_table_without_settings_is_refused_with_what_to_do(folder):
     tables = {"t0001": table(99.0, hais="prior 5x2x2"), "t0002": table(99.0, hais="prior 5x2x2")}
-    with pytest.raises(UserError, match=r"does not say with which settings t0002 was scored.*score the trial again"):
+    with pytest.raises(
+        UserError, match=r"does not record the settings with which t0002 was scored.*score the trial again"
+    ):
         compare(folder, **tables | {"t0002": tables["t0002"].drop(columns="settings")})
 
 
@@ -95,7 +97,7 @@ def test_damaged_figures_of_a_trial_are_named_beside_the_comparison(folder):
     assert "NLL, HAIS" in said
     whence, problem = said.splitlines()[-3:-1]
     assert whence.startswith("Differences come from per_image.parquet")
-    assert whence.endswith("Of the figures that only the leaderboard shows:")
+    assert whence.endswith("Problems with figures that only the leaderboard shows:")
     assert problem.startswith("the test figures of t0001 are left out")
 
 
@@ -115,7 +117,7 @@ def test_a_trial_with_an_autoregressive_decoder_is_called_so_in_every_row():
 def test_too_few_trials_are_refused_with_what_helps(tmp_path):
     """Another name, a wait, or more scoring: never a command that is refused, or that would change nothing."""
     folder, console = finish_sweep(tmp_path / "s"), Console(file=io.StringIO())
-    with pytest.raises(UserError, match=r"got t0001, t0001; name another one, or none for all$"):
+    with pytest.raises(UserError, match=r"got t0001, t0001; name another trial, or none to compare all$"):
         compare_trials(folder.path, ["t0001", "t0001"], None, console)
     with pytest.raises(UserError, match=r"got none; score more: .* rerun .* --top 2$"):
         compare_trials(folder.path, [], None, console)

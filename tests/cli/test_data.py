@@ -49,7 +49,7 @@ def test_preview_reads_the_images_and_says_what_was_found(run_sweep, tmp_path):
     (tmp_path / "space.toml").write_text(CONFIG.format(path="nothing.npz") + SPACE)
     code, _, err = run_sweep("preview", "space.toml", "--count", 1)
     assert code == 2
-    assert "there is no nothing.npz" in " ".join(err.split())
+    assert "nothing.npz does not exist" in " ".join(err.split())
     code, out, _ = run_sweep("preview", "space.toml", "--count", 1, "--data-path", "mine.npz")
     assert code == 0
     assert (
@@ -57,5 +57,5 @@ def test_preview_reads_the_images_and_says_what_was_found(run_sweep, tmp_path):
     )
     code, _, err = run_sweep("launch", "space.toml", "--name", "x")
     assert code == 2
-    assert "there is no nothing.npz" in " ".join(err.split())
+    assert "nothing.npz does not exist" in " ".join(err.split())
     assert not (tmp_path / "runs").exists()

@@ -106,7 +106,7 @@ def test_a_question_takes_the_room_that_is_left(runs):
         assert "Which long" in line
     narrow = said(runs, 60)
     assert max(map(len, narrow.splitlines())) <= 60
-    assert "No room for: question." in narrow
+    assert "Columns left out: question." in narrow
     assert "long question?" in said(runs)  # of a pipe, whole
 
 

@@ -63,7 +63,7 @@ def test_a_rerun_answers_ctrl_c_and_says_how_to_go_on(folder, console, monkeypat
     code = rerun_best(folder.path, {}, Asked(), Machine(tmp_path, LaunchOptions()), console)
     assert code == 130
     _, stopping, *_, interrupted, command = console.export_text().splitlines()
-    assert stopping.startswith("Stopping: nothing was made yet; ")
+    assert stopping.startswith("Stopping: nothing has been created yet; ")
     assert (interrupted, command.strip()) == ("Interrupted. To go on:", shown_command.this_command())
 
 
@@ -120,7 +120,7 @@ def test_stop_needs_a_running_driver_and_an_unfinished_trial(folder, console, ca
     with folder.lock():
         with pytest.raises(UserError, match="unfinished are: t0003"):
             stop_sweep(folder.path, "t0001", console)
-        with pytest.raises(UserError, match="no such trial"):
+        with pytest.raises(UserError, match="is not an unfinished trial"):
             stop_sweep(folder.path, "../../x", console)
         stop_sweep(folder.path, "t0003", console)
         stop_sweep(folder.path, None, console)
@@ -137,7 +137,7 @@ def test_logs_show_the_end_of_a_log_and_the_error(folder, console, capsys):
     (folder.trial("t0003") / "run.log").write_text("epoch 3")
     show_logs(folder.path, "t0003", 5, console)
     assert console.export_text().endswith("epoch 3\nt0003 failed after 4 epochs\nTraceback\nValueError: x\n")
-    with pytest.raises(SweepError, match="is no trial"):
+    with pytest.raises(SweepError, match="is not the name of a trial"):
         show_logs(folder.path, "../t0003", 5, console)
 
 

@@ -29,7 +29,7 @@ def test_launches_at_one_moment_get_a_folder_each(tmp_path):
 def test_a_folder_in_which_nothing_came_to_stand_is_gone_again(tmp_path):
     with new_folder(tmp_path / "a" / "runs", "mine", "quick") as path:
         assert path.is_dir()
-        with pytest.raises(SweepError, match="mine exists; take another --name$"):
+        with pytest.raises(SweepError, match="mine exists; choose another --name$"):
             with new_folder(tmp_path / "a" / "runs", "mine", "quick"):
                 pass
     assert os.listdir(tmp_path) == []
@@ -40,18 +40,18 @@ def test_a_folder_in_which_nothing_came_to_stand_is_gone_again(tmp_path):
     [
         (
             ["launch", "mnist_smoke", "--runs", "file"],
-            "cannot make a sweep folder in file: it is no folder; take",
+            "cannot create a sweep folder in file: it is not a folder; choose",
         ),
-        (["launch", "mnist_smoke", "--runs", "file/x"], "Not a directory; take another --runs"),
-        (["launch", "mnist_smoke", "--runs", "loop/x"], "Too many levels of symbolic links; take another --runs"),
-        (["launch", "mnist_smoke", "--runs", LONG], "File name too long; take another --runs"),
+        (["launch", "mnist_smoke", "--runs", "file/x"], "Not a directory; choose another --runs"),
+        (["launch", "mnist_smoke", "--runs", "loop/x"], "Too many levels of symbolic links; choose another --runs"),
+        (["launch", "mnist_smoke", "--runs", LONG], "File name too long; choose another --runs"),
         (["launch", LONG], "File name too long"),
         (["launch", "mnist_smoke", "--warm-start", LONG], "File name too long"),
         (["status", LONG], "File name too long; name another place"),
-        (["status", "loop"], "is no sweep folder"),
-        (["status", "file"], "is no sweep folder"),
+        (["status", "loop"], "is not a sweep folder"),
+        (["status", "file"], "is not a sweep folder"),
         (["report", LONG], "File name too long"),
-        (["export-model", "file", "--to", "models/x"], "is no sweep folder"),
+        (["export-model", "file", "--to", "models/x"], "is not a sweep folder"),
         (["export-model", "file", "--to", LONG], "File name too long"),
         (["preview", "./loop"], "Too many levels of symbolic links"),
         (["--run", "loop", "--resume"], "is not a run folder"),

@@ -103,7 +103,7 @@ def test_who_stops_scoring_hears_what_is_kept():
     output = RunOutput(console, lambda: None)
     with output.scoring():
         output.stopping()
-    assert console.export_text() == "\nStopping: what is trained is kept\n"
+    assert console.export_text() == "\nStopping: the trained model is kept\n"
 
 
 def test_the_start_of_a_process_is_no_speed_of_a_rerun(clock):
@@ -181,12 +181,12 @@ def estimate(stopped_by):
 
 
 @pytest.mark.parametrize(
-    ("stopped_by", "text"), [("target", "reached"), ("budget", "NOT reached, the budget has ended")]
+    ("stopped_by", "text"), [("target", "reached"), ("budget", "NOT reached before the budget ran out,")]
 )
 def test_searches_say_how_they_ended(stopped_by, text):
     assert search_lines([estimate(stopped_by), estimate(stopped_by).model_copy(update={"until_error": None})]) == [
-        f"IS, 200 samples: 0.02 nats {text} with 200 samples after 2 rounds: estimator 0.015, all against half "
-        f"0.010, 12,300 evaluations an image in all"
+        f"IS, 200 samples: target of 0.02 nats {text} after 2 rounds with 200 samples: estimator's standard error "
+        f"0.015, difference from half the samples 0.010, 12,300 network evaluations per image in all"
     ]
 
 
@@ -201,10 +201,10 @@ def test_a_target_reached_with_uneven_weights_is_not_just_reached(share, text, m
 def test_few_chains_are_named_as_what_may_be_the_matter():
     few = estimate("target").model_copy(update={"untrusted_share": 0.5, "method": "hais", "samples": 4})
     enough = few.model_copy(update={"samples": 8})
-    assert "ask for at least 8 chains, and a smaller target" in search_lines([few])[0]
-    assert "chains, and" not in search_lines([enough])[0]
-    assert "vary too much (chains: 4; fewer than 8 hardly show it). In" in verdict_of(few).text
-    assert "vary too much. In" in verdict_of(enough).text
+    assert "use at least 8 chains and a smaller target" in search_lines([few])[0]
+    assert "chains and" not in search_lines([enough])[0]
+    assert "vary too much (chains: 4; fewer than 8 hardly show the variance). Such" in verdict_of(few).text
+    assert "vary too much. Such" in verdict_of(enough).text
 
 
 def test_who_asked_for_hais_is_sent_to_it_and_samples_are_written_one_way():
@@ -214,16 +214,19 @@ def test_who_asked_for_hais_is_sent_to_it_and_samples_are_written_one_way():
     hais = untrusted.model_copy(update={"method": "hais", "settings": "prior 9x1x2", "until_error": None})
     (alone,) = search_lines([untrusted])
     assert alone.startswith("IS, 16,000 samples: ")
-    assert alone.endswith("ask for HAIS, which shows it")
+    assert alone.endswith("score with HAIS too, which reveals it")
     (beside,) = search_lines([untrusted, hais])
-    assert beside.endswith("the bias may be far larger: see HAIS beside it")
+    assert beside.endswith("the bias may be far larger: see the HAIS figure")
 
 
 def test_a_search_of_one_round_has_nothing_to_compare_with():
     found = estimate("budget").until_error
     first = found.model_copy(update={"rounds": (found.rounds[0].model_copy(update={"half_nll": None}),)})
     (line,) = search_lines([estimate("budget").model_copy(update={"until_error": first})])
-    assert "after 1 round: estimator 0.200, all against half nothing yet, " in line
+    assert (
+        "after 1 round with 100 samples: estimator's standard error 0.200, difference from half the samples not known"
+        in line
+    )
 
 
 def test_sandwiches_in_a_line():
@@ -233,6 +236,6 @@ def test_sandwiches_in_a_line():
         gradient_evaluations=1232, seconds=3.0,
     )  # fmt: skip
     assert sandwich_lines([sandwich]) == [
-        "Sandwich from the posterior (20x4x16) on 100 simulated images: mean log p(x) bounded, in expectation, by "
-        "-104.400 ± 1.100 and -104.200 ± 0.900, gap 0.200 ± 0.050 nats, 3% untrusted"
+        "Sandwich from the posterior (20x4x16) on 100 simulated images: in expectation, mean log p(x) lies between "
+        "-104.400 ± 1.100 and -104.200 ± 0.900; gap 0.200 ± 0.050 nats, 3% of the images untrusted"
     ]

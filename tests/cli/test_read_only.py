@@ -62,7 +62,7 @@ def test_reading_commands_write_nothing_into_the_folder(folder, mounted, tmp_pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["export"], "cannot write the leaderboard: .*Read-only file system.* with --csv"),
+        (["export"], "cannot write the leaderboard: .*Read-only file system.* use --csv"),
         (["report"], "cannot write the report: .*Read-only file system.* name another place with --to"),
         (["report", "--to", "DIR/page.html"], "lies in the sweep folder"),
         (["report", "--to", "x.html", "--serve"], "leave one of them out"),

@@ -167,7 +167,7 @@ def test_a_ledger_of_another_search_gives_no_figures(folder, console, tmp_path):
     folder.ledger.write_bytes(header + b"\n" + lines[1])
     before = sorted(folder.path.iterdir())
     for read in (lambda: export_leaderboard(folder.path, None, console), lambda: show_status(folder.path, console)):
-        with pytest.raises(SweepError, match="is of another search space than sweep.toml"):
+        with pytest.raises(SweepError, match="belongs to another search space than sweep.toml"):
             read()
     with pytest.raises(SweepError, match="another search space"):
         load_sweep(folder.path).leaderboard  # noqa: B018
@@ -195,7 +195,10 @@ def test_a_trial_that_was_trained_further_by_hand_is_not_scored(folder, console,
         run.write_state(run.read_state().model_copy(update={"epochs": 9, "best": later}))
     machine = Machine(tmp_path, LaunchOptions())
     assert rerun_best(folder.path, {"top": 1}, Asked(), machine, console) == 1
-    assert "t0002 was trained further: best.pt is of epoch 7, and its row is of epoch 1" in console.export_text()
+    assert (
+        "t0002 was trained further: best.pt is from epoch 7, but its leaderboard row is from epoch 1"
+        in console.export_text()
+    )
     assert status_of(read_sweep(folder)).unscored == ()
 
 

@@ -50,7 +50,7 @@ def test_the_command_that_makes_it_again_has_no_users_name(folder, monkeypatch):
 
 
 def test_no_sweep_is_one_message(tmp_path):
-    with pytest.raises(SweepError, match="no sweep folder"):
+    with pytest.raises(SweepError, match="not a sweep folder"):
         CliRunner().invoke(app, ["report", str(tmp_path)], catch_exceptions=False)
 
 

@@ -193,7 +193,7 @@ def test_until_error_says_which_of_the_two_happened(whole, tmp_path):
     searches = {each.method: each.until_error for each in evaluation.estimates if each.until_error is not None}
     assert set(searches) == {"importance_sampling", "hais"}
     for found in searches.values():
-        text = "0.5 nats reached" if found.stopped_by == "target" else "0.5 nats NOT reached, the budget has ended"
+        text = "0.5 nats reached" if found.stopped_by == "target" else "0.5 nats NOT reached before the budget ran out"
         assert text in printed
     assert len(searches["importance_sampling"].rounds) > 1
     assert f"gap {evaluation.sandwiches[0].gap:.3f}" in printed
@@ -220,19 +220,22 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
         (["CONFIG", "--run", "RUN"], "is not empty; add --resume"),
         (["CONFIG", "--run", "nowhere", "--resume"], "nowhere is not a run folder"),
         (["CONFIG", "--run", "RUN", "--resume", "--set", "training.seed=1"], "training.seed = 1 (trained with 0)"),
-        (["CONFIG", "--run", "RUN", "--resume", "--set", "training.epochs=3"], "has trained 4 epochs"),
+        (["CONFIG", "--run", "RUN", "--resume", "--set", "training.epochs=3"], "has already trained 4 epochs"),
         (
             ["CONFIG", "--run", "RUN", "--evaluate-only", "--set", "training.seed=1"],
             "training.seed = 1 (trained with 0)",
         ),
         (
             ["--run", "RUN", "--evaluate-only", "--set", "training.epochs=9"],
-            "--evaluate-only trains nothing, so training.epochs = 9 would change nothing",
+            "--evaluate-only does not train, so training.epochs = 9 would have no effect",
         ),
-        (["--run", "RUN", "--evaluate-only", "--resume"], "--resume trains on and --evaluate-only trains nothing"),
+        (
+            ["--run", "RUN", "--evaluate-only", "--resume"],
+            "--resume continues training and --evaluate-only does not train",
+        ),
         (["--run", "RUN", "--evaluate-only", "--budget-seconds", "9"], "a budget limits until_error, which is not"),
-        (["CONFIG", "--run", "CONFIG"], "is a file, and a run needs a folder"),
-        (["--run", "CONFIG", "--resume"], "is a file, and a run needs a folder"),
+        (["CONFIG", "--run", "CONFIG"], "is a file, but a run needs a folder"),
+        (["--run", "CONFIG", "--resume"], "is a file, but a run needs a folder"),
         (["CONFIG", "--run", "x" * 300], "File name too long"),
         (["CONFIG", "--run", "x" * 300, "--resume"], "File name too long"),
         (["CONFIG", "--set", "model=3"], "`model` is a table, not a value"),
@@ -253,7 +256,7 @@ def test_divergence_has_its_own_exit_code(config, tmp_path):
             ["CONFIG", "--set", 'evaluation.sandwich.starts=["prior", "prior"]'],
             "starts must differ from each other",
         ),
-        (["reference", "--data-root", "/proc/nowhere"], "cannot put MNIST under /proc/nowhere"),
+        (["reference", "--data-root", "/proc/nowhere"], "cannot write MNIST to /proc/nowhere"),
     ],
 )
 def test_mistakes_leave_nothing_behind(config, whole, tmp_path, monkeypatch, capsys, words, message):

@@ -87,7 +87,7 @@ def test_a_disk_that_is_full_is_one_message_and_nothing_is_lost(config, tmp_path
     small_disk.fill(leave=4096)
     assert main(monkeypatch, "--run", folder.path, "--resume", "--set", "training.epochs=6", "--threads", "1") == 2
     shown = capsys.readouterr().err
-    assert "cannot go on with" in shown
+    assert "cannot continue with" in shown
     assert " --resume" in shown
     assert "Traceback" not in shown
     small_disk.free()

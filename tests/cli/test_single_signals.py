@@ -205,5 +205,5 @@ def test_a_signal_during_the_imports_is_no_traceback(config, tmp_path, number, m
     child = [words[0], "-c", SIGNALLED_IN_AN_IMPORT, str(int(number)), module, *words[1:]]
     done = subprocess.run(child, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
     assert (done.returncode, done.stdout) == (128 + number, "")
-    assert done.stderr == "Interrupted before anything was made.\n"
+    assert done.stderr == "Interrupted before anything was written.\n"
     assert not (tmp_path / "run").exists()

@@ -57,13 +57,13 @@ from tests.report.sweeps import SweepMaker
             "a trial asks for 1 CPU, 64 GPU and",
         ),
         (["launch", "quick", "--gpus-per-trial", "1.5"], "take a fraction below 1 or a whole number"),
-        (["launch", "quick", "--name", "../elsewhere"], "take letters, digits and . _ - only"),
+        (["launch", "quick", "--name", "../elsewhere"], "use up to 100 letters, digits and . _ -, beginning with"),
         (["launch", "quick", "--trials", "0"], "Invalid value for '--trials'"),
-        (["resume", "nowhere"], "nowhere is no sweep folder"),
-        (["export", "nowhere"], "nowhere is no sweep folder"),
-        (["rerun", "nowhere"], "nowhere is no sweep folder"),
+        (["resume", "nowhere"], "nowhere is not a sweep folder"),
+        (["export", "nowhere"], "nowhere is not a sweep folder"),
+        (["rerun", "nowhere"], "nowhere is not a sweep folder"),
         (["rerun", "nowhere", "--sandwich", "0"], "Invalid value for '--sandwich'"),
-        (["compare", "nowhere"], "nowhere is no sweep folder"),
+        (["compare", "nowhere"], "nowhere is not a sweep folder"),
         (["preview", "reference_full"], "is a single configuration"),
         (["lunch"], "No such command 'lunch'"),
     ],
@@ -93,13 +93,13 @@ def test_an_existing_name_is_not_taken_again(run_sweep, tmp_path):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     code, _, errors = run_sweep("launch", "quick", "--name", "mine")
     assert code == 2
-    assert errors.endswith("exists; take another --name\n")
+    assert errors.endswith("exists; choose another --name\n")
 
 
 def test_full_mnist_is_missed_before_anything_starts(run_sweep, tmp_path):
     code, _, errors = run_sweep("launch", "mnist", "--data-root", "/proc/nowhere")
     assert code == 2
-    assert "cannot put MNIST under /proc/nowhere" in errors
+    assert "cannot write MNIST to /proc/nowhere" in errors
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_hais_in_a_word():
 
 @pytest.mark.parametrize("text", ["", "on", "prior:3", "prior:1x2", "prior:axbxc", "flow", "prior:1x2x3x4"])
 def test_hais_that_is_not_understood(text):
-    with pytest.raises(UserError, match="is not understood; write off, posterior, prior or base"):
+    with pytest.raises(UserError, match="is not understood; use off, posterior, prior or base"):
         with_hais(HaisConfig(), text)
     with pytest.raises(UserError, match="at least 1"):
         with_hais(HaisConfig(), "prior:0x1x1")
@@ -149,7 +149,7 @@ def test_a_table_too_wide_for_the_terminal_names_what_it_leaves_out():
         text = printed(table, ["depth"], width, is_terminal=True)
         assert all(len(line) <= width for line in text.splitlines()), width
         head, row = text.splitlines()[1], text.splitlines()[3]
-        left_out = text.replace("\n", " ").partition("No room for: ")[2].partition(". A wider")[0].split(", ")
+        left_out = text.replace("\n", " ").partition("Columns left out: ")[2].partition(". A wider")[0].split(", ")
         words = [*head.split(), *filter(None, left_out)]
         assert sorted(words) == sorted(table.header), width  # each stands in one of the two, whole
         assert "101.50 ± 0.25" in row  # what matters most goes last
@@ -292,9 +292,10 @@ def test_a_signal_during_the_imports_of_a_command_is_a_line(tmp_path):
     child = [sys.executable, "-c", SIGNALLED_IN_AN_IMPORT, str(int(signal.SIGINT)), "ray", ROOT / "run_sweep.py"]
     words = ["launch", "quick", "--runs", tmp_path]
     done = subprocess.run([*child, *words], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
-    assert (done.returncode, done.stderr) == (130, "Interrupted before anything was made.\n")
+    assert (done.returncode, done.stderr) == (130, "Interrupted before anything was written.\n")
     assert (
-        done.stdout.strip() == "Stopping: nothing was made yet; Ctrl-C again, two seconds later or more, ends at once"
+        done.stdout.strip()
+        == "Stopping: nothing has been created yet; press Ctrl-C again after two seconds or more to stop at once"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -307,11 +308,11 @@ def test_a_signal_during_the_imports_of_a_command_is_a_line(tmp_path):
         (["compare", "sweep", "x"], "sweep has no trial 'x'; it has t0001, t0002"),
         (
             ["status", "notes.md"],
-            "notes.md is no sweep folder: it has no sweep.toml; name the folder a launch made",
+            "notes.md is not a sweep folder: it has no sweep.toml; give a folder that launch created",
         ),
         (
             ["status", "nowhere"],
-            "nowhere is no sweep folder: it has no sweep.toml; name the folder a launch made",
+            "nowhere is not a sweep folder: it has no sweep.toml; give a folder that launch created",
         ),
         (["export", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as leaderboard.csv"),
         (["compare", "sweep", "--csv", "."], "--csv . is a folder; name a file in it, such as differences.csv"),
@@ -369,7 +370,7 @@ def test_a_disk_that_is_full_at_the_end_is_one_message(run_sweep, monkeypatch, t
     monkeypatch.setattr(results, "publish", full)
     code, _, errors = run_sweep(words[0], folder.path, *words[1:])
     assert code == 2
-    assert f"cannot go on with {folder.path}: [Errno 28] No space left on device; what was saved before" in errors
+    assert f"cannot continue with {folder.path}: [Errno 28] No space left on device; everything saved before" in errors
     going_on = "resume sweep" if words == ("resume",) else shlex.join([words[0], str(folder.path), *words[1:]])
     assert errors.rstrip().endswith(f" run_sweep.py {going_on}")
     assert "Traceback" not in errors
@@ -390,7 +391,7 @@ def test_fewer_trials_than_were_asked_to_be_trained_again_are_said(run_sweep, mo
     for _ in range(2):
         code, shown, errors = run_sweep("retrain", folder.path, "--top", top, "--seeds", 2)
         assert code == 0, errors
-        said = "--top 3 is more than the trials that had completed, 2 in all: each is trained again"
+        said = "--top 3: only 2 trials had completed, so each of them is trained again"
         assert (said in shown) == (top == 3)
 
 
@@ -462,10 +463,13 @@ def test_the_version_is_told(monkeypatch, capsys, program):
 
 
 def test_exit_codes_are_told_in_one_way():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d[\d, ]*) \| (.+) \|$", readme, re.M)  # its table
+    codes = "; ".join(re.sub("; (for a sweep also: .*)", r" (\1)", " ".join(row)) for row in rows)
     texts = {
         "run_sweep": sweep.app.info.help,
         "run_single": single.app.registered_commands[0].callback.__doc__,
-        "README": (Path(__file__).parents[2] / "README.md").read_text(),
+        "README": f"Exit codes: {codes}.",
     }
     told = {name: f"Exit codes: {EXIT_CODES}." in " ".join(text.split()) for name, text in texts.items()}
     assert all(told.values()), told

@@ -133,7 +133,7 @@ def test_a_new_sweep_starts_warm(version, tmp_path):
         "run_sweep.py", "launch", space, "--runs", tmp_path, "--name", "warm", "--warm-start", path,
         "--trials", 1, "--top", 0,
     )  # fmt: skip
-    assert f"The sampler knows {known} of the {known} trials" in said
+    assert f"The sampler starts from the results of {known} of the {known} trials" in said
     (header, *_) = (tmp_path / "warm" / "trials.jsonl").read_text().splitlines()
     assert json.loads(header)["written_by"] == VERSION
 

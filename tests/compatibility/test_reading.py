@@ -72,7 +72,7 @@ def test_compare_and_export_model(version, tmp_path, console):
     export_trial(path, None, tmp_path / "model", console)
     best, exported = load_sweep(path).best("cpu"), load_run(tmp_path / "model", "cpu")
     assert exported.config == best.config
-    with pytest.warns(UserWarning, match="not known which images it was trained on"):
+    with pytest.warns(UserWarning, match="the training images are unknown"):
         x = best.images("test", 5)
     assert exported.log_likelihood(x, samples=3).tolist() == best.log_likelihood(x, samples=3).tolist()
 

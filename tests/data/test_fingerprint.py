@@ -34,8 +34,9 @@ def test_refused_by_name_with_both_and_the_way_out():
     refuse_other_images(Path("runs/a"), {}, {"train": here})  # of an earlier version
     refuse_other_images(Path("runs/a"), {"train": here, "test": other}, {"train": here})
     message = (
-        f"runs/a was validated on other images than these: on 4 images of 1x2x3, checksum {other.checksum[:8]}; found "
-        f"4 images of 1x2x3, checksum {here.checksum[:8]}. Go on or score with the images that it was validated on"
+        f"runs/a was validated on different images: on 4 images of 1x2x3, checksum {other.checksum[:8]}; found "
+        f"4 images of 1x2x3, checksum {here.checksum[:8]}. Continue or score it with the images that it was "
+        f"validated on"
     )
     with pytest.raises(DataError) as error:
         refuse_other_images(Path("runs/a"), {"train": here, "validation": other}, {"train": here, "validation": here})

@@ -203,7 +203,7 @@ def test_resizing_is_antialiased_and_bits_become_grey_or_stay_as_asked(tmp_path)
 def test_pictures_of_unlike_sizes_need_a_size(tmp_path):
     save_pictures(tmp_path, GREY[:3])
     Image.fromarray(GREY[0, :5]).save(tmp_path / "small.png")
-    assert "small.png is 5 x 6 (height x width), 000.png 8 x 6" in refusal(tmp_path)
+    assert "small.png is 5 x 6 (height x width), but 000.png is 8 x 6" in refusal(tmp_path)
     assert "data.image_size = [8, 6]" in refusal(tmp_path)
     assert read(tmp_path, image_size=(8, 6))[0].facts.image_shape == (1, 8, 6)
 
@@ -222,7 +222,7 @@ def test_pictures_of_every_harmless_kind(tmp_path):
     image.save(tmp_path / "plain.ppm")
     assert read(tmp_path)[0].facts.image_shape == (3, 8, 6)
     image.convert("LA").save(tmp_path / "grey.png")
-    assert "opaque.png is in colour, grey.png grey; " in refusal(tmp_path)
+    assert "opaque.png is in colour, but grey.png is grey; " in refusal(tmp_path)
     assert "set data.grey = true" in refusal(tmp_path)
     assert read(tmp_path, grey=True)[0].facts.image_shape == (1, 8, 6)
 
@@ -237,13 +237,13 @@ def test_pictures_of_every_harmless_kind(tmp_path):
         (GREY.reshape(40, -1), "is 40 x 48: reshape it to [images, height, width]"),
         (GREY[0, 0], "it must be [N, H, W]"),
         (GREY[:, None, None], "it must be [N, H, W]"),
-        (np.zeros((9, 3, 8, 3)), "which may be [N, C, H, W] or [N, H, W, C]; give grey images as [N, H, W]"),
-        (np.zeros((9, 4, 8, 8)), "no axis of 1 or 3 channels"),
+        (np.zeros((9, 3, 8, 3)), "which could be [N, C, H, W] or [N, H, W, C]; give grey images as [N, H, W]"),
+        (np.zeros((9, 4, 8, 8)), "but images need an axis of 1 or 3 channels"),
         (GREY.astype(np.int16) - 3, "has values from -3 to 252; whole numbers must be from 0 to 255"),
         (GREY.astype(np.float32), "has values from 0 to 255; floats must be from 0 to 1"),
         (GREY / 255 - 0.5, "floats must be from 0 to 1"),
-        (GREY.astype(complex), "holds complex128; pixels are uint8, bool, or floats from 0 to 1"),
-        (GREY.astype("U3"), "holds <U3; pixels are"),
+        (GREY.astype(complex), "holds complex128; pixels must be uint8, bool, or floats from 0 to 1"),
+        (GREY.astype("U3"), "holds <U3; pixels must be"),
         (list(GREY), "must be an array or a tensor, found list"),
     ],
 )
@@ -257,20 +257,20 @@ def test_arrays_that_are_no_images(array, said):
 def test_nan_is_named_with_its_image():
     bad = GREY / 255
     bad[17, 3, 3], bad[20, 0, 0] = np.nan, np.inf
-    with pytest.raises(DataError, match=r"Images, train holds NaN or infinity, first in image 17 \(of 2\)"):
+    with pytest.raises(DataError, match=r"Images, train holds NaN or infinity in 2 images, the first of them image 17"):
         Images(bad)
 
 
 def test_parts_that_do_not_go_together():
-    with pytest.raises(DataError, match="images of test are 1 x 8 x 5, of train 1 x 8 x 6"):
+    with pytest.raises(DataError, match="of the same size, but test has 1 x 8 x 5 and train has 1 x 8 x 6"):
         Images(GREY, test=GREY[:, :, :5])
-    with pytest.raises(DataError, match="parts must be of one type, found uint8, float64"):
+    with pytest.raises(DataError, match="all parts must have the same type, found uint8, float64"):
         Images(GREY, test=GREY / 255)
-    with pytest.raises(DataError, match="has pixels of 255, and levels = 17 means values from 0 to 16"):
+    with pytest.raises(DataError, match="has a pixel of 255, but levels = 17 allows only values from 0 to 16"):
         Images(GREY, levels=17)
-    with pytest.raises(DataError, match="1 images cannot be split into parts"):
+    with pytest.raises(DataError, match="1 image cannot be split into parts"):
         look(DataConfig(), Images(GREY[:1]))
-    with pytest.raises(DataError, match="1 images cannot be split into parts"):
+    with pytest.raises(DataError, match="1 image cannot be split into parts"):
         look(DataConfig(), Images(GREY[:2]))
 
 
@@ -290,7 +290,7 @@ def test_no_pickle_is_read(tmp_path, monkeypatch):
     for name in ("a.npz, train", "b.npy", "c.npy"):
         said = refusal(tmp_path / name.split(",")[0])
         assert f"{name} holds Python objects (a pickle), which are never read" in said
-    assert "d.pkl is none of what can be read: an .npz" in refusal(tmp_path / "d.pkl")
+    assert "d.pkl cannot be read; it must be an .npz" in refusal(tmp_path / "d.pkl")
     assert not Path("code-was-run").exists()
 
 
@@ -301,20 +301,20 @@ def test_truncated_and_damaged_archives(tmp_path):
     (tmp_path / "flipped.npz").write_bytes(whole[:200] + bytes([whole[200] ^ 255]) + whole[201:])
     (tmp_path / "none.npz").write_bytes(b"<html>")
     for name in ("short.npz", "flipped.npz", "none.npz"):
-        assert f"{name} is no .npz file, or truncated (" in refusal(tmp_path / name)
+        assert f"{name} is not an .npz file, or is truncated (" in refusal(tmp_path / name)
     np.save(tmp_path / "b.npy", GREY)
     (tmp_path / "short.npy").write_bytes((tmp_path / "b.npy").read_bytes()[:-100])
-    assert "short.npy is no array of NumPy, or truncated" in refusal(tmp_path / "short.npy")
+    assert "short.npy is not a NumPy array, or is truncated" in refusal(tmp_path / "short.npy")
     with zipfile.ZipFile(tmp_path / "text.npz", "w") as file:
         file.writestr("train.npy", "no array")
-    assert "text.npz, train is no array of NumPy" in refusal(tmp_path / "text.npz")
+    assert "text.npz, train is not a NumPy array" in refusal(tmp_path / "text.npz")
     save_pictures(tmp_path / "png", GREY)
     packed = zipped(tmp_path / "png", tmp_path / "b.zip").read_bytes()
     (tmp_path / "short.zip").write_bytes(packed[:-500])
-    assert "short.zip is no zip file, or truncated (" in refusal(tmp_path / "short.zip")
+    assert "short.zip is not a zip file, or is truncated (" in refusal(tmp_path / "short.zip")
     (tmp_path / "bad.zip").write_bytes(packed.replace(b"IDAT", b"IDAX", 1))
     said = refusal(tmp_path / "bad.zip")
-    assert "bad.zip, 000.png is broken" in said
+    assert "bad.zip, 000.png is damaged" in said
 
 
 def test_broken_pictures_are_named(tmp_path):
@@ -323,16 +323,16 @@ def test_broken_pictures_are_named(tmp_path):
     for content in (whole[:-30], b"<html>not found</html>", b"", b"GIF89a" + whole):
         (tmp_path / "001.png").write_bytes(content)
         said = refusal(tmp_path)
-        assert said.startswith(f"{tmp_path}, 001.png is broken, or no PNG, JPEG or PGM picture (")
+        assert said.startswith(f"{tmp_path}, 001.png is damaged, or is not a PNG, JPEG or PGM picture (")
         assert "object at 0x" not in said
     Image.fromarray(GREY[0].astype(np.uint16) * 257).save(tmp_path / "001.png")
-    assert "001.png is of Pillow's mode I;16; save it with 8 bits" in refusal(tmp_path)
+    assert "001.png has the Pillow mode I;16; save it as grey or RGB" in refusal(tmp_path)
     Image.fromarray(COLOUR[0]).convert("CMYK").save(tmp_path / "001.png", format="JPEG")
-    assert "001.png is of Pillow's mode CMYK; save it with 8 bits a channel, grey or RGB" in refusal(tmp_path)
+    assert "001.png has the Pillow mode CMYK; save it as grey or RGB with 8 bits per channel" in refusal(tmp_path)
     clear = np.dstack([COLOUR[0], np.full((8, 6), 255, dtype=np.uint8)])
     clear[2, 2, 3] = 254
     Image.fromarray(clear).save(tmp_path / "001.png")
-    assert "001.png is transparent in places" in refusal(tmp_path)
+    assert "001.png is partly transparent" in refusal(tmp_path)
 
 
 def png_of(width, height):
@@ -353,7 +353,7 @@ def test_decompression_bombs(tmp_path, side):
     zipped(tmp_path / "png", tmp_path / "a.zip")
     for name in ("png", "a.zip"):
         for settings in ({}, {"image_size": (8, 6)}):
-            assert f"{name}, bomb.png has more than 89,478,485 pixels: a decompression bomb" in refusal(
+            assert f"{name}, bomb.png has more than 89,478,485 pixels: it is a decompression bomb" in refusal(
                 tmp_path / name, **settings
             )
 
@@ -364,13 +364,13 @@ def test_what_says_it_is_larger_than_memory_is_not_unpacked(tmp_path, monkeypatc
     idx = tmp_path / "idx"
     idx.mkdir()
     (idx / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(image_header(2**31, 1000, 1000) + bytes(100)))
-    assert "would take 2,000,000.0 GiB of this machine's" in refusal(idx)
+    assert "would take 2,000,000.0 GiB, more than a quarter of the available memory" in refusal(idx)
     save_pictures(tmp_path / "png", np.zeros((30, 1000, 1000), dtype=np.uint8))
     monkeypatch.setattr(pictures, "usable_memory", lambda: Share(20 * 2**20))
     for name, what in (("a.npz", "a.npz, train"), ("png", "png: 30 pictures")):
         assert (
-            f"{what} would take 0.0 GiB of this machine's 0.0; take fewer, or set a smaller data.image_size"
-            in refusal(tmp_path / name)
+            f"{what} would take 0.0 GiB, more than a quarter of the available memory (0.0 GiB); use fewer images, or "
+            "set a smaller data.image_size" in refusal(tmp_path / name)
         )
     assert read(tmp_path / "png", image_size=(10, 10))[0].facts.test_images == 3
 
@@ -383,28 +383,26 @@ def test_a_zip_file_that_lies_about_sizes(tmp_path):
         file.writestr("train.npy", content.getvalue())
     whole = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(whole.replace(struct.pack("<I", len(content.getvalue())), struct.pack("<I", 5000)))
-    assert "a.npz is no .npz file, or truncated (Bad CRC-32" in refusal(tmp_path / "a.npz")
+    assert "a.npz is not an .npz file, or is truncated (Bad CRC-32" in refusal(tmp_path / "a.npz")
 
 
 def test_names_and_folders_that_mean_something_else(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=GREY, y_train=np.arange(40))
-    assert "a.npz has no array `train` (it has x_train, y_train)" in refusal(tmp_path / "a.npz")
+    assert "a.npz has no array `train` (found: x_train, y_train)" in refusal(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", train=GREY, valid=GREY)
-    assert "b.npz has an array `valid`; the names that are read are train, validation, test" in refusal(
-        tmp_path / "b.npz"
-    )
+    assert "b.npz has an array `valid`, but only train, validation, test are read" in refusal(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", train=GREY, test=GREY[:0])
     assert "c.npz, test is empty" in refusal(tmp_path / "c.npz")
     save_pictures(tmp_path / "d" / "train", GREY[:5])
     save_pictures(tmp_path / "d" / "more", GREY[5:])
-    assert "has folders train, and 35 pictures beside them, such as more/000.png" in refusal(tmp_path / "d")
+    assert "has the folders train and 35 pictures outside them, such as more/000.png" in refusal(tmp_path / "d")
     save_pictures(tmp_path / "e" / "test", GREY[:5])
     save_pictures(tmp_path / "e" / "validation", GREY[:5])
     assert "has pictures in test, validation, but none in train" in refusal(tmp_path / "e")
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "a.gif").write_text("")
     assert "f holds no pictures (.png, .jpg" in refusal(tmp_path / "f")
-    assert "there is no /nowhere/at/all (seen from " in refusal("/nowhere/at/all")
+    assert "/nowhere/at/all does not exist (working directory: " in refusal("/nowhere/at/all")
     with pytest.raises(DataError, match="data.source = 'file' needs data.path"):
         look(DataConfig(source="file"))
 
@@ -412,8 +410,8 @@ def test_names_and_folders_that_mean_something_else(tmp_path):
 def test_idx_files_that_are_none(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte"
     for content, said in (
-        (b"\0" * 16, "is no IDX file of images"),
-        (b"", "is no IDX file of images"),
+        (b"\0" * 16, "is not an IDX file of images"),
+        (b"", "is not an IDX file of images"),
         (image_header(3, 8, 6) + GREY[:3].tobytes()[:-1], "is truncated: 159 bytes, expected 160"),
         (image_header(3, 8, 6) + GREY[:4].tobytes(), "is too long"),
         (image_header(0, 8, 6), "is empty (0 x 8 x 6)"),
@@ -439,8 +437,8 @@ def test_changed_images_are_refused_with_both_and_the_way_out(tmp_path):
     with pytest.raises(DataError) as error:
         look(config)
     said = str(error.value)
-    assert f"{tmp_path / 'a.npz'}: other images than before" in said
+    assert f"{tmp_path / 'a.npz'}: the images have changed" in said
     assert config.images.training_checksum[:8] in said
     assert "in a new folder" in said
-    with pytest.raises(DataError, match="other images than before"):
+    with pytest.raises(DataError, match="the images have changed"):
         look(config, Images(GREY, levels=255 + 1, test=GREY))

@@ -91,7 +91,7 @@ def test_static_mnist(tmp_path):
     with pytest.raises(DataError, match="test.amat has the right size but is not static MNIST"):
         made.test_images(tmp_path)
     made.files = tuple(replace(file, checksum="") for file in made.files)
-    with pytest.raises(DataError, match=r"test.amat is no text of 0 and 1, 784 a line"):
+    with pytest.raises(DataError, match=r"test.amat is not a text file of 0 and 1, 784 per line"):
         made.test_images(tmp_path)
 
 
@@ -135,13 +135,13 @@ def test_silhouettes_are_white_on_black_with_their_own_validation_images_last(tm
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "is no MATLAB file with `data` of 10 images"),
-        (lambda path: path.write_bytes(b"no matlab"), "is no MATLAB file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "is not a MATLAB file with `data` of 10 images"),
+        (lambda path: path.write_bytes(b"no matlab"), "is not a MATLAB file"),
         (lambda path: savemat(path, {"data": np.zeros((784, 9))}), r"\(found 9 x 784 values\)"),
-        (lambda path: savemat(path, {"data": np.full((784, 10), 3)}), r"\(values are not from 0 to 1\)"),
-        (lambda path: savemat(path, {"data": np.full((784, 10), np.nan)}), r"\(values are not from 0 to 1\)"),
-        (lambda path: savemat(path, {"other": np.eye(2)}), "is no MATLAB file with `data` of 10 images"),
-        (lambda path: savemat(path, {"data": np.array(["text"] * 10)}), "is no MATLAB file with `data`"),
+        (lambda path: savemat(path, {"data": np.full((784, 10), 3)}), r"\(some values are outside 0 to 1\)"),
+        (lambda path: savemat(path, {"data": np.full((784, 10), np.nan)}), r"\(some values are outside 0 to 1\)"),
+        (lambda path: savemat(path, {"other": np.eye(2)}), "is not a MATLAB file with `data` of 10 images"),
+        (lambda path: savemat(path, {"data": np.array(["text"] * 10)}), "is not a MATLAB file with `data`"),
     ],
 )
 def test_a_matlab_file_that_is_not_what_it_should_be(damage, said, tmp_path):
@@ -209,7 +209,8 @@ def test_what_is_missing_is_said_with_its_folder_and_what_it_must_be(name, tmp_p
     with pytest.raises(DataError) as error:
         load_test_images(DataConfig(source=name), tmp_path)
     said, source = str(error.value), SOURCES.load(name)
-    assert f"of {source.title} missing, and no download (no network)" in said
+    assert f"{source.title} lacks " in said
+    assert "and the download failed (no network)" in said
     assert f"into {tmp_path / source.folder}" in said
     for file in source.files:
         assert file.name in said

@@ -37,7 +37,7 @@ def test_a_truncated_file_is_named_with_the_remedy(tmp_path):
 
 def test_a_file_of_another_kind_is_named(tmp_path):
     write_mnist(tmp_path, training=b"<html>not found</html>")
-    with pytest.raises(DataError, match="is not the file it should be"):
+    with pytest.raises(DataError, match="is not the expected file"):
         load_training_images(MNIST, tmp_path)
 
 
@@ -85,12 +85,12 @@ def test_a_missing_file_is_named_with_its_size_and_folder(tmp_path, monkeypatch,
         load_training_images(MNIST, tmp_path)
     said = str(info.value)
     missing = " and ".join(name for name in NAMES if name not in there)
-    assert said.startswith(f"{missing} of MNIST missing, and no download (Error downloading); put ")
+    assert said.startswith(f"MNIST lacks {missing}, and the download failed (Error downloading); put ")
     files = (
         "train-images-idx3-ubyte (47,040,016 bytes, SHA-256 ba891046...) and t10k-images-idx3-ubyte (7,840,016 bytes, "
         "SHA-256 0fa7898d...)"
     )
-    assert f"put {files}, as they are or with .gz, into {raw}, or" in said
+    assert f"put {files}, plain or as .gz, into {raw}, or" in said
 
 
 def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):
@@ -98,7 +98,7 @@ def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(idx_sets.MNIST, "download", fail)
-    with pytest.raises(DataError, match=r"of MNIST missing, and no download \(no network\).*mnist_mini"):
+    with pytest.raises(DataError, match=r"MNIST lacks .*, and the download failed \(no network\).*mnist_mini"):
         load_training_images(MNIST, tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_missing_files_that_cannot_be_downloaded(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made(tmp_path, name):
     (tmp_path / "file").write_text("in the way")
     for load in (load_training_images, load_test_images):
-        with pytest.raises(DataError, match="cannot put MNIST under .*--data-root"):
+        with pytest.raises(DataError, match="cannot write MNIST to .*--data-root"):
             load(MNIST, tmp_path / name)
 
 

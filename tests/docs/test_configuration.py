@@ -18,7 +18,7 @@ def test_every_field_is_on_the_page():
     page = configuration_page.page()
     for path in [*field_paths(RunConfig), *(f"sweep.{name}" for name in SweepConfig.model_fields)]:
         table, _, name = path.rpartition(".")
-        heading = f"## `[{table}]`" if table else "## The top of the file"
+        heading = f"## `[{table}]`" if table else "## Top level"
         section = page.split(f"{heading}\n")[1].split("\n## ")[0]
         row = next(line for line in section.splitlines() if line.startswith(f"| `{name}` |"))
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]

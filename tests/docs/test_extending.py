@@ -146,7 +146,7 @@ def test_configurations_with_and_without_the_plugin(place):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(
-        "model.encoder.kind = 'linear' is of the plugin iafsweep_linear 1.0, which is not loaded; add --plugin"
+        "model.encoder.kind = 'linear' belongs to the plugin iafsweep_linear 1.0, which is not loaded; add --plugin"
     )
 
 
@@ -156,12 +156,15 @@ def test_configurations_with_and_without_the_plugin(place):
         ("None", "has no MEMBERS"),
         ("{'model.encoder.kind': [1]}", "has no MEMBERS"),
         ("{'model.optimiser.kind': {}}", "families are data.source, model.encoder.kind"),
-        ("{'model.encoder.kind': {'mlp': Member('x:Y')}}", "is there already, from iafsweep"),
-        ("{'model.encoder.kind': {'Vit!': Member('x:Y')}}", "is no name"),
+        ("{'model.encoder.kind': {'mlp': Member('x:Y')}}", "exists already, from iafsweep"),
+        ("{'model.encoder.kind': {'Vit!': Member('x:Y')}}", "is not a valid name"),
         ("{'model.encoder.kind': {'kind': Member('x:Y')}}", "is a word of the configuration already"),
         ("{'model.encoder.kind': {'vit': 'x:Y'}}", "must be a Member"),
-        ("{'model.encoder.kind': {'vit': Member('x:Y', int)}}", "can know a subclass of MemberConfig"),
-        ("{'sweep.sampler': {'mine': Member('x:Y', MemberConfig)}}", "can know nothing"),
+        (
+            "{'model.encoder.kind': {'vit': Member('x:Y', int)}}",
+            "must have as `knows` a subclass of MemberConfig or None",
+        ),
+        ("{'sweep.sampler': {'mine': Member('x:Y', MemberConfig)}}", "must have as `knows` None"),
         ("{'data.source': {'mine': Member('x')}}", "needs SourceFacts"),
         ("{'model.encoder.kind': {'vit': Member('x:Y', Sizes)}}", "no legal defaults"),
         ("1 / 0", "ZeroDivisionError"),
@@ -202,7 +205,7 @@ def test_damaged_words_about_plugins_are_an_error_in_words(told, tmp_path):
     from iafsweep.errors import ConfigError
 
     values = tomllib.loads(f"plugins = {told}\n{dump_config(RunConfig())}")
-    with pytest.raises(ConfigError, match="what it says of plugins is damaged"):
+    with pytest.raises(ConfigError, match=r"its table \[plugins\] is damaged"):
         build_stored(values, "run.toml")
 
 
@@ -345,7 +348,7 @@ def test_an_installed_package_is_found_by_its_entry_point(module, tmp_path):
         assert "hidden_size=7" in place.run("-c", read)
     else:
         said = place.run("run_sweep.py", "status", "runs/none", code=2)
-        assert "mend or uninstall the package that brings it" in said
+        assert "fix or uninstall the package that provides it" in said
 
 
 @pytest.mark.slow
@@ -353,7 +356,7 @@ def test_flows_priors_samplers_and_schedulers_of_another_package(place):
     (place.path / "packages" / "other_families.py").write_text(OTHER_FAMILIES)
     (place.path / "families.toml").write_text(FAMILIES)
     place.run("-c", USED)
-    assert "sweep.sampler = 'ordered' is of the plugin other_families" in place.run("-c", READ)
+    assert "sweep.sampler = 'ordered' belongs to the plugin other_families" in place.run("-c", READ)
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def test_pieces_hold_whole_samples_and_all_of_them(rows, pieces):
 
 def test_errors():
     bridge = LinearGaussian.simulate(images=3).prior_bridge()
-    with pytest.raises(ValueError, match="one an image: got 2 for 3 images"):
+    with pytest.raises(ValueError, match="one per image: got 2 for 3 images"):
         bridge.draw(5, [seeded(1), seeded(2)])
     with pytest.raises(ValueError, match="samples must be at least 1: got 0"):
         bridge.draw(0, seeded(1))

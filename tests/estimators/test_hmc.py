@@ -184,5 +184,5 @@ def test_network_parameters_get_no_gradient_and_callers_may_switch_gradients_off
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"must be \(4, 3\): got \(4, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"must have shape \(4, 3\): got \(4, 3, 2\)"):
         evaluate(normal(4, 3, 2, seed=1), lambda z: (z,))

@@ -71,7 +71,7 @@ def test_importance_sampling_holds_the_generators_of_one_block():
 def test_a_closed_block_gives_no_noise_twice():
     blocks = noise().open()
     importance_sampling(BRIDGE, 60, blocks)
-    with pytest.raises(ValueError, match="block 0 of the noise has been drawn and let go"):
+    with pytest.raises(ValueError, match="block 0 of the noise is already drawn and closed"):
         importance_sampling(BRIDGE, 60, blocks)
 
 

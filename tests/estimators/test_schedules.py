@@ -29,7 +29,7 @@ def test_sigmoid_is_the_rescaled_logistic_from_minus_4_to_4():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0.0], r"at least 2: got shape \(1,\)"),
+        ([0.0], r"at least 2 values: got shape \(1,\)"),
         ([0.0, 0.5], "from 0 to 1 or from 1 to 0: got 0.0 to 0.5"),
         ([0.1, 1.0], "got 0.1 to 1.0"),
         ([0.0, 0.5, 0.5, 1.0], "strictly monotone: got steps as small as 0"),

@@ -34,7 +34,7 @@ def test_untrusted_share():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="of the same images: got 3 and 2"):
+    with pytest.raises(ValueError, match="cover the same images: got 3 and 2 images"):
         paired_difference(torch.zeros(3), torch.zeros(2))
-    with pytest.raises(ValueError, match=r"vector of at least one: got shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"vector of at least one value: got shape \(0,\)"):
         mean_over_images(torch.zeros(0))

@@ -79,7 +79,7 @@ def test_halves_may_cut_a_block(size):
 
 
 def test_parts_must_belong_together():
-    with pytest.raises(ValueError, match="samples must follow each other"):
+    with pytest.raises(ValueError, match="samples must be consecutive"):
         merge_parts(part(WEIGHTS[:50]), part(WEIGHTS[50:], 100))
-    with pytest.raises(ValueError, match="parts must be of the same images"):
+    with pytest.raises(ValueError, match="parts must cover the same images"):
         merge_parts(part(WEIGHTS[:50]), part(WEIGHTS[50:, :2], 50))

@@ -123,7 +123,7 @@ def _refusals(options, tmp_path):
         launch_sweep(space, SweepFolder(tmp_path / "refused"), tiny_images(), options, SweepCallback())
     assert time.monotonic() - started < 30  # not Ray's minutes of waiting for what never comes
     check_shared_folder(tmp_path)
-    with pytest.raises(SweepError, match="must be one folder on all 3 nodes"):
+    with pytest.raises(SweepError, match="must be the same folder on all 3 nodes"):
         check_shared_folder(_OnlyHere(tmp_path / "private"))
 
 

@@ -162,8 +162,8 @@ def test_stop_from_another_process_and_hours(tmp_path):
     output = driver.communicate(timeout=90)[0]
     assert driver.returncode == 130, output
     assert "Interrupted. To go on" in output
-    assert "It ended before its last trial: somebody asked it to stop." in folder.report.read_text(encoding="utf-8")
-    assert "ended as interrupted: somebody asked it to stop" in run_sweep("status", folder.path).communicate()[0]
+    assert "It ended before its last trial: a user asked it to stop." in folder.report.read_text(encoding="utf-8")
+    assert "ended as interrupted: a user asked it to stop" in run_sweep("status", folder.path).communicate()[0]
 
     budget = run_sweep("resume", folder.path, "--hours", "0.004", "--top", "1")
     output = budget.communicate(timeout=200)[0]

@@ -30,7 +30,7 @@ def test_ledger_row_that_does_not_fit_is_taken_back(small_disk):
         ledger.append(proposed(1))
         small_disk.fill()
         rows = [Rung(trial="t0001", epoch=1, value=1.0, time="t" * 100)] * 200
-        with pytest.raises(SweepError, match="No space left|bytes written"):
+        with pytest.raises(SweepError, match="No space left|bytes were written"):
             list(map(ledger.append, rows))
         whole = path.read_bytes()
         assert whole.endswith(b"\n")
@@ -58,7 +58,7 @@ def test_trial_keeps_its_last_checkpoint_stays_unfinished_and_goes_on_as_if_noth
     ends = [first.step() for _ in range(3)]
     end = next(result for result in ends if result["status"] != "running")
     assert (end["status"], end["done"]) == ("interrupted", True)
-    assert "no room on the disk" in end["error"]
+    assert "no space left on the disk" in end["error"]
     run = RunFolder(folder.trial("t0001"))
     saved = checkpoint.load_last(run, torch.device("cpu"))  # whole, whichever epoch it is of
     assert 1 <= saved.epoch < 4
@@ -78,9 +78,9 @@ def test_trial_keeps_its_last_checkpoint_stays_unfinished_and_goes_on_as_if_noth
 
 def test_too_little_room_is_refused_before_anything_is_made(small_disk):
     folder = SweepFolder(small_disk.path / "sweep")
-    with pytest.raises(SweepError, match=r"40 trials need about .* on disk and 0.0 MiB stay free .* has 1.\.. MiB"):
+    with pytest.raises(SweepError, match=r"40 trials take about .*, and 0.0 MiB must stay free .* has only 1.\.. MiB"):
         launch_sweep(tiny_space(trials=40, free_disk=0.0), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
-    with pytest.raises(SweepError, match="stay free"):
+    with pytest.raises(SweepError, match="must stay free"):
         launch_sweep(tiny_space(trials=1), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     assert not folder.path.exists()
 
@@ -96,7 +96,7 @@ def test_sweep_stops_below_the_floor_and_goes_on_once_there_is_room(ray_cluster,
     options = LaunchOptions(node=NODE, open_trainer=open_filling)
     outcome = launch_sweep(space, folder, IMAGES, options, SweepCallback())
     assert outcome.status == "stopped"
-    assert "no room on the disk" in outcome.reason
+    assert "no space left on the disk" in outcome.reason
     assert outcome.exit_code == 0
     assert [trial.trial for trial in outcome.state.unfinished] == ["t0001"]
     assert read_ledger(folder.ledger).problems == ()
@@ -104,7 +104,7 @@ def test_sweep_stops_below_the_floor_and_goes_on_once_there_is_room(ray_cluster,
     assert shutil.disk_usage(small_disk.path).free < 2**20
     (folder.path.parent / "filled").unlink()
     floor = tiny_space(trials=2, sampler="random", free_disk=1.0)  # now nothing may begin
-    with pytest.raises(SweepError, match="stay free"):
+    with pytest.raises(SweepError, match="must stay free"):
         launch_sweep(floor, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
 
     resumed = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())

@@ -150,9 +150,9 @@ def test_names_in_a_ledger_cannot_leave_its_folder(ledger, name):
     assert state.trials == ()
     assert len(state.problems) == 1
     for use in (folder.trial, folder.trial_stop_request, folder.put_aside):
-        with pytest.raises(SweepError, match="is no trial"):
+        with pytest.raises(SweepError, match="is not the name of a trial"):
             use(name)
-    with pytest.raises(SweepError, match="is no name of a result file"):
+    with pytest.raises(SweepError, match="is not a valid name for a result file"):
         folder.result(name + "/x")
 
 

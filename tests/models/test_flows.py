@@ -132,7 +132,7 @@ def test_a_new_flow_is_near_the_identity(name):
 def test_which_flows_push_scores():
     assert {name for name in FLOW_CASES if make_flow(name).pushes_scores} == set(PUSHING)
     flow = settled(make_flow("gated"))
-    with pytest.raises(NotImplementedError, match="IAFStep does not push scores"):
+    with pytest.raises(NotImplementedError, match="IAFStep has no push_score, which `stl` and `dreg` need"):
         flow.push_score(*z_and_context(), normal(ROWS, LATENT_SIZE))
 
 

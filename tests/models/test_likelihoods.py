@@ -161,5 +161,5 @@ def test_a_mixture_of_one_is_a_logistic():
 def test_the_default_follows_the_levels_and_bernoulli_is_of_bits_alone():
     kinds = {levels: LikelihoodConfig().resolved(ImageFormat((1, 2, 2), levels)) for levels in LEVELS}
     assert kinds == {2: "bernoulli", 17: "discretised_logistic", 256: "discretised_logistic"}
-    with pytest.raises(ValueError, match="likelihood of bits, these images have 17 levels"):
+    with pytest.raises(ValueError, match="likelihood of bits, but these images have 17 levels"):
         likelihood("bernoulli", (1, 2, 2), 17)

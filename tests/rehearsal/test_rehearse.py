@@ -87,13 +87,16 @@ RATE, DEPTH, WIDTH = "training.learning_rate", "model.flow.depth", "model.flow.m
 @pytest.mark.parametrize(
     ("space", "said"),
     [
-        (replace(SPACE, parameters=SPACE.parameters[:2]), "training.learning_rate is searched not here but in old"),
+        (replace(SPACE, parameters=SPACE.parameters[:2]), "training.learning_rate is searched in old but not here"),
         (changed(SPACE, RATE, FloatRange(1e-3, 2e-2, None, True)), "training.learning_rate = 0.02 was not searched in"),
-        (changed(SPACE, DEPTH, IntRange(0, 4)), "model.flow.depth = 4 was not searched in old, but 0 to 3"),
-        (changed(SPACE, WIDTH, Choice((4, 16))), "model.flow.made.width = 16 was not searched in old, but one of 4, 8"),
-        (with_field(SPACE, "training.batch_size", 25), "training.batch_size is 25 here and 50 there"),
+        (changed(SPACE, DEPTH, IntRange(0, 4)), "model.flow.depth = 4 was not searched in old, where it is 0 to 3"),
+        (
+            changed(SPACE, WIDTH, Choice((4, 16))),
+            "model.flow.made.width = 16 was not searched in old, where it is one of 4, 8",
+        ),
+        (with_field(SPACE, "training.batch_size", 25), "training.batch_size is 25 here but 50 in old"),
         (with_field(SPACE, "model.encoder.mlp.hidden_sizes", (8,)), "model.encoder.mlp.hidden_sizes is"),
-        (with_field(SPACE, "training.epochs", 9), "training.epochs is 9 here and 27 there"),
+        (with_field(SPACE, "training.epochs", 9), "training.epochs is 9 here but 27 in old"),
     ],
 )
 def test_curves_that_say_nothing_of_a_space_are_refused(space, said):
@@ -111,13 +114,12 @@ def test_too_few_curves_and_what_has_none(run_sweep, earlier, tmp_path):
     code, _, err = run_sweep("rehearse", few.space, "--curves", few.path)
     assert (
         code,
-        "has 11 completed trials with their metrics; a rehearsal needs 12 at least: train more"
-        in " ".join(err.split()),
+        "has 11 completed trials with metrics, but a rehearsal needs at least 12; train more" in " ".join(err.split()),
     ) == (2, True)
     (few.trial("t0001") / "metrics.jsonl").unlink()
     assert len(read_curves(read_sweep(few))) == 12
     for words, said in (
-        (("--curves", tmp_path), "is no sweep folder"),
+        (("--curves", tmp_path), "is not a sweep folder"),
         (("--curves", earlier.path, "--schedulers", "pbt", "--samplers", "random"), "cannot be rehearsed"),
         (("--curves", earlier.path, "--samplers", "tpo"), "tpe"),
         (("--curves", earlier.path, "--samplers", "grid"), "grid needs a finite space"),

@@ -157,7 +157,7 @@ def test_a_filter_that_cannot_be_says_what_there_is(browser, page):
     said = browser.text("#filter-problem")
     assert "“depth = 0|1”" in said
     assert "there is no column “lr”" in said
-    assert "“deep” is no number" in said
+    assert "“deep” is not a number" in said
     assert "learning_rate" in said
     assert browser.run("document.getElementById('filter').getAttribute('aria-invalid')") == "true"
 
@@ -291,10 +291,10 @@ def test_axes_change_their_order_and_whole_numbers_stand_at_whole_numbers(browse
     browser.box("#parallel .plot")
     names = f"{option(browser, 'parallel')}.parallelAxis.map((axis) => axis.name)"
     before = browser.run(names)
-    browser.click("#parallel [aria-label='depth to the left']")
+    browser.click("#parallel [aria-label='Move depth left']")
     after = browser.run(names)
     assert (before[1:3], after[1:3]) == (["latent_size", "depth"], ["depth", "latent_size"])
-    assert browser.run("document.activeElement.getAttribute('aria-label')") == "depth to the left"
+    assert browser.run("document.activeElement.getAttribute('aria-label')") == "Move depth left"
     assert browser.run(f"{option(browser, 'parallel')}.parallelAxis[1].axisLabel.customValues") == [0, 1, 2, 3, 4]
     axis = f"{option(browser, 'parallel')}.parallelAxis[3].axisLabel"
     labels = browser.run(f"((label) => label.customValues.map(label.formatter))({axis})")

@@ -68,7 +68,7 @@ def test_many_trials_have_the_curves_of_the_best():
     rows = [LeaderboardRow(trial=f"t{number}", status="completed") for number in range(700)]
     _, curves, note = learning_curves(rows, {row.trial: [epoch_metrics(1, 90.0)] for row in rows})
     assert list(curves) == [row.trial for row in rows[:500]]
-    assert "The best 500 of 700 trials" in note
+    assert "the best 500 of 700 trials" in note
 
 
 def test_trials_keep_values_off_where_they_were(full):
@@ -171,7 +171,7 @@ def test_noise_explains_nothing_and_few_trials_neither():
     rows, metrics = variance_of(lambda values, draw: 100 + draw.uniform(0, 5))
     assert sum(value for _, value in explained_variance(space(), rows, metrics).bars) < 0.2
     few = explained_variance(space(), rows[:9], metrics)
-    assert few.empty == "Too few trials: 9 trials with a finite bound, a forest needs at least 10."
+    assert few.empty == "Too few trials: 9 trials with a finite bound; a random forest needs at least 10."
     assert not few.bars
     assert explained_variance(space(), [], {}).empty
 
@@ -186,6 +186,6 @@ def test_scored_trials_are_compared_image_by_image(tmp_path):
     (pair,) = found.pairs
     expected = {"t0001": -1.0, "t0002": 1.0}[pair.first]
     assert (pair.difference, pair.standard_error, pair.images) == (expected, 0.0, 4)
-    assert "`compare` does it for any two" in found.pairs_note
+    assert "`compare` compares any scored trials" in found.pairs_note
     RunFolder(maker.folder.trial("t0001")).per_image.write_bytes(b"cut off")
     assert contents_of(maker.folder).pairs == ()

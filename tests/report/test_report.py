@@ -132,7 +132,7 @@ def test_a_running_sweep(tmp_path):
     maker = SweepMaker(tmp_path / "s").began().add(count=2).add("running", count=2)
     with driver_at_work(maker.folder):
         page = page_of(maker.folder)
-    assert "A driver is at work" in page.text
+    assert "A driver is running the sweep" in page.text
     assert page.data["running"]
     assert [page.trial(trial)["status"] for trial in ("t0003", "t0004")] == ["running"] * 2
     assert "process" not in page.text  # whose lock says which process on which host
@@ -141,9 +141,9 @@ def test_a_running_sweep(tmp_path):
 
 @pytest.mark.parametrize(
     ("ended", "sentence"),
-    [(("interrupted",), "It ended before its last trial. 4 trials are left; resume goes on."),
+    [(("interrupted",), "It ended before its last trial. 4 trials are left; use resume to continue."),
      (("stopped", "1 hour is used up"), "It ended before its last trial: 1 hour is used up."),
-     (None, "Its driver ended without a word; 4 trials are left.")],
+     (None, "The driver disappeared without recording why; 4 trials are left.")],
 )  # fmt: skip
 def test_an_interrupted_sweep(tmp_path, ended, sentence):
     maker = SweepMaker(tmp_path / "s").began().add(count=3).add("stopped").add("running")
@@ -168,9 +168,9 @@ def test_retrained_figures_of_a_sweep_that_was_not_scored_say_how_they_were_made
         "t0001", "t0002"
     )
     page = page_of(folder)
-    assert "IS: importance sampling, 1,000 samples an image." in page.text
-    assert "HAIS: posterior 20x4x16." in page.text
-    assert re.search(r"mean over 2 seeds, ± one seed's standard deviation\W+1,000 images\W+1,000 samples", page.text)
+    assert "IS: importance sampling, 1,000 samples per image." in page.text
+    assert "HAIS: Hamiltonian annealed importance sampling, posterior 20x4x16 (start, " in page.text
+    assert re.search(r"mean over 2 seeds, ± standard deviation across seeds\W+1,000 images\W+1,000 samples", page.text)
 
 
 def test_a_sweep_with_failures_only(tmp_path):
@@ -180,7 +180,7 @@ def test_a_sweep_with_failures_only(tmp_path):
         .add("failed", count=3, error="Traceback\nValueError: no")
         .add("oom")
     )
-    page = page_of(maker.ended("aborted", "trial after trial failed alike").folder)
+    page = page_of(maker.ended("aborted", "several trials in a row failed in the same way").folder)
     for expected in ("There is no best trial", "No trial completed", "t0001 t0002 t0003", "ValueError: no", "aborted",
                      "No trial has finished an epoch", "Too few trials: 0 trials completed",
                      "No trial has been scored on test images yet"):  # fmt: skip
@@ -202,19 +202,19 @@ def test_a_population_says_what_its_values_are(tmp_path):
     values = {"model.flow.depth": 0, "training.learning_rate": 1e-3}
     copy = Exchange(trial="t0002", donor="t0001", parameters=values, seed=9, key="k", repeat=1)
     page = page_of(maker.add_rows(Generation(epoch=3, exchanges=(copy,), time="t")).folder)
-    assert "A population: 1 times a trial went on from a copy of another" in page.text
+    assert "A population: trials continued from copies of others, with new settings, 1 time in all." in page.text
     place = [each["name"] for each in page.data["parameters"]].index("depth")
     assert page.trial("t0002")["values"][place] == 0
 
 
 def test_an_empty_ledger(tmp_path):
     page = page_of(SweepMaker(tmp_path / "s").folder)
-    for expected in ("No trial was proposed", "0 of 8 trials have ended", "not begun"):
+    for expected in ("No trial has been proposed", "0 of 8 trials have ended", "not begun"):
         assert expected in page.text
 
 
 def test_no_sweep(tmp_path):
-    with pytest.raises(SweepError, match="no sweep folder"):
+    with pytest.raises(SweepError, match="not a sweep folder"):
         write_report(read_sweep(SweepFolder(tmp_path)), COMMAND)
     assert list(tmp_path.iterdir()) == []
 

@@ -54,8 +54,8 @@ def test_it_is_read_back_bit_for_bit(run, exported):
     [
         ("planar", "a planar flow of 2 steps."),
         ("sylvester", "a Sylvester flow of 2 steps."),
-        ("naf", "a neural autoregressive flow of 2 steps, each a masked network of 1 hidden layers of 8."),
-        ("spline", "an autoregressive spline flow of 2 steps, each a masked network of 1 hidden layers of 8."),
+        ("naf", "a neural autoregressive flow of 2 steps, each a masked network of 1 hidden layer of 8 units."),
+        ("spline", "an autoregressive spline flow of 2 steps, each a masked network of 1 hidden layer of 8 units."),
     ],
 )
 def test_every_flow_is_trained_exported_and_read_back(kind, said, tmp_path):
@@ -170,18 +170,18 @@ def test_hostile_weights_are_refused(copy, exported):
     name = next(key for key, tensor in load_file(copy / "model.safetensors").items() if tensor.dim() == 2)
     cases = [
         (lambda tensors, _: tensors.pop(name), rf"{name} missing"),
-        (lambda tensors, _: tensors.update({"other": torch.zeros(2)}), r"other not of this model"),
+        (lambda tensors, _: tensors.update({"other": torch.zeros(2)}), r"other not part of this model"),
         (lambda tensors, _: tensors.update({name: tensors[name][:1].clone()}), rf"{name} is F32 \[1, .*instead of F32"),
         (lambda tensors, _: tensors.update({name: tensors[name].double()}), rf"{name} is F64 .*instead of F32"),
         (
             lambda _, metadata: metadata.update(iafsweep='{"format": "iafsweep model 99"}'),
-            "it says 'iafsweep model 99'",
+            "has the format 'iafsweep model 99'",
         ),
-        (lambda _, metadata: metadata.pop("iafsweep"), "does not say where it comes from"),
-        (lambda _, metadata: metadata.update(iafsweep="[" * 9), "does not say where it comes from"),
-        (lambda _, metadata: metadata.update(iafsweep="[" * 10**5), "does not say where it comes from"),
-        (lambda _, metadata: metadata.update(iafsweep="3"), "does not say where it comes from"),
-        (lambda _, metadata: metadata.update(iafsweep=ELSEWHERE), "does not say where it comes from"),
+        (lambda _, metadata: metadata.pop("iafsweep"), "does not record where its weights come from"),
+        (lambda _, metadata: metadata.update(iafsweep="[" * 9), "does not record where its weights come from"),
+        (lambda _, metadata: metadata.update(iafsweep="[" * 10**5), "does not record where its weights come from"),
+        (lambda _, metadata: metadata.update(iafsweep="3"), "does not record where its weights come from"),
+        (lambda _, metadata: metadata.update(iafsweep=ELSEWHERE), "does not record where its weights come from"),
     ]
     for change, match in cases:
         (copy / "model.safetensors").write_bytes(whole)
@@ -189,9 +189,9 @@ def test_hostile_weights_are_refused(copy, exported):
         refused(copy, match)
     for cut in (0, 4, 100, len(whole) // 2, len(whole) - 1):
         (copy / "model.safetensors").write_bytes(whole[:cut])
-        refused(copy, "truncated or no safetensors file")
+        refused(copy, "truncated or not a safetensors file")
     (copy / "model.safetensors").write_bytes(b"\xff" * 8 + whole[8:])
-    refused(copy, "truncated or no safetensors file")
+    refused(copy, "truncated or not a safetensors file")
     (copy / "model.safetensors").write_bytes(whole)
     assert iafsweep.load_run(copy, "cpu").epoch == iafsweep.load_run(exported, "cpu").epoch
 

@@ -58,7 +58,7 @@ def test_no_best_trial_yet_is_no_reason_to_resume_a_sweep_that_runs(tmp_path):
     with pytest.raises(SweepError, match=r"load the sweep again later: a driver is at work") as caught:
         running.best()
     assert "resume" not in str(caught.value)
-    with pytest.raises(SweepError, match=r"go on with the sweep: \S*iafsweep-sweep resume "):
+    with pytest.raises(SweepError, match=r"continue the sweep: \S*iafsweep-sweep resume "):
         iafsweep.load_sweep(folder.path).best()
 
 
@@ -73,10 +73,10 @@ def test_figures_of_another_epoch_or_checkpoint_stand_beside_no_bound(tmp_path):
     assert {trial for trial, *_ in contents_of(maker.folder).diagnostics.rows} == {"t0001", "t0004"}
     first, second = loaded.problems
     assert first.startswith(
-        "the test figures of t0002 are left out: they are of best.pt at epoch 20, and its row is of"
+        "the test figures of t0002 are left out: they are from best.pt at epoch 20, but the trial's row is from"
     )
     assert second.startswith(
-        "the test figures of t0003 are left out: they are of last.pt at epoch 10, and its row is of"
+        "the test figures of t0003 are left out: they are from last.pt at epoch 10, but the trial's row is from"
     )
 
 
@@ -84,7 +84,7 @@ def test_figures_of_a_trial_that_has_not_ended_are_no_test_figures_yet(tmp_path)
     maker = SweepMaker(tmp_path / "s").began().add("running").score("t0001")
     loaded = iafsweep.load_sweep(maker.folder.path)
     assert loaded.rows[0].nll_importance_sampling is None
-    assert loaded.problems == ("the test figures of t0001 are left out: it has not ended",)
+    assert loaded.problems == ("the test figures of t0001 are left out: the trial has not ended",)
 
 
 def bounded(settings, *bounds):
@@ -143,7 +143,8 @@ def test_the_leaderboard_shows_the_lower_figure_on_most_images_or_the_one_asked_
     }
     assert any("prior 4x2x2" in tile.foot for tile in found.tiles)
     with pytest.raises(
-        UserError, match=r"--show '9 samples': no test figure was measured so; there are: 1,000 samples"
+        UserError,
+        match=r"--show '9 samples': no test figure was measured with these settings; available: 1,000 samples",
     ):
         iafsweep.load_sweep(folder.path, show="9 samples")
 

@@ -41,14 +41,14 @@ def test_scoring_that_was_interrupted_is_told_with_the_command_that_ends_it(tmp_
     assert "to go on" not in said
     level, _, sentence = report(maker.folder)
     assert (level, sentence) == (
-        "doubtful", f"All trials have ended. Not scored of the best: {second}, {third}; rerun does it."
+        "doubtful", f"All trials have ended. Best trials not scored yet: {second}, {third}; rerun scores them."
     )  # fmt: skip
     RunFolder(maker.folder.trial(third)).evaluation.write_text("{")
     assert f"not scored: {second}, {third} (its evaluation.json is damaged); to score: " in status(maker.folder)
     RunFolder(maker.folder.trial(third)).evaluation.unlink()
     with driver_at_work(maker.folder):
         assert f"not scored yet: {second}, {third}\n" in status(maker.folder)
-        assert report(maker.folder)[2].endswith("Its trials are trained; the best are being scored.")
+        assert report(maker.folder)[2].endswith("All trials have ended; the best are being scored.")
     maker.score(second, third)
     assert status_of(read_sweep(maker.folder)).unscored == ()
     assert "not scored" not in status(maker.folder)
@@ -75,7 +75,7 @@ def test_scoring_is_missing_once_it_had_its_turn(tmp_path, capsys, ended, trials
     assert bool(status_of(read_sweep(maker.folder)).unscored) == unscored
     assert ("to score: " in status(maker.folder)) == unscored
     assert ("to go on: " in status(maker.folder)) == (trials == 8 and ended != ("exhausted",))
-    assert ("rerun does it" in report(maker.folder)[2]) == unscored
+    assert ("rerun scores them" in report(maker.folder)[2]) == unscored
     assert "0 trials are left" not in report(maker.folder)[2]
 
 

@@ -78,7 +78,7 @@ def test_a_broken_tracker_changes_nothing_but_a_line(single):
 
     code, told = single(broken, "tiny.toml", "--run", "run")
     assert code == 0
-    assert told.out.count("--tracker mlflow is given up (ConnectionError: no route)") == 1
+    assert told.out.count("--tracker mlflow failed (ConnectionError: no route)") == 1
     assert Path("run/evaluation.json").exists()
 
 
@@ -93,7 +93,7 @@ def test_how_to_go_on_is_the_last_line_behind_a_tracker_s_trouble(single, monkey
     monkeypatch.setattr("iafsweep.training.tracking.mirror.CLOSE_SECONDS", 5.0)
     code, told = single(broken, "tiny.toml", "--run", "run")
     assert code == 130
-    assert "is given up" in told.out
+    assert "--tracker mlflow failed" in told.out
     assert told.out.splitlines()[-2] == "Interrupted. To go on:"
 
 

@@ -86,7 +86,7 @@ def test_a_tracker_that_raises_is_given_up_and_said_once(run, make):
     mirror.news(run)
     mirror._thread.join(10)
     said = mirror.trouble()
-    assert said.startswith("--tracker fake is given up (ConnectionError: no route to tracker); the run goes on")
+    assert said.startswith("--tracker fake failed (ConnectionError: no route to tracker); the run continues")
     mirror.news(run, "completed")
     assert (mirror.trouble(), mirror.close(print)) == ("", "")
 
@@ -148,8 +148,8 @@ def test_the_end_of_a_command_waits_for_a_limited_time(run):
     mirror = Mirror("fake", lambda: FakeTracker([], make_run=Slow), close_seconds=0.1)
     mirror.news(run)
     said = []
-    assert "did not take everything within" in mirror.close(said.append)
-    assert said == ["Waiting up to 0 seconds for fake to take what is left"]
+    assert "did not receive everything within" in mirror.close(said.append)
+    assert said == ["Waiting up to 0 seconds for fake to receive the remaining data"]
     released.set()
     mirror._thread.join(10)
 
@@ -167,5 +167,5 @@ def test_a_package_that_is_missing_is_said_before_the_start(monkeypatch):
     for name in ("mlflow", "wandb"):
         with pytest.raises(UserError, match=rf"package {name} is not installed.* -m pip install .*\[{name}\]"):
             make_mirror(name)
-    with pytest.raises(UserError, match="known are mlflow, wandb"):
+    with pytest.raises(UserError, match="choose one of mlflow, wandb"):
         make_mirror("comet")

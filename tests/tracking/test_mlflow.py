@@ -78,7 +78,7 @@ def test_a_store_that_cannot_be_reached_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "nonsense://nowhere")
     mirror = make_mirror("mlflow")
     mirror.news(RunToTrack("k", "run", "", BASE, finish_run(tmp_path / "run")))
-    assert mirror.close(print).startswith("--tracker mlflow is given up (")
+    assert mirror.close(print).startswith("--tracker mlflow failed (")
 
 
 def test_a_database_elsewhere_leaves_nothing_here(scored_run, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_a_hostile_checkpoint_runs_no_code(folder, cpu, tmp_path):
 def test_a_checkpoint_of_another_model_does_not_fit(folder, cpu):
     text = folder.config.read_text()
     folder.config.write_text(text.replace("latent_size = 4", "latent_size = 5"))
-    with pytest.raises(RunFolderError, match=r"do not fit its config\.toml"):
+    with pytest.raises(RunFolderError, match="is from another run: it was trained with "):
         load_trained_model(folder, "last", cpu)
 
 
@@ -143,9 +143,9 @@ def test_a_checkpoint_of_another_run_of_the_same_shape_is_refused(folder, images
     config = folder.read_config()
     other = config.model_copy(update={"training": config.training.model_copy(update={"seed": 5})})
     folder.rewrite_config(other)
-    with pytest.raises(RunFolderError, match=r"another run's: it was trained with training\.seed = 0"):
+    with pytest.raises(RunFolderError, match=r"is from another run: it was trained with training\.seed = 0"):
         Trainer.resume(other, images, folder, cpu)
-    with pytest.raises(RunFolderError, match="another run's"):
+    with pytest.raises(RunFolderError, match="is from another run"):
         load_trained_model(folder, "best", cpu)
 
 
@@ -154,7 +154,7 @@ def test_killed_before_the_first_checkpoint_a_run_starts_again(folder, images, c
     for path in folder.path.iterdir():
         if path.name not in {"config.toml", "metrics.jsonl", "data.png"}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(RunFolderError, match="starts again: "):
+    with pytest.raises(RunFolderError, match="start it again: "):
         Trainer.resume(config, images, folder, cpu)
     trainer = Trainer.start(config, images, folder, cpu)
     trainer.close()
@@ -187,13 +187,15 @@ def test_a_checkpoint_of_another_version_is_refused(folder, cpu):
 
 def test_a_damaged_pending_best_says_what_to_do(folder, images, cpu):
     folder.pending_best.write_text("junk")
-    with pytest.raises(RunFolderError, match=r"best\.next\.pt is truncated .*; delete it, if best\.pt beside it"):
+    with pytest.raises(
+        RunFolderError, match=r"best\.next\.pt is truncated .*; delete it if best\.pt next to it is intact"
+    ):
         Trainer.resume(folder.read_config(), images, folder, cpu)
 
 
 def test_a_damaged_record_says_what_mends_it(folder):
     for path, read, remedy in (
-        (folder.state, folder.read_state, r"state\.json is damaged.*writes it anew: .* --resume$"),
+        (folder.state, folder.read_state, r"state\.json is damaged.*continue the run to write it again: .* --resume$"),
         (folder.evaluation, folder.read_evaluation, r"evaluation\.json is damaged.*; score the run again"),
     ):
         path.write_text("{")
@@ -228,6 +230,6 @@ def test_a_log_that_leads_out_of_the_folder_is_not_written(folder, images, cpu, 
     outside.write_text("mine")
     folder.log.unlink(missing_ok=True)
     folder.log.symlink_to(outside)
-    with pytest.raises(RunFolderError, match=r"run\.log is a link"):
+    with pytest.raises(RunFolderError, match=r"run\.log is a symbolic link"):
         Trainer.resume(folder.read_config(), images, folder, cpu)
     assert outside.read_text() == "mine"

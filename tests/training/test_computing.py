@@ -49,7 +49,7 @@ def test_without_a_compiler_it_is_eager_and_says_so(config, model, monkeypatch):
 
 def test_bfloat16_without_its_products_is_warned_of_before_training(config, images, tmp_path, monkeypatch):
     monkeypatch.setattr(computings, "has_bfloat16_products", lambda: False)
-    said = "ten times slower than float32: begin again in a new folder with --set training.precision=float32"
+    said = "(neither avx512_bf16 nor AMX); start again in a new folder with --set training.precision=float32"
     trainer = Trainer.start(with_training(config, precision="bfloat16"), images, RunFolder(tmp_path / "run"), CPU)
     trainer.close()
     assert said in trainer.note
@@ -64,7 +64,7 @@ def test_compilers_and_products_that_are_missing_are_both_named(config, model, m
     monkeypatch.setattr(computings, "missing_compiler", lambda device: "no compiler")
     found = choose_computing(with_training(config, precision="bfloat16", compile="on"), model, CPU)
     assert "ten times slower" in found.note
-    assert found.note.endswith("; no compiler: the step is not compiled, training is slower")
+    assert found.note.endswith("; no compiler, so the training step is not compiled and training is slower")
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_which_flows_push_scores_the_configuration_knows(name):
     model = build_model(model_config(flow=flow), ImageFormat(IMAGE_SHAPE), seed=0)
     assert model.flow.pushes_scores is flow.pushes_scores
     if not flow.pushes_scores:
-        with pytest.raises(ValueError, match="StepwiseFlow pushes no scores"):
+        with pytest.raises(ValueError, match="StepwiseFlow cannot push scores"):
             gradient_of(model, EAGER, STL)
 
 

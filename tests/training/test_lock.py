@@ -54,7 +54,7 @@ def test_what_was_made_for_the_lock_goes_with_it(tmp_path):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("file", "file is a file, and a run needs a folder"),
+        ("file", "file is a file, but a run needs a folder"),
         ("file/run", "cannot write the run folder .*file/run: .*Not a directory"),
         ("dangling", "cannot write the run folder"),
         ("x" * 300, "cannot write the run folder .*File name too long"),

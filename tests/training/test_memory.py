@@ -42,7 +42,7 @@ def test_parameters_and_activations_are_those_of_the_real_model(config, flow):
         (["model.encoder.mlp.hidden_sizes=[100000, 10000000]"], "encoder 1,0"),
         (["model.latent_size=1000000000"], "decoder"),
         (["model.flow.depth=2", "model.flow.made.width=1000000"], "flow 2,0"),
-        (["model.latent_size=2000000000", "model.encoder.mlp.hidden_sizes=[2000000000]"], "too large to be built"),
+        (["model.latent_size=2000000000", "model.encoder.mlp.hidden_sizes=[2000000000]"], "too large to build"),
     ],
 )
 def test_absurd_sizes_are_refused_by_name(changes, named):

@@ -42,7 +42,7 @@ def test_evaluate_only_and_resume_on_the_command_line_are_refused(own, images, m
     for what in ("--evaluate-only", "--resume"):
         assert main(monkeypatch, "--run", own.path, what, "--threads", "1") == 2
         said = " ".join(capsys.readouterr().err.split())
-        assert "was trained on other images than these: on 360 images of 1x28x28" in said
+        assert "was trained on different images: on 360 images of 1x28x28" in said
         assert "found 9,000 images of 1x28x28" in said
         assert "in a new folder" in said
         assert files(own) == before
@@ -53,7 +53,7 @@ def test_going_on_with_one_pixel_changed_is_refused(own, config, images, cpu, sp
     changed = {"training": images.training.clone(), "validation": images.validation.clone()}
     changed[split][7, 0, 3, 3] ^= 1
     before = files(own)
-    with pytest.raises(DataError, match=f"was {split.replace('ing', 'ed').replace('ion', 'ed')} on other images"):
+    with pytest.raises(DataError, match=f"was {split.replace('ing', 'ed').replace('ion', 'ed')} on different images"):
         Trainer.resume(config, TrainingImages(**changed), own, cpu)
     assert files(own) == before
     resumed = Trainer.resume(config, TrainingImages(*(each.clone() for each in images)), own, cpu)
@@ -66,7 +66,7 @@ def test_a_loaded_run_and_its_exported_model_give_no_other_images(own, tmp_path)
     run = iafsweep.load_run(own.path, "cpu")
     for each in (run, iafsweep.load_run(run.export(tmp_path / "model"), "cpu")):
         for split in ("train", "validation", "test"):
-            with pytest.raises(DataError, match="was trained on other images"):
+            with pytest.raises(DataError, match="was trained on different images"):
                 each.images(split, 2)
 
 
@@ -83,15 +83,15 @@ def test_what_it_is_scored_on_is_kept_and_stays(monkeypatch, tmp_path, capsys, c
     run = iafsweep.load_run(folder.path, "cpu")
     model = iafsweep.load_run(run.export(tmp_path / "model"), "cpu")
     assert torch.equal(run.images("test", 3), model.images("test", 3))
-    assert "not known" not in capsys.readouterr().out
+    assert "images are unknown" not in capsys.readouterr().out
 
     state = folder.read_state()
     other = state.images | {"test": fingerprint(test.flip(0))}
     folder.write_state(state.model_copy(update={"images": other}))
-    with pytest.raises(DataError, match="was tested on other images than these: on 1,000 images"):
+    with pytest.raises(DataError, match="was tested on different images: on 1,000 images"):
         run.images("test", 3)
     assert main(monkeypatch, "--run", folder.path, "--evaluate-only", "--threads", "1") == 2
-    assert "was tested on other images" in capsys.readouterr().err
+    assert "was tested on different images" in capsys.readouterr().err
 
 
 def test_runs_of_earlier_versions_are_scored_with_one_remark(monkeypatch, tmp_path, capsys, cpu):
@@ -99,12 +99,12 @@ def test_runs_of_earlier_versions_are_scored_with_one_remark(monkeypatch, tmp_pa
     path.write_text(CONFIG)
     main(monkeypatch, path, "--run", folder.path, "--set", "training.epochs=1", "--threads", "1")
     without_fingerprints(folder)
-    with pytest.warns(UserWarning, match="not known which images it was trained on.*'mnist_mini' are taken for them"):
+    with pytest.warns(UserWarning, match="training images are unknown.*assuming those of data.source = 'mnist_mini'"):
         iafsweep.load_run(folder.path, "cpu").images("test", 2)
     capsys.readouterr()
     for remarks in (1, 0):  # once: then it says what it is scored on
         assert main(monkeypatch, "--run", folder.path, "--evaluate-only", "--threads", "1") == 0
-        assert capsys.readouterr().out.count("not known which images it was trained on") == remarks
+        assert capsys.readouterr().out.count("the training images are unknown") == remarks
     assert set(folder.read_state().images) == {"test"}
 
     shutil.copy(folder.state, tmp_path / "state.json")

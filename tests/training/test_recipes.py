@@ -276,7 +276,7 @@ def test_a_run_that_stops_early_has_completed_and_says_so(config, images, tmp_pa
 def test_a_cosine_is_of_one_length(config, images, tmp_path, cpu):
     recipe = changed(config, training={"learning_rate_schedule": "cosine"})
     train(recipe, images, tmp_path / "run").finish()
-    with pytest.raises(RunFolderError, match=r"'cosine' over 4 epochs.*training\.epochs = 6 would be another training"):
+    with pytest.raises(RunFolderError, match=r"'cosine' over 4 epochs.*training\.epochs = 6 cannot continue"):
         Trainer.resume(changed(recipe, training={"epochs": 6}), images, RunFolder(tmp_path / "run"), cpu)
 
 
@@ -286,10 +286,10 @@ def test_a_cosine_is_of_one_length(config, images, tmp_path, cpu):
         ({"training.weight_decay": 0.1}, "weight_decay = 0.1 is decoupled.*take optimiser = 'adamw'"),
         ({"training.objective": "iwae"}, "with one sample is the ELBO; set objective_samples to at least 2"),
         ({"training.objective": "dreg", "model.flow.depth": 0}, "or take objective = 'stl'"),
-        ({"training.objective": "stl"}, "costs latent_size passes a step with this flow; take model.flow.depth = 0"),
+        ({"training.objective": "stl"}, "costs latent_size passes per step with this flow; take model.flow.depth = 0"),
         (
             {"training.objective": "iwae", "training.objective_samples": 2, "training.free_bits": 1.0},
-            "free_bits = 1.0 is a floor under the KL term, which objective = 'iwae' does not have apart",
+            "free_bits = 1.0 is a floor under the KL term, but objective = 'iwae' has no separate KL term",
         ),
         (
             {"training.early_stopping_epochs": 3, "data.validation_images": 0, "evaluation.checkpoint": "last"},

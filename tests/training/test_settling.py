@@ -34,7 +34,7 @@ def test_a_momentum_that_cannot_settle_is_named_before_training_and_its_bound_af
     trainer, log = trained(changed({"batch_norm_momentum": 0.001}, training), images, tmp_path / "run")
     first = log.partition("epoch 1:")[0]
     assert "cannot settle (momentum 0.001 x steps = 0.42, below 5)" in first
-    assert "take model.batch_norm_momentum of at least 0.01, or train longer" in first
+    assert "set model.batch_norm_momentum to at least 0.01, or train longer" in first
     assert re.search("the validation bound, .* is far above the training bound, .*batch_norm_momentum", log)
     assert trainer.bounds_note in log.partition("epoch 60:")[2]
 
@@ -78,9 +78,12 @@ def row(trial, settling, train, validation):
 def test_the_table_names_the_trials_and_the_remedy():
     rows = [row("t0001", 0.9, 177.0, 287.0), row("t0002", 50.0, 100.0, 140.0), row("t0003", None, 100.0, 101.0)]
     notes = " ".join(leaderboard_table(rows).notes)
-    assert "t0001: moving averages of batch norm that have not settled (momentum x steps below 5, from 0.9)" in notes
+    assert (
+        "t0001: the moving averages of batch norm have not settled (momentum x steps is below 5, at lowest 0.9)"
+        in notes
+    )
     assert "t0002: the validation bound is more than 1.25 times the training bound" in notes
     assert "t0003" not in notes
     many = [row(f"t{number:04d}", 0.5, None, 200.0 + number) for number in range(1, 12)]
-    assert "t0008 and 3 others: moving averages" in " ".join(leaderboard_table(many).notes)
+    assert "t0008 and 3 others: the moving averages" in " ".join(leaderboard_table(many).notes)
     assert "batch norm" not in " ".join(leaderboard_table(rows[2:]).notes)

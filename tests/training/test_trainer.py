@@ -139,7 +139,7 @@ def test_more_epochs_and_another_evaluation_may_be_asked_for(config, images, tmp
     ("change", "message"),
     [
         ({"training": {"learning_rate": 0.5}}, r"training\.learning_rate = 0\.5 \(trained with 0\.002\)"),
-        ({"training": {"epochs": 2}}, "has trained 4 epochs, more than the 2 asked for"),
+        ({"training": {"epochs": 2}}, r"has already trained 4 epochs, more than training\.epochs = 2"),
         ({"data": {"split_seed": 3}}, r"data\.split_seed = 3 \(trained with 0\)"),
         ({"model": {"latent_size": 5}}, r"model\.latent_size = 5 \(trained with 4\)"),
     ],
@@ -298,7 +298,10 @@ def test_a_torn_line_of_an_epoch_that_counts_is_an_error(config, images, tmp_pat
     [
         (lambda best, other: best.unlink(), r"best\.pt is missing"),
         (lambda best, other: best.write_bytes(best.read_bytes()[:500]), r"best\.pt is truncated or not a checkpoint"),
-        (lambda best, other: best.write_bytes(other.read_bytes()), r"best\.pt is of epoch 1, last\.pt knows 2"),
+        (
+            lambda best, other: best.write_bytes(other.read_bytes()),
+            r"best\.pt is from epoch 1, but last\.pt names epoch 2",
+        ),
     ],
     ids=["missing", "truncated", "of another epoch"],
 )

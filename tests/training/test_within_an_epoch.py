@@ -72,8 +72,8 @@ def test_a_run_ended_at_any_step_goes_on_as_if_it_had_not_been(
     assert (state.status, state.epochs, load_last(folder, cpu).epoch) == ("interrupted", epoch - 1, epoch - 1)
     assert gone_on(recipe, images, folder, cpu) == (4 - epoch) * BATCHES + BATCHES - batch
     check_equal(folder, whole(recipe, images))
-    assert f"interrupted after epoch {epoch - 1} and {batch} of {BATCHES} batches" in folder.log.read_text()
-    assert f"resumed after epoch {epoch - 1} and {batch} of {BATCHES} batches" in folder.log.read_text()
+    assert f"interrupted after epoch {epoch - 1} plus {batch} of {BATCHES} batches" in folder.log.read_text()
+    assert f"resumed after epoch {epoch - 1} plus {batch} of {BATCHES} batches" in folder.log.read_text()
 
 
 def test_a_run_ended_at_every_step_of_two_epochs_goes_on_each_time(config, images, tmp_path, cpu, whole):
@@ -183,10 +183,10 @@ def test_a_step_of_another_epoch_or_a_damaged_one_is_left_out_and_said(config, i
     folder.step.write_bytes(earlier)  # killed before it could be removed
     Trainer.resume(config, images, folder, cpu).close()
     assert not folder.step.exists()
-    assert "begins again" not in folder.log.read_text()
+    assert "starts again" not in folder.log.read_text()
     folder.step.write_bytes(earlier[:1000])
     assert gone_on(config, images, folder, cpu) == 2 * BATCHES
-    assert "the epoch begins again" in folder.log.read_text()
+    assert "the epoch starts again" in folder.log.read_text()
     check_equal(folder, whole(config, images))
 
 
@@ -196,7 +196,7 @@ def test_an_epoch_begun_on_another_kind_of_device_begins_again(config, images, t
     content = torch.load(folder.step, weights_only=True)
     torch.save({**content, "device": "cuda"}, folder.step)
     assert gone_on(config, images, folder, cpu) == 3 * BATCHES
-    assert "was begun on cuda" in folder.log.read_text()
+    assert "was written on cuda" in folder.log.read_text()
     check_equal(folder, whole(config, images))
 
 

@@ -15,8 +15,8 @@ TWICE = {"model": {"latent_size": tune.choice([2, 3])}, "model.latent_size": 4}
 
 MISTAKES = {
     "no base": (lambda path: trainable(None), "a configuration is needed, got None"),
-    "our space": (lambda path: trainable(BASE, SPACE), "param_space is a dictionary"),
-    "a field twice": (lambda path: trainable(BASE, TWICE), "`model.latent_size` stands there twice"),
+    "our space": (lambda path: trainable(BASE, SPACE), "param_space must be a dictionary"),
+    "a field twice": (lambda path: trainable(BASE, TWICE), "`model.latent_size` is given twice"),
     "the best of a folder": (load_best, "Tuner.restore(path, trainable=...).get_results()"),
     "a folder to import": (lambda path: import_results(path, path / "new"), "Tuner.restore(path"),
 }

@@ -27,7 +27,7 @@ from tests.tune.plain import BASE, DEPTH, RATE
             "hidden_sizes.0: must be a whole number",
         ),
         ({"data.source": tune.choice(["mnist"])}, "trials must share their images"),
-        ({"training.seed": tune.grid_search([1, 2])}, 'search "repeat", 1, 2'),
+        ({"training.seed": tune.grid_search([1, 2])}, 'search "repeat" over 1, 2'),
     ],
 )
 def test_mistakes_are_found_at_once(space, message):

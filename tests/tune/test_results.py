@@ -60,7 +60,7 @@ def made_result(report, checkpoint, path):
 
 @pytest.fixture
 def imported(found, tmp_path):
-    with pytest.warns(UserWarning, match="1 trial ended before the first report: left out"):
+    with pytest.warns(UserWarning, match="left out 1 trial that ended before the first report"):
         return import_results(found, tmp_path / "imported")
 
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_imported_leaves_nothing(found, tmp_path):
     with pytest.raises(UserError, match=r"CheckpointConfig\(checkpoint_frequency=1"):
         best_of([found[5]])
     (tmp_path / "other").mkdir()
-    with pytest.raises(UserError, match=r"is no checkpoint of iafsweep\.tune\.trainable"):
+    with pytest.raises(UserError, match=r"is not a checkpoint of iafsweep\.tune\.trainable"):
         import_results([replace(found[0], checkpoint=Checkpoint(tmp_path / "other"))], to)
     with pytest.raises(RunFolderError, match="is missing"):
         import_results([replace(found[0], checkpoint=Checkpoint(tmp_path / "gone"))], to)

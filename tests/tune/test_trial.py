@@ -120,7 +120,7 @@ def test_a_member_of_a_population_goes_on_from_anothers_weights_with_its_own_val
     assert (after[0]["epoch"], after[0]["learning_rate"]) == (2, 0.001)
     with pytest.raises(ConfigError, match=r"`model\.flow\.depth` cannot change from 2 to 1 while a model trains"):
         trial(kind, {RATE: 0.001, DEPTH: 1}).restore(saved)
-    with pytest.raises(DataError, match="other images"):
+    with pytest.raises(DataError, match="different images"):
         trial(trainable(base(), images=images(seed=1)), {RATE: 0.004}).restore(saved)
     last = tmp_path / "donor" / "last.pt"
     last.write_bytes(last.read_bytes()[:1000])

@@ -154,7 +154,7 @@ def test_a_grid_in_which_a_trial_fails_in_processes_used_again(tmp_path, ray_clu
     assert [result.metrics["status"] for result in results if not result.error] == ["completed"] * 3
     last = results[3]
     assert rows(last.checkpoint.path) == rows(by_hand(kind, last.config, 2, tmp_path))
-    with pytest.warns(UserWarning, match="1 trial ended before the first report"):
+    with pytest.warns(UserWarning, match="left out 1 trial that ended before the first report"):
         assert len(import_results(results, tmp_path / "imported").rows) == 3
 
 

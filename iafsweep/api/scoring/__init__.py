@@ -1,4 +1,4 @@
-"""How good a trained model is.
+"""Measure how good a trained model is.
 
-``asked`` with what to score · ``score`` a run on its test images · ``likelihoods`` of images that somebody has at hand.
+``asked`` the requested settings · ``score`` a run on its test images · ``likelihoods`` of any images in memory.
 """

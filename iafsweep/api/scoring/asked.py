@@ -1,4 +1,4 @@
-"""What a model, or the best of a sweep, is to be scored with: options of a command and arguments alike."""
+"""The evaluation settings that a command's options or a call's arguments ask for."""
 
 import re
 from collections.abc import Mapping
@@ -25,20 +25,20 @@ _FIGURES: dict[str, set[FigureKind]] = {
     "bound_images": {"negative_elbo"},
     "until_error": {"importance_sampling", "hais"},
 }
-"""The figures that a part of [evaluation] is about; others are about all."""
+"""The kinds of figures that each part of [evaluation] affects; parts not listed here affect all."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for beside what a configuration says.
+    """Requested changes to the evaluation settings of a configuration.
 
     Attributes:
-        samples: importance samples an image.
-        hais: ``off``, or a start, perhaps with temperatures x leapfrog steps x chains: ``prior:500x10x16``.
-        images: the first so many test images, of importance sampling and of HAIS.
-        sandwich: images simulated from the model to measure both bounds on.
-        until_error: nats that the estimator's error is to come below.
-        settings: other fields of [evaluation] by their paths; those that are None are not asked for.
+        samples: number of importance samples per image.
+        hais: ``off``, or a start, optionally with temperatures x leapfrog steps x chains: ``prior:500x10x16``.
+        images: number of test images for importance sampling and for HAIS, from the first on.
+        sandwich: number of images, simulated from the model, on which to measure both bounds.
+        until_error: nats that the estimator's error should fall below.
+        settings: other fields of [evaluation] by their paths; None leaves a field unchanged.
     """
 
     samples: int | None = None
@@ -50,7 +50,7 @@ class Asked:
 
     @property
     def values(self) -> dict[str, object]:
-        """All but ``hais`` by the paths of fields."""
+        """All requested values except ``hais``, by field path."""
         values = dict(self.settings) | {
             path: value
             for path, value in {
@@ -67,31 +67,31 @@ class Asked:
 
     @property
     def figures(self) -> set[FigureKind]:
-        """The figures that something is asked of: these are made, of others those that are there are kept."""
+        """The kinds of figures that the request affects: these are measured again, other existing ones are kept."""
         found: set[FigureKind] = set() if self.hais is None else {"hais"}
         everything = set().union(*_FIGURES.values())
         return found.union(*(_FIGURES.get(path.split(".")[1], everything) for path in self.values))
 
     def of(self, base: RunConfig) -> EvaluationConfig:
-        """Return the evaluation of a configuration with what is asked for.
+        """Return the [evaluation] section of a configuration with the requested changes.
 
         Raises:
-            UserError: something else than [evaluation] is asked for, or a rule is broken.
+            UserError: a field outside [evaluation] is to change, or a rule is broken.
         """
         if other := [path for path in self.values if not path.startswith("evaluation.")]:
             raise UserError(
-                f"{other[0]} cannot change where a trained model is scored; [evaluation] alone can: `evaluation.seed`, "
-                f"say"
+                f"{other[0]} cannot change when a trained model is scored; only fields of [evaluation] can, such as "
+                f"`evaluation.seed`"
             )
         evaluation = base.evaluation
         if self.hais is not None:
             evaluation = evaluation.model_copy(update={"hais": with_hais(evaluation.hais, self.hais)})
         values = base.model_dump() | {"evaluation": evaluation.model_dump()}
-        return build_config(with_values(values, self.values), "what is to be scored").evaluation
+        return build_config(with_values(values, self.values), "the evaluation settings").evaluation
 
 
 def with_hais(config: HaisConfig, text: str) -> HaisConfig:
-    """Return ``config`` as a text asks: ``off``, ``prior``, or ``prior:500x10x16``.
+    """Return ``config`` changed as a text says: ``off``, a start (``prior``), or start and sizes (``prior:500x10x16``).
 
     Raises:
         UserError: the text is none of these.
@@ -101,7 +101,7 @@ def with_hais(config: HaisConfig, text: str) -> HaisConfig:
     match = _HAIS.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise UserError(
-            f"hais {text!r} is not understood; write off, posterior, prior or base, perhaps with temperatures x "
+            f"hais {text!r} is not understood; use off, posterior, prior or base, optionally with temperatures x "
             f"leapfrog steps x chains, as in prior:500x10x16"
         )
     start, *sizes = match.groups()
@@ -116,14 +116,14 @@ def with_hais(config: HaisConfig, text: str) -> HaisConfig:
 
 
 def refuse_budget_alone(asked: Mapping[str, object], target: float | None) -> None:
-    """See that a budget asked for has something to limit.
+    """Refuse a requested budget that has no search for a small error to limit.
 
     Raises:
-        UserError: there is a budget and no target.
+        UserError: there is a budget but no target.
     """
     budgets = (asked.get(f"evaluation.until_error.budget_{each}") for each in ("seconds", "evaluations"))
     if target is None and any(budget is not None for budget in budgets):
         raise UserError(
-            "a budget limits until_error, which is not asked for; add it, as in --until-error 0.02 (in Python "
+            "a budget limits until_error, which is not set; add it, as in --until-error 0.02 (in Python "
             "until_error=0.02), or leave the budget out"
         )

@@ -1,4 +1,4 @@
-"""Log-likelihoods of images that somebody has at hand, with what tells whether to trust them."""
+"""Log-likelihoods of images in memory, with diagnostics that say whether to trust them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ _IMAGES_AT_A_TIME = 100
 
 @dataclass(frozen=True, eq=False)
 class LogLikelihoods:
-    """Estimates of log p(x) of B images and what their weights say of them; tensors are [B], float64, on the CPU.
+    """Estimates of log p(x) of B images, with diagnostics of their weights; tensors are [B], float64, on the CPU.
 
     Attributes:
         log_likelihood: log-mean-exp of the log-weights, nats: a lower bound in expectation.
-        standard_error: the estimator's own standard error of each; nothing of bias.
+        standard_error: standard error of each from the estimator's own randomness; it does not cover bias.
         effective_sample_size: (sum w)^2 / sum w^2, from 1 to the number of samples or chains.
         log_weight_variance: variance of the log-weights.
-        pareto_k: shape of the tail of the weights; NaN below 25 of them.
+        pareto_k: Pareto k-hat, the shape of the tail of the weights; NaN with fewer than 25 weights or if they hardly
+            differ.
         untrusted: whether the weights are too uneven to trust the estimate, bool [B].
-        settings: how they were made, such as ``1000 samples`` or ``posterior 80x3x8``.
-        step_size: of the leapfrog, as the pilot run found it; None without annealing.
-        acceptance_rate: of the moves, their mean; None without any.
+        settings: settings of the estimator, such as ``1000 samples`` or ``posterior 80x3x8``.
+        step_size: leapfrog step size found by the pilot run; None without annealing.
+        acceptance_rate: mean acceptance rate of the moves; None without moves.
     """
 
     log_likelihood: Tensor
@@ -64,10 +65,10 @@ def sampled(model: VAE, x: Tensor, samples: int, seed: int) -> LogLikelihoods:
     """Estimate log p(x) by importance sampling with the flow posterior.
 
     Args:
-        model: fit to be scored.
-        x: images as it sees them, [B, *image_shape], on its device.
-        samples: posterior samples an image, S.
-        seed: of the noise.
+        model: a model in eval mode and float32.
+        x: images as the model sees them, [B, *image_shape], on its device.
+        samples: posterior samples per image, S.
+        seed: seed of the noise.
     """
     ready = folded(model)
 
@@ -83,13 +84,13 @@ def sampled(model: VAE, x: Tensor, samples: int, seed: int) -> LogLikelihoods:
 
 
 def annealed(model: VAE, x: Tensor, evaluation: EvaluationConfig, seed: int) -> LogLikelihoods:
-    """Estimate log p(x) by HAIS, its step size found in a pilot on the first images and then frozen.
+    """Estimate log p(x) by HAIS, with a step size that a pilot run on the first images tunes and then freezes.
 
     Args:
-        model: fit to be scored.
-        x: images as it sees them, [B, *image_shape], on its device.
-        evaluation: ``hais`` says how.
-        seed: of the noise.
+        model: a model in eval mode and float32.
+        x: images as the model sees them, [B, *image_shape], on its device.
+        evaluation: the settings; ``evaluation.hais`` says how to anneal.
+        seed: seed of the noise.
     """
     ready, hais = folded(model), evaluation.hais.resolved()
     rates: list[tuple[float, int]] = []
@@ -125,7 +126,7 @@ def annealed(model: VAE, x: Tensor, evaluation: EvaluationConfig, seed: int) -> 
 def _by_parts(
     x: Tensor, noise_of: Callable[[range], NoiseBlocks], score: Callable[[Tensor, NoiseBlocks], LogWeightSummary]
 ) -> list[LogWeightSummary]:
-    """Score some images at a time; each has noise of its own, so that parts change no figure."""
+    """Score some images at a time; each image has its own noise, so the division does not affect the estimates."""
     found = []
     for first in range(0, len(x), _IMAGES_AT_A_TIME):
         part = x[first : first + _IMAGES_AT_A_TIME]

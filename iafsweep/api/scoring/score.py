@@ -1,4 +1,4 @@
-"""Score what was trained: `score`."""
+"""Score a trained run: `score`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,19 +37,19 @@ def score(
     threads: int | None = None,
     news: RunNews | None = None,
 ) -> Evaluation:
-    """Score a run that was trained, perhaps with other `evaluation.*`; return its figures.
+    """Score a trained run, perhaps with other `evaluation.*` settings, and return its figures.
 
     Args:
-        config: the run's, with what is to be scored.
-        folder: its folder.
+        config: the run's configuration, with the evaluation settings to use.
+        folder: the run folder.
         data_root: folder of data sets.
-        images: one's own that it was trained on, or where they are; None: where they were.
-        device: on what.
-        threads: CPU threads; None for PyTorch's choice, or as many as this process may keep busy if that is less.
-        news: hears of it.
+        images: your own images that it was trained on, or their path; None: at the path in ``config``.
+        device: device to score on.
+        threads: number of CPU threads; None: PyTorch's choice, or the CPUs that this process may use if they are fewer.
+        news: listener to the progress.
 
     Raises:
-        UserError: the device, the data or the folder cannot be used as asked, the memory does not suffice, or the
+        UserError: the device, the data or the folder cannot be used as requested, memory does not suffice, or the
             configuration would train another model.
     """
     news = news or RunNews()
@@ -64,7 +64,7 @@ def score(
 
 @contextmanager
 def computing(device: DeviceChoice, threads: int | None) -> Iterator[torch.device]:
-    """Give the device that is computed on; PyTorch's threads are put back at the end."""
+    """Yield the device to compute on, and set PyTorch's number of threads until the end of the block."""
     if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
         raise UserError(f"threads must be a whole number of at least 1, got {threads!r}")
     before = torch.get_num_threads()
@@ -81,7 +81,7 @@ def computing(device: DeviceChoice, threads: int | None) -> Iterator[torch.devic
 
 @contextmanager
 def memory_in_words(doing: str, remedy: str) -> Iterator[None]:
-    """Turn a failed allocation into one message."""
+    """Turn a failed memory allocation into one message."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -94,7 +94,7 @@ def memory_in_words(doing: str, remedy: str) -> Iterator[None]:
 def score_held(
     config: RunConfig, folder: RunFolder, device: torch.device, data_root: Path, own: Images | None, news: RunNews
 ) -> Evaluation:
-    """Do as :func:`score` where this process holds the folder."""
+    """Do as :func:`score` when this process already holds the run folder."""
     trained = load_trained_model(folder, config.evaluation.checkpoint, device)
     images, test = load_training_images(config.data, data_root, own), load_test_images(config.data, data_root, own)
     known, tested = folder.read_fingerprints(), fingerprint(test)

@@ -1,5 +1,5 @@
-"""How somebody hears of what runs.
+"""Show users the progress of runs and sweeps.
 
-``runs`` and ``sweeps`` show what is heard of them · ``progress`` bars and lines · ``html`` what a notebook shows ·
-``faults`` of disks, as one message · ``command`` that makes a report again.
+``runs`` and ``sweeps`` show the progress of each · ``progress`` bars and lines · ``html`` tables for notebooks ·
+``faults`` of disks, as one message · ``command`` that makes a report.
 """

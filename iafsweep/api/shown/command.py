@@ -1,4 +1,4 @@
-"""The words that make a report again, which stand in it."""
+"""The command that makes a report, for display in the report itself."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from iafsweep.shown_command import program
 
 
 def report_command(folder: Path, show: Sequence[str] = ()) -> list[str]:
-    """Return the words that make the report again; they stand in it, so without an absolute path or a user's name."""
+    """Return the command that makes a report, as words without absolute paths or user names: the report shows it."""
     from iafsweep.report.private import shareable
 
     words, here = program("sweep"), Path.cwd()

@@ -1,4 +1,4 @@
-"""Faults of disks and folders while something runs, as one message."""
+"""Report faults of disks and folders during a run or a sweep as one message."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ from iafsweep.errors import UserError
 def faults_in_words(folder: Path, going_on: Callable[[], str]) -> Iterator[None]:
     """Turn a full disk or a folder that cannot be written into one message.
 
-    TensorBoard writes in a thread of its own; what that raises comes back here through its next call, and is no
-    traceback besides.
+    TensorBoard writes in its own thread. An error there is raised again by the next call to it, so the traceback of the
+    thread is not printed.
 
     Raises:
         UserError: a file could not be read or written.
@@ -27,12 +27,12 @@ def faults_in_words(folder: Path, going_on: Callable[[], str]) -> Iterator[None]
     threading.excepthook = hook
     try:
         yield
-    except BrokenPipeError:  # who read our output has gone; the command line ends quietly
+    except BrokenPipeError:  # the reader of our output has gone; the command line ends quietly
         raise
     except OSError as error:
         raise UserError(
-            f"cannot go on with {folder}: {error}; what was saved before is whole: mend this, then go on:\n"
-            f"  {going_on()}"
+            f"cannot continue with {folder}: {error}; everything saved before is intact; fix the cause, then "
+            f"continue:\n  {going_on()}"
         ) from error
     finally:
         threading.excepthook = before

@@ -1,4 +1,4 @@
-"""Progress of a run and of scoring: a bar on a terminal or in a notebook, a plain line now and then elsewhere."""
+"""Progress of a run and of scoring: a bar on a terminal or in a notebook, elsewhere a plain line now and then."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 2.0, 10.0
 
 
 def is_live(console: Console) -> bool:
-    """Return whether what is drawn can be drawn again in place: on a terminal, in a notebook that has widgets."""
+    """Return whether output can be redrawn in place: on a terminal, or in a notebook with widgets."""
     return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
 Shown = Literal["auto", "off"]
-"""``auto``: shown where there is a terminal or a notebook; ``off``: nothing is printed."""
+"""``auto``: shown on a terminal or in a notebook; ``off``: nothing is printed."""
 
 
 def console_of(shown: str) -> Console | None:
-    """Return where somebody's program shows how far it is: its terminal, the notebook; None: nobody looks.
+    """Return the console on which a user's program shows progress: its terminal or notebook; None if there is neither.
 
     Raises:
-        UserError: it is asked for in other words than :data:`Shown`.
+        UserError: ``shown`` is not one of :data:`Shown`.
     """
     if shown not in get_args(Shown):
         raise UserError(f"progress must be 'auto' or 'off', got {shown!r}")
@@ -51,7 +51,7 @@ def console_of(shown: str) -> Console | None:
 
 
 class Pace:
-    """When a plain line is due: some seconds after the beginning, then every ten."""
+    """Schedule of plain lines: the first some seconds after the beginning, then one every ten seconds."""
 
     def __init__(self, first_seconds: float = _FIRST_LINE_SECONDS) -> None:
         """Begin now."""
@@ -67,13 +67,13 @@ class Pace:
 
 
 _EARLY_SHARE, _EARLY_SECONDS = 0.01, 20.0
-"""Before either a rate says more of how the work began (a worker's start, one tiny shard) than of how it goes."""
+"""Until either is reached, a rate says more about the start (of a worker, or with a tiny shard) than about the work."""
 _SURE_SHARE, _SURE_SECONDS = 0.1, 60.0
-"""Before either the time left may be half of what it seems, or twice."""
+"""Until either is reached, the time left may be half or twice the estimate."""
 
 
 class Rate:
-    """Units a second since the first update, and the time left at that rate."""
+    """Units per second since the first update, and the time left at that rate."""
 
     def __init__(self) -> None:
         """Begin with nothing known."""
@@ -84,7 +84,7 @@ class Rate:
         self._updated = 0.0
 
     def update(self, done: int, total: int) -> None:
-        """Take the units done, and of how many; what was done at the first call does not count as speed."""
+        """Record the units done and their total; units done before the first call do not count towards the rate."""
         self._updated = now = time.monotonic()
         if self._first is None:
             self._first = now, done
@@ -102,12 +102,12 @@ class Rate:
 
     @property
     def speed(self) -> str:
-        """Evaluations a second; empty before there are any."""
+        """Evaluations per second; empty while unknown."""
         return f"{self._rate:,.0f} evaluations/s" if self._rate else ""
 
     @property
     def left(self) -> str:
-        """The time left from now on, in words; nothing once all is done."""
+        """The time left from now on, in words; empty once all is done."""
         if self._share >= 1:
             return ""
         silent = time.monotonic() - self._updated
@@ -117,7 +117,7 @@ class Rate:
         return f"{span_text((max(low - silent, 0.0), high - silent))} left"
 
     def __str__(self) -> str:
-        """Share done, speed and time left, in a line."""
+        """Return share done, speed and time left in one line."""
         return ", ".join(part for part in (f"{self._share:.0%}", self.speed, self.left) if part)
 
 
@@ -125,7 +125,7 @@ _BETWEEN = "  "
 
 
 class _Below:
-    """A line that says more below a bar: of its parts those in front first if room lacks, and the time so far."""
+    """A line of details below a bar: if room is short, the elapsed time and the first parts take precedence."""
 
     def __init__(self) -> None:
         self.parts: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ class _Below:
 
 
 class _Lines(Progress):
-    """A bar and, below it, a line that says more; both fit a narrow terminal, and time goes on in them by itself."""
+    """A bar with a line of details below it; both fit a narrow terminal, and their times advance without updates."""
 
     below: RenderableType = ""
 
@@ -151,7 +151,7 @@ class _Lines(Progress):
 
 
 class _Bar:
-    """A bar on a terminal, with its rate and the time left; elsewhere nothing, and lines at a pace."""
+    """A bar with rate and time left on a terminal; elsewhere no bar, but plain lines at intervals."""
 
     def __init__(self, console: Console, *, transient: bool = False) -> None:
         self._console = console
@@ -175,7 +175,7 @@ class _Bar:
             yield self
 
     def _show(self, what: str, done: int, total: int, *below: str) -> None:
-        """Move the bar, and say more below it."""
+        """Move the bar, and set the details below it."""
         self._below.parts = below
         self._bar.update(self._task, description=what, completed=done, total=max(total, 1), rate=self._rate)
 
@@ -195,7 +195,7 @@ class TrainingProgress(_Bar, StepNews):
         begun: int = 0,
         news: Callable[[], None] = lambda: None,
     ) -> None:
-        """Begin at ``done`` of ``epochs`` epochs of ``batches`` batches, and ``begun`` of the next one's.
+        """Begin after ``done`` of ``epochs`` epochs of ``batches`` batches each, and ``begun`` batches of the next one.
 
         ``news`` is called after each epoch.
         """
@@ -208,9 +208,9 @@ class TrainingProgress(_Bar, StepNews):
         self._move()
 
     def batch_done(self, images: int) -> None:
-        """Move the bar on by one batch; of how many images does not matter to it."""
+        """Move the bar on by one batch, whatever its number of images."""
         self._steps += 1
-        # From the end of the first batch: it may compile for minutes, which says nothing of the others.
+        # Timed from the end of the first batch, which may compile for minutes.
         self._rate.update(self._steps, self._epochs * self._batches)
         self._move()
         if not is_live(self._console) and self._pace.is_due():
@@ -247,7 +247,7 @@ class TrainingProgress(_Bar, StepNews):
 
 
 class ScoringProgress(_Bar):
-    """Shows which figure is being measured, evaluations of the network a second, and the time left."""
+    """Shows which figure is being measured, network evaluations per second, and the time left."""
 
     def __init__(self, console: Console) -> None:
         """Begin with nothing measured."""
@@ -255,7 +255,7 @@ class ScoringProgress(_Bar):
         self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Take what is being scored, the evaluations done of all figures, and of how many."""
+        """Update with the figure being measured, and the evaluations done and in total over all figures."""
         if what != self._what:  # an evaluation takes longer with one method than with another
             self._what, self._rate = what, Rate()
         self._rate.update(done, total)
@@ -267,7 +267,7 @@ class ScoringProgress(_Bar):
 
 
 class UnitsProgress(_Bar):
-    """Shows how much of a rerun is done, evaluations of the network a second, and the time left."""
+    """Shows how much of a rerun is done, network evaluations per second, and the time left."""
 
     def __init__(self, console: Console, title: str) -> None:
         """Begin with nothing done."""
@@ -285,10 +285,10 @@ class UnitsProgress(_Bar):
             yield self
 
     def __call__(self, done: UnitsDone) -> None:
-        """Take how far the rerun is; what earlier calls have done counts as done, not as speed."""
+        """Update with the units done; work that was found done counts as done, but not towards the rate."""
         is_first, self._has_begun = bool(done.name) and not self._has_begun, self._has_begun or bool(done.name)
         is_small = done.cost_done - self._cost_done < _SURE_SHARE * done.cost_total
-        # What was found done is no speed; and the first small unit's time is that of the start of its process.
+        # Work found done says nothing about the rate; the first small unit mostly times the start of its process.
         if (not done.name and done.cost_done != self._cost_done) or (is_first and is_small):
             self._rate = Rate()
         self._cost_done = done.cost_done

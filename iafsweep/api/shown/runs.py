@@ -1,4 +1,4 @@
-"""What is heard of a run, shown: a bar on a terminal or in a notebook, lines elsewhere."""
+"""Show the progress of a run: a bar on a terminal or in a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RunShown(RunNews):
-    """Shows what is heard of a run; ``news`` is called after each epoch."""
+    """Shows the progress of a run; ``news`` is called after each epoch."""
 
     def __init__(self, console: Console, news: Callable[[], None] = lambda: None) -> None:
         self._console = console
@@ -28,16 +28,16 @@ class RunShown(RunNews):
 
     @contextmanager
     def acknowledging(self) -> Iterator[None]:
-        """Say at once of Ctrl-C or SIGTERM that it was heard, and what is still done."""
+        """Acknowledge Ctrl-C or SIGTERM at once, and say what is still done."""
         with told_at_once(self.stopping):
             yield
 
     def stopping(self) -> None:
-        """Say that a signal was heard, and what is still done."""
+        """Acknowledge a signal, and say what is still done."""
         say(self._console, f"\nStopping{self._stopping}")
 
     def training(self, trainer: Trainer, images: TrainingImages, batches: int) -> AbstractContextManager[StepNews]:
-        """Print what is trained, and show how far it is."""
+        """Print what is trained, and show its progress."""
         say(
             self._console,
             f"Training {trainer.folder.path} on {trainer.place}: {trainer.parameters:,} parameters, "
@@ -51,7 +51,7 @@ class RunShown(RunNews):
         return TrainingProgress(self._console, training.epochs, done, batches, begun, self._news).shown()
 
     def trained(self, trainer: Trainer) -> None:
-        """Print whether it ended early, and what is wrong with its bounds."""
+        """Print whether training ended early, and what is wrong with the bounds."""
         self._stopping = ""
         if trainer.end_note:
             self.note(trainer.end_note)
@@ -59,17 +59,17 @@ class RunShown(RunNews):
             self.note(trainer.bounds_note)
 
     def note(self, text: str) -> None:
-        """Print it."""
+        """Print a message for the user."""
         say(self._console, f"Note: {text}")
 
     def scoring(self) -> AbstractContextManager[ScoringProgress]:
-        """Show how far it is."""
-        self._stopping = ": what is trained is kept"
+        """Show the progress of scoring."""
+        self._stopping = ": the trained model is kept"
         return ScoringProgress(self._console).shown()
 
 
 def run_news(progress: Shown | RunNews) -> RunNews:
-    """Return who hears of a run."""
+    """Return the listener to a run that ``progress`` stands for."""
     if isinstance(progress, RunNews):
         return progress
     console = console_of(progress)

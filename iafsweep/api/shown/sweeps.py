@@ -1,4 +1,4 @@
-"""What is heard of a sweep, shown: a table on a terminal or in a notebook, lines elsewhere."""
+"""Show the progress of a sweep: a table on a terminal or in a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iafsweep.sweep.callbacks.base import SweepCallback
 from iafsweep.sweep.callbacks.progress import LiveProgress, PlainProgress
 from iafsweep.sweep.callbacks.running import RunningTrials
 from iafsweep.sweep.samplers.base import why_exhausted
-from iafsweep.texts import say
+from iafsweep.texts import counted, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 class SweepShown(SweepNews):
-    """Shows what is heard of a sweep."""
+    """Shows the progress of a sweep."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._stopping = "nothing was made yet"
+        self._stopping = "nothing has been created yet"
 
     @contextmanager
     def acknowledging(self) -> Iterator[None]:
-        """Say at once of Ctrl-C or SIGTERM that it was heard, and what is still done."""
+        """Acknowledge Ctrl-C or SIGTERM at once, and say what is still done."""
         with told_at_once(lambda: self.message(f"\nStopping: {self._stopping}; {AGAIN}")):
             yield
 
     @contextmanager
     def working(self, space: SearchSpace, folder: SweepFolder) -> Iterator[SweepCallback]:
-        """Print where; trials are a live table on a terminal, a line each elsewhere."""
-        self._stopping = "running trials save, which takes about 20 s at most"
+        """Print the sweep folder; show trials as a live table on a terminal, elsewhere as one line each."""
+        self._stopping = "running trials are saving, which takes about 20 s at most"
         self.message(f"Sweep folder: {folder.path}")
         running, paths = RunningTrials(space, folder), [parameter.path for parameter in space.parameters]
         if is_live(self._console):
@@ -49,29 +49,29 @@ class SweepShown(SweepNews):
             yield PlainProgress(running, self.message)
 
     def message(self, text: str) -> None:
-        """Print it."""
+        """Print a message for the user."""
         say(self._console, text)
 
     def problem(self, text: str) -> None:
-        """Print it in red."""
+        """Print a problem in red."""
         say(self._console, text, "red")
 
     def trained(self, outcome: SweepOutcome, space: SearchSpace) -> None:
-        """Print why there will be no more trials, if they are fewer than were asked for."""
+        """Print why the sweep ended with fewer trials than requested, if it did."""
         if outcome.status == "exhausted":
             self.message(f"{why_exhausted(space)} The sweep is exhausted.")
         if outcome.status == "stopped":
             self.message(f"The sweep is stopped: {outcome.reason}.")
 
     def scoring(self, trials: Sequence[str], *, named: bool) -> AbstractContextManager[UnitProgress]:
-        """Show how much of it is done."""
-        self._stopping = "results that are done are kept"
-        which = ", ".join(trials) if named else f"the best {len(trials)} of the trials"
+        """Show how much of the scoring is done."""
+        self._stopping = "finished results are kept"
+        which = ", ".join(trials) if named else f"the best {counted(len(trials), 'trial')}"
         return UnitsProgress(self._console, f"Scoring {which} on test images").shown()
 
 
 def sweep_news(progress: Shown | SweepNews) -> SweepNews:
-    """Return who hears of a sweep."""
+    """Return the listener to a sweep that ``progress`` stands for."""
     if isinstance(progress, SweepNews):
         return progress
     console = console_of(progress)

@@ -1,4 +1,4 @@
-"""The commands of `run_sweep.py`, one a file: its options, its help, and its client of ``api``.
+"""The commands of `run_sweep.py`, one per file: its options, its help text, and its calls of ``api``.
 
-``running`` what begins, steers and scores sweeps · ``reading`` what shows or hands on what there is.
+``running`` starts, steers and scores sweeps · ``reading`` shows and exports results without training.
 """

@@ -1,5 +1,5 @@
-"""Options that commands share, a group a file.
+"""Options that commands share, one group per file.
 
-``groups`` how a command takes several, `--version` and `--plugin` · ``sweep`` which, how far and with what share of a
-machine · ``ray`` on what, and `--tracker` · ``scoring`` how it is scored.
+``groups`` lets commands take option groups, and has `--version` and `--plugin` · ``sweep`` selects a sweep, its budget
+and its share of the machine · ``ray`` selects the Ray cluster, and has `--tracker` · ``scoring`` sets how to score.
 """

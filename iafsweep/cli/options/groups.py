@@ -1,4 +1,4 @@
-"""How a command takes options that several share, as fields of a dataclass; and `--version`, of both programs."""
+"""Shared options as fields of a dataclass; `--version` and `--plugin`, which both programs have."""
 
 import inspect
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from iafsweep.version import package_version
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return ``command`` as Typer can take it: each parameter that is a dataclass stands for its fields."""
+    """Return ``command`` in a form for Typer: each dataclass parameter is replaced by its fields."""
     parameters = list(inspect.signature(command, eval_str=True).parameters.values())
     groups: dict[str, Any] = {each.name: each.annotation for each in parameters if is_dataclass(each.annotation)}
     shown: list[inspect.Parameter] = []
@@ -21,7 +21,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         shown += [each] if group is None else inspect.signature(group, eval_str=True).parameters.values()
 
     @wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
+    def run(**given: Any) -> None:  # noqa: ANN401 - options have any type
         made = {
             name: group(**{field.name: given.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
@@ -51,17 +51,17 @@ _Plugin = Annotated[
     typer.Option(
         "--plugin",
         metavar="MODULE",
-        help="Load a module that adds encoders, flows, priors, ... of another package; those of installed packages are "
-        "found by themselves. Repeatable.",
+        help="Load a module that adds encoders, flows, priors, ... from another package; plugins of installed packages "
+        "load automatically. Repeatable.",
     ),
 ]
 
 
 def with_plugins(command: Callable[..., None]) -> Callable[..., None]:
-    """Return ``command``, whose annotations are as Typer wants them, with `--plugin`, loaded before it begins."""
+    """Return ``command``, whose annotations Typer understands, with `--plugin`; plugins load before it starts."""
 
     @wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
+    def run(**given: Any) -> None:  # noqa: ANN401 - options have any type
         from iafsweep.config.plugins import load_installed, load_plugins
 
         load_installed()

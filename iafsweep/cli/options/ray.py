@@ -1,4 +1,4 @@
-"""Options of every command that starts Ray: which one, on what, and who else hears of it."""
+"""Options of every command that starts Ray: which cluster, what it uses on this machine, and which tracker."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 Address = Annotated[str | None, typer.Option(help="Join a running Ray cluster: `auto` or `HOST:6379`.")]
 
 Wait = Annotated[
-    bool, typer.Option("--wait", help="The cluster adds nodes on demand: wait for them instead of refusing.")
+    bool, typer.Option("--wait", help="For a cluster that adds nodes on demand: wait for them instead of refusing.")
 ]
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The Ray that trains."""
+    """The Ray cluster that trains, and the tracker."""
 
     address: Address = None
     tracker: TrackerOption = None
@@ -32,29 +32,29 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Host:
-    """What a command takes of this machine, and opens on it."""
+    """What a command uses and opens on this machine."""
 
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")
+        Path | None, typer.Option(help="Folder of data sets; default: $IAFSWEEP_DATA, else a cache folder.")
     ] = None
     data_path: Annotated[
-        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
+        Path | None, typer.Option(help="Path of your own images, instead of data.path (for data.source = 'file').")
     ] = None
     ray_folder: Annotated[Path | None, typer.Option(help="Folder for Ray's sockets and logs (a short path).")] = None
     dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Start Ray's dashboard, for browsers on this machine alone.")
+        bool, typer.Option("--dashboard", help="Start Ray's dashboard, reachable from this machine only.")
     ] = False
     allow_no_authentication: Annotated[
         bool,
         typer.Option(
             "--allow-no-authentication",
-            help="Start although RAY_AUTH_MODE turns Ray's token authentication off. Whoever reaches this machine's "
+            help="Start even if RAY_AUTH_MODE disables Ray's token authentication. Anyone who reaches this machine's "
             "ports can then run code on it.",
         ),
     ] = False
 
     def machine(self, cluster: Cluster, hours: float | None = None) -> Machine:
-        """Return on what the command runs."""
+        """Return what the command runs on."""
         from iafsweep.sweep.tune.options import LaunchOptions
 
         if self.allow_no_authentication:
@@ -73,7 +73,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Machine:
-    """On what a command runs; ``data_path``: where images of one's own are, if not where the configuration says."""
+    """What a command runs on; ``data_path`` is the path of the user's own images if it is not the configuration's."""
 
     data_root: Path
     options: LaunchOptions
@@ -87,7 +87,7 @@ TrackerOption = Annotated[
     TrackerName | None,
     typer.Option(
         "--tracker",
-        help="Send every run to MLflow (`MLFLOW_TRACKING_URI`) or Weights & Biases (`WANDB_MODE=offline` for a local "
-        "copy) too. Nothing waits for it, and no fault of it ends a run.",
+        help="Also send every run to MLflow (`MLFLOW_TRACKING_URI`) or Weights & Biases (`WANDB_MODE=offline` for a "
+        "local copy). Nothing waits for the tracker, and its errors end no run.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Arguments and options on a sweep: which one, how far it goes, and what its trials get."""
+"""Arguments and options of a sweep: which one, its budget, and the resources of its trials."""
 
 import glob
 import json
@@ -21,43 +21,43 @@ _NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
 
 
 def configurations(typed: str) -> list[str]:
-    """Names of the single configurations that come with the package, as shells offer them."""
+    """Return the names of the shipped single configurations, for shell completion."""
     return [name for name in _shipped(searches=False) if name.startswith(typed)]
 
 
 def spaces(typed: str) -> list[str]:
-    """Names of the search spaces that come with the package."""
+    """Return the names of the shipped search spaces."""
     return [name for name in _shipped(searches=True) if name.startswith(typed)]
 
 
 def fields(typed: str) -> list[str]:
-    """Fields of the configuration as `--set` takes them."""
+    """Return the configuration fields in the form that `--set` takes."""
     return [f"{path}=" for path in field_paths(RunConfig) if path.startswith(typed)]
 
 
 def trials(context: typer.Context, typed: str) -> list[str]:
-    """Names of the trials of the sweep that the line names."""
+    """Return the names of the trials of the sweep on the command line."""
     return sorted(each.name for each in _trials_folder(context).glob(f"{typed}*") if _TRIAL.fullmatch(each.name))
 
 
 def _trials_folder(context: typer.Context) -> Path:
-    """The trials of the sweep that a line names; behind an option without its value no argument is parsed yet."""
+    """Return the folder of the sweep's trials; after an option without a value, Typer has parsed no argument yet."""
     return Path(context.params.get("folder") or next(iter(context.args), "")) / "trials"
 
 
 def is_trial(word: str) -> bool:
-    """Whether a word is the name of a trial."""
+    """Return whether a word is the name of a trial."""
     return _TRIAL.fullmatch(word) is not None
 
 
 def trials_or_sweeps(context: typer.Context, typed: str) -> list[str]:
-    """Names of the trials of the sweep that the line names, and sweep folders."""
+    """Return the names of the trials of the sweep on the command line, and sweep folders."""
     spaces_there = glob.glob(f"{glob.escape(typed)}*/sweep.toml") if typed else []
     return [*trials(context, typed), *sorted(os.path.dirname(each) for each in spaces_there)]
 
 
 def shown_settings(context: typer.Context, typed: str) -> list[str]:
-    """Settings with which figures of the sweep that the line names were measured, quoted for a shell."""
+    """Return the settings of the measured figures of the sweep on the command line, quoted for a shell."""
     found = set()
     for path in _trials_folder(context).glob("*/evaluation.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -66,7 +66,7 @@ def shown_settings(context: typer.Context, typed: str) -> list[str]:
 
 
 def retried(typed: str) -> list[str]:
-    """Statuses of trials that can be run again."""
+    """Return the statuses of trials that can be retried."""
     return [status for status in ("oom", "failed", "diverged") if status.startswith(typed)]
 
 
@@ -77,27 +77,28 @@ def _shipped(*, searches: bool) -> list[str]:
 Space = Annotated[
     str,
     typer.Argument(
-        help="A TOML file with [search], or the name of one shipped: `quick`, `mnist`.", autocompletion=spaces
+        help="TOML file with [search], or the name of a shipped space such as `quick`.", autocompletion=spaces
     ),
 ]
 
 
 def refuse_other_folders(folder: Path) -> None:
-    """Refuse what is no sweep folder, before anything slow is imported."""
+    """Refuse a folder that is not a sweep folder, before anything slow is imported."""
     from iafsweep.sweep.storage.folder import SweepFolder
     from iafsweep.sweep.storage.stored_sweep import refuse_no_sweep
 
     refuse_no_sweep(SweepFolder(folder))
 
 
-Folder = Annotated[Path, typer.Argument(help="A sweep folder, such as `runs/quick-1`.")]
+Folder = Annotated[Path, typer.Argument(help="Sweep folder, such as `runs/quick-1`.")]
 
 Show = Annotated[
     list[str] | None,
     typer.Option(
         metavar="SETTINGS",
-        help="Show the test figures with these settings, such as `5000 samples` or `posterior 40x4x16`, perhaps with "
-        "`on 100 images` behind; default: of each method those on most images, and of these the lowest. Repeatable.",
+        help="Show the test figures with these settings, such as `5000 samples`, `posterior 40x4x16` or `posterior "
+        "40x4x16 on 100 images`; default: for each method the figures on the most images, and of these the lowest. "
+        "Repeatable.",
         autocompletion=shown_settings,
     ),
 ]
@@ -105,22 +106,24 @@ Show = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Override a fixed field: `--set training.epochs=50`. Repeatable.", autocompletion=fields
+        "--set",
+        help="Override a fixed field, for example `--set training.epochs=50`. Repeatable.",
+        autocompletion=fields,
     ),
 ]
 
-Top = Annotated[int | None, typer.Option(min=0, help="Best trials to score again; 0: none.")]
-Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores a trial.")]
-Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at a time at most.")]
+Top = Annotated[int | None, typer.Option(min=0, help="Number of best trials to rescore; 0: none.")]
+Cpus = Annotated[int | None, typer.Option(min=1, help="CPU cores per trial.")]
+Concurrent = Annotated[int | None, typer.Option(min=1, help="Maximum number of trials that run at once.")]
 
 Hours = Annotated[
     float | None,
-    typer.Option(min=0.001, help="Hours this command may take; keeps time for scoring the best, then ends cleanly."),
+    typer.Option(min=0.001, help="Hours this command may take; training stops in time for scoring the best."),
 ]
 
 
 def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
-    """Return what `--gpus-per-trial` says.
+    """Return the value of `--gpus-per-trial`.
 
     Raises:
         UserError: it is neither a number nor `auto`.
@@ -134,10 +137,10 @@ def gpus_or_auto(text: str | None) -> float | Literal["auto"] | None:
 
 @dataclass(frozen=True)
 class Share:
-    """What a trial gets of a machine, and how many run; named as the fields of `[sweep]`."""
+    """Resources per trial, and how many trials run at once; the fields are named as in `[sweep]`."""
 
     gpus_per_trial: Annotated[
-        float | None, typer.Option(min=0, help="GPUs a trial, fractions allowed; default 1 if there are any.")
+        float | None, typer.Option(min=0, help="GPUs per trial, fractions allowed; default: 1 if there are any.")
     ] = None
     cpus_per_trial: Cpus = None
     max_concurrent: Concurrent = None
@@ -145,32 +148,32 @@ class Share:
 
 @dataclass(frozen=True)
 class ShareOrAuto(Share):
-    """The same where GPUs a trial may be ``auto``."""
+    """The same, where GPUs per trial may also be ``auto``."""
 
     gpus_per_trial: Annotated[
         str | None,
         typer.Option(
-            help="GPUs a trial, fractions allowed; default 1 if there are any. `auto`: as many trials a GPU as the "
-            "largest configuration fits, measured once."
+            help="GPUs per trial, fractions allowed; default: 1 if there are any. `auto`: as many trials per GPU as "
+            "fit with the largest configuration, measured once."
         ),
     ] = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What ends the training of a sweep before its last trial."""
+    """Limits that end the training of a sweep before its last trial."""
 
     hours: Hours = None
-    gpu_hours: Annotated[float | None, typer.Option(min=0.001, help="GPU-hours all trials together may train for.")] = (
-        None
-    )
+    gpu_hours: Annotated[
+        float | None, typer.Option(min=0.001, help="GPU-hours of training for all trials together.")
+    ] = None
     target: Annotated[
-        float | None, typer.Option(help="Stop when a completed trial's validation bound is so low (nats).")
+        float | None, typer.Option(help="Stop when a completed trial reaches this validation bound (nats).")
     ] = None
 
 
 def settings(*groups: Share | Budget, **others: object) -> dict[str, object]:
-    """Return what was asked for by fields of `[sweep]`; None where nothing was."""
+    """Return the requested values by field of `[sweep]`; None for a field that was not given."""
     asked = {name: value for group in groups for name, value in vars(group).items() if name != "hours"} | others
     gpus = asked.get("gpus_per_trial")
     return asked | {"gpus_per_trial": gpus_or_auto(gpus)} if isinstance(gpus, str) else asked

@@ -1,4 +1,4 @@
-"""Decoders: ``base`` what all are · ``resnet`` · ``gated_conv`` · ``mlp``."""
+"""Decoders: ``base`` the base class · ``resnet`` · ``gated_conv`` · ``mlp``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def build_decoder(
 
     Raises:
         PluginError: its plugin is not loaded.
-        ValueError: it has no dropout to set.
+        ValueError: the decoder has no dropout, and ``config.dropout`` is not 0.
     """
     member: type[Decoder] = config.family.load(config.kind)
     decoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)

@@ -19,7 +19,7 @@ _KERNEL = 5
 class GatedConvDecoder(Decoder):
     """Gated transposed convolutions from one position up to the image, then a 1x1 convolution; no batch norm.
 
-    Height and width that are no multiples of four are cropped from the next ones.
+    Images whose height or width is not a multiple of four are cropped from the next multiple.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int) -> None:
@@ -39,7 +39,7 @@ class GatedConvDecoder(Decoder):
     def from_config(
         cls, config: DecoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> GatedConvDecoder:
-        """Make the decoder with the sizes in ``config.gated_conv``; it has no batch norm to give the momentum to."""
+        """Make the decoder with the sizes in ``config.gated_conv``; without batch norm, the momentum is not used."""
         return cls(image_shape, latent_size, config.section(GatedConvDecoderConfig).maps)
 
     def forward(self, z: Tensor) -> Tensor:

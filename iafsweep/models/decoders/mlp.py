@@ -16,7 +16,7 @@ from iafsweep.models.shapes import ImageShape, pixel_count
 
 @final
 class MlpDecoder(Decoder):
-    """``logits = W [SkipMlp(z), z]``, neither bias nor batch norm in the last map."""
+    """``logits = W [SkipMlp(z), z]``, without bias or batch norm in the last map."""
 
     def __init__(
         self, image_shape: ImageShape, latent_size: int, hidden_sizes: Sequence[int], batch_norm_momentum: float | None

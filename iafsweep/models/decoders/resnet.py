@@ -17,11 +17,11 @@ from iafsweep.models.shapes import ImageShape, cropped, quarter_size
 
 @final
 class ResnetDecoder(Decoder):
-    """A transposed convolution to a quarter of the size, six pre-activation blocks (third and fifth double), logits.
+    """A transposed convolution to a quarter of the size, then six pre-activation blocks; the third and fifth double it.
 
     ``logits = conv1x1(BN(blocks(ELU(transposed(z)))))``.
 
-    Height and width that are no multiples of four are cropped from the next ones.
+    Images whose height or width is not a multiple of four are cropped from the next multiple.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, batch_norm_momentum: float | None) -> None:

@@ -1,4 +1,4 @@
-"""What every encoder is: an image to the parameters of its base Gaussian and a hidden layer."""
+"""Base class of encoders, which map an image to the parameters of its base Gaussian and a hidden layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EncoderOutput(NamedTuple):
     Attributes:
         mean: mean of the base Gaussian, [B, D].
         log_std: logarithm of its standard deviation before the posterior offset is added, [B, D].
-        hidden: last hidden layer, [B, H]; the flow's context is made from it.
+        hidden: last hidden layer, [B, H]; the flow's context is computed from it.
     """
 
     mean: Tensor
@@ -39,7 +39,7 @@ class Encoder(nn.Module, ABC):
     def from_config(
         cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> Encoder:
-        """Make the encoder with the sizes its own section of ``config`` gives."""
+        """Make the encoder with the sizes in its own section of ``config``."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> EncoderOutput:
@@ -47,6 +47,6 @@ class Encoder(nn.Module, ABC):
 
 
 def split_output(output: Tensor, hidden: Tensor) -> EncoderOutput:
-    """Cut the output layer [B, 2D] into mean and log standard deviation."""
+    """Split the output layer [B, 2D] into mean and log standard deviation."""
     mean, log_std = output.chunk(2, dim=-1)
     return EncoderOutput(mean, log_std, hidden)

@@ -17,9 +17,9 @@ _KERNEL = 5
 
 @final
 class GatedConvEncoder(Encoder):
-    """Gated convolutions down to one position, the last hidden layer; mean and log std are linear in it, with bias.
+    """Gated convolutions down to one position, the last hidden layer, then a linear map with bias to mean and log std.
 
-    Height and width that are no multiples of four are padded with zeros, evenly.
+    Images whose height or width is not a multiple of four are padded with zeros, evenly on both sides.
     """
 
     def __init__(self, image_shape: ImageShape, latent_size: int, maps: int, hidden_size: int) -> None:
@@ -39,7 +39,7 @@ class GatedConvEncoder(Encoder):
     def from_config(
         cls, config: EncoderConfig, image_shape: ImageShape, latent_size: int, batch_norm_momentum: float | None
     ) -> GatedConvEncoder:
-        """Make the encoder with the sizes in ``config.gated_conv``; it has no batch norm to give the momentum to."""
+        """Make the encoder with the sizes in ``config.gated_conv``; without batch norm, the momentum is not used."""
         sizes = config.section(GatedConvEncoderConfig)
         return cls(image_shape, latent_size, sizes.maps, sizes.hidden_size)
 

@@ -17,11 +17,11 @@ from iafsweep.models.shapes import ImageShape, padded, quarter_size
 
 @final
 class ResnetEncoder(Encoder):
-    """Six pre-activation blocks, the third and the fifth halve the image; then BN and two normalised linear maps.
+    """Six pre-activation blocks, of which the third and fifth halve the image, then BN and two normalised linear maps.
 
     ``hidden = ELU(BN(W flatten(BN(blocks(x)))))``, ``[mean, log_std] = BN(V hidden)``.
 
-    Height and width that are no multiples of four are padded with zeros, evenly.
+    Images whose height or width is not a multiple of four are padded with zeros, evenly on both sides.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Flows of the posterior: ``base`` what all are · ``identity`` plain Gaussian · ``steps`` one step after the other.
+"""Flows of the posterior: ``base`` the base class · ``identity`` plain Gaussian · ``steps`` sequences of steps.
 
-A member is a step: ``iaf`` inverse autoregressive · ``planar`` · ``sylvester`` · ``naf`` neural autoregressive ·
-``spline`` autoregressive rational-quadratic.
+A member of the family is a step: ``iaf`` inverse autoregressive · ``planar`` · ``sylvester`` · ``naf`` neural
+autoregressive · ``spline`` autoregressive rational-quadratic.
 """
 
 from iafsweep.config import FlowConfig
@@ -11,7 +11,7 @@ from iafsweep.models.flows.steps import FlowStep, StepwiseFlow
 
 
 def build_flow(config: FlowConfig, latent_size: int, batch_norm_momentum: float | None) -> Flow:
-    """Make the flow of ``config``: none at depth 0, else ``depth`` steps of its kind, every second one reversed.
+    """Make the flow of ``config``: the identity at depth 0, else ``depth`` steps of its kind, every second reversed.
 
     Raises:
         PluginError: its plugin is not loaded.

@@ -3,7 +3,7 @@
 One step, with outputs m and s of a cMADE that for coordinate i sees only the coordinates before i:
 ``g = sigmoid(s)``, ``z' = g * z + (1 - g) * m``, ``log|det| = sum log g``; or shift only: ``z' = z + m``,
 ``log|det| = 0``. The Jacobian is triangular with g (or ones) on its diagonal. Forward is one pass; the inverse is D
-passes, one a coordinate.
+passes, one per coordinate.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def iaf_outputs(*, gated: bool, batch_norm: bool) -> dict[str, OutputLayer]:
 
 @final
 class IAFStep(FlowStep):
-    """One step; gated or shift-only, forwards or reversed, as its cMADE is.
+    """One step; gated or shift-only, forward or reversed, as its cMADE is.
 
     Args:
         made: with the output layers of :func:`iaf_outputs`.
@@ -55,7 +55,7 @@ class IAFStep(FlowStep):
         shift, *gates = self.made(z, self.made.embed(context))
         if not gates:
             return z + shift, z.new_zeros(z.shape[:-1])
-        # g z + (1 - g) m, written with one product less.
+        # g z + (1 - g) m, with one product fewer.
         return shift + torch.sigmoid(gates[0]) * (z - shift), F.logsigmoid(gates[0]).sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:

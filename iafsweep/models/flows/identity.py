@@ -1,4 +1,4 @@
-"""The flow that changes nothing: with it the posterior is a plain Gaussian."""
+"""The identity flow, with which the posterior is a plain Gaussian."""
 
 from typing import final
 
@@ -26,5 +26,5 @@ class IdentityFlow(Flow):
         return z
 
     def push_score(self, z: Tensor, context: Tensor | None, score: Tensor) -> Tensor:
-        """Return the score as it is."""
+        """Return the score unchanged."""
         return score

@@ -1,8 +1,8 @@
 """Neural autoregressive flow (Huang et al. 2018, arXiv:1804.00779) with deep sigmoidal transformers.
 
-Coordinate i goes through an increasing network of one layer of K sigmoids whose numbers come from a cMADE, which sees
-the coordinates before i: ``z'_i = logit(sum_k w_k sigmoid(a_k z_i + b_k))`` with ``a_k > 0`` and weights w that add up
-to 1. The Jacobian is triangular. Forward is one pass; the inverse is D passes, one a coordinate, and in each a root.
+Coordinate i goes through an increasing network, one layer of K sigmoids whose parameters come from a cMADE that sees
+the coordinates before i: ``z'_i = logit(sum_k w_k sigmoid(a_k z_i + b_k))`` with ``a_k > 0`` and weights w that sum to
+1. The Jacobian is triangular. Forward is one pass; the inverse is D passes, one per coordinate, each finding a root.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from iafsweep.models.roots import increasing_root
 
 
 def naf_outputs(units: int) -> dict[str, OutputLayer]:
-    """Return the output layer of a step's cMADE: 3 numbers a sigmoid; near 0, hence near the identity, at the start."""
+    """Return the output layer of a step's cMADE: 3 numbers per sigmoid, near 0 (hence the identity) at the start."""
     return {"transformer": OutputLayer(numbers=3 * units, normed=False, scale=SmallLinear.initial_scale)}
 
 
@@ -32,7 +32,7 @@ def deep_sigmoid(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         x: [...].
-        numbers: a before :func:`positive`, b, w before its softmax: [..., 3 K].
+        numbers: a before :func:`positive`, b, and w before its softmax, [..., 3 K].
     """
     slopes, offsets, log_weights = _sigmoids(numbers)
     inside = slopes * x.unsqueeze(-1) + offsets
@@ -45,8 +45,8 @@ def deep_sigmoid(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
 def inverse_deep_sigmoid(y: Tensor, numbers: Tensor) -> Tensor:
     """Return the x [...] that :func:`deep_sigmoid` maps to y [...], within the tolerance of ``increasing_root``.
 
-    A mean of sigmoids lies between the least and the largest of them: so does y between the lines inside them, and x
-    between the places where these lines are y.
+    A weighted mean of sigmoids lies between the smallest and the largest of them. So y lies between the smallest and
+    the largest ``a_k x + b_k``, and x between the smallest and the largest ``(y - b_k) / a_k``.
     """
     slopes, offsets, _ = _sigmoids(numbers)
     places = (y.unsqueeze(-1) - offsets) / slopes
@@ -65,7 +65,7 @@ def _sigmoids(numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @final
 class NeuralAutoregressiveStep(FlowStep):
-    """One step, forwards or reversed, as its cMADE is.
+    """One step, forward or reversed, as its cMADE is.
 
     Args:
         made: with the output layer of :func:`naf_outputs`.

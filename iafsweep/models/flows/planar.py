@@ -1,7 +1,7 @@
 """Planar flow (Rezende and Mohamed 2015, arXiv:1505.05770), with w, u and b from the context.
 
-One step pushes along one direction by what is found along another: ``z' = z + v tanh(w.z + b)``. It is invertible where
-``v.w > -1``, for which u is turned into ``v = u + (m(u.w) - u.w) w / |w|^2`` with ``m(u.w) = p(u.w) - 1``, p positive.
+One step moves z along v, depending on where z is along w: ``z' = z + v tanh(w.z + b)``. It is invertible if
+``v.w > -1``, which ``v = u + (m(u.w) - u.w) w / |w|^2`` ensures, with ``m(u.w) = p(u.w) - 1`` and p positive.
 ``log|det| = log(1 + v.w (1 - tanh^2))``.
 """
 
@@ -25,7 +25,7 @@ class Push(NamedTuple):
         direction: w, [B, D].
         offset: b, [B].
         push: v, [B, D].
-        slope: ``1 + v.w``, the smallest slope along w, positive, [B].
+        slope: ``1 + v.w``, the slope along w where ``w.z + b = 0``, positive, [B].
     """
 
     direction: Tensor
@@ -36,7 +36,7 @@ class Push(NamedTuple):
 
 @final
 class PlanarStep(FlowStep):
-    """One step; w and b, and u, are linear in the context. With u = 0, close to which it starts, it changes nothing."""
+    """One step; w, b and u are linear in the context. It starts close to u = 0, where it is the identity."""
 
     pushes_scores = True
 
@@ -56,12 +56,12 @@ class PlanarStep(FlowStep):
         """Map z [..., B, D] with context [B, C] to ``z' [..., B, D]`` and ``log|det| [..., B]``."""
         step = self.of_context(context, z.dtype)
         bent = torch.tanh((step.direction * z).sum(-1) + step.offset)
-        # 1 + v.w (1 - t^2), written so that nothing cancels.
+        # 1 + v.w (1 - t^2), in a form that avoids cancellation.
         slope = bent.square() + step.slope * (1 - bent.square())
         return z + step.push * bent.unsqueeze(-1), slope.log()
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
-        """Undo ``forward``: the place along w is the root of an increasing function of one variable."""
+        """Undo ``forward``: ``w.z`` before the step is the root of an increasing function of one variable."""
         step = self.of_context(context, z.dtype)
         moved, reach = (step.direction * z).sum(-1), (step.slope - 1).abs()
 
@@ -73,7 +73,7 @@ class PlanarStep(FlowStep):
         return z - step.push * torch.tanh(place + step.offset).unsqueeze(-1)
 
     def push_score(self, z: Tensor, context: Tensor, score: Tensor) -> Tensor:
-        """Return the score behind the step: ``J^T = I + (1 - tanh^2) w v^T`` by Sherman and Morrison."""
+        """Return the score after the step, inverting ``J^T = I + (1 - tanh^2) w v^T`` by Sherman and Morrison."""
         step = self.of_context(context, z.dtype)
         bent = torch.tanh((step.direction * z).sum(-1) + step.offset)
         rise = 1 - bent.square()
@@ -90,7 +90,7 @@ class PlanarStep(FlowStep):
         push = self.push(context).to(dtype)
         along = (push * direction).sum(-1)
         slope = positive(along)
-        # p(0) = 1, so that w = 0 is no pole: both numerator and denominator vanish.
+        # p(0) = 1, so w = 0 is no pole: numerator and denominator both vanish.
         length = direction.square().sum(-1).clamp_min(torch.finfo(dtype).tiny)
         correction = ((slope - 1 - along) / length).unsqueeze(-1) * direction
         return Push(direction, offset, push + correction, slope)

@@ -1,8 +1,8 @@
 """Autoregressive rational-quadratic spline flow (Durkan et al. 2019, arXiv:1906.04032).
 
-Coordinate i goes through a monotonic spline with linear tails (:mod:`iafsweep.models.splines`) whose numbers come from
-a cMADE, which sees the coordinates before i. The Jacobian is triangular. Forward is one pass; the inverse is D passes,
-one a coordinate, and in each the root of a quadratic equation.
+Coordinate i goes through a monotonic spline with linear tails (:mod:`iafsweep.models.splines`) whose parameters come
+from a cMADE that sees the coordinates before i. The Jacobian is triangular. Forward is one pass; the inverse is D
+passes, one per coordinate, each solving a quadratic equation.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from iafsweep.models.splines import inverse_spline, parameters_of_a_spline, spli
 
 
 def spline_outputs(bins: int) -> dict[str, OutputLayer]:
-    """Return the output layer of a step's cMADE: near 0, hence near the identity, at the start."""
+    """Return the output layer of a step's cMADE; its numbers start near 0, hence near the identity."""
     return {"spline": OutputLayer(parameters_of_a_spline(bins), normed=False, scale=SmallLinear.initial_scale)}
 
 
 @final
 class SplineStep(FlowStep):
-    """One step, forwards or reversed, as its cMADE is.
+    """One step, forward or reversed, as its cMADE is.
 
     Args:
         made: with the output layer of :func:`spline_outputs`.
-        bound: B; outside [-B, B] a coordinate stays as it is.
+        bound: B; outside [-B, B] a coordinate stays unchanged.
     """
 
     def __init__(self, made: ConditionalMade, bound: float) -> None:

@@ -1,4 +1,4 @@
-"""Flows made of steps: what a step is, and steps one after the other."""
+"""Flows made of steps: the base class of steps, and their composition."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SMALLEST = 1e-3
 
 
 class FlowStep(nn.Module, ABC):
-    """An invertible map ``z' = f(z; context)`` with its log-determinant; contract and shapes are those of a flow.
+    """An invertible map ``z' = f(z; context)`` with its log-determinant; contract and shapes as in :class:`Flow`.
 
-    Networks may compute in fewer bits (autocast); a step computes with their numbers in the type of z.
+    Networks may compute in lower precision (autocast); a step uses their outputs in the type of z.
 
     Attributes:
         pushes_scores: whether it has :meth:`push_score`.
@@ -34,13 +34,13 @@ class FlowStep(nn.Module, ABC):
     def from_config(
         cls, config: FlowConfig, latent_size: int, batch_norm_momentum: float | None, *, reverse: bool
     ) -> FlowStep:
-        """Make a step with the sizes that ``config`` gives.
+        """Make a step with the sizes in ``config``.
 
         Args:
-            config: of the flow.
+            config: the configuration of the flow.
             latent_size: D.
-            batch_norm_momentum: of its networks; None: biases instead of batch norm.
-            reverse: every second step; where there is an order of dependency, it runs from the last variable.
+            batch_norm_momentum: momentum of its networks' batch norm; None: biases instead of batch norm.
+            reverse: true for every second step; dependencies, if ordered, then run from the last variable to the first.
         """
 
     @abstractmethod
@@ -52,16 +52,16 @@ class FlowStep(nn.Module, ABC):
         """Undo ``forward``: z [..., B, D] with context [B, C] to [..., B, D]."""
 
     def push_score(self, z: Tensor, context: Tensor, score: Tensor) -> Tensor:
-        """Return the score behind the step from that before it at z, as :meth:`Flow.push_score` does."""
-        raise NotImplementedError(f"{type(self).__name__} does not push scores")
+        """Return the score after the step from that before it at z, as :meth:`Flow.push_score` does."""
+        raise NotImplementedError(f"{type(self).__name__} has no push_score, which `stl` and `dreg` need")
 
 
 @final
 class StepwiseFlow(Flow):
-    """Steps one after the other.
+    """A sequence of steps as one flow.
 
     Args:
-        steps: in the order in which they are applied; where they have an order of dependency, it should alternate.
+        steps: in the order in which they are applied; if they have an order of dependencies, it should alternate.
         context_size: C.
     """
 
@@ -85,7 +85,7 @@ class StepwiseFlow(Flow):
         return z, log_det
 
     def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """Return the point [..., B, D] that ``forward`` maps to z, step by step from the last one.
+        """Return the point [..., B, D] that ``forward`` maps to z, from the last step to the first.
 
         Raises:
             ValueError: no context.
@@ -96,7 +96,7 @@ class StepwiseFlow(Flow):
         return z
 
     def push_score(self, z: Tensor, context: Tensor | None, score: Tensor) -> Tensor:
-        """Push the score through one step after the other.
+        """Push the score through all steps in turn.
 
         Raises:
             ValueError: no context.
@@ -136,5 +136,5 @@ def made_of(
 
 
 def positive(raw: Tensor) -> Tensor:
-    """Return a number of at least 0.001, ``0.001 + softplus(raw + c)``, with the c for which ``raw = 0`` gives 1."""
+    """Return ``0.001 + softplus(raw + c)``, which is at least 0.001, with the c for which ``raw = 0`` gives 1."""
     return _SMALLEST + F.softplus(raw + math.log(math.expm1(1 - _SMALLEST)))

@@ -1,12 +1,12 @@
-"""Sylvester flow (van den Berg et al. 2018, arXiv:1803.05649), all of it from the context.
+"""Sylvester flow (van den Berg et al. 2018, arXiv:1803.05649), with all parameters from the context.
 
 One step: ``z' = z + Q R tanh(S Q^T z + b)`` with M orthonormal columns Q [D, M] and upper triangular R and S [M, M]. By
 Sylvester's identity ``log|det| = sum_i log(1 + r_ii s_ii (1 - tanh_i^2))``; with ``|r_ii s_ii| < 1`` it is invertible.
 
-How Q comes about is the variant: *orthogonal*, M of D columns; *householder*, all D of a product of some reflections;
-*triangular*, the identity, in every second step with its columns reversed. Columns come from reflections in both:
-orthonormal to rounding whatever the numbers are, and M reflections reach every set of M orthonormal columns (but for
-signs, which R and S can have), so that no matrix need be made orthogonal by an iteration, as the paper does.
+The variant determines Q: *orthogonal*, M of D columns; *householder*, all D columns of a product of some reflections;
+*triangular*, the identity, with its columns reversed in every second step. The first two take columns of products of
+reflections, which are orthonormal to rounding whatever the numbers. M reflections reach every set of M orthonormal
+columns (up to signs, which R and S can take on), so the paper's iterative orthogonalisation is not needed.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Sylvester(NamedTuple):
 
 @final
 class SylvesterStep(FlowStep):
-    """One step; with R = 0, close to which it starts, it changes nothing.
+    """One step. It starts close to R = 0, where it is the identity.
 
     Args:
         latent_size: D.
         context_size: C.
         columns: M.
-        reflections: of which Q is made; 0: none.
-        reverse: Q, without its reflections, has its columns reversed.
+        reflections: number of reflections in Q.
+        reverse: whether Q, without its reflections, has its columns reversed.
     """
 
     pushes_scores = True
@@ -82,18 +82,18 @@ class SylvesterStep(FlowStep):
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Map z [..., B, D] with context [B, C] to ``z' [..., B, D]`` and ``log|det| [..., B]``."""
         step = self.of_context(context, z.dtype)
-        with without_autocast():  # orthonormal in 8 bits is not orthonormal
+        with without_autocast():  # columns rounded to 8 bits are not orthonormal
             bent = torch.tanh(_mapped(step.into @ step.columns.mT, z) + step.offset)
             slopes = 1 + (_diagonal(step.out) * _diagonal(step.into)) * (1 - bent.square())
             return z + _mapped(step.columns @ step.out, bent), slopes.log().sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor) -> Tensor:
-        """Undo ``forward``: M roots of one variable each, from the last of the columns to the first."""
+        """Undo ``forward``: M roots of one variable each, from the last column to the first."""
         step = self.of_context(context, z.dtype)
         moved = _mapped(step.columns.mT, z)
         place, bent = torch.zeros_like(moved), torch.zeros_like(moved)
         for i in reversed(range(self.size)):
-            # Of these sums, what is at i and before it is still 0.
+            # In these sums, the entries up to and including i are still 0.
             inside = (step.into[:, i] * place).sum(-1) + step.offset[:, i]
             target = moved[..., i] - (step.out[:, i] * bent).sum(-1)
             found = _root(step.out[:, i, i], step.into[:, i, i], inside, target)
@@ -101,7 +101,7 @@ class SylvesterStep(FlowStep):
         return z - _mapped(step.columns @ step.out, bent)
 
     def push_score(self, z: Tensor, context: Tensor, score: Tensor) -> Tensor:
-        """Return the score behind the step: ``J^T`` by Woodbury, with a triangular system of M unknowns."""
+        """Return the score after the step: Woodbury's formula inverts ``J^T`` by a triangular system of M unknowns."""
         step = self.of_context(context, z.dtype)
         with without_autocast():
             into, out = step.into @ step.columns.mT, step.columns @ step.out
@@ -119,7 +119,7 @@ class SylvesterStep(FlowStep):
         frame, out = self.frame(context).to(dtype), self.out(context).to(dtype)
         sizes = [self.reflections * self.latent_size, out.shape[-1], self.size]
         vectors, into, offset = frame.split(sizes, dim=-1)
-        # Rows of S have up to M numbers: this keeps the tanh from starting saturated.
+        # Rows of S have up to M numbers; the scaling keeps the tanh from starting saturated.
         return Sylvester(
             self._columns(vectors.unflatten(-1, (self.reflections, self.latent_size))),
             self._triangular(out),
@@ -130,8 +130,8 @@ class SylvesterStep(FlowStep):
     def _columns(self, vectors: Tensor) -> Tensor:
         """Return Q from the vectors of its reflections, [B, K, D].
 
-        Their product is ``I - V^T T^-1 V``, with rows of V of length 1 and T the upper triangle of ``V V^T``, its
-        diagonal halved (Joffrain et al. 2006): a triangular system instead of one reflection after the other.
+        Their product is ``I - V^T T^-1 V``, where V has rows of length 1 and T is the upper triangle of ``V V^T`` with
+        its diagonal halved (Joffrain et al. 2006): one triangular system instead of a sequence of reflections.
         """
         eye = torch.eye(self.latent_size, self.size, dtype=vectors.dtype, device=vectors.device)
         start = (eye.flip(-1) if self.reverse else eye).expand(len(vectors), -1, -1)
@@ -145,7 +145,7 @@ class SylvesterStep(FlowStep):
             return columns
 
     def _triangular(self, numbers: Tensor) -> Tensor:
-        """Put numbers [B, M (M + 1) / 2] into the upper triangle of a matrix, those on its diagonal bounded."""
+        """Put numbers [B, M (M + 1) / 2] into the upper triangle of a matrix whose diagonal is bounded."""
         diagonal = _LARGEST_DIAGONAL * torch.tanh(numbers[:, : self.size])
         padded = F.pad(torch.cat((diagonal, numbers[:, self.size :]), dim=-1), (0, 1))
         matrix: Tensor = padded.index_select(-1, self.triangle).unflatten(-1, (self.size, self.size))
@@ -153,7 +153,7 @@ class SylvesterStep(FlowStep):
 
 
 def _places(size: int) -> Tensor:
-    """Return which number stands at each place of a matrix, [M M]: diagonal, upper triangle, last the 0 below it."""
+    """Return which number each entry of a matrix holds, [M * M]: diagonal, upper triangle, and last the 0 below it."""
     places = torch.full((size, size), size * (size + 1) // 2, device="cpu")
     places.diagonal().copy_(torch.arange(size, device="cpu"))
     rows, columns = torch.triu_indices(size, size, 1, device="cpu")
@@ -168,7 +168,7 @@ def _mapped(matrix: Tensor, z: Tensor) -> Tensor:
 
 
 def _diagonal(matrix: Tensor) -> Tensor:
-    # No view: the compiler of steps cannot take the diagonal of a batch of matrices.
+    # Not a view: the compiler of steps cannot take the diagonal of a batch of matrices.
     return (matrix * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)).sum(-1)
 
 

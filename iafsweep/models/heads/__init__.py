@@ -1,4 +1,4 @@
-"""What turns a decoder's maps into p(x|z): ``base`` what all do · ``off`` nothing · ``pixelcnn``."""
+"""Heads, which turn a decoder's maps into p(x|z): ``base`` the base class · ``off`` no head · ``pixelcnn``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from iafsweep.models.likelihoods import Likelihood, PixelLikelihood
 
 
 def with_head(likelihood: PixelLikelihood, config: AutoregressiveConfig) -> Likelihood:
-    """Return the likelihood of images whose pixels follow each other as ``config.kind`` says.
+    """Return the likelihood of images with the head that ``config.kind`` names.
 
     Raises:
         PluginError: its plugin is not loaded.

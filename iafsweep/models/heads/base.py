@@ -1,4 +1,4 @@
-"""What every head is: it makes a likelihood of images out of one of pixels."""
+"""Base class of heads, which turn a likelihood of pixels into one of images."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from iafsweep.models.likelihoods import Likelihood, PixelLikelihood
 
 
 class Head(ABC):
-    """Stands between the decoder and the likelihood of a pixel, and may let a pixel see the pixels before it."""
+    """Sits between the decoder and the likelihood of a pixel, and may condition a pixel on the pixels before it."""
 
     @classmethod
     @abstractmethod
     def from_config(cls, config: AutoregressiveConfig, pixel: PixelLikelihood) -> Likelihood:
-        """Return p(x|z) of images, with the sizes its own section of ``config`` gives.
+        """Return p(x|z) of images, with the sizes in the head's own section of ``config``.
 
         Args:
-            config: of all heads.
-            pixel: of the values of one pixel, given its parameters.
+            config: the configuration of the head.
+            pixel: likelihood of the values of one pixel, given its parameters.
         """

@@ -15,5 +15,5 @@ class Off(Head):
 
     @classmethod
     def from_config(cls, config: AutoregressiveConfig, pixel: PixelLikelihood) -> Likelihood:
-        """Return the likelihood of pixels as it is."""
+        """Return the likelihood of pixels unchanged."""
         return pixel

@@ -1,11 +1,11 @@
 """The `pixelcnn` head: p(x|z) pixel by pixel (van den Oord et al. 2016, arXiv:1606.05328).
 
-``p(x|z) = prod over pixels i of p(x_i | x_1 ... x_(i-1), z)``, row by row from the upper left, in a pixel channel by
-channel. Gated masked convolutions over the pixels before, to which every layer adds a map of the decoder's features at
-the pixel (Gulrajani et al. 2017, PixelVAE, arXiv:1611.05013), give the parameters of the pixel's likelihood. What they
-see is as small as `layers` and `kernel` make it, so that the rest is left to z (Chen et al. 2017, arXiv:1611.02731).
+``p(x|z) = prod over pixels i of p(x_i | x_1 ... x_(i-1), z)``, row by row from the upper left, and channel by channel
+within a pixel. Gated masked convolutions over the earlier pixels give the parameters of the pixel's likelihood; every
+layer adds a linear map of the decoder's features at the pixel (Gulrajani et al. 2017, PixelVAE, arXiv:1611.05013).
+`layers` and `kernel` limit what they see, so that the rest is left to z (Chen et al. 2017, arXiv:1611.02731).
 
-What a mask would hide is not computed: a convolution is one over the rows above and one over what is left of the pixel.
+Masked inputs are not computed: a convolution is split into one over the rows above and one over the pixels to the left.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from iafsweep.models.passes import Passes
 
 _IMAGES_AT_A_TIME = 128
 _USUAL_MAPS = 128
-"""So many maps, of all layers together, keep no more for a gradient than the decoders for which rows were chosen."""
+"""Up to this many maps, in all layers together, take no more memory for a gradient than the decoders for which the
+numbers of rows were chosen."""
 
 
 @final
@@ -34,9 +35,9 @@ class CausalLayer(nn.Module):
     Args:
         inputs: maps of y.
         features: maps of the features.
-        maps: of what it gives.
-        kernel: odd; of the rows above ``kernel // 2`` are seen, and as many pixels to each side.
-        sees_itself: whether a pixel of y is seen at its own place; not where y is the image.
+        maps: maps of the output.
+        kernel: odd; the layer sees ``kernel // 2`` rows above, and as many pixels to each side.
+        sees_itself: whether the layer sees y at the pixel itself; false if y is the image.
     """
 
     def __init__(self, inputs: int, features: int, maps: int, kernel: int, *, sees_itself: bool) -> None:
@@ -63,18 +64,18 @@ class CausalLayer(nn.Module):
 
 @final
 class PixelCnn(Likelihood, Head):
-    """A stack of causal layers, each added to what it reads, then for each channel ``W [ELU(V [y, x_<c]), features]``.
+    """Causal layers, each but the first added to its input, then ``W [ELU(V [y, x_<c]), features]`` for each channel.
 
     Args:
         pixel: the likelihood of a pixel.
-        features: maps of the decoder.
-        layers: how many.
-        maps: of each.
-        kernel: of each, odd.
+        features: maps that the decoder outputs.
+        layers: number of layers.
+        maps: maps of each layer.
+        kernel: kernel size of each layer, odd.
     """
 
     is_autoregressive = True
-    places: Tensor  # of the maps that the outputs give, channel by channel, among those of the pixel
+    places: Tensor  # index of each output map, ordered by channel, among the pixel's maps
 
     def __init__(self, pixel: PixelLikelihood, features: int, layers: int, maps: int, kernel: int) -> None:
         super().__init__(pixel.image, features, pixel.noise_maps)
@@ -92,13 +93,13 @@ class PixelCnn(Likelihood, Head):
 
     @classmethod
     def from_config(cls, config: AutoregressiveConfig, pixel: PixelLikelihood) -> PixelCnn:
-        """Make it with the sizes in ``config.pixelcnn``."""
+        """Make the head with the sizes in ``config.pixelcnn``."""
         sizes = config.section(PixelCnnConfig)
         return cls(pixel, sizes.features, sizes.layers, sizes.maps, sizes.kernel)
 
     @property
     def row_numbers(self) -> int:
-        """As the widest of the features, and the maps of all layers together."""
+        """Pixels times the number of features, or times the maps of all layers over ``_USUAL_MAPS`` if larger."""
         maps = sum(layer.condition.out_channels // 2 for layer in self._layers)
         _, height, width = self.image.shape
         return height * width * max(self.maps, maps // _USUAL_MAPS)
@@ -108,9 +109,9 @@ class PixelCnn(Likelihood, Head):
         return self.pixel.log_density(x, self.parameters_of(x, parameters))
 
     def parameters_of(self, x: Tensor, features: Tensor) -> Tensor:
-        """Return the parameters of each pixel of x given those before it, [..., B, *pixel.parameter_shape].
+        """Return the parameters of each pixel of x given the pixels before it, [..., B, *pixel.parameter_shape].
 
-        The networks may compute in fewer bits (autocast); the parameters are of the features' type.
+        The networks may compute in lower precision (autocast); the parameters are of the features' type.
 
         Args:
             x: [B, *shape].
@@ -127,9 +128,9 @@ class PixelCnn(Likelihood, Head):
         return self._in_place(parts).to(features.dtype).reshape(*leading, *self.pixel.parameter_shape)
 
     def from_noise(self, parameters: Tensor, noise: Tensor, passes: Passes | None = None) -> Tensor:
-        """Draw levels, pixel by pixel; ``passes`` hears of each row of some images.
+        """Draw levels pixel by pixel; ``passes`` is called after each row of a batch of images.
 
-        Each layer is computed once at each pixel, from what it gave at the pixels before: the arithmetic of one pass.
+        Each layer is computed once per pixel, from the results at earlier pixels: in all, the arithmetic of one pass.
         """
         features, uniform = parameters.flatten(0, -4), noise.flatten(0, -4)
         height, done = self.image.shape[1], 0
@@ -146,7 +147,7 @@ class PixelCnn(Likelihood, Head):
         return torch.cat(levels).reshape(*parameters.shape[:-3], *self.image.shape)
 
     def picture(self, parameters: Tensor, generator: torch.Generator, passes: Passes | None = None) -> Tensor:
-        """Return a draw: the mean of a pixel is that of all that may stand before it, and nothing one can look at."""
+        """Return a draw, since the mean of a pixel over all that may precede it shows nothing useful."""
         return self.sample(parameters, generator, passes) / (self.image.levels - 1)
 
     def most_probable(self, x: Tensor, parameters: Tensor) -> Tensor:
@@ -154,13 +155,13 @@ class PixelCnn(Likelihood, Head):
         return self.pixel.most_probable(x, self.parameters_of(x, parameters))
 
     def _of_channel(self, channel: int, y: Tensor, centre: Tensor, features: Tensor) -> Tensor:
-        """The parameters that come in with a channel, from y of the last layer and the channels of x before it."""
+        """Return the parameters that come in with a channel, from y of the last layer and the earlier channels of x."""
         mixed = F.elu(self.mixed[channel](torch.cat((y, centre[:, :channel].to(y.dtype)), dim=1)))
         part: Tensor = self.output[channel](torch.cat((mixed, features.to(mixed.dtype)), dim=1))
         return part
 
     def _in_place(self, parts: list[Tensor]) -> Tensor:
-        """Put the parameters of the channels, so far as they are there, where the likelihood of a pixel has them."""
+        """Arrange the parameters of the first channels in the order of the pixel likelihood's maps; the rest are 0."""
         together = torch.cat(parts, dim=1)
         whole = together.new_zeros(len(together), self.pixel.maps, *together.shape[2:])
         return whole.index_copy(1, self.places[: together.shape[1]], together)
@@ -171,7 +172,7 @@ class PixelCnn(Likelihood, Head):
 
 
 class _Drawing:
-    """Images on their way, and what every layer reads of them: rows and pixels that are not there yet are 0.
+    """Images that are being drawn, and the input of every layer; rows and pixels that are not drawn yet are 0.
 
     Attributes:
         levels: [N, *shape].
@@ -187,7 +188,7 @@ class _Drawing:
         self._read = [features.new_zeros(len(features), each, height + reach, width + 2 * reach) for each in maps]
 
     def draw_row(self, row: int) -> None:
-        """Draw the pixels of a row, those above it being drawn."""
+        """Draw the pixels of a row; the rows above it must be drawn already."""
         features = self._features[..., row : row + 1, :]
         above = [
             layer.above(read[..., row : row + layer.reach, :]) + layer.condition(features)

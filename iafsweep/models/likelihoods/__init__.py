@@ -1,4 +1,4 @@
-"""Likelihoods: ``base`` what all are · ``bernoulli`` · ``discretised_logistic`` · ``discretised_logistic_mixture``."""
+"""Likelihoods: ``base`` base classes · ``bernoulli`` · ``discretised_logistic`` · ``discretised_logistic_mixture``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from iafsweep.models.likelihoods.base import Likelihood, PixelLikelihood, centre
 
 
 def build_likelihood(config: LikelihoodConfig, image: ImageFormat) -> PixelLikelihood:
-    """Make the likelihood that ``config.kind`` names, or the one that is the default for images of this format.
+    """Make the likelihood that ``config.kind`` names, or the default for images of this format.
 
     Raises:
         PluginError: its plugin is not loaded.
-        ValueError: it is no likelihood of images of this format.
+        ValueError: the likelihood does not fit images of this format.
     """
     member: type[PixelLikelihood] = config.family.load(config.resolved(image))
     return member.from_config(config, image)

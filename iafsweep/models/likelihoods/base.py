@@ -1,4 +1,4 @@
-"""What every likelihood is: the density of an image, given what the decoder says of its pixels."""
+"""Base classes of likelihoods, the densities of an image given the decoder's output."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from iafsweep.models.passes import Passes
 
 
 class Likelihood(nn.Module, ABC):
-    """p(x|z) of images x of whole levels 0 to L - 1, its parameters given by the decoder, in nats.
+    """p(x|z) of images x with integer levels 0 to L - 1, in nats; the decoder gives its parameters.
 
     Args:
         image: shape and levels of the images.
-        maps: M, how many parameters a pixel has: what the decoder gives is [..., M, height, width].
-        noise_maps: U, how many uniform numbers from 0 to 1 a pixel is drawn by.
+        maps: M, parameters per pixel; the decoder's output is [..., M, height, width].
+        noise_maps: U, uniform numbers from 0 to 1 that it takes to draw a pixel.
 
     Attributes:
-        is_autoregressive: whether pixels follow each other, given z.
+        is_autoregressive: whether pixels depend on those before them, given z.
     """
 
     is_autoregressive = False
@@ -34,12 +34,12 @@ class Likelihood(nn.Module, ABC):
 
     @property
     def parameter_shape(self) -> tuple[int, int, int]:
-        """Shape of what the decoder gives for one image."""
+        """Shape of the decoder's output for one image."""
         return self.maps, *self.image.shape[1:]
 
     @property
     def row_numbers(self) -> int:
-        """How much memory the density of one image takes, as numbers that a decoder would give."""
+        """Memory that the density of one image takes, as an equivalent number of decoder outputs."""
         return math.prod(self.parameter_shape)
 
     @abstractmethod
@@ -53,36 +53,36 @@ class Likelihood(nn.Module, ABC):
         Args:
             parameters: [..., *parameter_shape].
             noise: from :meth:`noise`, on the device of the parameters.
-            passes: hears how far it is, where more than one pass of a network is needed.
+            passes: progress callback, called if more than one pass of a network is needed.
         """
 
     @abstractmethod
     def picture(self, parameters: Tensor, generator: torch.Generator, passes: Passes | None = None) -> Tensor:
-        """Return what to show of p(x|z), shares of the largest level, 0 to 1, [..., *shape]: means, or else a draw."""
+        """Return images of p(x|z), [..., *shape], as shares of the largest level, 0 to 1: the means, or else a draw."""
 
     @abstractmethod
     def most_probable(self, x: Tensor, parameters: Tensor) -> Tensor:
-        """Return the most probable level of each value of x given the values of x before it, [B, *shape] alike.
+        """Return the most probable level of each value of x given the values of x before it, both [B, *shape].
 
-        Values of one pixel are ordered by channel; whether other pixels come before it is the likelihood's.
+        Values of one pixel are ordered by channel; the likelihood determines which other pixels come before it, if any.
         """
 
     def noise(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw the noise that :meth:`from_noise` takes, on the generator's device, for the parameters' device."""
+        """Draw the noise for :meth:`from_noise` on the generator's device, and move it to that of the parameters."""
         shape = (*parameters.shape[:-3], self.noise_maps, *parameters.shape[-2:])
         return torch.rand(shape, generator=generator, device=generator.device).to(parameters.device)
 
     def sample(self, parameters: Tensor, generator: torch.Generator, passes: Passes | None = None) -> Tensor:
-        """Draw levels [..., *shape] from parameters [..., *parameter_shape]; noise on the generator's device."""
+        """Draw levels [..., *shape] from parameters [..., *parameter_shape], with noise from the generator's device."""
         return self.from_noise(parameters, self.noise(parameters, generator), passes)
 
 
 class PixelLikelihood(Likelihood, ABC):
-    """Pixels that are independent given their parameters: the base of every member of ``model.likelihood.kind``.
+    """Base class of likelihoods of pixels that are independent given their parameters (``model.likelihood.kind``).
 
     Args:
         image: shape and levels of the images.
-        channel_of_map: of each of the M maps, the first channel whose probability it enters.
+        channel_of_map: for each of the M maps, the first channel whose probability depends on it.
         noise_maps: U.
     """
 
@@ -93,15 +93,15 @@ class PixelLikelihood(Likelihood, ABC):
     @classmethod
     @abstractmethod
     def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> PixelLikelihood:
-        """Make the likelihood with the sizes its own section of ``config`` gives.
+        """Make the likelihood with the sizes in its own section of ``config``.
 
         Raises:
-            ValueError: it is no likelihood of images of this format.
+            ValueError: the likelihood does not fit images of this format.
         """
 
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
-        """Return the mean of every value as a share of the largest, 0 to 1, [..., *shape]."""
+        """Return the mean of every value as a share of the largest level, 0 to 1, [..., *shape]."""
 
     def picture(self, parameters: Tensor, generator: torch.Generator, passes: Passes | None = None) -> Tensor:
         """Return the means."""
@@ -109,5 +109,5 @@ class PixelLikelihood(Likelihood, ABC):
 
 
 def centred(x: Tensor, levels: int) -> Tensor:
-    """Return levels 0 to L - 1 from -1 to 1."""
+    """Scale levels from the range 0 to L - 1 to the range -1 to 1."""
     return x * (2 / (levels - 1)) - 1

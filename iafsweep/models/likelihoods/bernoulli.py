@@ -14,16 +14,16 @@ from iafsweep.models.passes import Passes
 
 @final
 class Bernoulli(PixelLikelihood):
-    """``p(x|z) = prod p^x (1 - p)^(1 - x)`` with ``p = sigmoid(logit)``, a logit a value."""
+    """``p(x|z) = prod p^x (1 - p)^(1 - x)`` with ``p = sigmoid(logit)``, one logit per value."""
 
     def __init__(self, image: ImageFormat) -> None:
         if image.dimensions is not None:
-            raise ValueError(f"`bernoulli` is a likelihood of bits, these images have {image.levels} levels")
+            raise ValueError(f"`bernoulli` is a likelihood of bits, but these images have {image.levels} levels")
         super().__init__(image, tuple(range(image.shape[0])), image.shape[0])
 
     @classmethod
     def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> Bernoulli:
-        """Make it; it has no sizes."""
+        """Make the likelihood; it has no sizes."""
         return cls(image)
 
     def log_density(self, x: Tensor, parameters: Tensor) -> Tensor:

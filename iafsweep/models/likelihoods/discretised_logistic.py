@@ -1,4 +1,4 @@
-"""The `discretised_logistic` likelihood: independent values, a logistic each (Kingma et al. 2016, arXiv:1606.04934)."""
+"""The `discretised_logistic` likelihood: values are independent logistics (Kingma et al. 2016, arXiv:1606.04934)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from iafsweep.models.likelihoods.base import PixelLikelihood, centred
 from iafsweep.models.passes import Passes
 
 MOST_LOG_SCALE = 7.0
-"""Logarithms of scales are kept within 7 of 0: that of a logistic far narrower than a bin, and of one that is flat."""
+"""Log-scales are clamped to [-7, 7]: from a logistic far narrower than a bin to one that is flat."""
 
 
 @final
 class DiscretisedLogistic(PixelLikelihood):
-    """``p(x = l) = F(l + 1/2) - F(l - 1/2)``, F of a logistic with a mean and a scale for each value.
+    """``p(x = l) = F(l + 1/2) - F(l - 1/2)``, F the CDF of a logistic with a mean and a scale for each value.
 
     Maps: the means of all channels, then the logarithms of their scales; levels are scaled to [-1, 1].
     """
@@ -28,7 +28,7 @@ class DiscretisedLogistic(PixelLikelihood):
 
     @classmethod
     def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> DiscretisedLogistic:
-        """Make it; it has no sizes."""
+        """Make the likelihood; it has no sizes."""
         return cls(image)
 
     def log_density(self, x: Tensor, parameters: Tensor) -> Tensor:
@@ -42,13 +42,13 @@ class DiscretisedLogistic(PixelLikelihood):
         return drawn_level(noise, mean, log_scale, self.image.levels)
 
     def most_probable(self, x: Tensor, parameters: Tensor) -> Tensor:
-        """Return the levels of the largest bins; those at the ends hold whole tails."""
+        """Return the levels of the most probable bins; the bins at the ends include the tails."""
         mean, log_scale = parameters.unsqueeze(-4).chunk(2, dim=-3)
         levels = torch.arange(self.image.levels, dtype=mean.dtype, device=mean.device)[:, None, None, None]
         return log_probability(levels, mean, log_scale, self.image.levels).argmax(-4).to(mean.dtype)
 
     def mean(self, parameters: Tensor) -> Tensor:
-        """Return the means of the logistics, kept within black and white."""
+        """Return the means of the logistics, clamped to the range from black to white."""
         mean, _ = parameters.chunk(2, dim=-3)
         return mean.clamp(-1, 1) / 2 + 0.5
 
@@ -58,13 +58,13 @@ def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> 
 
     With v = x scaled to [-1, 1], h = 1 / (L - 1) half a bin, s the scale, ``b = (v - mean + h) / s`` and
     ``a = (v - mean - h) / s``: ``log p = log(sigmoid(b) - sigmoid(a)) = log sigmoid(b) + log sigmoid(-a) +
-    log(1 - exp(a - b))``, of which no term cancels another. The first bin has no lower end and the last no upper one,
-    so that the probabilities of all levels sum to one.
+    log(1 - exp(a - b))``, which avoids cancellation. The first bin has no lower end and the last no upper one, so the
+    probabilities of all levels sum to one.
 
     Args:
-        x: whole levels 0 to L - 1, broadcastable to the parameters.
+        x: integer levels 0 to L - 1, broadcastable to the parameters.
         mean: any shape.
-        log_scale: logarithm of s, likewise; kept within -7 and 7.
+        log_scale: logarithm of s, any shape; clamped to [-7, 7].
         levels: L.
     """
     half = 1 / (levels - 1)
@@ -78,7 +78,7 @@ def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> 
 
 
 def drawn_level(noise: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
-    """Return the levels that uniform noise from 0 to 1 stands for: logistics, rounded, ends included."""
+    """Return levels drawn with uniform noise from 0 to 1: logistics, rounded and clamped to the levels."""
     scale = log_scale.clamp(-MOST_LOG_SCALE, MOST_LOG_SCALE).exp()
     value = mean + scale * noise.to(mean.dtype).logit()
     return ((value + 1) * ((levels - 1) / 2)).round().clamp(0, levels - 1)

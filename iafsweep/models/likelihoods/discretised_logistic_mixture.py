@@ -15,13 +15,13 @@ from iafsweep.models.passes import Passes
 
 
 class _Mixture(NamedTuple):
-    """Parameters of every pixel's components; K stands behind the channels C.
+    """Parameters of every pixel's components; the dimension of K components follows that of C channels.
 
     Attributes:
         logits: of the components, [..., K, height, width].
-        means: [..., C, K, height, width], those of later channels without what earlier ones add.
-        log_scales: likewise.
-        slopes: from -1 to 1, what a value adds to the mean of a later channel, [..., C (C - 1) / 2, K, height, width].
+        means: [..., C, K, height, width], without what earlier channels add to those of later ones.
+        log_scales: [..., C, K, height, width].
+        slopes: from -1 to 1, factors of a value in the means of later channels, [..., C (C - 1) / 2, K, height, width].
     """
 
     logits: Tensor
@@ -30,7 +30,7 @@ class _Mixture(NamedTuple):
     slopes: Tensor
 
     def added(self, channel: int, value: Tensor) -> Tensor:
-        """What earlier channels, centred values [..., C or more, K or 1, height, width], add to a channel's mean."""
+        """Return what earlier channels of centred values [..., C, K or 1, height, width] add to a channel's mean."""
         first = channel * (channel - 1) // 2
         slopes = self.slopes[..., first : first + channel, :, :, :]
         return (slopes * value[..., :channel, :, :, :]).sum(-4)
@@ -38,9 +38,9 @@ class _Mixture(NamedTuple):
 
 @final
 class DiscretisedLogisticMixture(PixelLikelihood):
-    """``p(x|z) = prod over pixels of sum_k w_k prod_c p(x_c | x_1 ... x_(c-1), k)``, discretised logistics of levels.
+    """``p(x|z) = prod over pixels of sum_k w_k prod_c p(x_c | x_1 ... x_(c-1), k)``, p a discretised logistic.
 
-    The mean of a later channel is linear in the pixel's earlier ones: ``m_c + sum_(d<c) tanh(s_cd) x_d``.
+    The mean of a channel is linear in the pixel's earlier channels: ``m_c + sum_(d<c) tanh(s_cd) x_d``.
 
     Args:
         image: shape and levels.
@@ -58,7 +58,7 @@ class DiscretisedLogisticMixture(PixelLikelihood):
 
     @classmethod
     def from_config(cls, config: LikelihoodConfig, image: ImageFormat) -> DiscretisedLogisticMixture:
-        """Make it with the number of components in its own section."""
+        """Make the likelihood with the number of components in its own section."""
         return cls(image, config.section(MixtureConfig).components)
 
     def log_density(self, x: Tensor, parameters: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class DiscretisedLogisticMixture(PixelLikelihood):
         return (mixture.logits.log_softmax(-3) + of_components).logsumexp(-3).flatten(-2).sum(-1)
 
     def from_noise(self, parameters: Tensor, noise: Tensor, passes: Passes | None = None) -> Tensor:
-        """Draw levels: of every pixel the component, then a channel after the other."""
+        """Draw levels: for every pixel the component, then one channel after the other."""
         mixture, channels = self._mixture(parameters), self.image.shape[0]
         noise = noise.to(parameters.dtype)
         chances = mixture.logits.softmax(-3).cumsum(-3)
@@ -91,7 +91,7 @@ class DiscretisedLogisticMixture(PixelLikelihood):
         return torch.cat(levels, dim=-3)
 
     def most_probable(self, x: Tensor, parameters: Tensor) -> Tensor:
-        """Return the levels of the largest bins, of each channel given x of those before it."""
+        """Return the most probable level of each channel, given the earlier channels of x."""
         mixture, count = self._mixture(parameters), self.image.levels
         values = torch.arange(count, dtype=parameters.dtype, device=parameters.device)[:, None, None, None]
         log_weights, x = mixture.logits.log_softmax(-3), x.unsqueeze(-3)
@@ -105,14 +105,14 @@ class DiscretisedLogisticMixture(PixelLikelihood):
         return torch.stack(found, dim=-3)
 
     def mean(self, parameters: Tensor) -> Tensor:
-        """Return the means of the mixtures of logistics, each kept within black and white."""
+        """Return the means of the mixtures, with each logistic's mean clamped to the range from black to white."""
         mixture = self._mixture(parameters)
         values = torch.zeros_like(mixture.means)
         for channel in range(self.image.shape[0]):
             mean = mixture.means[..., channel, :, :, :] + mixture.added(channel, values)
             values[..., channel, :, :, :] = mean.clamp(-1, 1)
         mixed = (mixture.logits.softmax(-3).unsqueeze(-4) * values).sum(-3)
-        return (mixed / 2 + 0.5).clamp(0, 1)  # the weights sum to one but for rounding
+        return (mixed / 2 + 0.5).clamp(0, 1)  # the weights sum to one up to rounding
 
     def _mixture(self, parameters: Tensor) -> _Mixture:
         by_component = parameters.unflatten(-3, (sum(self._sizes), self.components))
@@ -121,7 +121,7 @@ class DiscretisedLogisticMixture(PixelLikelihood):
 
 
 def _of(parameters: Tensor, chosen: Tensor) -> Tensor:
-    """Parameters [..., K, height, width] of the chosen component, [..., 1, height, width] as ``chosen``."""
+    """Select from parameters [..., K, height, width] the component ``chosen`` [..., 1, height, width]; K becomes 1."""
     if parameters.dim() > chosen.dim():
         chosen = chosen.unsqueeze(-4).expand(*parameters.shape[:-3], 1, *parameters.shape[-2:])
     return parameters.gather(-3, chosen)

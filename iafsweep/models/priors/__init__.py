@@ -1,6 +1,6 @@
 """Priors of the latent variables.
 
-``base`` what all are · ``standard_normal`` · ``autoregressive`` masked autoregressive flow · ``spline_coupling`` ·
+``base`` the base classes · ``standard_normal`` · ``autoregressive`` masked autoregressive flow · ``spline_coupling`` ·
 ``vamp`` a mixture of posteriors.
 """
 
@@ -15,7 +15,7 @@ from iafsweep.models.priors.standard_normal import StandardNormalPrior
 def build_prior(
     config: PriorConfig, latent_size: int, image: ImageFormat, encoder: Encoder, posterior_offset: float
 ) -> Prior:
-    """Make the prior that ``config.kind`` names; arguments as those of :meth:`Prior.from_config`.
+    """Make the prior that ``config.kind`` names; arguments as in :meth:`Prior.from_config`.
 
     Raises:
         PluginError: its plugin is not loaded.

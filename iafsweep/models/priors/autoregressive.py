@@ -1,7 +1,7 @@
 """The `autoregressive` prior: masked autoregressive flow (Papamakarios et al. 2017, arXiv:1705.07057).
 
-One layer turns z towards noise: ``z'_i = (z_i - m_i) exp(a_i)`` with m and a of the coordinates before i, from a masked
-network without context; ``log|det| = sum a``. So the density takes one pass a layer, and a sample D of them.
+One layer maps z towards noise: ``z'_i = (z_i - m_i) exp(a_i)``, where a masked network without context computes m and a
+from the coordinates before i; ``log|det| = sum a``. The density takes one pass per layer, and a sample D of them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from iafsweep.models.passes import Passes
 from iafsweep.models.priors.base import FlowPrior
 
 _STEEPEST = 3.0
-"""Log-scales of a layer are kept between minus and plus this, so that no coordinate can run away."""
+"""Bound on the absolute log-scales of a layer, so that no coordinate can diverge."""
 
 
 @final
 class AutoregressivePrior(FlowPrior):
-    """Affine masked layers one after the other, every second one in the reversed order; N(0, I) nearly, at the start.
+    """A sequence of affine masked layers, every second one in the reversed order; nearly N(0, I) at the start.
 
     Args:
         layers: in the order from z to noise, with the outputs `shift` and `gate` (the log-scale), without context.
@@ -45,7 +45,7 @@ class AutoregressivePrior(FlowPrior):
         encoder: Encoder,
         posterior_offset: float,
     ) -> AutoregressivePrior:
-        """Make it with the sizes in ``config.autoregressive``."""
+        """Make the prior with the sizes in ``config.autoregressive``."""
         sizes, small = config.section(AutoregressivePriorConfig), OutputLayer(scale=SmallLinear.initial_scale)
         return cls(
             [
@@ -63,7 +63,7 @@ class AutoregressivePrior(FlowPrior):
         )
 
     def to_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``f(z) [..., D]`` and ``log|det df/dz| [...]``, in one pass a layer."""
+        """Return ``f(z) [..., D]`` and ``log|det df/dz| [...]``, in one pass per layer."""
         log_det = z.new_zeros(z.shape[:-1])
         for layer in self._layers:
             shift, gate = layer(z, None)
@@ -73,7 +73,7 @@ class AutoregressivePrior(FlowPrior):
         return z, log_det
 
     def from_noise(self, noise: Tensor, passes: Passes | None = None) -> Tensor:
-        """Turn draws of N(0, I) [..., D] into draws of p(z) [..., D], in D passes a layer."""
+        """Turn draws of N(0, I) [..., D] into draws of p(z) [..., D], in D passes per layer."""
         done, total = 0, len(self.layers) * self.latent_size
 
         def undo(moved: Tensor, shift: Tensor, gate: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every prior is: a density of the latent variables, and the map that makes its samples of noise."""
+"""Base classes of priors, densities of the latent variables with a map from noise to samples."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from iafsweep.models.passes import Passes
 
 
 class Prior(nn.Module, ABC):
-    """A density p(z) of the latent variables that can be evaluated and drawn from exactly.
+    """A density p(z) of the latent variables that can be evaluated and sampled exactly.
 
-    No prior has batch norm, so that p(z) is a density in training too.
+    No prior has batch norm, so p(z) is a density in training too.
 
     Attributes:
         latent_size: D.
-        noise_size: N, standard normal numbers that a sample is made of.
+        noise_size: N, standard normal numbers per sample.
     """
 
     def __init__(self, latent_size: int) -> None:
@@ -44,7 +44,7 @@ class Prior(nn.Module, ABC):
             config: its kind and sizes.
             latent_size: D.
             image: shape and levels of an image.
-            encoder: the model's; a prior may lean on it, and then keeps it out of its own state.
+            encoder: the model's; a prior that uses it must keep it out of its own state.
             posterior_offset: added to the encoder's log standard deviation.
         """
 
@@ -58,11 +58,11 @@ class Prior(nn.Module, ABC):
 
         Args:
             noise: on the model's device, of its type.
-            passes: hears how far it is, where more than one pass of a network is needed.
+            passes: progress callback, called if more than one pass of a network is needed.
         """
 
     def sample(self, count: int, generator: torch.Generator, like: Tensor, passes: Passes | None = None) -> Tensor:
-        """Draw [count, D] of the type and on the device of ``like``; noise is drawn on the generator's device."""
+        """Draw [count, D], of the type and on the device of ``like``; noise is drawn on the generator's device."""
         size = (count, self.noise_size)
         noise = torch.randn(size, generator=generator, device=generator.device, dtype=like.dtype)
         return self.from_noise(noise.to(like.device), passes)

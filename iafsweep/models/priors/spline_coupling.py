@@ -1,7 +1,7 @@
 """The `spline_coupling` prior: coupling layers with rational-quadratic splines (Durkan et al. 2019, arXiv:1906.04032).
 
-A layer keeps one half of the coordinates and moves each of the other half by a spline whose parameters a network makes
-of the half that stays. Both the density and a sample take one pass a layer.
+A layer keeps one half of the coordinates and moves each of the other half by a spline whose parameters a network
+computes from the half that stays. Both the density and a sample take one pass per layer.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from iafsweep.models.splines import inverse_spline, parameters_of_a_spline, spli
 
 @final
 class SplineCouplingPrior(FlowPrior):
-    """Coupling layers one after the other; N(0, I) nearly, at the start.
+    """A sequence of coupling layers; nearly N(0, I) at the start.
 
-    Layers move, in turns, the odd coordinates, the even ones, the second half and the first half.
+    Layers move, in turn, the odd coordinates, the even ones, the second half and the first half.
 
     Args:
         latent_size: D, at least 2.
-        sizes: how many layers of what size, bins and bound of the splines.
+        sizes: number and sizes of the layers, bins and bound of the splines.
     """
 
     def __init__(self, latent_size: int, sizes: SplineCouplingPriorConfig) -> None:
@@ -45,7 +45,7 @@ class SplineCouplingPrior(FlowPrior):
         encoder: Encoder,
         posterior_offset: float,
     ) -> SplineCouplingPrior:
-        """Make it with the sizes in ``config.spline_coupling``."""
+        """Make the prior with the sizes in ``config.spline_coupling``."""
         return cls(latent_size, config.section(SplineCouplingPriorConfig))
 
     def to_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,7 +65,7 @@ class SplineCouplingPrior(FlowPrior):
 
 @final
 class _Coupling(nn.Module):
-    """One layer."""
+    """One coupling layer."""
 
     moved: Tensor
     kept: Tensor
@@ -83,7 +83,7 @@ class _Coupling(nn.Module):
         self.output = SmallLinear(widths[-1], len(chosen) * parameters_of_a_spline(sizes.bins))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Map z [..., D]; return the image and ``log|det|`` [...]."""
+        """Map z [..., D]; return the result [..., D] and ``log|det|`` [...]."""
         y, log_slope = spline(z[..., self.moved], self._numbers(z), self.bound)
         return self._with_moved(z, y), log_slope.sum(-1)
 

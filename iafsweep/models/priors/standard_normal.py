@@ -26,7 +26,7 @@ class StandardNormalPrior(Prior):
         encoder: Encoder,
         posterior_offset: float,
     ) -> StandardNormalPrior:
-        """Make it; nothing but the latent size matters."""
+        """Make the prior; only the latent size matters."""
         return cls(latent_size)
 
     def log_density(self, z: Tensor) -> Tensor:
@@ -34,5 +34,5 @@ class StandardNormalPrior(Prior):
         return standard_normal_log_density(z)
 
     def from_noise(self, noise: Tensor, passes: Passes | None = None) -> Tensor:
-        """Return the noise."""
+        """Return the noise unchanged."""
         return noise

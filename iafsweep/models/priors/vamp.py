@@ -1,7 +1,7 @@
 """The `vamp` prior: a mixture of posteriors at learned inputs (Tomczak and Welling 2018, VampPrior, arXiv:1705.07120).
 
 ``p(z) = 1/K sum_k q(z|u_k)`` with pseudo-inputs u_k, images between 0 and 1 that are trained with the model. It needs q
-at any z: with a flow in the posterior that would be its inverse, D passes a step, so it goes without one.
+at any z, which with a flow in the posterior would take the flow's inverse (D passes per step), so it allows no flow.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from iafsweep.models.passes import Passes
 from iafsweep.models.priors.base import Prior
 
 PSEUDO_LOGIT = -2.0
-"""Where the logits of pseudo-inputs' pixels start, with a standard deviation of 1: about as dark as a digit."""
+"""Initial mean of the logits of pseudo-inputs' pixels, with standard deviation 1: about as dark as a digit."""
 
 
 @final
 class VampPrior(Prior):
-    """The mixture of K posteriors.
+    """A mixture of K posteriors.
 
     Args:
         latent_size: D.
-        image: what the pseudo-inputs look like.
+        image: shape and levels of the pseudo-inputs.
         components: K.
-        encoder: the model's own, without batch norm; it is no part of this module's state.
+        encoder: the model's own, without batch norm; not part of this module's state.
         posterior_offset: added to its log standard deviation.
     """
 
@@ -55,7 +55,7 @@ class VampPrior(Prior):
         encoder: Encoder,
         posterior_offset: float,
     ) -> VampPrior:
-        """Make it with the size in ``config.vamp``."""
+        """Make the prior with the size in ``config.vamp``."""
         components = config.section(VampPriorConfig).components
         return cls(latent_size, image, components, encoder, posterior_offset)
 
@@ -65,7 +65,7 @@ class VampPrior(Prior):
 
     def log_density(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats: z [..., D] to [...]."""
-        # Squares multiplied out take a number a component, not D of them; what cancels then wants float64.
+        # Expanded squares take one number per component instead of D; their cancellation then needs float64.
         mean, log_std = self.components(torch.float64)
         precision, where = (-2 * log_std).exp(), z.double()
         squares = where.square() @ precision.T - 2 * where @ (mean * precision).T + (mean.square() * precision).sum(-1)
@@ -85,11 +85,11 @@ class VampPrior(Prior):
             mean, log_std = self._fixed
             return mean.to(dtype), log_std.to(dtype)
         pixels = self.pseudo_logits.sigmoid()
-        # As the model's own images come to the encoder: bits as they are, levels from -1 to 1.
+        # As the encoder sees the model's own images: bits as they are, levels scaled to [-1, 1].
         output: EncoderOutput = self._encoder[0](pixels if self.levels == 2 else centred(pixels, 2))  # noqa: PLR2004
         return output.mean.to(dtype), output.log_std.to(dtype) + self.posterior_offset
 
     @torch.no_grad()
     def fix(self) -> None:
-        """Compute the components once, for weights that do not change any more."""
+        """Compute the components once, for weights that no longer change."""
         self._fixed = self.components(self.pseudo_logits.dtype)

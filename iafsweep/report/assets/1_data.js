@@ -149,9 +149,9 @@ function parseFilter(words) {
     const first = alone.findIndex((_, place) => columnNamed([...alone.slice(place), name].join(",")));
     const column = columnNamed([...(first < 0 ? [] : alone.splice(first)), name].join(","));
     flush();
-    if (/\bor\b|\|\|/i.test(part)) problems.push("one of several is written as in “depth = 0|1”");
+    if (/\bor\b|\|\|/i.test(part)) problems.push("write alternatives as in “depth = 0|1”");
     else if (!column) problems.push(`there is no column “${name}”`);
-    else if (/[<>]/.test(operator) && (wanted === "" || Number.isNaN(Number(wanted)))) problems.push(`“${wanted}” is no number`);
+    else if (/[<>]/.test(operator) && (wanted === "" || Number.isNaN(Number(wanted)))) problems.push(`“${wanted}” is not a number`);
     else terms.push((trial) => filterMatch(column, trial, OPERATORS[operator === "==" ? "=" : operator], wanted));
   }
   flush();

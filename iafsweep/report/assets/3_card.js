@@ -25,7 +25,7 @@ class Card {
     Object.assign(this, { name, title, build, height, least, zooms, logs, isStale: true, isSeen: false, limits: "good", isLog: false, pans: false });
     this.said = h("p", { class: "note said" });
     this.plot = h("div", { class: "plot", tabindex: "0", role: "group",
-      "aria-label": `${title}. Arrow keys go from trial to trial, Enter opens one, Space picks it, plus and minus zoom.` });
+      "aria-label": `${title}. Arrow keys move between trials, Enter opens one, Space picks it, plus and minus zoom.` });
     this.tools = h("div", { class: "tools", role: "toolbar", "aria-label": `${title}: tools` }, this.buttons());
     this.plot.style.height = `${height}px`; // so that nothing below moves when it is drawn
     this.noteLine = note ? h("p", { class: "note" }, note) : null;
@@ -55,7 +55,7 @@ class Card {
       this.ways,
       this.zooms && [button("+", () => this.zoom(0.6), { "aria-label": "Zoom in" }),
         button("−", () => this.zoom(1 / 0.6), { "aria-label": "Zoom out" }),
-        toggle("Pan", "pans", "Dragging moves the chart instead of zooming into a rectangle"), this.limitsMenu()],
+        toggle("Pan", "pans", "Dragging moves the chart instead of zooming in on a rectangle"), this.limitsMenu()],
       this.logs && toggle("Log", "isLog", "Logarithmic axis"),
       h("span", { class: "grow" }),
       ["svg", "png"].map((kind) => button(kind.toUpperCase(), () => this.download(kind),
@@ -255,7 +255,7 @@ class Card {
 }
 
 /** Limits where the good trials are, or of all. */
-const limitButtons = (card) => [["good", "Good", "Limits where the good trials can be told apart"], ["all", "All", "Limits of all trials"]].map(
+const limitButtons = (card) => [["good", "Good", "Axis limits at which the good trials can be told apart"], ["all", "All", "Axis limits that show all trials"]].map(
   ([limits, text, title]) => button(text, () => card.limit(limits), { "data-limits": limits, title }));
 
 function save(name, blob) {

@@ -45,14 +45,14 @@ function curvesOf({ series, by = () => "epoch", trials, label, styled }) {
       return { trial, points: columns[axis].map((x, place) => [x, columns[name][place]]).filter(([x, y]) => x !== null && y !== null) };
     });
     const ys = lines.flatMap(({ points }) => points.map(([, y]) => y));
-    if (!ys.length) return { empty: DATA.curves_note || "No trial that is shown has this curve." };
+    if (!ys.length) return { empty: DATA.curves_note || "None of the trials shown has this curve." };
     const isBound = /negative_elbo$/.test(name), isLog = card.isLog && spanOf(ys)[0] > 0;
     const { bests, extent, good } = limitsOfCurves(lines, isBound, isLog);
     const places = new Map(lines.map(({ trial }, place) => [trial.trial, place]));
     return {
       extent, good,
       order: lines.map(({ trial }) => trial.trial), find: (trial) => places.has(trial.trial) && { seriesIndex: places.get(trial.trial) },
-      said: [card.isLog && !isLog && "Values of 0 and less have no place on a logarithmic axis.", label?.(chosen)].filter(Boolean).join(" "),
+      said: [card.isLog && !isLog && "The axis stays linear: a logarithmic one cannot show values of 0 or less.", label?.(chosen)].filter(Boolean).join(" "),
       outside: good && aboveText(bests),
       option: {
         xAxis: { type: "value", min: extent.x[0], max: extent.x[1], name: axis === "epoch" ? "epoch" : "training seconds",
@@ -82,7 +82,7 @@ function learningCurves() {
   let series = DATA.series.validation_negative_elbo ? "validation_negative_elbo" : Object.keys(DATA.series)[0], by = "epoch";
   const card = new Card({
     name: "learning-curves", title: "Learning curves", height: 400, wide: true, logs: true,
-    note: "Bounds are at full KL weight, validation bounds over the validation images after each epoch. A click picks a trial for comparison.",
+    note: "Bounds are at full KL weight; validation bounds are measured on the validation images after each epoch. Click a curve to pick its trial for comparison.",
     controls: [select("Curve", Object.entries(DATA.series), series, (value) => ((series = value), card.limit("good"))),
       select("Over", [["epoch", "epochs"], ["elapsed", "training seconds"]], by, (value) => ((by = value), card.limit("good")))],
     build: curvesOf({ series: () => series, by: () => by, trials: shownTrials, label: () => DATA.curves_note }),
@@ -114,7 +114,7 @@ function shares(name, title, found) {
 /** Marks of trials at [x, y]; `y` is a bound unless `good` says otherwise. */
 function marks(card, trials, place, axes, more = {}) {
   const points = trials.map((trial) => [trial, place(trial)]).filter(([, at]) => at);
-  if (!points.length) return { empty: more.empty ?? "No trial that is shown has a finite validation bound, so there is nothing to compare." };
+  if (!points.length) return { empty: more.empty ?? "None of the trials shown has a finite validation bound, so there is nothing to compare." };
   const bounds = points.map(([, [, y]]) => y);
   const good = axes.isBound ? goodLimits(bounds) : null;
   const extent = { x: [axes.xAxis.min, axes.xAxis.max], y: axes.isBound ? padded(spanOf(bounds)) : [axes.yAxis.min, axes.yAxis.max] };
@@ -139,7 +139,7 @@ const left = (shown, all) => (shown.length < all.length ? `${count(shown.length)
 
 function costCard() {
   return new Card({
-    name: "cost", title: "Bound against cost", note: "On the front no completed trial has both a lower bound and faster epochs. Seconds are medians by the wall clock, beside whatever else ran.",
+    name: "cost", title: "Bound against cost", note: "The dashed line is the Pareto front: no completed trial has both a lower bound and faster epochs than a trial on it. Seconds are wall-clock medians; other work on the machine slows them down.",
     build: (card) => {
       const all = withBound(shownTrials()).filter((trial) => trial.seconds_per_epoch), trials = someOf(all, MOST_MARKS);
       const costs = trials.map((trial) => trial.seconds_per_epoch), [low, high] = spanOf(costs), log = low > 0 && high > 3 * low;
@@ -148,7 +148,7 @@ function costCard() {
         b) => a.seconds_per_epoch - b.seconds_per_epoch).map((trial) => [axis.at(trial.seconds_per_epoch), trial.bound]);
       return marks(card, trials, (trial) => [axis.at(trial.seconds_per_epoch), trial.bound],
         { xAxis: parameterAxis(axis), yAxis: BOUND_AXIS, isBound: true }, {
-        said: left(trials, all), empty: "No trial that is shown has ended with a finite bound yet, so there is no cost to compare.",
+        said: left(trials, all), empty: "None of the trials shown has ended with a finite bound yet, so there is no cost to compare.",
         text: (trial) => [["seconds per epoch", numberText(trial.seconds_per_epoch)]],
         series: () => [{ type: "line", step: "end", data: front, symbol: "none", silent: true,
           lineStyle: { color: colour("ink"), type: "dashed", width: 1.4, opacity: 0.65 } }],
@@ -172,20 +172,20 @@ function parallelCard() {
   };
   const lay = () => chips.replaceChildren(...order.map((path) => {
     const { name } = DATA.parameters.find((parameter) => parameter.path === path);
-    return h("li", {}, button("‹", () => move(path, -1), { "aria-label": `${name} to the left`, "data-by": "-1" }), h("span", { class: "cut" }, name),
-      button("›", () => move(path, 1), { "aria-label": `${name} to the right`, "data-by": "1" }));
+    return h("li", {}, button("‹", () => move(path, -1), { "aria-label": `Move ${name} left`, "data-by": "-1" }), h("span", { class: "cut" }, name),
+      button("›", () => move(path, 1), { "aria-label": `Move ${name} right`, "data-by": "1" }));
   }));
-  const clear = button("Let go of what was brushed", () => {
+  const clear = button("Clear the brush", () => {
     look.brushed = null;
     card.intervals = {};
     lookChanged();
   }, { hidden: true, id: "unbrush" });
   const card = new Card({
     name: "parallel", title: "All parameters at once", height: 380, wide: true, zooms: false, controls: [chips, clear],
-    note: "A line a trial, from its parameters to its best bound. Drag along an axis to leave only the trials inside, here and in everything below and above; several axes together; a click beside the brush lets go. “off”: the parameter was inactive.",
+    note: "One line per trial, from its parameters to its best bound. Drag along an axis to keep only the trials inside the brush, in all charts and in the leaderboard. Brushes on several axes combine; a click on an axis outside its brush clears it. “off”: the parameter was inactive.",
     build: () => {
       const all = withBound(shownTrials(false)), trials = someOf(all, MOST_LINES);
-      if (!trials.length) return { empty: "No trial that is shown has a finite validation bound, so there is nothing to compare." };
+      if (!trials.length) return { empty: "None of the trials shown has a finite validation bound, so there is nothing to compare." };
       const known = order.map((path) => DATA.parameters.findIndex((parameter) => parameter.path === path)).filter((place) => place >= 0);
       const axes = known.map((place) => axisOf(DATA.parameters[place]));
       const bounds = trials.map((trial) => trial.bound), good = card.limits === "all" ? padded(spanOf(bounds)) : goodLimits(bounds);
@@ -197,7 +197,7 @@ function parallelCard() {
       return {
         order: trials.map(({ trial }) => trial), find: (trial) => places.has(trial.trial) && { seriesIndex: 0, dataIndex: places.get(trial.trial) },
         least: Math.max(300, 84 * dims.length),
-        said: [left(trials, all), above && `${trialsText(above)} above ${numberText(Number(good[1].toPrecision(5)))} nats ${above === 1 ? "ends" : "end"} at the axis's end.`].filter(Boolean).join(" "),
+        said: [left(trials, all), above && `${trialsText(above)} above ${numberText(Number(good[1].toPrecision(5)))} nats ${above === 1 ? "is" : "are"} drawn at the end of the bound axis.`].filter(Boolean).join(" "),
         option: {
           parallel: { left: 40, right: 56, top: 44, bottom: 20, axisExpandable: false },
           parallelAxis: dims.map((axis, dim) => ({
@@ -274,13 +274,13 @@ function contourCard() {
   const options = DATA.parameters.map(({ path, name }) => [path, name]);
   const card = new Card({
     name: "contour", title: "Any two parameters", height: 380,
-    note: "Marks and ground are coloured by the bound, dark is good. The ground is the mean bound of trials near there, weighted by distance, and is left empty where there are none: a guide to the eye, not a model.",
-    controls: [select("Across", options, x, (value) => ((x = value), card.limit("good"))),
-      select("Up", [["bound", "validation −ELBO"], ...options], y, (value) => ((y = value), card.limit("good")))],
+    note: "The background shows the mean bound of nearby trials, weighted by distance; dark is good (on a dark page, light). It is empty where there are no trials: a guide to the eye, not a model.",
+    controls: [select("Horizontal axis", options, x, (value) => ((x = value), card.limit("good"))),
+      select("Vertical axis", [["bound", "validation −ELBO"], ...options], y, (value) => ((y = value), card.limit("good")))],
     build: () => {
       const all = withBound(shownTrials()), trials = someOf(all, MOST_MARKS);
       const [across, up] = [x, y].map((path) => DATA.parameters.find((parameter) => parameter.path === path));
-      if (!across) return { empty: "Nothing was searched." };
+      if (!across) return { empty: "No parameter was searched." };
       const [ax, ay] = [across, up].map((parameter) => parameter && axisOf(parameter));
       const value = (trial, parameter) => trial.values[DATA.parameters.indexOf(parameter)];
       const at = (trial) => [ax.at(value(trial, across)) + aside(ax, trial), up
@@ -321,11 +321,11 @@ function ground(points, { x, y }) {
 /** Test figures with their errors; hollow where the weights say not to trust them. */
 function testFigures() {
   return new Card({
-    name: "test-figures", title: "Test figures with their errors", wide: true,
+    name: "test-figures", title: "Test figures with standard errors", wide: true,
     build: (card) => {
       const titles = DATA.figures.map((title, place) => [title, place]).filter(([title]) => /^test/.test(title) && !/beside/.test(title));
       const all = shownTrials().filter((trial) => titles.some(([, place]) => trial.figures[place])), trials = all.slice(0, 24);
-      if (!trials.length) return { empty: DATA.diagnostics.rows.length ? "No trial that is shown has been scored."
+      if (!trials.length) return { empty: DATA.diagnostics.rows.length ? "None of the trials shown has been scored."
         : "No trial has been scored on test images yet." };
       const palette = isDark() ? DARK_PALETTE : PALETTE, spans = [];
       const series = titles.map(([title, place], which) => ({
@@ -352,7 +352,7 @@ function testFigures() {
       return {
         extent, order: trials.map(({ trial }) => trial), height: 90 + 30 * trials.length, good: null,
         find: (trial) => ({ seriesIndex: series.map((_, place) => place + 1), dataIndex: trials.indexOf(trial) }),
-        said: all.length > 24 ? `The best 24 of ${count(all.length)} scored trials.` : "",
+        said: all.length > 24 ? `The best 24 of ${count(all.length)} scored trials are shown.` : "",
         option: {
           legend: { data: titles.map(([title]) => title), left: 0, top: 0, icon: "circle", itemHeight: 9, textStyle: { color: colour("soft") },
             inactiveColor: colour("line") },
@@ -369,8 +369,8 @@ function testFigures() {
 
 const CHARTS = {
   "learning-curves": learningCurves, cost: costCard, parallel: parallelCard, contour: contourCard, "test-figures": testFigures,
-  importance: () => shares("importance", "Which parameters tell the best", () => DATA.importance),
-  variance: () => shares("variance", "Which parameters explain the bounds", () => DATA.variance),
+  importance: () => shares("importance", "Importance: what distinguishes the best trials", () => DATA.importance),
+  variance: () => shares("variance", "Explained variance: what separates good trials from bad", () => DATA.variance),
 };
 const chartOf = (name) => CHARTS[name]?.() ?? sliceCard(DATA.parameters.find(({ path, name: short }) => [`slice-${path}`,
   `slice-${short}`].includes(name)));

@@ -48,7 +48,7 @@ const inTable = ({ of }) => passes(of) && (look.brushed === null || look.brushed
 function makeBoard(place) {
   board = new tabulator.Tabulator(place, {
     data: tableRows(), maxHeight: 560, layout: "fitDataFill", movableColumns: true, columnHeaderVertAlign: "top",
-    rowHeight: ROW, placeholder: held("No trial passes the filter."),
+    rowHeight: ROW, placeholder: held("No trial matches the filter."),
     columns: COLUMNS.map((column) => ({
       field: column.id.replaceAll(".", "/"), title: column.id, visible: column.shown, frozen: column.id === "trial",
         hozAlign: column.id === "trial" || column.id === "status" ? "left" : "right",
@@ -104,8 +104,8 @@ function columnsMenu() {
       list.children[board.getColumns().indexOf(shown)]?.querySelector(`[data-by="${step}"]`)?.focus();
     };
     return h("li", {}, h("label", {}, box, ` ${column.title}`), h("span", { class: "grow" }),
-      button("↑", () => move(-1), { "aria-label": `${column.title} further left`, "data-by": "-1" }),
-      button("↓", () => move(1), { "aria-label": `${column.title} further right`, "data-by": "1" }));
+      button("↑", () => move(-1), { "aria-label": `Move ${column.title} left`, "data-by": "-1" }),
+      button("↓", () => move(1), { "aria-label": `Move ${column.title} right`, "data-by": "1" }));
   }));
   const menu = h("details", { class: "menu", id: "columns", on: { toggle: () => menu.open && lay() } }, h("summary", {}, "Columns"),
     h("div", {}, list));

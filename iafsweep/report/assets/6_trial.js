@@ -18,7 +18,7 @@ function showTrials() {
     return;
   }
   const title = h("h2", { tabindex: "-1" }, names.length > 1 ? `Trials ${names.join(" and ")}` : `Trial ${names[0]}`);
-  layPart(place, "", () => [h("p", {}, h("a", { href: "#leaderboard" }, "← the whole sweep")), title,
+  layPart(place, "", () => [h("p", {}, h("a", { href: "#leaderboard" }, "← Back to the sweep")), title,
     missing.map((name) => h("p", { class: "card empty" }, `There is no trial ${name} on this page.`))]);
   if (trials.length) layParts(place, trials);
   if (!wasShown) {
@@ -35,14 +35,14 @@ function forgetCharts(place) {
 }
 
 function layParts(place, trials) {
-  layPart(place, "How it went", () => howItWent(trials));
+  layPart(place, "Outcome", () => howItWent(trials));
   layPart(place, "Configuration", () => configuration(trials));
   const [shown, series] = curvesBeside(trials); // charts are drawn again where they stand
   layPart(place, "Curves", () => curvesSection(trials, shown, series), `${shown.map(({ trial }) => trial)} ${series}`);
   if (trials.length > 1) layPart(place, "Paired differences of test figures", () => pairedSection(trials));
   layPart(place, "Test figures", () => figuresSection(trials));
   layPart(place, "Samples and reconstructions", () => picturesSection(trials));
-  layPart(place, "Train it again", () => againSection(trials));
+  layPart(place, "Train again", () => againSection(trials));
 }
 
 /** Lay a part of the view, unless it stands there: with the same `key`, or, without one, word by word. */
@@ -61,12 +61,12 @@ function howItWent(trials) {
   const lines = [
     ["status", (trial) => statusMark(trial.status)], ["rank", (trial) => numberText(trial.rank)],
     ["validation −ELBO", (trial) => (trial.bound === null ? "–" : `${trial.bound.toFixed(2)} at epoch ${trial.best_epoch} of ${trial.epochs}`)],
-    ["seconds per epoch", (trial) => `${numberText(trial.seconds_per_epoch ?? null)}${trial.pareto ? ", on the front of bound and cost" : ""}`],
+    ["seconds per epoch", (trial) => `${numberText(trial.seconds_per_epoch ?? null)}${trial.pareto ? ", on the Pareto front" : ""}`],
     ["training seconds", (trial) => numberText(trial.seconds ?? null)], ["weights", (trial) => (trial.weights ? count(trial.weights) : "–")],
     ...(trials.some((trial) => trial.error) ? [["error", (trial) => trial.error ?? "–"]] : []),
   ];
   return h("div", { class: "card" }, plainTable(["", ...trials.map(({ trial }) => trial)],
-    lines.map(([title, of]) => [[title], ...trials.map((trial) => [of(trial)])]), "How it went"));
+    lines.map(([title, of]) => [[title], ...trials.map((trial) => [of(trial)])]), "Outcome"));
 }
 
 /** Every field of a trial's configuration. */
@@ -98,7 +98,7 @@ function configuration(trials) {
   };
   only.addEventListener("change", lay);
   lay();
-  return h("div", { class: "card" }, h("label", {}, only, ` only what differs from ${trials.length > 1 ? "each other" : "the best"} or from the program's defaults`), place);
+  return h("div", { class: "card" }, h("label", {}, only, ` only fields that differ ${trials.length > 1 ? "between these trials" : "from the best trial"} or from the program's defaults`), place);
 }
 
 /** The trials whose curves are drawn, a lone one beside the best, and which curves there are. */
@@ -113,7 +113,7 @@ function curvesSection(trials, shown, names) {
     const place = places.indexOf(trial), isAsked = place < trials.length;
     return { color: palette[place], width: isAsked ? 2.5 : 1.2, opacity: isAsked ? 1 : 0.6 };
   };
-  if (!names.length) return h("p", { class: "card empty" }, DATA.curves_note || "No curve of it is on this page.");
+  if (!names.length) return h("p", { class: "card empty" }, DATA.curves_note || "This page has no learning curve for it.");
   const legend = h("ul", { class: "legend" }, shown.map((trial, place) => {
     const mark = h("i", { class: "dot" });
     mark.style.background = palette[place];
@@ -127,7 +127,7 @@ function curvesSection(trials, shown, names) {
 
 function pairedSection(trials) {
   const names = trials.map(({ trial }) => trial), found = DATA.pairs.filter(({ first, second }) => names.includes(first) && names.includes(second));
-  if (!found.length) return h("div", { class: "card" }, h("p", {}, `No figures of each image of both are on this page. ${DATA.pairs_note}`),
+  if (!found.length) return h("div", { class: "card" }, h("p", {}, `This page has no paired differences between these trials. ${DATA.pairs_note}`),
     h("pre", {}, h("code", {}, `${DATA.compare} ${names.join(" ")}`)));
   const rows = found.map((pair) => {
     const isFirst = names.indexOf(pair.first) < names.indexOf(pair.second), sign = isFirst ? 1 : -1;
@@ -141,7 +141,7 @@ function pairedSection(trials) {
         [apart ? `${difference < 0 ? one : other} is better` : "cannot be told apart"]];
   });
   return h("div", { class: "card" }, h("p", { class: "note" },
-    "Nats per image, the mean over the same test images with the same bits, ± its standard error; below 0 the first is better. Told apart: by more than two standard errors."),
+    "Mean difference in nats per image, over the same test images with the same bits, ± its standard error. Below 0, the first trial is better. Trials can be told apart if they differ by more than two standard errors."),
     plainTable(["difference", "figure", "settings", "images", "nats per image", ""], rows, "Paired differences"));
 }
 
@@ -150,7 +150,7 @@ function figuresSection(trials) {
   const diagnostics = of(DATA.diagnostics), sandwiches = of(DATA.sandwiches);
   if (!diagnostics.length) return h("p", { class: "card empty" },
     trials.some((trial) => trial.figures.some((figure, place) => figure && !DATA.figures[place].startsWith("validation")))
-    ? "Its figures stand on the leaderboard; diagnostics are shown of the best scored trials." : "Not scored on test images.");
+    ? "The figures are on the leaderboard; diagnostics are shown only for the best scored trials." : "Not scored on test images.");
   return h("div", { class: "card stack" }, h("p", { class: "note" }, DATA.estimators_note),
     plainTable(DATA.diagnostics.header, diagnostics, "Diagnostics"),
     sandwiches.length ? plainTable(DATA.sandwiches.header, sandwiches, "Bounds on simulated images") : "");
@@ -158,7 +158,7 @@ function figuresSection(trials) {
 
 function picturesSection(trials) {
   const found = trials.filter(({ trial }) => DATA.pictures[trial]);
-  if (!found.length) return h("p", { class: "card empty" }, `No pictures are on this page: it has those of the best ${Object.keys(DATA.pictures).length} trials that drew any; a run folder has samples.png and reconstructions.png.`);
+  if (!found.length) return h("p", { class: "card empty" }, `This page has pictures only of the best ${Object.keys(DATA.pictures).length} trials that drew any. For others, see samples.png and reconstructions.png in the run folder.`);
   return h("div", { class: "pictures" }, found.map(pictureCard));
 }
 
@@ -170,7 +170,7 @@ function pictureCard({ trial }) {
 }
 
 function againSection(trials) {
-  return h("div", { class: "card" }, h("p", { class: "note" }, `Where ${DATA.folder} is the folder of the sweep. The run folder, and what trains it again:`),
+  return h("div", { class: "card" }, h("p", { class: "note" }, `The run folder, and the command that trains its configuration again. ${DATA.folder} stands for the sweep folder.`),
     trials.map(({ trial }) => [
     h("pre", {}, h("code", {}, `${DATA.folder}/trials/${trial}`)), h("pre", {}, h("code", {}, DATA.train_again.replaceAll("TRIAL", trial)))]));
 }

@@ -1,5 +1,5 @@
 // The page, from its data: once when it is opened, and, where a server keeps it, anew as rows come.
-const SECTIONS = { result: "Result", leaderboard: "Leaderboard", curves: "Learning", parameters: "What mattered", estimators: "Test figures",
+const SECTIONS = { result: "Result", leaderboard: "Leaderboard", curves: "Learning curves", parameters: "What mattered", estimators: "Test figures",
   pictures: "Samples", environment: "Environment" };
 
 /** The filter, the brush or the colour has changed: draw what depends on it, but for the chart that said so. */
@@ -18,9 +18,9 @@ function layPicked() {
   const place = document.getElementById("picked"), names = [...look.picked];
   place.hidden = !names.length;
   place.replaceChildren(h("span", {}, `${names.length} picked: `),
-    ...names.map((name) => h("span", { class: "chip" }, trialLink(name), button("×", () => pick(name), { "aria-label": `Let go of ${name}` }))),
-    h("a", { href: `#${names.join(",")}`, class: "button", id: "compare" }, names.length > 1 ? "Compare" : "Look closer"),
-      button("Only these", () => setFilter(`trial = ${names.join("|")}`)), button("Let go", () => (look.picked.clear(), pickedChanged())));
+    ...names.map((name) => h("span", { class: "chip" }, trialLink(name), button("×", () => pick(name), { "aria-label": `Remove ${name}` }))),
+    h("a", { href: `#${names.join(",")}`, class: "button", id: "compare" }, names.length > 1 ? "Compare" : "View"),
+      button("Show only these", () => setFilter(`trial = ${names.join("|")}`)), button("Clear", () => (look.picked.clear(), pickedChanged())));
 }
 
 function setFilter(words) {
@@ -60,8 +60,8 @@ function result() {
   if (!best) return h("div", { class: "card" }, h("p", { class: "big" }, DATA.verdict.word), h("p", {}, DATA.verdict.text));
   const settings = DATA.parameters.map(({ name }, place) => [name, best.values[place]]).filter(([, value]) => value !== null);
   return h("div", { class: "card headline" },
-    h("div", {}, h("p", { class: "soft" }, "Best by the validation bound, which alone ranks trials"),
-      h("p", { class: "big" }, "Trial ", trialLink(DATA.best), pill(DATA.verdict.level, `test NLL ${DATA.verdict.word}`)),
+    h("div", {}, h("p", { class: "soft" }, "Best by the validation bound, which alone decides the ranking"),
+      h("p", { class: "big" }, "Trial ", trialLink(DATA.best), pill(DATA.verdict.level, `test NLL: ${DATA.verdict.word}`)),
       h("p", {}, DATA.verdict.text), DATA.doubts.map((doubt) => h("p", {}, doubt)),
         h("dl", { class: "settings" }, settings.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, numberText(value)))))),
     h("div", { class: "tiles" }, DATA.tiles.map(({ label, value, error, foot, untrusted }) => h("div", { class: "tile" },
@@ -95,7 +95,7 @@ function tables() {
   const made = [lead(DATA.estimators_note)];
   if (DATA.diagnostics.rows.length) made.push(h("h3", { class: "apart" }, "Diagnostics"),
     h("div", { class: "card" }, plainTable(DATA.diagnostics.header, linked(DATA.diagnostics.rows), "Diagnostics of the estimators")));
-  if (DATA.sandwiches.rows.length) made.push(h("h3", { class: "apart" }, "Bounds, in expectation, on images simulated from the model"),
+  if (DATA.sandwiches.rows.length) made.push(h("h3", { class: "apart" }, "Bounds (in expectation) on images simulated from the model"),
     h("div", { class: "card" }, plainTable(DATA.sandwiches.header, linked(DATA.sandwiches.rows), "Bounds on simulated images")));
   return made;
 }
@@ -104,28 +104,28 @@ const linked = (rows) => rows.map(([trial, ...cells]) => [trialLink(trial), ...c
 
 function bestEpochs() {
   if (!DATA.best_epochs.rows.length) return [];
-  return [h("div", { class: "card apart" }, h("h3", {}, "In the best epoch"), h("p", { class: "note" },
-    "Reconstruction and KL add up to the validation bound, and the share is that of the KL: what the latent variables carry. Active units are the latent variables that vary over images (variance " +
-    "above 0.01); the gradient's norm is before clipping, the step size that of the epoch's first step."),
+  return [h("div", { class: "card apart" }, h("h3", {}, "Training metrics in the best epoch"), h("p", { class: "note" },
+    "Reconstruction and KL add up to the validation bound; KL / bound is the share that the latent variables carry. Active units are latent variables that vary over images (variance " +
+    "above 0.01). The gradient norm is before clipping; the learning rate is that of the epoch's first step."),
   plainTable(DATA.best_epochs.header, linked(DATA.best_epochs.rows), "Training in the best epoch"))];
 }
 
 function samples() {
   const best = Object.keys(DATA.pictures).slice(0, 4);
-  if (!best.length) return h("p", { class: "card empty" }, "No pictures are on disk: a trial draws samples and reconstructions in certain epochs and at its end.");
-  return [lead("Drawn after each trial's last epoch: new images from the prior, and inputs, each with its reconstruction. Others stand in the trials' own views."), h("div", { class: "pictures" }, best.map((trial) => pictureCard({ trial })))];
+  if (!best.length) return h("p", { class: "card empty" }, "No pictures are on disk: a trial draws samples and reconstructions after certain epochs and at its end.");
+  return [lead("Drawn after each trial's last epoch: new images from the prior, and inputs, each with its reconstruction. For more trials, open their own views."), h("div", { class: "pictures" }, best.map((trial) => pictureCard({ trial })))];
 }
 
 function environment() {
   const licences = document.getElementById("licences").textContent;
   return [h("div", { class: "card stack" }, h("dl", { class: "facts" },
     Object.entries(DATA.environment).map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
-    h("div", {}, h("p", { class: "note" }, `Where ${DATA.folder} is the folder of the sweep; with --serve the report shows a running one as it goes.`),
+    h("div", {}, h("p", { class: "note" }, `${DATA.folder} stands for the sweep folder. With --serve, the report follows a running sweep live.`),
       DATA.commands.map(([title, line]) => [h("h3", { class: "apart" }, title), h("pre", {}, h("code", {}, line))]),
       DATA.best && [h("h3", { class: "apart" }, "Use the best model"), h("pre", {}, h("code", {}, DATA.load))])),
     DATA.problems.length > 0 && h("div", { class: "card apart" }, h("h3", {}, "What could not be read"),
       h("ul", { class: "problems" }, DATA.problems.map((problem) => h("li", {}, problem)))),
-    h("details", { class: "apart" }, h("summary", {}, "Drawn with Apache ECharts and Tabulator: their licences"), h("pre", {}, licences))];
+    h("details", { class: "apart" }, h("summary", {}, "Drawn with Apache ECharts and Tabulator: licences"), h("pre", {}, licences))];
 }
 
 /** What is words alone is made anew each time; charts and table stay, with their zoom, filter and place. */
@@ -158,19 +158,19 @@ function wholePage() {
   const grouped = select("Group by", [["", "nothing"], ["status", "status"], ...DATA.parameters.map(({ path, name }) => [path, name])], "", setGroup);
   const table = h("div", { id: "board" }), printed = h("div", { id: "board-printed", class: "on-paper" });
   const slices = DATA.parameters.map((parameter) => sliceCard(parameter).figure);
-  page.append(h("a", { href: "#result", class: "skip" }, "To the result"), h("header", {}, words("head")),
+  page.append(h("a", { href: "#result", class: "skip" }, "Skip to the result"), h("header", {}, words("head")),
     h("nav", { "aria-label": "Sections" }, h("ul", {}, Object.entries(SECTIONS).map(([id, title]) => h("li", {},
       h("a", { href: `#${id}` }, title))))),
     h("main", {}, h("section", { id: "trial", hidden: true }), h("div", { id: "sweep" },
-      section("result", "The result", words("headline")), bar(),
-      section("leaderboard", "Leaderboard", lead("A heading sorts, dragging moves a column. A trial's name opens its own view; a tick picks it for comparison."),
-        h("div", { class: "controls" }, columnsMenu(), grouped, button("CSV", saveCsv, { id: "csv", "aria-label": "Download what is shown as CSV" })),
+      section("result", "Result", words("headline")), bar(),
+      section("leaderboard", "Leaderboard", lead("Click a heading to sort by it, or drag it to move the column. Click a trial's name to open its view; tick its box to pick it for comparison."),
+        h("div", { class: "controls" }, columnsMenu(), grouped, button("CSV", saveCsv, { id: "csv", "aria-label": "Download the rows and columns shown as CSV" })),
           table, printed, words("board-notes")),
       section("curves", "Learning curves", chart("learning-curves"), words("best-epochs")),
       section("parameters", "What mattered", words("population"),
         h("div", { class: "grid" }, chart("importance"), chart("variance"), chart("parallel"), chart("contour"), chart("cost")),
-        h("h3", { class: "apart" }, "Each parameter against the bound"),
-          lead("Each mark is a trial at its best bound; early-stopped ones had fewer epochs to get there."),
+        h("h3", { class: "apart" }, "Bound against each parameter"),
+          lead("Each mark is a trial at its best bound; early-stopped trials had fewer epochs to reach it."),
           h("div", { class: "grid small" }, slices)),
       section("estimators", "Test figures", chart("test-figures"), words("tables")),
       section("pictures", "Samples and reconstructions", words("samples")), section("environment", "Environment", words("facts")))),
@@ -223,7 +223,7 @@ function follow() {
       } else if (answer.status !== 304) throw new Error(answer.status);
       state.className = "";
     } catch {
-      state.textContent = "not live: the server has ended";
+      state.textContent = "no longer live: the server has stopped";
       state.className = "ended";
     }
     setTimeout(ask, wait);

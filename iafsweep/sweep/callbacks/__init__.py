@@ -1,5 +1,5 @@
-"""Who hears of a sweep, and what ends it.
+"""Callbacks of a sweep, and what ends it.
 
-``base`` what there is to hear, and why a sweep ends · ``running`` the trials that run · ``time_left`` of a sweep ·
-``progress`` the terminal · ``budget`` when enough is spent, and what scoring costs · ``tracker`` MLflow and wandb.
+``base`` the interface, and why a sweep ends · ``running`` the running trials · ``time_left`` of a sweep ·
+``progress`` on the terminal · ``budget`` its limits, and the cost of scoring · ``tracker`` MLflow and wandb.
 """

@@ -1,4 +1,4 @@
-"""What there is to hear of a sweep, for one callback or for several."""
+"""The interface of a sweep's callbacks, a list of them, and the reason why a sweep ends."""
 
 from typing import Literal, get_args
 
@@ -9,29 +9,29 @@ from iafsweep.sweep.storage.trial_report import TrialReport
 
 
 class SweepCallback:
-    """Hears of a sweep, in the driver, and does nothing; a member overrides what it hears."""
+    """Base class of callbacks, which run in the driver; every method does nothing unless a subclass overrides it."""
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
-        """Trials are about to start; ``state`` is what earlier drivers did of the ``trials`` asked for."""
+        """Trials are about to start; ``state`` holds what earlier drivers did of the ``trials`` requested."""
 
     def started(self, trial: str, state: LedgerState) -> None:
-        """A process has begun with a trial, or goes on with it."""
+        """A process has started or resumed a trial."""
 
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
         """A trial has trained an epoch."""
 
     def finished(self, row: Finished, state: LedgerState) -> None:
-        """A trial ended."""
+        """A trial has ended."""
 
     def message(self, text: str) -> None:
-        """Something else worth a line happened."""
+        """Something else worth a line has happened."""
 
     def end(self) -> None:
-        """No more will come."""
+        """No more calls will follow."""
 
 
 class CallbackList(SweepCallback):
-    """Passes everything on to each of its members, in their order."""
+    """Forwards every call to its members, in order."""
 
     def __init__(self, *members: SweepCallback) -> None:
         self._members = members
@@ -62,24 +62,24 @@ class CallbackList(SweepCallback):
             member.message(text)
 
     def end(self) -> None:
-        """Pass on that no more will come."""
+        """Pass on that no more calls will follow."""
         for member in self._members:
             member.end()
 
 
 Cause = Literal["interrupted", "aborted", "full disk", "stopped", "stalled"]
-"""A signal or ``stop``; trial after trial failing alike; a trial without room; a budget, or no room for a further
-trial; Tune not starting what waits. The first of these that is given counts."""
+"""A signal or ``stop``; trials in a row failing in the same way; a trial that finds the disk full; a budget, or no disk
+space for another trial; Tune not starting waiting trials. If several are given, the first in this list counts."""
 
 
 class StopReason:
-    """Why a sweep ends, or would, were trials left.
+    """Why a sweep ends, or would end if trials were left.
 
     Attributes:
         cause: what ends it; None while nothing does.
         text: the same in words.
-        error: the traceback that trial after trial ended with; else empty.
-        ends_running: whether running trials save and end too; else they train on, and no further one begins.
+        error: the traceback with which several trials in a row failed; else empty.
+        ends_running: whether running trials save and end too; else they train on, and no other trial starts.
         exhausted: whether the sampler found nothing new.
     """
 
@@ -91,13 +91,13 @@ class StopReason:
         self.exhausted = False
 
     def give(self, cause: Cause, text: str = "", *, error: str = "", ends_running: bool = True) -> None:
-        """Say why the sweep should end; what was given before stays unless this counts for more."""
+        """Set why the sweep should end; an earlier cause stays unless this one takes precedence."""
         if self.cause is None or get_args(Cause).index(cause) < get_args(Cause).index(self.cause):
             self.cause, self.text, self.error = cause, text, error
         self.ends_running |= ends_running
 
     def begin(self) -> None:
-        """Forget what ended Tune's loop, and not the sweep."""
+        """Forget a cause that ended Tune's loop but not the sweep."""
         self.exhausted = False
         if self.cause == "stalled":
             self.cause, self.ends_running = None, False

@@ -1,4 +1,4 @@
-"""Budgets: what ends a sweep in good order before its last trial, and about how long it takes to score the best."""
+"""Budgets that end a sweep before its last trial, and an estimate of how long it takes to score the best trials."""
 
 import math
 import time
@@ -18,16 +18,16 @@ from iafsweep.sweep.storage.state import LedgerState
 from iafsweep.sweep.storage.trial_report import TrialReport
 
 _LARGEST_RESERVE = 0.5
-"""At most this share of the hours is kept for the rerun."""
+"""Largest share of the hours that is reserved for the rerun."""
 
 
 class BudgetWatch(SweepCallback):
-    """Hears of a sweep and says when a budget is used up.
+    """Ends a sweep when a budget is used up.
 
-    Hours are those of one command; GPU-hours and the target are the whole sweep's. Of the hours, time is kept for
-    scoring the best trials: what that takes is estimated from the seconds that training an image takes, and from all
-    tasks there are; a search for a small error may take all that it may. ``hours`` are those of this command; None: no
-    limit. ``started`` is the clock when it began; None: now. To ``stop`` it says which budget is used up.
+    Hours limit one command; GPU-hours and the target apply to the whole sweep. Part of the hours is reserved for
+    scoring the best trials. This time is estimated from the training seconds per image and all scoring tasks; a search
+    for a small error is assumed to use its whole budget. ``hours`` are those of this command; None: no limit.
+    ``started`` is the clock's reading when the command began; None: now. ``stop`` is told which budget is used up.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class BudgetWatch(SweepCallback):
         if self._seconds is not None:
             reserve = self._reserve()
             if self._clock() - self._started > self._seconds - reserve:
-                kept = f", {reserve / 60:.1f} minutes of them kept for scoring the best" if reserve else ""
+                kept = f", {reserve / 60:.1f} minutes of them reserved for scoring the best trials" if reserve else ""
                 self.stop.give("stopped", f"the {self._seconds / 3600:g} hours are used up{kept}")
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
-        """Note the plan, and look at what earlier drivers spent."""
+        """Note the plan, and check what earlier drivers spent."""
         self._at_a_time = plan.at_a_time
         self._look(state)
 
@@ -70,7 +70,7 @@ class BudgetWatch(SweepCallback):
         self._look(state)
 
     def finished(self, row: Finished, state: LedgerState) -> None:
-        """Take a trial's spending from the ledger from now on."""
+        """From now on, take the trial's spending from the ledger."""
         self._running.pop(row.trial, None)
         self._look(state)
 
@@ -97,17 +97,17 @@ _MARGIN = 1.5
 _FASTER_IN_BFLOAT16 = 4.0
 
 _FASTER_COMPILED = 2.0
-"""Assumed, not measured: on a GPU a training step gains at most so much by either; scoring is eager float32."""
+"""Assumed, not measured: the largest speed-up of a training step on a GPU by either; scoring is eager float32."""
 
 
 @dataclass(frozen=True)
 class FigureCost:
-    """What one figure of one trial costs, in training steps of one image.
+    """The cost of one figure of one trial, in units of a training step on one image.
 
     Attributes:
-        first: the first round, which is always done.
-        most: all rounds that a search for a small error may do.
-        most_seconds: no further round begins that would take the figure beyond so many seconds.
+        first: cost of the first round, which is always done.
+        most: cost of all rounds that a search for a small error may do.
+        most_seconds: limit in seconds; no further round starts that would take the figure beyond it.
     """
 
     first: float
@@ -115,27 +115,27 @@ class FigureCost:
     most_seconds: float
 
     def seconds(self, seconds_an_image: float) -> float:
-        """Return about how long one process takes, a search as long as it may."""
+        """Return about how many seconds one process takes, assuming that a search uses its whole budget."""
         return max(self.first * seconds_an_image, min(self.most * seconds_an_image, self.most_seconds))
 
 
 def rerun_costs(config: RunConfig, test_images: int) -> tuple[FigureCost, ...]:
-    """Return what each figure of a trial costs that its evaluation asks for."""
+    """Return the cost of each figure that a trial's evaluation asks for."""
     return tuple(_figure(job, config) for job in plan_jobs(config, {"test": test_images}))
 
 
 def rerun_seconds(costs: Sequence[FigureCost], seconds_an_image: float) -> float:
     """Return about how many seconds one process needs to score one trial on the test images.
 
-    ``seconds_an_image`` are those of training an image, as scoring computes.
+    ``seconds_an_image`` are the training seconds per image from :func:`training_seconds_an_image`.
     """
     return _MARGIN * math.fsum(cost.seconds(seconds_an_image) for cost in costs)
 
 
 def training_seconds_an_image(report: TrialReport, images: int) -> float:
-    """Return the seconds that training an image took at most, had it computed as scoring does: float32, not compiled.
+    """Return an upper estimate of training seconds per image, computed as scoring does: in float32, not compiled.
 
-    ``report`` is of a trial after an epoch at least; ``images`` are the training images of an epoch.
+    ``report`` is of a trial with at least one epoch; ``images`` is the number of training images per epoch.
     """
     seconds = (report.seconds - report.compile_seconds) / report.epoch / images
     if report.gpus and report.precision == "bfloat16":

@@ -1,4 +1,4 @@
-"""Who hears of a sweep's progress: a live table on a terminal, lines elsewhere."""
+"""Display of a sweep's progress: a live table on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from iafsweep.texts import counted, fitting, short_name, value_text
 
 _MOST_RUNNING, _MOST_ENDED, _FEWEST = 40, 12, 3
 _BESIDE = 5
-"""Lines of the terminal that are no trial's."""
+"""Terminal lines that are not available for trials."""
 _COLUMNS = ("trial", "status", "epoch", "bound", "best", "seconds")
 _LEFT = {"trial", "status"}
 
 
 class PlainProgress(SweepCallback):
-    """A line for each trial that starts or ends; for logs and pipes."""
+    """Prints a line for each trial that starts or ends; for logs and pipes."""
 
     def __init__(self, running: RunningTrials, write: Callable[[str], object] = print) -> None:
         self._write, self._running = write, running
@@ -41,14 +41,14 @@ class PlainProgress(SweepCallback):
         self._write(f"{counted(trials, 'trial')}, {len(state.finished)} done; {plan}")
 
     def started(self, trial: str, state: LedgerState) -> None:
-        """Print what it is to train."""
+        """Print the values that the trial trains with."""
         self._running.started(trial, state)
         values = state.named[trial].proposed.parameters
         searched = (f"{short_name(path, values)} = {value_text(value)}" for path, value in values.items())
         self._write(f"{trial} starts: {', '.join(searched)}")
 
     def epoch(self, report: TrialReport, state: LedgerState) -> None:
-        """Note how fast it is."""
+        """Note how fast the trial is."""
         self._running.epoch(report)
 
     def finished(self, row: Finished, state: LedgerState) -> None:
@@ -68,10 +68,10 @@ class PlainProgress(SweepCallback):
 
 
 class LiveProgress(SweepCallback):
-    """A table of trials that is redrawn in place, those that run from their start."""
+    """A table of trials that is redrawn in place; it shows running trials from their start."""
 
     def __init__(self, running: RunningTrials, paths: Sequence[str], console: Console) -> None:
-        """Begin with nothing drawn; ``paths`` are what is searched."""
+        """Draw nothing yet; ``paths`` are the searched parameters."""
         self._console, self._running, self._paths = console, running, paths
         self._plan = ""
         self._trials = 0
@@ -85,7 +85,7 @@ class LiveProgress(SweepCallback):
         self._live.start(refresh=True)
 
     def started(self, trial: str, state: LedgerState) -> None:
-        """Show that it starts."""
+        """Show that the trial has started."""
         self._running.started(trial, state)
         self._state = state
 
@@ -104,7 +104,7 @@ class LiveProgress(SweepCallback):
         self._console.print(text, markup=False, highlight=False)
 
     def end(self) -> None:
-        """Leave the last table standing."""
+        """Stop redrawing, and leave the last table on the screen."""
         self._live.stop()
 
     def _draw(self) -> Group:
@@ -121,7 +121,7 @@ class LiveProgress(SweepCallback):
         return Group(table, *(Text(line, style="dim") for line in self._below(state, len(running), left_out)))
 
     def _table(self, rows: Sequence[_Row], styles: Sequence[str]) -> tuple[Table, list[str]]:
-        """The rows in as many columns as fit, and the headings of those that do not."""
+        """Return the rows in as many columns as fit, and the headings of those that do not."""
         header = [*_COLUMNS, *(short_name(path, self._paths) for path in self._paths)]
         texts = [[*row.cells, *(value_text(row.parameters.get(path)) for path in self._paths)] for row in rows]
         widths = [max(map(len, column)) + 1 for column in zip(header, *texts, strict=True)]
@@ -135,7 +135,7 @@ class LiveProgress(SweepCallback):
 
     def _below(self, state: LedgerState, running: int, left_out: Sequence[str]) -> Iterator[str]:
         if not running and len(state.finished) < self._trials:
-            yield "Waiting for a process: Ray starts it, or has no room for a trial yet."
+            yield "Waiting for a process: Ray is starting one, or has no room for a trial yet."
         best = state.best
         end = None if best is None else best.finished
         dimensions = self._running.dimensions
@@ -144,7 +144,7 @@ class LiveProgress(SweepCallback):
         yield f"{len(state.finished)} of {counted(self._trials, 'trial')} done{shown}{left}"
         yield self._plan
         if left_out:
-            yield f"No room for: {', '.join(left_out)}"
+            yield f"Columns left out: {', '.join(left_out)}"
 
 
 @dataclass(frozen=True)

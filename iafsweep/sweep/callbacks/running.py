@@ -1,4 +1,4 @@
-"""The trials that run: what each does since when, and how long the sweep still takes at their pace."""
+"""The running trials: what each is doing and since when, and how long the sweep will still take at their pace."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _LOOK_SECONDS = 1.0
 
 
 def read_run_state(folder: SweepFolder, trial: str) -> RunState | None:
-    """Return what a trial's run folder says of it; None if that is missing or damaged. RunFolder imports PyTorch."""
+    """Return the state stored in a trial's run folder; None if it is missing or damaged."""
     try:
         return RunState.model_validate_json(without_stamp((folder.trial(trial) / "state.json").read_bytes())[0])
     except (OSError, ValidationError):
@@ -27,11 +27,11 @@ def read_run_state(folder: SweepFolder, trial: str) -> RunState | None:
 
 
 def doing(run: RunState | None, compiled_before: float = 0.0) -> str:
-    """Return what a trial does that runs, before its first epoch is done.
+    """Return what a running trial is doing before its first epoch is done.
 
     Args:
-        run: its run folder's state.
-        compiled_before: its seconds of compiling when its process began.
+        run: the state in its run folder; None if there is none.
+        compiled_before: its seconds of compiling when its process started.
     """
     if run is None:
         return "starting"
@@ -40,15 +40,15 @@ def doing(run: RunState | None, compiled_before: float = 0.0) -> str:
 
 @dataclass
 class RunningTrial:
-    """A trial that runs.
+    """A running trial.
 
     Attributes:
         trial: its name.
         parameters: its searched values.
-        epochs: how many it is to train; None if that is not known.
-        since: when it began here, seconds of the monotonic clock.
+        epochs: number of epochs to train; None if unknown.
+        since: when its process started, seconds of the monotonic clock.
         doing: ``starting``, ``compiling`` or ``training``.
-        report: its last epoch here; None before there is one.
+        report: its last epoch in this process; None before the first.
     """
 
     trial: str
@@ -63,12 +63,12 @@ class RunningTrial:
 
     @property
     def epoch(self) -> int:
-        """Epochs done, in earlier processes too."""
+        """Epochs done, including those in earlier processes."""
         return self.report.epoch if self.report else self.before.epochs if self.before else 0
 
     @property
     def pace(self) -> Pace:
-        """How it goes; what earlier processes trained is no part of its seconds here, and says how fast it is."""
+        """Its pace; training in earlier processes counts for its speed, not for its elapsed seconds."""
         now = time.monotonic()
         known = self.report or self.before
         if known is None or self.epochs is None:
@@ -78,9 +78,9 @@ class RunningTrial:
 
 
 class RunningTrials:
-    """Hears which trials start, train and end, and knows those that run, in the order in which they began.
+    """Keeps track of the running trials, in the order in which they started.
 
-    ``dimensions`` are those of images that are not bits.
+    ``dimensions`` is the number of values per image; None for images that are bits.
     """
 
     def __init__(self, space: SearchSpace, folder: SweepFolder) -> None:
@@ -91,11 +91,11 @@ class RunningTrials:
         self._at_a_time = 1
 
     def begin(self, at_a_time: int) -> None:
-        """Begin with none."""
+        """Note how many trials run at once."""
         self._at_a_time = at_a_time
 
     def started(self, name: str, state: LedgerState) -> None:
-        """A process has begun with a trial."""
+        """Add a trial that a process has started."""
         trial = state.named[name]
         found = trial.candidate(self._space)
         before = read_run_state(self._folder, name)
@@ -104,7 +104,7 @@ class RunningTrials:
         self._trials[name] = RunningTrial(name, trial.proposed.parameters, epochs, time.monotonic(), before=before)
 
     def epoch(self, report: TrialReport) -> None:
-        """A trial has trained an epoch."""
+        """Note an epoch of a trial."""
         if (trial := self._trials.get(report.trial)) is not None:
             trial.report, trial.reported, trial.epochs, trial.doing = (
                 report,
@@ -114,24 +114,24 @@ class RunningTrials:
             )
 
     def finished(self, name: str) -> None:
-        """A trial ended."""
+        """Remove a trial that has ended."""
         if (trial := self._trials.pop(name, None)) is not None:
             self._seconds.append(time.monotonic() - trial.since)
 
     @property
     def all(self) -> list[RunningTrial]:
-        """Those that run; who has no epoch yet is looked after in its run folder, once a second."""
+        """The running trials; the run folder of one without an epoch yet is checked once a second."""
         running = list(self._trials.values())
         for trial in running:
             if trial.doing != "training" and time.monotonic() > trial.looked + _LOOK_SECONDS:
                 trial.looked = time.monotonic()
                 run = read_run_state(self._folder, trial.trial)
-                if trial.before is None or run != trial.before:  # else what an earlier process left
+                if trial.before is None or run != trial.before:  # else it is what an earlier process left
                     trial.doing = doing(run, trial.before.compile_seconds if trial.before else 0.0)
         return running
 
     def left(self, state: LedgerState, trials: int) -> str:
-        """Return how long the trials that are left take, in words, behind a comma."""
+        """Return the time left for the remaining trials in words, after a comma; empty if none remain."""
         waiting = trials - len(state.finished) - len(self._trials)
         if waiting <= 0 and not self._trials:
             return ""

@@ -1,4 +1,4 @@
-"""How long the training of a sweep still takes: a span, wide while little is known."""
+"""Time left for the training of a sweep, as an interval that is wide while little is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from iafsweep.texts import Span
 
 @dataclass(frozen=True)
 class Pace:
-    """How a trial goes that runs.
+    """The pace of a running trial.
 
     Attributes:
-        elapsed: seconds since it was begun here.
-        left: seconds that it takes further at the pace of its epochs; None before there is one.
+        elapsed: seconds since its process started.
+        left: seconds that it will still take at the pace of its epochs; None before the first.
     """
 
     elapsed: float
@@ -23,14 +23,14 @@ class Pace:
 
 
 def pace(elapsed: float, trained: float, epochs: int, of: int, silent: float = 0.0) -> Pace:
-    """Return how a trial goes.
+    """Return the pace of a running trial.
 
     Args:
-        elapsed: seconds since it was begun here.
-        trained: seconds that its epochs took, compiling not counted.
-        epochs: how many epochs those are.
-        of: how many epochs it is to train.
-        silent: seconds since the last of them.
+        elapsed: seconds since its process started.
+        trained: seconds that its epochs took, without compiling.
+        epochs: number of epochs done.
+        of: number of epochs to train.
+        silent: seconds since the last epoch was done.
     """
     if epochs < 1:
         return Pace(elapsed)
@@ -38,17 +38,17 @@ def pace(elapsed: float, trained: float, epochs: int, of: int, silent: float = 0
 
 
 def time_left(ended: Sequence[float], running: Sequence[Pace], waiting: int, at_a_time: int) -> Span | None:
-    """Return between how many seconds the trials that are left take.
+    """Return an interval for the seconds that the remaining trials take.
 
-    Those that ended and those that run at a known pace say how long a trial takes, and by how much trials differ; of n
-    of them the mean is taken for uncertain by twice its standard error, and by no less than 1 / sqrt(n). A trial that
-    runs takes what its pace says, and each that waits begins where one ends.
+    The mean and the spread of a trial's duration come from the n trials that have ended or run at a known pace. The
+    mean's relative uncertainty u is taken as twice its standard error, at least 1 / sqrt(n); the estimate is divided
+    and multiplied by 1 + u. A running trial takes what its pace says, and each waiting one starts when another ends.
 
     Args:
-        ended: seconds of each trial that ended.
-        running: the trials that run.
-        waiting: how many have not begun.
-        at_a_time: how many run at once.
+        ended: seconds of each trial that has ended.
+        running: the running trials.
+        waiting: number of trials not started.
+        at_a_time: number of trials that run at once.
 
     Returns:
         None before any trial has ended or trained an epoch.

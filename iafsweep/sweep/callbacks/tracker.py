@@ -1,4 +1,4 @@
-"""A sweep as a tracker sees it: the driver hears of news, the tracker is sent what the run folders hold."""
+"""Sends a sweep to a tracker: the driver notes which trials have news, and their run folders provide the data."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,18 +15,18 @@ from iafsweep.training.tracking import Mirror, RunToTrack
 
 
 class SweepTracking(SweepCallback):
-    """Hears of a sweep and passes on to a mirror which trials have news.
+    """Tells a mirror of the tracker which trials of a sweep have news.
 
-    Everything is sent from the driver, and from the run folders: a trial whose process is killed, one that an earlier
-    driver trained and one whose epochs came while the tracker was away are all sent whole. ``say`` is told, once, what
-    is wrong with the tracker.
+    The driver sends everything, from the run folders. Trials are therefore sent in full even if their process was
+    killed, an earlier driver trained them, or the tracker was unreachable during their epochs. ``say`` is told once
+    what is wrong with the tracker.
     """
 
     def __init__(self, mirror: Mirror, space: SearchSpace, folder: SweepFolder, say: Callable[[str], object]) -> None:
         self._mirror, self._space, self._folder, self._say = mirror, space, folder, say
 
     def begin(self, plan: Plan, state: LedgerState, trials: int) -> None:
-        """Send what earlier drivers did, as far as the tracker does not have it."""
+        """Send the trials that earlier drivers finished, as far as the tracker does not have them."""
         for trial in state.finished:
             self._news(trial.trial, state)
 
@@ -60,7 +60,7 @@ class SweepTracking(SweepCallback):
 
 
 def _run(trial: TrialState, state: LedgerState, space: SearchSpace, folder: SweepFolder) -> RunToTrack | None:
-    """A trial as a tracker is told of it; None for one that is not of the space any more."""
+    """Return a trial as it is sent to the tracker; None if it no longer belongs to the space."""
     found = trial.candidate(space)
     if found is None:
         return None

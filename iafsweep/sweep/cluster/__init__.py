@@ -1,6 +1,6 @@
-"""Machines: what there is, what a trial gets, and Ray on it.
+"""Machines: what they offer, what a trial gets, and Ray on them.
 
-``resources`` nodes and how trials are laid out · ``ray_session`` Ray's start · ``health_check`` whether it can start
-and answers, and all nodes see the sweep · ``device`` the one a process is given · ``footprint`` how large trials are,
-and the room there is · ``gpu_packing`` `--gpus-per-trial auto` · ``actor_pool`` work on many processes.
+``resources`` nodes and the layout of trials · ``ray_session`` Ray's start · ``health_check`` whether Ray can start, a
+cluster answers, and all nodes see the sweep · ``device`` the device of a process · ``footprint`` sizes of trials, and
+free disk space · ``gpu_packing`` `--gpus-per-trial auto` · ``actor_pool`` work on many processes.
 """

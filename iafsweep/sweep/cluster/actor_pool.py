@@ -1,4 +1,4 @@
-"""A pool of actors over independent units of work, each with a result file of its own."""
+"""A pool of actors for independent units of work, each with a result file of its own."""
 
 import json
 import re
@@ -29,14 +29,14 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Unit:
-    """A piece of work whose result does not depend on where, when or beside what it is done.
+    """A piece of work whose result does not depend on where, when or alongside what it is done.
 
     Attributes:
-        name: name of its result file in ``rerun/``; it holds everything the result depends on (trial, method, images,
-            hash of checkpoint, settings and seed), so that a file that is there never has to be made again.
-        payload: what the worker is told; it travels pickled.
+        name: name of its result file in ``rerun/``; it encodes everything the result depends on (trial, method, images,
+            hash of checkpoint, settings and seed), so that an existing file never has to be made again.
+        payload: input of the worker; it is pickled.
         needs: names of units whose results the worker is given, a pilot's step size for example.
-        cost: how much work it is, in whatever is counted, to say how much is left.
+        cost: amount of work, in any unit of measure, to tell how much is left.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Unit:
 
 
 class UnitWorker(Protocol):
-    """Does units in one process, and may keep a model between two of them."""
+    """Does units in one process, and may keep a model from one to the next."""
 
     def run(self, payload: Any, needed: Mapping[str, str]) -> str:  # noqa: ANN401 - the payload is the maker's own
-        """Return the result of one unit as JSON; ``needed`` holds those of the units it needs, by name."""
+        """Return the result of one unit as JSON; ``needed`` holds the results that it needs, by unit name."""
 
 
 MakeWorker = Callable[[Tensor, torch.device], UnitWorker]
-"""Makes a worker for images (uint8, on the CPU) and a device; it travels pickled, so it is a class or a function."""
+"""Makes a worker for images (uint8, on the CPU) and a device; it is pickled, so it is a class or a function."""
 
 
 class UnitsDone(NamedTuple):
-    """How far the work is, earlier calls included; ``name`` is of the last unit done, empty at the beginning."""
+    """Progress of the work, earlier calls included; ``name`` is the last unit done, empty at the beginning."""
 
     done: int
     total: int
@@ -67,7 +67,7 @@ class UnitsDone(NamedTuple):
 
 
 UnitProgress = Callable[[UnitsDone], None]
-"""Hears at the beginning, and after each unit, how far the work is."""
+"""Called with the progress, at the beginning and after each unit."""
 
 
 @dataclass
@@ -75,11 +75,11 @@ class UnitsOutcome:
     """What became of the units.
 
     Attributes:
-        results: JSON text by name, of earlier runs too.
+        results: JSON text by name, earlier calls included.
         devices: by name, where the units of this call were done.
-        errors: by name, the message of a user's mistake or a traceback; those that need a failed unit name that one.
+        errors: by name, the message of a user error or a traceback; a unit that needs a failed one names that one.
         signal: the signal that ended the work early, None if none did.
-        stopped: whether a signal or somebody's wish ended it early.
+        stopped: whether a signal or a stop request ended it early.
     """
 
     results: dict[str, str] = field(default_factory=dict)
@@ -100,8 +100,7 @@ class _Actor:
     def run(self, payload: object, needed: Mapping[str, str], images: np.ndarray) -> tuple[str, str]:
         """Do one unit; return its result and the name of the device.
 
-        The images come with every unit, by reference into shared memory: a process that died and was started again has
-        them at once.
+        The images come with every unit, by reference into shared memory: a restarted process has them at once.
         """
         if self._worker is None:
             self._worker = self._make_worker(tensor_over(images), self._device)
@@ -109,11 +108,11 @@ class _Actor:
 
 
 Following = Callable[[UnitsOutcome], Sequence[Unit]]
-"""Takes what is done so far and returns the units that follow from it; each unit is returned once."""
+"""Takes the outcome so far and returns the units that follow from it; each unit is returned once."""
 
 
 def no_more(outcome: UnitsOutcome) -> Sequence[Unit]:
-    """Nothing follows from what is done."""
+    """Return no further units."""
     return ()
 
 
@@ -128,16 +127,16 @@ def run_units(
 ) -> UnitsOutcome:
     """Do all units that have no result file yet; Ray is running.
 
-    Results are written by the driver, atomically, as they come. An actor that dies, or whose GPU fails, is replaced and
-    its unit done again; killed at any point, the next call does what is left. A unit that raises does not keep the
-    others from being done. Ctrl-C and SIGTERM end the work after the results at hand. ``units`` stand in the order in
-    which they should be done; a needed one may come later than the one that needs it. ``images`` are uint8 [N,
-    channels, height, width]. ``progress`` hears, and ``following`` is asked for further units, at the beginning and
-    after each unit done.
+    The driver writes each result atomically, as it comes. An actor that dies, or whose GPU fails, is replaced and its
+    unit done again; after a kill at any point, the next call does what is left. A unit that raises does not keep the
+    others from being done. Ctrl-C and SIGTERM end the work once the results at hand are written. ``units`` are in the
+    order in which they should be done; a unit may come before one that it needs. ``images`` are uint8 [N, channels,
+    height, width]. At the beginning and after each unit done, ``progress`` is called and ``following`` is asked for
+    further units.
 
     Raises:
         SweepError: another driver holds the folder, or actors keep dying.
-        ValueError: two units have the same name, or one needs a unit that is not there.
+        ValueError: two units have the same name, or one needs a unit that does not exist.
     """
     folder.create()
     with folder.lock():
@@ -153,7 +152,7 @@ def run_units(
 
 
 def read_result(folder: SweepFolder, name: str) -> str | None:
-    """Return the JSON text of a result file; None if there is none or it is damaged (then it is made again)."""
+    """Return the JSON text of a result file; None if it is missing or damaged (then it is made again)."""
     path = folder.result(name)
     try:
         text = path.read_text(encoding="utf-8")
@@ -171,7 +170,7 @@ class _Work:
         self._costs: dict[str, int] = {}
 
     def admit(self, units: Sequence[Unit]) -> None:
-        """Take units in, and those that follow from what earlier calls have done."""
+        """Add units, and those that follow from results of earlier calls."""
         while units:
             names = [unit.name for unit in units]
             if len({*names, *self._costs}) != len(names) + len(self._costs):
@@ -188,7 +187,7 @@ class _Work:
             units = self._following(self.outcome)
 
     def keep(self, unit: Unit, text: str, device: str) -> None:
-        """Write a result, and take in what follows from it."""
+        """Write a result, and add the units that follow from it."""
         write_text(self._folder.result(unit.name), text)
         self.outcome.devices[unit.name] = device
         self.outcome.results[unit.name] = text
@@ -196,7 +195,7 @@ class _Work:
         self.admit(self._following(self.outcome))
 
     def next(self) -> Unit | None:
-        """Take the first unit that can be done now; those that never can be are given up."""
+        """Take the first unit that can be done now; give up those that never can be."""
         for unit in list(self.waiting):
             failed = next((name for name in unit.needs if name in self.outcome.errors), None)
             if failed is not None:
@@ -221,7 +220,7 @@ class _Pool:
         self._gpu_faults: Counter[str] = Counter()
 
     def empty(self) -> None:
-        """Do all there is to do, units that need others once these are done."""
+        """Do all the work, including units that need others once these are done."""
         idle: deque[Any] = deque()
         busy: dict[Any, tuple[Any, Unit]] = {}
         try:
@@ -240,7 +239,7 @@ class _Pool:
                         self._actors.remove(actor)
                         ray.kill(actor)
         finally:
-            for reference in busy:  # else Ray tells the user of each that it will be retried
+            for reference in busy:  # otherwise Ray prints for each that it will be retried
                 ray.cancel(reference)
             for actor in self._actors:
                 ray.kill(actor)
@@ -254,13 +253,13 @@ class _Pool:
         return self._actors[-1]
 
     def _take(self, reference: Any, unit: Unit) -> bool:  # noqa: ANN401 - Ray's references have no useful type
-        """Keep what became of a unit; return whether its process is fit for another."""
+        """Keep the outcome of a unit; return whether its process is fit for another."""
         try:
             text, device = ray.get(reference)
         except RayActorError as error:
             raise SweepError(
-                f"a process of the rerun died {_RESTARTS + 1} times, last on {unit.name}: {error}; finished units are "
-                f"kept, so the same command goes on"
+                f"a scoring process died {_RESTARTS + 1} times, last on {unit.name}: {error}; finished work is kept, "
+                f"so run the same command again to continue"
             ) from error
         except RayTaskError as error:
             is_fit = not is_gpu_fault(error.cause)
@@ -275,5 +274,5 @@ class _Pool:
 
 
 def _in_words(error: RayTaskError) -> str:
-    """The message of a user's mistake; of a fault of the program its traceback, without Ray's colours."""
+    """Return the message of a user error, or the traceback of any other error, without Ray's colours."""
     return str(error.cause) if isinstance(error.cause, UserError) else _COLOUR.sub("", str(error))

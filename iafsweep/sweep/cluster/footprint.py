@@ -67,10 +67,11 @@ def check_room(space: SearchSpace, folder: Path, trials: int, at_a_time: int) ->
     needed = trials * sum(sizes) // len(sizes) + 2 * min(at_a_time, trials) * max(sizes)
     free, floor = free_bytes(folder), floor_bytes(space)
     if free < needed + floor:
-        or_elsewhere = "" if SweepFolder(folder).space.exists() else ", take another --runs folder, or fewer --trials"
+        or_elsewhere = "" if SweepFolder(folder).space.exists() else ", choose another --runs folder, or lower --trials"
         raise SweepError(
-            f"{counted(trials, 'trial')} need about {_text(needed)} on disk and {_text(floor)} stay free "
-            f"(sweep.free_disk), but {_existing(folder)} has {_text(free)}; make room{or_elsewhere}"
+            f"the run folders of {counted(trials, 'trial')} take about {_text(needed)}, and {_text(floor)} must stay "
+            f"free (sweep.free_disk), but {_existing(folder)} has only {_text(free)} free; free some space"
+            f"{or_elsewhere}"
         )
 
 
@@ -79,7 +80,9 @@ def lack_of_room(space: SearchSpace, folder: Path) -> str:
     free, floor = free_bytes(folder), floor_bytes(space)
     if free >= floor:
         return ""
-    return f"only {_text(free)} of disk are free, less than the {_text(floor)} that must stay (sweep.free_disk)"
+    return (
+        f"only {_text(free)} of disk space is free, less than the {_text(floor)} that must stay free (sweep.free_disk)"
+    )
 
 
 def is_out_of_room(error: BaseException) -> bool:

@@ -1,7 +1,7 @@
-"""Whether Ray can be started here, and whether a cluster answers: said in seconds, in words of our own.
+"""Checks that Ray can start here, that a cluster answers, and that all its nodes see the sweep folder.
 
-``ray.init`` itself tries a cluster for a quarter of an hour, and stumbles without a word over long paths and limits.
-Of a cluster that answers: whether every node sees the sweep folder.
+They take seconds and say what is wrong. ``ray.init`` itself tries a cluster for a quarter of an hour, and fails over
+long paths and limits without explanation.
 """
 
 import os
@@ -24,22 +24,21 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 25.0
 
 _ADVICE = (
-    "look at `ray status` on its head node, name that node as HOST:6379, or leave --address out to use this machine "
-    "alone"
+    "check `ray status` on its head node, give that node as HOST:6379, or leave --address out to use this machine alone"
 )
 
 
 def check_cluster(address: str) -> None:
     """Refuse an address at which no Ray cluster answers.
 
-    Ray's own command asks for it, in a process of its own, because Ray ends a process that waits in vain.
+    Ray's own health check runs in a separate process, because Ray ends a process that waits in vain.
 
     Args:
         address: ``HOST:PORT``, or ``auto`` for the cluster this machine belongs to.
 
     Raises:
-        SweepError: it is no address, nobody listens there, or who does is no Ray cluster that takes this machine's
-            version and token.
+        SweepError: it is no address, nothing listens there, or what listens is no Ray cluster that accepts this
+            machine's version and token.
     """
     if address != "auto":
         _check_port(address)
@@ -60,46 +59,46 @@ def check_cluster(address: str) -> None:
 def _check_port(address: str) -> None:
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if not separator or not host or not port.isdecimal():
-        raise SweepError(f"--address {address} is no address of a Ray cluster: write HOST:6379, or auto")
+        raise SweepError(f"--address {address} is not the address of a Ray cluster; write HOST:6379, or auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise SweepError(
-            f"nobody listens at --address {address} ({error}): no Ray cluster is there; {_ADVICE}"
+            f"nothing listens at --address {address} ({error}), so no Ray cluster is running there; {_ADVICE}"
         ) from None
 
 
 def _environment(address: str) -> dict[str, str]:
-    """As ``ray.init`` does for ``auto`` and its command does not: a token that is there is used."""
+    """Return the command's environment: for ``auto``, an existing token is used, as ``ray.init`` does itself."""
     has_token = os.path.exists(os.path.expanduser("~/.ray/auth_token")) or "RAY_AUTH_TOKEN" in os.environ
     return {**({"RAY_AUTH_MODE": "token"} if address == "auto" and has_token else {}), **os.environ}
 
 
 _SOCKET_BYTES = 107
-"""The path of a Unix socket on Linux."""
+"""Longest path of a Unix socket on Linux, in bytes."""
 
 _PROCESSES = 150
-"""Processes and threads that Ray takes at least: on two cores its daemons have 127, the driver 20 more, a trial 22."""
+"""Fewest processes and threads that Ray takes: on two cores its daemons have 127, the driver 20 more, a trial 22."""
 
 
 def check_before_ray(temporary: str | None) -> None:
-    """Look at the folder for sockets, the place of the authentication token, and the limit of processes.
+    """Check the folder for sockets, the place of the authentication token, and the limit on processes.
 
     Raises:
-        SweepError: the folder's path is too long, nowhere can a token be kept, or too few processes are allowed.
+        SweepError: the folder's path is too long, a token can be kept nowhere, or too few processes are allowed.
     """
     _check_sockets(temporary)
     _check_token(temporary)
     left = processes_left()
     if left is not None and left.amount < _PROCESSES:
         raise SweepError(
-            f"Ray needs some {_PROCESSES} processes and threads, and {left.limit} leaves {left.amount}; raise that "
+            f"Ray needs about {_PROCESSES} processes and threads, but {left.limit} leaves {left.amount}; raise that "
             f"limit (`ulimit -u`, a container's --pids-limit)"
         )
 
 
 def process_limit() -> str:
-    """Return a remark on a limit of processes that Ray may have run into, empty where none is near."""
+    """Return a remark on a limit on processes that Ray may have run into; empty if none is near."""
     left = processes_left()
     if left is None or left.amount > 10 * _PROCESSES:
         return ""
@@ -108,20 +107,21 @@ def process_limit() -> str:
 
 def _check_sockets(temporary: str | None) -> None:
     found = {"--ray-folder": temporary}
-    for name in ("RAY_TMPDIR", "TMPDIR"):  # as Ray looks for them, which puts a folder of its own inside
+    for name in ("RAY_TMPDIR", "TMPDIR"):  # in Ray's order; Ray makes a folder of its own inside
         found[name] = os.path.join(os.environ[name], "ray") if os.environ.get(name) else None
     source, folder = next(((name, value) for name, value in found.items() if value), ("", ""))
     sockets = f"/session_2000-01-01_00-00-00_000000_{os.getpid()}/sockets/plasma_store"
     most, length = _SOCKET_BYTES - len(sockets), len(os.fsencode(os.path.abspath(folder)))
     if folder and length > most:
         raise SweepError(
-            f"{source} leads to {os.path.abspath(folder)}, {length} bytes, and Ray's sockets, which may have paths of "
-            f"{_SOCKET_BYTES}, leave {most}; name a folder with a shorter path: --ray-folder /tmp/ray"
+            f"{source} gives Ray the folder {os.path.abspath(folder)}, whose path of {length} bytes is too long: a "
+            f"socket's path may have {_SOCKET_BYTES} bytes, and Ray's own names leave {most}; choose a folder with a "
+            f"shorter path: --ray-folder /tmp/ray"
         )
 
 
 def _check_token(temporary: str | None) -> None:
-    """See that Ray finds a token or can draw one; with a folder of Ray's own one is drawn here, for this command."""
+    """Check that Ray finds a token or can create one; with a folder of Ray's own, create one for this command."""
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return
     if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
@@ -136,9 +136,9 @@ def _check_token(temporary: str | None) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         return
     raise SweepError(
-        f"Ray keeps the token that keeps others out in {token or '~/.ray/auth_token'}, which can neither be read nor "
-        f"written; set HOME to a folder that you may write, set RAY_AUTH_TOKEN to a secret of your own, or name a "
-        f"folder with --ray-folder: a token is then drawn for this command alone"
+        f"Ray stores its authentication token in {token or '~/.ray/auth_token'}, which can be neither read nor "
+        f"written; set HOME to a writable folder, set RAY_AUTH_TOKEN to a secret of your own, or give a folder with "
+        f"--ray-folder: a token is then drawn for this command alone"
     )
 
 
@@ -151,9 +151,9 @@ _LOOK_SECONDS = 60.0
 
 
 def check_shared_folder(folder: Path) -> None:
-    """Let a task on every node read a file that this process wrote into ``folder``, and write one beside it.
+    """Check that every node reads a file that this process wrote to ``folder``, and can write one beside it.
 
-    Does nothing when there is one node. Ray is running.
+    Does nothing if there is one node. Ray is running.
 
     Raises:
         SweepError: a node does not see the folder, sees another of the same name, or cannot write to it.
@@ -178,8 +178,8 @@ def check_shared_folder(folder: Path) -> None:
             left.unlink(missing_ok=True)
     if problems:
         raise SweepError(
-            f"{folder} must be one folder on all {len(nodes)} nodes (NFS or the like), but {'; '.join(problems)}; "
-            f"name a shared one with --runs"
+            f"{folder} must be the same folder on all {len(nodes)} nodes (on NFS, for example), but "
+            f"{'; '.join(problems)}; choose a shared folder with --runs"
         )
 
 
@@ -191,11 +191,11 @@ def _answer(look: Any) -> str:  # noqa: ANN401 - Ray's references have no useful
 
 
 def _look(path: str, word: str) -> str:
-    """Run on a node: return what is wrong there, empty if nothing is."""
+    """Check the folder from a node: return what is wrong there, empty if nothing is."""
     try:
         if Path(path).read_text(encoding="utf-8") != word:
-            return "it holds something else there"
+            return "the folder there is a different one"
         Path(f"{path}-{uuid.uuid4().hex}").write_text(word, encoding="utf-8")
     except OSError as error:
-        return f"{error.strerror} there"
+        return str(error.strerror)
     return ""

@@ -1,9 +1,9 @@
 """Ray's environment and its start.
 
 Its daemons (GCS, raylet, monitors) get process groups of their own. A terminal's Ctrl-C, GNU ``timeout`` and batch
-queues signal the driver's whole group, and without them the driver can neither let trials save nor end. So they outlive
-such a signal, as do the trials' processes, which are the raylet's children. When the driver is killed, the kernel still
-ends them: that goes by parent, not by group.
+queues signal the driver's whole group; without its daemons, the driver could neither let trials save nor end. In their
+own groups they survive such a signal, as do the trials' processes, which are the raylet's children. When the driver is
+killed, the kernel still ends them: that goes by parent, not by group.
 """
 
 import logging
@@ -36,7 +36,7 @@ _ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "10",
 }
-"""What Ray and Tune are told through the environment, unless the user set it: no reports to Ray's makers, workers that
+"""Settings of Ray and Tune, unless the user's environment has them: no usage reports to Ray's makers, workers that
 stay in the driver's directory, none of Tune's own files and prints, its state (never read back here) written rarely.
 RAY_AUTH_MODE is left alone: unset, Ray 2.60 turns token authentication on for a cluster it starts; set to ``token``
 after ``import ray`` it would find no token."""
@@ -44,7 +44,7 @@ after ``import ray`` it would find no token."""
 _OBJECT_STORE_BYTES = 512 * 2**20
 
 _ONE_AT_A_TIME = threading.RLock()
-"""A process has one Ray: whoever found it running would lose it when the thread that started it shuts it down."""
+"""A process has one Ray: a second thread that used it would lose it when the thread that started it shuts it down."""
 
 
 @contextmanager
@@ -56,14 +56,14 @@ def running_ray(
     allow_no_authentication: bool = False,
     dashboard: bool = False,
 ) -> Iterator[list[Node]]:
-    """Start Ray on this machine, or join a cluster; yields its nodes, and leaves it at the end.
+    """Start Ray on this machine, or join a cluster; yield its nodes, and leave it at the end.
 
-    A Ray that runs in this process already is used and left running. Another thread waits until it is left. ``node`` is
-    what this machine may use; the others are as in ``LaunchOptions``.
+    If Ray already runs in this process, it is used and left running. Another thread waits until this one has left it.
+    ``node`` is what this machine may use; the other arguments are as in ``LaunchOptions``.
 
     Raises:
-        SweepError: authentication is off, something is in Ray's way (:func:`check_before_ray`), Ray does not start, or
-            no cluster answers.
+        SweepError: authentication is off, something keeps Ray from starting (:func:`check_before_ray`), Ray does not
+            start, or no cluster answers.
         Terminated: SIGTERM or SIGHUP came while Ray started.
     """
     _check_environment(allow_no_authentication)
@@ -81,9 +81,9 @@ def running_ray(
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Tell Ray and Tune what :data:`_ENVIRONMENT` says inside the block; who calls us may use both for other things.
+    """Set :data:`_ENVIRONMENT` for Ray and Tune inside the block only; the caller may use both for other things.
 
-    Ray itself says there that authentication is on; a later start finds no token where it is said already.
+    Ray itself sets RAY_AUTH_MODE to ``token`` there; a later start would find no token if that were still set.
     """
     before = _variables()
     for name, value in _ENVIRONMENT.items():
@@ -100,7 +100,7 @@ def _environment() -> Iterator[None]:
 
 
 def _variables() -> dict[str, str]:
-    """Ray's and Tune's variables of the environment."""
+    """Return the environment variables of Ray and Tune."""
     return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "TUNE_"))}
 
 
@@ -129,7 +129,7 @@ def _check_environment(allow_no_authentication: bool) -> None:
 
 
 def _start(node: Node, address: str | None, temporary: str | None, dashboard: bool) -> None:
-    # Ray says that authentication is on before it looks at logging_level.
+    # Ray logs that authentication is on before it applies logging_level.
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -148,12 +148,12 @@ def _start(node: Node, address: str | None, temporary: str | None, dashboard: bo
 
 
 def _ray_nodes(here: Node | None) -> list[Node]:
-    """Return Ray's nodes; ``here``, if Ray was started on this machine alone, knows limits that Ray does not see."""
+    """Return Ray's nodes; ``here``, given if Ray runs on this machine alone, has limits that Ray does not see."""
     nodes = []
     for entry in ray.nodes():  # type: ignore[no-untyped-call]
         resources = entry["Resources"]
         if entry["Alive"] and resources.get("CPU", 0) >= 1:
-            # Ray counts as memory what was free when it started, besides its object store.
+            # Ray's memory is what was free when it started, without the share of its object store.
             memory = (resources.get("memory", 0.0) + resources.get("object_store_memory", 0.0)) / 2**30
             cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
             nodes.append(Node(entry["NodeManagerAddress"], cpus, gpus, memory or math.inf))
@@ -168,9 +168,9 @@ _asked: ContextVar[bool] = ContextVar("own process groups for new children", def
 
 @contextmanager
 def own_process_groups() -> Iterator[None]:
-    """Put every process that this thread starts meanwhile, and that runs Python before its program, in its own group.
+    """Put every process that this thread starts meanwhile, if it runs Python before its program, in a group of its own.
 
-    Ray starts its daemons with a ``preexec_fn``, and for such children Python calls what is registered for forks.
+    Ray starts its daemons with a ``preexec_fn``, and in such children Python calls the functions registered for forks.
     """
     _register()
     token = _asked.set(True)
@@ -182,7 +182,7 @@ def own_process_groups() -> Iterator[None]:
 
 @cache
 def _register() -> None:
-    os.register_at_fork(after_in_child=_leave_group)  # once: there is no way to take it back
+    os.register_at_fork(after_in_child=_leave_group)  # only once: it cannot be unregistered
 
 
 def _leave_group() -> None:

@@ -18,7 +18,7 @@ _MANY = 10**9
 class Node:
     """A machine of the cluster.
 
-    ``memory`` is in GiB; the limits say what keeps cores and memory from being more, if anything is known to.
+    ``memory`` is in GiB; ``cpu_limit`` and ``memory_limit`` say what limits cores and memory, if anything is known to.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """How trials are laid out.
+    """How many trials run at a time, and on what.
 
-    ``limited_by`` says what keeps ``at_a_time`` from being more; cores and GPUs are those of one trial.
+    ``limited_by`` says what limits ``at_a_time``; ``cpus`` and ``gpus`` are those of one trial.
     """
 
     at_a_time: int
@@ -46,7 +46,7 @@ class Plan:
     gpus: float
 
     def __str__(self) -> str:
-        share = f"({self.cpus} CPU, {self.gpus:g} GPU a trial)"
+        share = f"({self.cpus} CPU, {self.gpus:g} GPU per trial)"
         return f"{counted(self.at_a_time, 'trial')} at a time, limited by {self.limited_by} {share}"
 
 
@@ -57,8 +57,8 @@ def _because(limit: str) -> str:
 def this_machine() -> Node:
     """Return what this machine offers this process: CPU cores, the GPUs PyTorch sees, memory.
 
-    Of cores and memory what control groups (a container's, a batch job's) allow where that is less; no limit of the
-    memory where nothing tells of it.
+    Cores and memory are what control groups (a container's, a batch job's) allow, if that is less. Memory is infinite
+    if its size is unknown.
     """
     cpus, memory = usable_cpus(), usable_memory()
     size, limit = (math.inf, "") if memory is None else (memory.amount / 2**30, memory.limit)
@@ -68,7 +68,7 @@ def this_machine() -> Node:
 def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:
     """Return how many trials run at a time; a trial never spans two nodes.
 
-    ``waiting`` are trials there still are to run. ``may_grow``: the cluster adds nodes when trials wait for them, so
+    ``waiting`` is the number of trials still to run. ``may_grow``: the cluster adds nodes when trials wait for them, so
     nothing is refused.
 
     Raises:
@@ -85,9 +85,9 @@ def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_
     }
     fitting = sum(min(node) for node in zip(*slots.values(), strict=True))
     if fitting == 0 and not may_grow:
-        offered = "; ".join(str(node) for node in nodes) or "no node"
+        offered = f"there is only {'; '.join(str(node) for node in nodes)}" if nodes else "there is no node"
         raise SweepError(
-            f"a trial asks for {cpus} CPU, {gpus:g} GPU and {memory:g} GiB of memory on one node, but there is only "
+            f"a trial asks for {cpus} CPU, {gpus:g} GPU and {memory:g} GiB of memory on one node, but "
             f"{offered}; lower cpus_per_trial, gpus_per_trial or memory_per_trial"
         )
     least = min(slots, key=lambda kind: sum(slots[kind]))
@@ -102,7 +102,7 @@ def plan_trials(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_
 
 
 def plan_training(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, may_grow: bool = False) -> Plan:
-    """Return how many trials train at a time, as :func:`plan_trials` does; what limits training must fit it too.
+    """Return how many trials train at a time, as :func:`plan_trials` does; refuse a GPU-hour limit without GPUs.
 
     Raises:
         SweepError: no node can give what one trial asks for, or GPU-hours are limited and trials use no GPU.
@@ -116,7 +116,7 @@ def plan_training(nodes: Sequence[Node], sweep: SweepConfig, waiting: int, *, ma
 
 
 def _gpu_slots(gpus: int, wanted: float) -> int:
-    """Trials that fit: a fraction never straddles two GPUs."""
+    """Return how many trials fit on a node's GPUs; a fraction never straddles two GPUs."""
     if wanted >= 1:
         return gpus // int(wanted)
     return gpus * int(1 / wanted + 1e-9)

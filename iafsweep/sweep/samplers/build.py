@@ -1,4 +1,4 @@
-"""Which sampler a space's `sweep.sampler` names."""
+"""The sampler that a space's `sweep.sampler` names."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ def make_proposer(space: SearchSpace) -> Proposer:
     """Return the proposer that ``space.sweep.sampler`` names.
 
     Raises:
-        ConfigError: ``grid`` on a space that is not finite.
-        PluginError: its plugin is not loaded.
+        ConfigError: ``grid`` on a space that is not finite, or ``cmaes`` on one without an unconditional number.
+        PluginError: the sampler's plugin is not loaded.
     """
     member: Callable[[SearchSpace], Proposer] = SAMPLERS.load(space.sweep.sampler)
     proposer = member(space)

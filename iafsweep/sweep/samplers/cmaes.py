@@ -1,4 +1,4 @@
-"""Covariance matrix adaptation over the numbers of a space; the rest is proposed as by `tpe`."""
+"""Covariance matrix adaptation over the numbers of a space; `tpe` proposes the rest."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,18 @@ from iafsweep.sweep.storage.events import Known
 from iafsweep.sweep.storage.state import LedgerState
 
 _SPREAD = 0.3
-"""Standard deviation at first, of a unit: about that of the Sobol points of the first generation."""
+"""Initial standard deviation in the unit cube: about that of the Sobol points of the first generation."""
 
 _BEST = 0.1
-"""Share of a warm start's trials that the first distribution is made of (Nomura et al. 2021)."""
+"""Share of a warm start's trials, the best ones, that the first distribution is fitted to (Nomura et al. 2021)."""
 
 
 class CmaesLearner:
-    """CMA-ES (Hansen 2016) in the unit cube of all numbers without a condition, by the `cmaes` package.
+    """CMA-ES (Hansen 2016) in the unit cube of all unconditional numbers, by the `cmaes` package.
 
-    A generation is the first 4 + 3 ln d trials of it that end. It is ranked by what trials are estimated to come to, so
-    that early-stopped ones count. The distribution is computed anew from the ledger for every proposal.
+    A generation is the first 4 + 3 ln d of its trials to end, d being the number of these numbers. It is ranked by the
+    trials' estimated final bounds, so that early-stopped ones count. The distribution is recomputed from the ledger for
+    every proposal.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -39,7 +40,7 @@ class CmaesLearner:
         self._tpe = TpeLearner(space)
 
     def __call__(self, state: LedgerState, seed: int) -> Suggest | None:
-        """Return a draw from the distribution, beside what `tpe` proposes; None while too few trials have ended."""
+        """Return a draw from the distribution, with the rest from `tpe`; None while too few trials have ended."""
         ends = estimated_ends(state)
         bounds = {name: end.best_value for name, end in ends.items() if end.best_value is not None}
         rest = self._tpe(state, seed)
@@ -68,7 +69,7 @@ class CmaesLearner:
 
 
 class _Beside:
-    """Numbers from one source, where it has them, the rest from another."""
+    """Numbers from one source where it has them, everything else from another."""
 
     def __init__(self, numbers: Suggest, names: Mapping[str, float], rest: Suggest) -> None:
         self._numbers, self._names, self._rest = numbers, names, rest
@@ -84,9 +85,9 @@ class _Beside:
 
 
 def cmaes_proposer(space: SearchSpace) -> Proposer:
-    """Return `cmaes`.
+    """Return the `cmaes` proposer.
 
     Raises:
-        ConfigError: the space has no number without a condition.
+        ConfigError: the space has no unconditional number.
     """
     return LearningProposer(space, "cmaes", CmaesLearner(space))

@@ -1,4 +1,4 @@
-"""What trials that did not complete would have come to, for samplers that know no others than completed ones."""
+"""Estimated final bounds of trials that did not complete, for samplers that learn only from completed ones."""
 
 import math
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ End = Finished | Known
 
 
 def estimated_ends(state: LedgerState) -> dict[str, End]:
-    """Return the ends of all trials that ended, by name (of known ones their source), each as if it had completed.
+    """Return the ends of all trials that ended, by name (known ones by their source), each as if it had completed.
 
-    A stopped trial's bound is that at its last epoch e which completed trials have a rung at, less what these gained
-    from there on::
+    A stopped trial's estimate is its bound at the last epoch e at which completed trials have a rung, less what these
+    gained from there on::
 
         estimate = bound(e) - median over completed trials (bound(e) - best bound),  but >= the best completed one
 
-    so that trials stopped early are ranked among the others, and none of them is taken for the best. Where nothing
-    tells what a trial would have come to (diverged, out of memory, failed, or no such rung) it is the worst of all the
-    others, with the longest seconds of an epoch. Empty as long as no trial has completed.
+    so that trials stopped early are ranked among the others, but never above the best completed one. If nothing
+    indicates how a trial would have ended (diverged, out of memory, failed, or no such rung), it gets the worst bound
+    of all the others and the longest time per epoch. Empty until a trial has completed.
     """
     ends: dict[str, End] = {row.source: row for row in state.known}
     rungs: dict[str, tuple[Rung, ...]] = {}
@@ -45,7 +45,7 @@ def estimated_ends(state: LedgerState) -> dict[str, End]:
 
 
 def _gains(figures: dict[str, float], rungs: dict[str, tuple[Rung, ...]]) -> dict[int, float]:
-    """By how much the bound of completed trials fell from a rung on, in the median."""
+    """Return the median fall of completed trials' bounds from each rung to their best."""
     gains: dict[int, list[float]] = {}
     for name, best in figures.items():
         for epoch, value in _points(rungs.get(name, ())):

@@ -6,14 +6,14 @@ from iafsweep.sweep.storage.events import Event, Finished, Known, Proposed
 
 
 class Generations:
-    """Which generation each trial is of: the one that was not complete when it was proposed.
+    """Assigns each trial to the generation that was not complete when it was proposed.
 
-    A generation is complete when ``size`` of its trials have ended in a way that ``counts``; later ones of it are left
-    out of nothing but that count. Trials of a warm start are of the first one. A function of the rows in their order.
+    A generation is complete when ``size`` of its trials have ended in a way that ``counts``; those that end later still
+    belong to it, but do not count. Trials of a warm start belong to the first one. The rows in their order decide.
 
     Attributes:
-        of: the generation of each trial, by name; of known ones by their source.
-        complete: the names of those that completed a generation, in the order of their ends, for each that is complete.
+        of: the generation of each trial, by name; of known ones, by their source.
+        complete: for each complete generation, the names of the trials that completed it, in the order of their ends.
     """
 
     def __init__(self, events: Iterable[Event], size: int, counts: Callable[[Finished | Known], bool]) -> None:

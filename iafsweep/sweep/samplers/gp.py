@@ -13,11 +13,11 @@ from iafsweep.sweep.storage.state import LedgerState
 
 
 class GpLearner:
-    """Expected improvement under a Gaussian process (Matern 5/2, a length scale each parameter), Optuna's.
+    """Expected improvement under Optuna's Gaussian process (Matern 5/2, one length scale per parameter).
 
-    One process over all parameters, those that a condition switches off too, told with values drawn at random; it
-    learns from completed trials alone, so others are told with what they are estimated to come to. Running trials are
-    integrated out. The time of a proposal grows with the cube of the number of trials: for some hundreds.
+    One process covers all parameters; inactive ones are reported with values drawn at random. It learns only from
+    completed trials, so the others are reported with their estimated final bounds. Running trials are integrated out.
+    The time of a proposal grows with the cube of the number of trials: suitable for a few hundred.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -25,7 +25,7 @@ class GpLearner:
         self._trials = StudyTrials(space, whole=True)
 
     def __call__(self, state: LedgerState, seed: int) -> Suggest | None:
-        """Return where the improvement is largest; None while too few trials have ended."""
+        """Return the point of largest expected improvement; None while too few trials have ended."""
         ends = estimated_ends(state)
         told = self._trials.told(state, ends)
         if not ends or ended(told) < startup_trials(self._space):
@@ -35,5 +35,5 @@ class GpLearner:
 
 
 def gp_proposer(space: SearchSpace) -> Proposer:
-    """Return `gp`; where what it proposes was tried before, as in finite spaces it often was, `tpe` proposes."""
+    """Return the `gp` proposer; if its proposal was tried before, as is common in finite spaces, `tpe` proposes."""
     return LearningProposer(space, "gp", GpLearner(space), otherwise=TpeLearner(space))

@@ -1,4 +1,4 @@
-"""What samplers that learn from trials have in common: how they begin, and what comes where they repeat themselves."""
+"""Common part of samplers that learn from trials: how they begin, and what follows when they repeat themselves."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -12,28 +12,28 @@ from iafsweep.sweep.samplers.sequences import SequenceProposer, distinct, left, 
 from iafsweep.sweep.storage.state import LedgerState
 
 Learner = Callable[[LedgerState, int], Suggest | None]
-"""Proposes values after the trials of a ledger, with a seed; None as long as these are too few to learn from."""
+"""Proposes values from the trials of a ledger, with a seed; None while these are too few to learn from."""
 
 
 def startup_trials(space: SearchSpace) -> int:
-    """Return how many trials end before a sampler learns from them."""
+    """Return how many trials must end before a sampler learns from them."""
     how = space.procedure
     return min(max(space.sweep.trials // how.startup_share, how.startup_fewest), how.startup_most)
 
 
 def ended(told: Sequence[FrozenTrial]) -> int:
-    """Return how many of the trials a study is told of have ended."""
+    """Return how many of the trials reported to a study have ended."""
     return sum(trial.state.is_finished() for trial in told)
 
 
 class LearningProposer:
     """Proposes what a learner does, seeded by the number of the proposal.
 
-    Proposal ``number`` is a function of the seed, ``number`` and the rows before it: the learner has no memory but
-    those. As long as too little is known, it is the next point of a scrambled Sobol sequence, so that the first trials
-    spread over the space. Where the learner's first proposal was tried before, ``otherwise`` proposes, which is for
-    learners that would repeat themselves with any seed. After 25 duplicates in a row, the rest of 100 are drawn at
-    random; then comes what is left of a finite space. ``name`` is the sampler's, for its seeds.
+    Proposal ``number`` depends only on the seed, ``number`` and the rows before it: the learner has no other memory.
+    While too little is known, it is the next point of a scrambled Sobol sequence, so that the first trials spread over
+    the space. If the learner's first proposal was tried before, ``otherwise`` proposes; this is for learners that would
+    repeat themselves with any seed. After 25 duplicates in a row, the rest of 100 are drawn at random; then come the
+    remaining configurations of a finite space. ``name`` is the sampler's name, which its seeds depend on.
     """
 
     def __init__(self, space: SearchSpace, name: str, learner: Learner, otherwise: Learner | None = None) -> None:
@@ -46,7 +46,7 @@ class LearningProposer:
     def propose(self, state: LedgerState) -> Candidate | None:
         """Return a configuration that was not tried; None when the space is used up.
 
-        None also after 100 duplicates, where the number of configurations is not known.
+        Also None after 100 duplicates, unless the space is small enough to list (:func:`is_walkable`).
         """
         if self._space.size is not None and len(state.keys) >= self._space.size:
             return None

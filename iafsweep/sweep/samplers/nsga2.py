@@ -17,7 +17,7 @@ _FEWEST, _MOST = 4, 50
 
 
 class _Nsga2(NSGAIISampler):
-    """Optuna's sampler, whose memory of generations is the ledger's."""
+    """Optuna's sampler, with the generations that the ledger gives."""
 
     def __init__(self, generations: Generations, population: int, seed: int) -> None:
         super().__init__(population_size=population, seed=seed)
@@ -36,8 +36,8 @@ class _Nsga2(NSGAIISampler):
 class Nsga2Learner:
     """Non-dominated sorting genetic algorithm II (Deb et al. 2002): children of two of the best of a generation.
 
-    Parents are completed trials alone. Inactive parameters are told with values drawn at random and passed on, as
-    genes that do nothing. The first generation is a Sobol sequence.
+    Only completed trials become parents. Inactive parameters are reported with values drawn at random and inherited, as
+    genes without effect. The first generation is a Sobol sequence.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -58,5 +58,5 @@ def _completed(end: Finished | Known) -> bool:
 
 
 def nsga2_proposer(space: SearchSpace) -> Proposer:
-    """Return `nsga2`."""
+    """Return the `nsga2` proposer."""
     return LearningProposer(space, "nsga2", Nsga2Learner(space))

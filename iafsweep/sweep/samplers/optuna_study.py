@@ -1,4 +1,4 @@
-"""Trials of a ledger as Optuna is told of them, and a study of them, which a sampler proposes from."""
+"""Trials of a ledger as reported to Optuna, and a study of them, from which a sampler proposes."""
 
 import math
 import random
@@ -21,17 +21,17 @@ from iafsweep.sweep.storage.events import Finished, Known
 from iafsweep.sweep.storage.state import LedgerState
 
 NAME = "name"
-"""The attribute with the name of a told trial."""
+"""The user attribute that holds the name of a reported trial."""
 
 BAD_BOUND = 1e9
-"""Nats per image told for a trial without a usable bound: finite, and worse than any real one."""
+"""Nats per image reported for a trial without a usable bound: finite, and worse than any real one."""
 
 
 class _Told(FrozenTrial):
-    """A trial that never changes once it is told, so that a study in memory may share what it holds.
+    """A reported trial, which never changes, so that a study in memory may share its contents.
 
-    A deep copy of every trial was nine tenths of a proposal. What is shared nobody changes: Optuna writes only to the
-    trial that it is asked for.
+    Deep copies of all trials took nine tenths of a proposal's time. Sharing is safe: Optuna writes only to the trial
+    that it is asked for.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
@@ -41,7 +41,7 @@ class _Told(FrozenTrial):
 
 
 class _Recorder:
-    """Gives known values back and notes the distribution each was drawn from."""
+    """Returns known values and notes the distribution each was drawn from."""
 
     def __init__(self, values: Mapping[str, Scalar]) -> None:
         self._values = values
@@ -68,13 +68,13 @@ class _Recorder:
 def frozen_trial(
     space: SearchSpace, values: Mapping[str, Scalar], end: Finished | Known | None, objectives: int = 1, name: str = ""
 ) -> FrozenTrial | None:
-    """Return what Optuna is told of a trial; None if its values do not belong to ``space``.
+    """Return a trial as it is reported to Optuna; None if its values do not belong to ``space``.
 
-    Completed: its best bound (and with two objectives the seconds of an epoch). Stopped early: pruned, with its last
+    Completed: its best bound (and with two objectives the seconds per epoch). Stopped early: pruned, with its last
     bound at its last epoch. Diverged, out of memory, failed: pruned, with :data:`BAD_BOUND` before the first epoch,
-    which ranks it last. Not finished: running, which the estimator takes as bad, so that it does not propose the like
-    meanwhile (a constant liar). With two objectives Optuna takes no bounds of single epochs: whatever did not complete
-    is pruned without one, which ranks it last.
+    which ranks it last. Not finished: running, which the estimator counts as bad, so that it does not propose similar
+    values meanwhile (a constant liar). With two objectives Optuna accepts no bounds of single epochs: a trial that did
+    not complete is pruned without one, which ranks it last.
     """
     recorder = _Recorder(values)
     try:
@@ -108,11 +108,11 @@ def _outcome(finished: Finished | Known | None) -> tuple[optuna.trial.TrialState
 
 
 class StudyTrials:
-    """Every trial of a ledger as a study of ``space`` is told of it, in the order of proposal.
+    """Every trial of a ledger as reported to a study of ``space``, in the order of proposal.
 
-    ``whole``: each has all parameters. Optuna's samplers but for `tpe` learn of those alone that every trial has, and
-    draw the others at random; an inactive parameter is told with a value drawn at random, once for each trial, so that
-    over the trials there is nothing to learn of where it does nothing.
+    ``whole``: each has all parameters. Except for `tpe`, Optuna's samplers learn only from parameters that every trial
+    has, and draw the others at random. So an inactive parameter is reported with a value drawn at random, once per
+    trial: over the trials there is then nothing to learn about it where it has no effect.
     """
 
     def __init__(self, space: SearchSpace, *, whole: bool = False) -> None:
@@ -124,7 +124,7 @@ class StudyTrials:
     def told(
         self, state: LedgerState, ends: Mapping[str, Finished | Known] = MappingProxyType({})
     ) -> list[FrozenTrial]:
-        """Return the trials, ``ends`` of them by name in place of how they ended."""
+        """Return the trials, with ``ends`` (by name) in place of how they ended."""
         known = ((row.source, row.parameters, ends.get(row.source, row)) for row in state.known)
         own = ((row.trial, row.proposed.parameters, ends.get(row.trial, row.finished)) for row in state.trials)
         return [told for each in (*known, *own) if (told := self._tell(*each)) is not None]
@@ -145,18 +145,18 @@ class StudyTrials:
 
 
 def directions(space: SearchSpace) -> list[StudyDirection]:
-    """Return what a study of ``space`` does with each figure."""
+    """Return the direction in which a study of ``space`` optimises each figure."""
     return [StudyDirection.MINIMIZE] * (2 if space.sweep.objective == "bound_and_time" else 1)
 
 
 def ask(space: SearchSpace, told: Iterable[FrozenTrial], sampler: optuna.samplers.BaseSampler) -> Suggest:
-    """Return the values that a sampler proposes in a study of ``told``."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of is how fast it could be
+    """Return the values that a sampler proposes in a study of the trials ``told``."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings concern only speed
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(directions=directions(space), sampler=sampler, storage=storage)
     number = storage.get_study_id_from_name(study.study_name)
     for trial in told:
-        storage.create_new_trial(number, trial)  # the study's own way checks each again, every time
+        storage.create_new_trial(number, trial)  # study.add_trial would check each trial again, every time
     return _OptunaSuggest(study.ask())
 
 

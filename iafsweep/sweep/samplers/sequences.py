@@ -1,4 +1,4 @@
-"""Samplers that know their sequence beforehand: random, quasi-random (Sobol), grid, and listed configurations."""
+"""Samplers with a sequence fixed in advance: random, quasi-random (Sobol), grid, and listed configurations."""
 
 import math
 import random
@@ -15,13 +15,16 @@ from iafsweep.sweep.storage.state import LedgerState
 
 
 def drawn_then_left(space: SearchSpace, drawn: Iterator[dict[str, Scalar]]) -> Iterator[Candidate]:
-    """Yield configurations as they are drawn, and where drawing brings nothing new, what is left of a finite space."""
+    """Yield configurations as they are drawn and, once drawing finds nothing new, the rest of a finite space."""
     yield from distinct(space, drawn, space.procedure.duplicates)
     yield from left(space)
 
 
 def left(space: SearchSpace) -> Iterator[Candidate]:
-    """Yield every configuration of a space whose number is known, the drawn ones too; a population needs them all."""
+    """Yield every configuration of a space of known size, drawn ones included.
+
+    Beyond :data:`WALKABLE` configurations only for a population, which needs all its members.
+    """
     if is_walkable(space) or (space.sweep.scheduler == "pbt" and space.size is not None):
         yield from distinct(space, space.grid())
 
@@ -43,10 +46,10 @@ def quasi_random_values(space: SearchSpace, seed: int) -> Iterator[dict[str, Sca
 def distinct(
     space: SearchSpace, sequence: Iterator[dict[str, Scalar]], duplicates: int | None = None
 ) -> Iterator[Candidate]:
-    """Yield each configuration of a sequence of values once, and end after so many ``duplicates`` in a row.
+    """Yield each configuration of a sequence of values once, and end after ``duplicates`` repetitions in a row.
 
-    What was tried before is not asked: a duplicate is what came before in the sequence itself, so that it ends in the
-    same place whenever it is walked.
+    Earlier trials are not considered: only what came before in the sequence itself counts as a duplicate, so that it
+    ends in the same place whenever it is walked.
     """
     seen: set[str] = set()
     repeated = 0
@@ -63,7 +66,7 @@ def distinct(
 
 
 class ListedProposer:
-    """The points of ``[[sweep.try]]`` and no others, each with as many seeds as asked for."""
+    """Proposes the points of ``[[sweep.try]]`` and no others, each with as many seeds as asked for."""
 
     def __init__(self, space: SearchSpace) -> None:
         repeats = range(1, space.sweep.repeats + 1) if space.sweep.repeats > 1 else (0,)
@@ -71,19 +74,19 @@ class ListedProposer:
         self._listed = [each for each in found if each is not None]
 
     def propose(self, state: LedgerState) -> Candidate | None:
-        """Return the first that was not proposed."""
+        """Return the first point that was not proposed yet."""
         return next((each for each in self._listed if each.key not in state.keys), None)
 
 
 class FirstProposer:
-    """The points of ``[[sweep.try]]`` first, then what another proposes."""
+    """Proposes the points of ``[[sweep.try]]``, then what another proposer does."""
 
     def __init__(self, space: SearchSpace, then: Proposer) -> None:
         self._first = [each for values in space.first if (each := candidate(space, values)) is not None]
         self._then = then
 
     def propose(self, state: LedgerState) -> Candidate | None:
-        """Return the first of the points that was not tried, else what the other proposes."""
+        """Return the first of the points that was not tried, else what the other proposer proposes."""
         first = next((each for each in self._first if each.key not in state.keys), None)
         return first or self._then.propose(state)
 
@@ -91,30 +94,30 @@ class FirstProposer:
 class SequenceProposer:
     """Walks a fixed sequence and skips what was tried: random, quasi-random and grid search.
 
-    ``candidates`` are the same ones from the start whenever the sweep is resumed.
+    ``candidates`` is the same sequence, from its start, whenever the sweep is resumed.
     """
 
     def __init__(self, candidates: Iterator[Candidate]) -> None:
         self._candidates = candidates
 
     def propose(self, state: LedgerState) -> Candidate | None:
-        """Return the first configuration of the rest of the sequence that was not tried."""
+        """Return the next configuration of the sequence that was not tried."""
         return next((found for found in self._candidates if found.key not in state.keys), None)
 
 
 def random_proposer(space: SearchSpace) -> Proposer:
-    """Return `random`: configurations drawn at random, then what is left of a finite space."""
+    """Return the `random` proposer: configurations drawn at random, then the rest of a finite space."""
     return SequenceProposer(drawn_then_left(space, random_values(space)))
 
 
 def quasi_random_proposer(space: SearchSpace) -> Proposer:
-    """Return `quasi_random`: the points of a Sobol sequence, then what is left of a finite space."""
+    """Return the `quasi_random` proposer: points of a Sobol sequence, then the rest of a finite space."""
     values = quasi_random_values(space, short_seed("quasi_random", space.sweep.seed))
     return SequenceProposer(drawn_then_left(space, values))
 
 
 def grid_proposer(space: SearchSpace) -> Proposer:
-    """Return `grid`: every configuration of a finite space.
+    """Return the `grid` proposer: every configuration of a finite space.
 
     Raises:
         ConfigError: the space is not finite.
@@ -125,14 +128,14 @@ def grid_proposer(space: SearchSpace) -> Proposer:
 class PointSuggest:
     """Values from one point of the unit cube, by the inverse of each parameter's distribution function.
 
-    ``point`` has a number in [0, 1) for each parameter's name.
+    ``point`` maps each parameter's name to a number in [0, 1).
     """
 
     def __init__(self, point: Mapping[str, float]) -> None:
         self._point = point
 
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
-        """Return one of ``options``, each over an interval of the same length."""
+        """Return one of ``options``; each covers an interval of the same length."""
         return options[self._index(name, len(options))]
 
     def integer(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
@@ -158,7 +161,7 @@ class PointSuggest:
 
 
 def place(among: Range, value: Scalar) -> float:
-    """Return the middle of the numbers in [0, 1) that :class:`PointSuggest` gives ``value`` of a range for."""
+    """Return the middle of the interval in [0, 1) for which :class:`PointSuggest` gives ``value`` of a range."""
     if isinstance(among, Choice):
         return (among.options.index(value) + 0.5) / among.size
     assert isinstance(value, int | float)
@@ -172,7 +175,7 @@ def place(among: Range, value: Scalar) -> float:
 
 
 def sobol_points(names: Sequence[str], seed: int) -> Iterator[PointSuggest]:
-    """Yield the points of a scrambled Sobol sequence (Owen 1998), a coordinate for each of ``names``."""
+    """Yield the points of a scrambled Sobol sequence (Owen 1998), one coordinate for each of ``names``."""
     engine = SobolEngine(len(names), scramble=True, seed=seed)
     while True:
         yield PointSuggest(dict(zip(names, engine.draw(1)[0].tolist(), strict=True)))

@@ -15,9 +15,9 @@ from iafsweep.sweep.storage.state import LedgerState
 class TpeLearner:
     """Tree-structured Parzen estimator (Bergstra et al. 2011), multivariate and grouped by condition.
 
-    Early-stopped trials are told as pruned at their last value, behind all completed ones and before those that were
-    stopped earlier; trials that diverged, ran out of memory or failed as pruned at a bad value, since what failed
-    outright the estimator ignores and proposes again.
+    Early-stopped trials are reported as pruned at their last value; they rank after all completed ones and before those
+    stopped earlier. Trials that diverged, ran out of memory or failed are reported as pruned at a bad value, since the
+    estimator ignores trials reported as failed and would propose them again.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -25,7 +25,7 @@ class TpeLearner:
         self._trials = StudyTrials(space)
 
     def __call__(self, state: LedgerState, seed: int) -> Suggest | None:
-        """Return what a fresh estimator with ``seed`` proposes; None while a Sobol sequence is to go before."""
+        """Return what a new estimator with ``seed`` proposes; None while a Sobol sequence comes first."""
         told, startup = self._trials.told(state), startup_trials(self._space)
         if self._space.procedure.startup == "sobol" and ended(told) < startup:
             return None
@@ -38,5 +38,5 @@ class TpeLearner:
 
 
 def tpe_proposer(space: SearchSpace) -> Proposer:
-    """Return `tpe`."""
+    """Return the `tpe` proposer."""
     return LearningProposer(space, "tpe", TpeLearner(space))

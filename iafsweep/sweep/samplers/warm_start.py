@@ -1,4 +1,4 @@
-"""What an earlier sweep found, told to the sampler of a new one."""
+"""Warm start: trials of an earlier sweep, given to the sampler of a new one."""
 
 from typing import Any
 
@@ -14,39 +14,42 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep, begin_with
 
 
 def warm_start(space: SearchSpace, folder: SweepFolder, earlier: StoredSweep) -> tuple[int, int]:
-    """Begin the ledger of a new sweep with what an earlier one found.
+    """Begin the ledger of a new sweep with the trials of an earlier one.
 
-    Its rows are copied, so that the new sweep depends on its own folder alone. They are told to the sampler, are no
-    trials of the new sweep, and may be proposed again. The earlier sweep may be running. Its trials that had completed
-    after fewer epochs than the new sweep asks for are known as stopped there: their bounds are no final ones.
+    The rows are copied, so that the new sweep depends only on its own folder. The sampler learns from them; they are
+    not trials of the new sweep, and may be proposed again. The earlier sweep may be running. Its trials that completed
+    after fewer epochs than the new sweep asks for are recorded as stopped there: their bounds are not final.
 
     Returns:
-        How many of its trials fit ``space``, and how many there are that ended.
+        How many of its ended trials fit ``space``, and how many ended in all.
 
     Raises:
-        SweepError: the sampler does not learn, the images are split differently, nothing fits, or the new sweep has
-            begun.
+        SweepError: the sampler does not learn, the earlier sweep is a population, the images are split differently,
+            nothing fits, or the new sweep has begun.
     """
     learns = [kind for kind, each in SAMPLERS.members.items() if isinstance(each, SamplerMember) and each.learns]
     if space.sweep.sampler not in learns:
         raise SweepError(
-            f"a warm start needs a sampler that learns, sweep.sampler = {' or '.join(map(repr, learns))}; "
-            f"'{space.sweep.sampler}' takes no notice of it"
+            f"a warm start needs a sampler that learns from trials: sweep.sampler = {' or '.join(map(repr, learns))}; "
+            f"'{space.sweep.sampler}' would ignore it"
         )
     source = earlier.folder
     if earlier.space.sweep.scheduler == "pbt":
-        raise SweepError(f"{source.path} is a population: its bounds belong to schedules of values, not to values")
+        raise SweepError(
+            f"{source.path} trained a population, whose members changed values during training, so no bound belongs to "
+            f"a single configuration; use another sweep"
+        )
     if _told_apart(earlier.space) != _told_apart(space):
         raise SweepError(
-            f"{source.path} has other images or another split ([data] differs), so its bounds cannot be compared"
+            f"{source.path} used other images or another split ([data] differs), so its bounds are not comparable"
         )
     ended = earlier.state.finished
     known = [row for trial in ended if (row := _known(space, trial, earlier)) is not None]
     if not known:
-        raise SweepError(f"none of the {len(ended)} trials of {source.path} that ended lies in this search space")
+        raise SweepError(f"none of the {len(ended)} ended trials of {source.path} lies in this search space")
     folder.create()
     if folder.ledger.exists():
-        raise SweepError(f"{folder.path} has begun; a warm start is for a new sweep")
+        raise SweepError(f"the sweep in {folder.path} has already started; a warm start needs a new one")
     with folder.lock():
         begin_with(space, folder, known)
     return len(known), len(ended)

@@ -1,5 +1,5 @@
-"""Schedulers, which say who goes on past an epoch.
+"""Schedulers: decide which trials train past an epoch.
 
-``base`` what one is · ``asha`` stops trials at rungs · ``promotion`` too, and lets some go on later · ``hyperband`` in
-brackets of such · ``median`` by the median of the others · ``pbt`` populations, and their copies.
+``base`` the interfaces · ``asha`` stops trials at rungs · ``promotion`` the same, and lets some continue later ·
+``hyperband`` successive halving in brackets · ``median`` the median stopping rule · ``pbt`` population-based training.
 """

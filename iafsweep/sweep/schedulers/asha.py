@@ -1,4 +1,4 @@
-"""The rule of asynchronous successive halving: who goes on past a rung."""
+"""Asynchronous successive halving (ASHA): which trials train past a rung."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,17 +10,17 @@ from iafsweep.sweep.storage.state import LedgerState
 
 
 class Rungs(RecordingRule):
-    """Rungs at ``grace * factor^k`` epochs, and what trials reached on each (Li et al. 2018, the stopping variant).
+    """Rungs at ``grace * factor^k`` epochs and the bounds reached at each (Li et al. 2018, the stopping variant).
 
-    A trial stops at a rung when its bound is above the 1/factor quantile of the bounds recorded there before it.
+    A trial stops at a rung if its bound is above the 1/factor quantile of the bounds recorded there before it.
 
     Args:
-        grace: epochs before which nobody stops; the first rung.
-        factor: about one in so many trials goes on at each rung.
+        grace: the first rung; no trial stops before this epoch.
+        factor: about one in ``factor`` trials continues past each rung.
         epochs: the most epochs of any trial; rungs are below it.
 
     Raises:
-        ValueError: grace below 1 or factor below 2.
+        ValueError: grace is below 1 or factor below 2.
     """
 
     def __init__(self, grace: int, factor: int, epochs: int) -> None:
@@ -32,12 +32,12 @@ class Rungs(RecordingRule):
 
 
 def is_above_quantile(value: float, before: Sequence[float], factor: int) -> bool:
-    """Whether a bound is above the 1/factor quantile of those before it; the first one never is."""
+    """Return whether a bound is above the 1/factor quantile of those before it; the first one never is."""
     return bool(before) and value > float(np.percentile(before, 100 / factor))
 
 
 def rungs(grace: int, factor: int, epochs: int) -> Iterator[int]:
-    """Yield the epochs of rungs, ascending."""
+    """Yield the epochs of the rungs in ascending order."""
     if grace < 1 or factor < 2:
         raise ValueError(f"grace >= 1 and factor >= 2 must hold, got {grace} and {factor}")
     while grace < epochs:

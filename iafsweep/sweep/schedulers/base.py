@@ -1,4 +1,4 @@
-"""What a scheduler is: who goes on past an epoch."""
+"""Interfaces of schedulers, and what they have in common."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 
 class StopRule(Protocol):
-    """Decides from the bounds it was told of; all memory is the ledger's, so that a resumed sweep decides alike."""
+    """Decides which trials stop; all its memory is in the ledger, so that a resumed sweep decides alike."""
 
     @property
     def milestones(self) -> tuple[int, ...]:
-        """Epochs after which a trial may be stopped; it saves before it reports them."""
+        """Epochs after which a trial may be stopped; a trial saves a checkpoint before it reports them."""
 
     def record(self, trial: str, epoch: int, value: float) -> bool:
-        """Note that ``trial`` has the validation bound ``value`` after ``epoch``; return whether it should stop."""
+        """Record that ``trial`` has the validation bound ``value`` after ``epoch``; return whether it should stop."""
 
 
 @runtime_checkable
 class PromotingRule(StopRule, Protocol):
-    """A rule that lets trials which it stopped go on later."""
+    """A rule that lets trials it has stopped continue later."""
 
     def promotion(self, state: LedgerState) -> TrialState | None:
-        """Return the stopped trial that is to go on now, before any new one begins; None if there is none."""
+        """Return the stopped trial that should continue now, before any new one starts; None if there is none."""
 
 
 def promotion(rule: StopRule | None, state: LedgerState) -> TrialState | None:
-    """Return the stopped trial that ``rule`` lets go on now; None if there is none."""
+    """Return the stopped trial that ``rule`` lets continue now; None if there is none."""
     return rule.promotion(state) if isinstance(rule, PromotingRule) else None
 
 
 def beginnings(rule: StopRule | None, state: LedgerState, waiting: int, trials: int) -> int:
-    """Return how often a trial may begin or go on at most in a sweep of ``trials``, ``waiting`` of which will.
+    """Return the most starts and continuations left in a sweep of ``trials``, ``waiting`` of which are still to run.
 
-    Where ``rule`` promotes, each may besides go on once at each rung, unless nothing is left to come.
+    If ``rule`` promotes, each trial may also continue once at each rung, unless none is waiting or due for promotion.
     """
     if isinstance(rule, PromotingRule) and (waiting or rule.promotion(state) is not None):
         return waiting + trials * len(rule.milestones)
@@ -48,7 +48,7 @@ def beginnings(rule: StopRule | None, state: LedgerState, waiting: int, trials: 
 
 
 def promoted(trial: TrialState, time: str) -> tuple[Reopened, Rung]:
-    """Return the rows of a stopped trial that goes on past its rung."""
+    """Return the ledger rows with which a stopped trial continues past its rung."""
     ended = trial.finished
     assert ended is not None
     assert ended.value is not None
@@ -59,10 +59,10 @@ def promoted(trial: TrialState, time: str) -> tuple[Reopened, Rung]:
 
 
 class RecordingRule(ABC):
-    """A rule that keeps the bounds of milestones; the order of rows alone decides.
+    """A rule that records the bounds at milestones and decides by the order of the rows alone.
 
-    Refilled from a ledger it decides as the one before it did. Ignored are epochs between milestones, milestones that
-    the trial passed before (it went on from a checkpoint), and bounds that are not finite (such a trial ends itself).
+    Refilled from a ledger, it decides as before. It ignores epochs between milestones, milestones that the trial has
+    already passed (it continued from a checkpoint), and bounds that are not finite (such a trial ends itself).
     """
 
     def __init__(self, milestones: Iterable[int]) -> None:
@@ -70,11 +70,11 @@ class RecordingRule(ABC):
 
     @property
     def milestones(self) -> tuple[int, ...]:
-        """The epochs that trials are judged after, ascending."""
+        """The epochs after which trials are judged, ascending."""
         return tuple(self._recorded)
 
     def record(self, trial: str, epoch: int, value: float) -> bool:
-        """Note that ``trial`` has the bound ``value`` after ``epoch`` and return whether it should stop."""
+        """Record that ``trial`` has the bound ``value`` after ``epoch``; return whether it should stop."""
         at = self._recorded.get(epoch)
         if at is None or trial in at or not math.isfinite(value):
             return False
@@ -83,9 +83,9 @@ class RecordingRule(ABC):
         return stops
 
     def refill(self, events: Iterable[Event]) -> None:
-        """Record what a ledger's rows tell of, in their order.
+        """Record the bounds in a ledger's rows, in their order.
 
-        Of a trial's last epoch only that of a stopped one: whether a trial that ends by itself goes on is never asked.
+        The last epoch of a trial counts only if it was stopped: no rule is asked about a trial that ends by itself.
         """
         for event in events:
             if isinstance(event, Rung):
@@ -98,19 +98,19 @@ class RecordingRule(ABC):
 
     @abstractmethod
     def _stops(self, trial: str, epoch: int, value: float) -> bool:
-        """Return whether a trial that comes to a milestone should stop, from the bounds recorded before."""
+        """Return whether a trial that reaches a milestone should stop, given the bounds recorded before."""
 
 
 def stop_nobody(space: SearchSpace, state: LedgerState) -> StopRule | None:
-    """Return `none`: every trial goes on to its last epoch."""
+    """Return no rule: every trial trains to its last epoch."""
     return None
 
 
 def make_stop_rule(space: SearchSpace, state: LedgerState) -> StopRule | None:
-    """Return the rule that ``space.sweep.scheduler`` names, as of a ledger; None when it stops nobody.
+    """Return the rule that ``space.sweep.scheduler`` names, as of a ledger; None if it never stops a trial.
 
     Raises:
-        PluginError: its plugin is not loaded.
+        PluginError: the scheduler's plugin is not loaded.
     """
     member: Callable[[SearchSpace, LedgerState], StopRule | None] = SCHEDULERS.load(space.sweep.scheduler)
     return member(space, state)

@@ -1,4 +1,4 @@
-"""Asynchronous Hyperband: successive halving in several brackets, of which some begin to stop trials late."""
+"""Asynchronous Hyperband: successive halving in several brackets, some of which begin to stop trials late."""
 
 import math
 
@@ -9,23 +9,23 @@ from iafsweep.sweep.storage.state import LedgerState
 
 
 class Brackets(RecordingRule):
-    """Brackets s = 0, ..., R over R rungs; bracket s has no first s of them (Li et al. 2018, asynchronous Hyperband).
+    """Brackets s = 0, ..., R over R rungs; bracket s skips the first s rungs (Li et al. 2018, asynchronous Hyperband).
 
-    In bracket s a trial stops at a rung when its bound is above the 1/factor quantile of those that trials of the
-    bracket recorded there before it; in the last bracket nobody stops. Of each cycle of trials
+    In bracket s, a trial stops at a rung if its bound is above the 1/factor quantile of the bounds that trials of the
+    bracket recorded there before it; in the last bracket no trial stops. Of each cycle of trials
 
         n_s = ceil((R + 1) / (R - s + 1) * factor^(R - s))
 
-    are of bracket s, as in Hyperband, so that brackets cost about alike. A trial's number says its bracket, and
-    brackets alternate as evenly as their sizes allow.
+    belong to bracket s, as in Hyperband, so that all brackets cost about the same. A trial's number determines its
+    bracket, and brackets alternate as evenly as their sizes allow.
 
     Args:
         grace: the first rung of bracket 0.
-        factor: about one in so many trials goes on at each rung.
+        factor: about one in ``factor`` trials continues past each rung.
         epochs: the most epochs of any trial; rungs are below it.
 
     Raises:
-        ValueError: grace below 1 or factor below 2.
+        ValueError: grace is below 1 or factor below 2.
     """
 
     def __init__(self, grace: int, factor: int, epochs: int) -> None:
@@ -37,7 +37,7 @@ class Brackets(RecordingRule):
         self._cycle = [bracket for _, bracket in places]
 
     def bracket(self, trial: str) -> int:
-        """Return the bracket of a trial, from its name: ``t0001`` is the first."""
+        """Return the bracket of a trial, given its name; ``t0001`` is the first trial."""
         return self._cycle[(int(trial[1:]) - 1) % len(self._cycle)]
 
     def _stops(self, trial: str, epoch: int, value: float) -> bool:

@@ -11,16 +11,16 @@ from iafsweep.sweep.storage.state import LedgerState
 
 
 class MedianRule(RecordingRule):
-    """Stops a trial whose best bound so far is above the median of others' running averages (Golovin et al. 2017).
+    """Stops a trial whose best bound so far is above the median of the others' running averages (Golovin et al. 2017).
 
-    At each milestone its best bound of the milestones up to there is compared with the averages, over the same
-    milestones, of all other trials that came so far before it.
+    At each milestone, the trial's best bound over the milestones so far is compared with the averages, over the same
+    milestones, of all other trials that reached this milestone before it.
 
     Args:
-        grace: epochs before which nobody stops; the first milestone.
+        grace: the first milestone; no trial stops before this epoch.
         epochs: the most epochs of any trial; milestones are below it.
-        checks: milestones at most, evenly spaced.
-        fewest: beside fewer others nobody stops.
+        checks: the most milestones; they are evenly spaced.
+        fewest: no trial stops while fewer others have reached the milestone.
 
     Raises:
         ValueError: one of the four is below 1.
@@ -28,7 +28,9 @@ class MedianRule(RecordingRule):
 
     def __init__(self, grace: int, epochs: int, checks: int, fewest: int) -> None:
         if min(grace, epochs, checks, fewest) < 1:
-            raise ValueError(f"all must be at least 1, got {grace}, {epochs}, {checks} and {fewest}")
+            raise ValueError(
+                f"grace, epochs, checks and fewest must be at least 1, got {grace}, {epochs}, {checks} and {fewest}"
+            )
         super().__init__(range(grace, epochs, max(1, math.ceil((epochs - grace) / checks))))
         self._averages: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
         self._fewest = fewest

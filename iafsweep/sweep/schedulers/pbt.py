@@ -1,4 +1,4 @@
-"""Population-based training: members train side by side, and the weakest go on from copies of the strongest."""
+"""Population-based training: members train side by side, and the weakest continue from copies of the strongest."""
 
 import random
 import shutil
@@ -21,14 +21,14 @@ from iafsweep.sweep.storage.state import LedgerState, TrialState
 from iafsweep.training import checkpoint
 
 _TRIES = 100
-"""Moves that are tried until the values obey the configuration's rules together."""
+"""Perturbations to try until the values together make a valid configuration."""
 
 
 class Population:
-    """Who stops where, and who copies whom: a function of the space and the ledger (Jaderberg et al. 2017).
+    """Decides who stops where and who copies whom, from the space and the ledger alone (Jaderberg et al. 2017).
 
-    All members train to the end of a generation before any goes on, so that bounds of the same epoch are compared and a
-    resumed sweep decides as an undisturbed one would. ``sweep.trials`` is the number of members.
+    All members train to the end of a generation before any continues, so that bounds of the same epoch are compared and
+    a resumed sweep decides as an undisturbed one would. ``sweep.trials`` is the number of members.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -36,14 +36,14 @@ class Population:
         self._ends = tuple(range(space.generation_epochs, space.most_epochs, space.generation_epochs))
 
     def until(self, state: LedgerState) -> int | None:
-        """Return the epoch that members train to now: the end of the earliest generation that is not complete.
+        """Return the epoch to which members now train: the end of the first generation that is not complete.
 
         None in the last generation, in which members train to their last epoch.
         """
         return next((end for end in self._ends if not self._is_complete(end, state)), None)
 
     def generation(self, state: LedgerState) -> Generation | None:
-        """Return the exchange that is due: of the last complete generation, if the ledger has none for it yet."""
+        """Return the exchange that is due: that of the last complete generation, if the ledger does not have it yet."""
         complete = [end for end in self._ends if self._is_complete(end, state)]
         if not complete or complete[-1] in state.generations:
             return None
@@ -60,11 +60,11 @@ class Population:
     def _exchange(self, end: int, weak: TrialState, ranked: list[TrialState], best: int) -> Exchange:
         generator = random.Random(short_seed("exchange", self._space.sweep.seed, end, weak.trial))
         donor = ranked[generator.randrange(best)]
-        # A number of its own for every exchange, so that two copies never draw the same noise.
+        # Each exchange has its own number, so that no two copies draw the same noise.
         repeat = end * 10**6 + weak.proposed.number
         moved = (perturbed(self._space, donor.proposed.parameters, generator) for _ in range(_TRIES))
         legal = (candidate(self._space, values, repeat=repeat) for values in chain(moved, [donor.proposed.parameters]))
-        found = next(filter(None, legal))  # the donor's own are
+        found = next(filter(None, legal))  # the donor's own values are legal
         return Exchange(trial=weak.trial, donor=donor.trial, **found.proposal)
 
     def _is_complete(self, end: int, state: LedgerState) -> bool:
@@ -73,10 +73,10 @@ class Population:
 
 
 def perturbed(space: SearchSpace, values: Mapping[str, Scalar], generator: random.Random) -> dict[str, Scalar]:
-    """Return values near ``values``: each moved up or down, a choice one further; some are drawn anew.
+    """Return values near ``values``: each moved up or down, a choice to its neighbour; some are drawn anew.
 
-    Numbers move by a share of themselves, at least one step of a range that has steps, and end at the ends. A parameter
-    that becomes active is drawn.
+    Numbers move by a share of themselves, by at least one step if the range has steps, and stay within the range. A
+    parameter that becomes active is drawn.
     """
     redrawn = space.suggest(RandomSuggest(generator))
     moves = 1 - space.procedure.moved_by, 1 + space.procedure.moved_by
@@ -95,7 +95,7 @@ def perturbed(space: SearchSpace, values: Mapping[str, Scalar], generator: rando
 
 
 def _moved(among: Range, value: Scalar, factor: float, direction: int) -> Scalar:
-    """Return a neighbour of ``value``; at the end of its range the end itself."""
+    """Return a neighbour of ``value``, clipped to the range."""
     if isinstance(among, Choice):
         place = among.options.index(value) + (1 if direction else -1)
         return among.options[min(max(place, 0), among.size - 1)]
@@ -109,7 +109,7 @@ def _moved(among: Range, value: Scalar, factor: float, direction: int) -> Scalar
 
 
 def has_reached(member: TrialState, end: int) -> bool:
-    """Return whether the ledger knows a member's bound at epoch ``end`` or a later end."""
+    """Return whether the ledger holds a member's bound at epoch ``end`` or at a later end."""
     return any(rung.epoch >= end for rung in member.rungs)
 
 
@@ -118,14 +118,14 @@ def _bound(member: TrialState, end: int) -> float:
 
 
 def make_copies(space: SearchSpace, folder: SweepFolder, state: LedgerState) -> tuple[Exchange, ...]:
-    """Make the copies that the newest generation of the ledger decided on and that are not made yet; return them.
+    """Make the copies that the ledger's newest generation decided on and that are missing; return their exchanges.
 
-    Nobody trains meanwhile, and nobody has trained since the decision if a copy is missing, so every donor's
+    No member trains meanwhile, and none has trained since the decision if a copy is missing, so every donor's
     ``last.pt`` is that of the generation's end: no older checkpoints need to be kept.
 
     Raises:
         RunFolderError: a donor's checkpoint is missing or damaged.
-        SweepError: the ledger is of another space.
+        SweepError: the ledger belongs to another space.
     """
     generation = max(state.generations.values(), key=lambda each: each.epoch, default=None)
     if generation is None:
@@ -138,8 +138,8 @@ def make_copies(space: SearchSpace, folder: SweepFolder, state: LedgerState) -> 
         found = candidate(space, exchange.parameters, repeat=exchange.repeat)
         if found is None or found.key != exchange.key:
             raise SweepError(
-                f"the copy of {exchange.trial} in the ledger is not a configuration of this search space; "
-                f"put the right sweep.toml back"
+                f"in the ledger, {exchange.trial} continues with a configuration that is not in this search space; "
+                f"restore the original sweep.toml"
             )
         target = RunFolder(folder.trial(exchange.trial))
         if not _is_made(target, found.config):
@@ -150,10 +150,10 @@ def make_copies(space: SearchSpace, folder: SweepFolder, state: LedgerState) -> 
 
 
 def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> None:
-    """Replace a run folder by a copy of another as of its last checkpoint, to go on with another configuration.
+    """Replace a run folder by a copy of another as of its last checkpoint, to continue with another configuration.
 
-    Copied are weights, the optimiser's moments, the best epoch and the metrics (the history of these weights, with its
-    training seconds). Killed at any moment, it leaves the old folder, the new one, or none, never half of one.
+    The copy has the weights, the optimiser's moments, the best epoch and the metrics (the history of these weights,
+    with its training seconds). Killed at any moment, it leaves the old folder, the new one, or none, never half of one.
 
     Raises:
         RunFolderError: a checkpoint of ``source`` is missing or damaged.

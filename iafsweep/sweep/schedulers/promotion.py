@@ -1,4 +1,4 @@
-"""Asynchronous successive halving that promotes: a trial that stopped goes on once it is among the best of its rung."""
+"""Asynchronous successive halving with promotion: a stopped trial continues once it is among the best of its rung."""
 
 from typing import final
 
@@ -9,12 +9,12 @@ from iafsweep.sweep.storage.state import LedgerState, TrialState
 
 @final
 class PromotingRungs(Rungs):
-    """Rungs as of `asha`; of n trials that reached one the best max(1, n // factor) go on.
+    """The rungs of `asha`; of n trials that reached one, the best max(1, n // factor) continue.
 
-    As Li et al. (2020, "A system for massively parallel hyperparameter tuning") have it, but for that one trial at
-    least goes on from each rung, so that a short sweep completes one, and that who is among the best when it comes goes
-    on at once. The others stop there, and whenever a worker is free the highest rung's best of those that are among the
-    best by now goes on from its checkpoint, before any new trial begins.
+    As in Li et al. (2020, "A system for massively parallel hyperparameter tuning"), except that at least one trial
+    continues from each rung, so that a short sweep completes one, and that a trial among the best on arrival continues
+    at once. The others stop there. Whenever a worker is free, before any new trial starts, a stopped trial that is by
+    now among the best of its rung continues from its checkpoint: the best one of the highest such rung.
     """
 
     def __init__(self, grace: int, factor: int, epochs: int) -> None:
@@ -22,7 +22,7 @@ class PromotingRungs(Rungs):
         self._stopped: set[tuple[str, int]] = set()
 
     def promotion(self, state: LedgerState) -> TrialState | None:
-        """Return the stopped trial that is to go on now; None if there is none."""
+        """Return the stopped trial that should continue now; None if there is none."""
         for epoch in reversed(self.milestones):
             at = self._recorded[epoch]
             for trial in sorted(at, key=at.__getitem__)[: self._places(len(at))]:
@@ -42,7 +42,7 @@ class PromotingRungs(Rungs):
 
 
 def _waits(trial: TrialState, epoch: int) -> bool:
-    """Whether a trial ended at a rung that it has not gone on from; one that somebody stopped behind it has."""
+    """Return whether a trial stopped at a rung and never continued; one that continued has a row of the rung."""
     ended = trial.finished is not None and (trial.finished.status, trial.finished.epochs) == ("stopped", epoch)
     return ended and all(rung.epoch != epoch for rung in trial.rungs)
 

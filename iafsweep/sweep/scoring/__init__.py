@@ -1,1 +1,1 @@
-"""The best trials again: ``selection`` which ones · ``rerun`` score them · ``cost`` its time · ``retrain`` seeds."""
+"""Rescoring the best trials: ``selection`` chooses · ``rerun`` scores · its ``cost`` · ``retrain`` with seeds."""

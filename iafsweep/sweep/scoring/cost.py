@@ -1,4 +1,4 @@
-"""What a rerun is about to cost, said while it can still be ended: estimated from its first shards."""
+"""The time that a rerun will take, estimated from its first shards and announced while it can still be cancelled."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import final
@@ -9,11 +9,11 @@ from iafsweep.evaluation.tasks import PilotWork, Task, read_result
 from iafsweep.texts import duration
 
 _WORTH_SAYING = 600.0
-"""Seconds."""
+"""Shortest estimate that is announced, seconds."""
 
 
 def telling_first(tasks: Sequence[Task]) -> list[int]:
-    """Return the places of tasks in an order that soon tells what all cost: pilots, one of each kind, the others."""
+    """Return the indices of tasks in an order that shows early what all cost: pilots, one of each kind, the others."""
     seen: set[str] = set()
     ranks = []
     for task in tasks:
@@ -25,12 +25,12 @@ def telling_first(tasks: Sequence[Task]) -> list[int]:
 
 @final
 class CostAhead:
-    """Says once, when a shard of each kind is done, how long the others take, if that is long.
+    """Announces once, when a shard of each kind is done, how long the others will take, if that is long.
 
     Args:
-        tasks: what is to be done, by the name of its result.
-        at_a_time: how many are done at once.
-        say: hears the sentence.
+        tasks: the tasks to do, by the name of their result.
+        at_a_time: number of tasks that run at once.
+        say: called with the sentence.
     """
 
     def __init__(self, tasks: Mapping[str, Task], at_a_time: int, say: Callable[[str], None]) -> None:
@@ -43,7 +43,7 @@ class CostAhead:
         """Take the results so far, JSON by name."""
         if self._is_said:
             return
-        rates: dict[str, float] = {}  # seconds an evaluation
+        rates: dict[str, float] = {}  # seconds per evaluation
         for name, task in self._tasks.items():
             if name in results and _kind(task) not in rates:
                 result = read_result(task, results[name])
@@ -76,6 +76,6 @@ def _kind(task: Task) -> str:
 
 
 def _images_for(task: Task) -> int:
-    """How many test images --images must allow for it; 0 of what that does not limit."""
+    """Return the smallest --images that includes the task; 0 for a task that the option does not limit."""
     work = task.work
     return work.first + work.count if isinstance(work, Shard) and work.method != "negative_elbo" else 0

@@ -1,4 +1,4 @@
-"""The rerun: the best trials scored on the test images, task by task, each task a file that is made once."""
+"""The rerun: scores the best trials on the test images, in tasks whose result files are computed only once."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from iafsweep.training.run_log import add_test_figures
 
 @dataclass(frozen=True)
 class ScoringTask:
-    """What a worker is told."""
+    """A worker's payload: a task, and the run and checkpoint that it scores."""
 
     run: Path
     checkpoint: Literal["best", "last"]
@@ -39,7 +39,7 @@ class ScoringTask:
 
 
 class ScoringWorker:
-    """Does tasks in one process and keeps the model of the last one.
+    """Runs tasks in one process and keeps the model of the latest task.
 
     ``images`` are test images, uint8 [N, X...].
     """
@@ -63,8 +63,8 @@ class ScoringWorker:
 class Finalist:
     """A trial to be scored.
 
-    ``config`` has the evaluation that was asked for, ``jobs`` are the figures to be made, on ``images``. ``digest``
-    (which stands in the name of every unit), ``epoch`` and ``parameters`` are the checkpoint's.
+    ``config`` holds the requested evaluation; ``jobs`` are the figures to compute, on ``images``. ``digest`` (part of
+    the name of every unit), ``epoch`` and ``parameters`` (their number) describe the checkpoint.
     """
 
     trial: str
@@ -78,7 +78,7 @@ class Finalist:
 
     @property
     def first_tasks(self) -> int:
-        """How many tasks there are to begin with; searches for a small error may add to them."""
+        """Number of tasks in the first round; searches for a small error may add more."""
         return sum(len(measure(job, self.config).tasks()) for job in self.jobs)
 
     def unit(self, task: Task) -> Unit:
@@ -99,13 +99,13 @@ def plan_finalist(
     images: Mapping[Split, Fingerprint],
     asked: Collection[FigureKind] | None = None,
 ) -> Finalist:
-    """Return what has to be done to score a trial on the test images.
+    """Return the work that scores a trial on the test images.
 
-    ``asked`` are figures that are made whatever there is; of others those that the trial has are kept as they are.
-    None: all are made.
+    Figures in ``asked`` are computed in any case; others only if the trial does not have them yet. None: all are
+    computed.
 
     Raises:
-        DataError: it was trained, validated or tested on other images.
+        DataError: the trial was trained, validated or tested on other images.
         RunFolderError: its run folder, its state or its checkpoint is missing or damaged.
     """
     run = RunFolder(folder.trial(trial))
@@ -128,7 +128,7 @@ def plan_finalist(
 
 
 def _kinds_there(run: RunFolder, digest: str) -> set[FigureKind]:
-    """The figures that a trial has of this checkpoint."""
+    """Return the kinds of figures that a trial already has for this checkpoint."""
     earlier = read_earlier(run)
     if earlier is None or earlier.evaluation.checkpoint_digest != digest:
         return set()
@@ -145,12 +145,12 @@ def score_finalists(
     say: Callable[[str], None],
     foretell: Callable[[str], None] = lambda text: None,
 ) -> UnitsOutcome:
-    """Score trials; ``evaluation.json`` and the figures of each image go into the run folder of each that is done.
+    """Score trials and write ``evaluation.json`` and the figures per image to the run folder of each that is done.
 
-    All figures of all trials go on side by side, each round when the one before is done; most have but one. Figures of
-    the same checkpoint that were measured earlier stay beside them, whatever they were measured with. ``finalists``
-    come best first. ``progress`` hears of each unit done; searches for a small error add to the units there are.
-    ``say`` hears a line on each earlier figure that cannot be kept, ``foretell`` how long it takes where that is long.
+    All figures of all trials are computed concurrently; a figure's rounds (mostly one) follow each other. Earlier
+    figures of the same checkpoint are kept, whatever their settings. ``finalists`` are ordered best first. ``progress``
+    is called after each unit; searches for a small error add units. ``say`` is called with a line on each earlier
+    figure that cannot be kept, ``foretell`` with the expected duration if that is long.
 
     Raises:
         SweepError: another driver holds the folder, or processes keep dying.
@@ -177,9 +177,9 @@ def score_finalists(
 
 
 def _in_order(runs: Sequence["_Run"]) -> list[tuple[Unit, Task]]:
-    """What all begin with: soon what tells how long it takes, then trial by trial, of each the longest tasks first.
+    """Return the first tasks of all runs: those that show the cost early, then trial by trial, longest tasks first.
 
-    Where the longest came last, one process would do it while the others have nothing left to do.
+    If the longest task came last, one process would run it while the others are idle.
     """
     by_trial: dict[str, list[tuple[Unit, Task]]] = {}
     for run in runs:
@@ -194,10 +194,10 @@ def _in_order(runs: Sequence["_Run"]) -> list[tuple[Unit, Task]]:
 
 
 class _Run:
-    """A measurement of a finalist's figure.
+    """The measurement of one figure of a finalist.
 
     Attributes:
-        devices: where those of its tasks were done that this rerun did.
+        devices: devices of its tasks, as far as this rerun did them.
     """
 
     def __init__(self, finalist: Finalist, job: Job | SandwichJob) -> None:
@@ -209,7 +209,7 @@ class _Run:
         return [self.finalist.unit(task) for task in self.measurement.tasks()]
 
     def take(self, outcome: UnitsOutcome) -> bool:
-        """Go on if the results of all tasks are there; returns whether they were."""
+        """Move on to the next round if the results of all tasks are there; return whether they were."""
         tasks = self.measurement.tasks()
         names = {task.name: self.finalist.name(task.name) for task in tasks}
         if not names or not all(name in outcome.results for name in names.values()):
@@ -223,7 +223,7 @@ def _write(finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: s
     earlier = read_earlier(finalist.run)
     scores = _with_earlier(finalist, assemble(scored), earlier, say)
     devices = " and ".join(sorted(used))
-    if not devices:  # an earlier rerun did it all, and said where, unless it was killed before it could
+    if not devices:  # an earlier rerun did all tasks, and recorded where unless it was killed before
         said = None if earlier is None else earlier.evaluation
         devices = said.device if said is not None and said.checkpoint_digest == finalist.digest else kind
     write_images(finalist.run, scores)
@@ -240,18 +240,20 @@ def _write(finalist: Finalist, scored: Sequence[Scored], used: set[str], kind: s
     before = path.read_bytes() if path.exists() else None
     finalist.run.write_evaluation(found)
     finalist.run.tested_on(finalist.images)
-    if path.read_bytes() != before:  # a rerun that finds everything done adds no further event file
+    if path.read_bytes() != before:  # a rerun that has nothing left to do adds no event file
         add_test_figures(finalist.run.tensorboard, found)
 
 
 def _with_earlier(finalist: Finalist, scores: Scores, earlier: Earlier | None, say: Callable[[str], None]) -> Scores:
-    """New scores beside the earlier figures of the same checkpoint."""
+    """Return new scores together with the earlier figures of the same checkpoint."""
     if earlier is None:
         return scores
     digest = earlier.evaluation.checkpoint_digest
     if digest != finalist.digest:
-        why = "another checkpoint" if digest else "an earlier version, which did not say of which checkpoint"
+        why = (
+            "it was computed from another checkpoint" if digest else "an earlier version did not record its checkpoint"
+        )
         for figure in lost(scores, earlier):
-            say(f"{finalist.trial}: {figure} is of {why}: not kept")
+            say(f"{finalist.trial}: {figure} is not kept: {why}")
         return scores
     return with_earlier(scores, earlier)

@@ -1,4 +1,4 @@
-"""The best configurations of a sweep, from scratch with several seeds: how much of a figure was luck."""
+"""Retraining of a sweep's best configurations with several seeds, to show how much of a figure was luck."""
 
 import json
 import math
@@ -17,24 +17,24 @@ from iafsweep.sweep.storage.stored_sweep import StoredSweep
 
 
 def retrain_folder(folder: SweepFolder, top: int, seeds: int, *, all_images: bool) -> SweepFolder:
-    """Return the sweep folder of a retraining, inside the sweep's own; the same settings go on with the same folder."""
+    """Return the sweep folder of a retraining, inside the sweep's own; the same settings continue the same folder."""
     return SweepFolder(folder.path / "retrain" / f"top{top}-seeds{seeds}{'-all' if all_images else ''}")
 
 
 def retrain_space(sweep: StoredSweep, top: int, seeds: int, *, all_images: bool) -> SearchSpace:
-    """Return the space of a retraining: a list of configurations, each trained with several seeds to its end.
+    """Return the space of a retraining: a list of configurations, each trained to its end with several seeds.
 
     ``all_images``: train on training and validation images together; then the last checkpoint is scored.
 
     Raises:
-        SweepError: no trial has completed, or a schedule was found instead of configurations.
+        SweepError: no trial has completed, or the sweep trained a population, which finds schedules.
     """
     space, path = sweep.space, sweep.folder.path
     if space.sweep.scheduler == "pbt":
         again = (sweep.folder.space, "--runs", path.parent, "--name", f"{path.name}-seed-{space.sweep.seed + 1}")
         raise SweepError(
-            f"{path} trained a population: values changed while its members trained, so that no configuration "
-            f"gives their figures from scratch; launch it again with another seed instead: "
+            f"{path} trained a population, whose members changed values during training, so no configuration trained "
+            f"from scratch reproduces their figures; launch it again with another seed instead: "
             f"{sweep_command('launch', *again, '--seed', space.sweep.seed + 1)}"
         )
     best = best_trials(sweep.state, top)
@@ -59,17 +59,17 @@ def retrain_space(sweep: StoredSweep, top: int, seeds: int, *, all_images: bool)
 
 
 def retrainings(folder: SweepFolder) -> list[SweepFolder]:
-    """Return the retrainings a sweep has, by name."""
+    """Return the retrainings of a sweep, sorted by name."""
     return [SweepFolder(path.parent) for path in sorted((folder.path / "retrain").glob("*/trials.jsonl"))]
 
 
 def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[str, Retrained]:
-    """Return mean and spread over seeds, by the configuration's parameters as :func:`parameters_key` writes them.
+    """Return mean and spread over seeds, keyed by the configuration's parameters (:func:`parameters_key`).
 
-    A figure is of the seeds that were scored on as many images with the same settings, of as many seeds as there are
-    such. The spread is the standard deviation of one seed's figure, None with a single seed. Of several retrainings in
-    which a configuration was scored the last counts; validation bounds are those of all, each seed's once.
-    ``retrainings`` are the scored rows of each, the oldest first.
+    A figure is averaged over the largest group of seeds that were scored on the same number of images with the same
+    settings. The spread is the standard deviation of one seed's figure, None with a single seed. If several retrainings
+    scored a configuration, the last counts; validation bounds come from all of them, one per seed. ``retrainings`` are
+    the scored rows of each, the oldest first.
     """
     found: dict[str, Retrained] = {}
     bounds: defaultdict[str, dict[int, float]] = defaultdict(dict)
@@ -91,7 +91,7 @@ def retrained_figures(retrainings: Iterable[Iterable[LeaderboardRow]]) -> dict[s
 
 
 def parameters_key(row: LeaderboardRow) -> str:
-    """Return the parameters as a text that is equal for equal ones."""
+    """Return the parameters as JSON that is the same for equal parameters."""
     return json.dumps(row.parameters, sort_keys=True)
 
 

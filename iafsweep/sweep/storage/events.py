@@ -1,6 +1,6 @@
-"""The rows of a sweep's ledger: one versioned schema, typed, to and from JSON lines.
+"""The rows of a sweep's ledger: one versioned, typed schema, to and from JSON lines.
 
-Of every row ``trial`` is the trial's name, and ``time`` when, UTC.
+In every row, ``trial`` is the trial's name and ``time`` the time in UTC.
 """
 
 from datetime import UTC, datetime
@@ -12,28 +12,28 @@ from iafsweep.records import Record, TrainingFacts
 from iafsweep.version import Writer
 
 LEDGER_SCHEMA = 3
-"""Version of the rows below. Version 2, of 0.1.0, did not say who wrote it; newer ones are refused, never guessed at.
+"""Version of the rows below. Version 2, of 0.1.0, does not name its writer; newer ones are refused, never guessed at.
 
-A row's new field has a default, which is what it means that an earlier version's row does not have it.
+A new field of a row has a default: its meaning in rows of earlier versions, which lack the field.
 """
 
 TrialId = Annotated[str, Field(pattern=r"^t\d{4,9}$")]
-"""``t0001`` is the first proposal; the pattern also keeps names read from files inside the sweep folder."""
+"""``t0001`` is the first proposal; the pattern also keeps paths made from names in files inside the sweep folder."""
 
 ParameterValue = bool | int | float | str
-"""What a sampler proposes."""
+"""A value that a sampler proposes."""
 
 EndStatus = Literal["completed", "stopped", "diverged", "oom", "failed"]
-"""How a trial ended: all epochs, stopped early by the scheduler (that may promote it later), not finite, out of memory,
-an error in it."""
+"""How a trial ended: after all epochs, stopped early (by the scheduler, which may promote it later, or by a user), not
+finite, out of memory, with an error in it."""
 
 SweepStatus = Literal["completed", "exhausted", "stopped", "interrupted", "aborted"]
-"""How a driver's training ended: all trials · nothing new to propose · a budget or a full disk · a signal or ``stop`` ·
-trial after trial failed alike."""
+"""How a driver's training ended: all trials · nothing new to propose · a budget or a full disk · a signal or
+``stop`` · trial after trial failed in the same way."""
 
 
 def now() -> str:
-    """Return the time in UTC, ISO 8601, whole seconds."""
+    """Return the current time in UTC, ISO 8601, whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -47,8 +47,8 @@ class Header(Record):
 
     Attributes:
         ledger: the schema's version.
-        sweep: name drawn once for the sweep, so that ledgers cannot be mixed up.
-        created: when, UTC.
+        sweep: random name of the sweep, so that ledgers cannot be mixed up.
+        created: time of creation, UTC.
         seed: the sweep's seed.
         space: hash of the search space.
         written_by: the package's version.
@@ -67,11 +67,11 @@ class Proposed(Record):
     """The sampler proposed a configuration.
 
     Attributes:
-        number: which proposal it is, from 1.
+        number: number of the proposal, from 1.
         parameters: searched values by configuration path; inactive ones are absent.
         seed: the trial's own training seed.
-        key: hash of the configuration without what cannot matter; equal keys are not trained twice.
-        repeat: which of several seeds of the same configuration, from 1; 0 where each has one.
+        key: hash of the configuration without what has no effect; equal keys are not trained twice.
+        repeat: which of several seeds of the same configuration, from 1; 0 if it has only one.
     """
 
     row: Literal["proposed"] = "proposed"
@@ -85,7 +85,7 @@ class Proposed(Record):
 
 
 class Started(Record):
-    """A process began (or went on with) a trial; more than one row means interruptions."""
+    """A process began or continued a trial; more than one row means interruptions."""
 
     row: Literal["started"] = "started"
     trial: TrialId
@@ -93,7 +93,7 @@ class Started(Record):
 
 
 class Rung(Record):
-    """A trial reached a rung of the scheduler and went on; kept so that rungs can be filled again.
+    """A trial reached a rung of the scheduler and continued; kept so that rungs can be filled again.
 
     Attributes:
         epoch: the rung.
@@ -108,7 +108,7 @@ class Rung(Record):
 
 
 class _End(Record):
-    """What stands in front of the facts of training in the row of a trial that ended."""
+    """Fields that precede the training facts in the row of a trial that ended."""
 
     row: Literal["finished"] = "finished"
     trial: TrialId
@@ -124,13 +124,13 @@ class Finished(TrainingFacts, _End):
 
     Attributes:
         status: how it ended.
-        epochs: epochs done.
-        value: validation bound of the last epoch, None if there is none that is finite.
+        epochs: epochs trained.
+        value: validation bound of the last epoch; None if there is no finite one.
         best_epoch: the epoch with the best validation bound.
         best_value: that bound, nats per image; ranks the trial.
-        gpu_seconds: seconds times GPUs of the trial.
+        gpu_seconds: training seconds times the trial's GPUs.
         device: where it trained.
-        error: the traceback of a failed trial, or what went wrong in a line.
+        error: the traceback of a failed trial, or one line that says what went wrong.
     """
 
     compile_seconds: float = 0.0
@@ -141,11 +141,11 @@ class Finished(TrainingFacts, _End):
 
 
 class Reopened(Record):
-    """A trial that had ended is to be trained further, because somebody asked for it or the scheduler promotes it.
+    """A trial that had ended is to be trained further, because a user asked for it or the scheduler promotes it.
 
     Attributes:
         gpus: GPUs it gets from now on; None: as many as the other trials.
-        afresh: whether it begins again with another training seed instead of going on from its checkpoint.
+        afresh: whether it starts over with another training seed instead of continuing from its checkpoint.
     """
 
     row: Literal["reopened"] = "reopened"
@@ -159,8 +159,8 @@ class Began(Record):
     """A driver began to train.
 
     Attributes:
-        at_a_time: trials that run at once.
-        format: of the rows from here on, whichever version began the ledger.
+        at_a_time: how many trials run at once.
+        format: format of the rows from here on, whichever version began the ledger.
         written_by: the package's version from here on.
     """
 
@@ -172,11 +172,11 @@ class Began(Record):
 
 
 class Ended(Record):
-    """A driver's training ended in good order; after a kill this row is absent. Scoring follows, and leaves no row.
+    """A driver's training ended in good order; after a kill this row is absent. Scoring follows, and writes no row.
 
     Attributes:
-        outcome: how the sweep stood then.
-        reason: what ended it before its last trial.
+        outcome: how training ended.
+        reason: why it ended before its last trial.
     """
 
     row: Literal["ended"] = "ended"
@@ -186,13 +186,13 @@ class Ended(Record):
 
 
 class Known(Record):
-    """A trial of an earlier sweep, told to the sampler; no trial of this one.
+    """A trial of an earlier sweep, given to the sampler; not a trial of this sweep.
 
     Attributes:
-        source: the earlier sweep's name and its trial's.
+        source: names of the earlier sweep and its trial.
         parameters: searched values by configuration path.
-        status: how it ended; ``stopped`` too where it completed after fewer epochs than this sweep asks for.
-        epochs: epochs done.
+        status: how it ended; also ``stopped`` if it completed after fewer epochs than this sweep asks for.
+        epochs: epochs trained.
         value: validation bound of the last epoch.
         best_value: best validation bound, nats per image.
         seconds: training seconds.
@@ -209,15 +209,15 @@ class Known(Record):
 
 
 class Exchange(Record):
-    """One member of a population goes on from a copy of another.
+    """One member of a population continues from a copy of another.
 
     Attributes:
         trial: the member.
-        donor: whose run folder it copies, as of the end of the generation.
+        donor: the member whose run folder it copies, as of the end of the generation.
         parameters: its searched values from now on.
         seed: its training seed from now on.
         key: hash of its configuration from now on.
-        repeat: a number of its own, so that no two copies train with the same seed.
+        repeat: a number that no other copy has, so that no two train with the same seed.
     """
 
     trial: TrialId
@@ -229,10 +229,10 @@ class Exchange(Record):
 
 
 class Generation(Record):
-    """A generation of a population has ended, and who copies whom is decided: all of it in one row, or nothing.
+    """A generation of a population has ended and its copies are decided: all of it in one row, or nothing.
 
     Attributes:
-        epoch: the epoch it ended with.
+        epoch: its last epoch.
         exchanges: the copies to be made.
     """
 
@@ -256,9 +256,9 @@ _ADAPTER: TypeAdapter[Header | Event] = TypeAdapter(Row)
 
 
 def parse_row(line: str | bytes) -> Header | Event:
-    """Return the row a ledger line holds.
+    """Return the row that a ledger line holds.
 
     Raises:
-        pydantic.ValidationError: the line is no JSON, or none of the rows.
+        pydantic.ValidationError: the line is not JSON, or none of the rows.
     """
     return _ADAPTER.validate_json(line)

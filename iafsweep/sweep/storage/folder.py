@@ -1,4 +1,4 @@
-"""Names and paths in a sweep folder, and the lock that keeps a second driver out."""
+"""Paths in a sweep folder, and the lock that keeps a second driver out."""
 
 import os
 import re
@@ -14,18 +14,18 @@ _TRIAL = re.compile(r"t\d{4,9}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 _DRIVER_SECONDS = 0.3
-"""Who only looks whether a driver runs holds the lock for an instant; a driver looks again before it gives up."""
+"""A process that looks for a driver holds the lock for an instant; so a driver retries for this long."""
 
 TRIAL_SECONDS = 20.0
-"""A process that outlived its driver holds a trial's folder for some seconds more."""
+"""How long to wait for a process that outlived its driver and still holds a trial's folder."""
 
 
 class SweepFolder:
     """The folder of one sweep.
 
-    ``sweep.toml`` the space as it was launched · ``trials.jsonl`` the ledger · ``trials/<trial>/`` run folders ·
-    ``rerun/`` results of the rerun, a file a unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` ·
-    ``report.html`` · ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``driver.lock``.
+    ``sweep.toml`` the space as launched · ``trials.jsonl`` the ledger · ``trials/<trial>/`` run folders · ``rerun/``
+    results of the rerun, one file per unit · ``leaderboard.csv``, ``leaderboard.md``, ``best.toml`` · ``report.html`` ·
+    ``environment.jsonl`` what each driver ran on · ``sweep.log`` · ``driver.lock``.
 
     Names that come from files are checked before they become paths.
     """
@@ -49,12 +49,14 @@ class SweepFolder:
         self._stop_requests = self.path / ".locks"
 
     def create(self) -> None:
-        """Make the folder and those inside it; doing so twice is allowed."""
+        """Make the folder and those inside it; may be called again."""
         for folder in (self.path, self.trials, self.rerun, self._stop_requests):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise SweepError(f"cannot make the sweep folder {folder}: {error}; take another --runs") from error
+                raise SweepError(
+                    f"cannot create the sweep folder {folder}: {error}; choose another --runs folder"
+                ) from error
 
     def trial(self, trial: str) -> Path:
         """Return the run folder of a trial.
@@ -63,14 +65,14 @@ class SweepFolder:
             SweepError: ``trial`` is not a trial's name, such as ``t0001``.
         """
         if _TRIAL.fullmatch(trial) is None:
-            raise SweepError(f"{trial!r} is no trial; trials are named t0001, t0002, ...")
+            raise SweepError(f"{trial!r} is not the name of a trial; trials are named t0001, t0002, ...")
         return self.trials / trial
 
     def refuse_unknown(self, trial: str, known: Sequence[str]) -> None:
         """Refuse a trial that is not among those known.
 
         Raises:
-            SweepError: it is not; which ones are is said.
+            SweepError: it is not; the message says which ones are.
         """
         if trial in known:
             return
@@ -78,23 +80,23 @@ class SweepFolder:
         raise SweepError(f"{self.path} has no trial {trial!r}; it has {some or 'none yet'}")
 
     def refuse_inside(self, path: Path, option: str) -> None:
-        """Refuse a place in the sweep folder for what a command is told to write, whatever links lead there.
+        """Refuse an output path that lies in the sweep folder, also by way of links.
 
         Raises:
             SweepError: it is the folder or in it.
         """
         if Path(os.path.expanduser(path)).resolve().is_relative_to(self.path.resolve()):
             raise SweepError(
-                f"{option} {path} lies in the sweep folder {self.path}, whose files are the sweep's own; "
-                f"name a place outside it"
+                f"{option} {path} lies in the sweep folder {self.path}, which holds only the sweep's own files; "
+                f"choose a place outside it"
             )
 
     def trial_stop_request(self, trial: str) -> Path:
-        """Return the file whose being there asks a trial to stop."""
+        """Return the file whose presence asks a trial to stop."""
         return self._stop_requests / f"stop-{self.trial(trial).name}"
 
     def take_stop_request(self, trial: str) -> bool:
-        """Return whether somebody asked a trial to stop, and forget it."""
+        """Return whether a trial was asked to stop, and clear the request."""
         try:
             self.trial_stop_request(trial).unlink()
         except FileNotFoundError:
@@ -102,7 +104,7 @@ class SweepFolder:
         return True
 
     def put_aside(self, trial: str) -> None:
-        """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can begin again."""
+        """Rename a trial's run folder to ``<trial>.old-1``, ``.old-2``, ..., so that the trial can start over."""
         path = self.trial(trial)
         if path.exists():
             names = (path.with_name(f"{trial}.old-{number}") for number in range(1, 10**6))
@@ -112,35 +114,35 @@ class SweepFolder:
                 RunFolder(aside).lock.unlink(missing_ok=True)
 
     def result(self, name: str) -> Path:
-        """Return the path of a file of the rerun.
+        """Return the path of a result file of the rerun.
 
         Raises:
             SweepError: ``name`` is not a plain file name.
         """
         if _FILE.fullmatch(name) is None:
-            raise SweepError(f"{name!r} is no name of a result file; letters, digits and . _ + - only")
+            raise SweepError(f"{name!r} is not a valid name for a result file; use only letters, digits and . _ + -")
         return self.rerun / name
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder as its one driver; the system lets go of it when the process ends, however it ends.
+        """Hold the folder as its only driver; the system releases it when the process ends, however it ends.
 
         Raises:
-            SweepError: another process holds it, or it cannot be written.
+            SweepError: another process holds it, or its lock cannot be written.
         """
         with ExitStack() as held:
             try:
                 holder = held.enter_context(locked(self._driver_lock, _DRIVER_SECONDS))
             except OSError as error:
                 raise SweepError(
-                    f"cannot lock {self._driver_lock}: {error}; a driver needs a folder that it may write, on a disk "
-                    f"that locks files"
+                    f"cannot lock {self._driver_lock}: {error}; the sweep folder must be writable, on a file system "
+                    f"that supports file locks"
                 ) from error
             self._refuse(holder)
             yield
 
     def refuse_if_driven(self) -> None:
-        """Look whether a driver runs before anything slow is begun for another one, which :meth:`lock` would refuse.
+        """Check for a running driver before slow preparations for another one, which :meth:`lock` would refuse.
 
         Raises:
             SweepError: another process holds the folder.
@@ -166,7 +168,7 @@ class SweepFolder:
 
     @contextmanager
     def trial_lock(self, trial: str, seconds: float = 0.0) -> Iterator[None]:
-        """Hold a trial's run folder as its one writer, by the lock that ``run_single.py`` takes too.
+        """Hold a trial's run folder as its only writer, by the lock that ``run_single.py`` takes too.
 
         Raises:
             OSError: another process holds it; it ends soon, so trying again helps.

@@ -1,4 +1,4 @@
-"""The ledger of a sweep: an append-only file of JSON lines, each on disk before anything follows from it."""
+"""The ledger of a sweep: an append-only file of JSON lines, each on disk before anything depends on it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from iafsweep.sweep.storage.state import LedgerState, Replay, replay
 from iafsweep.version import VERSION, Writer, take_stamp
 
 _OLDEST = 2
-"""The first version of the rows, and still one that is read."""
+"""The first version of the rows; it can still be read."""
 
 
 def read_ledger(path: Path) -> LedgerState:
     """Read a ledger that may be in use, cut off or damaged; nothing is written.
 
-    A last line without its end is left out (its writer was killed, or is about to finish it). A damaged line in the
-    middle is left out and named in ``problems``.
+    An incomplete last line is left out (its writer was killed, or is about to finish it). A damaged line in the middle
+    is left out and named in ``problems``.
 
     Raises:
-        SweepError: no such file, no usable header, or a version that knows more wrote into it.
+        SweepError: there is no such file, it has no usable header, or a version with rows unknown here wrote to it.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise SweepError(f"{path} does not exist: this is no sweep folder, or its sweep never started") from None
+        raise SweepError(f"{path} does not exist: this is not a sweep folder, or its sweep never started") from None
     except OSError as error:
         raise SweepError(f"cannot read {path}: {error}") from None
     lines = content.split(b"\n")[:-1]
@@ -51,7 +51,7 @@ def _read_header(path: Path, lines: Sequence[bytes]) -> Header:
     if isinstance(version, int) and not _OLDEST <= version <= LEDGER_SCHEMA:
         by = f" written by iafsweep {writer}" if isinstance(writer, str) else ""
         raise SweepError(
-            f"{path} is a ledger of version {version}{by}, this program ({VERSION}) reads versions {_OLDEST} to "
+            f"{path} is a ledger of version {version}{by}, but this program ({VERSION}) reads versions {_OLDEST} to "
             f"{LEDGER_SCHEMA}; use {f'iafsweep {writer}' if by else 'the program that wrote it'}"
         )
     try:
@@ -59,11 +59,11 @@ def _read_header(path: Path, lines: Sequence[bytes]) -> Header:
     except ValidationError as error:
         if writer is not None and (strange := _unknown(error)):
             raise SweepError(f"{path} {Writer(version=str(writer)).unknown(strange)}") from None
-        raise SweepError(f"{path} line 1 is no header: the file is damaged or not a ledger; restore it") from None
+        raise SweepError(f"{path} line 1 is not a header: the file is damaged or is not a ledger; restore it") from None
 
 
 def _values(line: bytes) -> dict[str, Any]:
-    """What a line says, whatever its version may hold; nothing if it is damaged."""
+    """Return the fields of a line, whatever its version; empty if it is damaged."""
     try:
         values = json.loads(line)
     except ValueError:
@@ -72,7 +72,7 @@ def _values(line: bytes) -> dict[str, Any]:
 
 
 def _unknown(error: ValidationError) -> str:
-    """The row or field that this version does not know, if that is what is wrong with a whole line."""
+    """Name the row or field that this version does not know, if that is what is wrong with an intact line."""
     for each in error.errors():
         if each["type"] == "union_tag_invalid":
             return f"rows of kind {each['ctx']['tag']!r}"
@@ -87,7 +87,7 @@ def _read_events(path: Path, lines: Sequence[bytes]) -> tuple[list[Event], list[
     writer = Writer(version=str(_values(lines[0]).get("written_by", Writer().version)))
     for number, line in enumerate(lines[1:], start=2):
         values = _values(line) if b'"began"' in line else {}
-        if values.get("row") == "began":  # a driver of this or of another version than began the ledger
+        if values.get("row") == "began":  # by a driver whose version may differ from that which began the ledger
             writer = take_stamp(values)
         try:
             if writer.newer:
@@ -109,7 +109,7 @@ class Ledger:
     """An open ledger; one process at a time writes (see ``SweepFolder.lock``). Use :meth:`create` or :meth:`open`.
 
     Attributes:
-        fault: why a row could not be written. Tune, in whose loop most rows are, passes on only the text of errors.
+        fault: why a row could not be written; Tune, in whose loop most rows are written, passes on only the error text.
     """
 
     def __init__(self, path: Path, state: LedgerState) -> None:
@@ -132,13 +132,13 @@ class Ledger:
         """
         if path.exists():
             raise SweepError(
-                f"{path} exists: the sweep has begun; choose another name, or go on: "
+                f"{path} exists: the sweep has already started; choose another name, or continue it: "
                 f"{sweep_command('resume', path.parent)}"
             )
         try:
             write_text(path, b"".join(map(_encode, (header, *events))).decode())
         except OSError as error:
-            raise SweepError(f"cannot write {path}: {error}; mend that and try again") from error
+            raise SweepError(f"cannot write {path}: {error}; fix the cause and try again") from error
         return cls(path, replay(header, events))
 
     @classmethod
@@ -160,7 +160,7 @@ class Ledger:
 
     @property
     def state(self) -> LedgerState:
-        """What the ledger says now."""
+        """The state that the rows so far describe."""
         if self._state is None:
             self._state = self._rows.state()
         return self._state
@@ -169,14 +169,14 @@ class Ledger:
         """Write one row and wait until it is on disk.
 
         Raises:
-            SweepError: the row could not be written whole; what was written of it is removed again.
+            SweepError: the row could not be written whole; the part that was written is removed again.
         """
         line = _encode(event)
         before = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise OSError(f"{written} of {len(line)} bytes written; is the disk full?")
+                raise OSError(f"only {written} of {len(line)} bytes were written; is the disk full?")
             os.fsync(self._file)
         except OSError as error:
             self.fault = _unwritable(self.path, error)
@@ -202,7 +202,7 @@ class Ledger:
 
 def _unwritable(path: Path, error: OSError) -> SweepError:
     return SweepError(
-        f"cannot write {path}: {error}; what it holds is whole: mend that, then go on: "
+        f"cannot write {path}: {error}; the rows already in it are intact; fix the cause, then continue: "
         f"{sweep_command('resume', path.parent)}"
     )
 

@@ -1,4 +1,4 @@
-"""What a ledger says, as a pure function of its rows."""
+"""The state that a ledger describes, as a pure function of its rows."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,18 +25,18 @@ from iafsweep.sweep.storage.events import (
 
 @dataclass(frozen=True)
 class TrialState:
-    """One trial, as its rows tell it.
+    """The state of one trial, from its rows.
 
     Attributes:
-        proposed: what was proposed.
-        starts: how many processes began or went on with it.
+        proposed: its proposal.
+        starts: how many processes began or continued it.
         rungs: rungs it passed, in order.
-        finished: how it ended; None while it has not.
-        gpus: GPUs asked for it alone when it was opened again; None: as many as the others.
-        reopened: how often it was opened again after it had ended.
-        afresh: how often it began again with another seed.
-        spent_gpu_seconds: GPU-seconds of attempts that were thrown away.
-        donors: members of its population that it went on from copies of, in order; ``proposed`` has its values since.
+        finished: how it ended; None if it has not.
+        gpus: GPUs requested for it alone when it was reopened; None: as many as the others.
+        reopened: how often it was reopened after it had ended.
+        afresh: how often it started over with another seed.
+        spent_gpu_seconds: GPU-seconds of discarded attempts.
+        donors: members of its population whose copies it continued from, in order; ``proposed`` has its current values.
     """
 
     proposed: Proposed
@@ -55,7 +55,7 @@ class TrialState:
         return self.proposed.trial
 
     def candidate(self, space: SearchSpace) -> Candidate | None:
-        """Return the configuration that the trial trains; None if it is not of ``space`` (any more)."""
+        """Return the configuration that the trial trains; None if it is not, or no longer, in ``space``."""
         return candidate(space, self.proposed.parameters, self.afresh, self.proposed.repeat)
 
 
@@ -67,12 +67,12 @@ class LedgerState:
         header: which sweep it is.
         trials: every trial, by number of proposal.
         events: the usable rows in their order, which is the order in which things happened.
-        problems: what was wrong with other rows, a sentence each.
-        last_number: highest number of proposal seen anywhere, so that no name is given twice.
+        problems: what was wrong with other rows, one sentence each.
+        last_number: highest number of any proposal seen, so that no name is given twice.
         sessions: when drivers began and ended, in order.
         known: trials of earlier sweeps, for the sampler.
-        keys: those of all configurations proposed.
-        generations: ends of generations of a population, by epoch.
+        keys: keys of all configurations proposed.
+        generations: the generations of a population that have ended, by epoch.
     """
 
     header: Header
@@ -87,7 +87,7 @@ class LedgerState:
 
     @cached_property
     def finished(self) -> tuple[TrialState, ...]:
-        """Trials that ended, one way or another."""
+        """Trials that ended, in whatever way."""
         return tuple(trial for trial in self.trials if trial.finished is not None)
 
     @cached_property
@@ -97,23 +97,23 @@ class LedgerState:
 
     @cached_property
     def named(self) -> Mapping[str, TrialState]:
-        """The trials by their names."""
+        """The trials by name."""
         return {trial.trial: trial for trial in self.trials}
 
     @cached_property
     def gpu_seconds(self) -> float:
-        """GPU-seconds of all trials that ended, thrown-away attempts included."""
+        """GPU-seconds of all trials that ended and of discarded attempts."""
         ended = sum(trial.finished.gpu_seconds for trial in self.finished if trial.finished is not None)
         return ended + sum(trial.spent_gpu_seconds for trial in self.trials)
 
     @property
     def is_open(self) -> bool:
-        """Whether the last driver to train has not said how that ended: it trains, or was killed."""
+        """Whether the last driver to train recorded no end: it is training, or was killed."""
         return bool(self.sessions) and isinstance(self.sessions[-1], Began)
 
     @property
     def best(self) -> TrialState | None:
-        """The completed trial with the lowest validation bound, the earliest of equal ones."""
+        """The completed trial with the lowest validation bound; of equal ones, the earliest."""
         ended = ((trial.finished, trial) for trial in self.finished)
         bounds = [(end.best_value, trial) for end, trial in ended if end is not None and end.status == "completed"]
         known = [(bound, trial) for bound, trial in bounds if bound is not None and bound < float("inf")]
@@ -121,10 +121,10 @@ class LedgerState:
 
 
 class Replay:
-    """Takes a ledger's rows one after the other.
+    """Applies a ledger's rows one after the other.
 
-    A row that contradicts those before it (a trial never proposed, ended twice, proposed twice) is left out and named.
-    What there is to know is kept as the rows come: a sampler asks for the state before each of thousands of proposals.
+    A row that contradicts those before it (a trial never proposed, ended twice, proposed twice) is left out and
+    reported. The state is updated row by row, because a sampler asks for it before each of thousands of proposals.
     """
 
     def __init__(self, header: Header, problems: Iterable[str] = ()) -> None:
@@ -140,7 +140,7 @@ class Replay:
         self._is_ordered = True
 
     def take(self, event: Event) -> None:
-        """Take the next row."""
+        """Apply the next row."""
         if isinstance(event, Began | Ended | Known):
             self._kept.append(event)
             if isinstance(event, Known):
@@ -166,7 +166,7 @@ class Replay:
     def _exchange(self, generation: Generation) -> None:
         strangers = {each.trial for each in generation.exchanges} - self._trials.keys()
         if generation.epoch in self._generations or strangers:
-            why = f"{strangers.pop()} was never proposed" if strangers else "it had ended"
+            why = f"{strangers.pop()} was never proposed" if strangers else "that generation already has one"
             self._problems.append(f"generation row of epoch {generation.epoch} left out: {why}")
             return
         for each in generation.exchanges:
@@ -179,7 +179,7 @@ class Replay:
         self._kept.append(generation)
 
     def state(self) -> LedgerState:
-        """Return what the rows so far say."""
+        """Return the state that the rows so far describe."""
         if not self._is_ordered:
             self._trials = dict(sorted(self._trials.items(), key=lambda each: each[1].proposed.number))
             self._is_ordered = True
@@ -197,7 +197,7 @@ class Replay:
 
 
 def replay(header: Header, events: Iterable[Event], problems: Iterable[str] = ()) -> LedgerState:
-    """Return what the rows say, a pure function of them; each prefix of a ledger gives the state at that moment."""
+    """Return the state, a pure function of the rows; each prefix of a ledger gives the state at that moment."""
     rows = Replay(header, problems)
     for event in events:
         rows.take(event)
@@ -205,15 +205,15 @@ def replay(header: Header, events: Iterable[Event], problems: Iterable[str] = ()
 
 
 def _apply(before: TrialState | None, event: TrialEvent) -> TrialState | str:
-    """Return the trial after ``event``, or why the event cannot be."""
+    """Return the trial after ``event``, or why the event is impossible."""
     if isinstance(event, Proposed):
-        return TrialState(event) if before is None else "it was proposed before"
+        return TrialState(event) if before is None else "the trial was already proposed"
     if before is None:
         return "the trial was never proposed"
     if isinstance(event, Reopened):
         return _reopened(before, event)
     if before.finished is not None:
-        return "the trial had ended"
+        return "the trial had already ended"
     if isinstance(event, Started):
         return replace(before, starts=before.starts + 1)
     if isinstance(event, Rung):

@@ -1,4 +1,4 @@
-"""What a sweep folder keeps of the sweep itself: its space, and whose ledger it is."""
+"""What a sweep folder stores of the sweep itself: its space, and a ledger that belongs to it."""
 
 import hashlib
 import uuid
@@ -22,19 +22,19 @@ from iafsweep.version import VERSION
 _EXTENT = frozenset(
     "trials max_concurrent top gpus_per_trial cpus_per_trial memory_per_trial free_disk gpu_hours target".split()
 )
-"""Settings of a sweep that say how far it goes, and on what: they may change while it lasts."""
+"""Settings that determine how far a sweep goes, and on what resources: they may change while it lasts."""
 
 
 def space_hash(space: SearchSpace) -> str:
-    """Return a hash of what makes two sweeps the same search: everything but its extent and its resources."""
+    """Return a hash of what identifies a search: everything except its extent and its resources."""
     return hashlib.sha256(space_identity(space, _EXTENT).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class StoredSweep:
-    """A sweep on disk, read once and handed on; a driver may be at work in it.
+    """A sweep as read once from disk; a driver may be working on it.
 
-    ``driver`` is who drives it, as :meth:`SweepFolder.driver` says it; None: nobody.
+    ``driver`` is the driver that holds it, as returned by :meth:`SweepFolder.driver`; None: nobody.
     """
 
     folder: SweepFolder
@@ -44,7 +44,7 @@ class StoredSweep:
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """What is wrong with the ledger, a sentence each; what a driver writes at this very moment is no damage."""
+        """What is wrong with the ledger, one sentence each; none while a driver runs, which may be writing a row."""
         return self.state.problems if self.driver is None else ()
 
     @property
@@ -53,18 +53,17 @@ class StoredSweep:
         return [parameter.path for parameter in self.space.parameters]
 
     def candidate_of(self, trial: TrialState) -> Candidate | None:
-        """Return the configuration of a trial; None if it is not of the space any more."""
+        """Return the configuration of a trial; None if it is no longer in the space."""
         return trial.candidate(self.space)
 
 
 def read_sweep(folder: SweepFolder) -> StoredSweep:
-    """Read a sweep, which may be in use; every figure of a sweep is read here.
+    """Read a sweep, which may be in use; every reader of a sweep's figures calls this.
 
-    Its space was checked when it was launched and its hash stands in the ledger: that is compared, and no rule is
-    checked again.
+    Its space was checked at launch, and the ledger holds its hash: only the hash is compared, no rule is checked again.
 
     Raises:
-        SweepError: the folder holds no sweep, its ledger cannot be used, or is of another space.
+        SweepError: the folder holds no sweep, or its ledger cannot be used or belongs to another space.
         ConfigError: the stored space is damaged.
     """
     refuse_no_sweep(folder)
@@ -72,13 +71,14 @@ def read_sweep(folder: SweepFolder) -> StoredSweep:
     state = read_ledger(folder.ledger)
     if state.header.space != space_hash(space):
         raise SweepError(
-            f"{folder.ledger} is of another search space than {folder.space.name} beside it; put the right one back"
+            f"{folder.ledger} belongs to another search space than {folder.space.name} beside it; restore whichever "
+            f"file was replaced"
         )
     return StoredSweep(folder, space, state, folder.driver())
 
 
 def load_sweep_space(folder: SweepFolder) -> SearchSpace:
-    """Return the space a sweep was launched with; one whose ledger was not begun is checked like a new one.
+    """Return the space a sweep was launched with; if its ledger was not begun, check the space like a new one.
 
     Raises:
         SweepError: as :func:`read_sweep`.
@@ -98,15 +98,15 @@ def refuse_no_sweep(folder: SweepFolder) -> None:
     """
     if not folder.space.exists():
         raise SweepError(
-            f"{folder.path} is no sweep folder: it has no {folder.space.name}; name the folder a launch made"
+            f"{folder.path} is not a sweep folder: it has no {folder.space.name}; give a folder that launch created"
         )
 
 
 def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
-    """Open the folder's ledger, or begin one; store the space beside it, since its extent may be new.
+    """Open the folder's ledger, or begin one; store the space beside it, since its extent may have changed.
 
     Raises:
-        SweepError: the ledger cannot be used, or is of another space.
+        SweepError: the ledger cannot be used, or belongs to another space.
     """
     if not folder.ledger.exists():
         _store_space(space, folder)
@@ -115,17 +115,17 @@ def open_ledger(space: SearchSpace, folder: SweepFolder) -> Ledger:
     if ledger.state.header.space != space_hash(space):
         ledger.close()
         raise SweepError(
-            f"{folder.path} is a sweep of another search space; name another folder, or go on with it as it is: "
-            f"{sweep_command('resume', folder.path)}"
+            f"{folder.path} holds a sweep of another search space; choose another folder, or continue that sweep as it "
+            f"is: {sweep_command('resume', folder.path)}"
         )
     _store_space(space, folder)
     return ledger
 
 
 def begin_with(space: SearchSpace, folder: SweepFolder, events: Sequence[Event]) -> None:
-    """Begin the folder's ledger with what happened before, all of it or nothing.
+    """Begin the folder's ledger with earlier events, all of them or none.
 
-    The space is stored last: killed before that, the folder is no sweep's, rather than one that lost what it knew.
+    The space is stored last: a kill before that leaves no sweep in the folder, rather than one that lost what it knew.
 
     Raises:
         SweepError: the sweep has begun.
@@ -143,16 +143,16 @@ def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
     try:
         write_text(folder.space, dump_space(space))
     except OSError as error:
-        raise SweepError(f"cannot write {folder.space}: {error}; mend that and try again") from error
+        raise SweepError(f"cannot write {folder.space}: {error}; fix the cause and try again") from error
 
 
 def resume_command(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> str:
-    """Return the command that goes on with a sweep; see :func:`resume_options`."""
+    """Return the command that resumes a sweep; see :func:`resume_options`."""
     return sweep_command("resume", folder.path, *resume_options(space, state), *plugin_options())
 
 
 def resume_options(space: SearchSpace, state: LedgerState) -> list[str]:
-    """Return what ``resume`` needs to go on with a sweep: more of a budget that has stopped it."""
+    """Return the options with which ``resume`` can continue a sweep: a larger budget if one has stopped it."""
     last, sweep, words = state.sessions[-1] if state.sessions else None, space.sweep, list[str]()
     reason = last.reason if isinstance(last, Ended) and last.outcome == "stopped" else ""
     if sweep.gpu_hours is not None and "GPU-hours" in reason:
@@ -163,14 +163,14 @@ def resume_options(space: SearchSpace, state: LedgerState) -> list[str]:
 
 
 RETRIED: tuple[EndStatus, ...] = ("oom", "failed", "diverged")
-"""Ends that a trial can be opened again after."""
+"""Statuses of ended trials that can be reopened."""
 
 
 def ended_as(state: LedgerState, statuses: Collection[EndStatus], folder: SweepFolder) -> list[TrialState]:
     """Return the trials that ended with one of ``statuses``.
 
     Raises:
-        SweepError: there is none, so there is nothing to retry; what is there is said.
+        SweepError: there is none, so there is nothing to retry; the message counts how trials ended.
     """
     found = [trial for trial in state.finished if trial.finished and trial.finished.status in statuses]
     if not found:
@@ -184,14 +184,14 @@ def ended_as(state: LedgerState, statuses: Collection[EndStatus], folder: SweepF
 
 
 def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: float | None) -> tuple[str, ...]:
-    """Open again every trial that ended with one of ``statuses``; return their names.
+    """Reopen every trial that ended with one of ``statuses``; return their names.
 
-    Out of memory and failed: the trial goes on from its last checkpoint. Diverged: it would diverge again in the same
-    step, so it begins afresh with another training seed; its old run folder is kept beside the new one. ``gpus`` is
-    what these trials get from now on; None: as many as the others.
+    Out of memory and failed: the trial continues from its last checkpoint. Diverged: it would diverge again at the same
+    step, so it starts over with another training seed; its old run folder is kept beside the new one. ``gpus`` is what
+    these trials get from now on; None: as many as the others.
 
     Raises:
-        SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended so.
+        SweepError: a driver holds the folder, its ledger cannot be used, or no trial ended with such a status.
     """
     with folder.lock(), Ledger.open(folder.ledger) as ledger:
         ended = ended_as(ledger.state, statuses, folder)
@@ -199,6 +199,6 @@ def reopen_trials(folder: SweepFolder, statuses: Collection[EndStatus], gpus: fl
             afresh = trial.finished is not None and trial.finished.status == "diverged"
             if afresh:
                 folder.put_aside(trial.trial)
-            folder.take_stop_request(trial.trial)  # of before it ended
+            folder.take_stop_request(trial.trial)  # left from before it ended
             ledger.append(Reopened(trial=trial.trial, gpus=gpus, afresh=afresh, time=now()))
         return tuple(trial.trial for trial in ended)

@@ -1,4 +1,4 @@
-"""What a trial reports after every epoch: one schema, always whole."""
+"""What a trial reports after every epoch: one schema, always complete."""
 
 import math
 from typing import Any, Literal
@@ -12,21 +12,21 @@ Status = Literal["running", "interrupted", "waiting"] | EndStatus
 class TrialReport(TrainingFacts):
     """State of a trial after an epoch, or at its end.
 
-    Tune raises, and ends the whole sweep, when a figure it compares is missing once; so every report has every field.
+    Tune raises, and ends the whole sweep, if a metric it compares is missing once; so every report has every field.
 
     Attributes:
         trial: the trial's name.
-        status: ``running``; how it ended; ``interrupted``: it ends here for now, through no fault of its own; or
-            ``waiting``: it ends here for now, until the other members of its population are as far.
-        epoch: epochs done.
-        epochs: epochs asked for.
+        status: ``running``; how it ended; ``interrupted``: paused through no fault of its own; or ``waiting``: paused
+            until the other members of its population have come as far.
+        epoch: epochs trained.
+        epochs: epochs to train.
         validation_negative_elbo: validation bound of the last epoch, nats per image; infinite if there is none.
         best_epoch: the best epoch so far.
         best_value: its validation bound.
         gpus: GPUs of the trial.
         device: where it trains.
         error: what went wrong.
-        note: what the sweep's log should say.
+        note: a message for the sweep's log.
     """
 
     trial: str
@@ -43,11 +43,11 @@ class TrialReport(TrainingFacts):
     note: str = ""
 
     def result(self) -> dict[str, Any]:
-        """Return the report as Tune takes results."""
+        """Return the report as a result for Tune."""
         return {**self.model_dump(), "training_iteration": self.epoch, "done": self.status != "running"}
 
     def finished(self, status: EndStatus) -> Finished:
-        """Return the ledger's row of a trial that ended with this report."""
+        """Return the ledger row of a trial that ended with this report."""
         bound, spent = self.validation_negative_elbo, self.seconds * self.gpus
         alike = {"trial", "best_epoch", "best_value", "device", "error", *TrainingFacts.model_fields}
         told = {"status": status, "epochs": self.epoch, "value": bound if math.isfinite(bound) else None}
@@ -55,7 +55,7 @@ class TrialReport(TrainingFacts):
 
 
 def read_report(result: dict[str, Any]) -> TrialReport:
-    """Return the report inside a result of Tune's, which adds fields of its own."""
+    """Return the report inside a result from Tune, which adds fields of its own."""
     return TrialReport.model_validate({name: result[name] for name in TrialReport.model_fields})
 
 

@@ -1,5 +1,5 @@
-"""A driver in Ray Tune's own words.
+"""The driver of a sweep, built on Ray Tune.
 
-``driver`` begins a sweep or goes on with it · ``options`` on what · ``searcher``, ``scheduler`` (and stopper),
-``ledger_callback`` Tune's parts over the ledger · ``trial_run`` one trial, ``trainable`` trials in one process.
+``driver`` starts or resumes a sweep · ``options`` its resources · ``searcher``, ``scheduler`` (and stopper),
+``ledger_callback`` connect Tune to the ledger · ``trial_run`` one trial, ``trainable`` trials in one process.
 """

@@ -1,4 +1,4 @@
-"""Run a sweep: begin it or go on with it, in the same way; a session is one driver's training, while Ray runs."""
+"""Run a sweep: starting and resuming are the same; a session is the training of one driver while Ray runs."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ __all__ = ["LaunchOptions", "launch_sweep", "load_sweep_space"]
 def launch_sweep(
     space: SearchSpace, folder: SweepFolder, images: TrainingImages, options: LaunchOptions, progress: SweepCallback
 ) -> SweepOutcome:
-    """Train trials until there are as many as ``space.sweep.trials``; an empty folder begins, a used one goes on.
+    """Train until there are ``space.sweep.trials`` trials: start a sweep in an empty folder, or resume a used one's.
 
-    Finished trials are given to the sampler and the rungs, unfinished ones go on first and from their run folders, then
-    new ones are proposed. Nothing but the ledger and the run folders is read back.
+    The sampler and the rungs are given the finished trials. Unfinished trials resume first, from their run folders;
+    then new ones are proposed. Only the ledger and the run folders are read back.
 
-    ``space`` is, of a used folder, that of :func:`load_sweep_space`, perhaps with more trials. ``images`` are uint8, on
+    For a used folder, ``space`` is that of :func:`load_sweep_space`, perhaps with more trials. ``images`` are uint8, on
     the CPU.
 
     Raises:
-        DataError: its trials were trained on other images.
-        SweepError: another driver holds the folder, its ledger cannot be used or is of another space, nobody can give
-            what a trial asks for, the disk is too full, or Ray does not start.
+        DataError: trials in the folder were trained on other images.
+        SweepError: another driver holds the folder, its ledger cannot be used or belongs to another space, no node
+            offers what a trial asks for, the disk is too full, or Ray does not start.
     """
     check_resources(space, folder, options)
     return train_sweep(space, folder, images, options, progress)
@@ -70,7 +70,7 @@ def launch_sweep(
 def train_sweep(
     space: SearchSpace, folder: SweepFolder, images: TrainingImages, options: LaunchOptions, progress: SweepCallback
 ) -> SweepOutcome:
-    """Do as :func:`launch_sweep` where :func:`check_resources` has been called."""
+    """Run :func:`launch_sweep` without :func:`check_resources`, which the caller has already called."""
     stop = StopReason()
     budget = BudgetWatch(space, options.hours, stop=stop)
     folder.create()
@@ -93,7 +93,7 @@ def train_sweep(
 
 
 def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | None:
-    """Return how the sweep had ended before, if it had."""
+    """Return the outcome if nothing is left to train or to propose; else None."""
     if state.unfinished:
         return None
     are_all = len(state.trials) >= space.sweep.trials
@@ -105,9 +105,9 @@ def _nothing_to_do(space: SearchSpace, state: LedgerState) -> SweepOutcome | Non
 
 
 def _with_an_end(outcome: SweepOutcome, ledger: Ledger) -> SweepOutcome:
-    """Write down how the sweep ended if the last driver was killed before it could, behind its last trial.
+    """Record the sweep's end if the last driver was killed after its last trial, before it could do so.
 
-    So too if trials were asked for since, and there are none to propose: whoever looks is not told to go on.
+    Record it too if more trials were requested since but none can be proposed, so that nobody is told to resume.
     """
     last = ledger.state.sessions[-1] if ledger.state.sessions else None
     is_new = outcome.status == "exhausted" and isinstance(last, Ended) and last.outcome == "completed"
@@ -134,10 +134,10 @@ _STALLS = 3
 
 @dataclass(frozen=True)
 class Session:
-    """Trains the trials that are left.
+    """The training of the remaining trials by one driver.
 
-    This process holds the lock of ``folder``; ``images`` are uint8, on the CPU; ``budget`` hears through ``progress``;
-    all who may end the training write to ``stop``.
+    This process holds the lock of ``folder``. ``images`` are uint8, on the CPU. ``budget`` is called through
+    ``progress``. Everything that can end the training sets ``stop``.
     """
 
     space: SearchSpace
@@ -152,7 +152,7 @@ class Session:
     stop: StopReason
 
     def run(self, nodes: list[Node]) -> SweepOutcome:
-        """Train what is left and say how it ended."""
+        """Train the remaining trials and return how the sweep ended."""
         plan = self._plan(nodes)
         if self.options.address is not None:
             check_shared_folder(self.folder.path)
@@ -163,12 +163,12 @@ class Session:
         finally:
             self.progress.end()
         assert outcome is not None
-        self.log.info("the sweep is %s %s", outcome.status, outcome.reason)
+        self.log.info("the sweep is %s", ": ".join(filter(None, (outcome.status, outcome.reason))))
         self.ledger.append(Ended(outcome=outcome.status, reason=outcome.reason, time=now()))
         return replace(outcome, state=self.ledger.state)
 
     def _train_population(self, plan: Plan) -> SweepOutcome | None:
-        """Train generation after generation; between two of them weak members go on from copies of strong ones."""
+        """Train generation by generation; in between, weak members continue from copies of strong ones."""
         population, outcome = Population(self.space), None
         while outcome is None:
             self._exchange(population)
@@ -176,26 +176,26 @@ class Session:
         return outcome
 
     def _train(self, plan: Plan, until: int | None = None) -> SweepOutcome | None:
-        """Run Tune, anew from the ledger if it stalls.
+        """Run Tune, and restart it from the ledger if it stalls.
 
         ``until`` is the epoch after which members of a population wait for each other; None: nobody waits.
 
         Returns:
-            None if all members of a population have come so far.
+            The outcome; None if all members of a population have reached ``until``.
         """
         for _ in range(_STALLS):
             outcome = self._tune(plan, until)
             is_complete = until is not None and Population(self.space).until(self.ledger.state) != until
             if outcome is not None or is_complete:
                 return outcome
-            self.log.warning("no trial runs although some wait; starting Tune anew from the ledger")
+            self.log.warning("no trial is running although some are waiting; restarting Tune from the ledger")
         raise SweepError(
-            f"{self.folder.path}: trials wait but none starts; see {self.folder.log} and Ray's own logs, then go on: "
-            f"{sweep_command('resume', self.folder.path)}"
+            f"{self.folder.path}: trials are waiting but none starts; check {self.folder.log} and Ray's own logs, then "
+            f"continue: {sweep_command('resume', self.folder.path)}"
         )
 
     def _plan(self, nodes: list[Node]) -> Plan:
-        """Return the plan; a trial that was opened again may ask for more than the others."""
+        """Return the plan, after checking that reopened trials fit too, which may ask for more GPUs than the others."""
         sweep, state = self.space.sweep, self.ledger.state
         waiting = len(state.unfinished) + max(sweep.trials - len(state.trials), 0)
         for gpus in {trial.gpus for trial in state.unfinished if trial.gpus is not None}:
@@ -206,19 +206,19 @@ class Session:
         return plan
 
     def _exchange(self, population: Population) -> None:
-        """Let members of a population that is ready for it go on from copies."""
+        """Make the copies that weak members of a population continue from, if an exchange is due."""
         if (generation := population.generation(self.ledger.state)) is not None:
             self.ledger.append(generation.model_copy(update={"time": now()}))
         for made in make_copies(self.space, self.folder, self.ledger.state):
             values = ", ".join(
                 f"{path.split('.')[-1]} = {value_text(value)}" for path, value in made.parameters.items()
             )
-            message = f"{made.trial} goes on from a copy of {made.donor} with {values}"
+            message = f"{made.trial} continues from a copy of {made.donor} with {values}"
             self.log.info("%s", message)
             self.progress.message(message)
 
     def _tune(self, plan: Plan, until: int | None) -> SweepOutcome | None:
-        """Run Tune once from the ledger as it is; None if it stalled, or all members of a population are as far."""
+        """Run Tune once from the ledger; return None if it stalled or all of a population have reached ``until``."""
         self.stop.begin()
         self.folder.end_trials.unlink(missing_ok=True)
         rule = make_stop_rule(self.space, self.ledger.state)
@@ -267,17 +267,17 @@ class Session:
         except Exception as error:
             if self.ledger.fault is not None:
                 raise self.ledger.fault from error
-            if self.stop.cause == "full disk":  # Tune's own files, which nobody reads, did not fit either
+            if self.stop.cause == "full disk":  # Tune's own files, which nobody reads, found no room either
                 return
             raise
 
     def _should_end(self) -> bool:
-        """Ask those who say nothing of their own accord, and return whether Tune's loop should end."""
+        """Poll the stop request and the clock, and return whether Tune's loop should end."""
         if self.request.asked:
-            self.stop.give("interrupted", "" if self.request.signal is not None else "somebody asked it to stop")
+            self.stop.give("interrupted", "" if self.request.signal is not None else "a user asked it to stop")
         self.budget.look_at_the_clock()
         if self.stop.ends_running and not self.folder.end_trials.exists():
-            with suppress(OSError):  # no room: trials look for it after a step, and Tune waits ten seconds for them
+            with suppress(OSError):  # a full disk; trials poll for the file, and Tune waits ten seconds for them
                 self.folder.end_trials.touch()
         return self.stop.ends_running
 
@@ -298,14 +298,14 @@ class Session:
 
 @dataclass(frozen=True)
 class SweepOutcome:
-    """How a sweep ended, this time.
+    """How one driver's session of a sweep ended.
 
     Attributes:
-        status: ``completed``: as many trials as asked for; ``exhausted``: the sampler found nothing new before that;
-            ``stopped``: a budget is used up or the disk is full; ``interrupted``: a signal, or ``stop``;
-            ``aborted``: trial after trial failed in the same place.
+        status: ``completed``: all requested trials have ended; ``exhausted``: the sampler found nothing new before
+            that; ``stopped``: a budget is used up or the disk is full; ``interrupted``: a signal, or ``stop``;
+            ``aborted``: several trials in a row failed in the same place.
         state: the ledger.
-        reason: what ended it before its last trial, in words.
+        reason: why it ended before its last trial, in words.
         signal: the signal's number when interrupted.
         error: the traceback when aborted.
     """
@@ -325,11 +325,11 @@ class SweepOutcome:
 
 
 _FAILURES = 3
-"""New processes a trial may need (its worker was killed, a file or CUDA fault) before it counts as failed."""
+"""How often a trial may continue in a new process (worker killed, file or CUDA fault) before it counts as failed."""
 
 
 def tune_config(searcher: LedgerSearcher, scheduler: RuledScheduler, at_a_time: int) -> TuneConfig:
-    """Return how Tune finds trials and stops them."""
+    """Return Tune's searcher, scheduler and number of trials."""
     return TuneConfig(
         search_alg=searcher,
         scheduler=scheduler,
@@ -342,7 +342,7 @@ def tune_config(searcher: LedgerSearcher, scheduler: RuledScheduler, at_a_time: 
 
 
 def run_config(scratch: Path, stopper: SweepStopper, recorder: Recorder) -> RunConfig:
-    """Return where Tune puts its files, how often it tries again, and who hears of what happens."""
+    """Return Tune's storage folder, number of retries, stopper and callbacks."""
     return RunConfig(
         name="tune",
         storage_path=str(scratch),
@@ -356,7 +356,7 @@ def run_config(scratch: Path, stopper: SweepStopper, recorder: Recorder) -> RunC
 
 @contextmanager
 def scratch_folder(folder: SweepFolder) -> Iterator[Path]:
-    """Give Tune a folder for its own files, which are never read back, and remove it."""
+    """Give Tune a folder for its own files, which are never read back, and remove it afterwards."""
     shutil.rmtree(folder.scratch, ignore_errors=True)
     folder.scratch.mkdir()
     try:
@@ -367,7 +367,7 @@ def scratch_folder(folder: SweepFolder) -> Iterator[Path]:
 
 @contextmanager
 def quiet_tune() -> Iterator[None]:
-    """Keep Tune's own messages off the screen; what matters of them the recorder says."""
+    """Silence Tune's own messages; the recorder reports what matters."""
     logger = logging.getLogger("ray.tune")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

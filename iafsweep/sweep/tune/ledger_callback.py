@@ -1,4 +1,4 @@
-"""Between Tune's callbacks and the ledger: what happened is written down before anything follows from it."""
+"""The Tune callback that records events in the ledger before anything follows from them."""
 
 import logging
 from pathlib import Path
@@ -16,16 +16,16 @@ from iafsweep.sweep.tune.scheduler import StallWatch
 from iafsweep.texts import counted
 
 _IDENTICAL = 3
-"""So many trials in a row that fail in the same place end the sweep."""
+"""Number of trials in a row whose failure in the same place ends the sweep."""
 
 _ERROR_CHARACTERS = 8000
 
 
 class Recorder(Callback):
-    """Writes the ledger, tells the progress and counts failures.
+    """Writes the ledger, notifies ``progress`` and counts failures.
 
-    ``watch`` looks at Tune's trials in every turn of its loop. To ``stop`` it says that trials fail alike, that none
-    starts, or that one found the disk full.
+    ``watch`` checks Tune's trials in every turn of its loop. ``stop`` is set when trials fail in the same way, when
+    none starts, or when one finds the disk full.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class Recorder(Callback):
         self._stop = stop
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
+        """Return nothing: Tune pickles its components into a file that is never read back."""
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ANN401
-        """Look whether anything moves."""
+        """Check for a stall."""
         self._watch.look(trials)
         if self._watch.stalled:
             self._stop.give("stalled")
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
-        """Note that a process has begun with a trial."""
+        """Record that a process has started a trial."""
         name = trial.config["trial"]
         self._ledger.append(Started(trial=name, time=now()))
         self._log.info("%s started", name)
@@ -69,18 +69,18 @@ class Recorder(Callback):
         result: dict[str, Any],
         **info: Any,  # noqa: ANN401
     ) -> None:
-        """Note a rung or an end; one row tells both the last epoch and that it was the last."""
+        """Record a rung or an end; the row of an end also holds the last epoch's bound."""
         report = read_report(result)
         self._last[report.trial] = report
         if report.note:
             self._log.info("%s %s", report.trial, report.note)
             self._progress.message(f"{report.trial} {report.note}")
         if report.status == "interrupted":
-            if report.error:  # else it was told to end; it stays unfinished either way, to go on later
+            if report.error:  # else it was asked to end; either way it stays unfinished, to resume later
                 self._log.error("%s: %s", report.trial, report.error)
                 self._stop.give("full disk", report.error)
             return
-        if report.status == "waiting":  # Tune takes it for an end, and asks no scheduler
+        if report.status == "waiting":  # to Tune the trial has ended, so it does not ask the scheduler
             if self._folder.take_stop_request(report.trial):
                 self._finish(report.finished("stopped"))
             else:
@@ -95,13 +95,15 @@ class Recorder(Callback):
             self._progress.epoch(report, self._ledger.state)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
-        """Say that a trial lost its process and goes on in another."""
-        text = f"{trial.config['trial']} lost its process and goes on: {_error_of(trial).splitlines()[-1]}"
+        """Report that a trial lost its process and continues in another."""
+        text = (
+            f"{trial.config['trial']} lost its process and continues in a new one: {_error_of(trial).splitlines()[-1]}"
+        )
         self._log.warning("%s", text)
         self._progress.message(text)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401
-        """Note a trial that failed once too often."""
+        """Record a trial that failed more often than Tune retries."""
         name, error = trial.config["trial"], _error_of(trial)
         row = Finished(trial=name, status="failed", epochs=0, seconds=0.0, gpu_seconds=0.0, error=error, time=now())
         if (last := self._last.get(name)) is not None:
@@ -110,7 +112,7 @@ class Recorder(Callback):
 
     def _rung(self, report: TrialReport) -> None:
         if any(rung.epoch == report.epoch for rung in self._ledger.state.named[report.trial].rungs):
-            return  # a trial that goes on from a rung's checkpoint reports it once more
+            return  # a trial that resumes from a rung's checkpoint reports the rung again
         value = report.validation_negative_elbo
         self._ledger.append(Rung(trial=report.trial, epoch=report.epoch, value=value, time=now()))
         self._progress.epoch(report, self._ledger.state)
@@ -119,7 +121,7 @@ class Recorder(Callback):
         row = row.model_copy(update={"error": row.error[-_ERROR_CHARACTERS:]})
         self._last.pop(row.trial, None)
         self._ledger.append(row)
-        self._folder.take_stop_request(row.trial)  # it came too late, and is not meant for a retry of the trial
+        self._folder.take_stop_request(row.trial)  # came too late, and must not stop a retry of the trial
         level, said = logging.ERROR if row.status == "failed" else logging.INFO, f": {row.error}" if row.error else ""
         self._log.log(level, "%s %s after %s%s", row.trial, row.status, counted(row.epochs, "epoch"), said)
         self._progress.finished(row, self._ledger.state)
@@ -129,17 +131,17 @@ class Recorder(Callback):
         self._alike = [*self._alike, where(error)] if status == "failed" else []
         latest = self._alike[-_IDENTICAL:]
         if len(latest) == _IDENTICAL and len(set(latest)) == 1:
-            self._stop.give("aborted", "trial after trial failed alike", error=error)
+            self._stop.give("aborted", "several trials in a row failed in the same way", error=error)
 
 
 def where(error: str) -> str:
-    """Return the places a traceback names, without its message, whose numbers differ from trial to trial."""
+    """Return the code locations in a traceback, without its message, whose numbers differ from trial to trial."""
     places = [line.strip() for line in error.splitlines() if line.lstrip().startswith("File ")]
     return "\n".join(places) or error
 
 
 def _error_of(trial: Trial) -> str:
-    """The last failure's text, from the file Tune wrote it to in this process (its pickled form is left alone)."""
+    """Return the last failure's text from the file that Tune wrote in this process; its pickle is not loaded."""
     path = trial.error_file
     text = Path(path).read_text(encoding="utf-8", errors="replace").strip() if path and Path(path).exists() else ""
-    return text.rsplit("Failure #", 1)[-1].strip() or "the process of the trial was lost"
+    return text.rsplit("Failure #", 1)[-1].strip() or "the trial's process died"

@@ -1,4 +1,4 @@
-"""On what a sweep runs, and whether that is enough; Ray is imported when it starts."""
+"""Resources and limits of a launch, and the check that they suffice; Ray is imported only when it starts."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,24 +12,24 @@ from iafsweep.sweep.storage.ledger import read_ledger
 from iafsweep.sweep.tune.trial_run import OpenTrainer, open_trainer
 
 STALLED_SECONDS = 300.0
-"""So long without a running trial while some wait: Tune has lost one (its process died while being reset)."""
+"""Seconds without a running trial while some wait: by then Tune has lost one (its process died during a reset)."""
 
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """On what a sweep runs; what it searches is the space's.
+    """Where and how long a sweep runs; the space defines what it searches.
 
     Attributes:
         address: a running Ray cluster to join; None: start Ray on this machine.
         temporary: folder for Ray's sockets and logs; None: Ray's own.
         allow_no_authentication: start although the environment turns Ray's token authentication off.
         dashboard: start Ray's dashboard, for this machine's own browsers alone.
-        wait: the cluster adds nodes when trials wait for them, so nothing is refused for lack of them.
+        wait: the cluster adds nodes when trials wait for them, so nothing is refused for lack of nodes.
         hours: hours the command may take; None: no limit.
         node: what this machine may use.
         open_trainer: opens the trainer of a run folder.
         take_device: finds the device of a trial.
-        stalled_seconds: so long without a running trial while some wait, Tune is started anew from the ledger.
+        stalled_seconds: seconds without a running trial while some wait, after which Tune restarts from the ledger.
     """
 
     address: str | None = None
@@ -45,11 +45,11 @@ class LaunchOptions:
 
     @property
     def starting(self) -> str:
-        """What :meth:`ray` does that takes seconds, in words."""
+        """Message to show while :meth:`ray` runs, which takes seconds."""
         return "Starting Ray ..." if self.address is None else f"Joining the Ray cluster {self.address} ..."
 
     def ray(self) -> AbstractContextManager[list[Node]]:
-        """Start Ray or join it, as asked; yields its nodes."""
+        """Start Ray or join its cluster, as :attr:`address` says; the context yields the nodes."""
         from iafsweep.sweep.cluster.ray_session import running_ray
 
         return running_ray(
@@ -62,9 +62,9 @@ class LaunchOptions:
 
 
 def check_resources(space: SearchSpace, folder: SweepFolder, options: LaunchOptions, reopened: int = 0) -> None:
-    """Refuse at once what this machine cannot give, before anything is made.
+    """Refuse a sweep for which this machine lacks resources or disk space, before anything is written.
 
-    ``folder`` may not exist yet; ``reopened`` are trials that have ended and will be trained again.
+    ``folder`` may not exist yet; ``reopened`` is the number of ended trials that will be trained again.
 
     Raises:
         SweepError: a trial asks for more than there is, GPU-hours are limited without GPUs, or the run folders cannot

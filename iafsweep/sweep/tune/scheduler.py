@@ -1,4 +1,4 @@
-"""Whom Tune asks what ends: the scheduler after each epoch of a trial, the stopper after each event of the sweep."""
+"""What ends trials and the sweep: Tune asks the scheduler after each epoch, the stopper after each event."""
 
 import time
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from iafsweep.sweep.tune.options import STALLED_SECONDS
 
 
 class RuledScheduler(FIFOScheduler):
-    """A scheduler of ours, asked by Tune.
+    """Lets Tune apply one of our stop rules.
 
-    Ray's own keep what they decide by under Tune's names of trials, which are new after every resume, and in no place
-    it could be given back through; ours keep it under our names. ``rule`` is filled from the ledger; None stops nobody.
-    In ``folder`` somebody may have put down the wish that a trial stop.
+    Ray's own schedulers key their state by Tune's trial ids, which change with every resume, and offer no way to
+    restore it; ours use the ledger's names of trials. ``rule`` is filled from the ledger; None stops nobody. ``folder``
+    may hold requests to stop a trial.
     """
 
     def __init__(self, rule: StopRule | None, folder: SweepFolder) -> None:
@@ -28,26 +28,26 @@ class RuledScheduler(FIFOScheduler):
         self._folder = folder
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:
-        """Return whether the trial goes on."""
+        """Return whether the trial continues."""
         name = trial.config["trial"]
-        # Recorded in any case: rungs refilled from the ledger have a trial that somebody stopped at a rung, too.
+        # Recorded even if the user stops the trial at this rung: rungs refilled from the ledger contain it too.
         stops = self._rule is not None and self._rule.record(name, result["epoch"], result[METRIC])
         asked = self._folder.take_stop_request(name)
         return str(TrialScheduler.STOP if stops or asked else TrialScheduler.CONTINUE)
 
 
 class SweepStopper(Stopper):
-    """Ends Tune's loop in good order; running trials save and stay unfinished."""
+    """Ends Tune's loop in an orderly way; running trials save and stay unfinished."""
 
     def __init__(self, should_end: Callable[[], bool]) -> None:
         self._should_end = should_end
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
+        """Return nothing: Tune pickles its components into a file that is never read back."""
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Stop no single trial; that is the scheduler's."""
+        """Return False: stopping single trials is the scheduler's job."""
         return False
 
     def stop_all(self) -> bool:
@@ -56,7 +56,7 @@ class SweepStopper(Stopper):
 
 
 class StallWatch:
-    """Notices that trials wait although none runs."""
+    """Notices when trials have waited for ``limit`` seconds although none runs."""
 
     def __init__(self, limit: float = STALLED_SECONDS) -> None:
         self._limit = limit
@@ -64,7 +64,7 @@ class StallWatch:
         self.stalled = False
 
     def look(self, trials: list[Trial]) -> None:
-        """Look at Tune's trials; called in every turn of its loop."""
+        """Check Tune's trials; called in every turn of its loop."""
         waiting = any(trial.status == Trial.PENDING for trial in trials)
         if not waiting or any(trial.status == Trial.RUNNING for trial in trials):
             self._moved = time.monotonic()

@@ -1,4 +1,4 @@
-"""The searcher Tune asks for trials: those a ledger holds unfinished, then those that are promoted, then new ones."""
+"""The searcher that gives Tune its trials: first the ledger's unfinished ones, then promoted ones, then new ones."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -21,11 +21,11 @@ from iafsweep.sweep.storage.state import LedgerState, TrialState
 class LedgerSearcher(Searcher):
     """Gives Tune its trials; the ledger is its only memory.
 
-    Ray's ``OptunaSearch`` tells trials stopped early as complete, leaves those without a finite bound running for ever
-    and forgets failed ones; here the rows of the ledger say how a trial ended, and every proposal is drawn from them.
-    ``rule`` may promote trials that it stopped. ``obstacle`` says why no trial may begin now, empty if one may;
-    ``unfinished`` are the trials that are to go on. To ``stop`` it says that nothing new was found, or what the
-    obstacle is: no further trial begins then.
+    Ray's ``OptunaSearch`` tells Optuna that early-stopped trials are complete, leaves those without a finite bound
+    running forever, and forgets failed ones. Here the ledger says how each trial ended, and every proposal is computed
+    from it. ``rule`` may promote trials that it stopped. ``obstacle`` returns why no trial may start now, empty if one
+    may. ``unfinished`` are the trials to resume. ``stop`` is set when the sampler finds nothing new, or when there is
+    an obstacle: no further trial starts then.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class LedgerSearcher(Searcher):
         self._is_closed = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its parts into a file of its own, which is never read back."""
+        """Return nothing: Tune pickles its components into a file that is never read back."""
         return {}
 
     @property
     def waiting(self) -> int:
-        """Times that a trial may begin or go on at most: unfinished ones, proposals not made yet, and promotions."""
+        """How often trials may start or resume at most: unfinished ones, proposals still to come, and promotions."""
         state = self._ledger.state
         waiting = len(self._unfinished) + max(self._trials - len(state.trials), 0)
         return beginnings(self._rule, state, waiting, self._trials)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return the next trial's name and configuration, or that there is none."""
+        """Return the next trial's name, configuration and GPUs, or what tells Tune that there is none (yet)."""
         if not self._is_closed and (obstacle := self._obstacle()):
             self._is_closed = True
             self._stop.give("stopped", obstacle, ends_running=False)
@@ -94,7 +94,7 @@ class LedgerSearcher(Searcher):
         """Nothing to restore: the ledger has it."""
 
     def _nothing_new(self, state: LedgerState) -> str | None:
-        """Say that no trial follows, or that Tune should ask again: what runs may end so that a trial is promoted."""
+        """Return that no trial follows; or None, so that Tune asks again, while unfinished trials may be promoted."""
         return None if isinstance(self._rule, PromotingRule) and state.unfinished else str(self.FINISHED)
 
     def _issue(self, trial: TrialState) -> dict[str, Any]:
@@ -102,7 +102,8 @@ class LedgerSearcher(Searcher):
         found, first = (candidate(self._space, row.parameters, afresh, row.repeat) for afresh in (trial.afresh, 0))
         if found is None or first is None or found.key != row.key or first.config.training.seed != row.seed:
             raise SweepError(
-                f"{row.trial} of the ledger is not a configuration of this search space; put the right sweep.toml back"
+                f"{row.trial} in the ledger is not a configuration of this search space; restore the original "
+                f"sweep.toml"
             )
         gpus = self._gpus if trial.gpus is None else trial.gpus
         return {"trial": row.trial, "config": found.config.model_dump_json(), "gpus": gpus}

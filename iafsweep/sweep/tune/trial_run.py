@@ -1,4 +1,4 @@
-"""One trial of a sweep: the one trainer in its run folder, an epoch a step; what ends it is a report, not an error."""
+"""One trial of a sweep in its run folder, one epoch per step; a trial that ends badly reports it, without an error."""
 
 import gc
 import math
@@ -24,10 +24,10 @@ from iafsweep.training import DivergedError, RunFolder, Trainer, device_name
 from iafsweep.training.device import give_freed_memory_back, is_out_of_memory
 
 _LOOK_SECONDS = 1.0
-"""So often a trial looks, after a step, whether it should end; Tune waits ten seconds for it, then kills."""
+"""Interval at which a trial checks between training steps whether it should end; Tune kills it after ten seconds."""
 
 OpenTrainer = Callable[[RunConfig, TrainingImages, Path, torch.device], tuple[Trainer, str]]
-"""Starts or goes on with the run in a folder; returns the trainer and a note for the sweep's log."""
+"""Starts or resumes the run in a folder; returns the trainer and a note for the sweep's log."""
 
 
 class _AskedToEndError(Exception):
@@ -44,10 +44,10 @@ class TrialSettings:
 
     Attributes:
         folder: the sweep folder.
-        cpus: CPU cores of a trial, which are its threads.
-        milestones: epochs after which the scheduler may stop it; it saves before it reports them.
-        until: epoch after which it waits for the other members of its population; None: it never does.
-        plugins: those of the driver, which its processes load too.
+        cpus: CPU cores per trial, and its number of threads.
+        milestones: epochs after which the scheduler may stop a trial; the trial saves before it reports them.
+        until: epoch after which a trial waits for the other members of its population; None: it never waits.
+        plugins: plugins of the driver, which the trial's process loads too.
         open_trainer: opens the trainer of a run folder.
         take_device: finds the device of a trial.
     """
@@ -62,12 +62,12 @@ class TrialSettings:
 
 
 def open_trainer(config: RunConfig, images: TrainingImages, path: Path, device: torch.device) -> tuple[Trainer, str]:
-    """Go on from the run folder's ``last.pt``; without one (killed before its first checkpoint) start afresh."""
+    """Resume from the run folder's ``last.pt``; without one (killed before its first checkpoint) start from scratch."""
     folder = RunFolder(path)
     if folder.last.exists():
         trainer = Trainer.resume(config, images, folder, device)
-        return trainer, _notes(f"goes on after {trainer.reached}", trainer.note)
-    note = "was interrupted before its first checkpoint; starts afresh" if folder.clear() else ""
+        return trainer, _notes(f"continues after {trainer.reached}", trainer.note)
+    note = "was interrupted before its first checkpoint; starts from scratch" if folder.clear() else ""
     trainer = Trainer.start(config, images, folder, device)
     return trainer, _notes(note, trainer.note)
 
@@ -77,11 +77,11 @@ def _notes(*notes: str) -> str:
 
 
 class TrialRun:
-    """One trial in its run folder, which is all there is to go on from.
+    """One trial in its run folder, which holds all the state that it resumes from.
 
     Attributes:
         trainer: the open run; None before the first step and after the last.
-        note: what the next report should say to the sweep's log.
+        note: what the next report should add to the sweep's log.
     """
 
     def __init__(
@@ -101,16 +101,16 @@ class TrialRun:
         self._last_bound: float | None = None
 
     def step(self) -> TrialReport:
-        """Train one epoch and report it, opening the run first if need be; the last report says how the trial ended.
+        """Train one epoch and report it, opening the run first if needed; the last report says how the trial ended.
 
-        Told to end, it ends after the current step, and saves that.
+        When asked to end, the trial ends after the current training step and saves its state.
 
         Raises:
-            OSError, RuntimeError: a file or the GPU failed, which may go better in a new process.
+            OSError, RuntimeError: a file or the GPU failed; a new process may succeed.
         """
         status, error = self._next()
         report = self._report(status, error)
-        if status != "running":  # out of all handlers, whose tracebacks hold the model and what it had computed
+        if status != "running":  # outside all handlers, whose tracebacks keep the model and its tensors alive
             self._put_away()
         return report
 
@@ -120,7 +120,7 @@ class TrialRun:
             self.trainer.save()
 
     def close(self) -> str:
-        """Save and close a trial that was stopped from outside; return what went wrong with that."""
+        """Save and close a trial that was stopped from outside; return what went wrong in doing so, else empty."""
         if self.trainer is None:
             self._held.close()
             return ""
@@ -128,7 +128,7 @@ class TrialRun:
         try:
             self.trainer.finish("interrupted")
         except Exception as error:  # noqa: BLE001 - whatever it is, the ledger has that trial's figures already
-            problem = f"the trial before it in this process could not be put away: {error!r}"
+            problem = f"runs in a process whose previous trial could not be closed: {error!r}"
         self.trainer = None
         self._free()
         return problem
@@ -148,7 +148,7 @@ class TrialRun:
         self._goes_on = self.trainer.epochs_done > 0
 
     def _next(self) -> tuple[Status, str]:
-        """Open the trial if need be and train an epoch; return what became of it, and the error that ended it."""
+        """Open the trial if needed and train an epoch; return its status, and the error that ended it."""
         try:
             if not self._is_open:
                 self._open()
@@ -159,7 +159,7 @@ class TrialRun:
             if is_out_of_memory(error):
                 return "oom", str(error).partition("\n")[0] or repr(error)
             if is_out_of_room(error):
-                return "interrupted", f"no room on the disk: {error}"
+                return "interrupted", f"no space left on the disk: {error}"
             if is_transient(error):
                 self._abandon()
                 raise
@@ -171,7 +171,7 @@ class TrialRun:
         until = self._settings.until
         goes_on, self._goes_on = self._goes_on, False
         if goes_on and trainer.epochs_done in self._settings.milestones and not trainer.is_done:
-            # It was killed after it saved here, maybe before the scheduler could decide, and passes here only once.
+            # It was killed after saving here, perhaps before the scheduler decided; this branch is taken only once.
             return "running"
         if not trainer.is_done and (until is None or trainer.epochs_done < until):
             try:
@@ -191,7 +191,7 @@ class TrialRun:
         return "running"
 
     def _look(self, images: int) -> None:
-        """Between two steps: end here if the sweep ends, or somebody stops this trial."""
+        """Between two training steps, end here if the sweep ends or the user stops this trial."""
         if time.monotonic() < self._looked + _LOOK_SECONDS:
             return
         self._looked, folder = time.monotonic(), SweepFolder(self._settings.folder)
@@ -201,9 +201,9 @@ class TrialRun:
             raise _AskedToEndError("stopped")
 
     def _put_away(self) -> None:
-        """Let go of everything, so that the next trial finds its GPU empty."""
+        """Release everything, so that the next trial finds its GPU empty."""
         if self.trainer is not None:
-            with suppress(OSError):  # a full disk; what was not written is not counted on
+            with suppress(OSError):  # a full disk; nothing relies on what was not written
                 self.trainer.close()
         self.trainer = None
         self._is_open = True
@@ -230,17 +230,17 @@ class TrialRun:
         )
 
     def _abandon(self) -> None:
-        """Leave the run folder, as of what is whole, to the process in which Tune tries again."""
+        """Leave the run folder in a consistent state for the process in which Tune retries the trial."""
         trainer, self.trainer = self.trainer, None
         if trainer is not None:
-            with suppress(Exception):  # most likely the fault at hand again; the checkpoints on disk are whole
+            with suppress(Exception):  # most likely the same fault again; the checkpoints on disk are intact
                 trainer.interrupt()
         self._held.close()
 
     def _free(self) -> None:
         self._held.close()
         gc.collect()
-        gc.freeze()  # what a trial leaves behind are imports; they need not be looked through after the next one
+        gc.freeze()  # what a trial leaves behind is imports, which need no scan after the next trial
         give_freed_memory_back()
         if self._device.type == "cuda" and torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -248,7 +248,7 @@ class TrialRun:
 
 
 def _last_bound(folder: RunFolder, epochs_done: int) -> float | None:
-    """Return the bound of the last epoch of a run that goes on; None when nothing tells of it."""
+    """Return the validation bound of a resumed run's last epoch; None if it is not recorded."""
     if not epochs_done or not folder.metrics.exists():
         return None
     rows = metrics_file.read(folder.metrics)

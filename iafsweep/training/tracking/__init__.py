@@ -1,6 +1,7 @@
 """Experiment trackers.
 
-``base`` what all are · ``mirror`` keeps them from ever holding up a run · ``mlflow`` · ``wandb``.
+``base`` the tracker protocol · ``mirror`` sends runs without ever holding them up · ``mlflow`` MLflow · ``wandb``
+Weights & Biases.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from iafsweep.training.tracking.mlflow import MlflowTracker
 from iafsweep.training.tracking.wandb import WandbTracker
 
 TRACKERS: dict[str, Callable[[], Tracker]] = {"mlflow": MlflowTracker, "wandb": WandbTracker}
-"""Every tracker by the name of its package; making one imports that package."""
+"""Every tracker by the name of its package; creating one imports that package."""
 
 
 def make_mirror(name: str) -> Mirror:
     """Return a mirror that sends runs to a tracker.
 
     Args:
-        name: of the tracker.
+        name: name of the tracker.
 
     Raises:
-        UserError: there is no such tracker, its package is not installed, or MLflow will not take its store.
+        UserError: the tracker is unknown, its package is not installed, or MLflow would refuse its store.
     """
     if name not in TRACKERS:
-        raise UserError(f"--tracker {name!r}: known are {', '.join(TRACKERS)}")
+        raise UserError(f"--tracker {name!r} is not known; choose one of {', '.join(TRACKERS)}")
     if not _is_installed(name):
         raise UserError(f"--tracker {name}: the package {name} is not installed; install it: {install_command(name)}")
     if name == "mlflow":
@@ -39,11 +40,11 @@ def make_mirror(name: str) -> Mirror:
 
 
 def _refuse_file_store(uri: str) -> None:
-    """MLflow raises for a folder as its store, unless told not to; say so before a run begins."""
+    """Refuse a folder as MLflow's store before a run begins, since MLflow raises for it unless told not to."""
     if uri.startswith("file:") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         raise UserError(
-            f"--tracker mlflow: MLFLOW_TRACKING_URI={uri} is a folder, which MLflow no longer takes; set "
-            f"MLFLOW_TRACKING_URI=sqlite:///mlflow.db, or MLFLOW_ALLOW_FILE_STORE=true to use the folder all the same"
+            f"--tracker mlflow: MLFLOW_TRACKING_URI={uri} is a folder, which MLflow no longer accepts; set "
+            f"MLFLOW_TRACKING_URI=sqlite:///mlflow.db, or MLFLOW_ALLOW_FILE_STORE=true to use the folder anyway"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a tracker is: somebody else's record of runs."""
+"""The protocol of experiment trackers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from iafsweep.run_files.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class RunToTrack:
-    """A run as a tracker is told of it.
+    """What a tracker needs to know about a run.
 
     Attributes:
-        key: unique, and the same however often the run is taken up again; letters, digits, ``-``.
-        name: for people.
-        group: the sweep it belongs to; empty for a run of its own.
-        config: what is trained.
-        folder: where its metrics and figures are; may not be there yet.
+        key: unique, and unchanged when the run is resumed; letters, digits, ``-``.
+        name: display name.
+        group: the sweep it belongs to; empty for a single run.
+        config: the run's configuration.
+        folder: folder of its metrics and figures; may not exist yet.
     """
 
     key: str
@@ -32,32 +32,32 @@ class RunToTrack:
 
 
 class TrackedRun(Protocol):
-    """A run at the tracker.
+    """A run in the tracker.
 
     Attributes:
-        epochs_sent: the last epoch that the tracker has already.
+        epochs_sent: the last epoch that the tracker already has.
     """
 
     epochs_sent: int
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """Send an epoch."""
+        """Send the metrics of an epoch."""
 
     def figures(self, values: Mapping[str, float]) -> None:
-        """Send figures that belong to no epoch."""
+        """Send figures that do not belong to an epoch."""
 
     def image(self, name: str, path: Path) -> None:
         """Send an image."""
 
     def end(self, status: str) -> None:
-        """Say how the run ended; it may be opened again."""
+        """Report how the run ended; it may be opened again."""
 
 
 class Tracker(Protocol):
-    """Opens runs at a tracker, those it has already too."""
+    """Opens new and existing runs in a tracker."""
 
     def open(self, run: RunToTrack) -> TrackedRun:
-        """Open a run; one that the tracker has goes on."""
+        """Open a run; one that the tracker already has is continued."""
 
     def close(self) -> None:
-        """Let go of the tracker."""
+        """Release the tracker."""

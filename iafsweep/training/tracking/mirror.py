@@ -1,9 +1,9 @@
-"""A tracker kept up to date from run folders, in a thread of its own that no training ever waits for.
+"""Keeps a tracker up to date from run folders, in a separate thread that training never waits for.
 
-The run folders are the truth; a tracker mirrors them. Training only says "this run has news"; the thread reads
-``metrics.jsonl``, ``evaluation.json`` and the figures, and sends what the tracker does not have yet. So nothing is lost
-when a process is killed (the next one sends the rest), nothing piles up when the tracker is slow, and whatever goes
-wrong with it ends here, in one place, is said once, and changes nothing else.
+The run folders are the source of truth; a tracker mirrors them. Training only signals that a run has news. The thread
+reads ``metrics.jsonl``, ``evaluation.json`` and the pictures, and sends what the tracker does not have yet. Nothing is
+therefore lost when a process is killed (the next one sends the rest), and nothing piles up when the tracker is slow.
+Errors of the tracker are handled here, in one place; they are reported once and affect nothing else.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from iafsweep.run_files import metrics_file
 from iafsweep.training.tracking.base import RunToTrack, TrackedRun, Tracker
 
 HANG_SECONDS = 60.0
-"""So long a single call may take before it is said that the tracker does not answer."""
+"""Duration of a single call after which the tracker is reported as not answering."""
 CLOSE_SECONDS = 30.0
-"""So long the end of a command waits for the tracker."""
+"""How long a command waits for the tracker at its end."""
 
 
 class Mirror:
     """Keeps a tracker up to date.
 
     Args:
-        name: of the tracker, for messages.
-        make: makes the tracker; called in the thread, because importing its package takes seconds.
-        hang_seconds: so long a call may take before it is mentioned.
-        close_seconds: so long :meth:`close` waits.
+        name: name of the tracker, for messages.
+        make: creates the tracker; called in the thread, because importing its package takes seconds.
+        hang_seconds: duration of a call after which it is reported.
+        close_seconds: how long :meth:`close` waits.
     """
 
     def __init__(
@@ -46,21 +46,21 @@ class Mirror:
         self._hang_seconds = hang_seconds
         self._close_seconds = close_seconds
         self._changed = threading.Condition()
-        self._news: dict[str, tuple[RunToTrack, str]] = {}  # how each ended; empty while it goes on
+        self._news: dict[str, tuple[RunToTrack, str]] = {}  # with how each ended; empty while it runs
         self._busy_since: float | None = None
         self._closing = False
         self._error: Exception | None = None
         self._has_said = False
-        # A daemon: a tracker that hangs keeps no process alive.
+        # A daemon, so that a hanging tracker does not keep the process alive.
         self._thread = threading.Thread(target=self._work, name=f"tracker {name}", daemon=True)
         self._thread.start()
 
     def news(self, run: RunToTrack, status: str = "") -> None:
-        """Say that a run has news: an epoch, figures, or its end. Returns at once.
+        """Signal that a run has news: an epoch, figures, or its end. Returns immediately.
 
         Args:
             run: the run.
-            status: how it ended; empty while it goes on.
+            status: how it ended; empty while it runs.
         """
         with self._changed:
             if self._error is None and not self._closing:
@@ -69,7 +69,7 @@ class Mirror:
                 self._changed.notify_all()
 
     def trouble(self) -> str:
-        """Return what is wrong with the tracker, in a sentence, the first time it is asked; else nothing."""
+        """Return a sentence about the first problem with the tracker, only once; else an empty string."""
         with self._changed:
             error, busy = self._error, self._busy_since
         hangs = busy is not None and time.monotonic() - busy > self._hang_seconds
@@ -79,19 +79,19 @@ class Mirror:
         if error is None:
             return (
                 f"--tracker {self.name} has not answered for {self._hang_seconds:.0f} seconds; "
-                f"the run does not wait for it"
+                f"the run continues without waiting for it"
             )
         first = (str(error).strip().splitlines() or [""])[0][:1000]
         return (
-            f"--tracker {self.name} is given up ({type(error).__name__}: {first}); the run goes on without it, "
+            f"--tracker {self.name} failed ({type(error).__name__}: {first}); the run continues without it, "
             f"and resuming with --tracker {self.name} sends what is missing"
         )
 
     def close(self, say: Callable[[str], object]) -> str:
-        """Send what is left, for a limited time; return what went wrong, if that was not said before.
+        """Send what is left, for a limited time; return any problem not reported before.
 
         Args:
-            say: told that this waits, if it does for more than a moment.
+            say: called with a message if this waits for more than a moment.
         """
         with self._changed:
             self._closing = True
@@ -99,7 +99,7 @@ class Mirror:
         moment = min(1.0, self._close_seconds / 2)
         self._thread.join(moment)
         if self._thread.is_alive():
-            say(f"Waiting up to {self._close_seconds:.0f} seconds for {self.name} to take what is left")
+            say(f"Waiting up to {self._close_seconds:.0f} seconds for {self.name} to receive the remaining data")
             self._thread.join(self._close_seconds - moment)
         if not self._thread.is_alive():
             return self.trouble()
@@ -107,12 +107,12 @@ class Mirror:
             return ""
         self._has_said = True
         return (
-            f"--tracker {self.name} did not take everything within {self._close_seconds:.0f} seconds; "
+            f"--tracker {self.name} did not receive everything within {self._close_seconds:.0f} seconds; "
             f"resuming with --tracker {self.name} sends what is missing"
         )
 
     def _work(self) -> None:
-        """Take news until there are none and no more will come; the one place where a tracker's faults end."""
+        """Process news until :meth:`close` is called and none is left; all errors of the tracker are caught here."""
         try:
             self._begin_call()
             tracker = self._make()
@@ -139,7 +139,7 @@ class Mirror:
             self._busy_since = time.monotonic()
 
     def _next(self) -> tuple[RunToTrack, str] | None:
-        """Wait for news and take it; None once there is none and no more will come."""
+        """Wait for news and take it; None once the mirror is closing and none is left."""
         with self._changed:
             self._busy_since = None
             self._changed.wait_for(lambda: self._news or self._closing)
@@ -150,17 +150,17 @@ class Mirror:
 
 
 class _Sender:
-    """What has been sent of one run, and what has not."""
+    """Sends what the tracker does not have yet of one run."""
 
     def __init__(self, tracked: TrackedRun) -> None:
         self._tracked = tracked
         self._scored: Evaluation | None = None
 
     def send(self, run: RunToTrack, status: str, before_call: Callable[[], None]) -> None:
-        """Send all that is new in the run folder."""
+        """Send everything new in the run folder."""
         folder, tracked = run.folder, self._tracked
         epochs: tuple[EpochMetrics, ...] = ()
-        scored = None  # while the run folder is being made, or made anew, there is nothing to send
+        scored = None  # while the run folder is being created, there is nothing to send
         with suppress(RunFolderError):
             epochs = tuple(metrics_file.read(folder.metrics))
         with suppress(RunFolderError):
@@ -184,9 +184,10 @@ class _Sender:
 
 
 def figures_of(evaluation: Evaluation) -> Mapping[str, float]:
-    """Return the figures of an evaluation by name, nats per image, with the numbers that say what they are worth.
+    """Return the figures of an evaluation by name, nats per image, with their errors and diagnostics.
 
-    A name is ``split/method/what``; of several figures by one method on one split, that on the most images is taken.
+    Names have the form ``split/method/what``; :func:`iafsweep.records.shown_figures` chooses among several figures of a
+    method and split.
     """
     values: dict[str, float] = {}
     for (method, split), each in shown_figures(evaluation.estimates).items():

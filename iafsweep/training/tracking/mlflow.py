@@ -1,7 +1,7 @@
-"""MLflow: ``pip install mlflow-skinny``; the server, or a local file or database, is ``MLFLOW_TRACKING_URI``.
+"""The MLflow tracker: ``pip install mlflow-skinny``; ``MLFLOW_TRACKING_URI`` names the server or local store.
 
-Experiment ``MLFLOW_EXPERIMENT_NAME``, else ``iafsweep``. A run is found again by its tag ``iafsweep.key``. Nothing is
-sent that MLflow would add of its own (user, host, source file): its client is used, not its fluent interface.
+The experiment is ``MLFLOW_EXPERIMENT_NAME``, by default ``iafsweep``. Runs are found again by their tag
+``iafsweep.key``. The client is used rather than the fluent interface, which would also send user, host and source file.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from iafsweep.training.tracking.base import RunToTrack
 _KEY = "iafsweep.key"
 _ENDS = {"completed": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLED"}
 _WITNESS = "train_loss"
-"""The figure that every epoch has, and whose last step says how far the tracker is."""
+"""A metric that every epoch has; its last step is the last epoch that the tracker has."""
 
 
 @final
 class MlflowTracker:
-    """Opens runs at MLflow.
+    """Opens runs in MLflow.
 
     Raises:
         ImportError: MLflow is not installed.
@@ -40,7 +40,7 @@ class MlflowTracker:
         self._experiment = self._client.create_experiment(name, **_pictures()) if found is None else found.experiment_id
 
     def open(self, run: RunToTrack) -> MlflowRun:
-        """Open a run; one that MLflow has goes on after the last epoch it has."""
+        """Open a run; one that MLflow already has is continued after its last epoch."""
         found = self._client.search_runs([self._experiment], f"tags.`{_KEY}` = '{run.key}'", max_results=1)
         if found:
             name = found[0].info.run_id
@@ -60,12 +60,12 @@ class MlflowTracker:
 
 
 def _text(value: object) -> str:
-    """A value as TOML writes it."""
+    """Return a value as text: None as ``unset``, strings as they are, others as JSON."""
     return "unset" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _pictures() -> dict[str, str]:
-    """Where a new experiment keeps its pictures: beside a database elsewhere; MLflow would take ``mlruns`` here."""
+    """Artifact location of a new experiment: next to a database in another folder; MLflow would use ``mlruns`` here."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     path = Path(uri.removeprefix("sqlite:///"))
     is_elsewhere = uri.startswith("sqlite:///") and path.absolute().parent != Path.cwd()
@@ -74,10 +74,10 @@ def _pictures() -> dict[str, str]:
 
 @final
 class MlflowRun:
-    """A run at MLflow.
+    """A run in MLflow.
 
     Attributes:
-        epochs_sent: the last epoch it has.
+        epochs_sent: the last epoch that MLflow has.
     """
 
     def __init__(self, mlflow: Any, client: Any, name: str, epochs_sent: int) -> None:  # noqa: ANN401 - untyped package
@@ -87,7 +87,7 @@ class MlflowRun:
         self.epochs_sent = epochs_sent
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """Send an epoch: a point to every curve, all in one call, so that an epoch is there whole or not at all."""
+        """Send all metrics of an epoch in one call, so that MLflow has an epoch completely or not at all."""
         values = metrics.model_dump(exclude={"epoch"}, exclude_none=True)
         self._log(values, metrics.epoch)
 
@@ -96,7 +96,7 @@ class MlflowRun:
         self._log(values, 0)
 
     def image(self, name: str, path: Path) -> None:
-        """Keep an image as an artifact."""
+        """Log an image as an artifact."""
         self._client.log_artifact(self._name, str(path))
 
     def end(self, status: str) -> None:

@@ -1,7 +1,7 @@
-"""Weights & Biases: ``pip install wandb``; project ``WANDB_PROJECT``, else ``iafsweep``; ``WANDB_MODE=offline``.
+"""The Weights & Biases tracker: ``pip install wandb``; project ``WANDB_PROJECT``, by default ``iafsweep``.
 
-A run keeps its identity when it is taken up again. What wandb would gather of its own (host, command line, packages,
-code, hardware, terminal output) is switched off.
+``WANDB_MODE=offline`` works too. A run keeps its identity when it is resumed. Everything that wandb collects by itself
+(host, command line, packages, code, hardware, terminal output) is switched off.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SETTINGS = {
 
 @final
 class WandbTracker:
-    """Opens runs at Weights & Biases.
+    """Opens runs in Weights & Biases.
 
     Raises:
         ImportError: wandb is not installed.
@@ -43,7 +43,7 @@ class WandbTracker:
         self._wandb: Any = importlib.import_module("wandb")
 
     def open(self, run: RunToTrack) -> WandbRun:
-        """Open a run; one that wandb's server has goes on after the last epoch it has."""
+        """Open a run; one that wandb's server already has is continued after its last epoch."""
         opened = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "iafsweep"),
             id=run.key,
@@ -52,35 +52,35 @@ class WandbTracker:
             dir=os.environ.get("WANDB_DIR", str(_existing(run.folder.path))),
             config=json.loads(run.config.model_dump_json()),
             resume="allow",
-            reinit="create_new",  # trials of a sweep run beside each other
+            reinit="create_new",  # trials of a sweep run side by side
             settings=self._wandb.Settings(**_SETTINGS),
         )
         return WandbRun(self._wandb, opened)
 
     def close(self) -> None:
-        """Every run is closed by its own end."""
+        """Do nothing: each run is closed by its own `end`."""
 
 
 @final
 class WandbRun:
-    """A run at Weights & Biases.
+    """A run in Weights & Biases.
 
     Attributes:
-        epochs_sent: the last epoch it has.
+        epochs_sent: the last epoch that wandb has.
     """
 
     def __init__(self, wandb: Any, run: Any) -> None:  # noqa: ANN401 - untyped package
         self._wandb = wandb
         self._run = run
-        # wandb counts the next step, the one after the last it has
+        # wandb counts the next step, one after the last it has.
         self.epochs_sent = max(int(run.step) - 1, 0)
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """Send an epoch: a point to every curve."""
+        """Send the metrics of an epoch."""
         self._run.log(metrics.model_dump(exclude={"epoch"}, exclude_none=True), step=metrics.epoch)
 
     def figures(self, values: Mapping[str, float]) -> None:
-        """Send figures, to the run's summary."""
+        """Send figures to the run's summary."""
         self._run.summary.update(dict(values))
 
     def image(self, name: str, path: Path) -> None:
@@ -94,5 +94,5 @@ class WandbRun:
 
 
 def _existing(path: Path) -> Path:
-    """The folder, or the nearest one above it that there is: a trial that failed at once has none."""
+    """Return the folder or its nearest existing parent, because a trial that failed immediately has none."""
     return path if path.is_dir() else _existing(path.absolute().parent)

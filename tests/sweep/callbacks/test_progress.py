@@ -60,7 +60,7 @@ def drive(progress):
     progress.started("t0002", STATE)
     progress.epoch(REPORT, STATE)
     progress.finished(STATE.finished[0].finished, STATE)
-    progress.message("t0002 goes on after epoch [2]")
+    progress.message("t0002 continues after epoch [2]")
     progress.end()
 
 
@@ -85,7 +85,7 @@ def test_live_table_shows_running_and_ended_trials_and_the_best(folder):
     assert "101.25" in last
     assert "1 of 8 trials done, best t0001 95.50 nats, " in last
     assert "2 trials at a time, limited by CPU" in last
-    assert "goes on after epoch [2]" in text
+    assert "continues after epoch [2]" in text
 
 
 def test_a_trial_is_shown_from_its_start(folder, clock):
@@ -117,17 +117,17 @@ def test_columns_without_room_are_left_out_whole_and_named(folder, width):
     lines = table(progress, console).splitlines()
     assert all(len(line) <= width for line in lines)
     assert "…" not in "".join(lines)
-    assert ("No room for: " in lines[-1]) == (width < 120)
+    assert ("Columns left out: " in lines[-1]) == (width < 120)
 
 
 def test_plain_progress_is_a_line_a_start_and_an_end(folder):
     lines = []
     drive(PlainProgress(RunningTrials(SPACE, folder), lines.append))
-    assert lines[0] == "8 trials, 0 done; 2 trials at a time, limited by CPU (1 CPU, 0 GPU a trial)"
+    assert lines[0] == "8 trials, 0 done; 2 trials at a time, limited by CPU (1 CPU, 0 GPU per trial)"
     assert lines[1].startswith("t0001 starts: ")
     assert lines[3].startswith("[1/8] t0001 completed after 4 epochs, best bound 95.50 nats at epoch 4, 1.5 s, ")
     assert lines[3].endswith(" left")
-    assert lines[4:] == ["t0002 goes on after epoch [2]"]
+    assert lines[4:] == ["t0002 continues after epoch [2]"]
 
 
 def test_the_time_left_is_a_span_that_holds_the_truth_and_narrows():

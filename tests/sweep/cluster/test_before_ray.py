@@ -29,7 +29,8 @@ def test_folders_too_long_for_sockets_are_refused_in_bytes():
     check_before_ray("/" + "x" * (longest() - 1))
     for name in ("x" * longest(), "ä" * (longest() // 2 + 1)):
         with pytest.raises(
-            SweepError, match=rf"--ray-folder leads to /{name}, .* bytes, .* of 107, leave {longest()};"
+            SweepError,
+            match=rf"--ray-folder gives Ray the folder /{name}, .* bytes .* 107 bytes, .* leave {longest()};",
         ):
             check_before_ray(f"/{name}")
 
@@ -40,7 +41,9 @@ def test_folders_that_the_environment_names_are_looked_at_too(monkeypatch, name)
     monkeypatch.setenv(name, "/" + "x" * (longest() - 5))
     check_before_ray(None)
     monkeypatch.setenv(name, "/" + "x" * (longest() - 4))
-    with pytest.raises(SweepError, match=rf"^{name} leads to /x*/ray, {longest() + 1} bytes.*--ray-folder /tmp/ray"):
+    with pytest.raises(
+        SweepError, match=rf"^{name} gives Ray the folder /x*/ray, .* {longest() + 1} bytes.*--ray-folder /tmp/ray"
+    ):
         check_before_ray(None)
     check_before_ray("/tmp/ray")
     monkeypatch.setenv("RAY_TMPDIR", "/short")  # it is the one that Ray looks at first
@@ -71,9 +74,9 @@ def test_a_token_that_is_there_is_enough(monkeypatch, tmp_path):
 
 
 def test_a_limit_of_processes_is_named(monkeypatch):
-    left = [Share(74, "the limit of 80 a user (`ulimit -u`)")]
+    left = [Share(74, "the limit of 80 per user (`ulimit -u`)")]
     monkeypatch.setattr("iafsweep.sweep.cluster.health_check.processes_left", lambda: left[0])
-    with pytest.raises(SweepError, match=r"the limit of 80 a user \(`ulimit -u`\) leaves 74; raise that limit"):
+    with pytest.raises(SweepError, match=r"the limit of 80 per user \(`ulimit -u`\) leaves 74; raise that limit"):
         check_before_ray(None)
     left[0] = Share(400, "the limit of 500")
     check_before_ray(None)

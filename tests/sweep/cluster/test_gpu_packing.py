@@ -71,7 +71,7 @@ def test_convolutions_are_larger_than_matrices_with_more_parameters():
 def test_without_a_gpu_auto_is_refused_before_anything_is_reckoned(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr("iafsweep.api.settings.automatic_gpus", None)
-    with pytest.raises(SweepError, match="measures a GPU, but PyTorch sees none"):
+    with pytest.raises(SweepError, match="needs a GPU to measure, but PyTorch sees none"):
         with_sweep(tiny_space(), {"gpus_per_trial": "auto"})
 
 

@@ -85,7 +85,7 @@ def test_hours_keep_time_for_the_rerun():
     one = rerun_seconds(rerun_costs(space.base, 1000), 0.001)
     assert one > 60
     assert used_up(watch)
-    assert "minutes of them kept for scoring the best" in watch.stop.text
+    assert "minutes of them reserved for scoring the best" in watch.stop.text
 
 
 def test_at_most_half_of_the_hours_is_kept():
@@ -138,10 +138,12 @@ def test_a_sweep_that_cannot_fit_is_refused_with_the_numbers(tmp_path, monkeypat
     space = tiny_space()
     monkeypatch.setattr(disk, "free_bytes", lambda folder: 1100 * 2**20)
     disk.check_room(space, tmp_path / "new" / "folder", 4, 1)
-    with pytest.raises(SweepError, match=r"400 trials need about .* 1.0 GiB stay free .* has 1.1 GiB; make room"):
+    with pytest.raises(
+        SweepError, match=r"400 trials take about .* 1.0 GiB must stay free .* has only 1.1 GiB free; free some space"
+    ):
         disk.check_room(space, tmp_path / "new", 400, 1)
     monkeypatch.setattr(disk, "free_bytes", lambda folder: 1000 * 2**20)
-    assert disk.lack_of_room(space, tmp_path).startswith("only 1000.0 MiB of disk are free")
+    assert disk.lack_of_room(space, tmp_path).startswith("only 1000.0 MiB of disk space is free")
     assert disk.lack_of_room(tiny_space(free_disk=0.5), tmp_path) == ""
 
 

@@ -88,7 +88,9 @@ def test_a_cluster_that_grows_is_not_refused():
 
 
 def test_no_more_at_a_time_than_trials():
-    assert str(plan([(8, 0)], waiting=1)) == "1 trial at a time, limited by the number of trials (1 CPU, 0 GPU a trial)"
+    assert (
+        str(plan([(8, 0)], waiting=1)) == "1 trial at a time, limited by the number of trials (1 CPU, 0 GPU per trial)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_no_more_at_a_time_than_trials():
         ),
         ([(2, 8)], {"cpus_per_trial": 3}, "asks for 3 CPU"),
         ([(2, 8, 3.5)], {"memory_per_trial": 4.0}, "4 GiB of memory on one node, but there is only n0"),
-        ([], {}, "there is only no node"),
+        ([], {}, "but there is no node"),
     ],
 )
 def test_what_no_node_can_give_is_refused_with_the_numbers(nodes, settings, message):
@@ -158,9 +160,11 @@ def test_authentication_is_on(ray_cluster):
 def test_a_dead_cluster_is_refused_in_seconds():
     """Ray itself tries for 13 minutes; half a minute leaves room for a machine that is busy."""
     started = time.monotonic()
-    with pytest.raises(SweepError, match=r"nobody listens at --address 127.0.0.1:1 .*Connection refused.*ray status"):
+    with pytest.raises(SweepError, match=r"nothing listens at --address 127.0.0.1:1 .*Connection refused.*ray status"):
         check_cluster("127.0.0.1:1")
-    with pytest.raises(SweepError, match="--address banana is no address of a Ray cluster: write HOST:6379, or auto"):
+    with pytest.raises(
+        SweepError, match="--address banana is not the address of a Ray cluster; write HOST:6379, or auto"
+    ):
         check_cluster("banana")
     assert time.monotonic() - started < 30
 

@@ -141,7 +141,7 @@ def test_larger_finite_spaces_are_trained_whole_too(sampler):
 
 def test_where_the_number_is_not_known_the_sentence_says_no_more_than_is_true():
     assert why_exhausted(tiny_space()) == (
-        "Of 100 proposals in a row none was new; the space may hold further configurations."
+        "None of 100 proposals in a row was new; the space may hold further configurations."
     )
     assert "listed" in why_exhausted(tiny_space(sampler="listed"))
     many = replace(tiny_space(), parameters=(Parameter("training.seed", IntRange(0, 10**6)),))

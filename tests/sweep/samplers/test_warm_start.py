@@ -45,7 +45,7 @@ def test_results_are_copied_into_the_new_ledger(earlier, tmp_path):
     state = read_ledger(folder.ledger)
     assert [known.source for known in state.known] == ["earlier/t0001", "earlier/t0002"]
     assert state.trials == ()
-    with pytest.raises(SweepError, match="has begun; a warm start is for a new sweep"):
+    with pytest.raises(SweepError, match="has already started; a warm start needs a new one"):
         warm_start(SPACE, folder, read_sweep(earlier))
 
 
@@ -84,13 +84,13 @@ def test_killed_at_any_moment_it_knows_all_or_is_no_sweep(earlier, tmp_path, mon
     if folder.space.exists():
         assert len(read_sweep(folder).state.known) == 2
     else:
-        with pytest.raises(SweepError, match="is no sweep folder"):
+        with pytest.raises(SweepError, match="is not a sweep folder"):
             load_sweep_space(folder)
 
 
 def test_what_does_not_fit_is_left_out_and_nothing_at_all_is_refused(earlier, tmp_path):
     other = replace(SPACE, parameters=(Parameter(DEPTH, IntRange(1, 3)), *SPACE.parameters[1:]))
-    with pytest.raises(SweepError, match="none of the 2 trials of .* lies in this search space"):
+    with pytest.raises(SweepError, match="none of the 2 ended trials of .* lies in this search space"):
         warm_start(other, SweepFolder(tmp_path / "new"), read_sweep(earlier))
     assert not (tmp_path / "new").exists()
 
@@ -100,5 +100,5 @@ def test_other_images_and_deaf_samplers_are_refused(earlier, tmp_path):
     data = SPACE.base.data.model_copy(update={"split_seed": 1})
     with pytest.raises(SweepError, match="other images or another split"):
         warm_start(replace(SPACE, base=SPACE.base.model_copy(update={"data": data})), new, read_sweep(earlier))
-    with pytest.raises(SweepError, match="'random' takes no notice of it"):
+    with pytest.raises(SweepError, match="'random' would ignore it"):
         warm_start(tiny_space(sampler="random"), new, read_sweep(earlier))

@@ -100,7 +100,7 @@ def test_weakest_quarter_copies_the_strongest_quarter():
     assert member.proposed.seed != state.trials[2].proposed.seed
     assert len({each.seed for each in generation.exchanges}) == 2
     twice = replay(HEADER, [*state.events, generation, generation])
-    assert twice.problems == ("generation row of epoch 2 left out: it had ended",)
+    assert twice.problems == ("generation row of epoch 2 left out: that generation already has one",)
 
 
 def test_values_move_by_a_fifth_inside_their_range():
@@ -347,7 +347,7 @@ def test_a_population_changes_objective_samples_and_batches_as_it_trains(ray_clu
     assert config.training.seed == exchange.seed
     assert checkpoint.load_last(run, torch.device("cpu")).config == dump_config(config)
     assert [each.epoch for each in metrics_file.read(run.metrics)] == [1, 2, 3, 4]
-    said = f"{exchange.trial} goes on from a copy of {exchange.donor} with objective = {config.training.objective}, "
+    said = f"{exchange.trial} continues from a copy of {exchange.donor} with objective = {config.training.objective}, "
     assert any(each.startswith(said) for each in heard)
 
 
@@ -384,7 +384,7 @@ class Killed(BaseException):
 
 class KillsAfterTheFirstCopy(SweepCallback):
     def message(self, text):
-        if "goes on from a copy" in text:
+        if "continues from a copy" in text:
             raise Killed
 
 

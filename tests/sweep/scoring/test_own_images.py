@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 def test_a_launch_with_other_images_trains_nothing(folder):
     before = folder.ledger.read_bytes()
     options = LaunchOptions(node=Node("this machine", 2, 0))
-    with pytest.raises(DataError, match=r"t0001 was trained on other images than these: on 9,000 .* found 360 images"):
+    with pytest.raises(DataError, match=r"t0001 was trained on different images: on 9,000 .* found 360 images"):
         launch_sweep(SPACE, folder, blobs(), options, SweepCallback())
     assert folder.ledger.read_bytes() == before
 
@@ -33,10 +33,10 @@ def test_a_rerun_on_other_images_scores_nothing(folder):
     images = own | {"test": fingerprint(other.validation)}
     found = plan_finalist("t0001", folder, SPACE.base.evaluation, images)
     assert found.images.count == max(job.images for job in found.jobs if hasattr(job, "split"))
-    with pytest.raises(DataError, match="t0001 was trained on other images"):
+    with pytest.raises(DataError, match="t0001 was trained on different images"):
         plan_finalist("t0001", folder, SPACE.base.evaluation, other.fingerprints | images | other.fingerprints)
     run.tested_on(images["test"])
     run.tested_on(own["train"])  # what it was first scored on stays
-    with pytest.raises(DataError, match="t0001 was tested on other images"):
+    with pytest.raises(DataError, match="t0001 was tested on different images"):
         plan_finalist("t0001", folder, SPACE.base.evaluation, own | {"test": own["validation"]})
     plan_finalist("t0001", folder, SPACE.base.evaluation, images)

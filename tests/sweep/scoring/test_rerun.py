@@ -143,8 +143,9 @@ def test_a_poorer_rerun_only_adds(ray_cluster, folder):
     assert alone.device == "cpu"  # all was done by earlier reruns, and nothing tells where
     assert {each.method for each in alone.estimates} == {"negative_elbo", "importance_sampling"}
     assert said == [
-        "t0002: HAIS posterior 3x2x4 on 20 test images is of another checkpoint: not kept",
-        "t0002: sandwich from the posterior 3x2x4 on 10 simulated images (seed 0) is of another checkpoint: not kept",
+        "t0002: HAIS posterior 3x2x4 on 20 test images is not kept: it was computed from another checkpoint",
+        "t0002: sandwich from the posterior 3x2x4 on 10 simulated images (seed 0) is not kept: "
+        "it was computed from another checkpoint",
     ]
     assert set(pd.read_parquet(run.per_image).method) == {"negative_elbo", "importance_sampling"}
     assert not run.simulated.exists()

@@ -23,13 +23,13 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["..", "t1", "/etc", "t0001/../..", "", "t0001\n"])
 def test_names_of_trials_cannot_leave_the_folder(folder, name):
-    with pytest.raises(SweepError, match="is no trial"):
+    with pytest.raises(SweepError, match="is not the name of a trial"):
         folder.trial(name)
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "/etc/passwd", ".hidden", "", "a/b", "a\n"])
 def test_names_of_results_cannot_leave_the_folder(folder, name):
-    with pytest.raises(SweepError, match="is no name of a result file"):
+    with pytest.raises(SweepError, match="is not a valid name for a result file"):
         folder.result(name)
 
 
@@ -43,7 +43,7 @@ def test_no_command_writes_into_the_sweeps_own_files(folder, tmp_path, path, mon
     monkeypatch.chdir(tmp_path)
     for own in (folder, SweepFolder(tmp_path / "link")):
         for way in (path, tmp_path / path):
-            with pytest.raises(UserError, match=r"--csv .* lies in the sweep folder .*; name a place outside it"):
+            with pytest.raises(UserError, match=r"--csv .* lies in the sweep folder .*; choose a place outside it"):
                 own.refuse_inside(Path(way), "--csv")
     folder.refuse_inside(tmp_path / "sweep-2.csv", "--csv")
     folder.refuse_inside(tmp_path / "other" / "x.csv", "--csv")

@@ -136,7 +136,7 @@ def test_rows_that_cannot_be_are_left_out_and_named(path):
     state = read_ledger(path)
     assert [trial.trial for trial in state.trials] == ["t0002", "t0003"]
     assert "started row of t0001 left out: the trial was never proposed" in state.problems
-    assert state.problems[-1] == "finished row of t0003 left out: the trial had ended"
+    assert state.problems[-1] == "finished row of t0003 left out: the trial had already ended"
     assert state.last_number == 3
 
 
@@ -156,7 +156,7 @@ def test_another_version_is_refused(path):
     content = path.read_text().replace('"ledger":3', '"ledger":4,"novelty":true', 1)
     path.write_text(content)
     with pytest.raises(
-        SweepError, match="ledger of version 4 written by iafsweep 0.1.0, this program .* reads versions 2 to 3"
+        SweepError, match="ledger of version 4 written by iafsweep 0.1.0, but this program .* reads versions 2 to 3"
     ):
         read_ledger(path)
 
@@ -164,12 +164,12 @@ def test_another_version_is_refused(path):
 @pytest.mark.parametrize("content", [b"", b"garbage\n", b'{"row":"started","trial":"t0001","time":"t"}\n', b'{"row":'])
 def test_no_header_is_refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(SweepError, match="line 1 is no header"):
+    with pytest.raises(SweepError, match="line 1 is not a header"):
         read_ledger(path)
 
 
 def test_missing_ledger_says_what_is_missing(tmp_path):
-    with pytest.raises(SweepError, match="does not exist: this is no sweep folder"):
+    with pytest.raises(SweepError, match="does not exist: this is not a sweep folder"):
         read_ledger(tmp_path / "trials.jsonl")
 
 
@@ -184,7 +184,8 @@ def test_row_that_is_not_written_whole_is_taken_back(path, monkeypatch):
     with Ledger.open(path) as ledger:
         monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:10]))
         with pytest.raises(
-            SweepError, match=r"cannot write .*is the disk full\?; what it holds is whole: mend that, then go on"
+            SweepError,
+            match=r"cannot write .*is the disk full\?; the rows already in it are intact; fix the cause, then",
         ):
             ledger.append(Started(trial="t0001", time="t"))
         monkeypatch.undo()

@@ -53,8 +53,8 @@ def test_killed_worker_and_nothing_left_to_do(ray_cluster, tmp_path):
     assert [trial.finished.status for trial in outcome.state.trials] == ["completed"] * 2
     first = outcome.state.trials[0]
     assert first.starts == 2
-    assert any("t0001 lost its process and goes on" in line for line in lines)
-    assert any(line.startswith("t0001 goes on after epoch 2") for line in lines)
+    assert any("t0001 lost its process and continues in a new one" in line for line in lines)
+    assert any(line.startswith("t0001 continues after epoch 2") for line in lines)
 
     config = candidate(space, first.proposed.parameters).config
     alone = Trainer.start(config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
@@ -97,7 +97,7 @@ def test_a_running_trial_saves_after_the_current_step_when_the_sweep_is_told_to_
     outcome = launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     assert outcome.status == "completed"
     log = (folder.trial("t0001") / "run.log").read_text()
-    assert f"resumed after epoch 0 and {second} of 7 batches of the next" in log
+    assert f"resumed after epoch 0 plus {second} of 7 batches of the next" in log
     config = candidate(space, outcome.state.trials[0].proposed.parameters).config
     alone = Trainer.start(config, IMAGES, RunFolder(tmp_path / "alone"), torch.device("cpu"))
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_other_ends_are_rows_and_a_finite_space_is_exhausted(ray_cluster, tmp_pa
         assert folder.trial(trial.trial).with_name(f"{trial.trial}.old-1").exists() == (before == "diverged")
         assert trial.starts == 1 + (before != "completed")
 
-    with pytest.raises(SweepError, match="is a sweep of another search space"):
+    with pytest.raises(SweepError, match="holds a sweep of another search space"):
         launch_sweep(tiny_space(), folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())
     with folder.lock(), pytest.raises(SweepError, match="in use by another driver"):
         launch_sweep(space, folder, IMAGES, LaunchOptions(node=NODE), SweepCallback())

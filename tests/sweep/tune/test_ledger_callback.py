@@ -127,8 +127,8 @@ def test_a_wish_to_stop_goes_with_its_trial(recorder, folder):
 
 
 def test_messages_are_passed_on(recorder, lines):
-    recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", note="starts afresh"))
-    assert lines == ["t0001 starts afresh"]
+    recorder.on_trial_result(0, [], tunes("t0001"), result("t0001", note="starts from scratch"))
+    assert lines == ["t0001 starts from scratch"]
 
 
 def test_three_failures_in_the_same_place_end_the_sweep(recorder, stop):

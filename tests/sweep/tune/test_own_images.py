@@ -35,7 +35,7 @@ def test_a_sweep_whose_images_were_changed_does_not_go_on(home):
     np.savez("secret-name.npz", train=changed())
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     for place in (None, "secret-name.npz"):
-        with pytest.raises(DataError, match="other images than before"):
+        with pytest.raises(DataError, match="the images have changed"):
             api.resume(folder.path, {}, Place(LaunchOptions(), home, SweepNews(), place))
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
 

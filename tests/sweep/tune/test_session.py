@@ -46,7 +46,7 @@ def test_a_proposal_that_cannot_be_written_is_one_message_that_tells_what_to_do(
             raise RuntimeError(f"as Tune says it: {error}") from None
 
     monkeypatch.setattr("iafsweep.sweep.storage.ledger.os.write", full)
-    with pytest.raises(SweepError, match=r"cannot write .*trials.jsonl.*No space left.*, then go on: .* resume "):
+    with pytest.raises(SweepError, match=r"cannot write .*trials.jsonl.*No space left.*, then continue: .* resume "):
         session._fit(SimpleNamespace(fit=fit))
     assert session.ledger.state.trials == ()
 

@@ -61,7 +61,7 @@ def test_fault_in_putting_a_trial_away_is_not_the_next_ones(make_process):
     trial.reset_config(config_of("t0002"))
     result = trial.step()
     assert result["status"] == "running"
-    assert "could not be put away: ValueError('no picture')" in result["note"]
+    assert "could not be closed: ValueError('no picture')" in result["note"]
 
 
 def test_tunes_checkpoint_holds_nothing_but_a_name(make_process, tmp_path):

@@ -97,7 +97,7 @@ def test_new_process_goes_on_from_the_run_folder(make, folder):
     ends = [whole.step().result() for _ in range(3)]
     kill(first)
     second = make(open_trainer, depth=1).step().result()
-    assert second["note"].startswith("goes on after epoch 2")
+    assert second["note"].startswith("continues after epoch 2")
     assert second["done"]
     assert second[METRIC] == ends[-1][METRIC]
     assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
@@ -109,7 +109,7 @@ def test_run_folder_without_a_checkpoint_starts_afresh_and_says_so(make, folder)
     (path / "config.toml").write_text("half of a fi")
     result = make(open_trainer).step().result()
     assert result["epoch"] == 1
-    assert result["note"].startswith("was interrupted before its first checkpoint; starts afresh")
+    assert result["note"].startswith("was interrupted before its first checkpoint; starts from scratch")
 
 
 def test_damaged_checkpoint_fails_the_trial_and_names_the_file(make, folder):
@@ -233,7 +233,7 @@ def test_a_fault_in_mid_epoch_leaves_the_last_whole_epoch_and_the_next_process_a
     saved = (folder.trial("t0001") / "last.pt").read_bytes()
     first.close()  # Tune ends the old process when it likes
     assert (folder.trial("t0001") / "last.pt").read_bytes() == saved
-    assert again[0]["note"].startswith("goes on after epoch 1")
+    assert again[0]["note"].startswith("continues after epoch 1")
     assert again[-1][METRIC] == ends[-1][METRIC]
     assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
 
@@ -274,7 +274,7 @@ def test_told_to_end_it_ends_after_the_current_step_and_goes_on_from_there(
     request_of(folder).unlink()
     again = make(open_trainer)
     results = [again.step().result() for _ in range(2)]
-    assert results[0]["note"].startswith("goes on after epoch 1 and 3 of 7 batches of the next")
+    assert results[0]["note"].startswith("continues after epoch 1 plus 3 of 7 batches of the next")
     assert results[-1][METRIC] == ends[-1][METRIC]
     assert metrics_of(folder.trial("t0001")) == metrics_of(folder.trial("t0002"))
 
@@ -378,5 +378,5 @@ def test_memory_that_is_not_given_back_asks_for_a_new_process(make, monkeypatch)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 10**9)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
-    with pytest.raises(RuntimeError, match="954 MiB of GPU memory are still held"):
+    with pytest.raises(RuntimeError, match="still holds 954 MiB of GPU memory"):
         make(gpus=1.0).step().result()

@@ -1,6 +1,6 @@
-"""Commands that show or hand on what there is, and train nothing.
+"""Commands that show or export results and train nothing.
 
-``data`` the sets there are · ``preview`` a search space, ``rehearse`` sweeps of it · ``list`` the sweeps of a folder ·
-``status``, ``logs`` one of them as it goes · ``compare``, ``export``, ``report`` what it came to · ``export_model`` a
-model of it.
+``data`` lists data sets · ``preview`` shows a search space, ``rehearse`` simulates sweeps of it · ``list`` lists the
+sweeps in a folder · ``status`` and ``logs`` follow a sweep · ``compare``, ``export`` and ``report`` show its results ·
+``export_model`` writes one of its models.
 """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from iafsweep.results.several import Several
 
 Place = Callable[[str], tuple[Path, str]]
-"""Tells the sweep folder of a trial that is shown, and its own name there."""
+"""Returns the sweep folder of a displayed trial, and the trial's own name there."""
 
 
 def compare(
@@ -42,20 +42,20 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[TRIAL|FOLDER]...",
-            help="Trials to compare with the first of them; default: all with figures. Further sweep folders, trials "
-            "behind them or not, to compare sweeps over the same images.",
+            help="Trials to compare with the first of them; default: all with figures. To compare sweeps over the same "
+            "images, add sweep folders, each optionally followed by trials.",
             autocompletion=trials_or_sweeps,
         ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Write the differences to this file too; `-`: to standard output alone.")
+        Path | None, typer.Option(help="Also write the differences to this CSV file; `-`: only to standard output.")
     ] = None,
     show: Show = None,
 ) -> None:
-    """Compare scored trials image by image: their differences are known far better than their figures.
+    """Compare scored trials image by image: differences have far smaller errors than the figures themselves.
 
-    - `run_sweep.py compare runs/quick-1 t0003 t0007`
-    - `run_sweep.py compare runs/quick-1 runs/quick-2`: also which of the sweeps has the best trial
+    - `run_sweep.py compare runs/quick-1 t0003 t0007` compares two trials
+    - `run_sweep.py compare runs/quick-1 runs/quick-2` also tells which sweep has the best trial
     """
     named = _by_folder(folder, trials or [])
     if len(named) > 1:
@@ -65,7 +65,7 @@ def compare(
 
 
 def _by_folder(folder: Path, words: Sequence[str]) -> list[tuple[Path, list[str]]]:
-    """Each sweep folder that is named, with the trials that are named behind it."""
+    """Return each sweep folder given, with the trials that follow it."""
     found: list[tuple[Path, list[str]]] = [(folder, [])]
     for word in words:
         if not is_trial(word) and (os.sep in word or os.path.exists(os.path.join(word, "sweep.toml"))):
@@ -78,7 +78,7 @@ def _by_folder(folder: Path, words: Sequence[str]) -> list[tuple[Path, list[str]
 def compare_trials(
     folder: Path, trials: list[str], csv: Path | None, console: Console, show: Sequence[str] = ()
 ) -> None:
-    """Print how the figures of scored trials differ from those of the first of them; write ``csv`` if it is given."""
+    """Print how the figures of scored trials differ from those of the first; also write ``csv`` if it is given."""
     with loading("the sweep"):
         from iafsweep.api.results import compare
 
@@ -101,7 +101,7 @@ def compare_folders(
     if several.bests and not any(trials for _, trials in named):
         (whose, best), *_ = several.bests.items()
         if found.first != best.trial:
-            line = f"{best.trial} has no figures of each image: differences are from {found.first}, the best that has"
+            line = f"{best.trial} has no per-image figures; differences are from {found.first}, the best that has them"
             sweep, own = several.place(best.trial)
             if sweep.driver is None and whose not in found.unscored:
                 line += f"; to score it: {sweep_command('rerun', sweep.folder.path, '--trial', own, *plugin_options())}"
@@ -119,7 +119,7 @@ def compare_folders(
 
 
 def best_lines(several: Several) -> Iterator[str]:
-    """Yield the best trial of all, then that of each sweep."""
+    """Yield lines on the best trial of all sweeps, then on the best of each."""
     counts = f"{counted(len(several.rows), 'trial')} in {counted(len(several.sweeps), 'sweep')}"
     bests = several.bests
     bounds = {name: row.validation_negative_elbo or math.nan for name, row in bests.items()}
@@ -136,15 +136,13 @@ def best_lines(several: Several) -> Iterator[str]:
 
 
 def _print_compared(console: Console, found: ComparedTrials, place: Place, csv: Path | None) -> None:
-    """Print differences and what is left out of them; ``place`` tells the sweep folder and the own name of a trial."""
+    """Print differences and the pairs left out; ``place`` returns the sweep folder and the own name of a trial."""
     from iafsweep.cli import tables
 
     if found.differences or not found.left_out:
         tables.print_table(console, differences_table(found.differences, found.first), [], keys=1)
     if found.problems:
-        whence = (
-            "Differences come from per_image.parquet, image by image. Of the figures that only the leaderboard shows:"
-        )
+        whence = "Differences come from per_image.parquet. Problems with figures that only the leaderboard shows:"
         for line in (whence, *found.problems):
             say(console, line, "yellow")
     for each in found.left_out:
@@ -164,7 +162,7 @@ def _not_compared(each: LeftOut) -> str:
 
 
 def _score_alike(left_out: Sequence[LeftOut], place: Place) -> Iterator[str]:
-    """Yield the command, of each sweep, that scores all with the settings of the trial that they are compared with."""
+    """Yield for each sweep the command that scores its trials with the settings of the trial they are compared with."""
     settings = list[str]()
     for each in sorted({each.second_settings.split(", ")[0] for each in left_out if each.method != "negative_elbo"}):
         name, *said = each.split(" ")
@@ -185,7 +183,7 @@ def _score_alike(left_out: Sequence[LeftOut], place: Place) -> Iterator[str]:
 
 
 def differences_table(differences: tuple[PairedDifference, ...], first: str) -> TextTable:
-    """Return differences from the trial ``first``, a row each."""
+    """Return a table of differences from the trial ``first``, one per row."""
     settings = defaultdict[str, set[str]](set)
     for each in differences:
         settings[each.method].add(each.settings)
@@ -206,6 +204,6 @@ def differences_table(differences: tuple[PairedDifference, ...], first: str) -> 
         rows=rows,
         notes=(
             f"Paired over the same test images and bits; negative: better than {first}. ±: standard error.",
-            "Test figures choose nothing: the rank is by validation.",
+            "Test figures do not affect the ranking, which uses validation images.",
         ),
     )

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def data(
-    name: Annotated[str | None, typer.Argument(help="Tell all of this set: `omniglot`.", metavar="SET")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show details of this set: `omniglot`.", metavar="SET")] = None,
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; default $IAFSWEEP_DATA or a cache folder.")
+        Path | None, typer.Option(help="Folder of data sets; default: $IAFSWEEP_DATA, else a cache folder.")
     ] = None,
 ) -> None:
-    """List the sets that data.source may name: their sizes, whether they are on this machine, where they would be put.
+    """List the data sets for data.source: their sizes, whether they are on this machine, and where they belong.
 
     - `run_sweep.py data`
-    - `run_sweep.py data omniglot` tells who made it, on which terms it is, and which files it needs
+    - `run_sweep.py data omniglot` shows its authors, its licence, and the files it needs
     """
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.data.source import known_sets
@@ -57,14 +57,14 @@ def _print_all(console: Console, root: Path, known: "tuple[KnownSet, ...]") -> N
     say(console, f"Folder of data sets: {root}")
     say(
         console,
-        "One that is not here is downloaded when it is asked for, if it can be; the name behind `data` tells more.",
+        "A set that is not here is downloaded on first use, where possible. `data SET` shows the details of a set.",
     )
     say(console, "Images of your own: data.source = 'file', data.path = 'digits.npz' (docs/data.md).")
 
 
 def _print_one(console: Console, each: "KnownSet") -> None:
     facts, about = each.facts, each.facts.about
-    say(console, f"{each.name}: {about.title or 'of a plugin, which tells no more'}")
+    say(console, f"{each.name}: {about.title or 'from a plugin, without further details'}")
     drawn = "its own" if facts.validation_is_last else "drawn by data.split_seed"
     counts = f"{facts.training_images:,} images to train and validate on ({facts.validation_images:,}, {drawn})"
     shape = " x ".join(map(str, facts.image_shape))

@@ -18,16 +18,16 @@ def export(
         list[Path] | None,
         typer.Argument(
             metavar="[FOLDER]...",
-            help="More sweeps, over the same images: one leaderboard of all, written only where `--csv` says.",
+            help="Further sweeps over the same images, for one leaderboard of all; only `--csv` writes it.",
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Where to write the CSV; `-`: to standard output alone; default: in the sweep folder."),
+        typer.Option(help="CSV file to write; `-`: standard output; default: leaderboard.csv in the sweep folder."),
     ] = None,
     show: Show = None,
     optuna: Annotated[
-        Path | None, typer.Option(help="Where to write the trials as an Optuna journal too, for optuna-dashboard.")
+        Path | None, typer.Option(help="Also write the trials to this Optuna journal, for optuna-dashboard.")
     ] = None,
 ) -> None:
     """Write the leaderboard as CSV and Markdown, and print it.
@@ -46,7 +46,7 @@ def export(
 def export_leaderboard(
     folder: Path, csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
 ) -> None:
-    """Write the leaderboard from what is on disk, and print it."""
+    """Write the leaderboard from the files on disk, and print it."""
     with loading("the sweep"):
         from iafsweep.api.results import export
         from iafsweep.cli.tables import print_leaderboard
@@ -62,9 +62,9 @@ def export_leaderboard(
 def export_combined(
     folders: Sequence[Path], csv: Path | None, console: Console, show: Sequence[str] = (), optuna: Path | None = None
 ) -> None:
-    """Print one leaderboard of several sweeps, and write it where it is asked for; nothing is written into them."""
+    """Print one leaderboard of several sweeps and write it to ``csv`` if given, never into the sweep folders."""
     if optuna is not None:
-        raise UserError(f"an Optuna journal is of one sweep, and {len(folders)} are named; name one, or no journal")
+        raise UserError(f"an Optuna journal holds one sweep, but {len(folders)} are named; name one, or no journal")
     with loading("the sweeps"):
         from iafsweep.api.several import export_several
         from iafsweep.cli.tables import print_combined

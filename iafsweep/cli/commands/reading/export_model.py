@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 def export_model(
     folder: Folder,
-    to: Annotated[Path, typer.Option(help="The model's folder, new or empty.")],
+    to: Annotated[Path, typer.Option(help="Folder for the model, new or empty.")],
     trial: Annotated[
-        str | None, typer.Option(help="A trial, such as `t0007`; default: the best.", autocompletion=trials)
+        str | None, typer.Option(help="Trial, such as `t0007`; default: the best.", autocompletion=trials)
     ] = None,
 ) -> None:
     """Write a trial's model to one folder: weights (safetensors), configuration, and a card with its figures.
 
-    The folder names nothing of this machine; `iafsweep.load_run` reads it back anywhere.
+    The folder contains nothing that identifies this machine; `iafsweep.load_run` reads it anywhere.
 
     Example: `run_sweep.py export-model runs/quick-1 --to models/best`
     """

@@ -20,9 +20,9 @@ from iafsweep.texts import one_line
 
 
 def list_sweeps(
-    folder: Annotated[Path, typer.Argument(help="The folder that holds sweeps.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder that contains sweeps.")] = Path("runs"),
 ) -> None:
-    """List the sweeps in a folder, the oldest first: how each stands, its best bound, what it asks.
+    """List the sweeps in a folder, oldest first, with their state, best bound and question.
 
     Example: `run_sweep.py list`
     """
@@ -30,7 +30,7 @@ def list_sweeps(
 
 
 def show_sweeps(folder: Path, console: Console) -> None:
-    """Print a table of the sweeps in a folder, and which cannot be read."""
+    """Print a table of the sweeps in a folder, and which ones cannot be read."""
     found = sweeps_in(folder)
     if found.sweeps:
         print_table(console, sweeps_table(found.sweeps), [], shortened="question")
@@ -41,7 +41,7 @@ def show_sweeps(folder: Path, console: Console) -> None:
 
 
 def sweeps_table(sweeps: Sequence[StoredSweep]) -> TextTable:
-    """Return a row a sweep; bounds of unlike images are told apart in their cells."""
+    """Return a table with one row per sweep; cells of bounds tell different images apart."""
     data = {sweep.space.base.data.measured_on: None for sweep in sweeps if sweep.state.best is not None}
     numbers = {each: number for number, each in enumerate(data, 1)}
     rows = tuple(
@@ -55,10 +55,10 @@ def sweeps_table(sweeps: Sequence[StoredSweep]) -> TextTable:
         )
         for sweep in sweeps
     )
-    notes = ["Best: the lowest validation bound of a completed trial, nats per image, and whose it is."]
+    notes = ["Best: the lowest validation bound of a completed trial, in nats per image, and the trial."]
     if len(numbers) > 1:
         told = "; ".join(f"images {number}: {one_line(each)}" for each, number in numbers.items())
-        notes.append(f"Bounds of unlike images cannot be compared. {told}.")
+        notes.append(f"Bounds on different images cannot be compared. {told}.")
     else:
         notes += [f"All on {one_line(each)}." for each in numbers]
     header = ("sweep", "state", "trials", "best", "begun (UTC)", "question")

@@ -19,11 +19,11 @@ _LINES_OF_ERROR = 20
 def logs(
     folder: Folder,
     trial: Annotated[
-        str | None, typer.Argument(help="A trial, such as `t0007`; without one the sweep's log.", autocompletion=trials)
+        str | None, typer.Argument(help="Trial, such as `t0007`; default: the sweep's own log.", autocompletion=trials)
     ] = None,
-    lines: Annotated[int, typer.Option(min=1, help="Show the last so many lines.")] = 40,
+    lines: Annotated[int, typer.Option(min=1, help="Number of lines to show, from the end.")] = 40,
 ) -> None:
-    """Show the log of a trial and the error it ended with, or the log of the sweep.
+    """Show the log of a trial and the error that ended it, or the log of the sweep.
 
     Example: `run_sweep.py logs runs/quick-1 t0007`
     """
@@ -31,7 +31,7 @@ def logs(
 
 
 def show_logs(folder: Path, trial: str | None, lines: int, console: Console) -> None:
-    """Print the end of the sweep's log or of a trial's, and the error it ended with."""
+    """Print the end of the sweep's or a trial's log, and the error that ended the trial."""
     old = SweepFolder(folder)
     state = read_sweep(old).state
     path = old.log if trial is None else old.trial(trial) / "run.log"

@@ -12,14 +12,14 @@ from iafsweep.signals import leaving_at_once
 
 def preview(
     space: Space,
-    count: Annotated[int, typer.Option(min=1, help="How many configurations to show.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Other configurations for another seed.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Number of configurations to show.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample; another seed shows other configurations.")] = 0,
     overrides: Overrides = None,
     data_path: Annotated[
-        Path | None, typer.Option(help="Where your own images are, in place of data.path (data.source = 'file').")
+        Path | None, typer.Option(help="Path of your own images, instead of data.path (for data.source = 'file').")
     ] = None,
 ) -> None:
-    """Check a search space and show sample configurations with their parameter counts; start nothing.
+    """Check a search space and show sample configurations with their parameter counts, without training.
 
     Example: `run_sweep.py preview mnist --count 10`
     """

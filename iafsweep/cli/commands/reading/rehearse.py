@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 def rehearse(
     space: Space,
-    curves: Annotated[Path, typer.Option(help="An earlier sweep's folder: its trials' curves tell those of others.")],
-    workers: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
-    samplers: Annotated[str, typer.Option(help="With commas, as `sweep.sampler` takes them.")] = "random,auto",
-    schedulers: Annotated[str, typer.Option(help="With commas, as `sweep.scheduler` takes them.")] = "none,asha",
-    seeds: Annotated[int, typer.Option(min=1, help="Sweeps of each sampler with each scheduler.")] = 5,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials of each sweep; default: the space's.")] = None,
-    lost: Annotated[float, typer.Option(min=0, help="Processes lost in an hour of a trial's training.")] = 0.0,
+    curves: Annotated[Path, typer.Option(help="Folder of an earlier sweep; its learning curves predict others.")],
+    workers: Annotated[int, typer.Option(min=1, help="Trials that run at once.")] = 8,
+    samplers: Annotated[str, typer.Option(help="Values of `sweep.sampler`, separated by commas.")] = "random,auto",
+    schedulers: Annotated[str, typer.Option(help="Values of `sweep.scheduler`, separated by commas.")] = "none,asha",
+    seeds: Annotated[int, typer.Option(min=1, help="Sweeps per combination of sampler and scheduler.")] = 5,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials per sweep; default: as in the space.")] = None,
+    lost: Annotated[float, typer.Option(min=0, help="Processes lost per hour of a trial's training.")] = 0.0,
     oom: Annotated[float, typer.Option(min=0, max=1, help="Share of trials that run out of memory.")] = 0.0,
     stragglers: Annotated[float, typer.Option(min=0, max=1, help="Share of trials that take 4 times as long.")] = 0.0,
     overrides: Overrides = None,
 ) -> None:
-    """Tell what samplers and schedulers would have found in a space, for what cost; train nothing.
+    """Simulate what samplers and schedulers would find in a space and at what cost, without training.
 
     Example: `run_sweep.py rehearse mnist --curves runs/mnist-1 --workers 8`
     """
@@ -65,7 +65,7 @@ def _names(text: str) -> list[str]:
 
 
 def rehearsal_table(found: Rehearsed, seeds: int) -> TextTable:
-    """Return a row a sampler and scheduler, the lowest median bound first."""
+    """Return a table with one row per sampler and scheduler, the lowest median bound first."""
     from iafsweep.rehearsal.comparison import CLOSE
 
     ranked = sorted(found.searches, key=lambda each: (each.spread(0.5), each.hours_to(found.best + 1)))
@@ -84,14 +84,15 @@ def rehearsal_table(found: Rehearsed, seeds: int) -> TextTable:
     error = found.error
     measured = "as measured" if error.noise_measured else "assumed, since no configuration was trained twice"
     notes = (
-        f"Bound: of the trial chosen in the end, averaged over its training seeds, nats per image: median of "
-        f"{counted(seeds, 'sweep')} of {counted(found.trials, 'trial')}, and from the best tenth to the worst. Hours: "
-        f"on the clock, with {counted(found.workers, 'worker')}.",
-        f"To 1.0, to 0.5: hours of all workers together until so many nats above the best there is, {found.best:.2f} "
-        f"(the lowest that was trained: {found.recorded:.2f}); -: most sweeps did not come so close.",
-        f"From the curves of {counted(found.curves, 'trial')}. Error on trials left out: {error.bound:.2f} nats in the "
+        f"Bound: that of the trial chosen in the end, averaged over its training seeds, in nats per image; median of "
+        f"{counted(seeds, 'sweep')} of {counted(found.trials, 'trial')}, and the range from 10 to 90%. Hours: on the "
+        f"clock, with {counted(found.workers, 'worker')}.",
+        f"To 1.0, to 0.5: hours of all workers together until a sweep is within that many nats of the best bound there "
+        f"is to find, {found.best:.2f} (the lowest that was trained: {found.recorded:.2f}); -: most sweeps did not get "
+        f"that close.",
+        f"From the curves of {counted(found.curves, 'trial')}. Error on held-out trials: {error.bound:.2f} nats in the "
         f"better half, rank correlation {error.rank:.2f}, seconds {error.seconds:.0%}; noise of a seed "
-        f"{error.noise:.2f} nats, {measured}. Differences below these say nothing.",
+        f"{error.noise:.2f} nats, {measured}. Smaller differences mean nothing.",
     )
     header = ("sampler", "scheduler", "bound", "10 to 90%", "hours", "epochs", *(f"to {nats:.1f}" for nats in CLOSE))
     return TextTable(header=header, rows=rows, notes=notes)

@@ -20,20 +20,20 @@ def report(
     folder: Folder,
     serve: Annotated[
         bool,
-        typer.Option("--serve", help="Show it at an address of this machine alone, renewed as rows come; Ctrl-C ends."),
+        typer.Option("--serve", help="Serve the page on this machine only, updated as rows arrive; Ctrl-C ends it."),
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Write the file again as rows come, until the sweep ends or Ctrl-C.")
+        bool, typer.Option("--follow", help="Rewrite the file as rows arrive, until the sweep ends or Ctrl-C.")
     ] = False,
-    browser: Annotated[bool, typer.Option("--open", help="With --serve: open it in the browser.")] = False,
+    browser: Annotated[bool, typer.Option("--open", help="With --serve: open the page in the browser.")] = False,
     show: Show = None,
     to: Annotated[
-        Path | None, typer.Option(help="Where to write the page; `-`: to standard output; default: DIR/report.html.")
+        Path | None, typer.Option(help="File to write; `-`: standard output; default: report.html in the sweep folder.")
     ] = None,
 ) -> None:
     """Write report.html into a sweep folder: one page with leaderboard, charts and pictures that opens offline.
 
-    The sweep may be running, interrupted or without a single good trial: the page says what is not there, and why.
+    The sweep may be running, interrupted or without a single good trial; the page tells what is missing and why.
 
     - `run_sweep.py report runs/quick-1 --serve`
     - `run_sweep.py report /shared/runs/quick-1 --to quick.html` writes nothing into the sweep folder
@@ -51,7 +51,7 @@ def report(
 
         pages = results.report(folder, report_command(folder.absolute(), shown), shown, to=to, follow=follow)
         path = next(pages)
-    say(console, f"Report: {path}{', written again as the sweep goes on; Ctrl-C ends' if follow else ''}")
+    say(console, f"Report: {path}{', rewritten while the sweep goes on; Ctrl-C ends it' if follow else ''}")
     for _ in pages:
         pass
 
@@ -63,7 +63,7 @@ def _serve(folder: Path, show: Sequence[str], console: Console, *, browser: bool
 
             command = report_command(folder.absolute(), show)
             address = stack.enter_context(results.served_report(folder, command, show))
-        say(console, f"Report: {address}\nFor this machine alone, renewed as rows come; Ctrl-C ends it")
+        say(console, f"Report: {address}\nServed on this machine only, updated as rows arrive; Ctrl-C ends it")
         if browser:
             webbrowser.open(address)
         try:

@@ -20,7 +20,7 @@ _MOST_NAMED = 8
 
 
 def status(folder: Folder) -> None:
-    """Tell whether a sweep runs, how its trials ended, the best one, what is not scored, and the time left.
+    """Show whether a sweep is running, how its trials ended, the best one, what is not scored, and the time left.
 
     Example: `run_sweep.py status runs/quick-1`
     """
@@ -28,14 +28,14 @@ def status(folder: Folder) -> None:
 
 
 def show_status(folder: Path, console: Console) -> None:
-    """Print how a sweep stands."""
+    """Print the state of a sweep."""
     sweep = read_sweep(SweepFolder(folder))
     for line in status_lines(status_of(sweep), resume_command(sweep.folder, sweep.space, sweep.state)):
         say(console, line)
 
 
 def status_lines(now: Status, going_on: str) -> list[str]:
-    """Return how a sweep stands, in lines; ``going_on`` is the command that goes on with its training."""
+    """Return the state of a sweep, line by line; ``going_on`` is the command that continues its training."""
     running = "not running" if now.driver is None else f"running ({now.driver})"
     lines = [f"{now.folder}: {running}"]
     counts = ", ".join(f"{count} {status}" for status, count in now.counts.items())
@@ -47,17 +47,17 @@ def status_lines(now: Status, going_on: str) -> list[str]:
         f"  {each.trial}: {each.doing}, epoch {each.epochs}{_bound(each.best, now.dimensions)}" for each in now.running
     ]
     if now.rerun_files:
-        lines.append(f"{counted(now.rerun_files, 'result')} of scoring on disk")
+        lines.append(f"{counted(now.rerun_files, 'scoring result')} on disk")
     if now.left is not None:
         lines.append(f"{span_text(now.left)} of training left")
     if now.ended_as is not None and now.driver is None:
         because = f": {now.ended_as.reason}" if now.ended_as.reason else ""
         lines.append(f"training ended as {now.ended_as.outcome}{because}, {now.ended_as.time}")
     if now.was_killed:
-        lines.append("the last driver was killed: it left no word of its end")
+        lines.append("the last driver was killed: it recorded no end")
     if now.unscored:
         lines.append(_unscored(now))
-    is_exhausted = now.ended_as is not None and now.ended_as.outcome == "exhausted"  # there is nothing new to propose
+    is_exhausted = now.ended_as is not None and now.ended_as.outcome == "exhausted"  # nothing new is left to propose
     if now.driver is None and now.ended < now.trials and not is_exhausted:
         lines.append(f"to go on: {going_on}")
     return [*lines, *(f"ledger: {problem}" for problem in now.problems)]

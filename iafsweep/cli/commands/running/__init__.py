@@ -1,5 +1,5 @@
-"""Commands that begin a sweep, go on with it or end it.
+"""Commands that start, continue, stop and score a sweep.
 
-``launch``, ``resume``, ``extend``, ``retry``, ``stop`` · ``rerun`` scores the best trials again · ``retrain`` trains
-them again.
+``launch``, ``resume``, ``extend``, ``retry``, ``stop`` · ``rerun`` rescores the best trials · ``retrain`` trains them
+again with several seeds.
 """

@@ -13,14 +13,14 @@ from iafsweep.signals import leaving_at_once
 def extend(
     folder: Folder,
     *,
-    trials: Annotated[str, typer.Option(help="`+50`: fifty more; `150`: so many in all.")],
+    trials: Annotated[str, typer.Option(help="`+50` for fifty more, or `150` for that many in all.")],
     top: Top = None,
     max_concurrent: Concurrent = None,
     budget: Budget,
     cluster: Cluster,
     host: Host,
 ) -> None:
-    """Train more trials in a sweep that has ended; the sampler knows all earlier results.
+    """Train more trials in a sweep that has ended; the sampler uses all earlier results.
 
     Example: `run_sweep.py extend runs/quick-1 --trials +50`
     """

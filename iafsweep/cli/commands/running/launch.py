@@ -16,14 +16,14 @@ from iafsweep.signals import leaving_at_once
 def launch(
     space: Space,
     *,
-    trials: Annotated[int | None, typer.Option(min=1, help="Configurations to train.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Short for `--set training.epochs=N`.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of configurations to train.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The same as `--set training.epochs=N`.")] = None,
     top: Top = None,
-    name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the space's and a number.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the space's name and a number.")] = None,
     warm_start: Annotated[
-        Path | None, typer.Option(help="An earlier sweep's folder: the sampler is told what its trials found.")
+        Path | None, typer.Option(help="Folder of an earlier sweep, whose results the sampler starts from.")
     ] = None,
-    runs: Annotated[Path, typer.Option(help="Folder that sweeps are put in.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Folder in which sweeps are created.")] = Path("runs"),
     share: ShareOrAuto,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler and of the trials.")] = None,
     budget: Budget,
@@ -31,11 +31,11 @@ def launch(
     overrides: Overrides = None,
     host: Host,
 ) -> None:
-    """Train the trials of a search space, score the best again, and print the leaderboard.
+    """Train the trials of a search space, score the best on test images, and print the leaderboard.
 
     - `run_sweep.py launch quick` runs a small sweep on two CPU cores
     - `run_sweep.py launch mnist --trials 64 --gpus-per-trial 0.5` puts two trials on each GPU
-    - `run_sweep.py launch mnist --gpus-per-trial auto --hours 11.5` fills a night of a batch queue
+    - `run_sweep.py launch mnist --gpus-per-trial auto --hours 11.5` fills a night on a batch queue
     - `run_sweep.py launch mnist --address auto` runs on the Ray cluster this machine belongs to
     """
     changes = settings(share, budget, trials=trials, top=top, seed=seed)

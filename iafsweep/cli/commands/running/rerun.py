@@ -23,22 +23,22 @@ def rerun(
     folder: Folder,
     *,
     top: Top = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Importance samples an image.")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Importance samples per image.")] = None,
     hais: Annotated[
         str | None,
         typer.Option(
-            help="`off`, or a start (`posterior`, `prior`, `base`), perhaps with temperatures x leapfrog steps x "
+            help="`off`, or a start (`posterior`, `prior`, `base`), optionally with temperatures x leapfrog steps x "
             "chains: `prior:500x10x16`."
         ),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Score the first so many test images.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Score only this many test images, the first ones.")] = None,
     trial: Annotated[
         list[str] | None,
         typer.Option(help="Score this trial, such as `t0007`, instead of the best. Repeatable.", autocompletion=trials),
     ] = None,
     sandwich: Annotated[
         int | None,
-        typer.Option(min=1, help="Measure lower and upper bound on so many images simulated from each model."),
+        typer.Option(min=1, help="Measure lower and upper bounds on this many images simulated from each model."),
     ] = None,
     until: UntilError,
     overrides: Annotated[
@@ -49,9 +49,9 @@ def rerun(
     wait: Wait = False,
     host: Host,
 ) -> None:
-    """Score the best trials of a sweep on the test images; what is scored already is not scored twice.
+    """Score the best trials of a sweep on the test images; figures that exist already are not computed again.
 
-    New figures stand beside those that are there; of what no option is given for, those that are there are kept.
+    New figures are added to the existing ones. Methods for which no option is given keep their existing figures.
 
     - `run_sweep.py rerun runs/quick-1 --top 5 --samples 5000`
     - `run_sweep.py rerun runs/quick-1 --hais posterior:40x4x16 --images 200`
@@ -61,7 +61,7 @@ def rerun(
     refuse_other_folders(folder)
     with leaving_at_once(), loading("PyTorch"):
         import iafsweep.api.rerun
-        import iafsweep.cli.sweep_output  # noqa: F401 - before anything can be half done
+        import iafsweep.cli.sweep_output  # noqa: F401 - imported before the work starts
     machine = host.machine(Cluster(address, None, wait))
     changes = settings(share, top=top)
     raise typer.Exit(rerun_best(folder, changes, asked, machine, make_console(), trial or []))
@@ -75,7 +75,7 @@ def rerun_best(
     console: Console,
     trials: Sequence[str] = (),
 ) -> int:
-    """Score the best, or the ``trials`` named, with other settings of the sweep (``changes``) and what is asked for."""
+    """Score the best trials or the given ``trials``, with ``changes`` to the sweep's settings and as ``asked``."""
     from iafsweep.api.news import Place
     from iafsweep.api.rerun import rerun as api_rerun
     from iafsweep.cli.sweep_output import SweepOutput
@@ -86,7 +86,7 @@ def rerun_best(
         try:
             with output.acknowledging():
                 code, results = api_rerun(folder, changes, asked, place, trials)
-        except INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, a second time
+        except INTERRUPTS as interrupt:  # while Ray starts, between two parts of the work, or a second signal
             output.print_interrupted()
             return code_of(interrupt)
         output.print_scored(results, code)

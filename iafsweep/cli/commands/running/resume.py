@@ -9,9 +9,9 @@ from iafsweep.signals import leaving_at_once
 def resume(
     folder: Folder, *, top: Top = None, share: ShareOrAuto, budget: Budget, cluster: Cluster, host: Host
 ) -> None:
-    """Go on with a sweep that was interrupted or killed, from its ledger and its run folders.
+    """Continue a sweep that was interrupted or killed, from its ledger and its run folders.
 
-    Finished trials are not trained again; unfinished ones go on from their last checkpoint.
+    Finished trials are not trained again; unfinished ones continue from their last checkpoint.
 
     Example: `run_sweep.py resume runs/quick-1`
     """

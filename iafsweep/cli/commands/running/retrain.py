@@ -15,11 +15,11 @@ from iafsweep.signals import leaving_at_once
 def retrain(
     folder: Folder,
     *,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 3,
-    seeds: Annotated[int, typer.Option(min=2, help="How often each is trained.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Number of best trials to retrain.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, help="Number of seeds for each.")] = 5,
     with_validation: Annotated[
         bool,
-        typer.Option("--with-validation", help="Train on the validation images too; the last checkpoint is scored."),
+        typer.Option("--with-validation", help="Also train on the validation images; the last checkpoint is scored."),
     ] = False,
     share: Share,
     hours: Hours = None,
@@ -28,7 +28,7 @@ def retrain(
 ) -> None:
     """Train the best configurations again from scratch with several seeds, and score all of them.
 
-    Mean and spread stand on the sweep's leaderboard. Interrupted, the same command goes on.
+    Mean and spread appear on the sweep's leaderboard. After an interruption, run the same command to continue.
 
     Example: `run_sweep.py retrain runs/mnist-1 --top 3 --seeds 5`
     """

@@ -14,10 +14,13 @@ def retry(
     folder: Folder,
     *,
     status: Annotated[
-        list[str], typer.Option(help="`oom`, `failed` or `diverged`. Repeatable.", autocompletion=retried)
+        list[str],
+        typer.Option(
+            help="Status of the trials to retry: `oom`, `failed` or `diverged`. Repeatable.", autocompletion=retried
+        ),
     ],
     gpus_per_trial: Annotated[
-        float | None, typer.Option(min=0, help="GPUs each of these trials gets; the others keep theirs.")
+        float | None, typer.Option(min=0, help="GPUs for each of these trials; other trials keep theirs.")
     ] = None,
     cpus_per_trial: Cpus = None,
     top: Top = None,
@@ -26,10 +29,10 @@ def retry(
     cluster: Cluster,
     host: Host,
 ) -> None:
-    """Run trials again that ran out of memory, failed or diverged.
+    """Retry trials that ran out of memory, failed or diverged.
 
-    Out of memory and failed: from their last checkpoint. Diverged: afresh with another training seed; the old run
-    folder is kept as `trials/<trial>.old-1`.
+    Trials that ran out of memory or failed continue from their last checkpoint. Diverged trials restart from
+    scratch with another training seed; the old run folder is kept as `trials/<trial>.old-1`.
 
     Example: `run_sweep.py retry runs/mnist-1 --status oom --gpus-per-trial 1`
     """
