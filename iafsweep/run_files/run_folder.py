@@ -97,7 +97,7 @@ class RunFolder:
                 holder = stack.enter_context(self.locked())
             except OSError as error:
                 raise RunFolderError(
-                    f"cannot write the run folder {self.path}: {error}; name another with --run"
+                    f"cannot write the run folder {self.path}: {error}; name another folder with --run"
                 ) from error
             if holder is not None:
                 raise RunFolderError(

@@ -47,7 +47,7 @@ def run(cli, config, finished, tmp_path):
 
 @covers("run_files/run_folder.py", "to continue the run in it", "{go_on}name another folder with --run")
 @covers("run_files/run_folder.py", "but a run needs a folder; name another", "in use by another process")
-@covers("run_files/run_folder.py", "cannot write the run folder {self.path}: {error}; name another with --run")
+@covers("run_files/run_folder.py", "cannot write the run folder {self.path}: {error}; name another folder with --run")
 @covers("cli/single.py", "--resume continues training and --evaluate-only does not train")
 @covers("training/comparison.py", "or continue training with --resume")
 def test_folders_that_are_taken(cli, config, run, tmp_path):
@@ -58,8 +58,8 @@ def test_folders_that_are_taken(cli, config, run, tmp_path):
     for taken, advice in (
         (run.path, "name another folder with --run"),
         ("files", "is not empty; name another folder with --run"),
-        ("file", "name another with --run"),
-        ("file/in", "name another with --run"),
+        ("file", "name another path with --run"),
+        ("file/in", "name another folder with --run"),
     ):
         said = cli.run(*words, "--run", taken)
         assert (said.code, advice in said.err) == (2, True), said.text
