@@ -200,7 +200,7 @@ def test_reruns_one_after_the_other_only_ever_add(tmp_path):
         assert before <= figures(), words
         if expected is not None:
             # What the trial of lower rank had none of is made too, with the sweep's settings.
-            assert expected <= made(before) <= expected | {("t0001", "prior 4x2x2"), ("t0002", "prior 4x2x2")}
+            assert expected <= made(before) <= expected | {("t0001", "prior 4x2x8"), ("t0002", "prior 4x2x8")}
         before = figures()
     run("run_sweep.py", "resume", folder, cwd=tmp_path)
     assert figures() == before
