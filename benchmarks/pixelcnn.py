@@ -72,12 +72,9 @@ def main(
     folders = {PLAIN: RunFolder(cache / "plain"), HEAD: RunFolder(cache / f"head-{layers}x{maps}x{kernel}")}
     for name, folder in folders.items():
         if only in ("", name):
-            found = known_run(folder)
-            if found is None and name == HEAD:
-                ratio = _ratio(head, plain, folder.path)
-                fitting = {"training.epochs": max(2, round(plain.training.epochs / ratio))}
-                found = run_to_its_end(head.with_values(fitting), folder)
-            found = found or run_to_its_end(plain, folder)
+            found = known_run(folder) or run_to_its_end(
+                plain if name == PLAIN else _for_as_long(head, plain, folder.path), folder
+            )
             typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
             scored_once(folder, SCORED_QUICK if quick else SCORED)
     trained = {name: run for name, folder in folders.items() if (run := known_run(folder)) is not None}
@@ -87,14 +84,18 @@ def main(
         typer.echo(text)
 
 
-def _ratio(head: RunConfig, plain: RunConfig, place: Path) -> float:
-    """How much longer an epoch takes with a head; measured once, so that a run that goes on has its epochs."""
+def _for_as_long(head: RunConfig, plain: RunConfig, place: Path) -> RunConfig:
+    """Return ``head`` with as many epochs as fit into the CPU time of ``plain``.
+
+    What an epoch costs beside one of ``plain`` is measured once, so that a run that is resumed keeps its epochs.
+    """
     kept = place.with_suffix(".pace")
     if not kept.exists():
         few = {"training.epochs": TURNS}
         long, short = in_turns(head.with_values(few), plain.with_values(few), place.with_suffix(".turns"))
         write_text(kept, str(long / short))
-    return float(kept.read_text(encoding="utf-8"))
+    ratio = float(kept.read_text(encoding="utf-8"))
+    return head.with_values({"training.epochs": max(2, round(plain.training.epochs / ratio))})
 
 
 def _page(folders: dict[str, RunFolder], trained: dict[str, Trained]) -> str:

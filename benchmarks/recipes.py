@@ -350,13 +350,9 @@ def known_run(folder: RunFolder) -> Trained | None:
 
 
 def scored_once(folder: RunFolder, settings: Sequence[str]) -> None:
-    """Score a run on test images, unless it has been scored on as many."""
-    config = load_config(str(folder.config), settings)
-    if folder.evaluation.exists():
-        figure = shown_figures(folder.read_evaluation().estimates).get(("hais", "test"))
-        if figure is not None and figure.images >= config.evaluation.hais.images:
-            return
-    score_run(config, folder, default_data_root(), device="cpu", threads=1)
+    """Score a run on test images, unless it has been scored."""
+    if not folder.evaluation.exists():
+        score_run(load_config(str(folder.config), settings), folder, default_data_root(), device="cpu", threads=1)
 
 
 def run_to_its_end(config: RunConfig, folder: RunFolder) -> Trained:

@@ -102,9 +102,7 @@ class Images:
         if "test" in self.parts:
             test = self.parts["test"]
         else:
-            count = _share(
-                len(train), f"{self.name}: {counted(len(train), 'image')} cannot be split into parts; add more"
-            )
+            count = _share(len(train), self.name)
             order = torch.randperm(len(train), generator=generator("cpu", 0, "test split"))
             test, train = train[order[:count].sort().values], train[order[count:].sort().values]
         return torch.cat([train, self.parts["validation"]]) if "validation" in self.parts else train, test
@@ -124,14 +122,13 @@ class Images:
         """Sizes, levels and checksums of the images."""
         training, test = fingerprint(self.training), fingerprint(self.test)
         own = self.parts.get("validation")
-        few = f"{self.name}: {counted(training.count, 'image')} cannot be split into parts; add more"
         channels, height, width = training.shape
         return FoundImages(
             shape=(channels, height, width),
             levels=self.levels,
             training_images=training.count,
             test_images=test.count,
-            validation_images=_share(training.count, few) if own is None else len(own),
+            validation_images=_share(training.count, self.name) if own is None else len(own),
             validation_is_last=own is not None,
             training_checksum=training.checksum,
             test_checksum=test.checksum,
@@ -179,9 +176,9 @@ def _grey(images: Tensor) -> Tensor:
     return torch.cat(blocks)
 
 
-def _share(count: int, few: str) -> int:
+def _share(count: int, name: str) -> int:
     if count < 2:
-        raise DataError(few)
+        raise DataError(f"{name}: {counted(count, 'image')} cannot be split into parts; add more")
     return min(max(count // _SHARE, 1), _MOST)
 
 
