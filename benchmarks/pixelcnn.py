@@ -8,6 +8,7 @@ the work if each is given `--only` one of the models; the second to finish write
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from benchmarks.recipes import (
     Trained,
     in_turns,
     known_run,
+    measured_once,
     run_to_its_end,
     scored_once,
 )
@@ -89,12 +91,11 @@ def _for_as_long(head: RunConfig, plain: RunConfig, place: Path) -> RunConfig:
 
     What an epoch costs beside one of ``plain`` is measured once, so that a run that is resumed keeps its epochs.
     """
-    kept = place.with_suffix(".pace")
-    if not kept.exists():
-        few = {"training.epochs": TURNS}
-        long, short = in_turns(head.with_values(few), plain.with_values(few), place.with_suffix(".turns"))
-        write_text(kept, str(long / short))
-    ratio = float(kept.read_text(encoding="utf-8"))
+    few = {"training.epochs": TURNS}
+    ratio = measured_once(
+        place.with_suffix(".pace"),
+        lambda: operator.truediv(*in_turns(head.with_values(few), plain.with_values(few), place.parent)),
+    )
     return head.with_values({"training.epochs": max(2, round(plain.training.epochs / ratio))})
 
 

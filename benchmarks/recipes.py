@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 import math
 import operator
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
+from tempfile import TemporaryDirectory
 from typing import Annotated, NamedTuple
 
 import pandas as pd
@@ -27,6 +27,7 @@ import torch
 import typer
 
 from benchmarks.paired import QUICK
+from benchmarks.part import WHOLE, PartOption
 from benchmarks.timing import machine
 from iafsweep.api.scoring.score import score as score_run
 from iafsweep.atomic import write_text
@@ -181,7 +182,7 @@ def train(
     recipes: Names = "",
     seeds: Seeds = 3,
     seconds: Annotated[float, typer.Option(help="CPU seconds a run.")] = 240.0,
-    part: Annotated[str, typer.Option(help="Every N-th recipe from the K-th on, as K/N.")] = "1/1",
+    part: PartOption = WHOLE,
     hopeless: Annotated[
         float, typer.Option(help="Nats above today's recipe beyond which the first seed is the last.")
     ] = 1.5,
@@ -189,15 +190,15 @@ def train(
 ) -> None:
     """Train every recipe with every seed; with one alone where that is far above today's recipe with this seed."""
     torch.set_num_threads(1)
-    bench, (first, count) = Bench(cache, network, quick), map(int, part.split("/"))
+    bench = Bench(cache, network, quick)
     cache.mkdir(parents=True, exist_ok=True)
-    names = _names(recipes)[first - 1 :: count]
+    names = list(part.of(_names(recipes)))
     for recipe in names:  # all at first, in one quiet go: from then on other work changes nothing
         typer.echo(f"{recipe}: {_pace(bench, recipe):.1f} s an epoch")
     for seed in range(seeds):  # every recipe once before any of them again
         for recipe in names:
-            first, today = bench.known(recipe, 0), bench.known(BASELINE, 0)
-            if seed and first and today and first.bound > today.bound + hopeless:
+            alone, today = bench.known(recipe, 0), bench.known(BASELINE, 0)
+            if seed and alone and today and alone.bound > today.bound + hopeless:
                 continue
             found = bench.known(recipe, seed) or _trained(bench, recipe, seed, seconds)
             typer.echo(
@@ -290,50 +291,64 @@ def _configuration(bench: Bench, recipe: str, seed: int, epochs: int, *extra: st
 
 def _pace(bench: Bench, recipe: str) -> float:
     """CPU seconds of an epoch on average over a run: those of today's recipe, times what it costs beside that."""
-    kept = bench.cache / f"{bench.name(recipe, 0)}.pace"
-    if not kept.exists():
-        if all(change.startswith("training.learning_rate") for change in _changes(recipe)) and recipe != BASELINE:
-            return _pace(bench, BASELINE)  # the arithmetic is the same
-        plain = ("training.objective=elbo", "training.objective_samples=1", "training.objective_from_epoch=0")
-        whole, today = _turns(bench, recipe, ["training.objective_from_epoch=0"])
+    if all(change.startswith("training.learning_rate") for change in _changes(recipe)) and recipe != BASELINE:
+        return _pace(bench, BASELINE)  # the arithmetic is the same
+
+    def measure() -> float:
+        whole, today = _turns(bench, recipe, "training.objective_from_epoch=0")
+        if recipe == BASELINE:
+            return today
         if any(LAST_TENTH in change for change in _changes(recipe)):
-            whole = 0.1 * whole + 0.9 * today * operator.truediv(*_turns(bench, recipe, plain))
-        write_text(kept, str(today if recipe == BASELINE else _pace(bench, BASELINE) * whole / today))
-    return float(kept.read_text(encoding="utf-8"))
+            plain = ("training.objective=elbo", "training.objective_samples=1", "training.objective_from_epoch=0")
+            whole = 0.1 * whole + 0.9 * today * operator.truediv(*_turns(bench, recipe, *plain))
+        return _pace(bench, BASELINE) * whole / today
+
+    return measured_once(bench.cache / f"{bench.name(recipe, 0)}.pace", measure)
 
 
-def _turns(bench: Bench, recipe: str, changes: Sequence[str]) -> tuple[float, float]:
+def _turns(bench: Bench, recipe: str, *changes: str) -> tuple[float, float]:
     """CPU seconds of an epoch of a recipe and of today's."""
-    path = bench.cache / f"{bench.name(recipe, 0)}.turns"
-    tried = ((recipe, changes), (BASELINE, ()))
+    tried: tuple[tuple[str, tuple[str, ...]], ...] = ((recipe, changes), (BASELINE, ()))
     first, second = (
         _configuration(bench, name, 0, TURNS, "training.weight_average_images=500", *extra) for name, extra in tried
     )
-    return in_turns(first, second, path)
+    return in_turns(first, second, bench.cache)
 
 
-def in_turns(first: RunConfig, second: RunConfig, path: Path) -> tuple[float, float]:
+def measured_once(kept: Path, measure: Callable[[], float]) -> float:
+    """Return the figure in a file, which is measured and written if it is not there.
+
+    A run that is resumed keeps its epochs so, and of two processes that measure at once both use what the first wrote.
+    """
+    if not kept.exists():
+        figure = measure()
+        if not kept.exists():
+            write_text(kept, str(figure))
+    return float(kept.read_text(encoding="utf-8"))
+
+
+def in_turns(first: RunConfig, second: RunConfig, cache: Path) -> tuple[float, float]:
     """CPU seconds of an epoch of two configurations, in turns so that both have the same disturbances.
 
-    On a tenth of the images, several times; the least counts, since what disturbs a turn makes it longer. ``path`` is
-    for the runs and removed afterwards.
+    On a tenth of the images, several times; the least counts, since what disturbs a turn makes it longer. The runs are
+    made in ``cache`` and removed afterwards.
     """
-    shutil.rmtree(path, ignore_errors=True)
-    trainers: list[Trainer] = []
     seconds: tuple[list[float], list[float]] = [], []
-    for config in (first, second):
-        images = load_training_images(config.data, default_data_root())
-        count = max(len(images.training) // 10, config.training.batch_size)
-        few = TrainingImages(images.training[:count], images.validation[:500])
-        trainers.append(Trainer.start(config, few, RunFolder(path / str(len(trainers))), torch.device("cpu")))
-    for _ in range(TURNS):
-        for trainer, turns in zip(trainers, seconds, strict=True):
-            began = time.process_time()
-            trainer.run_epoch()
-            turns.append(10 * (time.process_time() - began))
-    for trainer in trainers:
-        trainer.close()
-    shutil.rmtree(path)
+    with TemporaryDirectory(dir=cache, prefix="turns-") as folder:  # another process may be doing the same
+        trainers: list[Trainer] = []
+        for config in (first, second):
+            images = load_training_images(config.data, default_data_root())
+            count = max(len(images.training) // 10, config.training.batch_size)
+            few = TrainingImages(images.training[:count], images.validation[:500])
+            run = RunFolder(Path(folder) / str(len(trainers)))
+            trainers.append(Trainer.start(config, few, run, torch.device("cpu")))
+        for _ in range(TURNS):
+            for trainer, turns in zip(trainers, seconds, strict=True):
+                began = time.process_time()
+                trainer.run_epoch()
+                turns.append(10 * (time.process_time() - began))
+        for trainer in trainers:
+            trainer.close()
     return min(seconds[0]), min(seconds[1])
 
 
@@ -415,15 +430,10 @@ def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:
 def of_the_hour(cache: Path, *, quick: bool) -> dict[str, RunConfig]:
     """Return the best small recipe, and today's with so many epochs that it takes the same CPU time."""
     best = load_config(BEST, ["training.compile=off", *(TINY_BEST if quick else ())])
-    bench, kept = Bench(cache, "mlp", quick), cache / "hour.pace"
-    if not kept.exists():
-        long, short = in_turns(
-            best.with_values({"training.epochs": TURNS}),
-            _configuration(bench, BASELINE, 0, TURNS),
-            cache / "hour.turns",
-        )
-        write_text(kept, str(long / short))
-    epochs = max(2, round(best.training.epochs * float(kept.read_text(encoding="utf-8"))))
+    bench, few = Bench(cache, "mlp", quick), {"training.epochs": TURNS}
+    today = _configuration(bench, BASELINE, 0, TURNS)
+    ratio = measured_once(cache / "hour.pace", lambda: operator.truediv(*in_turns(best.with_values(few), today, cache)))
+    epochs = max(2, round(best.training.epochs * ratio))
     return {BEST: best, BASELINE: _configuration(bench, BASELINE, 0, epochs)}
 
 

@@ -21,6 +21,7 @@ import torch
 import typer
 from matplotlib.figure import Figure
 
+from benchmarks.part import WHOLE, PartOption
 from benchmarks.search.peers import OptunaPeer, RayPeer
 from benchmarks.search.record import EXTENTS, TABLES
 from benchmarks.search.rows import add_row, read_rows
@@ -68,7 +69,7 @@ def run(
     cache: Cache,
     seeds: Annotated[int, typer.Option(min=1, help="Sweeps per search, each with its own seed.")] = 30,
     budgets: Annotated[str, typer.Option(help="Budgets of each sweep in whole trainings, separated by commas.")] = "64",
-    part: Annotated[str, typer.Option(help="K/N: run only every N-th sweep, starting with the K-th.")] = "1/1",
+    part: PartOption = WHOLE,
     surrogate: Annotated[str, typer.Option(help=f"One of {', '.join(SURROGATES)}.")] = "process",
     only: Annotated[str, typer.Option(help="Only these searches, separated by semicolons; default: all.")] = "",
     tables: Tables = TABLES,
@@ -78,11 +79,11 @@ def run(
     if surrogate not in SURROGATES:
         raise typer.BadParameter(f"no surrogate is called {surrogate!r}; known: {', '.join(SURROGATES)}")
     torch.set_num_threads(1)
-    (first, parts), table = map(int, part.split("/")), read_table(space, tables, quick, SURROGATES[surrogate][1])
-    rows, costs = _rows(cache, space, surrogate), sorted(map(float, budgets.split(",")))
+    table = read_table(space, tables, quick, SURROGATES[surrogate][1])
+    rows, costs = _rows(cache, space, surrogate), _budgets(budgets)
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
-    for name, seed in wanted[first - 1 :: parts]:
+    for name, seed in part.of(wanted):
         known = _known(rows)
         missing = [budget for budget in costs if (name, seed, budget) not in known]
         sweep = _search(name, _seeded(table.space, name, seed))
@@ -94,6 +95,16 @@ def run(
             row = {"search": name, "seed": seed, "budget": budget, "trace": trace, "trials": trials}
             add_row(rows, row | {"epochs": found.epochs})
             typer.echo(f"{name} {seed}, {budget:g}: {best:.2f} nats, {trials} trials")
+
+
+def _budgets(text: str) -> list[float]:
+    try:
+        budgets = sorted(map(float, text.split(",")))
+    except ValueError:
+        budgets = []
+    if not budgets or not 0 < budgets[0] <= budgets[-1] < math.inf:
+        raise typer.BadParameter(f"--budgets is positive numbers, separated by commas; found {text!r}")
+    return budgets
 
 
 def _seeded(space: SearchSpace, name: str, seed: int) -> SearchSpace:

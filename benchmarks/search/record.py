@@ -29,6 +29,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 import typer
 
+from benchmarks.part import WHOLE, PartOption
 from benchmarks.search.rows import add_row, read_rows
 from benchmarks.timing import machine
 from iafsweep.atomic import write_text
@@ -72,19 +73,19 @@ Quick = Annotated[bool, typer.Option("--quick", help="Run a miniature, to check 
 def train(
     space: Space,
     cache: Cache,
-    part: Annotated[str, typer.Option(help="K/N: run only every N-th training, starting with the K-th.")] = "1/1",
+    part: PartOption = WHOLE,
     quick: Quick = False,
 ) -> None:
     """Train the configurations that are not recorded yet."""
     torch.set_num_threads(1)
-    (first, parts), extent = map(int, part.split("/")), _extent(space, quick)
+    extent = _extent(space, quick)
     searched, rows = the_space(space, quick), cache / f"{space}.jsonl"
     images = first_images(searched, extent)
-    for number, seed, found in islice(_trainings(searched, extent), first - 1, None, parts):
+    for number, seed, found in part.of(_trainings(searched, extent)):
         if (number, seed) in _recorded(rows):
             continue
         row = {"number": number, "seed": seed, "parameters": dict(found.values)}
-        row |= _trained(found.config, images, RunFolder(cache / f"{space}-{first}"))
+        row |= _trained(found.config, images, RunFolder(cache / f"{space}-{part.first}"))
         add_row(rows, row)
         typer.echo(f"{number}.{seed} {row['status']}: {min(row['bounds'], default=math.nan):.2f} nats")
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import typer
 
+from benchmarks.part import WHOLE, PartOption
 from benchmarks.search.record import EXTENTS, TABLES
 from benchmarks.search.rows import add_row, read_rows
 from benchmarks.search.table import WORKERS, Table, read_table
@@ -35,15 +36,15 @@ def main(
     space: Annotated[str, typer.Argument(help=f"One of {', '.join(EXTENTS)}.")],
     cache: Annotated[Path, typer.Argument(help="Folder for intermediate results, outside the repository.")],
     seeds: Annotated[int, typer.Option(min=1, help="Sweeps per sampler, each with its own seed.")] = 30,
-    part: Annotated[str, typer.Option(help="K/N: run only every N-th sweep, starting with the K-th.")] = "1/1",
+    part: PartOption = WHOLE,
     tables: Annotated[Path, typer.Option(help="Folder of the recorded tables.")] = TABLES,
     quick: Annotated[bool, typer.Option("--quick", help="Use a miniature of the space.")] = False,
 ) -> None:
     """Rehearse the sweeps that are not in the cache yet."""
     torch.set_num_threads(1)
-    (first, parts), table, rows = map(int, part.split("/")), read_table(space, tables, quick), _rows(cache, space)
+    table, rows = read_table(space, tables, quick), _rows(cache, space)
     wanted = [(sampler, seed) for seed in range(1, seeds + 1) for sampler in SAMPLERS]
-    for sampler, seed in wanted[first - 1 :: parts]:
+    for sampler, seed in part.of(wanted):
         if any((row["sampler"], row["seed"]) == (sampler, seed) for row in read_rows(rows)):
             continue
         changes = {"sampler": sampler, "scheduler": "none", "objective": "bound_and_time", "trials": AFTER[-1]}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
@@ -11,7 +12,7 @@ import torch
 import typer
 
 from benchmarks import recipes
-from benchmarks.recipes import Bench
+from benchmarks.recipes import Bench, in_turns, measured_once
 from iafsweep.config import load_config
 from iafsweep.training import Trainer
 
@@ -29,7 +30,7 @@ def trained(cache, seconds=0.3):
     cache.mkdir(exist_ok=True)
     for name in NAMES.split(";"):  # so few epochs, whatever the machine
         (cache / f"{Bench(cache, 'mlp', True).name(name, 0)}.pace").write_text("0.1")
-    recipes.train(cache, recipes=NAMES, seeds=2, seconds=seconds, part="1/1", network="mlp", hopeless=1.5, quick=True)
+    recipes.train(cache, recipes=NAMES, seeds=2, seconds=seconds, network="mlp", hopeless=1.5, quick=True)
     return {path.name: json.loads(path.read_text()) for path in cache.glob("*.json")}
 
 
@@ -48,9 +49,7 @@ def test_runs_are_made_once_go_on_and_are_compared_by_seed(tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
         assert trained(tmp_path) == found
-        recipes.train(
-            tmp_path, recipes=NAMES, seeds=3, seconds=0.3, part="1/1", network="mlp", hopeless=-1e9, quick=True
-        )
+        recipes.train(tmp_path, recipes=NAMES, seeds=3, seconds=0.3, network="mlp", hopeless=-1e9, quick=True)
 
     recipes.page(tmp_path, recipes=NAMES, to=tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
@@ -94,6 +93,26 @@ def test_the_hour_is_scored_once_and_its_figures_are_those_of_the_images(tmp_pat
     monkeypatch.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(recipes, "score_run", lambda *_, **__: pytest.fail("scored again"))
     recipes.hour(tmp_path, quick=True, only="")
+
+
+def test_a_pace_that_another_process_measured_meanwhile_is_kept(tmp_path):
+    kept = tmp_path / "hour.pace"
+
+    def measure():
+        kept.write_text("1.5")
+        return 1.6
+
+    assert measured_once(kept, measure) == 1.5
+    assert measured_once(kept, lambda: pytest.fail("measured again")) == 1.5
+
+
+@pytest.mark.slow
+def test_two_processes_may_take_turns_in_the_same_cache(tmp_path):
+    config = recipes._configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, recipes.TURNS)
+    with ThreadPoolExecutor(2) as pool:
+        pairs = [each.result() for each in [pool.submit(in_turns, config, config, tmp_path) for _ in range(2)]]
+    assert min(seconds for pair in pairs for seconds in pair) > 0
+    assert not list(tmp_path.iterdir())
 
 
 def per_method(folder):

@@ -11,6 +11,7 @@ import pytest
 import torch
 import typer
 
+from benchmarks.part import WHOLE, Part
 from benchmarks.search import compare, pbt, record, two_objectives
 from benchmarks.search.rows import add_row, read_rows
 from benchmarks.search.trees import Trees
@@ -31,16 +32,16 @@ def threads():
     torch.set_num_threads(before)
 
 
-def trained(cache, part="1/1"):
+def trained(cache, part=WHOLE):
     record.train("mnist", cache, part=part, quick=True)
     return (cache / "mnist.jsonl").read_text()
 
 
 @pytest.mark.slow
 def test_a_space_is_recorded_once_in_parts_and_kept_in_order(tmp_path, monkeypatch):
-    half = trained(tmp_path, part="2/2")
+    half = trained(tmp_path, part=Part(2, 2))
     (tmp_path / "mnist.jsonl").write_text(half + '{"number": 1, "se')  # cut off; the next row stands right behind it
-    trained(tmp_path, part="1/2")
+    trained(tmp_path, part=Part(1, 2))
     text = trained(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
@@ -101,16 +102,22 @@ def write_table(folder, count=40, pace=lambda values: 1.0):
     (folder / "mnist.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
+@pytest.mark.parametrize("budgets", ["x", "8,", "0", "-1,8", "nan", "inf"])
+def test_budgets_are_positive_numbers(tmp_path, budgets):
+    with pytest.raises(typer.BadParameter, match="budgets is positive numbers, separated by commas; found "):
+        compare.run("mnist", tmp_path, budgets=budgets)
+
+
 @pytest.mark.slow
 def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkeypatch):
     write_table(tmp_path / "tables")
     names = ("random, none", compare.DEFAULT, *compare.PEERS)
 
-    def run(seeds, part="1/1"):
+    def run(seeds, part=WHOLE):
         compare.run("mnist", tmp_path, seeds, "16", part, "process", ";".join(names), tmp_path / "tables", quick=True)
         return (tmp_path / "compare-mnist-process.jsonl").read_text()
 
-    run(1, "2/2")
+    run(1, Part(2, 2))
     text = run(2)
     with monkeypatch.context() as patched:
         patched.setattr(RehearsedSweep, "begin", lambda *_: pytest.fail("rehearsed again"))
@@ -132,14 +139,14 @@ def test_searches_are_rehearsed_once_with_their_peers_and_shown(tmp_path, monkey
     others = dict(re.findall(r"^\| ([^|]+) \| (\d+) \| [^|]+ \| [^|]+ \|$", page, re.M))
     assert others == dict.fromkeys((compare.BASELINE, *compare.PEERS), "16")
 
-    compare.run("mnist", tmp_path, 2, "32", "1/1", "process", compare.BASELINE, tmp_path / "tables", quick=True)
+    compare.run("mnist", tmp_path, 2, "32", WHOLE, "process", compare.BASELINE, tmp_path / "tables", quick=True)
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
     assert f"| {compare.BASELINE} | 32 | " in page
     assert page.count("### Budget of") == 1
 
     three = f"{compare.BASELINE}; {compare.DEFAULT}; tpe, none"
-    compare.run("mnist", tmp_path, 1, "8,12", "1/1", "trees", three, tmp_path / "tables", quick=True)
+    compare.run("mnist", tmp_path, 1, "8,12", WHOLE, "trees", three, tmp_path / "tables", quick=True)
     compare.page(tmp_path, tmp_path / "tables", tmp_path / "docs", quick=True)
     page = (tmp_path / "docs" / "search.md").read_text()
     assert re.findall(r"^## .* \(surrogate: (.*)\)$", page, re.M) == ["Gaussian process", "randomised trees"]
