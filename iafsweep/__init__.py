@@ -2,7 +2,7 @@
 
 The layers from the lowest to the highest; each imports only from lower ones:
 
-``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``  used by every layer
+``errors``, ``records``, ``seeds``, ``atomic``, ``locks``, ``signals``, ``importing``  used by every layer
 ``estimators``   log p(x) from log-densities: (annealed) importance sampling; imports nothing else of this package
 ``config``       frozen typed configuration, TOML
 ``run_files``    the files of a run folder, without PyTorch

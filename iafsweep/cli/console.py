@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from iafsweep.atomic import is_standard_output
+from iafsweep.importing import importing
 from iafsweep.texts import said, say
 
 __all__ = ["loading", "make_console", "print_anything", "said", "say"]
@@ -33,7 +34,8 @@ def loading(what: str) -> Iterator[None]:
     if is_shown:
         print(f"Loading {what} ...", end="", file=sys.stderr, flush=True)
     try:
-        yield
+        with importing():
+            yield
     finally:
         if is_shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -1,5 +1,7 @@
 """Entry points of both programs. Nothing slow is imported before them, so Ctrl-C works at once during start-up."""
 
+import atexit
+import gc
 import os
 import shlex
 import sys
@@ -11,8 +13,7 @@ from iafsweep.signals import leave_at_once
 
 def run_single() -> None:
     """Run `run_single.py`."""
-    leave_at_once()
-    _plain_text_if_asked()
+    _begin()
     with _missing_packages_in_words():
         from iafsweep.cli.single import main
 
@@ -21,12 +22,17 @@ def run_single() -> None:
 
 def run_sweep() -> None:
     """Run `run_sweep.py`."""
-    leave_at_once()
-    _plain_text_if_asked()
+    _begin()
     with _missing_packages_in_words():
         from iafsweep.cli.sweep import main
 
     main()
+
+
+def _begin() -> None:
+    leave_at_once()
+    _plain_text_if_asked()
+    atexit.register(gc.freeze)  # a last search for garbage among all that PyTorch and Ray have loaded takes a second
 
 
 def _plain_text_if_asked() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from iafsweep.config import TrainingConfig
+from iafsweep.importing import importing
 
 _MATRIX = 2
 """Fewest dimensions of a decayed weight; biases and batch norm's scales and shifts have one."""
@@ -33,6 +34,11 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
 
     ``adam`` and ``adamw`` run as one fused kernel, ``adamax`` as a few kernels over all weights together.
     """
+    with importing():  # the first optimiser of a process imports torch._dynamo
+        return _optimiser(model, config)
+
+
+def _optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
     rate = config.learning_rate
     if config.optimiser == "adam":
         return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
