@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -491,14 +491,15 @@ def _signed(value: float, error: float) -> str:
 def _answer(effects: Sequence[Effect]) -> str:
     """Return which changes pay at equal time, which do not, and which are within two standard errors of zero."""
     parts = []
-    for words, holds in (
+    verdicts: tuple[tuple[str, Callable[[Effect], bool]], ...] = (
         ("pays for its time", lambda each: each.net < -2 * each.net_error),
         ("costs more than it gives", lambda each: each.net > 2 * each.net_error),
         (
             "indistinguishable from no effect (less than two standard errors)",
             lambda each: abs(each.net) <= 2 * each.net_error,
         ),
-    ):
+    )
+    for words, holds in verdicts:
         alone = (each for each in effects if each.name not in (DOUBLING, BOTH))
         chosen = sorted((each for each in alone if holds(each)), key=lambda each: each.net)
         if chosen:

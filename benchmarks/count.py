@@ -6,7 +6,7 @@ operations in the forward pass. The rates of the device are its maker's, or meas
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
@@ -58,10 +58,10 @@ class _Written(TorchDispatchMode):
     """Counts the numbers that operations write, without views."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.numbers = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: D105
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> object:  # noqa: ANN401, D105
         out = func(*args, **(kwargs or {}))
         if isinstance(out, Tensor) and out.dim() > 1 and len(out) == IMAGES and not func.is_view:
             self.numbers += out.numel()

@@ -70,7 +70,8 @@ def collect(
     """
     truth = _pool(bench, reference, seconds)
     log_likelihood = LogWeightStatistics.of(truth.log_weights).log_likelihood
-    pools = [_pool(bench, each, seconds) for each in (sampling, *annealing)]
+    every: list[Sampling | Annealing] = [sampling, *annealing]
+    pools = [_pool(bench, each, seconds) for each in every]
     rows = [row(pool, size, log_likelihood) for pool in pools for size in pool.sizes]
     return {
         "images": {"first": bench.first, "count": len(log_likelihood)},

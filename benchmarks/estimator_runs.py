@@ -166,11 +166,8 @@ class Piece:
 
 def run_all(bench: Bench, runs: Sequence[Sampling | Annealing], sandwiches: Sequence[Sandwiched]) -> None:
     """Measure every piece that the cache does not hold."""
-    for each in runs:
-        for run in range(each.runs):
-            _cached(bench, each, run)
-    for each in sandwiches:
-        _cached(bench, each, 0)
+    for each in (*runs, *sandwiches):
+        pieces(bench, each)
 
 
 def evaluation_seconds(bench: Bench, images: int, rounds: int) -> dict[str, float]:
@@ -185,8 +182,9 @@ def evaluation_seconds(bench: Bench, images: int, rounds: int) -> dict[str, floa
             Annealing(start=start, temperatures=3, leapfrog_steps=steps, chains=16, runs=1, images=images)
             for start, steps in starts.items()
         ]
-        kinds = {"sampling": Sampling(samples=100, runs=1, images=images), **{each.start: each for each in short}}
-        evaluations = {"sampling": 100, **{each.start: each.chains * each.gradients for each in short}}
+        sampling = Sampling(samples=100, runs=1, images=images)
+        kinds: dict[str, Sampling | Annealing] = {"sampling": sampling} | {each.start: each for each in short}
+        evaluations = {"sampling": 100} | {each.start: each.chains * each.gradients for each in short}
         seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
         for run in range(rounds):
             for kind, what in kinds.items():
@@ -222,10 +220,12 @@ def _cached(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) -> 
 
 def _measure(bench: Bench, what: Sampling | Annealing | Sandwiched, run: int) -> Piece:
     # Without moves there is no step size to tune.
-    has_moves = not isinstance(what, Sampling) and what.temperatures > 1
-    step_size = bench.step_size(what.start, what.leapfrog_steps).step_size if has_moves else 1.0
+    step_size = 1.0
+    if not isinstance(what, Sampling) and what.temperatures > 1:
+        step_size = bench.step_size(what.start, what.leapfrog_steps).step_size
     noise = _generators(what.name, run, what.images)
-    simulated = _simulate(bench.model, noise) if isinstance(what, Sandwiched) else None
+    if isinstance(what, Sandwiched):
+        simulated = _simulate(bench.model, noise)
     started, cpu_started = time.perf_counter(), time.process_time()
     rates: list[float] = []
     if isinstance(what, Sampling):

@@ -133,7 +133,7 @@ def trial_stages(folder: SweepFolder) -> dict[str, float]:
 
 def shard_seconds(folder: SweepFolder) -> float:
     """Return the total seconds of all scoring tasks."""
-    return sum(json.loads(path.read_text())["seconds"] for path in folder.result("x").parent.glob("*.json"))
+    return sum(float(json.loads(path.read_text())["seconds"]) for path in folder.result("x").parent.glob("*.json"))
 
 
 def table(watched: Watched, folder: SweepFolder) -> list[tuple[str, float]]:

@@ -124,12 +124,12 @@ def _page(folders: dict[str, RunFolder], trained: dict[str, Trained]) -> str:
             *shown,
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    tables = [pd.read_parquet(folders[name].per_image) for name in (HEAD, PLAIN)]
+    first, second = (pd.read_parquet(folders[name].per_image) for name in (HEAD, PLAIN))
     lines += ["", f"Paired, {HEAD} minus {PLAIN}, on the same images and bits:", ""]
     lines += [
         f"- {FIGURE_NAMES[each.method]} ({each.settings}, {each.images:,} images): {each.difference:+.3f} ± "
         f"{each.standard_error:.3f}"
-        for each in compare_images(*tables, HEAD, PLAIN).differences
+        for each in compare_images(first, second, HEAD, PLAIN).differences
         if each.split == "test"
     ]
     return "\n".join(lines) + "\n"

@@ -37,7 +37,7 @@ class _Recorder(TorchDispatchMode):
     """Records every product that is computed, with operands of the same shape."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[tuple[Callable[..., object], Any, Any]] = []
         self._operands: dict[object, Tensor] = {}
 

@@ -167,7 +167,7 @@ def _flows(config: ModelConfig, model: VAE, x: Tensor, rows: int) -> list[Timed]
         except MissingPeerError as error:
             ways.append(Timed(name, None, rows, skipped=str(error)))
         else:
-            ways.append(Timed(name, stopwatch(_without_graph(lambda apply=apply: apply(z, context))), rows))
+            ways.append(Timed(name, stopwatch(_without_graph(partial(apply, z, context))), rows))
     try:
         peer = pythae_model(config, build_model(config, ImageFormat(SHAPE), seed=0)).to(x.device).eval()
     except MissingPeerError as error:

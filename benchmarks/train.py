@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
@@ -166,7 +166,7 @@ def write_out(model: VAE) -> None:
         if isinstance(module, MaskedLayer):
             module.blocks = ()
         if isinstance(module, SkipMlp):
-            first = module.layers[0]
+            first: Any = module.layers[0]
             first.of_doubled = lambda x, first=first: first(torch.cat((x, x), dim=-1))
         if isinstance(module, ResidualBlock) and module.shortcut is halved:
             module.shortcut = lambda x: x[..., ::2, ::2]

@@ -66,8 +66,8 @@ def install(files: list[str]) -> bool:
 
     if done(*pip, "install", *quiet, *hashed, "-r", "requirements/uv.txt"):
         variables |= mirror(pip, variables)
-        words = ("install", "--python", sys.executable)
-        if done(*uv, *words, *locked) and done(*uv, *words, *itself):
+        here = ("install", "--python", sys.executable)
+        if done(*uv, *here, *locked) and done(*uv, *here, *itself):
             return True
     print("uv could not install them; pip now installs the same versions", file=sys.stderr)
     words = ("install", *quiet, "--no-compile")  # like uv: Python compiles modules when it imports them

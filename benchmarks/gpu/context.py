@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.sizes import FULL, REHEARSAL, Sizes
+from iafsweep.records import DeviceChoice
 
 RESERVE = 5.0
 """Seconds that a step keeps in hand to end by itself."""
@@ -34,7 +35,7 @@ class Context:
     """
 
     name: str
-    device: str
+    device: DeviceChoice
     sizes: Sizes
     work: Path
     kept: Path

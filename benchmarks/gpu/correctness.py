@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from itertools import chain, count, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ MORE_THAN_A_CPU = 3.0
 """So many times the CPU's own loss by bfloat16 is allowed."""
 PARTS_GRADIENT = 1e-3
 """Relative; on two devices a number may fall on different sides of a spline's knot."""
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "weight norm, autoregressive prior": {"normalisation": "weight_norm", "prior": {"kind": "autoregressive"}},
     "pixelcnn head": {
         "decoder": {

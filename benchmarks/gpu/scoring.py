@@ -21,6 +21,7 @@ from iafsweep.evaluation.scoring import score_shard
 from iafsweep.evaluation.shards import Shard, ShardResult, plan_shards
 from iafsweep.models import VAE, build_model, folded
 from iafsweep.models.precision import full_precision
+from iafsweep.records import Method
 from iafsweep.training import resolve_device
 
 ALL_IMAGES, ALL_SAMPLES = 10_000, 1000
@@ -60,9 +61,10 @@ def _as_scored(context: Context, model: VAE, images: Tensor) -> None:
     sizes = context.sizes
     hais = HaisConfig(enabled=True, start="posterior", temperatures=sizes.temperatures)
     evaluation = EvaluationConfig(hais=hais)
+    ways: dict[Method, int] = {"importance_sampling": sizes.samples, "hais": hais.resolved().chains}
     shards = [
         plan_shards(method, "test", min(ALL_IMAGES, len(images)), samples, 0, size=sizes.shard_images)[: sizes.shards]
-        for method, samples in (("importance_sampling", sizes.samples), ("hais", hais.resolved().chains))
+        for method, samples in ways.items()
     ]
 
     def score(shard: Shard) -> ShardResult:

@@ -108,7 +108,7 @@ def _timed(context: Context, row: Row, config: ModelConfig, counted: Counted, de
 def _bounds(context: Context, row: Row, counted: Counted, batch_size: int, rate: float) -> dict[str, float]:
     """What bounds the rate by count, at what the device was measured to do, and the share of it that is reached."""
     machine = context.earlier.get("machine", {})
-    found = {}
+    found: dict[str, float] = {}
     if products := machine.get(f"products_{row.precision}"):
         found |= {"bound_by_products": products / counted.step, "share_of_products": rate * counted.step / products}
     if copied := machine.get("copy_bytes"):

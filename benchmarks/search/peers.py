@@ -31,13 +31,16 @@ class _Asked:
         self._trial = trial
 
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
-        return self._trial.suggest_categorical(name, options)
+        chosen: Scalar = self._trial.suggest_categorical(name, options)
+        return chosen
 
     def integer(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
-        return self._trial.suggest_int(name, low, high, step=step, log=log)
+        chosen: int = self._trial.suggest_int(name, low, high, step=step, log=log)
+        return chosen
 
     def real(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
-        return self._trial.suggest_float(name, low, high, step=step, log=log)
+        chosen: float = self._trial.suggest_float(name, low, high, step=step, log=log)
+        return chosen
 
 
 class _Peer:
@@ -117,13 +120,13 @@ class RayPeer(_Peer):
         name = trial_name(self._number)
         values = self._search.suggest(name)
         assert values is not None
-        self._scheduler.on_trial_add(None, _trial(name))
+        self._scheduler.on_trial_add(_CONTROLLER, _trial(name))
         return self._issue(self.space.active(values))
 
     def report(self, trial: str, epoch: int, value: float, seconds: float) -> bool:
         """Ask the scheduler; tell the searcher if the trial goes on."""
         result = {"bound": value, "training_iteration": epoch}
-        if self._scheduler.on_trial_result(None, _trial(trial), result) == "STOP":
+        if self._scheduler.on_trial_result(_CONTROLLER, _trial(trial), result) == "STOP":
             return True
         self._search.on_trial_result(trial, result)
         return False
@@ -134,16 +137,20 @@ class RayPeer(_Peer):
         if row.status in ("completed", "stopped"):
             result = {"bound": row.value, "training_iteration": row.epochs}
             if row.status == "completed":
-                self._scheduler.on_trial_result(None, _trial(row.trial), result)
-            self._scheduler.on_trial_complete(None, _trial(row.trial), result)
+                self._scheduler.on_trial_result(_CONTROLLER, _trial(row.trial), result)
+            self._scheduler.on_trial_complete(_CONTROLLER, _trial(row.trial), result)
             self._search.on_trial_complete(row.trial, result)
         else:
-            self._scheduler.on_trial_remove(None, _trial(row.trial))
+            self._scheduler.on_trial_remove(_CONTROLLER, _trial(row.trial))
             self._search.on_trial_complete(row.trial, error=True)
 
     def _define(self, asked: Any) -> dict[str, Scalar]:  # noqa: ANN401 - Ray's own kind of an Optuna trial
         return dict(self.space.suggest(_Asked(asked)))
 
 
-def _trial(name: str) -> SimpleNamespace:
+_CONTROLLER: Any = None
+"""Ray's controller of trials, which its scheduler does not look at."""
+
+
+def _trial(name: str) -> Any:  # noqa: ANN401 - as much of Ray's kind of it as the scheduler looks at
     return SimpleNamespace(trial_id=name)

@@ -84,7 +84,7 @@ def train(
     for number, seed, found in part.of(_trainings(searched, extent)):
         if (number, seed) in _recorded(rows):
             continue
-        row = {"number": number, "seed": seed, "parameters": dict(found.values)}
+        row: dict[str, Any] = {"number": number, "seed": seed, "parameters": dict(found.values)}
         row |= _trained(found.config, images, RunFolder(cache / f"{space}-{part.first}"))
         add_row(rows, row)
         typer.echo(f"{number}.{seed} {row['status']}: {min(row['bounds'], default=math.nan):.2f} nats")
@@ -108,7 +108,7 @@ def refine(
     last = max([extent.configurations, *(number for number, _ in recorded)])
     for number, found in enumerate(best, start=last + 1):
         foretold = float(surrogate.bounds([found.values]).min())
-        row = {"number": number, "seed": 0, "parameters": dict(found.values)}
+        row: dict[str, Any] = {"number": number, "seed": 0, "parameters": dict(found.values)}
         row |= _trained(found.config, images, RunFolder(cache / f"{space}-refined"))
         add_row(rows, row)
         lowest = min(row["bounds"], default=math.nan)
@@ -195,7 +195,9 @@ def _trained(config: RunConfig, images: TrainingImages, folder: RunFolder) -> di
     while not trainer.is_done and status == "completed":
         began = time.process_time()
         try:
-            bounds.append(round(trainer.run_epoch().validation_negative_elbo, 3))
+            bound = trainer.run_epoch().validation_negative_elbo
+            assert bound is not None  # these spaces have validation images
+            bounds.append(round(bound, 3))
         except DivergedError:
             status = "diverged"
         seconds.append(round(time.process_time() - began, 3))
