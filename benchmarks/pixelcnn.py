@@ -77,7 +77,7 @@ def main(
             found = known_run(folder) or run_to_its_end(
                 plain if name == PLAIN else _for_as_long(head, plain, folder.path), folder
             )
-            typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
+            typer.echo(f"{name}: {found}")
             scored_once(folder, SCORED_QUICK if quick else SCORED)
     trained = {name: run for name, folder in folders.items() if (run := known_run(folder)) is not None}
     if len(trained) == len(folders) and all(folder.evaluation.exists() for folder in folders.values()):

@@ -37,7 +37,7 @@ from iafsweep.data_root import default_data_root
 from iafsweep.records import shown_figures
 from iafsweep.results.comparison import compare_images
 from iafsweep.run_files.run_folder import RunFolder
-from iafsweep.training import Trainer
+from iafsweep.training import DivergedError, Trainer
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "recipes.md"
@@ -140,7 +140,7 @@ class Trained:
     """What a run came to.
 
     Attributes:
-        bound: validation bound of the best epoch, nats per image.
+        bound: validation bound of the best epoch, nats per image; infinite if the run diverged.
         epochs: trained.
         seconds: CPU seconds that took.
     """
@@ -148,6 +148,10 @@ class Trained:
     bound: float
     epochs: int
     seconds: float
+
+    def __str__(self) -> str:
+        reached = f"{self.bound:.2f} nats" if math.isfinite(self.bound) else "diverged"
+        return f"{reached}, {self.epochs} epochs, {self.seconds:,.0f} s"
 
 
 class Bench(NamedTuple):
@@ -170,9 +174,13 @@ class Bench(NamedTuple):
         return known_run(self.folder(recipe, seed))
 
     def best(self, recipe: str) -> int | None:
-        """The seed with the lowest bound; None if none has ended."""
-        found = [(run.bound, seed) for seed in range(100) if (run := self.known(recipe, seed)) is not None]
+        """The seed with the lowest bound; None if none has ended, or all have diverged."""
+        found = [(run.bound, seed) for seed, run in self.runs(recipe).items() if math.isfinite(run.bound)]
         return min(found)[1] if found else None
+
+    def runs(self, recipe: str) -> dict[int, Trained]:
+        """Every run that has ended, by its seed."""
+        return {seed: run for seed in range(100) if (run := self.known(recipe, seed)) is not None}
 
 
 @app.command()
@@ -201,9 +209,7 @@ def train(
             if seed and alone and today and alone.bound > today.bound + hopeless:
                 continue
             found = bench.known(recipe, seed) or _trained(bench, recipe, seed, seconds)
-            typer.echo(
-                f"{bench.name(recipe, seed)}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s"
-            )
+            typer.echo(f"{bench.name(recipe, seed)}: {found}")
 
 
 @app.command()
@@ -215,7 +221,8 @@ def score(cache: Cache, network: Network = "mlp", recipes: Names = "", quick: Qu
             continue
         folder = bench.folder(recipe, seed)
         scored_once(folder, SCORED_QUICK if quick else SCORED)
-        typer.echo(f"{folder.path.name}: {_hais(folder)}")
+        figure, untrusted = _hais(folder)
+        typer.echo(f"{folder.path.name}: {figure}, {untrusted} untrusted")
 
 
 @app.command()
@@ -229,7 +236,7 @@ def hour(
         if only in ("", name):
             folder = hours_folder(cache, name)
             found = known_run(folder) or run_to_its_end(config, folder)
-            typer.echo(f"{name}: {found.bound:.2f} nats, {found.epochs} epochs, {found.seconds:.0f} s")
+            typer.echo(f"{name}: {found}")
             scored_once(folder, SCORED_QUICK if quick else SCORED_HOUR)
 
 
@@ -377,50 +384,57 @@ def run_to_its_end(config: RunConfig, folder: RunFolder) -> Trained:
     resumes = folder.last.exists()
     trainer = (Trainer.resume if resumes else Trainer.start)(config, images, folder, torch.device("cpu"))
     seconds = float(spent.read_text(encoding="utf-8")) if resumes and spent.exists() else 0.0
-    while not trainer.is_done:
-        began = time.process_time()
-        trainer.run_epoch()
-        seconds += time.process_time() - began
-        write_text(spent, str(seconds))
-    trainer.finish()
-    assert trainer.best is not None
-    found = Trained(trainer.best.validation_negative_elbo, trainer.epochs_done, seconds)
+    bound = math.inf
+    try:
+        while not trainer.is_done:
+            began = time.process_time()
+            trainer.run_epoch()
+            seconds += time.process_time() - began
+            write_text(spent, str(seconds))
+    except DivergedError:
+        trainer.close()
+    else:
+        trainer.finish()
+        assert trainer.best is not None
+        bound = trainer.best.validation_negative_elbo
+    found = Trained(bound, trainer.epochs_done, seconds)
     write_text(kept, json.dumps(asdict(found)))
     return found
 
 
-def _hais(folder: RunFolder) -> str:
+def _hais(folder: RunFolder) -> tuple[str, str]:
     """The HAIS figure of a run's test images, and the share of those that are not to be trusted."""
     figure = shown_figures(folder.read_evaluation().estimates).get(("hais", "test"))
     if figure is None:
-        return "-"
-    return f"{figure.nll:.2f} ± {figure.standard_error:.2f} ({figure.images:,}) | {figure.untrusted_share:.0%}"
+        return "-", "-"
+    return (
+        f"{figure.nll:.2f} ± {figure.standard_error:.2f} ({figure.images:,})",
+        f"{figure.untrusted_share:.0%}",
+    )
 
 
 def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:
     """A row of the table for each recipe that was trained."""
-    rows, base = [], bench.best(BASELINE)
+    rows, todays, base = [], bench.runs(BASELINE), bench.best(BASELINE)
     for recipe in recipes:
-        runs = {seed: run for seed in range(100) if (run := bench.known(recipe, seed)) is not None}
-        if not runs:
+        if not (runs := bench.runs(recipe)):
             continue
-        pairs = [run.bound - other.bound for seed, run in runs.items() if (other := bench.known(BASELINE, seed))]
-        best = min(runs, key=lambda seed: runs[seed].bound)
-        tested, difference = "- | -", "-"
-        if bench.folder(recipe, best).evaluation.exists():
-            tested = _hais(bench.folder(recipe, best))
+        lost = sum(not math.isfinite(run.bound) for run in runs.values())
+        pairs = [run.bound - todays[seed].bound for seed, run in runs.items() if seed in todays]
+        figure, untrusted, tested = "-", "-", "-"
+        if (best := bench.best(recipe)) is not None and bench.folder(recipe, best).evaluation.exists():
+            figure, untrusted = _hais(bench.folder(recipe, best))
             if base is not None and recipe != BASELINE:
-                difference = _test_difference(bench.folder(BASELINE, base), bench.folder(recipe, best))
-        figure, untrusted = tested.split(" | ")
+                tested = _test_difference(bench.folder(BASELINE, base), bench.folder(recipe, best))
         cells = (
             recipe,
             len(runs),
-            next(iter(runs.values())).epochs,
+            max(run.epochs for run in runs.values()),
             f"{fmean(run.seconds for run in runs.values()):.0f}",
-            f"{fmean(run.bound for run in runs.values()):.2f}",
-            "-" if recipe == BASELINE or not pairs else _with_error(pairs),
+            f"{lost} of {len(runs)} diverged" if lost else f"{fmean(run.bound for run in runs.values()):.2f}",
+            "-" if recipe == BASELINE or lost or not pairs else _with_error(pairs),
             figure,
-            difference,
+            tested,
             untrusted,
         )
         rows.append(f"| {' | '.join(map(str, cells))} |")

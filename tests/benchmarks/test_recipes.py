@@ -1,6 +1,7 @@
 """The benchmark of recipes in miniature: trained once, gone on with where it was stopped, and what its page says."""
 
 import json
+import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 from benchmarks import recipes
 from benchmarks.recipes import Bench, in_turns, measured_once
 from iafsweep.config import load_config
+from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import Trainer
 
 NAMES = "today;iwae at the end;cosine+dropout"
@@ -61,6 +63,32 @@ def test_runs_are_made_once_go_on_and_are_compared_by_seed(tmp_path, monkeypatch
     assert float(row[1]) == pytest.approx(fmean(bounds["cosine+dropout"]), abs=0.006)
     assert float(row[2]) == pytest.approx(fmean(differences), abs=0.006)
     assert float(row[3]) == pytest.approx(abs(differences[0] - differences[1]) / 2, abs=0.006)
+
+
+def test_a_recipe_that_diverged_is_said_to_have_and_has_no_figures(tmp_path):
+    for name, bound in {
+        "today-0": 95.0,
+        "today-1": 96.0,
+        "no_norm-0": math.inf,
+        "clip-0": 94.0,
+        "clip-1": 96.0,
+    }.items():
+        (tmp_path / f"mlp-{name}.json").write_text(json.dumps({"bound": bound, "epochs": 6, "seconds": 60.0}))
+    recipes.page(tmp_path, recipes="today;no norm;clip", to=tmp_path / "page.md")
+    rows = dict(re.findall(r"^\| (today|no norm|clip) \| (.*) \|$", (tmp_path / "page.md").read_text(), re.M))
+    assert rows == {
+        "today": "2 | 6 | 60 | 95.50 | - | - | - | -",
+        "no norm": "1 | 6 | 60 | 1 of 1 diverged | - | - | - | -",
+        "clip": "2 | 6 | 60 | 95.00 | -0.50 ± 0.50 | - | - | -",
+    }
+    assert Bench(tmp_path, "mlp", quick=False).best("no norm") is None
+
+
+def test_a_run_that_diverges_is_kept_as_such(tmp_path):
+    config = recipes._configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, 2, "training.learning_rate=1e30")
+    found = recipes.run_to_its_end(config, RunFolder(tmp_path / "run"))
+    assert str(found).startswith("diverged, 0 epochs, ")
+    assert recipes.known_run(RunFolder(tmp_path / "run")) == found
 
 
 def test_every_recipe_is_legal_and_differs_from_todays():
