@@ -18,6 +18,7 @@ from iafsweep.models import VAE
 from iafsweep.models.precision import full_precision
 from iafsweep.training.batches import Batch
 from iafsweep.training.computing import Computing
+from iafsweep.training.device import flushing_denormals
 from iafsweep.training.gradient import Loss, Objective, gradient_of, objective_in
 from iafsweep.training.optimiser import clip_gradients, gradient_norm
 
@@ -91,6 +92,10 @@ class TrainingStep:
             [5]: mean loss, reconstruction and KL of the batch, nats per image; the gradient norm if measured (see
             `NORM_EVERY`), else 0; 1 if the gradient was clipped, else 0.
         """
+        with nullcontext() if self._devices else flushing_denormals():
+            return self._step(batch, kl_weight)
+
+    def _step(self, batch: Batch, kl_weight: float) -> Tensor:
         # Around forward and backward, outside of the compiled code: float32 must not become TF32 on a GPU.
         with full_precision() if self.computing.precision == "float32" else nullcontext(), self._dropping(batch.seed):
             loss = (self._first_gradients if self._steps_to_compile else self._gradients)(batch, kl_weight)

@@ -218,6 +218,20 @@ def test_the_vamp_prior_is_the_mixture_of_posteriors_on_paper_in_float32_too():
     assert torch.allclose(low.double(), expected, rtol=1e-5)
 
 
+def test_far_components_of_the_vamp_prior_have_no_gradient_and_none_is_denormal():
+    prior = make_prior("vamp", 2)
+    mean = torch.tensor([[0.0, 0.0], [2.0, 0.0], [13.5, 0.0], [14.0, 0.0], [50.0, 0.0]], requires_grad=True)
+    prior.components = lambda dtype: (mean.to(dtype), torch.zeros(5, 2, dtype=dtype))
+    z = torch.zeros(3, 2)
+    found = prior.log_density(z)
+    plain = torch.distributions.Normal(mean.double(), 1.0).log_prob(z[:, None].double()).sum(-1).logsumexp(1)
+    assert torch.equal(found, (plain - math.log(5)).float())
+    (gradient,), (exact,) = (torch.autograd.grad(each.sum(), mean) for each in (found, plain))
+    assert torch.allclose(gradient[:2], exact[:2], rtol=1e-6)
+    assert not gradient[2:].any()
+    assert 0 < exact[2:4, 0].abs().min() < 1e-38  # a denormal number
+
+
 def test_vamp_goes_with_an_encoder_without_batch_norm():
     allowed = {"prior": {"kind": "vamp"}, "flow": {"depth": 0}}
     ModelConfig.model_validate(allowed | {"normalisation": "weight_norm"})

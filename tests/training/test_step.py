@@ -16,6 +16,7 @@ from iafsweep.seeds import generator
 from iafsweep.training import step as steps
 from iafsweep.training.batches import Batch, EpochBatches
 from iafsweep.training.computing import Computing
+from iafsweep.training.device import flushing_denormals
 from iafsweep.training.gradient import mean_terms
 from iafsweep.training.objective import ValidationSet
 from iafsweep.training.step import TrainingStep
@@ -348,6 +349,30 @@ def test_the_cache_is_shared_unless_one_is_named(monkeypatch, tmp_path):
     assert steps.share_compile_cache() == tmp_path / "iafsweep" / "compiled"
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
     assert steps.share_compile_cache() == tmp_path / "mine"
+
+
+def tenth_of_the_smallest():
+    return float(torch.tensor(1e-38) * 0.1)
+
+
+def test_a_step_takes_denormal_numbers_for_zero_and_nothing_after_it_does(monkeypatch):
+    model = model_of("mlp")
+    step, found = step_of(model, EAGER), []
+    model.decoder.register_forward_hook(lambda *_: found.append(tenth_of_the_smallest()))
+    monkeypatch.setattr(step._optimiser, "step", lambda: found.append(tenth_of_the_smallest()))
+    step(batches()[0], 1.0)
+    assert found == [0.0, 0.0]
+    assert tenth_of_the_smallest() > 0
+
+    monkeypatch.setattr(step._optimiser, "step", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        step(batches()[0], 1.0)
+    assert tenth_of_the_smallest() > 0
+
+    with flushing_denormals():
+        step = step_of(model, EAGER)
+        step(batches()[0], 1.0)
+        assert tenth_of_the_smallest() == 0
 
 
 def test_a_batch_is_bits_and_noise_of_its_own():

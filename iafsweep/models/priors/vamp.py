@@ -21,6 +21,9 @@ from iafsweep.models.priors.base import Prior
 
 PSEUDO_LOGIT = -2.0
 """Initial mean of the logits of pseudo-inputs' pixels, with standard deviation 1: about as dark as a digit."""
+_NEGLIGIBLE = 50.0
+"""A component so many nats below the most probable one adds less than float64 resolves, and is given no gradient: it
+would underflow to denormal float32 numbers, which processors multiply about a hundred times as slowly as others."""
 
 
 @final
@@ -70,7 +73,9 @@ class VampPrior(Prior):
         precision, where = (-2 * log_std).exp(), z.double()
         squares = where.square() @ precision.T - 2 * where @ (mean * precision).T + (mean.square() * precision).sum(-1)
         constant = log_std.sum(-1) + 0.5 * self.latent_size * math.log(2 * math.pi)
-        return (torch.logsumexp(-0.5 * squares - constant, dim=-1) - math.log(len(mean))).to(z.dtype)
+        terms = -0.5 * squares - constant
+        least = terms.detach().amax(-1, keepdim=True) - _NEGLIGIBLE
+        return (terms.clamp(min=least).logsumexp(-1) - math.log(len(mean))).to(z.dtype)
 
     def from_noise(self, noise: Tensor, passes: Passes | None = None) -> Tensor:
         """Turn draws of N(0, I) [..., D + 1] into draws of p(z) [..., D]: the first number chooses the component."""
