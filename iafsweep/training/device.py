@@ -61,7 +61,8 @@ _MMAP_MAX = -4
 
 _PAD_BYTES = 64 * 2**20
 
-_DENORMAL = 1e-39
+_DENORMAL = 1e-310
+"""Of float64, Python's own numbers, to which the same setting applies."""
 
 
 def keep_freed_memory(device: torch.device) -> bool:
@@ -91,7 +92,7 @@ def flushing_denormals() -> Iterator[None]:
     Processors add and multiply them up to a hundred times as slowly as others. In a sum with a weight or a bound they
     change nothing. PyTorch's other threads keep their own setting.
     """
-    before = bool(torch.tensor(_DENORMAL) * 1.0 == 0)
+    before = _DENORMAL * 1.0 == 0  # PyTorch sets it but does not tell
     torch.set_flush_denormal(True)
     try:
         yield
