@@ -271,10 +271,10 @@ are stretched over them. (CPU seconds differ because neighbours slow the process
 change: another learning rate may suit `adamax` or `weight norm` better. Recipes joined by `+` are used together. All
 figures are in nats per image; lower is better.
 
-- *difference*: of the validation bound from that of `today` with the same seed; mean and standard error over seeds.
-  Recipes far above `today` with the first seed were not trained with others.
+- *difference*: of the validation bound from that of `today` with the same seed; mean and standard error over seeds,
+  without an error where there is one seed. Recipes far above `today` with the first seed are not trained with others.
 - *test NLL*: HAIS, of the best seed on test images, with its standard error; then its difference from `today`, paired
-  by image.
+  by image. A dash: not measured.
 
 Measured on {machine}.
 """

@@ -29,16 +29,12 @@ class DecoupledAdamax(torch.optim.Adamax):
         return super().step(closure)
 
 
+@importing()  # the first optimiser of a process imports torch._dynamo
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
     """Return an optimiser for a model's weights; the trainer sets its learning rate before every step.
 
     ``adam`` and ``adamw`` run as one fused kernel, ``adamax`` as a few kernels over all weights together.
     """
-    with importing():  # the first optimiser of a process imports torch._dynamo
-        return _optimiser(model, config)
-
-
-def _optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
     rate = config.learning_rate
     if config.optimiser == "adam":
         return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
