@@ -3,19 +3,17 @@
 import json
 import math
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
-import pandas as pd
 import pytest
 import torch
 import typer
 
 from benchmarks import recipes
-from benchmarks.recipes import Bench, in_turns, measured_once
+from benchmarks.nll import Figures
+from benchmarks.recipes import Bench
 from iafsweep.config import load_config
-from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.training import Trainer
 
 NAMES = "today;iwae at the end;cosine+dropout"
@@ -64,6 +62,14 @@ def test_runs_are_made_once_go_on_and_are_compared_by_seed(tmp_path, monkeypatch
     assert float(row[2]) == pytest.approx(fmean(differences), abs=0.006)
     assert float(row[3]) == pytest.approx(abs(differences[0] - differences[1]) / 2, abs=0.006)
 
+    recipes.score(tmp_path, recipes="today;cosine+dropout", network="mlp", quick=True)
+    recipes.page(tmp_path, recipes=NAMES, to=tmp_path / "page.md")
+    rows = dict(re.findall(r"^\| (today|cosine\+dropout) \| (.*) \|$", (tmp_path / "page.md").read_text(), re.M))
+    bench = Bench(tmp_path, "mlp", quick=True)
+    best, today = (Figures.of(bench.scored(name)) for name in ("cosine+dropout", "today"))
+    assert rows["today"].split(" | ")[-3:-1] == [str(today), "-"]
+    assert rows["cosine+dropout"].split(" | ")[-3:-1] == [str(best), str(best - today)]
+
 
 def test_a_recipe_that_diverged_is_said_to_have_and_has_no_figures(tmp_path):
     for name, bound in {
@@ -84,67 +90,12 @@ def test_a_recipe_that_diverged_is_said_to_have_and_has_no_figures(tmp_path):
     assert Bench(tmp_path, "mlp", quick=False).best("no norm") is None
 
 
-def test_a_run_that_diverges_is_kept_as_such(tmp_path):
-    config = recipes._configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, 2, "training.learning_rate=1e30")
-    found = recipes.run_to_its_end(config, RunFolder(tmp_path / "run"))
-    assert str(found).startswith("diverged, 0 epochs, ")
-    assert recipes.known_run(RunFolder(tmp_path / "run")) == found
-
-
 def test_every_recipe_is_legal_and_differs_from_todays():
     bench = Bench(Path("unused"), "mlp", quick=False)
-    today = recipes._configuration(bench, "today", 0, 20)
+    today = recipes.configuration(bench, "today", 0, 20)
     for network in recipes.NETWORKS:
         for name in recipes.RECIPES:
-            config = recipes._configuration(Bench(Path("unused"), network, quick=False), name, 0, 20)
+            config = recipes.configuration(Bench(Path("unused"), network, quick=False), name, 0, 20)
             assert (config == today) is ((network, name) == ("mlp", "today"))
     with pytest.raises(typer.BadParameter, match="no recipe is called 'sine'"):
         recipes._names("cosine+sine")
-
-
-@pytest.mark.slow
-def test_the_hour_is_scored_once_and_its_figures_are_those_of_the_images(tmp_path, monkeypatch):
-    (tmp_path / "hour.pace").write_text("1.5")  # so that today's recipe has three epochs for two
-    recipes.hour(tmp_path, quick=True, only="")
-    page = tmp_path / "page.md"
-    recipes.page(tmp_path, recipes="today", to=page)
-    rows = dict(re.findall(r"^\| (best_small|today) \| (.*) \|$", page.read_text(), re.M))
-    assert [rows[name].split(" | ")[0] for name in ("best_small", "today")] == ["2", "3"]
-    totals = {}
-    for name, row in rows.items():
-        sampled, corrected = (each["log_likelihood"] for each in per_method(tmp_path / f"hour-{name}"))
-        totals[name] = -sampled.mean() + (sampled - corrected).mean()  # all of the few images have both
-        assert float(row.split(" | ")[-1].split(" ± ")[0]) == pytest.approx(totals[name], abs=0.006)
-    paired = re.search(r"`best_small` minus `today` is (\S+) ± ", page.read_text())
-    assert float(paired[1]) == pytest.approx(totals["best_small"] - totals["today"], abs=0.006)
-
-    monkeypatch.setattr(Trainer, "run_epoch", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr(recipes, "score_run", lambda *_, **__: pytest.fail("scored again"))
-    recipes.hour(tmp_path, quick=True, only="")
-
-
-def test_a_pace_that_another_process_measured_meanwhile_is_kept(tmp_path):
-    kept = tmp_path / "hour.pace"
-
-    def measure():
-        kept.write_text("1.5")
-        return 1.6
-
-    assert measured_once(kept, measure) == 1.5
-    assert measured_once(kept, lambda: pytest.fail("measured again")) == 1.5
-
-
-@pytest.mark.slow
-def test_two_processes_may_take_turns_in_the_same_cache(tmp_path):
-    config = recipes._configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, recipes.TURNS)
-    with ThreadPoolExecutor(2) as pool:
-        pairs = [each.result() for each in [pool.submit(in_turns, config, config, tmp_path) for _ in range(2)]]
-    assert min(seconds for pair in pairs for seconds in pair) > 0
-    assert not list(tmp_path.iterdir())
-
-
-def per_method(folder):
-    table = pd.read_parquet(folder / "per_image.parquet")
-    for method in ("importance_sampling", "hais"):
-        part = table[(table["split"] == "test") & (table["method"] == method)]
-        yield part.sort_values(["binarisation_seed", "image"]).reset_index()
