@@ -47,24 +47,35 @@ def are_apart(training: float | None, validation: float | None) -> bool:
 
 def unsettled_remark(settling: float, momentum: float) -> str:
     """Return a warning about too few steps, with advice: a larger momentum if one below 1 suffices, else more steps."""
-    enough = momentum * SETTLED / settling if settling > 0 else math.inf
-    larger = f"set model.batch_norm_momentum to at least {enough:.1g}, or " if enough < 1 else ""
+    enough = _rounded_up(momentum * SETTLED / settling) if settling > 0 else math.inf
+    larger = f"set model.batch_norm_momentum to at least {enough:g}, or " if enough < 1 else ""
     return (
         f"the moving averages of batch norm cannot settle (momentum {momentum:g} x steps = {settling:.2g}, below "
         f"{SETTLED:g}), so validation and test figures will be far too high: {larger}train longer"
     )
 
 
-def apart_remark(training: float, validation: float, *, normalised: bool) -> str:
-    """Return what a validation bound far above the training bound may mean, and what to do.
+def _rounded_up(value: float) -> float:
+    """Return the next number of two significant digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(round(value / unit, 6)) * unit
+
+
+LAGGING = "the moving averages of batch norm lag behind (use a larger model.batch_norm_momentum)"
+FEW_IMAGES = (
+    "the averaged weights' batch norm statistics come from too few images (raise training.weight_average_images)"
+)
+OVERFITS = "the model overfits (use more images, smaller networks or fewer epochs)"
+"""What may put a validation bound far above the training bound."""
+
+
+def apart_remark(training: float, validation: float, *causes: str) -> str:
+    """Return a warning about a validation bound far above the training bound, with what may be its causes.
 
     Args:
         training: nats per image, train mode.
         validation: nats per image, eval mode.
-        normalised: whether the model has batch norm.
+        causes: of :data:`LAGGING`, :data:`FEW_IMAGES` and :data:`OVERFITS`.
     """
-    lagging = "the moving averages of batch norm lag behind (use a larger model.batch_norm_momentum), or " * normalised
-    return (
-        f"the validation bound, {validation:.2f}, is far above the training bound, {training:.2f}: {lagging}the model "
-        f"overfits (use more images, smaller networks or fewer epochs)"
-    )
+    apart = f"the validation bound, {validation:.2f}, is far above the training bound, {training:.2f}"
+    return f"{apart}: {', or '.join(causes)}"

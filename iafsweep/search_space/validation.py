@@ -260,8 +260,8 @@ def _check_every_parameter_matters(space: SearchSpace, combinations: list[dict[s
             raise ConfigError(f"[search] `{parameter.path}` is never active: no combination fulfils its `when`")
         if len(others) > 1 and active and not any(_matters(space, parameter, values) for values in active):
             raise ConfigError(
-                f"[search] `{parameter.path}` changes nothing in this space (sizes of a kind that is never chosen, or "
-                f"the flow's at depth 0, do nothing); take it out"
+                f"[search] `{parameter.path}` changes nothing in this space, since another setting leaves it unused "
+                f"(as flow.depth = 0 does the flow's sizes, and a kind that is never chosen its own); take it out"
             )
 
 

@@ -129,7 +129,10 @@ _SAYS_ALLOCATION_FAILED = (
 
 _FLOAT = 4
 
-REMEDY = "lower model.latent_size, the sizes under model.encoder, model.decoder and model.flow, or training.batch_size"
+REMEDY = (
+    "lower model.latent_size, the sizes under model.encoder, model.decoder, model.flow and model.prior, "
+    "training.batch_size or training.objective_samples"
+)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +18,16 @@ from iafsweep.errors import RunFolderError
 from iafsweep.models import VAE, build_model, count_parameters
 from iafsweep.models.weight_norm import start_from_data
 from iafsweep.records import Best, EpochMetrics, RunState, RunStatus, bits_per_dim
-from iafsweep.records.trust import apart_remark, are_apart, is_unsettled, settling_of, unsettled_remark
+from iafsweep.records.trust import (
+    FEW_IMAGES,
+    LAGGING,
+    OVERFITS,
+    apart_remark,
+    are_apart,
+    is_unsettled,
+    settling_of,
+    unsettled_remark,
+)
 from iafsweep.run_files import metrics_file
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.texts import counted
@@ -322,9 +331,9 @@ class Trainer:
             best = Best(epoch=metrics.epoch, validation_negative_elbo=bound)
             weights = {name: tensor.detach().clone() for name, tensor in self.scored.state_dict().items()}
             new_best = BestWeights(dump_config(self.config), metrics.epoch, weights)
-            training, normalised = metrics.train_negative_elbo, self.config.has_lagging_averages
+            training = metrics.train_negative_elbo
             apart = are_apart(training, bound)
-            self.bounds_note = apart_remark(training, bound, normalised=normalised) if apart else ""
+            self.bounds_note = apart_remark(training, bound, *_apart_causes(self.config)) if apart else ""
         last = self._checkpoint(metrics.epoch, best, self.seconds + metrics.seconds)
         if not self._checkpoint_is_due(metrics.epoch):  # training continues before it is written
             states = {name: on_cpu(getattr(last, name)) for name in ("model", "optimiser", "average")}
@@ -512,6 +521,13 @@ def _unsettled(config: RunConfig, training_images: int) -> str:
     training, momentum = config.training, config.model.batch_norm_momentum
     settling = settling_of(momentum, training_images, training.batch_size, training.epochs)
     return unsettled_remark(settling, momentum) if is_unsettled(settling) else ""
+
+
+def _apart_causes(config: RunConfig) -> Iterator[str]:
+    """What may put a validation bound far above the training bound."""
+    if config.model.has_batch_norm:
+        yield LAGGING if config.has_lagging_averages else FEW_IMAGES
+    yield OVERFITS
 
 
 def _is_finite(metrics: EpochMetrics) -> bool:

@@ -34,7 +34,7 @@ def test_a_momentum_that_cannot_settle_is_named_before_training_and_its_bound_af
     trainer, log = trained(changed({"batch_norm_momentum": 0.001}, training), images, tmp_path / "run")
     first = log.partition("epoch 1:")[0]
     assert "cannot settle (momentum 0.001 x steps = 0.42, below 5)" in first
-    assert "set model.batch_norm_momentum to at least 0.01, or train longer" in first
+    assert "set model.batch_norm_momentum to at least 0.012, or train longer" in first
     assert re.search("the validation bound, .* is far above the training bound, .*batch_norm_momentum", log)
     assert trainer.bounds_note in log.partition("epoch 60:")[2]
 
@@ -66,6 +66,19 @@ def test_the_rules():
     assert not are_apart(78.8, 80.5)
     assert not any(are_apart(*pair) for pair in ((None, 1.0), (1.0, None), (float("inf"), 2.0), (float("nan"), 2.0)))
     assert unsettled_remark(0.5, 0.5).endswith("too high: train longer")
+
+
+@pytest.mark.parametrize(("momentum", "steps"), [(0.1, 38), (0.001, 420), (0.3, 7), (0.05, 50), (1e-5, 333_333)])
+def test_the_momentum_it_names_is_enough_and_hardly_more(momentum, steps):
+    named = float(re.search(r"to at least (\S+), or", unsettled_remark(momentum * steps, momentum))[1])
+    assert 5.0 / steps <= named <= 1.1 * 5.0 / steps
+
+
+def test_statistics_of_too_few_images_are_not_called_overfitting_alone(images, tmp_path):
+    average = {"weight_average": 0.9, "weight_average_images": 2, "epochs": 3}
+    trainer, _ = trained(changed(training=average), images, tmp_path / "run")
+    assert "(raise training.weight_average_images), or the model overfits" in trainer.bounds_note
+    assert "batch_norm_momentum" not in trainer.bounds_note
 
 
 def row(trial, settling, train, validation):
