@@ -12,6 +12,8 @@ from iafsweep.config.section import Section
 from iafsweep.config.sources import ImageFormat
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
+SplineBound = Annotated[float, Field(ge=0.1, le=1000)]
+"""Beyond these limits all bins lie far inside, or far wider than, the usual range of a latent variable."""
 Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
 
 
@@ -179,7 +181,9 @@ class SplineFlowConfig(MemberConfig):
     """Sizes of the `spline` flow."""
 
     bins: int = Field(8, ge=2, le=500, description="Bins of the spline of each latent variable.")
-    bound: float = Field(5.0, gt=0, description="B: a latent variable outside [-B, B] stays unchanged.")
+    bound: SplineBound = Field(
+        5.0, description="B: a latent variable outside [-B, B] stays unchanged. Rounding moves one by up to B * 4e-7."
+    )
 
 
 @dataclass(frozen=True)
@@ -269,7 +273,9 @@ class SplineCouplingPriorConfig(MemberConfig):
     width: Size = Field(256, description="Width of every hidden layer.")
     hidden_layers: Size = Field(2, le=1000, description="Number of hidden layers of each network.")
     bins: int = Field(8, ge=2, le=500, description="Bins of each spline.")
-    bound: float = Field(5.0, gt=0, description="B: splines bend within [-B, B].")
+    bound: SplineBound = Field(
+        5.0, description="B: splines bend within [-B, B]. Rounding moves a latent variable by up to B * 4e-7."
+    )
 
 
 class VampPriorConfig(MemberConfig):
@@ -412,7 +418,7 @@ class ModelConfig(Section):
         if prior.kind == "vamp" and self.flow.depth > 0:
             raise ValueError(
                 f"prior.kind = 'vamp' needs the density of the posterior at any z, and with flow.depth = "
-                f"{self.flow.depth} that takes the flow's inverse, {size} passes per step and component; set "
+                f"{self.flow.depth} that takes the inverse of each step of the flow for each component; set "
                 f"flow.depth = 0, or take 'autoregressive'"
             )
         sizes = self.encoder.chosen

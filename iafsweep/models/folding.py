@@ -123,7 +123,7 @@ class BlockLinear(nn.Module):
             for columns, weight, bias in zip(self.columns, self.weights, self.biases, strict=True)
         ]
         y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        return y.reshape(*x.shape[:-1], -1)
+        return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 def _folded_layer(layer: MaskedLayer) -> BlockLinear:

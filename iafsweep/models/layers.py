@@ -9,20 +9,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iafsweep.errors import ConfigError
+
 BATCH_NORM_EPSILON = 1e-3
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def with_dropout(network: Network, share: float) -> Network:
+def with_dropout(network: Network, share: float, table: str) -> Network:
     """Set the share that every dropout in ``network`` drops (0 costs nothing), and return ``network``.
 
+    Args:
+        network: changed in place.
+        share: the share.
+        table: the table of the configuration whose ``dropout`` it is, such as ``model.encoder``.
+
     Raises:
-        ValueError: ``network`` has no dropout, and ``share`` is not 0.
+        ConfigError: ``network`` has no dropout, and ``share`` is not 0.
     """
     found = [module for module in network.modules() if isinstance(module, nn.Dropout)]
     if share and not found:
-        raise ValueError(f"{type(network).__name__} has no dropout layers, so its dropout must be 0, got {share}")
+        raise ConfigError(
+            f"{table}.dropout = {share} has nothing to act on: {type(network).__name__} has no nn.Dropout; set "
+            f"{table}.dropout = 0, or take another {table}.kind"
+        )
     for module in found:
         module.p = share
     return network

@@ -82,7 +82,7 @@ class MaskedLayer(nn.Module):
         rows = block_product(x.flatten(0, -2), self.weight, self.mask, self.blocks)
         if self.bias is not None:
             rows = rows + self.bias.to(rows.dtype)
-        return rows.reshape(*x.shape[:-1], -1)
+        return rows.reshape(*x.shape[:-1], rows.shape[-1])
 
 
 @final

@@ -22,6 +22,7 @@ from iafsweep.records.trust import (
     FEW_IMAGES,
     LAGGING,
     OVERFITS,
+    WARMED_UP_VAMP,
     apart_remark,
     are_apart,
     is_unsettled,
@@ -227,7 +228,13 @@ class Trainer:
     @property
     def note(self) -> str:
         """What the user should know about the run before it trains; empty if nothing."""
-        return "; ".join(filter(None, (self._step.computing.note, _unsettled(self.config, len(self.images.training)))))
+        drifts = self.config.model.prior.kind == "vamp" and self.config.training.kl_warmup_epochs > 0
+        notes = (
+            self._step.computing.note,
+            _unsettled(self.config, len(self.images.training)),
+            WARMED_UP_VAMP if drifts else "",
+        )
+        return "; ".join(filter(None, notes))
 
     @property
     def batches_begun(self) -> int:

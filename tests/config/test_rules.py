@@ -42,7 +42,18 @@ RULES = [
             "model__flow__sylvester__variant": "householder",
         },
     ),
-    ({"model__flow__spline__bound": 0.0}, "flow.spline.bound: ", {"model__flow__spline__bound": 0.1}),
+    ({"model__flow__spline__bound": 0.09}, "flow.spline.bound: .*at least 0.1", {"model__flow__spline__bound": 0.1}),
+    ({"model__flow__spline__bound": 1001.0}, "bound: .*at most 1000", {"model__flow__spline__bound": 1000.0}),
+    (
+        {"model__prior__spline_coupling__bound": 0.09},
+        "prior.spline_coupling.bound: .*at least 0.1",
+        {"model__prior__spline_coupling__bound": 0.1},
+    ),
+    (
+        {"model__prior__spline_coupling__bound": 1e39},
+        "prior.spline_coupling.bound: .*at most 1000",
+        {"model__prior__spline_coupling__bound": 1000.0},
+    ),
     (
         {"model__flow__context_size": 100},
         "context_mode = 'add' needs context_size = made.width, got 100 and 1920",

@@ -16,8 +16,11 @@ from model_cases import (
     normal,
     settled,
 )
+from torch import nn
 from torch.nn import functional as F
 
+from iafsweep.errors import ConfigError
+from iafsweep.models.layers import with_dropout
 from iafsweep.models.residual import halved, halving_block
 
 NETWORK_CASES = {
@@ -164,3 +167,10 @@ def test_first_resnet_block_broadcasts_the_image_over_the_maps():
     colours.second.weight.data.zero_()
     x = images(2, (3, 8, 8))
     assert torch.equal(colours(x), x.mean(1, keepdim=True).expand(2, 5, 8, 8))
+
+
+def test_dropout_of_a_network_without_dropout_is_refused_by_the_field_that_asks_for_it():
+    network = nn.Linear(2, 2)
+    assert with_dropout(network, 0.0, "model.encoder") is network
+    with pytest.raises(ConfigError, match=r"^model\.encoder\.dropout = 0\.2 .* Linear .*model\.encoder\.dropout = 0"):
+        with_dropout(network, 0.2, "model.encoder")

@@ -7,8 +7,9 @@ import torch
 from model_cases import FLOW_CONFIGS, IMAGE_SHAPE, LATENT_SIZE, generator, influence_of_other_rows, model_config, normal
 from torch.nn.utils import parametrize
 
-from iafsweep.config import ImageFormat
+from iafsweep.config import ImageFormat, ModelConfig
 from iafsweep.models import build_model
+from iafsweep.models.heads.pixelcnn import CausalLayer
 from iafsweep.models.made import ConditionalMade, MaskedLayer
 from iafsweep.models.weight_norm import hidden_layers, remove_weight_norm, start_from_data
 
@@ -50,9 +51,10 @@ def test_a_new_model_is_that_without_norms_until_it_has_seen_data(networks):
     assert torch.allclose(with_lengths, plain, rtol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [10, ROWS])
 @pytest.mark.parametrize("networks", NETWORKS)
-def test_hidden_layers_start_with_mean_0_and_variance_1_over_the_first_batch(networks):
-    model, (x, noise) = model_of(networks), batch()
+def test_hidden_layers_start_with_mean_0_and_variance_1_over_the_first_batch(networks, rows):
+    model, (x, noise) = model_of(networks), batch(rows)
     start_from_data(model, x, noise)
     seen, _ = outputs_of(model, x, noise)
     assert {name.split(".")[0] for name in seen} == {"encoder", "context_map", "flow", "decoder"}
@@ -66,6 +68,31 @@ def test_hidden_layers_start_with_mean_0_and_variance_1_over_the_first_batch(net
         moved += int(alive.sum())
         assert alive.all() or "flow" in name
     assert moved > 20
+
+
+def model_with_head():
+    values = model_config(normalisation="weight_norm").model_dump()
+    values["decoder"]["autoregressive"] = {"kind": "pixelcnn", "pixelcnn": {"layers": 3, "maps": 3, "kernel": 3}}
+    return build_model(ModelConfig.model_validate(values), ImageFormat(IMAGE_SHAPE), 3)
+
+
+def test_layers_of_a_head_start_with_mean_0_and_variance_1_of_the_sum_that_they_activate():
+    model, before, (x, noise) = model_with_head(), model_with_head(), batch()
+    start_from_data(model, x, noise)
+    seen = []
+    for module in model.modules():
+        if isinstance(module, CausalLayer):
+            module.register_forward_hook(lambda layer, given, _: seen.append(layer.pre_activation(*given)))
+    for mixed in model.likelihood.mixed:
+        mixed.register_forward_hook(lambda layer, given, output: seen.append(output))
+    z, _ = model.transform_noise(noise, model.posterior(x))
+    model.log_joint(x, z)
+    assert len(seen) == 4
+    for summed in seen:
+        assert summed.mean((0, 2, 3)).abs().max() < 1e-5
+        assert (summed.var((0, 2, 3), correction=0) - 1).abs().max() < 1e-4
+    for one, other in zip(model.likelihood.output.parameters(), before.likelihood.output.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("networks", NETWORKS)
@@ -96,8 +123,9 @@ def test_a_new_flow_is_near_the_identity_after_its_start_from_data(flow):
     assert log_det.abs().mean() / LATENT_SIZE < 0.3 * len(model.flow.steps)
 
 
-def test_the_start_is_the_same_whenever_it_is_made():
-    one, other = model_of("resnet"), model_of("resnet")
+@pytest.mark.parametrize("make", [lambda: model_of("resnet"), model_with_head])
+def test_the_start_is_the_same_whenever_it_is_made(make):
+    one, other = make(), make()
     for model in (one, other):
         start_from_data(model, *batch())
     for name, tensor in one.state_dict().items():
@@ -154,3 +182,15 @@ def test_a_constant_output_keeps_its_scale():
     x, noise = torch.zeros(4, *IMAGE_SHAPE), torch.zeros(4, LATENT_SIZE)
     start_from_data(model, x, noise)
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 10])
+def test_two_images_that_nearly_agree_give_no_other_image_huge_values(pixels):
+    model, (x, noise) = model_of("mlp"), batch(2)
+    x[1] = x[0]
+    x[1].flatten()[:pixels] = 1 - x[1].flatten()[:pixels]
+    start_from_data(model, x, noise)
+    for name, length in model.named_parameters():
+        assert "weight.original0" not in name or length.max() < 2.001, name
+    seen, _ = outputs_of(model, *batch())
+    assert max(output.abs().max() for output in seen.values()) < 40

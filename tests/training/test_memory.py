@@ -42,10 +42,13 @@ def test_parameters_and_activations_are_those_of_the_real_model(config, flow):
         (["model.encoder.mlp.hidden_sizes=[100000, 10000000]"], "encoder 1,0"),
         (["model.latent_size=1000000000"], "decoder"),
         (["model.flow.depth=2", "model.flow.made.width=1000000"], "flow 2,0"),
+        (["model.latent_size=2000000000", "model.prior.kind=spline_coupling"], "prior"),
+        (["model.latent_size=60000", "model.flow.kind=sylvester", "model.flow.sylvester.columns=60000",
+          "model.flow.depth=1"], "flow"),
         (["model.latent_size=2000000000", "model.encoder.mlp.hidden_sizes=[2000000000]"], "too large to build"),
     ],
-)
-def test_absurd_sizes_are_refused_by_name(changes, named):
+)  # fmt: skip
+def test_absurd_sizes_are_refused_by_name_without_memory_for_them(changes, named):
     config = load_config("reference", [*TINY, *changes])
     with pytest.raises(UserError, match=f"(?s){named}.*lower model.latent_size"):
         memory.refuse_too_large(config, torch.device("cpu"))

@@ -45,6 +45,17 @@ def test_the_remedy_mends_it(images, tmp_path):
     assert (trainer.note, trainer.bounds_note) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("prior", "epochs", "warns"), [("vamp", 1, True), ("vamp", 0, False), ("autoregressive", 1, False)]
+)
+def test_a_kl_warm_up_of_a_vamp_prior_is_told_before_training(images, tmp_path, prior, epochs, warns):
+    model = {"normalisation": "weight_norm", "flow": {"depth": 0}, "prior": {"kind": prior, "vamp": {"components": 3}}}
+    config = changed(model, {"kl_warmup_epochs": epochs, "epochs": 1})
+    trainer, log = trained(config, images, tmp_path / "run")
+    assert ("set training.kl_warmup_epochs = 0" in log.partition("epoch 1:")[0]) is warns
+    assert bool(trainer.note) is warns
+
+
 def test_a_model_without_batch_norm_has_nothing_to_settle():
     gated = {"encoder": {"kind": "gated_conv"}, "decoder": {"kind": "gated_conv"}}
     for flow in ({"depth": 0}, TINY["model"]["flow"]):

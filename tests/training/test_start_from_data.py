@@ -58,8 +58,14 @@ def test_a_new_run_has_seen_its_first_batch_and_draws_from_nothing_but_its_seed(
     trainer.close()
 
 
-@pytest.mark.parametrize("epochs", [0, 1])
-def test_a_run_goes_on_from_its_start_as_if_it_had_not_been_ended(normed, images, tmp_path, cpu, epochs):
+@pytest.mark.parametrize(
+    ("epochs", "head"), [(0, "off"), (1, "off"), pytest.param(0, "pixelcnn", marks=pytest.mark.slow)]
+)
+def test_a_run_goes_on_from_its_start_as_if_it_had_not_been_ended(normed, images, tmp_path, cpu, epochs, head):
+    values = normed.model_dump()
+    sizes = {"layers": 1, "maps": 2, "kernel": 3, "features": 2}
+    values["model"]["decoder"]["autoregressive"] = {"kind": head, "pixelcnn": sizes}
+    normed = RunConfig.model_validate(values)
     whole = train(Trainer.start(normed, images, RunFolder(tmp_path / "whole"), cpu))
     cut = Trainer.start(normed, images, RunFolder(tmp_path / "cut"), cpu)
     for _ in range(epochs):

@@ -15,11 +15,11 @@ def build_decoder(
 
     Raises:
         PluginError: its plugin is not loaded.
-        ValueError: the decoder has no dropout, and ``config.dropout`` is not 0.
+        ConfigError: the decoder has no dropout, and ``config.dropout`` is not 0.
     """
     member: type[Decoder] = config.family.load(config.kind)
     decoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
-    return with_dropout(decoder, config.dropout)
+    return with_dropout(decoder, config.dropout, "model.decoder")
 
 
 __all__ = ["Decoder", "build_decoder"]

@@ -15,11 +15,11 @@ def build_encoder(
 
     Raises:
         PluginError: its plugin is not loaded.
-        ValueError: the encoder has no dropout, and ``config.dropout`` is not 0.
+        ConfigError: the encoder has no dropout, and ``config.dropout`` is not 0.
     """
     member: type[Encoder] = config.family.load(config.kind)
     encoder = member.from_config(config, image_shape, latent_size, batch_norm_momentum)
-    return with_dropout(encoder, config.dropout)
+    return with_dropout(encoder, config.dropout, "model.encoder")
 
 
 __all__ = ["Encoder", "EncoderOutput", "build_encoder"]

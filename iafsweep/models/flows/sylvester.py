@@ -153,12 +153,18 @@ class SylvesterStep(FlowStep):
 
 
 def _places(size: int) -> Tensor:
-    """Return which number each entry of a matrix holds, [M * M]: diagonal, upper triangle, and last the 0 below it."""
+    """Return which number each entry of a matrix holds, [M * M]: diagonal, upper triangle, and last the 0 below it.
+
+    If the default device is `meta` (to count parameters), it takes no memory.
+    """
+    device = torch.get_default_device()
+    if device.type == "meta":
+        return torch.empty(size * size, dtype=torch.long)
     places = torch.full((size, size), size * (size + 1) // 2, device="cpu")
     places.diagonal().copy_(torch.arange(size, device="cpu"))
     rows, columns = torch.triu_indices(size, size, 1, device="cpu")
     places[rows, columns] = torch.arange(size, size * (size + 1) // 2, device="cpu")
-    return places.flatten().to(torch.get_default_device())
+    return places.flatten().to(device)
 
 
 def _mapped(matrix: Tensor, z: Tensor) -> Tensor:

@@ -50,10 +50,15 @@ class CausalLayer(nn.Module):
 
     def forward(self, y: Tensor, features: Tensor) -> Tensor:
         """Compute all pixels: y [N, inputs, height, width], features [N, features, height, width]."""
+        return self.gated(self.pre_activation(y, features))
+
+    def pre_activation(self, y: Tensor, features: Tensor) -> Tensor:
+        """Return ``(a, b)``, [N, 2 * maps, height, width]."""
         reach, width = self.reach, y.shape[-1]
         rows = F.pad(y, (reach, reach, reach, 0))[..., :-1, :]
         row = F.pad(y, (reach, 0))[..., : width + self.seen - 1]
-        return self.gated(self.above(rows) + self.condition(features) + self.left(row))
+        summed: Tensor = self.above(rows) + self.condition(features) + self.left(row)
+        return summed
 
     @staticmethod
     def gated(both: Tensor) -> Tensor:

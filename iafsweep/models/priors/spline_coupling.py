@@ -73,14 +73,14 @@ class _Coupling(nn.Module):
     def __init__(self, latent_size: int, number: int, sizes: SplineCouplingPriorConfig) -> None:
         super().__init__()
         self.bins, self.bound = sizes.bins, sizes.bound
-        half, coordinates = latent_size // 2, range(latent_size)
-        chosen = [coordinates[1::2], coordinates[::2], coordinates[half:], coordinates[:half]][number % 4]
-        self.register_buffer("moved", torch.tensor(list(chosen)), persistent=False)
-        rest = [i for i in coordinates if i not in chosen]
-        self.register_buffer("kept", torch.tensor(rest), persistent=False)
-        widths = [len(rest), *[sizes.width] * sizes.hidden_layers]
+        half, coordinates = latent_size // 2, torch.arange(latent_size)
+        halves = (coordinates[::2], coordinates[1::2]) if number % 4 < 2 else (coordinates[:half], coordinates[half:])
+        kept, moved = halves[number % 2], halves[1 - number % 2]
+        self.register_buffer("moved", moved.clone(), persistent=False)
+        self.register_buffer("kept", kept.clone(), persistent=False)
+        widths = [len(kept), *[sizes.width] * sizes.hidden_layers]
         self.hidden = nn.ModuleList(nn.Linear(inputs, sizes.width) for inputs in widths[:-1])
-        self.output = SmallLinear(widths[-1], len(chosen) * parameters_of_a_spline(sizes.bins))
+        self.output = SmallLinear(widths[-1], len(moved) * parameters_of_a_spline(sizes.bins))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Map z [..., D]; return the result [..., D] and ``log|det|`` [...]."""
@@ -96,7 +96,7 @@ class _Coupling(nn.Module):
         for layer in self.hidden:
             hidden = F.elu(layer(hidden))
         numbers: Tensor = self.output(hidden).to(z.dtype)
-        return numbers.reshape(*z.shape[:-1], len(self.moved), -1)
+        return numbers.reshape(*z.shape[:-1], len(self.moved), parameters_of_a_spline(self.bins))
 
     def _with_moved(self, z: Tensor, y: Tensor) -> Tensor:
         whole: Tensor = z.index_copy(-1, self.moved, y)

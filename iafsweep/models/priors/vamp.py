@@ -1,7 +1,7 @@
 """The `vamp` prior: a mixture of posteriors at learned inputs (Tomczak and Welling 2018, VampPrior, arXiv:1705.07120).
 
 ``p(z) = 1/K sum_k q(z|u_k)`` with pseudo-inputs u_k, images between 0 and 1 that are trained with the model. It needs q
-at any z, which with a flow in the posterior would take the flow's inverse (D passes per step), so it allows no flow.
+at any z, which with a flow in the posterior would take the flow's inverse for every component, so it allows no flow.
 """
 
 from __future__ import annotations
