@@ -19,6 +19,8 @@ _NAMES: dict[Which, tuple[str, str]] = {
 """Names of both command lines: the script in a checkout, and the installed command."""
 
 _COMPUTING = {"launch", "resume", "extend", "retry", "retrain", "rerun"}
+_PLUGGED = _COMPUTING | {"preview", "export-model"}
+"""Commands that need the plugins of a sweep; the others only read what it recorded."""
 _OF_ALL = ("--plugin",)
 _OF_COMPUTING = (
     "--data-root",
@@ -33,23 +35,37 @@ _OF_TRAINING = ("--tracker", "--hours")
 _OF_RUN = ("--data-root", "--data-path", "--device", "--threads", "--tracker")
 _FLAGS = {"--allow-no-authentication", "--dashboard", "--wait"}
 
+_PLUGINS: dict[str, None] = {}
+"""Plugins that a command must name, in the order in which they became known."""
+
+
+def name_plugin(module: str) -> None:
+    """Name a plugin from now on in every command that needs it: one not found automatically, or known to be missing."""
+    _PLUGINS[module] = None
+
+
+def plugin_options() -> list[str]:
+    """Return the options that name these plugins on a command line."""
+    return [word for name in _PLUGINS for word in ("--plugin", name)]
+
 
 def sweep_command(command: str, *words: object) -> str:
     """Return a command on sweeps, such as ``resume runs/quick-1``, as a line for a shell.
 
-    Options of the current command for data, Ray, tracker, plugins and hours are repeated where they are needed.
+    Options of the current command for data, Ray, tracker, plugins and hours are repeated where they are needed, and
+    plugins that it lacks are named where they are needed (see :func:`name_plugin`).
 
     Args:
         command: its name.
         words: arguments and options; an absolute path below the working directory is shown relative to it.
     """
     kept = (*_OF_COMPUTING, *(_OF_TRAINING if command != "rerun" else ())) if command in _COMPUTING else ()
-    return _line("sweep", [command, *words], (*_OF_ALL, *kept))
+    return _line("sweep", [command, *words, *(plugin_options() if command in _PLUGGED else ())], (*_OF_ALL, *kept))
 
 
 def run_command(*words: object) -> str:
     """Return a command on a single run as a line for a shell, as :func:`sweep_command` does for sweeps."""
-    return _line("run", words, (*_OF_ALL, *_OF_RUN))
+    return _line("run", [*words, *plugin_options()], (*_OF_ALL, *_OF_RUN))
 
 
 def this_command() -> str:

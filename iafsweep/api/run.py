@@ -2,10 +2,13 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
 from iafsweep.api.news import RunNews
@@ -21,7 +24,7 @@ from iafsweep.config import RunConfig
 from iafsweep.data import load_test_images, load_training_images, seen
 from iafsweep.data.fingerprint import fingerprint, refuse_other_images, unknown_images
 from iafsweep.data_root import absolute_data_root, default_data_root
-from iafsweep.errors import RunFolderError, UserError
+from iafsweep.errors import PluginError, RunFolderError, UserError
 from iafsweep.models import VAE, are_levels, checked_images, checked_whole, count_parameters, refuse_unfit
 from iafsweep.records import FIGURE_NAMES, DeviceChoice, EpochMetrics, Evaluation, Split, details_of, details_text
 from iafsweep.results.export import export_model, origin_of
@@ -30,8 +33,9 @@ from iafsweep.run_files.metrics_file import read
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.signals import handing_on
 from iafsweep.texts import readable_settings
-from iafsweep.training import load_trained_model, resolve_device
+from iafsweep.training import TrainedModel, load_trained_model, resolve_device
 from iafsweep.training.checkpoint import checkpoint_digest
+from iafsweep.training.trained import trained_epoch
 
 Likelihood = Literal["importance_sampling", "hais"]
 """How log p(x) is estimated."""
@@ -46,7 +50,6 @@ class Run:
     Attributes:
         path: its folder.
         config: its configuration.
-        model: the autoencoder, in eval mode; its parameters do not require gradients.
         epoch: number of epochs for which ``model`` was trained.
         metrics: one record per epoch.
         evaluation: the figures of ``model``; None if it was not scored (or not since it was trained further), or if
@@ -62,7 +65,6 @@ class Run:
 
     path: Path
     config: RunConfig
-    model: VAE
     epoch: int
     metrics: tuple[EpochMetrics, ...]
     evaluation: Evaluation | None
@@ -70,15 +72,35 @@ class Run:
     _origin: Origin | None = None
     _images: Given = None
     _data_root: Path = field(default_factory=default_data_root)
+    _device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @cached_property
+    def model(self) -> VAE:
+        """The autoencoder, in eval mode; its parameters do not require gradients.
+
+        Raises:
+            PluginError: a part of it belongs to a plugin that is not loaded; the figures are known without it.
+            RunFolderError: the run was trained further since it was read without its plugin.
+        """
+        # Only of a run that was read without its plugin: of others, load_run sets the model.
+        trained = load_trained_model(RunFolder(self.path), self.config.evaluation.checkpoint, self._device)
+        if trained.epoch != self.epoch:
+            raise RunFolderError(f"{self.path} was trained further since it was read; read it again")
+        return _fixed(trained)
 
     def __repr__(self) -> str:
-        lines = [f"<Run {self.path}: epoch {self.epoch}, {count_parameters(self.model):,} parameters"]
+        lines = [f"<Run {self.path}: {self._about()}"]
         lines += [f"  {name}: {figure}" for name, figure in self._figures()]
         return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
-        about = f"{self.path.name}: epoch {self.epoch}, {count_parameters(self.model):,} parameters"
-        return small_table(about, ("figure", "nats per image"), self._figures())
+        return small_table(f"{self.path.name}: {self._about()}", ("figure", "nats per image"), self._figures())
+
+    def _about(self) -> str:
+        try:
+            return f"epoch {self.epoch}, {count_parameters(self.model):,} parameters"
+        except PluginError:
+            return f"epoch {self.epoch}, model of a plugin that is not loaded"
 
     def _figures(self) -> list[tuple[str, str]]:
         """Return the model's known figures, as names and texts."""
@@ -314,7 +336,8 @@ def load_run(
     """Read a trained run (a folder of `run_single.py` or of a sweep's trial) or an exported model.
 
     The checkpoint is the one that its configuration scores (``evaluation.checkpoint``). No code from the folder is run,
-    and nothing outside it is read.
+    and nothing outside it is read. If a part of a run's model belongs to a plugin that is not loaded, only what needs
+    the model raises PluginError; load the plugin first, or before you use the model.
 
     Args:
         path: the folder; ``~`` is the home folder.
@@ -329,6 +352,7 @@ def load_run(
         ConfigError: its configuration breaks a rule.
         ValueError: there is no such device.
         UserError: ``cuda`` was requested and there is no GPU.
+        PluginError: it is an exported model of a plugin that is not loaded.
 
     Example:
         >>> import iafsweep
@@ -344,9 +368,10 @@ def load_run(
             f"{folder.path} is a sweep folder; read it with iafsweep.load_sweep, or read one of its "
             f"trials from {folder.path}/trials"
         )
+    trained, origin = None, None
     if weights_of(folder).exists():
         trained, origin = read_model(folder, where)
-        checkpoint = origin.checkpoint
+        config, checkpoint, epoch = trained.config, origin.checkpoint, trained.epoch
     else:
         config = folder.read_config()
         if card_of(folder).exists() and not folder.last.exists() and not folder.best.exists():
@@ -354,24 +379,33 @@ def load_run(
                 f"{weights_of(folder)} is missing: this is an exported model without its weights; export it again"
             )
         checkpoint = config.evaluation.checkpoint
-        trained, origin = load_trained_model(folder, checkpoint, where), None
+        with suppress(PluginError):  # the figures are known without the model
+            trained = load_trained_model(folder, checkpoint, where)
+        epoch = trained_epoch(folder, checkpoint) if trained is None else trained.epoch
     evaluation, problems = None, tuple[str, ...]()
     try:
-        evaluation = own_figures(folder, checkpoint, trained.epoch)
+        evaluation = own_figures(folder, checkpoint, epoch)
     except RunFolderError as error:
         problems = (f"the figures are left out: {error}",)
-    return Run(
+    run = Run(
         path=folder.path,
-        config=trained.config,
-        model=trained.model.requires_grad_(requires_grad=False),
-        epoch=trained.epoch,
+        config=config,
+        epoch=epoch,
         metrics=tuple(read(folder.metrics)),
         evaluation=evaluation,
         problems=problems,
         _origin=origin,
         _images=images,
         _data_root=absolute_data_root(data_root),
+        _device=where,
     )
+    if trained is not None:
+        run.model = _fixed(trained)
+    return run
+
+
+def _fixed(trained: TrainedModel) -> VAE:
+    return trained.model.requires_grad_(requires_grad=False)
 
 
 def own_figures(folder: RunFolder, checkpoint: Literal["best", "last"], epoch: int) -> Evaluation | None:

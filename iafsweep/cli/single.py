@@ -25,7 +25,6 @@ from iafsweep.cli.options.sweep import configurations, fields
 from iafsweep.cli.tracking import tracked
 from iafsweep.config import RunConfig, load_config
 from iafsweep.config.files import find_config
-from iafsweep.config.plugins import plugin_options
 from iafsweep.data_root import absolute_data_root
 from iafsweep.errors import UserError
 from iafsweep.records import DeviceChoice
@@ -201,7 +200,7 @@ def train_and_score(
         """The command that resumes the run; this same command if it resumes already or nothing can be resumed."""
         if evaluate_only or resume or not folder.last.exists():
             return this_command()
-        return run_command("--run", folder.path, "--resume", *plugin_options())
+        return run_command("--run", folder.path, "--resume")
 
     with leaving_at_once(), loading("PyTorch"):
         from iafsweep.api.scoring.score import score

@@ -20,7 +20,6 @@ from iafsweep.cli.errors import INTERRUPTS, code_of
 from iafsweep.cli.options.ray import Machine
 from iafsweep.cli.tables import print_leaderboard, search_lines
 from iafsweep.cli.tracking import tracked_sweep
-from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import RunFolderError
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.files import dump_space
@@ -80,7 +79,7 @@ class SweepOutput(SweepShown):
         folder, space = self.folder, self._space
         if self._going_on is not None or folder is None or space is None or not _keeps(folder, space):
             return self._going_on or this_command()
-        return sweep_command("resume", folder.path, *plugin_options())
+        return sweep_command("resume", folder.path)
 
     def opened(self, folder: SweepFolder) -> None:
         """Remember the sweep folder, for the command that continues the sweep."""

@@ -88,7 +88,7 @@ class Family:
 
         Raises:
             ValueError: no member has this name.
-            PluginError: its plugin is not loaded, or does not have what the member names.
+            PluginError: its plugin is not loaded, or what the member names is missing or cannot be imported.
         """
         if kind not in self.members:
             raise ValueError(f"unknown {self.path} {kind!r}; known: {', '.join(sorted(self.members))}")
@@ -102,10 +102,13 @@ class Family:
         try:
             found = import_module(module)
             return getattr(found, name) if name else found
-        except (ImportError, AttributeError) as error:
+        except (Exception, SystemExit) as error:
             if member.plugin is None:
                 raise
-            raise PluginError(f"the plugin {member.plugin} has no {member.place}: {error}; fix the plugin") from error
+            raise PluginError(
+                f"cannot load {member.place} of the plugin {member.plugin}: {type(error).__name__}: {error}; fix the "
+                f"plugin"
+            ) from error
 
     def checked(self, kind: str) -> str:
         """Return ``kind`` if a member has this name.

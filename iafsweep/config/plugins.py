@@ -26,6 +26,7 @@ from iafsweep.config.section import Section
 from iafsweep.config.sources import SOURCES, About, SourceFacts
 from iafsweep.config.sweep import SAMPLERS, SCHEDULERS
 from iafsweep.errors import ConfigError, PluginError
+from iafsweep.shown_command import name_plugin
 
 _ALL = (SOURCES, ENCODERS, DECODERS, HEADS, FLOWS, PRIORS, LIKELIHOODS, SAMPLERS, SCHEDULERS)
 
@@ -37,8 +38,8 @@ _KEY = "plugins"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
 
-_LOADED: dict[str, bool] = {}
-"""Whether the user named each plugin, by the names of their modules."""
+_LOADED: dict[str, None] = {}
+"""The names of the modules of all loaded plugins, in the order in which they were loaded."""
 
 
 def load_plugin(name: str) -> None:
@@ -76,29 +77,34 @@ def loaded_names() -> tuple[str, ...]:
     return tuple(_LOADED)
 
 
-def plugin_options() -> list[str]:
-    """Return the options that name, on a command line, the plugins that are not found automatically or are missing."""
-    members = (member for family in FAMILIES.values() for member in family.members.values())
-    missing = sorted({str(member.plugin) for member in members if member.absent})
-    asked = [name for name, is_asked in _LOADED.items() if is_asked]
-    return [word for name in (*asked, *missing) for word in ("--plugin", name)]
-
-
 def _load(name: str, *, asked: bool) -> None:
     if name in _LOADED:
         return
+    if not name or "/" in name or name.startswith(".") or name.endswith(".py"):
+        raise PluginError(
+            f"cannot load the plugin {name!r}: give the name of its module, as after `import`, not a path; for "
+            f"my_plugin.py that is my_plugin, with its folder in PYTHONPATH"
+        )
     try:
         module = import_module(name)
-    except Exception as error:
-        found = "name a module that Python finds (installed, or in a folder of PYTHONPATH)"
-        remedy = found if asked else "fix or uninstall the package that provides it"
+    except (Exception, SystemExit) as error:
+        remedy = _remedy(name, error) if asked else "fix or uninstall the package that provides it"
         raise PluginError(f"cannot load the plugin {name}: {type(error).__name__}: {error}; {remedy}") from error
     version = _version(name, module)
     members = list(_members(name, version, getattr(module, "MEMBERS", None)))
     for family, kind, member in members:
         family.add(kind, member)
-    _LOADED[name] = asked
+    _LOADED[name] = None
+    if asked:
+        name_plugin(name)
     _rebuild()
+
+
+def _remedy(name: str, error: BaseException) -> str:
+    """Return what to do about a plugin that cannot be imported: name another module, or fix this one."""
+    if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+        return "name a module that Python finds (installed, or in a folder of PYTHONPATH)"
+    return "fix the plugin, or install what it imports" if isinstance(error, ImportError) else "fix the plugin"
 
 
 def _version(name: str, module: object) -> str:
@@ -227,6 +233,7 @@ def take_plugins(values: dict[str, Any], origin: str) -> None:
         raise ConfigError(f"{origin}: its table [plugins] is damaged ({error}); restore the file") from None
     for family, kind, member in absent:
         family.add(kind, member)
+        name_plugin(str(member.plugin))
     if absent:
         _rebuild()
     for name, plugin in told.items():

@@ -66,8 +66,11 @@ def _siblings(path: str) -> list[str]:
     return sorted(names)
 
 
-def unknown_key(path: str) -> str:
-    """Return the message for a key that is not a field; for a misspelt table it suggests a table of the same parent."""
+def unknown_key(path: str, *, is_table: bool = False) -> str:
+    """Return the message for a key that is not a field; for a misspelt table it suggests a table of the same parent.
+
+    ``is_table`` says that the value is a table.
+    """
     if path in _tables():
         return f"`{path}` {_table_hint(path)}"
     tables = {table.rsplit(".", 1)[-1]: table for table in _siblings(path) if table in _tables()}
@@ -78,6 +81,9 @@ def unknown_key(path: str) -> str:
     hint = nearest(path, known_paths())
     if hint.startswith("known:"):
         hint = f"known here: {', '.join(_siblings(path)) or ', '.join(_siblings('x'))}"
+    table = path if is_table else path.rpartition(".")[0]
+    if table not in _tables() and f"{table.rpartition('.')[0]}.kind" in known_paths():  # a section of no known member
+        hint += " (for a key of a plugin, name the plugin with --plugin, in Python with iafsweep.load_plugin)"
     return f"unknown key `{path}`: {hint}"
 
 
@@ -87,7 +93,7 @@ def explain(error: ValidationError, origin: str) -> ConfigError:
     for finding in error.errors():
         path = ".".join(str(part) for part in finding["loc"])
         if finding["type"] == "extra_forbidden":
-            lines.append(unknown_key(path))
+            lines.append(unknown_key(path, is_table=isinstance(finding["input"], dict)))
             continue
         message = _in_words(finding, path)
         lines.append(f"{path}: {message}" if path else message)

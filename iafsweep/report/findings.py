@@ -23,6 +23,7 @@ from iafsweep.results.status import status_of
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.search_space.distributions import Choice
 from iafsweep.search_space.space import Parameter, SearchSpace
+from iafsweep.shown_command import plugin_options
 from iafsweep.sweep.storage.environment import read_environments
 from iafsweep.sweep.storage.events import now
 from iafsweep.sweep.storage.stored_sweep import StoredSweep
@@ -104,14 +105,15 @@ def _commands(command: Sequence[str], left: Iterable[tuple[str, list[str]]]) -> 
     """Yield how to make the page again and what is left to do, as purposes and lines to paste."""
     yield "Write this report again", shlex.join(command)
     for title, more in left:
-        yield title, shlex.join([*command[: command.index("report")], more[0], command[-1], *more[1:]])
+        named = (command[-1], *more[1:], *plugin_options())
+        yield title, shlex.join([*command[: command.index("report")], more[0], *named])
 
 
 def _for_trials(command: Sequence[str], best: LeaderboardRow | None) -> dict[str, str]:
     """Return the commands that a reader may want to run for a trial, and the sweep folder as they name it."""
     folder = command[-1]
     trial = "TRIAL" if best is None else best.trial
-    again = [f"{folder}/trials/TRIAL/config.toml", "--run", "runs/TRIAL-again"]
+    again = [f"{folder}/trials/TRIAL/config.toml", "--run", "runs/TRIAL-again", *plugin_options()]
     train = shlex.join([*command[: command.index("report")], *again])
     return {
         "folder": folder,

@@ -84,7 +84,7 @@ def model_card(
         [
             "---",
             "library_name: iafsweep",
-            "tags: [variational-autoencoder, inverse-autoregressive-flow]",
+            f"tags: [{', '.join(_tags(config))}]",
             *([] if config.data.source == "file" else [f"datasets: [{config.data.source.removesuffix('_mini')}]"]),
             "---",
             "",
@@ -111,12 +111,26 @@ _FLOWS = {
 }
 
 
+def _flow(kind: str) -> str:
+    """Return a kind of flow as a noun with its article."""
+    return _FLOWS.get(kind, f"a `{kind}` flow")
+
+
+def _tags(config: RunConfig) -> list[str]:
+    """Return the tags under which model hubs list the model."""
+    flow, tags = config.model.flow, ["variational-autoencoder"]
+    if flow.depth:
+        name = _flow(flow.kind).partition(" ")[2].replace("`", "")
+        tags.append(name.lower().replace(" ", "-").replace("_", "-"))
+    return tags
+
+
 def _model(config: RunConfig, parameters: int) -> list[str]:
     model, flow = config.model, config.model.flow
     posterior = "a diagonal Gaussian (no flow)"
     if flow.depth:
         gates = ("gated " if flow.gated else "shift-only ") if flow.kind == "iaf" else ""
-        posterior = f"{_FLOWS.get(flow.kind, f'a flow `{flow.kind}`')} of {flow.depth} {gates}steps"
+        posterior = f"{_flow(flow.kind)} of {counted(flow.depth, f'{gates}step')}"
     if flow.has_made:
         posterior += (
             f", each a masked network of {counted(flow.made.hidden_layers, 'hidden layer')} of {flow.made.width} units"
@@ -125,12 +139,22 @@ def _model(config: RunConfig, parameters: int) -> list[str]:
     (channels, height, width), levels = config.image_format
     kind = "binarised images" if config.image_format.dimensions is None else f"images of {levels} levels"
     head = f" with an autoregressive head (`{model.decoder.autoregressive.kind}`)" * model.decoder.is_autoregressive
+    others = {
+        "batch_norm": "",
+        "weight_norm": " Encoder, decoder and masked networks have weight norm.",
+        "none": " No network is normalised.",
+    }
     return [
-        f"A variational autoencoder of {kind}, {channels} x {height} x {width}: `{model.encoder.kind}` encoder, "
-        f"`{model.decoder.kind}` decoder{head}, {model.latent_size} latent variables with the prior {prior}, "
-        f"`{config.likelihood}` likelihood. Posterior: {posterior}. {parameters:,} parameters, float32. `config.toml` "
-        f"lists every field."
+        f"A variational autoencoder of {kind}, {channels} x {height} x {width}: `{model.encoder.kind}` "
+        f"encoder{_dropped(model.encoder.dropout)}, `{model.decoder.kind}` decoder{head}"
+        f"{_dropped(model.decoder.dropout)}, {model.latent_size} latent variables with the prior {prior}, "
+        f"`{config.likelihood}` likelihood. Posterior: {posterior}.{others[model.normalisation]} {parameters:,} "
+        f"parameters, float32. `config.toml` lists every field."
     ]
+
+
+def _dropped(dropout: float) -> str:
+    return f" (dropout {dropout})" if dropout else ""
 
 
 def _use(config: RunConfig) -> list[str]:

@@ -98,7 +98,7 @@ def test_a_command_without_a_configuration_or_with_too_much(cli, config, run, tm
         assert iafsweep.load_run(tmp_path / model.name).epoch in (1, 2)
 
 
-@covers("cli/single.py", "this_command()", "run_command('--run', folder.path, '--resume', ")
+@covers("cli/single.py", "this_command()", "run_command('--run', folder.path, '--resume')")
 @covers("training/checkpoint.py", "if the run was killed before its first checkpoint, start it again: ")
 def test_an_interrupted_run_goes_on(cli, config, monkeypatch, tmp_path):
     """Before its first checkpoint, while it trains, and while it is scored; after a kill too."""
@@ -208,8 +208,12 @@ def can_install(text, extra):
 
 
 @covers("config/family.py", "add --plugin {member.plugin}")
+@covers("config/problems.py", "name the plugin with --plugin")
 def test_a_plugin_that_is_not_loaded(tmp_path):
     place = Place(tmp_path)
+    said = place.run("run_single.py", "small.toml", "--run", "run", code=2)
+    assert "unknown key `model.encoder.linear`" in said
+    assert "name the plugin with --plugin" in said
     place.run("run_single.py", "small.toml", "--run", "run", *PLUGIN)
     words = ("run_single.py", "--run", "run", "--evaluate-only")
     assert f"add {' '.join(PLUGIN)} (in Python" in place.run(*words, code=2)

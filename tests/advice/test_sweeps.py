@@ -279,7 +279,7 @@ def test_a_population(cli, training, tmp_path):
         assert len(found.state.finished) == found.space.sweep.trials
 
 
-@covers("cli/sweep_output.py", "this_command()", "sweep_command('resume', folder.path, ")
+@covers("cli/sweep_output.py", "this_command()", "sweep_command('resume', folder.path)")
 @pytest.mark.parametrize("moment", ["Ray starts", "trials train"])
 @pytest.mark.parametrize(
     "words", [("extend", "--trials", "+2"), ("resume", "--top", "1"), ("retry", "--status", "failed")]

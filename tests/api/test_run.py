@@ -1,12 +1,14 @@
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
 import iafsweep
+from iafsweep.config.model import ENCODERS
 from iafsweep.data import fixed_binarisation
-from iafsweep.errors import RunFolderError, UserError
+from iafsweep.errors import PluginError, RunFolderError, UserError
 from iafsweep.records import Evaluation
 from iafsweep.sweep.storage.folder import SweepFolder
 from iafsweep.training import RunFolder, Trainer
@@ -202,6 +204,32 @@ def test_folders_that_are_something_else_are_called_what_they_are(folder, tmp_pa
     (run.export("~/model") / "model.safetensors").unlink()
     with pytest.raises(RunFolderError, match=r"model.safetensors is missing: this is an exported model"):
         iafsweep.load_run("~/model")
+
+
+def test_without_its_plugin_a_run_has_all_but_its_model(folder, monkeypatch, tmp_path):
+    run = RunFolder(shutil.copytree(folder.path, tmp_path / "run"))
+    run.write_evaluation(figures_of(run))
+    whole = iafsweep.load_run(run.path, "cpu")
+    absent = replace(ENCODERS.members["mlp"], plugin="somebodys", version="1.0", absent=True)
+    with monkeypatch.context() as without:
+        without.setitem(ENCODERS.members, "mlp", absent)
+        loaded = iafsweep.load_run(run.path, "cpu")
+        for name in ("config", "epoch", "metrics", "evaluation", "problems"):
+            assert getattr(loaded, name) == getattr(whole, name)
+        assert f"epoch {whole.epoch}, model of a plugin that is not loaded" in repr(loaded)
+        for use in (lambda: loaded.model, lambda: loaded.export(tmp_path / "model"), lambda: loaded.images("test", 1)):
+            with pytest.raises(PluginError, match=r"belongs to the plugin somebodys 1.0, which is not loaded"):
+                use()
+        changed = iafsweep.load_run(run.path, "cpu")
+        run.best.write_bytes(run.best.read_bytes()[:1000])
+        with pytest.raises(RunFolderError, match=r"best.pt is truncated"):
+            iafsweep.load_run(run.path, "cpu")
+    shutil.copy(folder.best, run.best)
+    x = torch.zeros(2, 1, 28, 28)
+    assert torch.equal(loaded.log_likelihood(x, samples=2), whole.log_likelihood(x, samples=2))
+    changed.epoch += 1
+    with pytest.raises(RunFolderError, match="was trained further since it was read; read it again"):
+        _ = changed.model
 
 
 def test_public_names():

@@ -119,6 +119,7 @@ import iafsweep, json, sys, tomllib
 from iafsweep.config.files import build_stored, dump_config
 from iafsweep.errors import PluginError
 from iafsweep.search_space.candidate import configuration_key
+from iafsweep.shown_command import run_command, sweep_command
 
 said = json.loads(sys.stdin.read())
 config = build_stored(tomllib.loads(said["text"]), "x")
@@ -130,6 +131,9 @@ try:
     config.model.encoder.family.load(config.model.encoder.kind)
 except PluginError as error:
     print(error)
+assert sweep_command("retrain", "runs/s", "--top", 3).endswith(" retrain runs/s --top 3 --plugin iafsweep_linear")
+assert run_command("--run", "r", "--resume").endswith("--plugin iafsweep_linear")
+assert sweep_command("report", "runs/s").endswith("report runs/s")
 assert not {"iafsweep_linear", "torch"} & set(sys.modules)
 """
 
@@ -167,7 +171,10 @@ def test_configurations_with_and_without_the_plugin(place):
         ("{'sweep.sampler': {'mine': Member('x:Y', MemberConfig)}}", "must have as `knows` None"),
         ("{'data.source': {'mine': Member('x')}}", "needs SourceFacts"),
         ("{'model.encoder.kind': {'vit': Member('x:Y', Sizes)}}", "no legal defaults"),
-        ("1 / 0", "ZeroDivisionError"),
+        ("1 / 0", "ZeroDivisionError: division by zero; fix the plugin"),
+        ("__import__('sys').exit(3)", "cannot load the plugin broken_plugin: SystemExit: 3; fix the plugin"),
+        ("(", "SyntaxError: '(' was never closed (broken_plugin.py, line 4); fix the plugin"),
+        ("__import__('nowhere.x')", "No module named 'nowhere'; fix the plugin, or install what it imports"),
     ],
 )
 def test_what_is_no_plugin_is_refused_in_words(members, said, tmp_path, monkeypatch):
@@ -186,9 +193,71 @@ def test_what_is_no_plugin_is_refused_in_words(members, said, tmp_path, monkeypa
     assert loaded_names() == ()
 
 
-def test_a_module_that_is_not_there_is_a_message_and_code_2(place):
-    said = place.run("run_sweep.py", "preview", "quick", "--plugin", "iafsweep_cubic", code=2)
-    assert "cannot load the plugin iafsweep_cubic: ModuleNotFoundError" in said
+@pytest.mark.parametrize("name", ["iafsweep_cubic", "iafsweep_cubic.parts", "iafsweep_linear.cubic"])
+def test_a_module_that_is_not_there_is_to_be_named_otherwise(name, place, monkeypatch):
+    from iafsweep.config import load_plugin
+    from iafsweep.errors import PluginError
+
+    monkeypatch.syspath_prepend(place.path / "packages")
+    with pytest.raises(PluginError, match=f"cannot load the plugin {name}: .* name a module that Python finds"):
+        load_plugin(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "../x", "packages/iafsweep_linear", "iafsweep_linear.py"])
+def test_a_path_is_not_the_name_of_a_plugin(name):
+    from iafsweep.config import load_plugin
+    from iafsweep.errors import PluginError
+
+    with pytest.raises(PluginError, match=f"{re.escape(repr(name))}: give the name of its module"):
+        load_plugin(name)
+
+
+def test_a_module_that_is_not_there_or_ends_the_program_is_a_message_and_code_2(place):
+    (place.path / "packages" / "ends.py").write_text("raise SystemExit(3)")
+    for name, said in (("iafsweep_cubic", "ModuleNotFoundError"), ("ends", "SystemExit: 3; fix the plugin")):
+        told = place.run("run_sweep.py", "preview", "quick", "--plugin", name, code=2)
+        assert f"error: cannot load the plugin {name}: {said}" in told
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit(3)", "cannot load ending_parts:Mine of the plugin somebodys: SystemExit: 3; fix the plugin"),
+        ("", "AttributeError: module 'ending_parts' has no attribute 'Mine'; fix the plugin"),
+    ],
+)
+def test_a_part_that_cannot_be_imported_is_an_error_of_its_plugin(code, said, tmp_path, monkeypatch):
+    from iafsweep.config.family import Family, Member
+    from iafsweep.errors import PluginError
+
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "ending_parts.py").write_text(code)
+    with pytest.raises(PluginError, match=re.escape(said)):
+        Family("model.flow.kind", {"mine": Member("ending_parts:Mine", plugin="somebodys")}).load("mine")
+    sys.modules.pop("ending_parts", None)
+
+
+def test_a_key_of_a_section_that_no_member_has_may_be_a_plugin_s():
+    from iafsweep.config import load_config
+    from iafsweep.config.files import build_config
+    from iafsweep.errors import ConfigError
+
+    said = "--plugin, in Python with iafsweep.load_plugin"
+    with pytest.raises(ConfigError, match=said):
+        load_config("reference", ["model.prior.laplace.scale=2"])
+    with pytest.raises(ConfigError, match=said):
+        build_config({"model": {"prior": {"laplace": {"scale": 2}}}}, "my.toml")
+    for key in ("model.encoder.dropuot", "model.encoder.mlp.width", "training.epoch", "laplace.scale"):
+        with pytest.raises(ConfigError, match="unknown key") as caught:
+            load_config("reference", [f"{key}=2"])
+        assert "plugin" not in str(caught.value), key
+
+
+def test_dropout_of_an_encoder_without_any_is_a_message_and_code_2_before_anything_is_written(place):
+    change = ("--set", "model.encoder.dropout=0.2")
+    said = place.run("run_single.py", "small.toml", "--run", "dropped", *change, *PLUGIN, code=2)
+    assert "model.encoder.dropout = 0.2 has nothing to act on: LinearEncoder has no nn.Dropout" in said
+    assert not (place.path / "dropped").exists()
 
 
 @pytest.mark.parametrize(
@@ -336,9 +405,10 @@ except PluginError as error:
 """
 
 
-@pytest.mark.parametrize("module", ["iafsweep_linear", "iafsweep_cubic"])
+@pytest.mark.parametrize("module", ["iafsweep_linear", "iafsweep_cubic", "ends"])
 def test_an_installed_package_is_found_by_its_entry_point(module, tmp_path):
     place = Place(tmp_path)
+    (tmp_path / "packages" / "ends.py").write_text("raise SystemExit(3)")
     installed = tmp_path / "packages" / "somebody_s_package-3.0.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody-s-package\nVersion: 3.0\n")
@@ -374,6 +444,21 @@ print(tuple(iafsweep.load_run(sys.argv[1]).model.sample(2).shape))
 """
     for folder in ("run", "model"):
         assert "(2, 1, 12, 16)" in place.run("-c", read, folder, "iafsweep_linear")
+    figures = """
+import iafsweep, iafsweep.errors
+run = iafsweep.load_run("run")
+assert run.evaluation.estimates and len(run.metrics) == 2 and run.config.model.encoder.kind == "linear"
+assert "test NLL" in repr(run) and "epoch 2, model of a plugin that is not loaded" in run._repr_html_(), repr(run)
+try:
+    run.model
+except iafsweep.errors.PluginError as error:
+    print(error)
+iafsweep.load_plugin("iafsweep_linear")
+print(tuple(run.model.sample(2).shape))
+"""
+    said = place.run("-c", figures)
+    assert "add --plugin iafsweep_linear" in said
+    assert "(2, 1, 12, 16)" in said
     refused = """
 import iafsweep.errors
 try:
@@ -392,8 +477,15 @@ def test_a_sweep_needs_it_in_ray_s_workers_and_for_its_figures_not_at_all(place)
     for words in (("status",), ("export", "--csv", "board.csv"), ("compare",), ("report",), ("logs",)):
         name, *options = words
         more = ["t0001"] if name == "logs" else []
-        place.run("run_sweep.py", name, folder, *more, *options)
+        said = place.run("run_sweep.py", name, folder, *more, *options)
+        hints = [line for line in said.splitlines() if re.search(r"run_sweep.py (retrain|rerun|resume) ", line)]
+        assert all(line.endswith("--plugin iafsweep_linear") for line in hints), hints
+        assert name != "export" or hints
+    lines = (place.path / folder / "report.html").read_text()
+    assert re.search(r"config.toml --run runs/TRIAL-again --plugin iafsweep_linear", lines)
     assert "linear" in (place.path / "board.csv").read_text()
+    read = "import iafsweep; sweep = iafsweep.load_sweep('runs/swept'); "
+    place.run("-c", f"{read} assert {{sweep.run(row.trial).epoch for row in sweep.rows}} == {{1}}, sweep.best()")
     for words in (("extend", folder, "--trials", "+1"), ("rerun", folder, "--samples", "5")):
         assert "--plugin iafsweep_linear" in place.run("run_sweep.py", *words, code=2)
     place.run("run_sweep.py", "rerun", folder, "--samples", "5", *PLUGIN)

@@ -12,7 +12,10 @@ from safetensors.torch import load_file, save_file
 
 import iafsweep
 from iafsweep.config import RunConfig
+from iafsweep.config.model import FLOWS, FlowMember
 from iafsweep.errors import ConfigError, RunFolderError, UserError
+from iafsweep.results.export import model_card
+from iafsweep.results.model_folder import Origin
 from iafsweep.training import RunFolder
 from tests.finished import BASE, figures, finish_run
 
@@ -66,6 +69,43 @@ def test_every_flow_is_trained_exported_and_read_back(kind, said, tmp_path):
     x = run.images("test", 5)
     assert torch.equal(run.log_likelihood(x, samples=20), again.log_likelihood(x, samples=20))
     assert said in (tmp_path / "model" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flow", "tags"),
+    [
+        ({"kind": "iaf"}, "variational-autoencoder, inverse-autoregressive-flow"),
+        ({"kind": "sylvester", "sylvester": {"columns": 2}}, "variational-autoencoder, sylvester-flow"),
+        ({"kind": "naf"}, "variational-autoencoder, neural-autoregressive-flow"),
+        ({"kind": "shear_x"}, "variational-autoencoder, shear-x-flow"),
+        ({"kind": "iaf", "depth": 0}, "variational-autoencoder"),
+    ],
+)
+def test_the_tags_of_a_card_are_those_of_its_flow(flow, tags, monkeypatch):
+    monkeypatch.setitem(FLOWS.members, "shear_x", FlowMember("elsewhere:Shear"))
+    assert f"\ntags: [{tags}]\n" in card_of({"flow": BASE.model.flow.model_dump() | flow})
+
+
+def test_the_card_counts_steps_and_names_normalisation_and_dropout():
+    plain = card_of({})
+    assert "of 2 gated steps, each" in plain
+    assert "normalised" not in plain
+    assert "norm." not in plain
+    assert "dropout" not in plain
+    model = BASE.model.model_dump()
+    dropped = {part: model[part] | {"dropout": dropout} for part, dropout in (("encoder", 0.1), ("decoder", 0.25))}
+    card = card_of({"flow": model["flow"] | {"depth": 1}, "normalisation": "weight_norm", **dropped})
+    assert "of 1 gated step, each" in card
+    assert "`mlp` encoder (dropout 0.1), `mlp` decoder (dropout 0.25)," in card
+    assert "Encoder, decoder and masked networks have weight norm." in card
+    assert "No network is normalised." in card_of({"normalisation": "none"})
+
+
+def card_of(model):
+    """The card of a model that differs from BASE in these parts."""
+    values = BASE.model_dump() | {"model": BASE.model.model_dump() | model}
+    origin = Origin(name="run", checkpoint="best", epoch=1)
+    return model_card(RunConfig.model_validate(values), origin, None, (), 1)
 
 
 def test_it_can_be_exported_again_and_stays_the_same(exported, tmp_path):

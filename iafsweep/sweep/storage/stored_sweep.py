@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from iafsweep.atomic import write_text
-from iafsweep.config.plugins import plugin_options
 from iafsweep.errors import SweepError
 from iafsweep.search_space.candidate import Candidate
 from iafsweep.search_space.files import checked_space, dump_space, read_stored_space, space_identity
@@ -148,7 +147,7 @@ def _store_space(space: SearchSpace, folder: SweepFolder) -> None:
 
 def resume_command(folder: SweepFolder, space: SearchSpace, state: LedgerState) -> str:
     """Return the command that resumes a sweep; see :func:`resume_options`."""
-    return sweep_command("resume", folder.path, *resume_options(space, state), *plugin_options())
+    return sweep_command("resume", folder.path, *resume_options(space, state))
 
 
 def resume_options(space: SearchSpace, state: LedgerState) -> list[str]:

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from iafsweep.cli.console import loading, make_console, say
 from iafsweep.cli.options.sweep import Folder, Show, is_trial, trials_or_sweeps
-from iafsweep.config.plugins import plugin_options
 from iafsweep.records import (
     FIGURE_NAMES,
     METHOD_NAMES,
@@ -104,7 +103,7 @@ def compare_folders(
             line = f"{best.trial} has no per-image figures; differences are from {found.first}, the best that has them"
             sweep, own = several.place(best.trial)
             if sweep.driver is None and whose not in found.unscored:
-                line += f"; to score it: {sweep_command('rerun', sweep.folder.path, '--trial', own, *plugin_options())}"
+                line += f"; to score it: {sweep_command('rerun', sweep.folder.path, '--trial', own)}"
             say(console, line)
 
     def place(trial: str) -> tuple[Path, str]:
@@ -179,7 +178,7 @@ def _score_alike(left_out: Sequence[LeftOut], place: Place) -> Iterator[str]:
     others = {place(each.first)[0] for each in left_out}
     for folder in (each for each in trials if each in others):
         options = [word for trial in trials[folder] for word in ("--trial", trial)]
-        yield sweep_command("rerun", folder, *options, *settings, *plugin_options())
+        yield sweep_command("rerun", folder, *options, *settings)
 
 
 def differences_table(differences: tuple[PairedDifference, ...], first: str) -> TextTable:

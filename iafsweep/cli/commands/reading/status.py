@@ -8,7 +8,6 @@ from rich.console import Console
 
 from iafsweep.cli.console import make_console, say
 from iafsweep.cli.options.sweep import Folder
-from iafsweep.config.plugins import plugin_options
 from iafsweep.records import nats_text
 from iafsweep.results.status import Status, status_of
 from iafsweep.shown_command import sweep_command
@@ -68,7 +67,7 @@ def _unscored(now: Status) -> str:
     some = ", ".join(islice(shown, _MOST_NAMED)) + (", ..." if len(now.unscored) > _MOST_NAMED else "")
     if now.driver is not None:
         return f"not scored yet: {some}"
-    return f"not scored: {some}; to score: {sweep_command('rerun', now.folder, *plugin_options())}"
+    return f"not scored: {some}; to score: {sweep_command('rerun', now.folder)}"
 
 
 def _bound(value: float | None, dimensions: int | None) -> str:
