@@ -26,11 +26,12 @@ def test_another_model_is_refused_before_anything_is_trained(tmp_path):
 
 @pytest.mark.slow
 def test_models_are_made_once_and_the_page_has_their_figures(tmp_path, monkeypatch):
-    for name, cost in ((hour.HEAD, "1.0"), (hour.BASELINE, "0.67")):  # so many epochs, whatever the machine
-        (tmp_path / f"{name}.pace").write_text(cost)
+    costs = {hour.HEAD: "1.0", hour.RECIPE: "1.0", hour.BASELINE: "0.67"}  # so many epochs, whatever the machine
+    for name, cost in costs.items():
+        hour._folder(tmp_path, name).path.with_suffix(".pace").write_text(cost)
     page = tmp_path / "page.md"
     settings = {"epochs": 2, "quick": True, "to": page}
-    hour.main(tmp_path, only=f"{hour.BASELINE}; {hour.HEAD}", **settings)
+    hour.main(tmp_path, only=";".join(costs), **settings)
     assert not page.exists()
     hour.main(tmp_path, **settings)
     text = page.read_text()
@@ -38,10 +39,10 @@ def test_models_are_made_once_and_the_page_has_their_figures(tmp_path, monkeypat
         name: next(line.split(" | ") for line in text.splitlines() if line.startswith(f"| {name} | "))
         for name in hour.MODELS
     }
-    assert [row[1] for row in rows.values()] == ["2", "2", "3"]
+    assert [row[1] for row in rows.values()] == ["2", "2", "2", "3"]
     nlls = {}
     for name, row in rows.items():
-        each = pd.read_parquet(tmp_path / name / "per_image.parquet")
+        each = pd.read_parquet(hour._folder(tmp_path, name).per_image)
         hais = each[(each["split"] == "test") & (each["method"] == "hais")]["log_likelihood"]
         nlls[name] = -hais.mean()  # all of the few images have all figures
         assert row[-2].startswith(f"**{nlls[name]:.2f} ± ")
