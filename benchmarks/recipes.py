@@ -77,7 +77,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "spline": ("model.flow.kind=spline", "model.flow.made.width=156"),
     "no flow": ("model.flow.depth=0",),
     "no warm-up": ("training.kl_warmup_epochs=0",),
-    # The VampPrior needs all three. Weight norm alone costs much of its difference from today's recipe.
+    # The VampPrior needs all three.
     "no flow, weight norm, no warm-up": (
         "model.flow.depth=0",
         "model.normalisation=weight_norm",
