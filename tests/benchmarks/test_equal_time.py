@@ -9,6 +9,7 @@ from benchmarks.recipes import Bench, configuration
 from iafsweep.run_files.run_folder import RunFolder
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_kept_as_such(tmp_path):
     config = configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, 2, "training.learning_rate=1e30")
     found = run_to_its_end(config, RunFolder(tmp_path / "run"))
@@ -27,6 +28,7 @@ def test_a_pace_that_another_process_measured_meanwhile_is_kept(tmp_path):
     assert measured_once(kept, lambda: pytest.fail("measured again")) == 1.5
 
 
+@pytest.mark.slow
 def test_an_epoch_of_a_wider_model_costs_more_and_nothing_is_left_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     narrow = configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, 5)

@@ -253,6 +253,7 @@ def test_a_key_of_a_section_that_no_member_has_may_be_a_plugin_s():
         assert "plugin" not in str(caught.value), key
 
 
+@pytest.mark.slow
 def test_dropout_of_an_encoder_without_any_is_a_message_and_code_2_before_anything_is_written(place):
     change = ("--set", "model.encoder.dropout=0.2")
     said = place.run("run_single.py", "small.toml", "--run", "dropped", *change, *PLUGIN, code=2)
