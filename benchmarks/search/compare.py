@@ -80,7 +80,7 @@ def run(
         raise typer.BadParameter(f"no surrogate is called {surrogate!r}; known: {', '.join(SURROGATES)}")
     torch.set_num_threads(1)
     table = read_table(space, tables, quick, SURROGATES[surrogate][1])
-    rows, costs = _rows(cache, space, surrogate), _budgets(budgets)
+    costs, rows = _budgets(budgets), _rows(cache, space, surrogate)
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
     for name, seed in part.of(wanted):
