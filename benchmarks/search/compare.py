@@ -78,9 +78,9 @@ def run(
     """Rehearse the sweeps that are not in the cache yet."""
     if surrogate not in SURROGATES:
         raise typer.BadParameter(f"no surrogate is called {surrogate!r}; known: {', '.join(SURROGATES)}")
+    costs = _budgets(budgets)
     torch.set_num_threads(1)
-    table = read_table(space, tables, quick, SURROGATES[surrogate][1])
-    costs, rows = _budgets(budgets), _rows(cache, space, surrogate)
+    table, rows = read_table(space, tables, quick, SURROGATES[surrogate][1]), _rows(cache, space, surrogate)
     names = [name.strip() for name in only.split(";")] if only else contenders()
     wanted = [(name, seed) for seed in range(1, seeds + 1) for name in names]
     for name, seed in part.of(wanted):
