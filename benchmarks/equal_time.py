@@ -1,4 +1,4 @@
-"""Training for equal CPU time: what an epoch costs beside another one, and runs that are trained and scored once.
+"""Training for equal CPU time: what an epoch costs beside another one, and runs that are trained once.
 
 CPU time is that of the process, so that other work on the machine hardly matters. Whatever has been made is kept in a
 folder, the cache of a benchmark, where a second call finds it.

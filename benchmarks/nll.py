@@ -21,6 +21,7 @@ SCORED = (
     "evaluation.hais.temperatures=160",
     "evaluation.hais.images=100",
 )
+"""How a run is scored: the bound on all test images, the others on the first of them."""
 SCORED_QUICK = (
     "evaluation.bound_images=20",
     "evaluation.importance_sampling.images=20",

@@ -21,14 +21,7 @@ from typing import Annotated, NamedTuple
 import torch
 import typer
 
-from benchmarks.equal_time import (
-    TURNS,
-    Trained,
-    in_turns,
-    known_run,
-    measured_once,
-    run_to_its_end,
-)
+from benchmarks.equal_time import TURNS, Trained, in_turns, known_run, measured_once, run_to_its_end
 from benchmarks.nll import Figures, scored_once, untrusted
 from benchmarks.paired import QUICK
 from benchmarks.part import WHOLE, PartOption
@@ -115,6 +108,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
         "model.decoder.resnet.maps=16",
     ),
 }
+
 app = typer.Typer(add_completion=False, help=__doc__)
 Cache = Annotated[Path, typer.Argument(help="Folder for the runs; made if missing.")]
 Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")]

@@ -12,9 +12,9 @@ from iafsweep.config.section import Section
 from iafsweep.config.sources import ImageFormat
 
 Size = Annotated[int, Field(ge=1, lt=2**31)]
+Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
 SplineBound = Annotated[float, Field(ge=0.1, le=1000)]
 """Beyond these limits all bins lie far inside, or far wider than, the usual range of a latent variable."""
-Sizes = Annotated[tuple[Size, ...], Strict(strict=False), Field(min_length=1, max_length=1000)]
 
 
 class ResnetEncoderConfig(MemberConfig):

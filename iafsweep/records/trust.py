@@ -55,18 +55,17 @@ def unsettled_remark(settling: float, momentum: float) -> str:
     )
 
 
-WARMED_UP_VAMP = (
-    "the prior `vamp` is made of posteriors, which drift apart while the weight of the KL term is near 0, and hardly "
-    "recover: set training.kl_warmup_epochs = 0"
-)
-"""A warning about a VampPrior that is trained with a KL warm-up."""
-
-
 def _rounded_up(value: float) -> float:
     """Return the next number of two significant digits."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return math.ceil(round(value / unit, 6)) * unit
 
+
+WARMED_UP_VAMP = (
+    "the prior `vamp` is made of posteriors, which drift apart while the weight of the KL term is near 0, and hardly "
+    "recover: set training.kl_warmup_epochs = 0"
+)
+"""A warning about a VampPrior that is trained with a KL warm-up."""
 
 LAGGING = "the moving averages of batch norm lag behind (use a larger model.batch_norm_momentum)"
 FEW_IMAGES = (
