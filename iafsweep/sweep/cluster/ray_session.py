@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_prestart_worker_first_driver": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -37,7 +38,8 @@ _ENVIRONMENT = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "10",
 }
 """Settings of Ray and Tune, unless the user's environment has them: no usage reports to Ray's makers, workers that
-stay in the driver's directory, none of Tune's own files and prints, its state (never read back here) written rarely.
+stay in the driver's directory, no processes started in advance (Tune's trials have an environment of their own and
+cannot use them), none of Tune's own files and prints, its state (never read back here) written rarely.
 RAY_AUTH_MODE is left alone: unset, Ray 2.60 turns token authentication on for a cluster it starts; set to ``token``
 after ``import ray`` it would find no token."""
 
