@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState as OptunaState
 
 from iafsweep.report.contents import Shares
@@ -56,6 +55,8 @@ def _varied(completed: Sequence[optuna.trial.FrozenTrial]) -> list[str]:
 
 
 def _estimate(completed: Sequence[optuna.trial.FrozenTrial], names: list[str], share: float) -> dict[str, float]:
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # imports scikit-learn
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about conditional parameters

@@ -58,7 +58,7 @@ def data_uri(path: Path, problems: list[str]) -> str | None:
         grey = pixels.convert("L")
         same = all(channel.tobytes() == grey.tobytes() for channel in pixels.split())
         buffer = io.BytesIO()
-        (grey if same else pixels).save(buffer, format="PNG", optimize=True)
+        (grey if same else pixels).save(buffer, format="PNG")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: a broken PNG

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
 
 from iafsweep.records import EpochMetrics, LeaderboardRow
 from iafsweep.report.contents import Shares
@@ -86,6 +85,8 @@ def _columns(parameter: Parameter, rows: Sequence[LeaderboardRow]) -> NDArray[np
 
 def _shares(columns: Mapping[str, NDArray[np.float64]], target: NDArray[np.float64]) -> tuple[dict[str, float], float]:
     """Return the share of the variance that each parameter explains, and that of all together."""
+    from sklearn.ensemble import RandomForestRegressor
+
     forest = RandomForestRegressor(
         _TREES, min_samples_leaf=2, oob_score=True, random_state=0, max_samples=min(len(target), _MOST_IN_A_TREE)
     )
