@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, final
 
@@ -10,15 +11,38 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from iafsweep.config import TrainingConfig
-from iafsweep.importing import importing
 
 _MATRIX = 2
 """Fewest dimensions of a decayed weight; biases and batch norm's scales and shifts have one."""
 
 
+class _Eager(Optimizer):
+    """An optimiser that is never compiled, so it does without what PyTorch wraps around the methods for that.
+
+    Unlike these wrappers, it does not import torch._dynamo, which takes a second and 150 MB in each process.
+    """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+
+
 @final
-class DecoupledAdamax(torch.optim.Adamax):
+class _Adam(_Eager, torch.optim.Adam):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
+@final
+class _AdamW(_Eager, torch.optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+@final
+class DecoupledAdamax(_Eager, torch.optim.Adamax):
     """Adamax (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019): ``decay`` of each group."""
+
+    _update = inspect.unwrap(torch.optim.Adamax.step)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 - PyTorch's signature
@@ -26,10 +50,9 @@ class DecoupledAdamax(torch.optim.Adamax):
         for group in self.param_groups:
             if group["decay"]:
                 torch._foreach_mul_(group["params"], 1 - group["lr"] * group["decay"])
-        return super().step(closure)
+        return self._update(closure)
 
 
-@importing()  # the first optimiser of a process imports torch._dynamo
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
     """Return an optimiser for a model's weights; the trainer sets its learning rate before every step.
 
@@ -37,13 +60,13 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> Optimizer:
     """
     rate = config.learning_rate
     if config.optimiser == "adam":
-        return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+        return _Adam(model.parameters(), lr=rate, fused=True)
     decayed = [each for each in model.parameters() if each.dim() >= _MATRIX]
     spared = [each for each in model.parameters() if each.dim() < _MATRIX]
     name = "weight_decay" if config.optimiser == "adamw" else "decay"
     groups = [{"params": decayed, name: config.weight_decay}, {"params": spared, name: 0.0}]
     if config.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, fused=True)
+        return _AdamW(groups, lr=rate, fused=True)
     return DecoupledAdamax(groups, lr=rate, foreach=True)
 
 

@@ -1,6 +1,8 @@
 """Recipes: what each part computes, and that a run with all of them goes on exactly."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -66,6 +68,32 @@ def test_optimisers_do_as_pytorchs_own(name):
             optimiser.step()
     assert torch.allclose(ours.weight, theirs.weight, atol=1e-6)
     assert torch.allclose(ours.bias, theirs.bias, atol=1e-6)
+
+
+UNCOMPILED = """
+import sys
+from pathlib import Path
+import torch
+from iafsweep.config import RunConfig
+from iafsweep.data import TrainingImages
+from iafsweep.training import RunFolder, Trainer
+from tests.training.conftest import TINY
+from tests.training.test_recipes import rich
+from tests.training.test_trainer import changed, train
+images = TrainingImages(torch.zeros(60, 1, 28, 28, dtype=torch.uint8), torch.zeros(20, 1, 28, 28, dtype=torch.uint8))
+config = RunConfig.model_validate(TINY)
+for name in ("adam", "adamw", "adamax"):
+    folder = Path(sys.argv[1], name)
+    recipe = changed(config, training={"optimiser": "adam"}) if name == "adam" else rich(config, optimiser=name)
+    train(recipe, images, folder, 1).finish("interrupted")
+    Trainer.resume(recipe, images, RunFolder(folder), torch.device("cpu")).run_epoch()
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_training_that_is_not_compiled_does_not_import_the_compiler(tmp_path):
+    """It would cost each trial's process a second and 150 MB."""
+    assert subprocess.run([sys.executable, "-c", UNCOMPILED, tmp_path], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["adamw", "adamax"])
