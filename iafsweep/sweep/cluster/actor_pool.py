@@ -7,20 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-import ray
-import torch
-from ray.exceptions import RayActorError, RayTaskError
-from torch import Tensor
+from iafsweep.importing import importing
 
-from iafsweep.atomic import write_text
-from iafsweep.config.plugins import load_plugins, loaded_names
-from iafsweep.errors import SweepError, UserError
-from iafsweep.signals import StopRequest
-from iafsweep.sweep.cluster.device import is_gpu_fault, take_device, tensor_over
-from iafsweep.sweep.cluster.resources import Plan
-from iafsweep.sweep.storage.folder import SweepFolder
-from iafsweep.training import device_name
+with importing():  # each scoring process does
+    import numpy as np
+    import ray
+    import torch
+    from ray.exceptions import RayActorError, RayTaskError
+    from torch import Tensor
+
+    from iafsweep.atomic import write_text
+    from iafsweep.config.plugins import load_plugins, loaded_names
+    from iafsweep.errors import SweepError, UserError
+    from iafsweep.signals import StopRequest
+    from iafsweep.sweep.cluster.device import is_gpu_fault, take_device, tensor_over
+    from iafsweep.sweep.cluster.resources import Plan
+    from iafsweep.sweep.storage.folder import SweepFolder
+    from iafsweep.training import device_name
+
 
 _RESTARTS = 3
 _LOOK_SECONDS = 0.5

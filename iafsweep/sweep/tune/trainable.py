@@ -4,14 +4,17 @@ import gc
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ray import tune
+from iafsweep.importing import importing
 
-from iafsweep.config import RunConfig
-from iafsweep.config.plugins import load_plugins
-from iafsweep.data import TrainingImages
-from iafsweep.sweep.cluster.device import tensor_over
-from iafsweep.sweep.tune.trial_run import TrialRun, TrialSettings
+with importing():  # each trial's process does
+    import numpy as np
+    from ray import tune
+
+    from iafsweep.config import RunConfig
+    from iafsweep.config.plugins import load_plugins
+    from iafsweep.data import TrainingImages
+    from iafsweep.sweep.cluster.device import tensor_over
+    from iafsweep.sweep.tune.trial_run import TrialRun, TrialSettings
 
 
 class SweepTrial(tune.Trainable):
