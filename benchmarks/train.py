@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks.peers import MissingPeerError, pythae_model
 from benchmarks.products import products_alone
 from benchmarks.timing import Apart, Timed, begin, end_apart, show, take_turns
-from iafsweep.config import ImageFormat, ModelConfig
+from iafsweep.config import ImageFormat, ModelConfig, TrainingConfig
 from iafsweep.models import VAE, build_model
 from iafsweep.models.layers import SkipMlp
 from iafsweep.models.made import MaskedLayer
@@ -31,6 +31,7 @@ from iafsweep.training import resolve_device
 from iafsweep.training.batches import Batch, EpochBatches
 from iafsweep.training.computing import Computing
 from iafsweep.training.device import keep_freed_memory
+from iafsweep.training.optimiser import make_optimiser
 from iafsweep.training.step import TrainingStep
 
 SHAPE = (1, 28, 28)
@@ -153,8 +154,7 @@ def training_step(config: ModelConfig, way: Way, device: torch.device) -> Traini
         write_out(model)
     else:
         keep_freed_memory(device)
-    optimiser = torch.optim.Adam(model.parameters(), fused=True)
-    return TrainingStep(model, optimiser, Computing(way.precision, way.compiled))
+    return TrainingStep(model, make_optimiser(model, TrainingConfig()), Computing(way.precision, way.compiled))
 
 
 def write_out(model: VAE) -> None:
