@@ -20,7 +20,7 @@ import typer
 from benchmarks.equal_time import TURNS, in_turns, known_run, measured_once, run_to_its_end
 from benchmarks.nll import Figures, scored_once, standard_error, untrusted
 from benchmarks.paired import QUICK
-from benchmarks.recipes import BASELINE, Bench, configuration
+from benchmarks.recipes import BASELINE, configuration
 from benchmarks.timing import machine
 from iafsweep.atomic import write_text
 from iafsweep.config import RunConfig, load_config
@@ -71,7 +71,7 @@ def _configuration(name: str, epochs: int, precision: str, *, quick: bool) -> Ru
     """A model with so many epochs."""
     shared = (f"training.precision={precision}", "training.compile=off")
     if name in (RECIPE, BASELINE):
-        return configuration(Bench(Path(), "mlp", quick), name, 0, epochs, *shared)
+        return configuration("mlp", name, 0, epochs, *shared, quick=quick)
     return load_config(name, [*shared, *(TINY if quick else ()), f"training.epochs={epochs}"])
 
 

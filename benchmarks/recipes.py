@@ -244,7 +244,7 @@ def _changes(recipe: str) -> list[str]:
     return [change for name in recipe.split("+") for change in RECIPES[name]]
 
 
-def configuration(bench: Bench, recipe: str, seed: int, epochs: int, *extra: str) -> RunConfig:
+def configuration(network: str, recipe: str, seed: int, epochs: int, *extra: str, quick: bool = False) -> RunConfig:
     """A recipe with its schedules stretched over so many epochs: a decay every 4 of 22, a KL warm-up of 2 of 22."""
     stretched = [
         f"training.epochs={epochs}",
@@ -254,8 +254,8 @@ def configuration(bench: Bench, recipe: str, seed: int, epochs: int, *extra: str
         "training.compile=off",
     ]
     changes = [change.replace(LAST_TENTH, str(int(0.9 * epochs))) for change in _changes(recipe)]
-    tiny = QUICK if bench.quick else ()
-    return load_config(str(HERE / "mnist_mlp.toml"), [*NETWORKS[bench.network], *stretched, *tiny, *changes, *extra])
+    tiny = QUICK if quick else ()
+    return load_config(str(HERE / "mnist_mlp.toml"), [*NETWORKS[network], *stretched, *tiny, *changes, *extra])
 
 
 def _pace(bench: Bench, recipe: str) -> float:
@@ -279,7 +279,8 @@ def _turns(bench: Bench, recipe: str, *changes: str) -> tuple[float, float]:
     """CPU seconds of an epoch of a recipe and of today's."""
     tried: tuple[tuple[str, tuple[str, ...]], ...] = ((recipe, changes), (BASELINE, ()))
     first, second = (
-        configuration(bench, name, 0, TURNS, "training.weight_average_images=500", *extra) for name, extra in tried
+        configuration(bench.network, name, 0, TURNS, "training.weight_average_images=500", *extra, quick=bench.quick)
+        for name, extra in tried
     )
     return in_turns(first, second)
 
@@ -287,7 +288,8 @@ def _turns(bench: Bench, recipe: str, *changes: str) -> tuple[float, float]:
 def _trained(bench: Bench, recipe: str, seed: int, budget: float) -> Trained:
     """Train a run, or go on with it, and keep what it came to."""
     epochs = max(2, round(budget / _pace(bench, recipe)))
-    return run_to_its_end(configuration(bench, recipe, seed, epochs), bench.folder(recipe, seed))
+    config = configuration(bench.network, recipe, seed, epochs, quick=bench.quick)
+    return run_to_its_end(config, bench.folder(recipe, seed))
 
 
 def _rows(bench: Bench, recipes: Sequence[str]) -> list[str]:

@@ -5,13 +5,13 @@ import tempfile
 import pytest
 
 from benchmarks.equal_time import in_turns, known_run, measured_once, run_to_its_end
-from benchmarks.recipes import Bench, configuration
+from benchmarks.recipes import configuration
 from iafsweep.run_files.run_folder import RunFolder
 
 
 @pytest.mark.slow
 def test_a_run_that_diverges_is_kept_as_such(tmp_path):
-    config = configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, 2, "training.learning_rate=1e30")
+    config = configuration("mlp", "today", 0, 2, "training.learning_rate=1e30", quick=True)
     found = run_to_its_end(config, RunFolder(tmp_path / "run"))
     assert str(found).startswith("diverged, 0 epochs, ")
     assert known_run(RunFolder(tmp_path / "run")) == found
@@ -31,7 +31,7 @@ def test_a_pace_that_another_process_measured_meanwhile_is_kept(tmp_path):
 @pytest.mark.slow
 def test_an_epoch_of_a_wider_model_costs_more_and_nothing_is_left_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    narrow = configuration(Bench(tmp_path, "mlp", quick=True), "today", 0, 5)
+    narrow = configuration("mlp", "today", 0, 5, quick=True)
     wide = narrow.with_values({"model.decoder.mlp.hidden_sizes": [1000, 1000]})
     seconds, of_wide = in_turns(narrow, wide)
     assert 0 < seconds < of_wide
