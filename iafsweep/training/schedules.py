@@ -44,3 +44,19 @@ def has_stopped_early(config: TrainingConfig, epochs_done: int, best_epoch: int)
     if patience is None:
         return False
     return epochs_done - max(best_epoch, config.settled_epochs) >= patience
+
+
+def never_reached(config: TrainingConfig) -> str:
+    """Return a warning about warm-ups that do not end, or an objective that does not begin, in the epochs trained."""
+    begins = config.objective_from_epoch if (config.objective, config.objective_samples) != ("elbo", 1) else 0
+    found = (
+        ("kl_warmup_epochs", config.kl_warmup_epochs, "the KL term never has its full weight"),
+        ("learning_rate_warmup_epochs", config.learning_rate_warmup_epochs, "the learning rate only rises"),
+        ("objective_from_epoch", begins, f"the objective `{config.objective}` never begins"),
+    )
+    return "; ".join(
+        f"{what}, because training.{name} = {epochs} is not below training.epochs = {config.epochs}: lower it, or "
+        f"train longer"
+        for name, epochs, what in found
+        if epochs >= config.epochs
+    )

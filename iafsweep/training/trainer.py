@@ -44,7 +44,7 @@ from iafsweep.training.objective import ValidationSet
 from iafsweep.training.optimiser import make_optimiser
 from iafsweep.training.pictures import Pictures, is_drawn
 from iafsweep.training.run_log import RunLog
-from iafsweep.training.schedules import has_stopped_early, kl_weight, learning_rate
+from iafsweep.training.schedules import has_stopped_early, kl_weight, learning_rate, never_reached
 from iafsweep.training.step import NORM_EVERY, SUMS, TrainingStep
 
 
@@ -231,6 +231,7 @@ class Trainer:
         drifts = self.config.model.prior.kind == "vamp" and self.config.training.kl_warmup_epochs > 0
         notes = (
             self._step.computing.note,
+            never_reached(self.config.training),
             _unsettled(self.config, len(self.images.training)),
             WARMED_UP_VAMP if drifts else "",
         )

@@ -50,7 +50,7 @@ def test_the_remedy_mends_it(images, tmp_path):
 )
 def test_a_kl_warm_up_of_a_vamp_prior_is_told_before_training(images, tmp_path, prior, epochs, warns):
     model = {"normalisation": "weight_norm", "flow": {"depth": 0}, "prior": {"kind": prior, "vamp": {"components": 3}}}
-    config = changed(model, {"kl_warmup_epochs": epochs, "epochs": 1})
+    config = changed(model, {"kl_warmup_epochs": epochs, "epochs": 2})
     trainer, log = trained(config, images, tmp_path / "run")
     assert ("set training.kl_warmup_epochs = 0" in log.partition("epoch 1:")[0]) is warns
     assert bool(trainer.note) is warns
