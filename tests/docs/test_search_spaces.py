@@ -1,4 +1,4 @@
-"""Every block of docs/search_spaces.md is a space that is read, or one that is refused with just these words."""
+"""Every block of docs/search_spaces.md and README is a space that is read, or is refused with just these words."""
 
 import random
 import re
@@ -12,13 +12,14 @@ from iafsweep.records.trust import is_unsettled, settling_of
 from iafsweep.search_space.files import load_space
 from iafsweep.search_space.sampling import RandomSuggest
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "search_spaces.md").read_text(encoding="utf-8")
-SPACES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.M | re.S)
+ROOT = Path(__file__).parent.parent.parent
+PAGE, README = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/search_spaces.md", "README.md"))
+SPACES = re.findall(r"^```toml\n(.*?)^```", PAGE + README, re.M | re.S)
 REFUSED = re.findall(r"^```toml refused\n(.*?)^```\n+```\n(.*?)^```", PAGE, re.M | re.S)
 
 
 def test_blocks_are_found():
-    assert len(SPACES) == 4
+    assert len(SPACES) == 5
     assert len(REFUSED) == PAGE.count("```toml refused") == 5
 
 
