@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-import torch
 from torch import Tensor
 
 from iafsweep.config import EvaluationConfig, RunConfig
@@ -13,50 +10,17 @@ from iafsweep.data.fingerprint import refuse_other_images
 from iafsweep.evaluation.evaluate import Scores, assemble, plan_jobs, write_images
 from iafsweep.evaluation.jobs import Job, SandwichJob, Scored, kind_of, measure
 from iafsweep.evaluation.previous import Earlier, lost, read_earlier, with_earlier
-from iafsweep.evaluation.scoring import FrozenStepSize
-from iafsweep.evaluation.tasks import Task, perform, read_result
-from iafsweep.models import folded
+from iafsweep.evaluation.tasks import Task, read_result
 from iafsweep.records import Evaluation, FigureKind, Fingerprint, Split
 from iafsweep.run_files.run_folder import RunFolder
 from iafsweep.sweep.cluster.actor_pool import Unit, UnitProgress, UnitsOutcome, run_units
 from iafsweep.sweep.cluster.resources import Plan
 from iafsweep.sweep.scoring.cost import CostAhead, telling_first
 from iafsweep.sweep.scoring.selection import saved_epoch
+from iafsweep.sweep.scoring.worker import ScoringTask, ScoringWorker
 from iafsweep.sweep.storage.folder import TRIAL_SECONDS, SweepFolder
-from iafsweep.training import load_trained_model
 from iafsweep.training.checkpoint import check_whole, checkpoint_digest
-from iafsweep.training.device import keep_freed_memory
 from iafsweep.training.run_log import add_test_figures
-
-
-@dataclass(frozen=True)
-class ScoringTask:
-    """A worker's payload: a task, and the run and checkpoint that it scores."""
-
-    run: Path
-    checkpoint: Literal["best", "last"]
-    task: Task
-
-
-class ScoringWorker:
-    """Runs tasks in one process and keeps the model of the latest task.
-
-    ``images`` are test images, uint8 [N, X...].
-    """
-
-    def __init__(self, images: Tensor, device: torch.device) -> None:
-        self._images = images.to(device)
-        self._device = device
-        keep_freed_memory(device)
-        self._model_of: tuple[Path, str] | None = None
-
-    def run(self, payload: ScoringTask, needed: Mapping[str, str]) -> str:
-        """Return the result of a task as JSON."""
-        if self._model_of != (payload.run, payload.checkpoint):
-            self._model = folded(load_trained_model(RunFolder(payload.run), payload.checkpoint, self._device).model)
-            self._model_of = payload.run, payload.checkpoint
-        step_size = next((FrozenStepSize.model_validate_json(text) for text in needed.values()), None)
-        return perform(self._model, {"test": self._images}, payload.task, step_size).model_dump_json()
 
 
 @dataclass(frozen=True)
