@@ -46,17 +46,26 @@ def has_stopped_early(config: TrainingConfig, epochs_done: int, best_epoch: int)
     return epochs_done - max(best_epoch, config.settled_epochs) >= patience
 
 
+_NEARLY = 0.9
+"""Share of a warm-up that is enough: a run of as many epochs as its KL warm-up ends with nearly the full weight."""
+
+
 def never_reached(config: TrainingConfig) -> str:
-    """Return a warning about warm-ups that do not end, or an objective that does not begin, in the epochs trained."""
-    begins = config.objective_from_epoch if (config.objective, config.objective_samples) != ("elbo", 1) else 0
-    found = (
-        ("kl_warmup_epochs", config.kl_warmup_epochs, "the KL term never has its full weight"),
-        ("learning_rate_warmup_epochs", config.learning_rate_warmup_epochs, "the learning rate only rises"),
-        ("objective_from_epoch", begins, f"the objective `{config.objective}` never begins"),
-    )
-    return "; ".join(
-        f"{what}, because training.{name} = {epochs} is not below training.epochs = {config.epochs}: lower it, or "
-        f"train longer"
-        for name, epochs, what in found
-        if epochs >= config.epochs
-    )
+    """Return a warning about warm-ups that training ends well before, or an objective that never begins; else empty."""
+    epochs, found = config.epochs, []
+    if (weight := kl_weight(config, epochs - 1)) < _NEARLY:
+        found.append(
+            f"the weight of the KL term rises to {weight:.2g} only: shorten training.kl_warmup_epochs "
+            f"({config.kl_warmup_epochs})"
+        )
+    if (warmup := config.learning_rate_warmup_epochs) * _NEARLY > epochs:
+        found.append(
+            f"the warm-up of the learning rate gets to {epochs / warmup:.0%} only: shorten "
+            f"training.learning_rate_warmup_epochs ({warmup})"
+        )
+    if (config.objective, config.objective_samples) != ("elbo", 1) and not config.objective_begins:
+        found.append(
+            f"training ends before its objective begins: lower training.objective_from_epoch "
+            f"({config.objective_from_epoch})"
+        )
+    return "; ".join(f"{each}, or raise training.epochs ({epochs})" for each in found)

@@ -101,6 +101,7 @@ class Trainer:
         self.best: Best | None = None
         self.seconds = 0.0
         self.bounds_note = ""
+        self._is_new = saved is None
         earlier = None
         if saved is not None:
             checkpoints.restore(saved, self.model, self.optimiser, self._average and self._average.model, folder)
@@ -228,13 +229,10 @@ class Trainer:
     @property
     def note(self) -> str:
         """What the user should know about the run before it trains; empty if nothing."""
-        drifts = self.config.model.prior.kind == "vamp" and self.config.training.kl_warmup_epochs > 0
-        notes = (
-            self._step.computing.note,
-            never_reached(self.config.training),
-            _unsettled(self.config, len(self.images.training)),
-            WARMED_UP_VAMP if drifts else "",
-        )
+        notes = [self._step.computing.note, _unsettled(self.config, len(self.images.training))]
+        if self._is_new:  # a run that resumes can no longer change its warm-ups
+            drifts = self.config.model.prior.kind == "vamp" and self.config.training.kl_warmup_epochs > 0
+            notes += [never_reached(self.config.training), WARMED_UP_VAMP if drifts else ""]
         return "; ".join(filter(None, notes))
 
     @property
