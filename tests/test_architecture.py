@@ -172,6 +172,7 @@ STATEMENTS = [
     ("import iafsweep.cli.sweep", {"ray", "torchvision"}),
     ("import iafsweep.api.train, iafsweep.api.launch, iafsweep.cli.sweep_output", {"ray", "torchvision"}),
     ("iafsweep.load_run, iafsweep.build_model, iafsweep.estimators", {"ray", "torchvision"}),
+    ("import iafsweep.report", {"ray", "torchvision", "sklearn"}),
 ]
 
 
@@ -181,6 +182,14 @@ def test_what_starts_fast_imports_little():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     told = dict(zip((statement for statement, _ in STATEMENTS), found.stdout.splitlines(), strict=True))
     assert not any(told.values()), told
+
+
+def test_a_scoring_process_imports_no_pandas():
+    code = (
+        "import sys, iafsweep.sweep.cluster.actor_pool, iafsweep.sweep.scoring.worker; "
+        "sys.exit(bool({'pandas', 'torch._dynamo', 'optuna', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 RUN_AND_TELL = """

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from iafsweep.importing import importing
 
-with importing():  # each scoring process does
+with importing():  # Ray imports this module in each scoring process
     import numpy as np
     import ray
     import torch
@@ -24,7 +24,6 @@ with importing():  # each scoring process does
     from iafsweep.sweep.cluster.resources import Plan
     from iafsweep.sweep.storage.folder import SweepFolder
     from iafsweep.training import device_name
-
 
 _RESTARTS = 3
 _LOOK_SECONDS = 0.5

@@ -6,7 +6,7 @@ from typing import Any
 
 from iafsweep.importing import importing
 
-with importing():  # each trial's process does
+with importing():  # Ray imports this module in each trial's process
     import numpy as np
     from ray import tune
 
