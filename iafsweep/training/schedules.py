@@ -6,6 +6,9 @@ import math
 
 from iafsweep.config import TrainingConfig
 
+_NEARLY = 0.9
+"""Share of a warm-up that is enough: a run of as many epochs as its KL warm-up ends with nearly the full weight."""
+
 
 def kl_weight(config: TrainingConfig, epoch: int) -> float:
     """Return the weight of the KL term in an epoch, counted from 0: min(1, epoch / kl_warmup_epochs)."""
@@ -44,10 +47,6 @@ def has_stopped_early(config: TrainingConfig, epochs_done: int, best_epoch: int)
     if patience is None:
         return False
     return epochs_done - max(best_epoch, config.settled_epochs) >= patience
-
-
-_NEARLY = 0.9
-"""Share of a warm-up that is enough: a run of as many epochs as its KL warm-up ends with nearly the full weight."""
 
 
 def never_reached(config: TrainingConfig) -> str:
