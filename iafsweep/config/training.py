@@ -114,9 +114,14 @@ class TrainingConfig(Section):
     )
 
     @property
+    def is_plain_elbo(self) -> bool:
+        """Whether the objective is the ELBO with one sample, on which training also starts before another begins."""
+        return (self.objective, self.objective_samples) == ("elbo", 1)
+
+    @property
     def objective_begins(self) -> bool:
         """Whether any epoch trains on anything but the ELBO with one sample."""
-        return (self.objective, self.objective_samples) != ("elbo", 1) and self.objective_from_epoch < self.epochs
+        return not self.is_plain_elbo and self.objective_from_epoch < self.epochs
 
     @property
     def settled_epochs(self) -> int:

@@ -62,7 +62,7 @@ def never_reached(config: TrainingConfig) -> str:
             f"the warm-up of the learning rate gets to {epochs / warmup:.0%} only: shorten "
             f"training.learning_rate_warmup_epochs ({warmup})"
         )
-    if (config.objective, config.objective_samples) != ("elbo", 1) and not config.objective_begins:
+    if not config.is_plain_elbo and not config.objective_begins:
         found.append(
             f"training ends before its objective begins: lower training.objective_from_epoch "
             f"({config.objective_from_epoch})"
